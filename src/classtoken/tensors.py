@@ -1,0 +1,104 @@
+"""What the stages share, with torch; and the legend of the letters in tensor names.
+
+    B rows (inputs of a batch)     L tokens of a row      D hidden size     H heads     K head size
+    F feed-forward size            N layers (blocks)      P patches         V vocabulary     C classes
+    T tokens of a packed batch (all rows one after another, no padding)
+
+`weights_BHLL` is a tensor of shape (B, H, L, L): query before key. Blocks count from 0; "after block k" is the residual
+stream when block k is done, before the final norm.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from classtoken.values import Role
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A padded batch on its way into the encoder: ids or pixels, and the role of every token.
+
+    `roles_BL` holds `Role` values; PAD marks padding, on either side. Texts have `ids_BL`; images have `pixels`, either
+    (B, channels, height, width) or already cut into patches (B, P, patch * patch * channels) with `grids` naming each
+    row's patch grid (SigLIP 2). `grid` is the patch grid that all rows share. `cut` counts, per row, the tokens that did
+    not fit into the model.
+    """
+
+    roles_BL: Int[Tensor, "B L"]
+    ids_BL: Int[Tensor, "B L"] | None = None
+    pixels: Tensor | None = None
+    grid: tuple[int, int] | None = None
+    grids: tuple[tuple[int, int], ...] | None = None
+    cut: tuple[int, ...] = ()
+
+    @property
+    def mask_BL(self) -> Tensor:
+        """True where there is a token, False for padding."""
+        return self.roles_BL != Role.PAD
+
+    def __len__(self) -> int:
+        return self.roles_BL.shape[0]
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Tokens":
+        """The same batch on another device; `dtype` is for pixels."""
+        move = None if self.ids_BL is None else self.ids_BL.to(device)
+        pixels = None if self.pixels is None else self.pixels.to(device, dtype)
+        return Tokens(self.roles_BL.to(device), move, pixels, self.grid, self.grids, self.cut)
+
+
+@dataclass(frozen=True)
+class States:
+    """What the encoder gives back: one state per token.
+
+    `last_BLD` is after the final norm. `layers[k]` is after block k without the final norm, `layers[-1]` after the last
+    block without it, and `layers["embeddings"]` what went into block 0; only what was asked for is kept. Rows that were
+    not computed (see `Encoder.forward(rows=...)`) are absent: `roles_BL` always describes `last_BLD`.
+    """
+
+    last_BLD: Float[Tensor, "B L D"]
+    roles_BL: Int[Tensor, "B L"]
+    grid: tuple[int, int] | None = None
+    layers: Mapping[int | str, Tensor] = field(default_factory=dict)
+    final_norm: torch.nn.Module | None = None
+
+
+@runtime_checkable
+class Trace(Protocol):
+    """Called with every internal value by name; keeps it, or returns another one to go on with.
+
+    Names: `embeddings`, then per block `blocks.i.scores`, `.weights`, `.values`, `.heads` (what each head adds, after the
+    output projection), `.attention`, `.feedforward`, `.states`; then `final`. `wants(name)` lets a model skip work that
+    nobody looks at, and keep the fused attention kernel where no score or weight is asked for.
+    """
+
+    def wants(self, name: str) -> bool: ...
+
+    def __call__(self, name: str, value: Tensor) -> Tensor: ...
+
+
+class Recorder:
+    """A trace that keeps the values whose names were asked for, detached unless `gradients`."""
+
+    def __init__(self, names: Sequence[str], *, gradients: bool = False):
+        self.names = frozenset(names)
+        self.gradients = gradients
+        self.kept: dict[str, Tensor] = {}
+
+    def wants(self, name: str) -> bool:
+        return name in self.names
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        if name in self.names:
+            self.kept[name] = value if self.gradients else value.detach()
+        return value
+
+
+def names_of_trace(depth: int) -> tuple[str, ...]:
+    """Every trace name of a model with `depth` blocks, in the order in which they are computed."""
+    parts = ("scores", "weights", "values", "heads", "attention", "feedforward", "states")
+    return ("embeddings", *(f"blocks.{i}.{part}" for i in range(depth) for part in parts), "final")

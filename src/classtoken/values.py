@@ -1,0 +1,85 @@
+"""What the stages share, without torch: roles, layouts, records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+
+class Role(IntEnum):
+    """What a token is there for. Every stage asks for roles, never for an index.
+
+    CLASS reads the others and is read out; DISTILLATION is a second class token with a teacher's label; REGISTER is a
+    learned scratch token that is never read out; PROMPT is an instruction put before a text; CONTENT is a patch or a
+    word piece; END is [SEP] or EOS; PAD fills a batch and is never looked at.
+    """
+
+    PAD = 0
+    CLASS = 1
+    DISTILLATION = 2
+    REGISTER = 3
+    PROMPT = 4
+    CONTENT = 5
+    END = 6
+
+
+#: What `mean`, `max` and their kin pool over. Images: patches only. Texts: every role but PAD.
+IMAGE_POOLED = frozenset({Role.CONTENT})
+TEXT_POOLED = frozenset(Role) - {Role.PAD}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The roles of a model's tokens in order, and for images the patch grid.
+
+    `runs` are (role, count) pairs; a count of None is "as many as the text has". The run of CONTENT tokens has
+    `grid[0] * grid[1]` tokens when there is a grid. `str()` prints `1 class + 4 register + 14x14 patch = 201`.
+    """
+
+    runs: tuple[tuple[Role, int | None], ...]
+    grid: tuple[int, int] | None = None
+
+    @property
+    def length(self) -> int | None:
+        """Number of tokens, or None where it depends on the text."""
+        counts = [count for _, count in self.runs]
+        return None if None in counts else sum(c for c in counts if c is not None)
+
+    def count(self, role: Role) -> int:
+        """Tokens of one role; CONTENT of open length counts 0."""
+        return sum(count or 0 for r, count in self.runs if r == role)
+
+    def roles(self) -> tuple[Role, ...]:
+        """One role per token. Raises ValueError for a layout of open length (texts)."""
+        if self.length is None:
+            raise ValueError(f"the layout '{self}' has no fixed length")
+        return tuple(role for role, count in self.runs for _ in range(count or 0))
+
+    def __str__(self) -> str:
+        words = {Role.CONTENT: "patch" if self.grid else "word piece", Role.END: "end"}
+        parts = []
+        for role, count in self.runs:
+            word = words.get(role, role.name.lower())
+            if role == Role.CONTENT and self.grid:
+                parts.append(f"{self.grid[0]}x{self.grid[1]} {word}")
+            else:
+                parts.append(f"{'n' if count is None else count} {word}")
+        total = "" if self.length is None else f" = {self.length}"
+        return " + ".join(parts) + total
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing to embed: an id, a text or an image, and what comes with it.
+
+    `image` is a path or the encoded bytes of a file; decoding is left to the stage that needs pixels. `label` holds
+    several labels as a tuple. `meta` are the columns to carry through.
+    """
+
+    id: str
+    text: str | None = None
+    image: Path | bytes | None = None
+    label: str | tuple[str, ...] | None = None
+    group: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
