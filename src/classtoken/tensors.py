@@ -25,8 +25,8 @@ class Tokens:
 
     `roles_BL` holds `Role` values; PAD marks padding, on either side. Texts have `ids_BL`; images have `pixels`, either
     (B, channels, height, width) or already cut into patches (B, P, patch * patch * channels) with `grids` naming each
-    row's patch grid (SigLIP 2). `grid` is the patch grid that all rows share. `cut` counts, per row, the tokens that did
-    not fit into the model.
+    row's patch grid (SigLIP 2). `grid` is the patch grid that all rows share. `cut` counts, per row, the tokens that
+    did not fit into the model.
     """
 
     roles_BL: Int[Tensor, "B L"]
@@ -71,9 +71,9 @@ class States:
 class Trace(Protocol):
     """Called with every internal value by name; keeps it, or returns another one to go on with.
 
-    Names: `embeddings`, then per block `blocks.i.scores`, `.weights`, `.values`, `.heads` (what each head adds, after the
-    output projection), `.attention`, `.feedforward`, `.states`; then `final`. `wants(name)` lets a model skip work that
-    nobody looks at, and keep the fused attention kernel where no score or weight is asked for.
+    Names: `embeddings`, then per block `blocks.i.scores`, `.weights`, `.values`, `.heads` (what each head adds, after
+    the output projection), `.attention`, `.feedforward`, `.states`; then `final`. `wants(name)` lets a model skip work
+    that nobody looks at, and keep the fused attention kernel where no score or weight is asked for.
     """
 
     def wants(self, name: str) -> bool: ...

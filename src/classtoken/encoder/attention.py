@@ -1,0 +1,144 @@
+"""Self-attention: project, turn, attend, merge. Fused; or written out where a trace wants to look or to change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from classtoken.encoder.groups import Group
+from classtoken.encoder.position import rotate
+from classtoken.encoder.shape import Shape
+from classtoken.tensors import Trace
+
+
+@dataclass(frozen=True)
+class View:
+    """What one block needs to know of one group: who sees whom, by what bias, and how far heads are turned.
+
+    `queries_BR`, where given, are the only tokens whose output is wanted (the class token in the last block).
+    """
+
+    group: Group
+    sight_BLL: Bool[Tensor, "b 1 L L"] | None
+    bias_BHLL: Float[Tensor, "b H L L"] | None
+    angles_BLK: Float[Tensor, "b L K"] | None
+    queries_BR: Int[Tensor, "B R"] | None = None
+
+    def mask(self, dtype: torch.dtype) -> Tensor | None:
+        """Sight and bias as one tensor for the attention kernel; None when nothing is hidden and nothing added."""
+        sight, bias = self.sight_BLL, self.bias_BHLL
+        if bias is None:
+            mask = sight
+        elif sight is None:
+            mask = bias.to(dtype)
+        else:
+            mask = bias.to(dtype).masked_fill(~sight, -torch.inf)
+        if mask is None or self.queries_BR is None:
+            return mask
+        index = self.queries_BR[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[-1])
+        return mask.expand(len(self.queries_BR), -1, -1, -1).gather(2, index)
+
+
+def take_rows(x_BLD: Float[Tensor, "B L D"], rows_BR: Int[Tensor, "B R"]) -> Float[Tensor, "B R D"]:
+    """The states of some tokens of each row."""
+    return x_BLD.gather(1, rows_BR[..., None].expand(-1, -1, x_BLD.shape[-1]))
+
+
+class Attention(nn.Module):
+    """softmax(q k^T / sqrt(K) + bias) v, per head, then one projection of all heads (Vaswani et al. 2017)."""
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        block, size = shape.block, shape.hidden_size
+        self.heads, self.key_value_heads = block.heads, block.key_value_heads or block.heads
+        self.head_size = shape.head_size
+        self.scale = self.head_size**-0.5 if block.scaled else 1.0
+        inner, inner_kv = self.heads * self.head_size, self.key_value_heads * self.head_size
+        self.query = nn.Linear(size, inner, bias="query" in block.biases)
+        self.key = nn.Linear(size, inner_kv, bias="key" in block.biases)
+        self.value = nn.Linear(size, inner_kv, bias="value" in block.biases)
+        self.output = nn.Linear(inner, size, bias="output" in block.biases)
+        self.query_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
+        self.key_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
+
+    def forward(self, x: Tensor, views: Sequence[View]) -> Tensor:
+        """The fused path. `x` is (B, L, D) with one view, or packed (T, D) with a view per group."""
+        keys, values = self.key(x), self.value(x)
+        everything = all(view.queries_BR is None for view in views)
+        queries = self.query(x if everything else self.wanted(x, views))
+        merged, row, query_row = [], 0, 0
+        for view in views:
+            g = view.group
+            if x.dim() == 3:
+                q, k, v = queries, keys, values
+            else:
+                n, wanted = g.rows * g.length, g.rows * self._query_length(view)
+                q = queries[query_row : query_row + wanted].view(g.rows, -1, queries.shape[-1])
+                k, v = (t[row : row + n].view(g.rows, g.length, -1) for t in (keys, values))
+                row, query_row = row + n, query_row + wanted
+            q, k, v = self.turned(q, k, v, view)
+            z_BHLK = F.scaled_dot_product_attention(q, k, v, attn_mask=view.mask(q.dtype), scale=self.scale)
+            z = z_BHLK.transpose(1, 2).flatten(2)
+            merged.append(z if x.dim() == 3 else z.flatten(0, 1))
+        return self.output(merged[0] if len(merged) == 1 else torch.cat(merged))
+
+    @staticmethod
+    def _query_length(view: View) -> int:
+        return view.group.length if view.queries_BR is None else view.queries_BR.shape[1]
+
+    @staticmethod
+    def wanted(x: Tensor, views: Sequence[View]) -> Tensor:
+        """Only the rows of `x` whose output is wanted, in the layout of `x`."""
+        if x.dim() == 3:
+            rows = views[0].queries_BR
+            return x if rows is None else take_rows(x, rows)
+        pieces, row = [], 0
+        for view in views:
+            n = view.group.rows * view.group.length
+            x_BLD = x[row : row + n].view(view.group.rows, view.group.length, -1)
+            kept = x_BLD if view.queries_BR is None else take_rows(x_BLD, view.queries_BR)
+            pieces.append(kept.flatten(0, 1))
+            row += n
+        return torch.cat(pieces)
+
+    def turned(self, q: Tensor, k: Tensor, v: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
+        """Split into heads, normalise and turn them, and give every query head its key and value: (B, H, L, K) each."""
+        q = self.query_norm(q.unflatten(-1, (self.heads, -1))).transpose(1, 2)
+        k = self.key_norm(k.unflatten(-1, (self.key_value_heads, -1))).transpose(1, 2)
+        v = v.unflatten(-1, (self.key_value_heads, -1)).transpose(1, 2)
+        if view.angles_BLK is not None:
+            angles, rows = view.angles_BLK, view.queries_BR
+            at_queries = angles if rows is None else take_rows(angles.expand(len(rows), -1, -1), rows)
+            q, k = rotate(q, at_queries), rotate(k, angles)
+        if self.key_value_heads != self.heads:
+            k, v = (t.repeat_interleave(self.heads // self.key_value_heads, dim=1) for t in (k, v))
+        return q, k, v
+
+    def traced(self, x_BLD: Tensor, view: View, trace: Trace, name: str, scale: Tensor | None) -> Tensor:
+        """The same sum written out, so that scores, weights, values and heads can be seen and changed.
+
+        `scale` is the block's layer scale: `heads` is what each head adds to the residual stream, that is
+        scale * W_O[h] (weights v); the sum over heads plus scale * b_O is the whole of what attention adds.
+        """
+        q, k, v = self.turned(self.query(self.wanted(x_BLD, [view])), self.key(x_BLD), self.value(x_BLD), view)
+        scores_BHLL = q @ k.mT * self.scale
+        mask = view.mask(q.dtype)
+        if mask is not None:
+            hidden = scores_BHLL.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores_BHLL + mask
+            scores_BHLL = hidden
+        scores_BHLL = trace(f"{name}.scores", scores_BHLL)
+        weights_BHLL = trace(f"{name}.weights", scores_BHLL.softmax(dim=-1))
+        z_BHLK = weights_BHLL @ trace(f"{name}.values", v)
+        if not trace.wants(f"{name}.heads"):
+            added = self.output(z_BHLK.transpose(1, 2).flatten(2))
+            return added if scale is None else added * scale
+        weight_DHK = self.output.weight.unflatten(1, (self.heads, self.head_size))
+        heads_BHLD = torch.einsum("bhlk,dhk->bhld", z_BHLK, weight_DHK)
+        heads_BHLD = trace(f"{name}.heads", heads_BHLD if scale is None else heads_BHLD * scale)
+        added = heads_BHLD.sum(1)
+        if self.output.bias is not None:
+            added = added + (self.output.bias if scale is None else self.output.bias * scale)
+        return added

@@ -1,0 +1,207 @@
+"""Read a checkpoint's files: config, safetensors, and what else lies in the folder. Nothing is executed, ever."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.families.row import Family, PoolerRow
+from classtoken.encoder.names import fit, to_ours, to_theirs
+from classtoken.encoder.shape import Shape
+from classtoken.errors import ModelError, UnsafeCheckpoint, WeightsError
+
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "open_clip_pytorch_model.bin")
+WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
+
+
+@dataclass(frozen=True)
+class WeightFiles:
+    """The tensors of one or several safetensors files, read by name when they are asked for."""
+
+    files: Mapping[str, Path]
+    """name of a tensor -> the file it is in"""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All tensor names, sorted."""
+        return tuple(sorted(self.files))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files themselves."""
+        return tuple(sorted(set(self.files.values())))
+
+    def read(self, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """Tensors by name (all of them when no names are given), floating point ones as float32."""
+        wanted = self.names if names is None else names
+        by_file: dict[Path, list[str]] = {}
+        for name in wanted:
+            by_file.setdefault(self.files[name], []).append(name)
+        tensors: dict[str, Tensor] = {}
+        for path, inside in by_file.items():
+            try:
+                with safe_open(path, framework="pt") as file:
+                    for name in inside:
+                        tensor = file.get_tensor(name)
+                        tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
+            except (SafetensorError, OSError) as error:
+                raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
+        return tensors
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that holds a model: its config and its weights by name."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    weights: WeightFiles
+
+    @property
+    def model_type(self) -> str:
+        """`model_type` of config.json; empty where there is none (timm, open_clip)."""
+        return str(self.config.get("model_type", ""))
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """Another JSON file of the folder, or None."""
+        path = self.folder / name
+        return read_json(path) if path.is_file() else None
+
+    @cached_property
+    def card(self) -> str:
+        """The model card, or an empty string."""
+        path = self.folder / "README.md"
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An encoder with its weights, and what the checkpoint holds besides."""
+
+    encoder: Encoder
+    family: Family | None
+    prefix: str
+    rest: Mapping[str, Tensor] = field(default_factory=dict)
+    """tensors that the encoder did not take, names without the prefix: pooler, classifier, projection, others"""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; `ModelError` names the file when it is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} is no readable JSON file ({error}). Copy the file again.") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds a {type(value).__name__}, not an object.")
+    return value
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Config and weight names of a folder, nothing read yet but the headers.
+
+    Raises `ModelError` (no model folder), `UnsafeCheckpoint` (pickle files only), `WeightsError` (truncated file).
+    """
+    config_path = next((folder / n for n in ("config.json", "open_clip_config.json") if (folder / n).is_file()), None)
+    if config_path is None:
+        raise ModelError(f"'{folder}' holds no config.json: it is no model folder. Name the folder that holds one.")
+    return Checkpoint(folder, read_json(config_path), weight_files(folder))
+
+
+def weight_files(folder: Path) -> WeightFiles:
+    """Which safetensors files hold which tensors: one file, or several with an index."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        places = read_json(index).get("weight_map", {})
+        lost = sorted({f for f in places.values() if not (folder / f).is_file()})
+        if lost:
+            raise WeightsError(
+                f"'{folder}' lacks {', '.join(lost)}, named by model.safetensors.index.json. Copy them too."
+            )
+        return WeightFiles({name: folder / file for name, file in places.items()})
+    path = next((folder / n for n in WEIGHTS if (folder / n).is_file()), None)
+    if path is None:
+        pickles = [name for name in PICKLES if (folder / name).is_file()]
+        if pickles:
+            raise UnsafeCheckpoint(
+                f"'{folder}' has only pickle weights ({pickles[0]}), which can run code when opened. Convert them "
+                "where you trust them: save_pretrained(..., safe_serialization=True), then name the new folder."
+            )
+        raise ModelError(f"'{folder}' holds no model.safetensors. Name a folder with weights in safetensors.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return WeightFiles(dict.fromkeys(file.keys(), path))
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
+
+
+def load_encoder(
+    weights: Mapping[str, Tensor], family: Family, shape: Shape, config: Mapping[str, Any], where: str
+) -> Loaded:
+    """Build the encoder and give it its weights. One `WeightsError` lists everything that is wrong."""
+    prefix = next((p for p in family.prefixes if any(name.startswith(p) for name in weights)), "")
+    inside = {name[len(prefix) :]: t for name, t in weights.items() if name.startswith(prefix)}
+    outside = {name: t for name, t in weights.items() if not name.startswith(prefix)}
+    beside = _patterns_beside(family, config)
+    ours, unknown = to_ours(inside, family.names, family.ignored)
+    left_over = [name for name in unknown if not any(rule.pattern.fullmatch(name) for rule in beside)]
+    rest = outside | {name: inside[name] for name in unknown}
+    encoder = fill(shape, ours, left_over, f"{where} (family {family.name})")
+    return Loaded(encoder, family, prefix, rest)
+
+
+def fill(shape: Shape, ours: Mapping[str, Tensor], left_over: list[str], where: str) -> Encoder:
+    """An encoder of a shape with the given tensors (our names), or one error that lists all that does not fit."""
+    with torch.device("meta"):
+        encoder = Encoder(shape)
+    wanted = encoder.state_dict()
+    missing = sorted(wanted.keys() - ours.keys())
+    extra = sorted(ours.keys() - wanted.keys()) + left_over
+    fitted: dict[str, Tensor] = {}
+    misfits = []
+    for name in wanted.keys() & ours.keys():
+        tensor = fit(ours[name], wanted[name].shape)
+        if tensor is None:
+            misfits.append(f"{name} is {_size(ours[name])} instead of {_size(wanted[name])}")
+        else:
+            fitted[name] = tensor
+    complaints = [
+        f"{len(found)} {what}: {_some(found)}"
+        for what, found in (("missing", missing), ("left over", extra), ("of another shape", sorted(misfits)))
+        if found
+    ]
+    if complaints:
+        raise WeightsError(f"the weights of {where} do not fit: {'; '.join(complaints)}. Is the file whole?")
+    encoder.load_state_dict(fitted, assign=True)
+    return encoder.eval()
+
+
+def reference_names(encoder: Encoder, family: Family, prefix: str = "") -> dict[str, Tensor]:
+    """The encoder's tensors under the names and shapes of the reference's file; the inverse of `load_encoder`."""
+    theirs, untaken = to_theirs(encoder.state_dict(), family.names)
+    if untaken:
+        raise WeightsError(f"family {family.name} has no name on disk for {_some(sorted(untaken))}.")
+    return {prefix + name: tensor.contiguous() for name, tensor in theirs.items()}
+
+
+def _patterns_beside(family: Family, config: Mapping[str, Any]) -> list[Any]:
+    pooler = family.pooler if isinstance(family.pooler, PoolerRow) else family.pooler(config)
+    rules = list(pooler.names)
+    rules += family.head.names if family.head else ()
+    rules += family.projection.names if family.projection else ()
+    return rules
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(str(n) for n in tensor.shape) or "a number"
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,243 @@
+"""The class-token transformer, from tokens to states, readable from top to bottom.
+
+    stem        word pieces or patches become vectors; class tokens, registers and positions join them
+    blocks      every token reads the others (attention), then works on what it read (feed-forward)
+    final norm  one state per token
+
+There is one encoder for all families; `Shape` holds everything in which they differ. Pooling is done elsewhere.
+"""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from classtoken.encoder.attention import View, take_rows
+from classtoken.encoder.block import Block
+from classtoken.encoder.groups import Group, Packing, order_of, pack_rows, padded_group
+from classtoken.encoder.initial import initialise
+from classtoken.encoder.parts import make_norm
+from classtoken.encoder.position import bucket, grid_angles, table_index, text_angles
+from classtoken.encoder.shape import ImageStem, Shape
+from classtoken.encoder.stem import ImageEmbedding, TextEmbedding
+from classtoken.errors import ModelError, TraceError
+from classtoken.tensors import States, Tokens, Trace
+from classtoken.values import Layout, Role
+
+Layer = int | str
+
+
+class Encoder(nn.Module):
+    """Tokens in, one state per token out."""
+
+    gaps: tuple[str, ...] = ()
+    """trace names that it cannot give: none (a `Foreign` module has some)"""
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.shape = shape
+        self.stem = ImageEmbedding(shape) if isinstance(shape.stem, ImageStem) else TextEmbedding(shape)
+        sets = shape.block.shared or shape.depth
+        self.blocks = nn.ModuleList(Block(shape, first=i == 0) for i in range(sets))
+        self.final_norm = make_norm(shape.block, shape.hidden_size) if shape.block.final_norm else nn.Identity()
+        position = shape.position
+        self.buckets = nn.Embedding(position.buckets, shape.block.heads) if position.buckets else None
+        self.tables = self._make_tables()
+
+    @property
+    def depth(self) -> int:
+        """N, the number of blocks."""
+        return self.shape.depth
+
+    @property
+    def hidden_size(self) -> int:
+        """D, the size of a state."""
+        return self.shape.hidden_size
+
+    @property
+    def heads(self) -> int:
+        """H, attention heads of a block."""
+        return self.shape.block.heads
+
+    @property
+    def causal(self) -> bool:
+        """True when a token sees only itself and those before it."""
+        return self.shape.block.causal
+
+    @property
+    def layout(self) -> Layout:
+        """Roles in order, at the native size."""
+        return self.shape.layout
+
+    def block(self, i: int) -> Block:
+        """Block i; ALBERT's blocks share their weights."""
+        module = self.blocks[i * len(self.blocks) // self.depth]
+        assert isinstance(module, Block)
+        return module
+
+    def initialise(self, seed: int = 0) -> "Encoder":
+        """Fresh weights for training from scratch; see `encoder.initial`."""
+        initialise(self, seed)
+        return self
+
+    def forward(
+        self,
+        tokens: Tokens,
+        *,
+        layers: Sequence[Layer] = (),
+        rows: Collection[Role] | None = None,
+        trace: Trace | None = None,
+        packed: bool = False,
+    ) -> States:
+        """States after the final norm, and after the blocks named in `layers` (from 0; negative from the end;
+        "embeddings" is what enters block 0), without it.
+
+        rows: roles whose states are wanted. The last block then computes only their queries, which is exact; done where
+            every row has the same number of them and no earlier layer is asked for. `States.roles_BL` says what came.
+        trace: called with every internal value (`tensors.Trace`).
+        packed: texts only: no padding is computed at all. States come back padded, zeros at padding.
+        """
+        packing: Packing | None = None
+        if tokens.ids_BL is None:
+            x, grid = self._image(tokens)
+            roles_BL = tokens.roles_BL
+            groups: tuple[Group, ...] = (padded_group(roles_BL),)
+        else:
+            grid, roles_BL = None, tokens.roles_BL
+            if packed and trace is not None:
+                raise TraceError("a packed batch cannot be traced; give packed=False.")
+            if packed and bool((roles_BL == Role.PAD).any()):
+                packing = pack_rows(roles_BL)
+                groups = packing.groups
+                order = torch.cat([g.order_BL.expand(g.rows, -1).flatten() for g in groups])
+                x = self.stem(packing.pack(tokens.ids_BL), order)
+            else:
+                groups = (padded_group(roles_BL),)
+                x = self.stem(tokens.ids_BL, order_of(roles_BL != Role.PAD))
+        if trace is not None:
+            x = trace("embeddings", x)
+        wanted = {layer if isinstance(layer, str) else self._layer(layer) for layer in layers}
+        kept: dict[Layer, Tensor] = {"embeddings": x} if "embeddings" in wanted else {}
+        queries = self._queries(groups, roles_BL, rows) if wanted <= {self.depth - 1} else None
+        for i in range(self.depth):
+            views = [
+                self._view(i, g, grid, x, queries[n] if queries and i == self.depth - 1 else None)
+                for n, g in enumerate(groups)
+            ]
+            x = self.block(i)(x, views, trace, f"blocks.{i}")
+            if i in wanted:
+                kept[i] = x
+        last = self.final_norm(x)
+        if trace is not None:
+            last = trace("final", last)
+        return self._states(last, kept, layers, roles_BL, grid, packing, queries)
+
+    # -- parts of the forward ------------------------------------------------------------------------------------------
+
+    def _image(self, tokens: Tokens) -> tuple[Tensor, tuple[int, int] | None]:
+        if tokens.pixels is None or not isinstance(self.stem, ImageEmbedding):
+            raise ModelError("this is a text model and the batch holds images (or the other way round).")
+        return self.stem(tokens.pixels, tokens.grids)
+
+    def _layer(self, layer: int) -> int:
+        at = layer + self.depth if layer < 0 else layer
+        if not 0 <= at < self.depth:
+            raise ModelError(f"there is no block {layer}: this model has blocks 0 to {self.depth - 1}.")
+        return at
+
+    def _queries(self, groups: Sequence[Group], roles_BL: Tensor, rows: Collection[Role] | None) -> list[Tensor] | None:
+        """Per group, the places (B, R) of the wanted tokens; None when they cannot be had alone."""
+        if rows is None:
+            return None
+        wanted = torch.tensor(sorted(rows), device=roles_BL.device)
+        keep = [torch.isin(g.roles_BL, wanted) for g in groups]
+        counts = torch.cat([k.sum(1) for k in keep]) if keep else torch.zeros(1)
+        if counts.numel() == 0 or int(counts.min()) != int(counts.max()) or int(counts[0]) == 0:
+            return None
+        return [k.nonzero()[:, 1].view(len(k), -1) for k in keep]
+
+    def _view(self, i: int, group: Group, grid: tuple[int, int] | None, x: Tensor, queries: Tensor | None) -> View:
+        block, position = self.shape.block, self.shape.position
+        sight = group.sight(block.causal, block.windows[i] if block.windows else 0)
+        bias: Tensor | None = None
+        if self.buckets is not None:
+            places = bucket(group.distance(), position.buckets, position.bucket_reach)
+            bias = self.buckets(places).permute(0, 3, 1, 2)
+        elif self.tables is not None:
+            if not isinstance(self.shape.stem, ImageStem) or grid != self.shape.stem.grid:
+                raise ModelError(f"this model's relative position tables are for its own patch grid; got {grid}.")
+            table = self.tables[i if position.tables == "block" else 0]
+            assert isinstance(table, nn.Embedding)
+            bias = table(table_index(grid, x.device)).permute(2, 0, 1)[None]
+        return View(group, sight, bias, self._angles(i, group, grid), queries)
+
+    def _angles(self, i: int, group: Group, grid: tuple[int, int] | None) -> Tensor | None:
+        """Rotary angles of block i, (b, L, K); zero for tokens that have no place in the patch grid."""
+        bases = self.shape.position.rotary
+        if not bases or not bases[i]:
+            return None
+        if not self.shape.position.rotary_grid:
+            return text_angles(group.order_BL, self.shape.head_size, bases[i])
+        assert grid is not None
+        patches_PK = grid_angles(grid, self.shape.head_size, bases[i], group.roles_BL.device)
+        angles = patches_PK.new_zeros(group.length, patches_PK.shape[-1])
+        angles[group.roles_BL[0] == Role.CONTENT] = patches_PK
+        return angles[None]
+
+    def _states(
+        self,
+        last: Tensor,
+        kept: dict[Layer, Tensor],
+        layers: Sequence[Layer],
+        roles_BL: Tensor,
+        grid: tuple[int, int] | None,
+        packing: Packing | None,
+        queries: list[Tensor] | None,
+    ) -> States:
+        if packing is not None and queries is None:
+            last, kept = packing.unpack(last), {k: packing.unpack(v) for k, v in kept.items()}
+        elif packing is not None and queries is not None:
+            last, kept = self._unpack_rows(last, kept, packing, queries)
+            roles_BL = self._wanted_roles(packing.groups, queries, packing)
+        elif queries is not None:
+            roles_BL = roles_BL.gather(1, queries[0])
+        named = {name: kept[name if isinstance(name, str) else self._layer(name)] for name in layers}
+        return States(last, roles_BL, grid, named, self.final_norm)
+
+    def _unpack_rows(
+        self, last: Tensor, kept: dict[Layer, Tensor], packing: Packing, queries: list[Tensor]
+    ) -> tuple[Tensor, dict[Layer, Tensor]]:
+        """Back to the order of the rows, for states of the wanted tokens only."""
+        wanted = queries[0].shape[1]
+        order = self._row_order(packing)
+
+        def restore(x: Tensor) -> Tensor:
+            return x.new_zeros((packing.shape[0], wanted, x.shape[-1])).index_copy(
+                0, order, x.view(-1, wanted, x.shape[-1])
+            )
+
+        return restore(last), {k: restore(v) for k, v in kept.items()}
+
+    @staticmethod
+    def _row_order(packing: Packing) -> Tensor:
+        starts, at = [], 0
+        for g in packing.groups:
+            starts.append(packing.index_T[at : at + g.rows * g.length : g.length] // packing.shape[1])
+            at += g.rows * g.length
+        return torch.cat(starts)
+
+    def _wanted_roles(self, groups: Sequence[Group], queries: list[Tensor], packing: Packing) -> Tensor:
+        found = torch.cat([g.roles_BL.gather(1, q) for g, q in zip(groups, queries, strict=True)])
+        roles = found.new_full((packing.shape[0], found.shape[1]), int(Role.PAD))
+        return roles.index_copy(0, self._row_order(packing), found)
+
+    def _make_tables(self) -> nn.ModuleList | None:
+        kind, stem = self.shape.position.tables, self.shape.stem
+        if kind == "none":
+            return None
+        assert isinstance(stem, ImageStem)
+        entries = (2 * stem.grid[0] - 1) * (2 * stem.grid[1] - 1) + 3
+        return nn.ModuleList(nn.Embedding(entries, self.heads) for _ in range(self.depth if kind == "block" else 1))
+
+
+__all__ = ["Encoder", "take_rows"]

@@ -1,0 +1,203 @@
+"""Everything in which two encoders differ, as plain values. A family row turns a config into one of these.
+
+`Shape` = hidden size, depth, and three groups: how tokens are made (`stem`), what a block does (`block`), and how
+positions enter (`position`). It never holds a model's name: the encoder cannot ask which family it is.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from classtoken.errors import ModelError
+from classtoken.values import Layout, Role
+
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "silu", "relu"]
+Resize = Literal["bicubic", "bicubic_antialias", "bilinear", "bilinear_antialias"]
+ALL_BIASES = frozenset({"query", "key", "value", "output", "up", "down"})
+NO_BIASES: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextStem:
+    """Word pieces: token + position + kind embeddings, a norm, and for ALBERT and ELECTRA a projection to D."""
+
+    vocabulary: int
+    embedding_size: int | None = None
+    """size of the embeddings when it is not D"""
+    positions: int = 0
+    """learned absolute positions; 0 for none"""
+    sinusoidal: bool = False
+    """fixed sine and cosine positions instead of learned ones (Vaswani et al. 2017)"""
+    position_offset: int = 0
+    """RoBERTa and MPNet begin to count at padding id + 1"""
+    kinds: int = 0
+    """token type embeddings (segment A, segment B)"""
+    norm: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageStem:
+    """Patches, and the learned tokens put before (or, with `class_last`, behind) them."""
+
+    patch: int
+    image: tuple[int, int]
+    """height and width in pixels for which the positions were learned"""
+    channels: int = 3
+    patch_bias: bool = True
+    cut_patches: bool = False
+    """pixels come as patches already, flattened row by row with the channel last (SigLIP 2)"""
+    convolutions: tuple[tuple[int, int], ...] = ()
+    """(channels, stride) of 3x3 convolutions, each pooled by its stride, before the patches are taken"""
+    class_tokens: int = 0
+    distillation_tokens: int = 0
+    registers: int = 0
+    class_last: bool = False
+    """the class tokens stand behind the patches instead of before them"""
+    positions: Literal["none", "learned", "sinusoidal"] = "learned"
+    positioned: frozenset[Role] = frozenset({Role.CLASS, Role.DISTILLATION, Role.CONTENT})
+    """roles whose tokens have a position embedding"""
+    resize: Resize = "bicubic"
+    """how positions are brought to another grid"""
+    norm: bool = False
+    """a norm on the tokens before the first block (CLIP)"""
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """The patch grid of the native image size."""
+        return (self.image[0] // self.patch, self.image[1] // self.patch)
+
+    def layout(self, grid: tuple[int, int] | None = None) -> Layout:
+        """Roles in order for a patch grid (the native one if none is given)."""
+        grid = grid or self.grid
+        special = ((Role.CLASS, self.class_tokens), (Role.DISTILLATION, self.distillation_tokens))
+        scratch, patches = (Role.REGISTER, self.registers), (Role.CONTENT, grid[0] * grid[1])
+        runs = (scratch, patches, *special) if self.class_last else (*special, scratch, patches)
+        return Layout(tuple((role, n) for role, n in runs if n), grid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockShape:
+    """One block: attention and feed-forward, each with a norm and a residual."""
+
+    heads: int
+    feedforward_size: int
+    key_value_heads: int | None = None
+    """fewer key/value heads than query heads (grouped-query attention)"""
+    head_size: int | None = None
+    """K, when it is not D / H"""
+    norm: Literal["layer", "rms"] = "layer"
+    norm_eps: float = 1e-12
+    norm_bias: bool = True
+    order: Literal["pre", "post"] = "pre"
+    """pre: x + f(norm(x)); post: norm(x + f(x))"""
+    first_norm: bool = True
+    """ModernBERT has no norm in front of the first attention"""
+    final_norm: bool = True
+    activation: Activation = "gelu"
+    gated: bool = False
+    """activate(gate(x)) * up(x) instead of activate(up(x))"""
+    biases: frozenset[str] = ALL_BIASES
+    head_norm: bool = False
+    """an RMS norm on every query and key head"""
+    layer_scale: bool = False
+    """a learned factor per channel on what each half of the block adds"""
+    causal: bool = False
+    scaled: bool = True
+    """divide the scores by sqrt(K); T5 does not"""
+    windows: tuple[int, ...] = ()
+    """per block: a token sees that many tokens to either side; 0 is global"""
+    shared: int = 0
+    """ALBERT: so many sets of weights serve all blocks; 0 is one set a block"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositionShape:
+    """Positions that enter in the attention instead of in the stem."""
+
+    rotary: tuple[float, ...] = ()
+    """per block, the base of the rotary angles; 0 leaves a block without"""
+    rotary_grid: bool = False
+    """rotary angles from the two coordinates of a patch (DINOv3); other roles are not turned"""
+    buckets: int = 0
+    """T5's relative position buckets, one bias per bucket and head, shared by the blocks"""
+    bucket_reach: int = 128
+    tables: Literal["none", "block", "shared"] = "none"
+    """BEiT's relative position tables over the patch grid, one a block or one for all"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The whole encoder as values; `Encoder(shape)` builds it."""
+
+    hidden_size: int
+    depth: int
+    stem: TextStem | ImageStem
+    block: BlockShape
+    position: PositionShape = field(default_factory=PositionShape)
+
+    def __post_init__(self) -> None:
+        if self.block.head_size is None and self.hidden_size % self.block.heads:
+            raise ModelError(
+                f"hidden size {self.hidden_size} cannot be split over {self.block.heads} heads. Give a head count that "
+                "divides it, or a head_size."
+            )
+        for name, values in (("windows", self.block.windows), ("rotary", self.position.rotary)):
+            if values and len(values) != self.depth:
+                raise ModelError(
+                    f"'{name}' has {len(values)} entries for {self.depth} blocks; give one a block or none."
+                )
+
+    @property
+    def head_size(self) -> int:
+        """K: size of one query, key or value."""
+        return self.block.head_size or self.hidden_size // self.block.heads
+
+    @property
+    def layout(self) -> Layout:
+        """Roles in order; texts have an open number of word pieces."""
+        if isinstance(self.stem, ImageStem):
+            return self.stem.layout()
+        return Layout(((Role.CONTENT, None),))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `shape_from_dict` is the inverse."""
+        plain = asdict(self)
+        plain["stem"]["kind"] = "image" if isinstance(self.stem, ImageStem) else "text"
+        plain["block"]["biases"] = sorted(self.block.biases)
+        if isinstance(self.stem, ImageStem):
+            plain["stem"]["positioned"] = sorted(role.name for role in self.stem.positioned)
+        return plain
+
+
+def shape_from_dict(plain: dict[str, Any]) -> Shape:
+    """Build a `Shape` from JSON values; unknown or missing fields raise `ModelError` that lists them."""
+    stem = dict(plain.get("stem", {}))
+    kind = stem.pop("kind", "image" if "patch" in stem else "text")
+    block, position = dict(plain.get("block", {})), dict(plain.get("position", {}))
+    if kind == "image":
+        stem["image"] = tuple(stem.get("image", ()))
+        stem["convolutions"] = tuple((int(c), int(s)) for c, s in stem.get("convolutions", ()))
+        if "positioned" in stem:
+            stem["positioned"] = frozenset(Role[name] for name in stem["positioned"])
+    if "biases" in block:
+        block["biases"] = frozenset(block["biases"])
+    block["windows"] = tuple(block.get("windows", ()))
+    position["rotary"] = tuple(position.get("rotary", ()))
+    stem_class = ImageStem if kind == "image" else TextStem
+    return Shape(
+        hidden_size=plain["hidden_size"],
+        depth=plain["depth"],
+        stem=_strict(stem_class, stem, "stem"),
+        block=_strict(BlockShape, block, "block"),
+        position=_strict(PositionShape, position, "position"),
+    )
+
+
+def _strict(kind: type, values: dict[str, Any], where: str) -> Any:
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ModelError(f"'{where}' of a shape has no field {', '.join(unknown)}. It has {', '.join(sorted(known))}.")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ModelError(f"'{where}' of a shape is incomplete: {error}.") from error

@@ -1,0 +1,168 @@
+"""From word pieces or pixels to the first states, class tokens and registers included."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from classtoken.encoder.parts import make_norm
+from classtoken.encoder.position import grid_sinusoids, resize_grid, sinusoids
+from classtoken.encoder.shape import ImageStem, Shape, TextStem
+from classtoken.errors import ModelError
+from classtoken.values import Role
+
+
+class TextEmbedding(nn.Module):
+    """token + kind + position, then the norm, then (ALBERT, ELECTRA) a projection to D."""
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        stem = shape.stem
+        assert isinstance(stem, TextStem)
+        size = stem.embedding_size or shape.hidden_size
+        self.offset = stem.position_offset
+        self.token = nn.Embedding(stem.vocabulary, size)
+        self.position = nn.Embedding(stem.positions, size) if stem.positions else None
+        if self.position is not None and stem.sinusoidal:
+            self.position.weight = nn.Parameter(sinusoids(stem.positions, size), requires_grad=False)
+        self.kind = nn.Embedding(stem.kinds, size) if stem.kinds else None
+        self.norm = make_norm(shape.block, size) if stem.norm else nn.Identity()
+        self.project = nn.Linear(size, shape.hidden_size) if size != shape.hidden_size else nn.Identity()
+        self.dropout = nn.Dropout(0.0)
+
+    def forward(self, ids: Int[Tensor, "*b"], order: Int[Tensor, "*b"]) -> Float[Tensor, "*b D"]:
+        """First states of tokens, `order` being each one's place among the tokens of its row."""
+        x = self.token(ids)
+        if self.kind is not None:
+            x = x + self.kind.weight[0]
+        if self.position is not None:
+            room = self.position.num_embeddings - self.offset
+            longest = int(order.max()) + 1 if order.numel() else 0
+            if longest > room:
+                raise ModelError(
+                    f"a text of {longest} tokens does not fit: this model has positions for {room}. Cut it."
+                )
+            x = x + self.position(order + self.offset)
+        return self.dropout(self.project(self.norm(x)))
+
+
+class ConvolutionalStem(nn.Sequential):
+    """3x3 convolutions before the patches are taken (Xiao et al. 2021): gelu(norm(pool(convolve(x)))) per step.
+
+    A step's stride is that of its pooling: the largest value of stride x stride pixels goes on, which a short training
+    learns from faster than from a convolution that skips pixels.
+    """
+
+    def __init__(self, channels: int, convolutions: tuple[tuple[int, int], ...]):
+        layers: list[nn.Module] = []
+        for out, stride in convolutions:
+            layers.append(nn.Conv2d(channels, out, 3, padding=1, bias=False))
+            if stride > 1:
+                layers.append(nn.MaxPool2d(stride))
+            layers += [nn.BatchNorm2d(out), nn.GELU()]
+            channels = out
+        super().__init__(*layers)
+        self.channels = channels
+
+
+class ImageEmbedding(nn.Module):
+    """Patches, the learned tokens beside them, and positions for the roles that have one.
+
+    `position` holds one row per positioned token: class tokens, distillation tokens, registers, then the patches row by
+    row, whatever the order in the sequence is; so a class token keeps its position when it stands last.
+    """
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        stem = shape.stem
+        assert isinstance(stem, ImageStem)
+        size = shape.hidden_size
+        self.shape = stem
+        self.convolutions, channels, patch = None, stem.channels, stem.patch
+        if stem.convolutions:
+            self.convolutions = ConvolutionalStem(channels, stem.convolutions)
+            channels = self.convolutions.channels
+            for _, stride in stem.convolutions:
+                patch //= stride
+        if stem.cut_patches:
+            self.patch: nn.Module = nn.Linear(channels * patch * patch, size, bias=stem.patch_bias)
+        else:
+            self.patch = nn.Conv2d(channels, size, patch, patch, bias=stem.patch_bias)
+        counts = {
+            Role.CLASS: stem.class_tokens,
+            Role.DISTILLATION: stem.distillation_tokens,
+            Role.REGISTER: stem.registers,
+        }
+        self.class_token = _learned(counts[Role.CLASS], size)
+        self.distillation = _learned(counts[Role.DISTILLATION], size)
+        self.registers = _learned(counts[Role.REGISTER], size)
+        self.prefix = tuple((role, n if role in stem.positioned else 0) for role, n in counts.items())
+        n_positions = sum(n for _, n in self.prefix) + stem.grid[0] * stem.grid[1] * (Role.CONTENT in stem.positioned)
+        self.position = _learned(n_positions if stem.positions != "none" else 0, size)
+        if self.position is not None and stem.positions == "sinusoidal":
+            self.position.requires_grad_(False)
+            with torch.no_grad():
+                self.position[-stem.grid[0] * stem.grid[1] :] = grid_sinusoids(stem.grid, size)
+        self.norm = make_norm(shape.block, size) if stem.norm else nn.Identity()
+        self.dropout = nn.Dropout(0.0)
+
+    def forward(
+        self, pixels: Tensor, grids: tuple[tuple[int, int], ...] | None = None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[int, int] | None]:
+        """First states, and the patch grid when all rows share one."""
+        if self.shape.cut_patches:
+            patches_BPD, grid = self.patch(pixels), None
+            grids = grids or (self.shape.grid,) * len(pixels)
+        else:
+            self._check(pixels)
+            plane = self.patch(pixels if self.convolutions is None else self.convolutions(pixels))
+            patches_BPD, grid = plane.flatten(2).mT, (plane.shape[2], plane.shape[3])
+            grids = (grid,) * len(pixels)
+        special, start = self._special(), sum(n for _, n in self.prefix)
+        if self.position is not None and Role.CONTENT in self.shape.positioned:
+            patches_BPD = patches_BPD + self._patch_positions(self.position[start:], grids, patches_BPD.shape[1])
+        read_out = [special[role] for role in (Role.CLASS, Role.DISTILLATION) if role in special]
+        scratch = [special[Role.REGISTER]] if Role.REGISTER in special else []
+        before, behind = (scratch, read_out) if self.shape.class_last else ([*read_out, *scratch], [])
+        rows = len(pixels)
+        pieces = [*(t.expand(rows, -1, -1) for t in before), patches_BPD, *(t.expand(rows, -1, -1) for t in behind)]
+        return self.dropout(self.norm(torch.cat(pieces, dim=1))), grid
+
+    def _special(self) -> dict[Role, Tensor]:
+        """The learned tokens by role, their positions added; the same for every input."""
+        tokens = {Role.CLASS: self.class_token, Role.DISTILLATION: self.distillation, Role.REGISTER: self.registers}
+        special: dict[Role, Tensor] = {}
+        start = 0
+        for role, n in self.prefix:
+            token = tokens[role]
+            if token is not None:
+                if n and self.position is not None:
+                    special[role] = token + self.position[start : start + n]
+                else:
+                    special[role] = token
+            start += n
+        return special
+
+    def _check(self, pixels: Tensor) -> None:
+        channels, height, width = pixels.shape[1:]
+        if channels != self.shape.channels:
+            raise ModelError(f"images have {channels} channels, this model reads {self.shape.channels}.")
+        if height % self.shape.patch or width % self.shape.patch:
+            raise ModelError(
+                f"an image of {height}x{width} pixels cannot be cut into patches of {self.shape.patch}. "
+                f"Give sizes that are multiples of {self.shape.patch}."
+            )
+
+    def _patch_positions(self, positions_PD: Tensor, grids: tuple[tuple[int, int], ...], length: int) -> Tensor:
+        native, how = self.shape.grid, self.shape.resize
+        if len(set(grids)) == 1 and grids[0][0] * grids[0][1] == length:
+            return resize_grid(positions_PD, native, grids[0], how)
+        rows = []
+        for grid in grids:
+            row = resize_grid(positions_PD, native, grid, how)
+            rest = row[:1].expand(length - len(row), -1)  # padding: its states are never read
+            rows.append(torch.cat((row, rest)))
+        return torch.stack(rows)
+
+
+def _learned(count: int, size: int) -> nn.Parameter | None:
+    return nn.Parameter(torch.zeros(count, size)) if count else None
