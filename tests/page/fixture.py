@@ -1,0 +1,175 @@
+"""A whole walkthrough document made from the numpy reference: what the page's tests draw before any real model."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from classtoken.page import document as d
+from classtoken.page.blocks import plain
+from tests.page import reference as ref
+
+CLASSES = ("cat", "dog", "bird", "fish", "horse")
+
+
+def picture(size: ref.Size, seed: int, kind: str) -> np.ndarray:
+    """Pixels (channels, side, side) in [-1, 1]: a bright disc, or a bar, on a shaded ground."""
+    side = size.grid * size.patch
+    y, x = np.mgrid[0:side, 0:side] / (side - 1)
+    rng = np.random.default_rng(seed)
+    shape = (x - 0.35) ** 2 + (y - 0.4) ** 2 < 0.06 if kind == "disc" else (abs(x - 0.6) < 0.12) & (y > 0.2)
+    ground = 0.4 * x - 0.3 * y
+    pixels = np.stack([np.where(shape, 0.9 - 0.3 * c, ground - 0.2 * c) for c in range(size.channels)])
+    return (pixels + rng.normal(0, 0.05, pixels.shape)).clip(-1, 1).astype(np.float32).astype(np.float64)
+
+
+def data_uri(pixels: np.ndarray) -> str:
+    array = ((pixels.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
+    image = Image.fromarray(array.squeeze())
+    if image.width < 96:
+        image = image.resize((96, 96), Image.Resampling.NEAREST)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def tokens(size: ref.Size) -> tuple[d.Token, ...]:
+    cells = [(r, c) for r in range(size.grid) for c in range(size.grid)]
+    return (d.Token("class", "class"), *(d.Token("content", str(i + 1), cell=cell) for i, cell in enumerate(cells)))
+
+
+def layers(size: ref.Size, run: ref.Trace, full: bool) -> d.Layers:
+    def of(name: str) -> np.ndarray:
+        return np.stack([layer[name] for layer in run.layers])
+
+    return d.Layers(
+        scores=of("scores")[:, :, 0],
+        weights=of("weights")[:, :, 0],
+        back=of("weights")[:, :, :, 0],
+        heads=of("heads")[:, :, 0],
+        attention=of("attention")[:, 0],
+        middle=of("middle")[:, 0],
+        feedforward=of("feedforward")[:, 0],
+        states=run.states[:, 0],
+        queries=of("queries")[:, :, 0],
+        keys=of("keys") if full else None,
+        values=of("values") if full else None,
+        context=of("context")[:, :, 0],
+        used=of("used")[:, :, 0],
+        norms=np.linalg.norm(run.states, axis=-1).astype(np.float16),
+    )
+
+
+def knockouts(size: ref.Size, w: ref.Weights, pixels: np.ndarray, run: ref.Trace, order: list[int]) -> list[d.Knockout]:
+    """Cut the class token off from its three most attended patches, layer by layer, against random threes."""
+    rng = np.random.default_rng(0)
+    out = []
+
+    def after(layer: int, cut: np.ndarray) -> float:
+        def mask(scores: np.ndarray) -> np.ndarray:
+            scores = scores.copy()
+            scores[:, 0, cut] = -np.inf
+            return scores
+
+        return float(ref.forward(size, w, pixels, cut={layer: mask}).values[order[0]])
+
+    for layer in range(size.depth):
+        weights = run.layers[layer]["weights"][:, 0].mean(0)[1:]
+        top = 1 + np.argsort(-weights)[:3]
+        null = [after(layer, 1 + rng.choice(size.tokens - 1, 3, replace=False)) for _ in range(9)]
+        before = float(run.values[order[0]])
+        out.append(d.Knockout(layer, None, tuple(map(int, top)), "renormalise", 0, before, after(layer, top), tuple(null)))
+    return out
+
+
+def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool, full: bool) -> d.Example:
+    pixels, donor_pixels = picture(size, 1, kind), picture(size, 2, other)
+    run, donor = ref.forward(size, w, pixels), ref.forward(size, w, donor_pixels)
+    order = [int(i) for i in np.argsort(-run.values)]
+    labels = tuple(d.Label(i, CLASSES[i % 5]) for i in order)
+
+    def shown(values: np.ndarray) -> np.ndarray:
+        return values[order]
+
+    def values_of(**what: Any) -> np.ndarray:
+        return shown(ref.forward(size, w, pixels, **what).values)
+
+    lens = np.stack(
+        [shown(ref.softmax(ref.apply(ref.norm(s, w["final_norm"], size.eps), w["head"]))) for s in run.states[:, 0]]
+    )
+    removable = list(range(1, size.tokens))
+    causal, causal_donor = (ref.forward(size, w, p, causal=True) for p in (pixels, donor_pixels))
+    two = ref.forward(size, w, pixels, second=True)
+    cosines = [float(s[0] @ s[1] / (np.linalg.norm(s[0]) * np.linalg.norm(s[1]))) for s in two.states]
+    mask = ((np.array([t.cell for t in tokens(size)[1:]]) - size.grid * 0.4) ** 2).sum(1) < (size.grid * 0.25) ** 2
+    return d.Example(
+        id=kind,
+        title=f"a {kind}",
+        origin="example",
+        input=d.Input("image", data_uri(pixels), size.grid * size.patch, size.grid * size.patch, (size.grid, size.grid),
+                      None, pixels if toy else None),
+        tokens=tokens(size),
+        hero=0,
+        truth=d.Truth(CLASSES[order[0]], mask.astype(np.float32)),
+        embeddings=d.Embeddings(run.before, run.position, run.after),
+        layers=layers(size, run, full),
+        final=run.final[0],
+        vector=run.final[0],
+        answers=d.Answers(labels, shown(run.logits), shown(run.values), run.logits),
+        contrast=d.Contrast(f"a {other}", data_uri(donor_pixels), None, tokens(size), donor.before, donor.states[:, 0]),
+        lens=d.Lens(lens, "the final norm and the classifier, put on the class token of each layer"),
+        knockouts=tuple(knockouts(size, w, pixels, run, order)),
+        removals=d.Removals(tuple(removable), np.stack([values_of(removed=frozenset([t])) for t in removable[:40]] + [shown(run.values)] * max(0, len(removable) - 40))),
+        swaps=(d.Swap(f"a {other}", data_uri(donor_pixels), None, shown(donor.values),
+                      np.stack([values_of(swap=(l, donor.states[l, 0])) for l in range(size.depth + 1)])),),
+        causal=d.Causal(shown(causal.values), float(np.linalg.norm(causal.final[0] - causal_donor.final[0])),
+                        float(np.linalg.norm(run.final[0] - donor.final[0])), "each token sees only those before it"),
+        poolings=tuple(d.Alternative(p, values_of(pooling=p), "the classifier was made for the class token") for p in ("cls", "mean", "max")),
+        two=d.Two(shown(two.values), np.array(cosines), "a second class token with the same vector and position"),
+    )  # fmt: skip
+
+
+def model(size: ref.Size, w: ref.Weights, labels: tuple[d.Label, ...], name: str) -> d.ModelCard:
+    order = [label.index for label in labels]
+    norm = d.Norm("layer", w["final_norm"]["weight"], w["final_norm"]["bias"], size.eps)
+    return d.ModelCard(
+        name=name, family="vit", modality="image", depth=size.depth, heads=size.heads, hidden=size.hidden,
+        head_size=size.hidden // size.heads, feedforward=size.feedforward, parameters=1234, norm="pre",
+        score_scale=1 / float(np.sqrt(size.hidden // size.heads)),
+        position=d.Position("added", "a learned vector for each position"), patch=size.patch,
+        layout=f"1 class + {size.grid}x{size.grid} patch = {size.tokens}",
+        readout=d.Readout("cls", True, "the class token after the final norm"), outcome="probability",
+        classes=size.classes, trained_on="nothing: random weights", licence="none", gaps=(),
+        shared=d.Shared(
+            attention_bias=np.stack([b["output"]["bias"] for b in w["blocks"]]), final_norm=norm,
+            head=d.Head(w["head"]["weight"][order], w["head"]["bias"][order]),
+        ),
+    )  # fmt: skip
+
+
+def statistic(mean: float, spread: float) -> d.Statistic:
+    return d.Statistic(mean, mean - spread, mean + spread)
+
+
+def walkthrough(size: ref.Size, *, toy: bool = True, full: bool = True, name: str = "fixture") -> d.Walkthrough:
+    """A document with two examples; `toy` puts all weights in, `full` keys and values of all tokens."""
+    w = ref.random_weights(size, 7)
+    examples = tuple(example(size, w, a, b, toy=toy, full=full) for a, b in (("disc", "bar"), ("bar", "disc")))
+    per_layer = tuple(statistic(size.tokens * 0.6 - layer, 1.0) for layer in range(size.depth))
+    band = d.Band("effective_tokens", "effective number of tokens", "tokens", 40, "random pictures", per_layer,
+                  d.BandControl("random weights", per_layer))  # fmt: skip
+    claim = d.Claim("object-share", (5,), "Attention on the object, over its share of the picture", "x", 40, "pictures",
+                    statistic(1.2, 0.1), d.Control("random weights", statistic(1.0, 0.1)), "tests/page/fixture.py")  # fmt: skip
+    bins = tuple(d.Bin(i / 5, (i + 1) / 5, 8, i / 5 + 0.1, i / 5 + 0.05) for i in range(5))
+    return d.Walkthrough(
+        "classtoken (fixture)", model(size, w, examples[0].answers.labels, name), examples, (band,), (claim,),
+        d.Calibration(40, "random pictures", bins),
+        (d.FamilyRow("ViT", "1", "0", "class token", "the original"), d.FamilyRow("SigLIP", "none", "0", "attention pooling", "no class token")),
+        plain(w) if toy else None,
+    )  # fmt: skip
+
+
+TOY = ref.Size()
+PHOTO = ref.Size(grid=14, patch=16, channels=3, hidden=48, heads=3, depth=12, feedforward=96, classes=5)

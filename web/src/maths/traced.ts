@@ -1,0 +1,185 @@
+/** Origins of the numbers that a document holds for a real model: the class token's row of everything. */
+import { open } from "../blocks";
+import type { Block, Example, ModelCard, Norm } from "../data";
+import { address, along, type Address, type Origin, type Source } from "./origin";
+import { sourceOf, type Kind } from "./toy";
+
+const trace: Origin = { op: "given", why: "trace" };
+const learned: Origin = { op: "given", why: "learned" };
+
+function stored(block: Block, origin: Kind["origin"] = () => trace): Kind {
+  const numbers = open(block);
+  return { value: (...places) => numbers.at(...places), origin };
+}
+
+/** A class token's address carries its own position as the token, so that toy and real addresses read alike. */
+function heroOnly(block: Block, hero: number, place: number, origin: Kind["origin"] = () => trace): Kind {
+  const numbers = open(block);
+  return {
+    value: (...places) => (places[place] === hero ? numbers.at(...places.filter((_, i) => i !== place)) : NaN),
+    origin: (...places) => (places[place] === hero ? origin(...places) : trace),
+  };
+}
+
+function normAddresses(name: string, norm: Norm): Record<string, Kind> {
+  return {
+    [`${name}.w`]: stored(norm.weight, () => learned),
+    ...(norm.bias ? { [`${name}.b`]: stored(norm.bias, () => learned) } : {}),
+  };
+}
+
+function normOrigin(norm: Norm, name: string, among: Address[], d: number): Origin {
+  return {
+    op: "norm",
+    kind: norm.kind,
+    among,
+    at: d,
+    weight: address(`${name}.w`, d),
+    bias: norm.bias ? address(`${name}.b`, d) : null,
+    eps: norm.eps,
+  };
+}
+
+function embeddingKinds(model: ModelCard, example: Example): Record<string, Kind> {
+  const { before, position, after } = example.embeddings;
+  const norm = model.shared.embedding_norm;
+  const kinds: Record<string, Kind> = {
+    before: stored(before, (t) => (t === example.hero ? learned : trace)),
+    after: stored(after, (t, d) => {
+      if (norm) return normOrigin(norm, "embeddingnorm", along(model.hidden, "summed", t), d);
+      return position ? { op: "sum", terms: [address("before", t, d), address("position", t, d)] } : trace;
+    }),
+  };
+  if (position) kinds.position = stored(position, () => learned);
+  if (norm) {
+    Object.assign(kinds, normAddresses("embeddingnorm", norm));
+    const [a, b] = [open(before), position ? open(position) : null];
+    kinds.summed = {
+      value: (t, d) => a.at(t, d) + (b ? b.at(t, d) : 0),
+      origin: (t, d) => ({ op: "sum", terms: [address("before", t, d), ...(b ? [address("position", t, d)] : [])] }),
+    };
+  }
+  return kinds;
+}
+
+function attentionKinds(model: ModelCard, example: Example, hero: number): Record<string, Kind> {
+  const { layers } = example;
+  const K = model.head_size;
+  const L = example.tokens.length;
+  const kinds: Record<string, Kind> = {};
+  const known = layers.queries && layers.keys;
+  if (layers.queries) kinds.q = heroOnly(layers.queries, hero, 2);
+  if (layers.keys) kinds.k = stored(layers.keys);
+  if (layers.values) kinds.v = stored(layers.values);
+  kinds.score = heroOnly(layers.scores, hero, 2, (l, h, i, j) =>
+    known
+      ? {
+          op: "dot",
+          pairs: Array.from({ length: K }, (_, k) => [address("q", l, h, i, k), address("k", l, h, j, k)]),
+          plus: null,
+          times: model.score_scale,
+        }
+      : trace,
+  );
+  kinds.weight = heroOnly(layers.weights, hero, 2, (l, h, i, j) => ({ op: "softmax", among: along(L, "score", l, h, i), at: j }));
+  if (layers.context) {
+    kinds.context = heroOnly(layers.context, hero, 2, (l, h, i, k) =>
+      layers.values
+        ? {
+            op: "dot",
+            pairs: Array.from({ length: L }, (_, j) => [address("weight", l, h, i, j), address("v", l, h, j, k)]),
+            plus: null,
+            times: 1,
+          }
+        : trace,
+    );
+  }
+  kinds.headout = heroOnly(layers.heads, hero, 2);
+  return kinds;
+}
+
+function streamKinds(model: ModelCard, example: Example, hero: number): Record<string, Kind> {
+  const { layers } = example;
+  const { shared, hidden: D, heads: H, depth: N } = model;
+  const bias = shared.attention_bias;
+  const norms = shared.norms;
+  const kinds: Record<string, Kind> = {};
+  if (bias) kinds["output.b"] = stored(bias, () => learned);
+  kinds.attention = heroOnly(layers.attention, hero, 1, (l, t, d) => ({
+    op: "sum",
+    terms: [...Array.from({ length: H }, (_, h) => address("headout", l, h, t, d)), ...(bias ? [address("output.b", l, d)] : [])],
+  }));
+  kinds.feedforward = heroOnly(layers.feedforward, hero, 1);
+  const normed = (which: "first" | "second", sum: string): Kind["origin"] => (l, t, d) =>
+    normOrigin(norms![l][which], `${which}norm${l}`, along(D, sum, l, t), d);
+  const plain = (a: string, b: string): Kind["origin"] => (l, t, d) => ({ op: "sum", terms: [address(a, l, t, d), address(b, l, t, d)] });
+  norms?.forEach((pair, l) =>
+    Object.assign(kinds, normAddresses(`firstnorm${l}`, pair.first), normAddresses(`secondnorm${l}`, pair.second)),
+  );
+  kinds.middle = heroOnly(layers.middle, hero, 1, norms ? normed("first", "sum1") : plain("state", "attention"));
+  kinds.state = heroOnly(layers.states, hero, 1, (l, t, d) => {
+    if (l === 0) return { op: "sum", terms: [address("after", t, d)] };
+    return norms ? normed("second", "sum2")(l - 1, t, d) : plain("middle", "feedforward")(l - 1, t, d);
+  });
+  if (norms) {
+    const [state, attention, middle, feedforward] = [layers.states, layers.attention, layers.middle, layers.feedforward].map(open);
+    kinds.sum1 = { value: (l, _, d) => state.at(l, d) + attention.at(l, d), origin: plain("state", "attention") };
+    kinds.sum2 = { value: (l, _, d) => middle.at(l, d) + feedforward.at(l, d), origin: plain("middle", "feedforward") };
+  }
+  const final = shared.final_norm;
+  if (final) Object.assign(kinds, normAddresses("finalnorm", final));
+  kinds.final = heroOnly(example.final, hero, 0, (t, d) =>
+    final ? normOrigin(final, "finalnorm", along(D, "state", N, t), d) : { op: "sum", terms: [address("state", N, t, d)] },
+  );
+  return kinds;
+}
+
+function answerKinds(model: ModelCard, example: Example, first: boolean): Record<string, Kind> {
+  const { answers } = example;
+  const [final, vector] = [open(example.final), open(example.vector)];
+  const same = final.shape[0] === vector.shape[0] && final.all().every((x, d) => x === vector.at(d));
+  const hero = example.hero ?? 0;
+  const copy: Kind["origin"] = (d) => ({ op: "sum", terms: [address("final", hero, d)] });
+  const kinds: Record<string, Kind> = { vector: stored(example.vector, same ? copy : undefined) };
+  const place = (c: number) => answers.labels.findIndex((label) => label.index === c);
+  const { head } = model.shared;
+  const shown = open(answers.values);
+  if (answers.all_logits) {
+    const logits = open(answers.all_logits);
+    const weight = head && first ? open(head.weight) : null;
+    if (weight) {
+      kinds["head.w"] = { value: (c, d) => weight.at(place(c), d), origin: () => learned };
+      if (head!.bias) kinds["head.b"] = { value: (c) => open(head!.bias!).at(place(c)), origin: () => learned };
+    }
+    kinds.logit = {
+      value: (c) => logits.at(c),
+      origin: (c) =>
+        weight && place(c) >= 0
+          ? {
+              op: "dot",
+              pairs: Array.from({ length: weight.shape[1] }, (_, d) => [address("head.w", c, d), address("vector", d)]),
+              plus: head!.bias ? address("head.b", c) : null,
+              times: 1,
+            }
+          : trace,
+    };
+    kinds.answer = {
+      value: (c) => shown.at(place(c)),
+      origin: (c) => ({ op: "softmax", among: along(logits.shape[0], "logit"), at: c }),
+    };
+  } else {
+    kinds.answer = { value: (c) => shown.at(place(c)), origin: () => trace };
+  }
+  return kinds;
+}
+
+/** Every number of a traced example. `first`: the head's rows in the document are this example's. */
+export function tracedSource(model: ModelCard, example: Example, first: boolean): Source {
+  const hero = example.hero ?? 0;
+  return sourceOf({
+    ...embeddingKinds(model, example),
+    ...attentionKinds(model, example, hero),
+    ...streamKinds(model, example, hero),
+    ...answerKinds(model, example, first),
+  });
+}

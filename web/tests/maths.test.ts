@@ -1,0 +1,133 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { half, open } from "../src/blocks";
+import { check } from "../src/check";
+import type { Walkthrough } from "../src/data";
+import { cosine, effectiveTokens, erf, softmax } from "../src/maths/basic";
+import { forward } from "../src/maths/forward";
+import { named, recompute, type Source } from "../src/maths/origin";
+import { toySource } from "../src/maths/toy";
+import { tracedSource } from "../src/maths/traced";
+
+// The golden trace: written by a float64 numpy reference, compared by Python's tests with the real encoder.
+const golden = JSON.parse(readFileSync(new URL("golden.json", import.meta.url), "utf8")) as Walkthrough;
+const { model, toy } = golden;
+const run = (i: number, what = {}) => forward(toy!, model.heads, open(golden.examples[i].input.pixels!), what);
+
+function close(actual: ArrayLike<number>, expected: ArrayLike<number>, digits = 5) {
+  expect(actual.length).toBe(expected.length);
+  for (let i = 0; i < actual.length; i++) expect(actual[i]).toBeCloseTo(expected[i], digits);
+}
+
+describe("basic", () => {
+  it("erf agrees with tables to 1e-13", () => {
+    for (const [x, y] of [[0.5, 0.5204998778130465], [1, 0.8427007929497149], [2.9, 0.9999589021219005], [3.5, 0.9999992569016276], [-1, -0.8427007929497149]])
+      expect(Math.abs(erf(x) - y)).toBeLessThan(1e-13);
+  });
+  it("a uniform softmax has as many effective tokens as tokens", () => {
+    expect(effectiveTokens(softmax([3, 3, 3, 3]))).toBeCloseTo(4, 12);
+    expect(softmax([0, -Infinity])[1]).toBe(0);
+  });
+  it("halves", () => {
+    expect([0x3c00, 0xc000, 0x0001, 0x7bff].map(half)).toEqual([1, -2, 2 ** -24, 65504]);
+  });
+});
+
+describe("forward", () => {
+  it.each([0, 1])("equals the golden trace of example %i", (i) => {
+    const example = golden.examples[i];
+    const mine = run(i);
+    const { layers } = example;
+    for (let l = 0; l < model.depth; l++) {
+      const layer = mine.layers[l];
+      close(layer.attention[0], open(layers.attention).row(l));
+      close(layer.middle[0], open(layers.middle).row(l));
+      close(layer.feedforward[0], open(layers.feedforward).row(l));
+      close(layer.output[0], open(layers.states).row(l + 1));
+      for (let h = 0; h < model.heads; h++) {
+        close(layer.scores[h][0], open(layers.scores).row(l, h));
+        close(layer.weights[h][0], open(layers.weights).row(l, h));
+        close(layer.weights[h].map((row) => row[0]), open(layers.back).row(l, h));
+        close(layer.headOut[h][0], open(layers.heads).row(l, h));
+        close(layer.context[h][0], open(layers.context!).row(l, h));
+        layer.keys[h].forEach((key, t) => close(key, open(layers.keys!).row(l, h, t)));
+        layer.values[h].forEach((value, t) => close(value, open(layers.values!).row(l, h, t)));
+      }
+    }
+    close(mine.final[0], open(example.final).all());
+    close(mine.logits, open(example.answers.all_logits!).all());
+  });
+
+  it("what-ifs equal the golden removals, swaps, poolings, causal mask and second class token", () => {
+    const example = golden.examples[0];
+    const shown = (p: Float64Array) => example.answers.labels.map((label) => p[label.index]);
+    example.removals!.tokens.forEach((t, i) =>
+      close(shown(run(0, { removed: new Set([t]) }).probabilities), open(example.removals!.values).row(i)),
+    );
+    for (let l = 0; l <= model.depth; l++) {
+      const state = open(example.contrast!.states).row(l);
+      close(shown(run(0, { swap: { layer: l, state } }).probabilities), open(example.swaps[0].values).row(l));
+    }
+    for (const pooling of example.poolings)
+      close(shown(run(0, { pooling: pooling.name }).probabilities), open(pooling.values).all());
+    close(shown(run(0, { causal: true }).probabilities), open(example.causal!.values!).all());
+    const two = run(0, { second: true });
+    close(shown(two.probabilities), open(example.two!.values).all());
+    expect(cosine(two.layers[1].output[0], two.layers[1].output[1])).toBeCloseTo(1, 12);
+  });
+
+  it("a causal mask leaves the class token the same for every input", () => {
+    close(run(0, { causal: true }).final[0], run(1, { causal: true }).final[0], 12);
+  });
+});
+
+/** Walk from `start` to everything that its arithmetic names, and compare each number with its own recomputation. */
+function walk(source: Source, start: string[]): number {
+  const seen = new Set<string>();
+  const queue = [...start];
+  while (queue.length) {
+    const address = queue.pop()!;
+    if (seen.has(address)) continue;
+    seen.add(address);
+    const origin = source.origin(address);
+    const again = recompute(origin, source.value);
+    expect(Number.isFinite(source.value(address)), address).toBe(true);
+    if (again !== null) expect(Math.abs(again - source.value(address)), address).toBeLessThan(2e-5);
+    queue.push(...named(origin));
+  }
+  return seen.size;
+}
+
+describe("every number can be recomputed", () => {
+  it("toy: from the answer down to pixels and weights", () => {
+    const source = toySource(toy!, open(golden.examples[0].input.pixels!), model.heads, run(0));
+    const count = walk(source, golden.examples[0].answers.labels.map((label) => `answer:${label.index}`));
+    expect(count).toBeGreaterThan(2500);
+    expect(source.has("pixel:0:0:0") && !source.has("nothing:0")).toBe(true);
+  });
+  it("traced: scores, softmax, sums over tokens and heads, residual additions, the classifier", () => {
+    const source = tracedSource(model, golden.examples[0], true);
+    const count = walk(source, [...golden.examples[0].answers.labels.map((l) => `answer:${l.index}`), ...headouts()]);
+    expect(count).toBeGreaterThan(300);
+  });
+  const headouts = () => {
+    const out: string[] = [];
+    for (let l = 0; l < model.depth; l++)
+      for (let h = 0; h < model.heads; h++)
+        for (let k = 0; k < model.head_size; k++) out.push(`context:${l}:${h}:0:${k}`);
+    return out;
+  };
+});
+
+describe("validator", () => {
+  it("accepts the golden document and names what is wrong with others", () => {
+    expect(check(golden)).toEqual([]);
+    expect(check({ format: "x" })[0]).toContain("not a walkthrough");
+    expect(check({ ...golden, version: 9 })[0]).toContain("version 9");
+    const broken = structuredClone(golden);
+    broken.examples[0].final.shape = [3];
+    broken.examples[0].embeddings.before.data = "AAAA";
+    broken.claims[0].n = 0;
+    expect(check(broken)).toHaveLength(3);
+  });
+});
