@@ -1,0 +1,182 @@
+"""Open an image safely and bring it to upright 8-bit RGB, without torch.
+
+Everything that can be wrong with one image is a `BadRecord` that says which image and why. What is done to odd images:
+
+* EXIF orientation is applied (as the pipelines of transformers do);
+* alpha is dropped, as `convert("RGB")` does in torchvision, timm, open_clip and the pipelines of transformers; with
+  `alpha="white"` the image is laid on white instead (as transformers' processors do with an RGBA image in memory);
+* 16-bit greyscale is scaled, v / 257, where Pillow's own conversion clips everything above 255 to white;
+* floating point is read as 0..1 or as 0..255, whichever holds for all its values, and rounded;
+* CMYK is converted by Pillow, which reads every JPEG in CMYK as inverted, the way Adobe writes them;
+* of an animation the first frame is taken.
+
+JPEG's draft mode (decoding at a fraction of the size) is not used: it would change pixels.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from classtoken.errors import BadRecord, OptionError
+
+ImageItem = Path | str | bytes | Image.Image | np.ndarray
+
+#: What files of one's own may be. A service that takes strangers' files should ask for `WEB_FORMATS`.
+LOCAL_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+WEB_FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What may be opened: formats (Pillow's names), the most pixels of an image, and what becomes of alpha.
+
+    The default cap on pixels is where Pillow itself begins to refuse (2 x 89,478,485): a file of a few bytes can claim
+    any size.
+    """
+
+    formats: tuple[str, ...] = LOCAL_FORMATS
+    max_pixels: int = 178_956_970
+    alpha: Literal["drop", "white"] = "drop"
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.formats if name not in LOCAL_FORMATS]
+        if unknown or not self.formats:
+            raise OptionError(f"image formats {unknown} are not read; allowed are {', '.join(LOCAL_FORMATS)}.")
+        if self.max_pixels < 1:
+            raise OptionError(f"max_pixels is {self.max_pixels}; it must be at least 1.")
+
+
+DEFAULT = Decoding()
+
+
+def name_of(item: Any) -> str:
+    """A few words for error messages: the path, or what kind of thing it is."""
+    if isinstance(item, str | Path):
+        return str(item)
+    if isinstance(item, bytes | bytearray):
+        return f"image of {len(item)} bytes"
+    if isinstance(item, np.ndarray):
+        return f"array of shape {item.shape}"
+    if isinstance(item, Image.Image):
+        return getattr(item, "filename", "") or f"image of {item.width}x{item.height}"
+    return f"value of type {type(item).__name__}"
+
+
+def decode(item: ImageItem, decoding: Decoding = DEFAULT, *, name: str | None = None) -> Image.Image:
+    """An image of any kind -> an upright 8-bit RGB image.
+
+    Paths, encoded bytes, Pillow images, and arrays of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Raises
+    `BadRecord` naming the image (or `name`) and what is wrong with it.
+    """
+    name = name or name_of(item)
+    try:
+        if isinstance(item, np.ndarray):
+            return _flatten_alpha(Image.fromarray(_eight_bits_of_array(item, name, decoding)), decoding.alpha)
+        if isinstance(item, Image.Image):
+            return _upright_rgb(item, name, decoding)
+        if isinstance(item, bytes | bytearray):
+            return _from_file(BytesIO(item), name, decoding)
+        if isinstance(item, str | Path):
+            with Path(item).open("rb") as file:
+                return _from_file(file, name, decoding)
+    except BadRecord:
+        raise
+    except FileNotFoundError as error:
+        raise BadRecord(f"{name}: there is no such file.") from error
+    except IsADirectoryError as error:
+        raise BadRecord(f"{name}: this is a folder, not an image.") from error
+    except PermissionError as error:
+        raise BadRecord(f"{name}: no permission to read this file.") from error
+    except Exception as error:  # decoders raise whatever they like on broken files
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise BadRecord(f"{name}: broken or cut short ({said}). Save it again, or leave it out.") from error
+    raise BadRecord(f"{name}: not an image; allowed are a path, bytes, a Pillow image or an array (H, W[, 1|3|4]).")
+
+
+def _from_file(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
+    with _open(file, name, decoding) as image:
+        return _upright_rgb(image, name, decoding)
+
+
+def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
+    """Read the header by one of the allowed decoders.
+
+    `Image.open` would do, but warns about or refuses large images by a setting that is global to the process.
+    """
+    start = file.read(16)
+    if not start:
+        raise BadRecord(f"{name}: the file is empty (0 bytes).")
+    if any(form not in Image.OPEN for form in decoding.formats):
+        Image.init()
+    for form in decoding.formats:
+        decoder, accept = Image.OPEN[form]
+        if accept is not None and accept(start) is True:
+            file.seek(0)
+            return decoder(file, name)
+    raise BadRecord(f"{name}: not an image in one of the formats {', '.join(decoding.formats)}; begins with {start!r}.")
+
+
+def _upright_rgb(image: Image.Image, name: str, decoding: Decoding) -> Image.Image:
+    _check_size(image.width, image.height, name, decoding)
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
+    if image.mode in ("La", "RGBa"):  # premultiplied alpha
+        image = image.convert(image.mode.upper())
+    return _flatten_alpha(image, decoding.alpha)
+
+
+def _flatten_alpha(image: Image.Image, alpha: str) -> Image.Image:
+    """Without alpha: dropped, or laid on white."""
+    transparent = "A" in image.getbands() or image.info.get("transparency") is not None
+    if transparent and (alpha == "white" or image.mode == "P"):  # a palette's alpha: through RGBA, or Pillow warns
+        image = image.convert("RGBA")
+    if transparent and alpha == "white":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _check_size(width: int, height: int, name: str, decoding: Decoding) -> None:
+    if width < 1 or height < 1:
+        raise BadRecord(f"{name}: an image of {width}x{height} has no pixels.")
+    if width * height > decoding.max_pixels:
+        raise BadRecord(
+            f"{name}: {width}x{height} is {width * height:,} pixels, more than the {decoding.max_pixels:,} allowed. "
+            "Make it smaller, or raise max_pixels if you trust it."
+        )
+
+
+def _eight_bits_of_array(values: np.ndarray, name: str, decoding: Decoding) -> np.ndarray:
+    if values.ndim == 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim != 2 and not (values.ndim == 3 and values.shape[-1] in (3, 4)):
+        raise BadRecord(f"{name}: an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels last.")
+    _check_size(values.shape[1], values.shape[0], name, decoding)
+    return np.ascontiguousarray(_eight_bits(values, name))
+
+
+def _eight_bits(values: np.ndarray, name: str) -> np.ndarray:
+    """Any numbers -> uint8: 16 bits are divided by 257, 0..1 is multiplied by 255; what fits neither is refused."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * 255
+    if values.dtype.kind not in "uif":
+        raise BadRecord(f"{name}: pixels of type {values.dtype} are not read; allowed are integers and floats.")
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind == "f":
+        if not (low >= 0 and high <= 255):  # also when there is a NaN
+            raise BadRecord(f"{name}: floating point pixels from {low:g} to {high:g}; allowed are 0..1 or 0..255.")
+        return np.rint(values.astype(np.float64) * (255 if high <= 1 else 1)).astype(np.uint8)
+    sixteen = values.dtype.itemsize == 2 and values.dtype.kind == "u"
+    if low < 0 or high > 65535:
+        raise BadRecord(f"{name}: integer pixels from {low:g} to {high:g}; allowed are 0..255 or 16 bits, 0..65535.")
+    if sixteen or high > 255:
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return values.astype(np.uint8)

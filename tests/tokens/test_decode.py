@@ -1,0 +1,216 @@
+"""Every odd image has a clear outcome: the right pixels, or one line that says what is wrong."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from classtoken.errors import BadRecord, OptionError
+from classtoken.tokens.decode import LOCAL_FORMATS, WEB_FORMATS, Decoding, decode
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def corners() -> Image.Image:
+    """Red top left, green top right, blue bottom left, white bottom right; wider than high."""
+    image = Image.new("RGB", (60, 40), WHITE)
+    image.paste(RED, (0, 0, 30, 20))
+    image.paste(GREEN, (30, 0, 60, 20))
+    image.paste(BLUE, (0, 20, 30, 40))
+    return image
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", LOCAL_FORMATS)
+def test_formats(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"picture.{form.lower()}"
+    path.write_bytes(encoded(corners(), form))
+    with Image.open(path) as file:
+        expected = np.asarray(file.convert("RGB"))
+    for item in (path, str(path), path.read_bytes()):
+        image = decode(item)
+        assert image.mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    """The camera was turned: the stored pixels are turned back, as transformers' load_image does."""
+    back = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    stored = corners() if back is None else corners().transpose(Image.Transpose(back))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = encoded(stored, exif=exif)
+    image = decode(file)
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(corners()))
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(file)))))
+    turned = Image.open(io.BytesIO(file))
+    decode(turned)
+    assert turned.size == stored.size  # the caller's image stays as it is
+
+
+def test_greyscale_with_and_without_alpha_and_one_bit() -> None:
+    grey = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    with_alpha = grey.copy()
+    with_alpha.putalpha(7)
+    for image in (grey, with_alpha):
+        assert image.mode in ("L", "LA")
+        pixels = np.asarray(decode(encoded(image)))
+        np.testing.assert_array_equal(pixels, np.repeat(np.asarray(grey)[..., None], 3, 2))
+    assert np.unique(np.asarray(decode(encoded(grey.convert("1"))))).tolist() == [0, 255]
+
+
+def test_alpha_is_dropped_as_convert_does_or_laid_on_white() -> None:
+    image = Image.new("RGBA", (2, 1), (10, 20, 30, 0))
+    image.putpixel((1, 0), (200, 100, 0, 128))
+    dropped = np.asarray(decode(encoded(image)))
+    assert dropped.tolist() == [[[10, 20, 30], [200, 100, 0]]]
+    white = np.asarray(decode(encoded(image), Decoding(alpha="white")))
+    assert white[0, 0].tolist() == [255, 255, 255]
+    np.testing.assert_allclose(white[0, 1], [227, 177, 127], atol=1)
+
+
+def test_palette_with_transparency() -> None:
+    palette = corners().quantize(4)
+    plain = np.asarray(palette.convert("RGB"))
+    file = encoded(palette, transparency=bytes([0, 128, 255, 255]))
+    np.testing.assert_array_equal(np.asarray(decode(file)), plain)
+    hidden = plain[0, 0] if palette.getpixel((0, 0)) == 0 else plain[np.asarray(palette) == 0][0]
+    white = np.asarray(decode(file, Decoding(alpha="white")))
+    assert (white[np.asarray(palette) == 0] == 255).all()
+    assert not (hidden == 255).all() or (plain[np.asarray(palette) == 0] == 255).all()
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_sixteen_bit_greyscale_is_scaled_not_clipped(form: str) -> None:
+    values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    pixels = np.asarray(decode(encoded(Image.fromarray(values), form)))
+    np.testing.assert_array_equal(pixels, np.rint(values / 257).astype(np.uint8)[..., None].repeat(3, 2))
+    clipped = np.asarray(Image.fromarray(values).convert("L"))
+    assert (clipped == 255).mean() > 0.9  # what Pillow alone would have given
+
+
+def test_cmyk_of_adobe_and_of_others() -> None:
+    """Inks in a JPEG are stored inverted, as Adobe began it, with or without Adobe's marker; in TIFF they are not."""
+    ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    adobe = encoded(ink, "JPEG", quality=100)
+    assert b"Adobe" in adobe
+    np.testing.assert_allclose(np.asarray(decode(adobe))[8, 8], RED, atol=3)
+    begin = adobe.index(b"\xff\xee")
+    plain = adobe[:begin] + adobe[begin + 16 :]
+    assert b"Adobe" not in plain
+    np.testing.assert_allclose(np.asarray(decode(plain))[8, 8], RED, atol=3)
+    np.testing.assert_allclose(np.asarray(decode(encoded(ink, "TIFF")))[8, 8], RED, atol=3)
+
+
+def test_first_frame_of_an_animation() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
+    for form in ("GIF", "WEBP"):
+        options = {"lossless": True} if form == "WEBP" else {}
+        file = encoded(frames[0], form, save_all=True, append_images=frames[1:], **options)
+        assert decode(file).getpixel((4, 4)) == RED
+
+
+def test_arrays_of_every_kind() -> None:
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    expected = grey[..., None].repeat(3, 2)
+    same = [
+        grey,
+        grey[..., None],
+        expected,
+        np.concatenate([expected, np.zeros((3, 4, 1), np.uint8)], -1),
+        (grey / 255).astype(np.float32),
+        grey.astype(np.float64),
+        grey.astype(np.int64),
+        grey.astype(np.uint16) * 257,
+    ]
+    for array in same:
+        np.testing.assert_array_equal(np.asarray(decode(array)), expected)
+    assert np.asarray(decode(np.array([[True, False]])))[0].tolist() == [[255] * 3, [0] * 3]
+    premultiplied = Image.fromarray(np.full((2, 2, 4), 255, np.uint8)).convert("RGBa")
+    assert decode(premultiplied).getpixel((0, 0)) == WHITE
+
+
+@given(st.integers(0, 255))
+def test_zero_to_one_gives_the_eight_bits_back(value: int) -> None:
+    array = np.array([[value, 255]], dtype=np.float32) / np.float32(255)
+    assert decode(array).getpixel((0, 0)) == (value,) * 3
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that claims 100000 x 100000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+BROKEN = {
+    "empty": (b"", r"the file is empty \(0 bytes\)"),
+    "text": (b"hello, I am no image", r"not an image in one of the formats JPEG, .*begins with b'hello, I am no i'"),
+    "cut JPEG": (encoded(corners(), "JPEG")[:-200], "broken or cut short"),
+    "cut PNG": (encoded(Image.effect_noise((64, 64), 50))[:800], "broken or cut short"),
+    "JPEG's first bytes": (b"\xff\xd8\xff\xe0", "broken or cut short"),
+    "bomb": (bomb(), r"100000x100000 is 10,000,000,000 pixels, more than the 178,956,970 allowed"),
+    "no channels last": (np.zeros((3, 5, 5), np.uint8), "channels last"),
+    "one dimension": (np.zeros(5, np.uint8), r"must be \(H, W\)"),
+    "no pixels": (np.zeros((0, 5), np.uint8), "has no pixels"),
+    "NaN": (np.array([[np.nan, 1.0]]), r"floating point pixels from nan to nan; allowed are 0..1 or 0..255"),
+    "too bright": (np.array([[0.0, 300.0]]), "from 0 to 300"),
+    "negative": (np.array([[-1, 3]]), "integer pixels from -1 to 3"),
+    "words": (np.array([["a", "b"]]), "pixels of type"),
+    "number": (7, "value of type int: not an image"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_images_are_one_line(case: str) -> None:
+    item, message = BROKEN[case]
+    with pytest.raises(BadRecord, match=message) as caught:
+        decode(item)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadRecord, match=r"nowhere\.png: there is no such file"):
+        decode(tmp_path / "nowhere.png")
+    with pytest.raises(BadRecord, match="this is a folder"):
+        decode(tmp_path)
+
+
+def test_limits_are_the_callers() -> None:
+    file = encoded(corners(), "BMP")
+    with pytest.raises(BadRecord, match="formats JPEG, PNG, WEBP; begins with"):
+        decode(file, Decoding(formats=WEB_FORMATS))
+    with pytest.raises(BadRecord, match="60x40 is 2,400 pixels, more than the 2,399 allowed"):
+        decode(file, Decoding(max_pixels=2399))
+    with pytest.raises(BadRecord, match="mine: "):
+        decode(b"", name="mine")
+    with pytest.raises(OptionError, match="allowed are JPEG"):
+        Decoding(formats=("EPS",))
+    with pytest.raises(OptionError, match="at least 1"):
+        Decoding(max_pixels=0)
+
+
+@given(st.binary(max_size=300), st.integers(0, 400))
+def test_no_bytes_raise_anything_else(noise: bytes, at: int) -> None:
+    """Noise, and a real file with noise in its middle: an image or a `BadRecord`."""
+    whole = encoded(corners(), "JPEG")
+    for file in (noise, whole[:at] + noise + whole[at + len(noise) :]):
+        try:
+            assert decode(file, Decoding(max_pixels=1_000_000)).mode == "RGB"
+        except BadRecord as error:
+            assert "\n" not in str(error)
