@@ -1,0 +1,133 @@
+"""Poolers and classifiers by their published formulas, written for the tests alone, from a family's rows.
+
+They are the second opinion on what `readout` and `head` compute: nothing here is imported from there.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from classtoken.encoder.checkpoint import Loaded
+from classtoken.encoder.families.row import HeadRow, PoolerRow
+from classtoken.encoder.names import to_ours
+from classtoken.tensors import States
+from classtoken.values import Role
+
+FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+}
+
+
+def pooler_row(loaded: Loaded, config: Mapping[str, Any]) -> PoolerRow:
+    """The family's pooler for this config."""
+    assert loaded.family is not None
+    row = loaded.family.pooler
+    return row if isinstance(row, PoolerRow) else row(config)
+
+
+def head_row(loaded: Loaded) -> HeadRow:
+    """The family's classifier."""
+    assert loaded.family is not None
+    assert loaded.family.head is not None
+    return loaded.family.head
+
+
+def at(states: States, role: Role) -> Tensor:
+    """The state of the only token of a role in each row."""
+    found = states.last_BLD[states.roles_BL == role]
+    assert len(found) == len(states.last_BLD)
+    return found
+
+
+def mean_of(states: States, keep_BL: Tensor) -> Tensor:
+    """The mean over some tokens of each row."""
+    keep = keep_BL[..., None].float()
+    return (states.last_BLD * keep).sum(1) / keep.sum(1)
+
+
+def last_token(states: States) -> Tensor:
+    """The state of each row's last token."""
+    places = torch.arange(states.roles_BL.shape[1])
+    last = torch.where(states.roles_BL == Role.PAD, -1, places).max(1).values
+    return states.last_BLD[torch.arange(len(last)), last]
+
+
+def pooled_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tensor:
+    """The pooled output of a checkpoint by its family's `PoolerRow`."""
+    row = pooler_row(loaded, config)
+    weights, _ = to_ours(loaded.rest, row.names)
+    if row.kind == "state":
+        return at(states, Role.CLASS) if row.token == "cls" else last_token(states)
+    if row.kind == "tanh":
+        function = FUNCTIONS[row.activation]
+        return function(F.linear(at(states, Role.CLASS), weights["dense.weight"], weights["dense.bias"]))
+    if row.kind == "dense":
+        return F.linear(last_token(states), weights["dense.weight"], weights["dense.bias"])
+    if row.kind == "norm_mean":
+        mean = mean_of(states, states.roles_BL == Role.CONTENT)
+        eps = config["layer_norm_eps"]
+        return F.layer_norm(mean, mean.shape[-1:], weights["norm.weight"], weights["norm.bias"], eps)
+    if row.kind == "map":
+        return attention_pooled(weights, states, config)
+    raise AssertionError(f"no formula for a pooler of kind '{row.kind}'")
+
+
+def attention_pooled(weights: Mapping[str, Tensor], states: States, config: Mapping[str, Any]) -> Tensor:
+    """SigLIP's head: a learned query attends over the patches, then x + MLP(LN(x)).
+
+    Names in our module: query, attention.{query,key,value,output}.{p}, norm.{p}, up.{p}, down.{p}.
+    """
+    x, heads = states.last_BLD, config["num_attention_heads"]
+    query = weights["query"].reshape(1, 1, -1).expand(len(x), -1, -1)
+
+    def split(tensor: Tensor, part: str) -> Tensor:
+        y = F.linear(tensor, weights[f"attention.{part}.weight"], weights[f"attention.{part}.bias"])
+        return y.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    q, k, v = split(query, "query"), split(x, "key"), split(x, "value")
+    scores = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill((states.roles_BL == Role.PAD)[:, None, None], -torch.inf)
+    z = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    z = F.linear(z, weights["attention.output.weight"], weights["attention.output.bias"])[:, 0]
+    normed = F.layer_norm(z, z.shape[-1:], weights["norm.weight"], weights["norm.bias"], config["layer_norm_eps"])
+    inner = FUNCTIONS["gelu_tanh"](F.linear(normed, weights["up.weight"], weights["up.bias"]))
+    return z + F.linear(inner, weights["down.weight"], weights["down.bias"])
+
+
+def logits_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tensor:
+    """The logits of a checkpoint by its family's `HeadRow`."""
+    row = head_row(loaded)
+    weights, _ = to_ours(loaded.rest, row.names)
+
+    def linear(x: Tensor, name: str) -> Tensor:
+        return F.linear(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
+
+    patches = states.roles_BL == Role.CONTENT
+    pooling = row.pooling(config) if row.pooling else "cls"
+    x = at(states, Role.CLASS) if pooling == "cls" and row.kind not in ("mean", "pooled") else None
+    if pooling == "mean":
+        x = mean_of(states, states.roles_BL != Role.PAD)
+    if row.kind == "pooled":
+        return linear(pooled_of(loaded, config, states), "output")
+    if row.kind == "mean":
+        return linear(mean_of(states, patches), "output")
+    assert x is not None
+    if row.kind == "linear":
+        return linear(x, "output")
+    if row.kind == "cls_mean":
+        return linear(torch.cat((x, mean_of(states, patches)), dim=-1), "output")
+    if row.kind == "distilled":
+        return (linear(x, "output") + linear(at(states, Role.DISTILLATION), "distillation")) / 2
+    if row.kind == "dense":
+        inner = FUNCTIONS[row.activation](linear(x, "dense"))
+        if row.norm:
+            inner = F.layer_norm(
+                inner, inner.shape[-1:], weights["norm.weight"], weights.get("norm.bias"), config["norm_eps"]
+            )
+        return linear(inner, "output")
+    raise AssertionError(f"no formula for a head of kind '{row.kind}'")
