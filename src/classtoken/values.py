@@ -83,3 +83,30 @@ class Record:
     label: str | tuple[str, ...] | None = None
     group: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that could not be read or embedded, and why: a row of `quarantine.parquet`."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run of records in one file of a source: the unit of work, of output and of resuming.
+
+    `start` and `stop` count records within the file `shard`, `first` is the number of the first one in the whole source,
+    and `offset` where it begins (bytes of a text file or archive; the record's own number elsewhere).
+    """
+
+    number: int
+    shard: str
+    start: int
+    stop: int
+    first: int
+    offset: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start

@@ -1,0 +1,21 @@
+"""Records out of files: listed in a fixed order, cut into tasks, streamed; bad rows are said, never dropped."""
+
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.judged import Pair, read_judgements, read_pairs
+from classtoken.source.opening import open_source
+from classtoken.source.plan import Plan, Reader, make_plan
+
+__all__ = [
+    "Entry",
+    "Listing",
+    "Pair",
+    "Plan",
+    "Reader",
+    "Shard",
+    "Source",
+    "SourceOptions",
+    "make_plan",
+    "open_source",
+    "read_judgements",
+    "read_pairs",
+]

@@ -1,0 +1,157 @@
+"""Rows of a table to records: which column is which, several labels, and what makes a row bad."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from classtoken.errors import OptionError, SourceError
+from classtoken.source.base import Entry, SourceOptions
+from classtoken.values import Record, Refused
+
+#: What a column is called when no option names it; the first that is there is taken.
+DEFAULTS = {
+    "id": ("id",),
+    "text": ("text", "sentence"),
+    "image": ("image",),
+    "label": ("label",),
+    "group": ("group",),
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of one table by what they are for; `meta` are carried through."""
+
+    id: str | None
+    text: str | None
+    image: str | None
+    label: str | None
+    group: str | None
+    meta: tuple[str, ...]
+
+
+def headerless(options: SourceOptions) -> bool:
+    """Whether the options name columns by number, so that a delimited file has no header."""
+    named = {flag: name for flag, name in _named(options).items() if name is not None}
+    numbered = [flag for flag, name in named.items() if name.isdecimal()]
+    if numbered and len(numbered) < len(named):
+        flags = ", ".join(f"{flag} {name}" for flag, name in named.items())
+        raise OptionError(f"{flags}: name all columns by their numbers from 0 (a file without a header), or none.")
+    return bool(numbered)
+
+
+def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns:
+    """Which of a table's columns is which. Raises `SourceError` naming the columns that there are."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise SourceError(f"{where} has the column '{repeated[0]}' more than once; rename one of them.")
+    found: dict[str, str | None] = {}
+    for (flag, given), part in zip(_named(options).items(), DEFAULTS, strict=True):
+        if given is None:
+            found[part] = next((name for name in DEFAULTS[part] if name in names), None)
+        elif given in names:
+            found[part] = given
+        else:
+            near = get_close_matches(given, names, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise SourceError(f"{where} has no column '{given}' ({flag}); it has {_listed(names)}.{hint}")
+    if found["text"] is None and found["image"] is None:
+        raise SourceError(
+            f"{where} has no column text, sentence or image; it has {_listed(names)}. "
+            "Name one with --text-column or --image-column."
+        )
+    used = set(found.values())
+    return Columns(**found, meta=tuple(name for name in names if name not in used))
+
+
+def _named(options: SourceOptions) -> dict[str, str | None]:
+    return {
+        "--id-column": options.id_column,
+        "--text-column": options.text_column,
+        "--image-column": options.image_column,
+        "--label-column": options.label_column,
+        "--group-column": options.group_column,
+    }
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:20])
+    return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "") if names else "no columns"
+
+
+def to_entry(
+    row: Mapping[str, Any],
+    columns: Columns,
+    number: int,
+    folder: Path,
+    separator: str,
+) -> Entry:
+    """One row as a record; `number` is its id when there is no id column, `folder` where image paths start."""
+    identity = to_id(row.get(columns.id)) if columns.id else str(number)
+    if identity is None:
+        return Refused(f"row {number}", f"has no id in the column '{columns.id}'")
+    try:
+        text = _to_text(row.get(columns.text), columns.text) if columns.text else None
+        image = _to_image(row.get(columns.image), folder) if columns.image else None
+    except ValueError as error:
+        return Refused(identity, str(error))
+    if image is None and not (text and text.strip()):
+        wanted = [name for name in (columns.text, columns.image) if name]
+        return Refused(identity, f"has nothing in the column {' or '.join(repr(name) for name in wanted)}")
+    return Record(
+        id=identity,
+        text=text,
+        image=image,
+        label=to_label(row.get(columns.label), separator) if columns.label else None,
+        group=_to_name(row.get(columns.group)) if columns.group else None,
+        meta={name: row[name] for name in columns.meta if name in row},
+    )
+
+
+def to_id(value: Any) -> str | None:
+    """An id as text; None where there is none."""
+    name = _to_name(value)
+    return name or None
+
+
+def to_label(value: Any, separator: str) -> str | tuple[str, ...] | None:
+    """A label, several labels as a tuple (a list, or a text with separators; an empty list has none), or None."""
+    if isinstance(value, list | tuple):
+        return tuple(name for name in map(_to_name, value) if name)
+    name = _to_name(value)
+    if name and separator and separator in name:
+        return tuple(part.strip() for part in name.split(separator) if part.strip())
+    return name or None
+
+
+def _to_name(value: Any) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # pandas writes whole numbers as floats where one is missing
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+def _to_text(value: Any, column: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _to_name(value)
+    raise ValueError(f"the column '{column}' holds a {type(value).__name__}, not a text")
+
+
+def _to_image(value: Any, folder: Path) -> Path | bytes | None:
+    """A path (relative ones start at the table's folder), bytes, or the struct {bytes, path} of `datasets`."""
+    if isinstance(value, Mapping):
+        return _to_image(value.get("bytes") or value.get("path"), folder)
+    if value is None or isinstance(value, bytes):
+        return value or None
+    if isinstance(value, str):
+        return folder / value if value.strip() else None
+    raise ValueError(f"the image is a {type(value).__name__}, not a path, bytes or {{bytes, path}}")

@@ -1,0 +1,113 @@
+"""Image files: a folder with everything below it, or the files that a glob names."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from classtoken.errors import SourceError
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.values import Record, Refused
+
+#: What Pillow reads; a file of another kind in a folder of images is left out and counted.
+SUFFIXES = frozenset(
+    {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
+    | {".tif", ".tiff", ".webp"}
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What walking through a folder found: image paths relative to it, and what was left out."""
+
+    paths: tuple[str, ...]
+    left_out: Counter[str]
+
+
+class Images(Source):
+    """Image files in the order of their paths. The id is the path below `root`, the label its first folder."""
+
+    kind = "images"
+
+    def __init__(self, name: str, root: Path, options: SourceOptions, paths: Sequence[str] | None = None):
+        self.name = name
+        self.root = root
+        self.options = options
+        self._found = None if paths is None else Found(tuple(paths), Counter())
+
+    def scan(self, every: int, limit: int | None = None) -> Listing:
+        found = self.found()
+        paths = found.paths[:limit]
+        digest = hashlib.blake2b(digest_size=16)
+        for path in paths:
+            digest.update(f"{path}\0{_size(self.root / path)}\n".encode("utf-8", "surrogateescape"))
+        shard = Shard("", len(paths), digest.hexdigest(), tuple(range(0, len(paths), every)))
+        notes = (f"left out of {self.name}: {_counts(found.left_out)}.",) if found.left_out else ()
+        return Listing((shard,), notes=notes)
+
+    def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
+        for path in self.found().paths[start:]:
+            if _size(self.root / path) < 0:
+                yield Refused(_id(path), "is a broken link, or has gone since the folder was listed")
+            else:
+                yield Record(id=_id(path), image=self.root / path, label=_label(path))
+
+    def found(self) -> Found:
+        """The folder's images, walked through once."""
+        if self._found is None:
+            self._found = walk(self.root)
+            if not self._found.paths:
+                others = f" It holds {_counts(self._found.left_out)}." if self._found.left_out else " It is empty."
+                raise SourceError(
+                    f"{self.name} holds no images ({' '.join(sorted(SUFFIXES))}).{others} "
+                    f"For tables give a file or a glob, such as '{self.name}/*.parquet'."
+                )
+        return self._found
+
+
+def walk(root: Path) -> Found:
+    """All images below a folder in the order of their paths; links are followed, but never in circles."""
+    paths: list[str] = []
+    left_out: Counter[str] = Counter()
+
+    def enter(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        status = folder.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            left_out["link to a folder that it is in"] += 1
+            return
+        for entry in os.scandir(folder):
+            if entry.name.startswith("."):
+                left_out["hidden"] += 1
+            elif entry.is_dir():
+                enter(folder / entry.name, f"{prefix}{entry.name}/", above | {here})
+            elif Path(entry.name).suffix.lower() in SUFFIXES:
+                paths.append(prefix + entry.name)
+            else:
+                left_out[Path(entry.name).suffix.lower() or "without a suffix"] += 1
+
+    enter(root, "", frozenset())
+    return Found(tuple(sorted(paths)), left_out)
+
+
+def _counts(left_out: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(left_out.items()))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _id(path: str) -> str:
+    """The path as text that can be written anywhere: bytes that are not UTF-8 are shown as escapes."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _label(path: str) -> str | None:
+    first, slash, _ = path.partition("/")
+    return _id(first) if slash else None

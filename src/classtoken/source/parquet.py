@@ -1,0 +1,113 @@
+"""Parquet files: columns of texts, image paths, or images as the struct {bytes, path} that `datasets` writes."""
+
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from classtoken.errors import SourceError
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.columns import Columns, resolve, to_entry, to_id
+
+#: Rows decoded at once; images are held as encoded bytes.
+BATCH = 256
+
+
+class Parquet(Source):
+    """One or several Parquet files of one schema; row groups that a task does not need are not read."""
+
+    kind = "parquet"
+
+    def __init__(self, name: str, files: Sequence[Path], options: SourceOptions):
+        self.name = name
+        self.files = {path.as_posix(): path for path in files}
+        self.options = options
+        self._schema: pa.Schema | None = None
+
+    def scan(self, every: int, limit: int | None = None) -> Listing:
+        columns, shards = self._columns(), []
+        left = sys.maxsize if limit is None else limit
+        for name, path in self.files.items():
+            if left <= 0:
+                break
+            rows = min(left, open_parquet(path).metadata.num_rows)
+            left -= rows
+            shards.append(Shard(name, rows, _stamp(path), tuple(range(0, rows, every))))
+        schema = self._common_schema()
+        meta = {column: schema.field(column).type for column in columns.meta}
+        return Listing(tuple(shards), meta, ids_given=columns.id is not None)
+
+    def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
+        path, columns = self.files[shard], self._columns()
+        with open_parquet(path) as file:
+            groups, skip = _groups_from(file, start)
+            number = first - skip
+            wanted = [name for name in self._common_schema().names if name in used(columns)]
+            for batch in file.iter_batches(BATCH, row_groups=groups, columns=wanted):
+                for row in batch.to_pylist():
+                    if number >= first:
+                        yield to_entry(row, columns, number, path.parent, self.options.label_separator)
+                    number += 1
+
+    def ids(self, listing: Listing) -> Iterator[str]:
+        column = self._columns().id
+        for shard in listing.shards:
+            with open_parquet(self.files[shard.name]) as file:
+                values = (
+                    value for batch in file.iter_batches(columns=[column]) for value in batch.column(0).to_pylist()
+                )
+                yield from filter(None, map(to_id, islice(values, shard.rows)))
+
+    def _columns(self) -> Columns:
+        return resolve(self._common_schema().names, self.options, self.name)
+
+    def _common_schema(self) -> pa.Schema:
+        if self._schema is None:
+            schemas = {path: open_parquet(path).schema_arrow for path in self.files.values()}
+            first, schema = next(iter(schemas.items()))
+            for path, other in schemas.items():
+                if not other.equals(schema):
+                    raise SourceError(f"{path} and {first} have different columns or types; give files of one schema.")
+            self._schema = schema
+        return self._schema
+
+
+def used(columns: Columns) -> set[str]:
+    """The columns that have to be read."""
+    parts = (columns.id, columns.text, columns.image, columns.label, columns.group)
+    return {name for name in parts if name} | set(columns.meta)
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a file, or raise `SourceError`."""
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path} cannot be read as Parquet ({error}); is it whole?") from error
+
+
+def _groups_from(file: pq.ParquetFile, start: int) -> tuple[list[int], int]:
+    """The row groups from the one that holds row `start` on, and how many of their rows to leave out."""
+    before = 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if before + rows > start:
+            return list(range(group, file.num_row_groups)), start - before
+        before += rows
+    return [], 0
+
+
+def _stamp(path: Path) -> str:
+    """A hash of the size and the footer, which holds the place, size and statistics of every column chunk."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 8))
+        tail = file.read(8)
+        length = int.from_bytes(tail[:4], "little")
+        file.seek(max(0, size - 8 - length))
+        footer = file.read()
+    return hashlib.blake2b(size.to_bytes(8, "little") + footer, digest_size=16).hexdigest()

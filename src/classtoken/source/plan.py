@@ -1,0 +1,110 @@
+"""Source -> tasks: a pure function of the listing, hashed; and the reader that runs through tasks in order."""
+
+import hashlib
+import json
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from classtoken.errors import SourceError
+from classtoken.source.base import Entry, Listing, Source
+from classtoken.values import Task
+
+#: Records of a task: seconds to a minute of work, so that little is lost when a run is stopped.
+TASK_ROWS = 2048
+#: Duplicate ids that an error names.
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work: tasks in order, how many records they hold, and a hash that changes when the source does."""
+
+    tasks: tuple[Task, ...]
+    total: int
+    hash: str
+    listing: Listing
+
+
+def make_plan(source: Source, *, task_rows: int = TASK_ROWS, limit: int | None = None) -> Plan:
+    """Scan a source and cut it into tasks of `task_rows` records that do not cross files.
+
+    Raises `SourceError` when there is no record at all, and for duplicate ids, naming the first few.
+    """
+    listing = source.scan(task_rows, limit)
+    tasks: list[Task] = []
+    total = 0
+    for shard in listing.shards:
+        for index, offset in enumerate(shard.offsets):
+            start = index * task_rows
+            stop = min(start + task_rows, shard.rows)
+            tasks.append(Task(len(tasks), shard.name, start, stop, total + start, offset))
+        total += shard.rows
+    if total == 0:
+        raise SourceError(f"{source.name} holds no records; give a source with at least one.")
+    plan = Plan(tuple(tasks), total, _hash(source, listing, task_rows), listing)
+    if listing.ids_given:
+        _refuse_duplicates(source, listing)
+    return plan
+
+
+class Reader:
+    """Reads tasks; one that begins where the last one ended goes on there, without opening the file again."""
+
+    def __init__(self, source: Source):
+        self._source = source
+        self._place: tuple[str, int] | None = None
+        self._rows: Iterator[Entry] = iter(())
+
+    def __call__(self, task: Task) -> Iterator[Entry]:
+        """The entries of one task, in order."""
+        if self._place != (task.shard, task.start):
+            self._rows = self._source.rows(task.shard, task.start, task.first, task.offset)
+        self._place = None
+        yield from islice(self._rows, len(task))
+        self._place = (task.shard, task.stop)
+
+
+def _hash(source: Source, listing: Listing, task_rows: int) -> str:
+    """What the files hold, how they are cut and which columns are read; not where they lie."""
+    options = {name: str(value) for name, value in vars(source.options).items() if name not in ("labels", "masks")}
+    content = {
+        "kind": source.kind,
+        "options": options,
+        "rows": task_rows,
+        "shards": [(shard.rows, shard.stamp) for shard in listing.shards],
+        "meta": {name: str(kind) for name, kind in listing.meta.items()},
+    }
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _refuse_duplicates(source: Source, listing: Listing) -> None:
+    """Eight bytes a record decide that all ids differ; only when two of them agree are ids themselves compared."""
+    hashes = array("Q", map(_id_hash, source.ids(listing)))
+    values, counts = np.unique(np.frombuffer(hashes, dtype=np.uint64), return_counts=True)
+    suspects = set(values[counts > 1].tolist())
+    if not suspects:
+        return
+    seen: set[str] = set()
+    repeated: dict[str, None] = {}
+    for identity in source.ids(listing):
+        if _id_hash(identity) in suspects:
+            if identity in seen:
+                repeated[identity] = None
+            seen.add(identity)
+    if repeated:
+        shown = ", ".join(repr(name) for name in islice(repeated, NAMED))
+        more = f" and {len(repeated) - NAMED} more" if len(repeated) > NAMED else ""
+        raise SourceError(
+            f"{source.name} has ids that are not unique: {shown}{more}. "
+            "Name another column with --id-column, or rename the column to use row numbers."
+        )
+
+
+def _id_hash(identity: str) -> int:
+    digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), sys.byteorder)

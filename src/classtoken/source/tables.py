@@ -1,0 +1,230 @@
+"""Tables as files of lines: .txt (a record per line), .csv, .tsv and .jsonl."""
+
+import csv
+import json
+import sys
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from classtoken.errors import SourceError
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.columns import Columns, headerless, resolve, to_entry
+from classtoken.source.kinds import Kinds
+from classtoken.source.lines import Lines, strip_end
+from classtoken.values import Refused
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A row that cannot be told apart into columns, and why."""
+
+    reason: str
+
+
+Row = Mapping[str, Any] | Bad
+
+
+class LineTable(Source):
+    """A table in one or several files of lines; rows are parsed one after another from any row's first byte."""
+
+    def __init__(self, name: str, files: Sequence[Path], options: SourceOptions):
+        self.name = name
+        self.files = {path.as_posix(): path for path in files}
+        self.options = options
+        self.columns: Columns | None = None
+
+    @abstractmethod
+    def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
+        """The rows of a file from `begin` on. After each, `lines.position` is where the next one begins."""
+
+    @abstractmethod
+    def names(self, path: Path) -> tuple[str, ...]:
+        """The names of one file's columns."""
+
+    def types(self) -> Mapping[str, pa.DataType]:
+        """The types of the columns that are carried through, once all rows have been seen."""
+        columns = self._columns()
+        return {name: pa.string() for name in columns.meta}
+
+    def scan(self, every: int, limit: int | None = None) -> Listing:
+        shards: list[Shard] = []
+        left = sys.maxsize if limit is None else limit
+        for name, path in self.files.items():
+            if left <= 0:
+                break
+            shard = self._scan_file(name, path, every, left)
+            left -= shard.rows
+            shards.append(shard)
+        return Listing(tuple(shards), self.types(), ids_given=self._columns().id is not None)
+
+    def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
+        path, columns = self.files[shard], self._columns()
+        for number, row in enumerate(self.parse(Lines(path, offset), offset), first):
+            if isinstance(row, Bad):
+                yield Refused(f"row {number}", row.reason)
+            else:
+                yield to_entry(row, columns, number, path.parent, self.options.label_separator)
+
+    def see(self, row: Row) -> None:
+        """Called with every row while scanning."""
+
+    def _scan_file(self, name: str, path: Path, every: int, limit: int) -> Shard:
+        lines = Lines(path)
+        offsets: list[int] = []
+        count, begin = 0, self.first_row(path)
+        lines.position = begin
+        for row in self.parse(lines, begin):
+            if count % every == 0:
+                offsets.append(begin)
+            self.see(row)
+            count, begin = count + 1, lines.position
+            if count == limit:
+                break
+        return Shard(name, count, lines.stamp(), tuple(offsets))
+
+    def first_row(self, path: Path) -> int:
+        """The byte at which the first row of a file begins."""
+        return 0
+
+    def _columns(self) -> Columns:
+        """The columns, which must be the same in all files."""
+        if self.columns is None:
+            by_file = {path: self.names(path) for path in self.files.values()}
+            first, names = next(iter(by_file.items()))
+            for path, others in by_file.items():
+                if set(others) != set(names):
+                    odd = sorted(set(others) ^ set(names))[0]
+                    raise SourceError(f"{path} and {first} differ in the column '{odd}'; give files of one kind.")
+            self.columns = resolve(names, self.options, self.name)
+        return self.columns
+
+
+class TextLines(LineTable):
+    """A `.txt` file: a record per line, its number the id. An empty line is a record without a text."""
+
+    kind = "text"
+
+    def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
+        for line in lines:
+            yield {"text": strip_end(line)}
+
+    def names(self, path: Path) -> tuple[str, ...]:
+        return ("text",)
+
+
+class Delimited(LineTable):
+    """A `.csv` or `.tsv` file: quoted fields may hold separators, quotes (doubled) and line ends."""
+
+    kind = "csv"
+
+    def __init__(self, name: str, files: Sequence[Path], options: SourceOptions):
+        super().__init__(name, files, options)
+        self.headerless = headerless(options)
+        self._names: dict[Path, tuple[str, ...]] = {}
+        self._first_row: dict[Path, int] = {}
+
+    def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
+        names = self.names(lines.path)
+        for fields in self._fields(lines):
+            if isinstance(fields, Bad):
+                yield fields
+            elif len(fields) != len(names):
+                yield Bad(f"has {len(fields)} fields where there are {len(names)} columns")
+            else:
+                yield dict(zip(names, fields, strict=True))
+
+    def names(self, path: Path) -> tuple[str, ...]:
+        if path not in self._names:
+            lines = Lines(path)
+            fields = next(self._fields(lines), None)
+            if fields is None:
+                raise SourceError(f"{path} is empty; a {path.suffix} file needs at least a row of column names.")
+            if isinstance(fields, Bad):
+                raise SourceError(f"the first row of {path} cannot be read: it {fields.reason}.")
+            self._names[path] = tuple(map(str, range(len(fields)))) if self.headerless else tuple(fields)
+            self._first_row[path] = 0 if self.headerless else lines.position
+        return self._names[path]
+
+    def first_row(self, path: Path) -> int:
+        self.names(path)
+        return self._first_row[path]
+
+    def _fields(self, lines: Lines) -> Iterator[list[str] | Bad]:
+        """Rows as lists of fields; blank lines are none. A field of any length is allowed."""
+        csv.field_size_limit(2**31 - 1)
+        # A tab-separated file has no quotes as a rule: an inch sign must not swallow the rows that follow.
+        tabs = lines.path.suffix.lower() == ".tsv"
+        reader = csv.reader(
+            lines, strict=True, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+        )
+        while True:
+            begun = lines.position
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if "unexpected end of data" in str(error):
+                    raise SourceError(
+                        f"{lines.path}: a quote opened in the row at byte {begun} is never closed; "
+                        "close it, or double quotes that are part of the text."
+                    ) from None
+                yield Bad(f"is not well-formed CSV ({error})")
+                continue
+            if fields:
+                yield fields
+
+
+class JsonLines(LineTable):
+    """A `.jsonl` file: a JSON object per line; blank lines are none. Columns are the keys of the first rows."""
+
+    kind = "jsonl"
+    #: Rows that are looked at to know which columns there are; a key that comes later is still carried through.
+    LOOKED_AT = 100
+
+    def __init__(self, name: str, files: Sequence[Path], options: SourceOptions):
+        super().__init__(name, files, options)
+        self._kinds = Kinds()
+
+    def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield Bad(f"is not JSON ({error})")
+                continue
+            yield value if isinstance(value, dict) else Bad(f"is a JSON {type(value).__name__}, not an object")
+
+    def names(self, path: Path) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for row, _ in zip(self.parse(Lines(path), 0), range(self.LOOKED_AT), strict=False):
+            if not isinstance(row, Bad):
+                names.update(dict.fromkeys(row))
+        if not names:
+            raise SourceError(f"{path} has no JSON object with a key in its first {self.LOOKED_AT} lines.")
+        return tuple(names)
+
+    def see(self, row: Row) -> None:
+        if not isinstance(row, Bad):
+            self._kinds.see(row)
+
+    def types(self) -> Mapping[str, pa.DataType]:
+        columns, kinds = self._columns(), self._kinds.types()
+        used = {columns.id, columns.text, columns.image, columns.label, columns.group}
+        meta = {name: kind for name, kind in kinds.items() if name not in used}
+        self.columns = replace(columns, meta=tuple(meta))
+        return meta
+
+    def _columns(self) -> Columns:
+        if self.columns is None:
+            # Keys may be left out of an object, so files need not agree in them.
+            names = dict.fromkeys(name for path in self.files.values() for name in self.names(path))
+            self.columns = resolve(tuple(names), self.options, self.name)
+        return self.columns

@@ -1,0 +1,50 @@
+"""Pairs with scores and judgements of relevance."""
+
+from pathlib import Path
+
+import pytest
+
+from classtoken.errors import SourceError
+from classtoken.source import Pair, read_judgements, read_pairs
+
+
+def write(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def test_pairs(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "sentence1,sentence2,score\na,b,2.5\nc,d,0\n")
+    assert read_pairs(path) == (Pair("0", "a", "b", 2.5), Pair("1", "c", "d", 0.0))
+    path = write(tmp_path / "b.jsonl", '{"id": "x", "l": "a", "r": "b", "s": 1}\n')
+    assert read_pairs(path, columns=("l", "r"), score="s") == (Pair("x", "a", "b", 1.0),)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,b,score\nx,y,1\n", "no column sentence1, sentence2 for pairs; it has a, b, score"),
+        ("text1,text2,score\nx,,1\n", "row 0 .* lacks a text"),
+        ("text1,text2,score\nx,y,high\n", "score is 'high', not a number"),
+        ("text1,text2,score\nx,y\n", "row 0 .* has 2 fields"),
+    ],
+)
+def test_pairs_that_cannot_be_read(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        read_pairs(write(tmp_path / "a.csv", content))
+
+
+def test_judgements(tmp_path: Path) -> None:
+    path = write(tmp_path / "q.tsv", "query_id\tdoc_id\trelevance\nq1\td1\t2\nq1\td2\t0\nq2\td1\t1\n")
+    assert read_judgements(path) == {"q1": {"d1": 2.0, "d2": 0.0}, "q2": {"d1": 1.0}}
+    assert read_judgements(write(tmp_path / "q.csv", "query_id,doc_id\nq,d\n")) == {"q": {"d": 1.0}}
+    with pytest.raises(SourceError, match="needs the columns query_id, doc_id"):
+        read_judgements(write(tmp_path / "q.csv", "query,doc_id\nq,d\n"))
+    with pytest.raises(SourceError, match="no query_id or doc_id"):
+        read_judgements(write(tmp_path / "q.csv", "query_id,doc_id\n,d\n"))
+
+
+def test_real_pairs(shared: Path) -> None:
+    pairs = read_pairs(shared / "data" / "text" / "stsb" / "dev.csv")
+    assert len(pairs) == 1500
+    assert {0.0 <= pair.score <= 5.0 for pair in pairs} == {True}
