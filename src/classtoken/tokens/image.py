@@ -11,9 +11,10 @@ import torch
 from classtoken.errors import BadRecord, ModelError
 from classtoken.tensors import Tokens
 from classtoken.tokens.decode import DEFAULT, Decoding, ImageItem, decode, name_of
+from classtoken.tokens.files import read_json
 from classtoken.tokens.pixels import Pixels, prepare
 from classtoken.tokens.recipe import ImageRecipe, Size
-from classtoken.tokens.recipe_files import read_json, read_recipe
+from classtoken.tokens.recipe_files import read_recipe
 from classtoken.tokens.roles import at_grid, image_roles, patch_roles
 from classtoken.values import Layout
 

@@ -1,6 +1,5 @@
 """Read an `ImageRecipe` out of a model folder: Hugging Face, timm and open_clip, in their old and new spellings."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import floor
@@ -10,6 +9,7 @@ from typing import Any, get_args
 from PIL import Image
 
 from classtoken.errors import ModelError
+from classtoken.tokens.files import read_json
 from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe, Size
 
 Settings = Mapping[str, Any]
@@ -74,19 +74,6 @@ NOT_DONE = (
 SUFFIXES = ("Fast", "Pil", "ImageProcessor", "FeatureExtractor")
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is no such file. Raises `ModelError` for a broken one."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a readable JSON file ({error}). Download it again.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: holds a JSON {type(value).__name__}, but an object was expected.")
-    return value
-
-
 def read_recipe(folder: Path | str, default: ImageRecipe | None = None) -> ImageRecipe:
     """The authors' preprocessing, from the first of these that the folder has.
 
@@ -109,8 +96,8 @@ def read_recipe(folder: Path | str, default: ImageRecipe | None = None) -> Image
         return open_clip_recipe(open_clip)
     if default is None:
         raise ModelError(
-            f"{folder}: neither preprocessor_config.json, processor_config.json, a pretrained_cfg nor open_clip_config.json "
-            "says how images are prepared. Copy the file from where the model was published."
+            f"{folder}: nothing says how images are prepared (preprocessor_config.json, processor_config.json, a "
+            "pretrained_cfg in config.json, open_clip_config.json). Copy the file from where the model was published."
         )
     return replace(default, notes=(*default.notes, f"no preprocessor file in the folder: {default.source} is assumed"))
 

@@ -1,0 +1,87 @@
+"""Rows of different lengths -> batches: by a budget of tokens, padded or packed, and back in the order they came."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from classtoken.errors import OptionError
+
+Item = TypeVar("Item")
+Side = Literal["left", "right"]
+
+
+def batches_by_length(
+    lengths: Sequence[int], budget: int, *, most_rows: int | None = None, padded: bool = True
+) -> list[list[int]]:
+    """Row numbers, grouped so that a batch holds rows of like length and at most `budget` tokens.
+
+    A batch costs rows x longest row when it will be padded, and the sum of its lengths when it will be packed. The
+    longest rows come first, so that what does not fit into memory shows at once. Every row is in exactly one batch; a
+    row longer than the budget has a batch of its own. Raises `OptionError` for a budget below 1.
+    """
+    if budget < 1 or (most_rows is not None and most_rows < 1):
+        raise OptionError(f"a batch of {budget} tokens and {most_rows} rows; both must be at least 1.")
+    batches: list[list[int]] = []
+    spent = longest = 0
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        full = bool(batches) and most_rows is not None and len(batches[-1]) >= most_rows
+        cost = longest * (len(batches[-1]) + 1) if padded and batches else spent + lengths[row]
+        if not batches or full or cost > budget:
+            batches.append([])
+            spent, longest = 0, lengths[row]
+        batches[-1].append(row)
+        spent += lengths[row]
+    return batches
+
+
+def restore(batches: Sequence[Sequence[int]], results: Sequence[Iterable[Item]]) -> list[Item]:
+    """Results of batches -> one list in the order of the rows. `results[k][j]` belongs to row `batches[k][j]`."""
+    placed = {
+        row: item for rows, items in zip(batches, results, strict=True) for row, item in zip(rows, items, strict=True)
+    }
+    return [placed[row] for row in range(len(placed))]
+
+
+def pad(rows: Sequence[np.ndarray], value: int, *, side: Side = "right", length: int | None = None) -> np.ndarray:
+    """(n, L): rows filled up with `value` on one side, to the longest of them or to `length`."""
+    if side not in ("left", "right"):
+        raise OptionError(f"padding side {side!r}; allowed are left and right.")
+    longest = max((len(row) for row in rows), default=0)
+    if length is None:
+        length = longest
+    if longest > length:
+        raise OptionError(f"a row of {longest} tokens does not fit into {length}.")
+    padded = np.full((len(rows), length), value, dtype=rows[0].dtype if rows else np.int64)
+    for target, row in zip(padded, rows, strict=True):
+        begin = length - len(row) if side == "left" else 0
+        target[begin : begin + len(row)] = row
+    return padded
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Rows one after another without padding: row k is `flat[starts[k] : starts[k + 1]]`."""
+
+    flat: np.ndarray
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def rows(self) -> list[Any]:
+        """The rows again."""
+        return np.split(self.flat, self.starts[1:-1])
+
+
+def pack(rows: Sequence[np.ndarray]) -> Packed:
+    """Rows -> one flat array and where each begins."""
+    starts = np.cumsum([0, *(len(row) for row in rows)])
+    return Packed(np.concatenate(rows) if rows else np.empty(0, dtype=np.int64), starts)
+
+
+def wasted(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
+    """The part of all tokens that would be padding, 0..1, if these batches were padded."""
+    total = sum(len(rows) * max(lengths[row] for row in rows) for rows in batches)
+    return 1 - sum(lengths) / total if total else 0.0

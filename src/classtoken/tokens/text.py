@@ -1,0 +1,221 @@
+"""Texts -> `Tokens`: the checkpoint's own tokenizer, its prompts and limits, and a role for every token."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from classtoken.errors import BadRecord, OptionError
+from classtoken.tensors import Tokens
+from classtoken.tokens.batching import Side, pad
+from classtoken.tokens.files import read_json
+from classtoken.tokens.text_recipe import TextRecipe, read_text_recipe
+from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
+from classtoken.values import TEXT_POOLED, Layout, Role
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """One prepared text: ids and roles (equal length), and how many tokens did not fit into the model."""
+
+    ids: np.ndarray
+    roles: np.ndarray
+    cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class TextPreprocessor:
+    """Tokenizes as the authors did, cuts what is too long and says so, and gives every token its role.
+
+    Roles: the special tokens before the text are what the layout says (CLASS for BERT's [CLS]; CONTENT for the <bos> of
+    a family without a class token), those behind it END. Tokens of a prompt, and a CONTENT <bos> before it, are PROMPT.
+    `encode` (rows; no batch) and `collate` (a batch) are the two halves of a call.
+
+    Text that spells a special token ("[SEP]", "<|endoftext|>") becomes that token's id, as it does in the reference.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, recipe: TextRecipe, *, leading: Sequence[Role] = (), pad_id: int = 0):
+        before, behind = tokenizer.ends
+        if recipe.max_length is not None and recipe.max_length <= before + behind:
+            raise OptionError(
+                f"a longest text of {recipe.max_length} tokens leaves no room for text: {before + behind} are special."
+            )
+        self.tokenizer = tokenizer
+        self.recipe = recipe
+        self.pad_id = pad_id
+        self.leading = tuple(leading)[:before] + (Role.CONTENT,) * (before - len(leading))
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path | str,
+        layout: Layout | None = None,
+        *,
+        positions: int | None = None,
+        max_length: int | None = None,
+    ) -> "TextPreprocessor":
+        """Read tokenizer and settings from a model folder (Hugging Face, sentence-transformers, open_clip).
+
+        `layout` says which roles the leading special tokens have; without one, a leading cls_token is CLASS.
+        `positions` is how many the encoder has; `max_length` lowers the limit further. Raises `ModelError` for broken
+        or missing files, `UnsafeCheckpoint` for a tokenizer that is code, `OptionError` for a limit above the model's.
+        """
+        folder = Path(folder)
+        inner = tokenizer_folder(folder)
+        settings = read_json(inner / "tokenizer_config.json") or {}
+        recipe = read_text_recipe(folder, settings, positions=positions)
+        if max_length is not None:
+            recipe = recipe.shortened(max_length)
+        tokenizer = open_tokenizer(inner, settings, lower_case=recipe.lower_case)
+        special = special_tokens(inner, settings)
+        known = {name: tokenizer.id_of(token) for name, token in special.items()}
+        pad_id = known.get("pad_token")
+        if layout is None:
+            first = tokenizer.ids(["a"])[0][:1]
+            leading = [Role.CLASS] if first == [known.get("cls_token")] else []
+        else:
+            leading = _leading(layout)
+        return cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id)
+
+    def describe(self) -> str:
+        """One line for people."""
+        return self.recipe.describe()
+
+    def advice(self) -> tuple[str, ...]:
+        """Oddities to know, one sentence each."""
+        return self.recipe.notes
+
+    def pooled_roles(self, prompt: str | None = None) -> frozenset[Role]:
+        """Which roles the authors' mean reads: every one but PAD; with include_prompt false, not the prompt either.
+
+        sentence-transformers then leaves out everything up to the prompt's end, the class token before it as well.
+        """
+        if self.recipe.include_prompt or not self.prompt_text(prompt):
+            return TEXT_POOLED
+        return TEXT_POOLED - {Role.PROMPT, Role.CLASS}
+
+    def prompt_text(self, prompt: str | None) -> str:
+        """The text put before every text: a named prompt, a literal one, or (for None) the checkpoint's default."""
+        if prompt is None:
+            return self.recipe.prompts.get(self.recipe.default_prompt or "", "")
+        return self.recipe.prompts.get(prompt, prompt)
+
+    def encode(self, texts: Sequence[str], *, prompt: str | None = None) -> list[TextRow]:
+        """Texts -> rows, cut to the longest text but not padded.
+
+        Raises `BadRecord` for what is not text, holds half a character (a lone surrogate), or is empty for a tokenizer
+        that adds no token of its own; its message names the row.
+        """
+        before = self.prompt_text(prompt)
+        cleaned = [self.recipe.clean(before + checked(text, row)) for row, text in enumerate(texts)]
+        prompted = self._prompt_tokens(before) if before else 0
+        return [self._row(ids, prompted, row) for row, ids in enumerate(self.tokenizer.ids(cleaned))]
+
+    def lengths(self, texts: Sequence[str], *, prompt: str | None = None) -> list[int]:
+        """Tokens of each text as they enter the encoder, for batches of like length."""
+        fixed = self.recipe.pad_to
+        return [fixed or len(row) for row in self.encode(texts, prompt=prompt)]
+
+    def collate(self, rows: Sequence[TextRow], *, side: Side | None = None) -> Tokens:
+        """Rows -> one padded batch, on the authors' side unless `side` says otherwise."""
+        side = side or self.recipe.pad_side
+        filler = Role.CONTENT if self.recipe.pads_attended else Role.PAD
+        ids_BL, roles_BL = (
+            torch.from_numpy(pad(arrays, value, side=side, length=self.recipe.pad_to))
+            for arrays, value in (([row.ids for row in rows], self.pad_id), ([row.roles for row in rows], int(filler)))
+        )
+        return Tokens(roles_BL=roles_BL, ids_BL=ids_BL, cut=tuple(row.cut for row in rows))
+
+    def __call__(self, texts: Iterable[str], *, prompt: str | None = None) -> Tokens:
+        """Texts -> one batch; `Tokens.cut` counts what did not fit. Raises `BadRecord` at the first bad text."""
+        return self.collate(self.encode(list(texts), prompt=prompt))
+
+    def words(self, text: str, *, prompt: str | None = None) -> list[str]:
+        """The tokens of one text as strings, for people to read."""
+        return self.tokenizer.words(self.encode([text], prompt=prompt)[0].ids.tolist())
+
+    def spans(self, text: str, *, prompt: str | None = None) -> list[tuple[int, int] | None]:
+        """Where each token stands in `text`: (begin, end) in characters, None for special tokens and the prompt.
+
+        Empty spans become None. Raises `OptionError` where the tokenizer cannot tell, or the text is rewritten first.
+        """
+        before = self.prompt_text(prompt)
+        found = None if self.recipe.canonical else self.tokenizer.spans(before + checked(text, 0))
+        if found is None:
+            raise OptionError("this tokenizer cannot say where in the text a token stands; ask for words() instead.")
+        kept = self._kept(len(found))
+        shifted = [(max(begin - len(before), 0), end - len(before)) for begin, end in (found[place] for place in kept)]
+        return [(begin, end) if end > begin else None for begin, end in shifted]
+
+    def _kept(self, length: int) -> list[int]:
+        """Places of a row that are left when its middle is cut to the longest text; special tokens always stay."""
+        most = self.recipe.max_length
+        places = list(range(length))
+        if most is None or length <= most:
+            return places
+        before, behind = self.tokenizer.ends
+        room = most - before - behind
+        content = places[before : length - behind]
+        content = content[-room:] if self.recipe.cut_side == "left" else content[:room]
+        return places[:before] + content + places[length - behind :]
+
+    def _row(self, whole: list[int], prompted: int, row: int) -> TextRow:
+        if not whole:
+            raise BadRecord(
+                f"text {row} has no token: it is empty, and this tokenizer adds none of its own. Leave it out."
+            )
+        ids = np.array(whole, dtype=np.int64)
+        if self.recipe.max_length is not None and len(whole) > self.recipe.max_length:
+            ids = ids[self._kept(len(whole))]
+        return TextRow(ids, self._roles(ids, prompted), len(whole) - len(ids))
+
+    def _roles(self, ids: np.ndarray, prompted: int) -> np.ndarray:
+        before, behind = self.tokenizer.ends
+        roles = np.full(len(ids), int(Role.CONTENT), dtype=np.int64)
+        roles[:before] = self.leading
+        place = np.arange(len(ids))
+        roles[(place < prompted) & (roles == Role.CONTENT)] = int(Role.PROMPT)
+        if behind:
+            roles[-behind:] = int(Role.END)
+        if self.recipe.end != "template":
+            wanted = ids.max() if self.recipe.end == "highest" else self.recipe.end_id
+            found = np.flatnonzero(ids == wanted)
+            if len(found):  # the pooled token: the first of them, also when the text spells one
+                roles[roles == Role.END] = int(Role.CONTENT)
+                roles[found[0]] = int(Role.END)
+        return roles
+
+    def _prompt_tokens(self, before: str) -> int:
+        """Tokens at the start of a row that belong to the prompt, counted on the prompt alone.
+
+        A piece of the text may merge with the prompt's last piece; sentence-transformers counts the same way.
+        """
+        return len(self.tokenizer.ids([self.recipe.clean(before)])[0]) - self.tokenizer.ends[1]
+
+
+def checked(text: str, row: int) -> str:
+    """The text, if it is one. Raises `BadRecord` for other types and for lone surrogates."""
+    if not isinstance(text, str):
+        raise BadRecord(f"text {row} is of type {type(text).__name__}, not a text. Leave it out or write it as one.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadRecord(
+            f"text {row} holds half a character (a lone surrogate, {text[error.start]!a}) at {error.start}; clean "
+            "it with text.encode('utf-8', 'replace').decode()."
+        ) from error
+    return text
+
+
+def _leading(layout: Layout) -> list[Role]:
+    """Roles of the tokens that a layout puts before its open run of word pieces."""
+    roles: list[Role] = []
+    for role, count in layout.runs:
+        if count is None:
+            break
+        roles += [role] * count
+    return [role for role in roles if role not in (Role.END, Role.PAD)]

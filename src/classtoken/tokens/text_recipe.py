@@ -1,0 +1,198 @@
+"""How texts are prepared, as plain values read from a model folder; without torch."""
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from classtoken.errors import OptionError
+from classtoken.tokens.files import read_json, read_modules
+from classtoken.tokens.wordpieces import tokenizer_folder
+
+#: Families whose learned positions begin to count at padding id + 1 (fairseq's habit).
+OFFSET_TYPES = (
+    "roberta",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "camembert",
+    "mpnet",
+    "longformer",
+    "data2vec-text",
+    "ibert",
+)
+NO_LIMIT = 1_000_000
+"""transformers writes 10^30 as model_max_length where it knows none"""
+SIGLIP_LENGTH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRecipe:
+    """Longest text, padding, prompts, and which token closes a text.
+
+    `end` says which token gets the role END: "template", what the tokenizer puts behind every text; "first", the first
+    occurrence of `end_id` (CLIP); "highest", the first occurrence of the highest id in the row (CLIP's older rule, for
+    configs whose `eos_token_id` is 2). `pads_attended`: the encoder was trained to see its padding (SigLIP's text
+    side), so fixed padding gets the role CONTENT.
+    """
+
+    max_length: int | None = None
+    max_length_source: str = "no limit is known"
+    pad_side: Literal["left", "right"] = "right"
+    pad_to: int | None = None
+    pads_attended: bool = False
+    cut_side: Literal["left", "right"] = "right"
+    lower_case: bool = False
+    canonical: bool = False
+    """SigLIP: lower case, without punctuation, single spaces"""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt: str | None = None
+    include_prompt: bool = True
+    end: Literal["template", "first", "highest"] = "template"
+    end_id: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """One line for people: `at most 256 tokens (max_seq_length in sentence_bert_config.json), padded right`."""
+        limit = "no longest text" if self.max_length is None else f"at most {self.max_length} tokens"
+        parts = [f"{limit} ({self.max_length_source})"]
+        parts.append(f"always padded to {self.pad_to}" if self.pad_to else f"padded {self.pad_side}")
+        if self.pads_attended:
+            parts.append("padding is attended to")
+        if self.canonical:
+            parts.append("lower case without punctuation")
+        elif self.lower_case:
+            parts.append("lower case")
+        if self.prompts:
+            shown = ", ".join(f"{name} {text!r}" for name, text in self.prompts.items())
+            parts.append(f"prompts: {shown}" + (f" (default {self.default_prompt})" if self.default_prompt else ""))
+            if not self.include_prompt:
+                parts.append("prompt tokens are not pooled")
+        return ", ".join(parts)
+
+    def shortened(self, most: int) -> "TextRecipe":
+        """The same recipe with at most `most` tokens. Raises `OptionError` for more than the model takes."""
+        if most < 1 or (self.max_length is not None and most > self.max_length):
+            limit = "" if self.max_length is None else f", at most {self.max_length} ({self.max_length_source})"
+            raise OptionError(f"a longest text of {most} tokens; it must be at least 1{limit}.")
+        fixed = None if self.pad_to is None else most
+        return replace(self, max_length=most, max_length_source="asked for", pad_to=fixed)
+
+    def clean(self, text: str) -> str:
+        """What is done before the tokenizer sees the text (SigLIP's canonical form; nothing for others)."""
+        if not self.canonical:
+            return text
+        return " ".join(text.lower().translate(str.maketrans("", "", string.punctuation)).split())
+
+
+def read_text_recipe(folder: Path | str, settings: Mapping[str, Any], *, positions: int | None = None) -> TextRecipe:
+    """The authors' text preprocessing. `settings` is tokenizer_config.json; `positions`: how many the encoder has.
+
+    The longest text: max_seq_length of sentence-transformers, else the tokenizer's model_max_length, and never more
+    than the positions. Raises `ModelError` for broken files.
+    """
+    folder = Path(folder)
+    inner = tokenizer_folder(folder)
+    config = read_json(inner / "config.json") or read_json(folder / "config.json") or {}
+    open_clip = ((read_json(folder / "open_clip_config.json") or {}).get("model_cfg") or {}).get("text_cfg") or {}
+    stored = next((read_json(path) or {} for path in sorted(inner.glob("sentence_*_config.json"))), {})
+    text = config.get("text_config") or config
+    kind = str(config.get("model_type") or text.get("model_type") or "")
+    limits = {
+        "max_seq_length in sentence_bert_config.json": stored.get("max_seq_length"),
+        "context_length in open_clip_config.json": open_clip.get("context_length"),
+        "model_max_length in tokenizer_config.json": settings.get("model_max_length"),
+    }
+    siglip = kind.startswith("siglip") or (
+        open_clip.get("no_causal_mask") is True and open_clip.get("pool_type") == "last"
+    )
+    if siglip:
+        limits["text positions of SigLIP"] = text.get("max_position_embeddings") or SIGLIP_LENGTH
+    max_length, source = _limit(limits, positions if positions is not None else _positions(text, kind))
+    end, end_id = _end(kind, text, open_clip)
+    cleaning = (open_clip.get("tokenizer_kwargs") or {}).get("clean")
+    canonical = cleaning == "canonicalize" or (siglip and settings.get("tokenizer_class") in (None, "SiglipTokenizer"))
+    return TextRecipe(
+        max_length=max_length,
+        max_length_source=source,
+        pad_side=_side(inner, settings),
+        pad_to=max_length if siglip else None,
+        pads_attended=siglip,
+        cut_side=settings.get("truncation_side") or "right",
+        lower_case=bool(stored.get("do_lower_case")) or _siglip2_lower(kind, settings),
+        canonical=canonical,
+        **_prompts(folder),
+        end=end,
+        end_id=end_id,
+        notes=_notes(siglip, settings, bool(open_clip and not kind)),
+    )
+
+
+def _limit(limits: Mapping[str, Any], positions: int | None) -> tuple[int | None, str]:
+    for source, value in limits.items():
+        if isinstance(value, int | float) and 0 < value < NO_LIMIT:
+            if positions is not None and value > positions:
+                break
+            return int(value), source
+    return (None, "no limit is known") if positions is None else (positions, "positions of the encoder")
+
+
+def _positions(text: Mapping[str, Any], kind: str) -> int | None:
+    """Learned positions that a text may use, from the config; None where they are relative or computed without end."""
+    count = text.get("max_position_embeddings") or text.get("n_positions")
+    if not isinstance(count, int) or count < 1 or kind in ("t5", "mt5", "umt5", "xlnet", "deberta", "deberta-v2"):
+        return None
+    if kind in OFFSET_TYPES:
+        count -= int(text.get("pad_token_id", 1)) + 1
+    return count
+
+
+def _siglip2_lower(kind: str, settings: Mapping[str, Any]) -> bool:
+    return kind.startswith("siglip2") or settings.get("tokenizer_class") == "Siglip2Tokenizer"
+
+
+def _end(kind: str, text: Mapping[str, Any], open_clip: Mapping[str, Any]) -> tuple[Any, int | None]:
+    """CLIP's rule for the pooled token. Old configs say 2 as eos_token_id, where the vocabulary has another token."""
+    if kind in ("clip", "clip_text_model"):
+        end_id = int(text.get("eos_token_id", 49407))
+        return ("highest", None) if end_id == 2 else ("first", end_id)
+    if not kind and open_clip and open_clip.get("pool_type") in (None, "argmax"):
+        return ("highest", None)
+    return ("template", None)
+
+
+def _notes(siglip: bool, settings: Mapping[str, Any], open_clip: bool) -> tuple[str, ...]:
+    notes = []
+    if siglip and settings.get("tokenizer_class") in ("GemmaTokenizer", "GemmaTokenizerFast"):
+        notes.append(
+            "SigLIP 2 was trained on lower-case text and this folder's tokenizer does not lower it: write it so"
+        )
+    if open_clip:
+        notes.append("open_clip also repairs wrongly encoded text (ftfy) and HTML entities; this is not done")
+    return tuple(notes)
+
+
+def _side(inner: Path, settings: Mapping[str, Any]) -> Any:
+    """tokenizer_config.json, else what tokenizer.json stores, else the habit of the tokenizer's class."""
+    if settings.get("padding_side") in ("left", "right"):
+        return settings["padding_side"]
+    stored = (read_json(inner / "tokenizer.json") or {}).get("padding") or {}
+    if stored.get("direction"):
+        return stored["direction"].lower()
+    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
+    return "left" if name in ("GemmaTokenizer", "Siglip2Tokenizer", "XLNetTokenizer", "LlamaTokenizer") else "right"
+
+
+def _prompts(folder: Path) -> dict[str, Any]:
+    """sentence-transformers: prompts by name, the default one, and whether prompt tokens are pooled."""
+    settings = read_json(folder / "config_sentence_transformers.json") or {}
+    include = True
+    for module in read_modules(folder):
+        if str(module.get("type", "")).endswith("Pooling"):
+            include = (read_json(folder / module["path"] / "config.json") or {}).get("include_prompt", True)
+    prompts = {name: text for name, text in (settings.get("prompts") or {}).items() if isinstance(text, str)}
+    return {
+        "prompts": prompts,
+        "default_prompt": settings.get("default_prompt_name"),
+        "include_prompt": bool(include),
+    }

@@ -1,0 +1,171 @@
+"""Text -> token ids, by the checkpoint's own tokenizer; without torch.
+
+Two ways lead there. `tokenizer.json` is read by the `tokenizers` package (compiled, in parallel). A folder without one
+goes through transformers' `AutoTokenizer`, which converts old vocabulary files; code of the checkpoint's is never run.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from classtoken.errors import ModelError, UnsafeCheckpoint
+from classtoken.tokens.files import read_json, read_modules
+
+
+class Tokenizer(Protocol):
+    """What `TextPreprocessor` needs; nothing is cut or padded. `ends`: special tokens put before and behind a text."""
+
+    ends: tuple[int, int]
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+    def spans(self, text: str) -> list[tuple[int, int]] | None: ...
+
+    def words(self, ids: Sequence[int]) -> list[str]: ...
+
+    def id_of(self, token: str) -> int | None: ...
+
+
+class CompiledTokenizer:
+    """`tokenizers.Tokenizer` behind the protocol; pickles by its own serialisation."""
+
+    def __init__(self, backend: Any):
+        backend.no_truncation()
+        backend.no_padding()
+        self.backend = backend
+        self.ends = self._ends()
+
+    def _ends(self) -> tuple[int, int]:
+        """Special tokens that the post-processor puts before and behind a text."""
+        mask = self.backend.encode("a").special_tokens_mask
+        content = [place for place, special in enumerate(mask) if not special]
+        if not content:
+            return (len(mask), 0)
+        return (content[0], len(mask) - 1 - content[-1])
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts))]
+
+    def spans(self, text: str) -> list[tuple[int, int]] | None:
+        return list(self.backend.encode(text).offsets)
+
+    def words(self, ids: Sequence[int]) -> list[str]:
+        return [self.backend.id_to_token(token) or "" for token in ids]
+
+    def id_of(self, token: str) -> int | None:
+        return self.backend.token_to_id(token)
+
+
+class PlainTokenizer:
+    """A tokenizer of transformers that exists in Python only; it cannot tell spans."""
+
+    def __init__(self, tokenizer: Any):
+        self.tokenizer = tokenizer
+        bare, dressed = (tokenizer("a", add_special_tokens=flag)["input_ids"] for flag in (False, True))
+        begins = [at for at in range(len(dressed) + 1) if dressed[at : at + len(bare)] == bare]
+        first = begins[0] if begins else len(dressed)
+        self.ends = (first, len(dressed) - first - len(bare) if begins else 0)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self.tokenizer(text, truncation=False, verbose=False)["input_ids"] for text in texts]
+
+    def spans(self, text: str) -> list[tuple[int, int]] | None:
+        return None
+
+    def words(self, ids: Sequence[int]) -> list[str]:
+        return self.tokenizer.convert_ids_to_tokens(list(ids))
+
+    def id_of(self, token: str) -> int | None:
+        return self.tokenizer.get_vocab().get(token)
+
+
+def open_tokenizer(folder: Path, settings: dict[str, Any], *, lower_case: bool) -> CompiledTokenizer | PlainTokenizer:
+    """The tokenizer of a folder. `settings` is its tokenizer_config.json; `lower_case` asks for lower case in addition.
+
+    Raises `ModelError` for a folder without a tokenizer or with a broken one, `UnsafeCheckpoint` for code of its own.
+    """
+    from tokenizers import Tokenizer as Backend
+
+    file = folder / "tokenizer.json"
+    if file.is_file():
+        try:
+            backend = Backend.from_file(str(file))
+        except Exception as error:  # the compiled reader raises plain Exception
+            raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
+        _apply_settings(backend, settings)
+    else:
+        tokenizer = _converted(folder, settings)
+        converted = getattr(tokenizer, "backend_tokenizer", None)
+        if converted is None:
+            return PlainTokenizer(tokenizer)
+        backend = Backend.from_str(converted.to_str())  # a copy of our own
+    if lower_case:
+        _lower(backend)
+    return CompiledTokenizer(backend)
+
+
+def _converted(folder: Path, settings: dict[str, Any]) -> Any:
+    """Through transformers, from vocab.txt, vocab.json + merges.txt or a sentencepiece model."""
+    from transformers import AutoTokenizer
+
+    if settings.get("auto_map") and not settings.get("tokenizer_class"):
+        raise UnsafeCheckpoint(
+            f"{folder}: the tokenizer is code of the checkpoint's own (auto_map), which is never run. Save it as "
+            "tokenizer.json with tokenizer.backend_tokenizer.save(...) where you trust it."
+        )
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # transformers raises many kinds for one cause
+        said = " ".join(str(error).split())
+        raise ModelError(
+            f"{folder}: no tokenizer.json, and the vocabulary cannot be converted ({said:.200})."
+        ) from error
+
+
+def _apply_settings(backend: Any, settings: dict[str, Any]) -> None:
+    """What tokenizer_config.json says more than tokenizer.json: BERT's normaliser flags win over the stored ones."""
+    names = {
+        "do_lower_case": "lowercase",
+        "strip_accents": "strip_accents",
+        "tokenize_chinese_chars": "handle_chinese_chars",
+    }
+    normalizer = backend.normalizer
+    if normalizer is not None and type(normalizer).__name__ == "BertNormalizer":
+        for key, attribute in names.items():
+            if key in settings and getattr(normalizer, attribute) != settings[key]:
+                setattr(normalizer, attribute, settings[key])
+        backend.normalizer = normalizer
+
+
+def _lower(backend: Any) -> None:
+    """Lower case first, unless the tokenizer does it already."""
+    from tokenizers.normalizers import Lowercase
+    from tokenizers.normalizers import Sequence as Steps
+
+    state = json.loads(backend.to_str())["normalizer"]
+    steps = state.get("normalizers", [state]) if state else []
+    if any(step["type"] == "Lowercase" or step.get("lowercase") for step in steps):
+        return
+    backend.normalizer = Lowercase() if backend.normalizer is None else Steps([Lowercase(), backend.normalizer])
+
+
+def tokenizer_folder(folder: Path) -> Path:
+    """Where the tokenizer lies: the folder itself, or the Transformer module of a sentence-transformers folder."""
+    for module in read_modules(folder)[:1]:
+        first = folder / module["path"]
+        if (first / "tokenizer_config.json").is_file() or (first / "tokenizer.json").is_file():
+            return first
+    return folder
+
+
+def special_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+    """`cls_token`, `eos_token`, `pad_token` ... -> the token's text; tokenizer_config.json wins over the older map."""
+    old = read_json(folder / "special_tokens_map.json") or {}
+    found = {}
+    for key in ("bos_token", "cls_token", "eos_token", "sep_token", "pad_token", "unk_token"):
+        value = settings.get(key, old.get(key))
+        text = value.get("content") if isinstance(value, dict) else value
+        if isinstance(text, str):
+            found[key] = text
+    return found
