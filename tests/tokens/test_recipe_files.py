@@ -1,0 +1,205 @@
+"""Recipes out of every kind of folder: Hugging Face old and new, timm, open_clip, none, and broken ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classtoken.errors import ModelError, OptionError
+from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe
+from classtoken.tokens.recipe_files import read_recipe
+
+
+def folder_of(tmp_path: Path, **files: Any) -> Path:
+    for name, value in files.items():
+        (tmp_path / f"{name}.json").write_text(value if isinstance(value, str) else json.dumps(value))
+    return tmp_path
+
+
+OLD = {
+    # old files: bare numbers, and extractors instead of processors
+    "ViTFeatureExtractor": ({"size": 384, "resample": 2}, ("squash", (384, 384), None, "bilinear")),
+    "DeiTFeatureExtractor": (
+        {"size": 256, "crop_size": 224, "do_center_crop": True, "resample": 3},
+        ("squash", (256, 256), (224, 224), "bicubic"),
+    ),
+    "CLIPFeatureExtractor": ({"size": 224, "crop_size": 224}, ("short side", (224, 224), (224, 224), "bicubic")),
+    "BeitFeatureExtractor": ({"size": 224, "do_center_crop": False}, ("squash", (224, 224), None, "bicubic")),
+    "ConvNextFeatureExtractor": ({"size": 224}, ("short side", (256, 256), (224, 224), "bicubic")),
+    "BitImageProcessor": (
+        {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}},
+        ("short side", (256, 256), (224, 224), "bicubic"),
+    ),
+    "SiglipImageProcessor": ({"size": {"height": 384, "width": 384}}, ("squash", (384, 384), None, "bicubic")),
+    "Siglip2ImageProcessorFast": ({"max_num_patches": 100}, ("patches", (224, 224), None, "bilinear")),
+    "DINOv3ViTImageProcessorFast": ({"size": {"height": 224, "width": 224}}, ("squash", (224, 224), None, "bilinear")),
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_processor_classes_and_their_defaults(name: str, tmp_path: Path) -> None:
+    settings, expected = OLD[name]
+    key = "feature_extractor_type" if name.endswith("Extractor") else "image_processor_type"
+    recipe = read_recipe(folder_of(tmp_path, preprocessor_config={key: name, **settings}))
+    assert (recipe.resize, recipe.size, recipe.crop, recipe.interpolation) == expected
+    assert recipe.source == "preprocessor_config.json"
+    assert recipe.rescale_first == name.startswith("DINOv3")
+    assert not recipe.notes
+
+
+def test_a_file_without_a_class_takes_the_model_type(tmp_path: Path) -> None:
+    settings = {"size": 224, "do_normalize": True}
+    clip = read_recipe(folder_of(tmp_path, preprocessor_config=settings, config={"model_type": "clip"}))
+    assert (clip.resize, clip.mean, clip.std) == ("short side", CLIP_MEAN, CLIP_STD)
+    vit = read_recipe(folder_of(tmp_path, preprocessor_config=settings, config={"model_type": "vit"}))
+    assert (vit.resize, vit.mean, vit.std) == ("squash", HALF, HALF)
+
+
+def test_processor_config_wins_when_it_holds_the_image_processor(tmp_path: Path) -> None:
+    inner = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 48}}
+    other = {"image_processor_type": "ViTImageProcessor", "size": 96}
+    recipe = read_recipe(folder_of(tmp_path, processor_config={"image_processor": inner}, preprocessor_config=other))
+    assert (recipe.size, recipe.source) == ((32, 48), "processor_config.json")
+    recipe = read_recipe(folder_of(tmp_path, processor_config={"processor_class": "CLIPProcessor"}))
+    assert recipe.size == (96, 96)
+
+
+TIMM = {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.9, "mean": [0.5] * 3, "std": [0.5] * 3}
+
+
+def test_timm(tmp_path: Path) -> None:
+    config = {"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {**TIMM, "crop_mode": "center"}}
+    recipe = read_recipe(folder_of(tmp_path, config=config))
+    assert (recipe.resize, recipe.size, recipe.crop) == ("short side", (248, 248), (224, 224))  # floor(224 / 0.9)
+    assert (recipe.rounding, recipe.mean) == ("torchvision", HALF)
+    squash = read_recipe(
+        folder_of(tmp_path, config={"pretrained_cfg": {**TIMM, "crop_mode": "squash", "crop_pct": 1.0}})
+    )
+    assert (squash.resize, squash.size, squash.crop) == ("squash", (224, 224), (224, 224))
+    border = read_recipe(folder_of(tmp_path, config={"pretrained_cfg": {**TIMM, "crop_mode": "border"}}))
+    assert (border.resize, border.fill) == ("fit", (128, 128, 128))
+    old = read_recipe(folder_of(tmp_path, config={"architecture": "vit", "input_size": [3, 64, 96]}))
+    assert (old.size, old.crop, old.mean) == ((73, 109), (64, 96), IMAGENET_MEAN)  # crop_pct 0.875 when it is silent
+    with pytest.raises(ModelError, match="crop_mode 'odd' is not known; allowed are center, squash and border"):
+        read_recipe(folder_of(tmp_path, config={"pretrained_cfg": {**TIMM, "crop_mode": "odd"}}))
+
+
+def test_open_clip(tmp_path: Path) -> None:
+    model = {"vision_cfg": {"image_size": 224, "patch_size": 32}}
+    recipe = read_recipe(folder_of(tmp_path, open_clip_config={"model_cfg": model, "preprocess_cfg": {}}))
+    assert (recipe.resize, recipe.size, recipe.crop, recipe.mean) == ("short side", (224, 224), (224, 224), CLIP_MEAN)
+    settings = {
+        "resize_mode": "squash",
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "size": [64, 32],
+        "interpolation": "bilinear",
+    }
+    recipe = read_recipe(folder_of(tmp_path, open_clip_config={"model_cfg": model, "preprocess_cfg": settings}))
+    assert (recipe.resize, recipe.size, recipe.crop, recipe.interpolation) == ("squash", (64, 32), None, "bilinear")
+    settings = {"resize_mode": "longest", "fill_color": 5}
+    recipe = read_recipe(folder_of(tmp_path, open_clip_config={"model_cfg": model, "preprocess_cfg": settings}))
+    assert (recipe.resize, recipe.fill) == ("fit", (5, 5, 5))
+    with pytest.raises(ModelError, match="resize_mode 'odd' is not known"):
+        read_recipe(folder_of(tmp_path, open_clip_config={"preprocess_cfg": {"resize_mode": "odd"}}))
+
+
+def test_without_a_file_the_default_is_taken_and_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nothing says how images are prepared"):
+        read_recipe(tmp_path)
+    usual = ImageRecipe(resize="squash", source="what ViT checkpoints use")
+    recipe = read_recipe(tmp_path, usual)
+    assert recipe.size == (224, 224)
+    assert recipe.advice() == ("no preprocessor file in the folder: what ViT checkpoints use is assumed",)
+
+
+COMPLETE = {
+    "do_resize": True,
+    "size": {"height": 8, "width": 8},
+    "do_normalize": True,
+    "image_mean": 0.5,
+    "image_std": [0.2],
+}
+
+
+def test_an_unknown_processor_is_read_when_its_file_is_complete(tmp_path: Path) -> None:
+    recipe = read_recipe(
+        folder_of(tmp_path, preprocessor_config={"image_processor_type": "MyImageProcessor", **COMPLETE})
+    )
+    assert (recipe.resize, recipe.mean, recipe.std) == ("squash", HALF, (0.2, 0.2, 0.2))
+    assert "names My processor, unknown here" in recipe.advice()[0]
+    with pytest.raises(ModelError, match=r"'My' is not one known here .*leaves out size, do_normalize"):
+        read_recipe(
+            folder_of(tmp_path, preprocessor_config={"image_processor_type": "MyImageProcessor", "do_resize": True})
+        )
+
+
+BROKEN = {
+    "not JSON": ("{", "not a readable JSON file"),
+    "a list": ([1], "holds a JSON list"),
+    "padding": ({**COMPLETE, "do_pad": True}, "do_pad is not done"),
+    "size in words": ({**COMPLETE, "size": "big"}, "size 'big' is neither"),
+    "half a size": ({**COMPLETE, "size": {"height": 3}}, "must have height and width, or shortest_edge"),
+    "no size": ({**COMPLETE, "size": {"height": -3, "width": 4}}, "must be at least one pixel"),
+    "crop": ({**COMPLETE, "do_center_crop": True, "crop_size": {"height": 3}}, "crop_size .* must be a number"),
+    "resample": ({**COMPLETE, "resample": 17}, "interpolation 17 is not known; allowed are nearest"),
+    "two means": ({**COMPLETE, "image_mean": [0.1, 0.2]}, "must be three numbers"),
+    "zero std": ({**COMPLETE, "image_std": [0, 1, 1]}, "has a zero"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_files_are_one_line(case: str, tmp_path: Path) -> None:
+    settings, message = BROKEN[case]
+    with pytest.raises(ModelError, match=message) as caught:
+        read_recipe(folder_of(tmp_path, preprocessor_config=settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_describe_says_every_step() -> None:
+    deit = ImageRecipe(
+        resize="squash", size=(256, 256), crop=(224, 224), mean=IMAGENET_MEAN, std=IMAGENET_STD, source="f"
+    )
+    assert deit.describe() == (
+        "resize 256x256 (squashed), bicubic, centre crop 224x224, x/255, mean 0.485 0.456 0.406, std 0.229 0.224 0.225 "
+        "(from f)"
+    )
+    assert "short side 256" in deit.short_side().describe()
+    assert "in floating point" in ImageRecipe(resize="squash", rescale_first=True).describe()
+    assert "to fit into 224x224" in ImageRecipe(resize="fit").describe()
+    assert "short side 8, long side at most 9" in ImageRecipe(resize="short side", size=(8, 8), longest=9).describe()
+    assert "to cover 8x9" in ImageRecipe(resize="short side", size=(8, 9)).describe()
+    patches = ImageRecipe(resize="patches", patch=16, most_patches=256)
+    assert "at most 256 patches of 16x16, bicubic" in patches.describe()
+
+
+def test_advice_names_oddities_and_only_those() -> None:
+    plain = ImageRecipe(resize="squash")
+    assert plain.advice((224, 224)) == ()
+    assert "positions are interpolated" in plain.advice((518, 518))[0]
+    squashed = ImageRecipe(resize="squash", size=(256, 256), crop=(224, 224))
+    assert "resizes the short side to 256" in squashed.advice()[0]
+    assert squashed.short_side().advice() == ()
+    assert "not resized" in ImageRecipe().advice()[0]
+    assert "not cropped" in ImageRecipe(resize="short side").advice()[0]
+    assert "gets a border" in " ".join(ImageRecipe(resize="squash", size=(200, 200), crop=(224, 224)).advice())
+    odd = ImageRecipe(resize="squash", rescale=None, mean=None, std=None).advice()
+    assert "not rescaled" in odd[0]
+    assert "not normalised" in odd[1]
+
+
+def test_other_image_sizes() -> None:
+    recipe = ImageRecipe(resize="short side", size=(256, 256), crop=(224, 224)).at(448)
+    assert (recipe.size, recipe.crop) == ((512, 512), (448, 448))
+    assert ImageRecipe(resize="squash").at(96).size == (96, 96)
+    with pytest.raises(OptionError, match="no fixed image size"):
+        ImageRecipe(resize="short side").at(96)
+    with pytest.raises(OptionError, match="at least 1"):
+        ImageRecipe(resize="squash").at(0)
+    with pytest.raises(ModelError, match="go together"):
+        ImageRecipe(mean=None)
+    with pytest.raises(ModelError, match="bilinear or bicubic only"):
+        ImageRecipe(rescale_first=True, interpolation="lanczos")
+    with pytest.raises(ModelError, match="needs the patch size"):
+        ImageRecipe(resize="patches")
