@@ -3,7 +3,7 @@
 Nothing outside `encoder/families` may ask for a family by name; what a family does differently is a value in its row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,12 @@ from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
 
 Config = Mapping[str, Any]
+
+
+def complete(config: Config, defaults: Config) -> dict[str, Any]:
+    """The config, and where its file is silent what the reference assumes: published files leave values out."""
+    return {**defaults, **{name: value for name, value in config.items() if value is not None}}
+
 
 PoolerKind = Literal["none", "state", "tanh", "map", "dense", "norm_mean"]
 """What the reference calls its pooled output:
@@ -45,6 +51,7 @@ class PoolerRow:
     names: tuple[Rename, ...] = ()
     """names on disk -> names in our pooler module, see readout.OwnPooler"""
     activation: str = "tanh"
+    """of `tanh`: the function; of `map`: its MLP's"""
     optional: bool = True
     """checkpoints of this family are often published without these weights"""
 
@@ -66,7 +73,7 @@ class HeadRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionRow:
-    """A projection of the pooled vector into a joint space (CLIP): bias-free W, by its name on disk."""
+    """A projection of the pooled vector into a joint space (CLIP): W, by its name on disk -> `projection.weight`."""
 
     names: tuple[Rename, ...]
 
@@ -101,13 +108,12 @@ class Family:
     """what a checkpoint with a head writes before the names: `vit.`, `bert.`"""
     ignored: tuple[str, ...] = ()
     """regexes of names that hold nothing that the encoder needs"""
-    timm_names: tuple[Rename, ...] = ()
-    timm_shape: Callable[[Config], Shape] | None = None
-    """from timm's config (architecture, num_features, pretrained_cfg, model_args)"""
-    timm_architectures: tuple[str, ...] = ()
-    """regexes of timm architecture names that are this family"""
+    architectures: tuple[str, ...] = ()
+    """regexes of the `architecture` in timm's config.json that are this family (rows of `families/timm.py`)"""
     pooler: PoolerRow | Callable[[Config], PoolerRow] = PoolerRow(kind="none")
     head: HeadRow | None = None
+    other_heads: tuple[HeadRow, ...] = ()
+    """classifiers that a checkpoint may carry instead of `head` (DeiT's pair)"""
     projection: ProjectionRow | None = None
     config_key: str | None = None
     """where this tower's config stands in a two-tower config: `vision_config`, `text_config`"""
@@ -122,3 +128,8 @@ class Family:
     paper: str = ""
     notes: tuple[str, ...] = ()
     """gotchas that `inspect` prints"""
+
+    def head_among(self, names: Collection[str]) -> HeadRow | None:
+        """The classifier whose weights are among these names; None when there is none."""
+        rows = (() if self.head is None else (self.head,)) + self.other_heads
+        return next((r for r in rows if any(rule.pattern.fullmatch(n) for rule in r.names for n in names)), None)

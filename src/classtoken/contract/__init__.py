@@ -1,0 +1,1 @@
+"""What a checkpoint gives, and why we believe it: clues from files, experiments on the loaded model."""

@@ -1,0 +1,198 @@
+"""Read a checkpoint as its authors meant it: encoder, contract, own pooler, classifier, each with what is missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from classtoken.contract.clues import PoolingClue
+from classtoken.encoder.checkpoint import Loaded
+from classtoken.encoder.families.row import AuthorsReadout, Family, HeadRow, PoolerRow
+from classtoken.encoder.names import to_ours
+from classtoken.encoder.protocol import AnyEncoder
+from classtoken.errors import ContractError, VectorRefused, WeightsError
+from classtoken.pooling.spec import Spec, Term, parse
+from classtoken.readout import Classifier, OwnPooler, Readout
+from classtoken.readout import own as own_pooler
+from classtoken.readout.after import Dense, in_words, read_dense, read_layer_norm
+from classtoken.readout.classifier import READS, PublishedHead
+from classtoken.results.inspect import Claim, Contract, Evidence, Kind, Verdict
+from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Role
+
+
+@dataclass
+class Reading:
+    """One tower: the encoder, and every way in which it may be read out."""
+
+    modality: str
+    folder: Path
+    config: Mapping[str, Any]
+    encoder: AnyEncoder
+    family: Family | None
+    over: frozenset[Role]
+    contract: Contract
+    claims: tuple[Claim, ...] = ()
+    pooler: OwnPooler | None = None
+    pooler_missing: str | None = None
+    """why the checkpoint's own pooled output cannot be given"""
+    after: Sequence[nn.Module] = ()
+    learned: Mapping[str, nn.Module] = field(default_factory=dict)
+    classifier: Classifier | None = None
+    authors: AuthorsReadout | None = None
+
+    def readout(self, spec: Spec | None = None, *, unit_length: bool | None = None) -> Readout:
+        """The contract's readout, or that of another pooling: the states after the final norm, pooled, nothing after.
+
+        Raises `VectorRefused` for a pooler without weights, `ContractError` for what this layout cannot give.
+        """
+        if spec is None:
+            chosen, after, unit = parse(self.contract.pooling), self.after, self.contract.unit_length
+        else:
+            chosen, after, unit = spec, (), False
+        for term in chosen.terms:
+            self.check(term)
+        return Readout(
+            chosen,
+            self.encoder.depth,
+            self.over,
+            size=self.encoder.hidden_size,
+            learned=self.learned,
+            pooler=self.pooler,
+            after=after,
+            unit_length=unit if unit_length is None else unit_length,
+        )
+
+    def check(self, term: Term) -> None:
+        """Refuse a term that this checkpoint cannot give, with the way out."""
+        layout, instead = self.encoder.layout, self.contract.pooling
+        if term.name == "pooler" and self.pooler is None:
+            raise VectorRefused(f"pooler is refused: {self.pooler_missing}. Ask for {instead!r} instead.")
+        if term.name in ("cls", "cls_dist") and self.modality == "image" and not layout.count(Role.CLASS):
+            raise ContractError(
+                f"{str(term)!r} needs a class token, and this model has none ({layout}). Ask for {instead!r} or 'mean'."
+            )
+        if term.name in ("dist", "cls_dist") and not layout.count(Role.DISTILLATION):
+            raise ContractError(f"{str(term)!r} needs a distillation token, and this model has none ({layout}).")
+        if term.learned and str(term) not in self.learned:
+            raise ContractError(
+                f"{str(term)!r} is a learned pooling and this checkpoint has no trained weights for it. Train it: "
+                f"classtoken train SOURCE --model MODEL --pooling '{term}' --out DIR."
+            )
+        term.block(self.encoder.depth)
+
+
+def own_pooler_of(family: Family, config: Mapping[str, Any], loaded: Loaded) -> tuple[OwnPooler | None, str | None]:
+    """The checkpoint's own pooler, or why it must be refused."""
+    row = family.pooler if isinstance(family.pooler, PoolerRow) else family.pooler(config)
+    if row.kind == "none":
+        return None, f"a {family.name} model has no pooled output of its own"
+    pooler = OwnPooler(row, loaded.encoder.shape)
+    try:
+        pooler.load(loaded.rest)
+    except KeyError as error:
+        lost = ", ".join(rule.theirs.replace(".{p}", ".*") for rule in row.names)
+        return None, (
+            f"this checkpoint has no weights for it ({lost} missing: {error.args[0]}), so libraries that return it "
+            f"return {own_pooler.meaning(row)} with RANDOM weights"
+        )
+    return pooler.eval(), None
+
+
+def classifier_of(
+    family: Family, config: Mapping[str, Any], loaded: Loaded, pooler: OwnPooler | None, over: frozenset[Role]
+) -> Classifier | None:
+    """The classifier that came with the checkpoint, with its labels; None where there is none."""
+    row = family.head
+    if row is None or not _has_weights(row, loaded):
+        return None
+    feeds = row.pooling(config) if row.pooling else READS[row.kind]
+    if feeds == "pooler" and pooler is None:
+        return None
+    readout = Readout(parse(feeds), loaded.encoder.depth, over, size=loaded.encoder.hidden_size, pooler=pooler)
+    head = PublishedHead(row, loaded.rest, loaded.encoder.shape.block.norm_eps)
+    count = head.output.out_features
+    names = {int(k): str(v) for k, v in (config.get("id2label") or {}).items()}
+    labels = tuple(names.get(i, str(i)) for i in range(count))
+    return Classifier(readout, head, labels).eval()
+
+
+def _has_weights(row: HeadRow, loaded: Loaded) -> bool:
+    return any(rule.pattern.fullmatch(name) for rule in row.names for name in loaded.rest)
+
+
+def choose(
+    found: Sequence[PoolingClue], family: Family | None, authors: AuthorsReadout | None
+) -> tuple[PoolingClue, Claim]:
+    """The strongest clue, and the claim that names every other one, agreeing or not."""
+    every = sorted(found, key=lambda clue: clue.rank)
+    if authors is not None and family is not None:
+        every.append(PoolingClue(authors.spec, 9, f"family {family.name}", authors.reason))
+    if not every:
+        every = [PoolingClue("mean", 10, "no file of the checkpoint", "nothing says which vector was meant")]
+    best = every[0]
+    evidence = tuple(
+        Evidence(Kind.FILE if clue.rank < 9 else Kind.PAPER, clue.source, f"{clue.says} -> {clue.spec}")
+        for clue in every
+    )
+    declared = {clue.spec for clue in every if clue.rank < 9}
+    verdict = Verdict.ASSUMED if best.rank >= 9 else Verdict.DECLARED
+    if len(declared) > 1:
+        verdict = Verdict.DISPUTED
+    return best, Claim("pooling", best.spec, verdict, evidence)
+
+
+def steps_of(clue: PoolingClue) -> tuple[list[nn.Module], bool]:
+    """The modules of a clue's steps with their weights, and whether it ends at unit length."""
+    modules: list[nn.Module] = []
+    unit = False
+    for step in clue.steps:
+        if step.kind == "unit_length":
+            unit = True
+            continue
+        if unit:
+            raise ContractError(f"{clue.source} has a module after Normalize; that order is not supported.")
+        assert step.folder is not None
+        modules.append(read_dense(step.folder, step.config) if step.kind == "dense" else read_layer_norm(step.folder))
+    return modules, unit
+
+
+def projection_of(family: Family, loaded: Loaded) -> Dense | None:
+    """The projection into the joint space of a two-tower model. Raises `WeightsError` when the file lacks it."""
+    if family.projection is None:
+        return None
+    ours, _ = to_ours(loaded.rest, family.projection.names)
+    if "projection.weight" not in ours:
+        raise WeightsError(f"the projection {family.projection.names[0].theirs} is missing from the checkpoint.")
+    return Dense(ours["projection.weight"], ours.get("projection.bias"))
+
+
+def over_of(modality: str) -> frozenset[Role]:
+    """Roles that `mean` and its kin pool."""
+    return IMAGE_POOLED if modality == "image" else TEXT_POOLED
+
+
+def contract_of(
+    clue: PoolingClue,
+    authors: AuthorsReadout | None,
+    after: Sequence[nn.Module],
+    unit_length: bool,
+    size: int,
+    prompts: tuple[Mapping[str, str], str | None],
+) -> Contract:
+    """The contract as plain values."""
+    reason, source = clue.says, clue.source
+    if authors is not None and authors.spec == clue.spec and clue.rank >= 9:
+        reason, source = authors.reason, authors.source
+    texts, default = prompts
+    return Contract(
+        pooling=clue.spec,
+        size=size,
+        after=tuple(in_words(step) for step in after),
+        unit_length=unit_length,
+        reason=reason,
+        source=source,
+        prompt=texts.get(default) if default else None,
+        include_prompt=clue.include_prompt,
+    )

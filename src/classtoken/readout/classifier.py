@@ -1,0 +1,71 @@
+"""A checkpoint's classifier: a readout and the head on top of it."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from classtoken.encoder.families.row import HeadRow
+from classtoken.encoder.names import to_ours
+from classtoken.encoder.parts import ACTIVATIONS
+from classtoken.readout.readout import Readout
+from classtoken.tensors import States
+
+#: What each kind of published classifier reads (see families/row.py).
+READS = {
+    "linear": "cls",
+    "cls_mean": "cls+mean",
+    "distilled": "cls+dist",
+    "dense": "cls",
+    "pooled": "pooler",
+    "mean": "mean",
+}
+
+
+class PublishedHead(nn.Module):
+    """The head of a published checkpoint: linear, or dense - activation - (norm) - linear; DeiT's is a pair."""
+
+    def __init__(self, row: HeadRow, weights: Mapping[str, Tensor], norm_eps: float):
+        super().__init__()
+        ours, _ = to_ours(weights, row.names)
+        self.kind, self.activation = row.kind, {"tanh": torch.tanh, **ACTIVATIONS}[row.activation]
+        self.dense = _linear(ours, "dense") if "dense.weight" in ours else None
+        self.norm = None
+        if "norm.weight" in ours:
+            self.norm = nn.LayerNorm(len(ours["norm.weight"]), eps=norm_eps, bias="norm.bias" in ours)
+            self.norm.load_state_dict({k.removeprefix("norm."): v for k, v in ours.items() if k.startswith("norm.")})
+        self.output = _linear(ours, "output")
+        self.distillation = _linear(ours, "distillation") if "distillation.weight" in ours else None
+
+    def forward(self, vector_BD: Float[Tensor, "B d"]) -> Float[Tensor, "B C"]:
+        """Logits. DeiT: the mean of the class token's and the distillation token's (Touvron et al. 2021)."""
+        if self.distillation is not None:
+            first, second = vector_BD.chunk(2, dim=-1)
+            return (self.output(first) + self.distillation(second)) / 2
+        if self.dense is not None:
+            vector_BD = self.activation(self.dense(vector_BD))
+        if self.norm is not None:
+            vector_BD = self.norm(vector_BD)
+        return self.output(vector_BD)
+
+
+class Classifier(nn.Module):
+    """States -> logits. `labels` names the classes in order; `temperature` divides the logits where it was fitted;
+    `multilabel` means one sigmoid a label instead of one softmax."""
+
+    def __init__(self, readout: Readout, head: nn.Module, labels: tuple[str, ...]):
+        super().__init__()
+        self.readout, self.head, self.labels = readout, head, labels
+        self.temperature, self.multilabel = 1.0, False
+
+    def forward(self, states: States) -> Float[Tensor, "B C"]:
+        """Logits, float32."""
+        return self.head(self.readout(states)).float()
+
+
+def _linear(weights: Mapping[str, Tensor], name: str) -> nn.Linear:
+    weight, bias = weights[f"{name}.weight"], weights.get(f"{name}.bias")
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    linear.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
+    return linear

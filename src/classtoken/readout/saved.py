@@ -1,0 +1,122 @@
+"""The readout and head that classtoken saves beside an encoder: `classtoken.json` and `classtoken.safetensors`.
+
+classtoken.json          {"format": 1,
+                          "readout": {"pooling": "cls", "unit_length": false, "poolings": {SPEC: {...arguments}}},
+                          "head": {"kind": "linear", "size": 192, "classes": 10, ...} | null,
+                          "labels": [...], "multilabel": false, "temperature": 1.0, "training": {...}}
+classtoken.safetensors   `poolings.SPEC.NAME` and `head.NAME`, where the readout or the head has weights
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from classtoken.encoder.checkpoint import read_json
+from classtoken.errors import ModelError, WeightsError
+from classtoken.pooling.build import make
+from classtoken.pooling.spec import parse
+
+FORMAT = 1
+SETTINGS, WEIGHTS = "classtoken.json", "classtoken.safetensors"
+
+
+@dataclass(frozen=True)
+class SavedReadout:
+    """What stands in the two files, as modules and values.
+
+    `pooling_arguments` and `head_arguments` build the modules again: `make(term, **arguments)`, `make_head(**arguments)`.
+    """
+
+    pooling: str
+    unit_length: bool = False
+    learned: Mapping[str, nn.Module] = field(default_factory=dict)
+    pooling_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    head: nn.Module | None = None
+    head_arguments: Mapping[str, Any] | None = None
+    labels: tuple[str, ...] = ()
+    multilabel: bool = False
+    temperature: float = 1.0
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> None:
+    """Write both files (the second only where there are weights)."""
+    settings = {
+        "format": FORMAT,
+        "readout": {
+            "pooling": saved.pooling,
+            "unit_length": saved.unit_length,
+            "poolings": {spec: dict(arguments) for spec, arguments in saved.pooling_arguments.items()},
+        },
+        "head": None if saved.head_arguments is None else dict(saved.head_arguments),
+        "labels": list(saved.labels),
+        "multilabel": saved.multilabel,
+        "temperature": saved.temperature,
+        "training": dict(saved.training),
+    }
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    weights: dict[str, Tensor] = {}
+    for spec, module in saved.learned.items():
+        weights |= {f"poolings.{spec}.{name}": t for name, t in module.state_dict().items()}
+    if saved.head is not None:
+        weights |= {f"head.{name}": t for name, t in saved.head.state_dict().items()}
+    if weights:
+        plain = {name: (t.half() if half and t.is_floating_point() else t).contiguous() for name, t in weights.items()}
+        save_file(plain, folder / WEIGHTS)
+
+
+def read_saved(folder: Path) -> SavedReadout | None:
+    """Read both files; None where there is none. Raises `ModelError` or `WeightsError` where they are broken."""
+    if not (folder / SETTINGS).is_file():
+        return None
+    settings = read_json(folder / SETTINGS)
+    if settings.get("format") != FORMAT:
+        raise ModelError(
+            f"{folder / SETTINGS} has format {settings.get('format')!r}, this version reads {FORMAT}. Update classtoken."
+        )
+    weights = load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else {}
+    readout = settings["readout"]
+    arguments = readout.get("poolings", {})
+    learned = {}
+    for spec, given in arguments.items():
+        module = make(parse(spec).terms[0], **given)
+        _fill(module, weights, f"poolings.{spec}.", folder)
+        learned[spec] = module
+    head = None
+    if settings.get("head"):
+        from classtoken.head import make_head
+
+        head = make_head(**settings["head"])
+        _fill(head, weights, "head.", folder)
+    return SavedReadout(
+        pooling=readout["pooling"],
+        unit_length=bool(readout.get("unit_length", False)),
+        learned=learned,
+        pooling_arguments=arguments,
+        head=head,
+        head_arguments=settings.get("head"),
+        labels=tuple(settings.get("labels", ())),
+        multilabel=bool(settings.get("multilabel", False)),
+        temperature=float(settings.get("temperature", 1.0)),
+        training=settings.get("training", {}),
+    )
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
+    own = {name.removeprefix(prefix): t.float() for name, t in weights.items() if name.startswith(prefix)}
+    wanted = module.state_dict()
+    lost: Sequence[str] = sorted(wanted.keys() ^ own.keys())
+    if lost:
+        raise WeightsError(f"{folder / WEIGHTS} does not fit {SETTINGS}: {', '.join(prefix + n for n in lost[:6])}.")
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{folder / WEIGHTS} does not fit {SETTINGS}: {str(error).splitlines()[-1].strip()}"
+        ) from error
+    module.eval()
