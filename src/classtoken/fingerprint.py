@@ -1,0 +1,69 @@
+"""Which weights, contract, inputs and code made a vector: two vectors may be compared when these agree."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import classtoken
+
+_BLOCK = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """What decides a vector's numbers, each part as a short text or a hash.
+
+    `weights` hashes the checkpoint's tensors, `contract` the readout, `preprocessing` how texts or images become
+    tokens; `poolings` are canonical names, `normalize` is None where the contract decides; `version` is classtoken's.
+    The device is not in it: it moves the last digits only.
+    """
+
+    weights: str
+    contract: str
+    preprocessing: str
+    modality: str
+    poolings: tuple[str, ...]
+    normalize: bool | None
+    precision: str
+    version: str = classtoken.__version__
+
+    def differences(self, other: "Fingerprint") -> tuple[str, ...]:
+        """What differs, as `name: here 'x', there 'y'`."""
+        pairs = (
+            (field.name, getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)
+        )
+        return tuple(
+            f"{name} {_shown(there)} instead of {_shown(here)}" for name, here, there in pairs if here != there
+        )
+
+    def hash(self) -> str:
+        """All of it in 32 signs."""
+        return hash_value(dataclasses.asdict(self))
+
+
+def hash_value(value: Mapping[str, Any] | Iterable[Any] | str) -> str:
+    """A hash of plain values, the same on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """A hash of a file's bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """A hash of several files' names and bytes, whichever folder they lie in and in whatever order they are given."""
+    return hash_value([(path.name, hash_file(path)) for path in sorted(paths, key=lambda path: path.name)])
+
+
+def _shown(value: Any) -> str:
+    text = ",".join(value) if isinstance(value, tuple) else str(value)
+    return f"'{text if len(text) <= 40 else text[:37] + '...'}'"

@@ -1,0 +1,99 @@
+"""Vectors read back: ids, one matrix per pooling, and the table they lie in; each part only when it is asked for."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from classtoken.errors import OutputError
+from classtoken.sink.manifest import Manifest, read_manifest
+
+
+class Arrays(Mapping[str, np.ndarray]):
+    """Pooling -> matrix (rows, dimension), float32; read from the files when it is first asked for, then kept."""
+
+    def __init__(self, vectors: "Vectors"):
+        self._vectors = vectors
+        self._kept: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._kept:
+            if name not in self._vectors.manifest.columns:
+                names = ", ".join(self)
+                raise KeyError(f"{self._vectors.folder} holds no vectors '{name}'; it has {names}.")
+            self._kept[name] = self._vectors.matrix(name)
+        return self._kept[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._vectors.manifest.columns)
+
+    def __len__(self) -> int:
+        return len(self._vectors.manifest.columns)
+
+
+class Vectors:
+    """A finished folder of vectors. `ids` and the rows of every matrix and of `table` are in the same order."""
+
+    def __init__(self, folder: Path, manifest: Manifest):
+        self.folder = folder
+        self.manifest = manifest
+        self.arrays = Arrays(self)
+
+    def __len__(self) -> int:
+        return self.manifest.rows
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{name}: {size}" for name, size in self.manifest.columns.items())
+        return f"Vectors({self.folder.as_posix()!r}, {len(self)} rows, {columns})"
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The ids, in the order of the source."""
+        return tuple(value for table in self._parts(["id"]) for value in table.column("id").to_pylist())
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """Everything, as pyarrow has it (files mapped into memory where the system can)."""
+        return pa.concat_tables(pq.read_table(path, memory_map=True) for path in self.files)
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """The Parquet files in order."""
+        return tuple(self.folder / part.file for part in self.manifest.parts)
+
+    def column(self, name: str) -> list:
+        """A column that is no vector (`label`, `group`, `meta.x`) as Python values."""
+        return [value for table in self._parts([name]) for value in table.column(name).to_pylist()]
+
+    def matrix(self, name: str) -> np.ndarray:
+        """One pooling's vectors (rows, dimension), copied into a new array part by part."""
+        whole = np.empty((len(self), self.manifest.columns[name]), dtype=np.float32)
+        begin = 0
+        for block in self.blocks(name):
+            whole[begin : begin + len(block)] = block
+            begin += len(block)
+        return whole
+
+    def blocks(self, name: str) -> Iterator[np.ndarray]:
+        """One pooling's vectors, a matrix per file: for work that must not hold them all."""
+        for table in self._parts([name]):
+            for chunk in table.column(name).chunks:
+                yield chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), -1)
+
+    def _parts(self, columns: list[str]) -> Iterator[pa.Table]:
+        return (pq.read_table(path, columns=columns, memory_map=True) for path in self.files)
+
+
+def read(folder: str | Path) -> Vectors:
+    """Open a folder of vectors. Raises `OutputError` when it holds none, or the run that makes them is not done."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if not manifest.complete:
+        raise OutputError(f"{folder} is not finished; run the same `classtoken embed` again, it goes on where it was.")
+    missing = [part.file for part in manifest.parts if not (folder / part.file).is_file()]
+    if missing:
+        raise OutputError(f"{folder} lacks {missing[0]}, which its manifest lists; run the same embed again.")
+    return Vectors(folder, manifest)

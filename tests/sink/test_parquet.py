@@ -1,0 +1,269 @@
+"""Vectors on the disk: whole or absent, never mixed, checked."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from classtoken.errors import ManifestMismatch, OutputError
+from classtoken.fingerprint import Fingerprint
+from classtoken.sink import Manifest, ParquetSink, read, read_manifest, verify
+from classtoken.sink.files import write_whole
+from classtoken.values import Record, Refused, Task
+
+MADE_BY = Fingerprint("w", "c", "p", "text", ("cls", "mean@-2"), None, "fp32")
+MANIFEST = Manifest(
+    model="m",
+    revision=None,
+    source="s",
+    kind="csv",
+    columns={"cls": 4, "mean@-2": 3},
+    made_by=MADE_BY,
+    plan="plan",
+    tasks=2,
+    total=5,
+)
+META = {"n": pa.int64(), "x": pa.float64(), "t": pa.string()}
+TASKS = (Task(0, "f", 0, 3, 0, 0), Task(1, "f", 3, 5, 3, 3))
+
+
+def vectors(rows: int, seed: int) -> dict[str, np.ndarray]:
+    numbers = np.random.default_rng(seed)
+    return {name: numbers.standard_normal((rows, size), dtype=np.float32) for name, size in MANIFEST.columns.items()}
+
+
+def put(sink: ParquetSink, number: int) -> dict[str, np.ndarray]:
+    if number == 0:
+        records = [
+            Record("a", text="x", label=("p", "q"), group="g", meta={"n": 1, "x": 2, "t": {"k": [1]}}),
+            Record("b", text="y", label="p", meta={"n": None, "x": None, "t": "ü"}),
+        ]
+        refused = [Refused("c", "is empty")]
+    else:
+        records, refused = [Record("d", text="z"), Record("e", text="z")], []
+    made = vectors(len(records), number)
+    sink.put(TASKS[number], records, made, refused)
+    return made
+
+
+def finished(folder: Path) -> Path:
+    with ParquetSink(folder, MANIFEST, META) as sink:
+        assert sink.begin() == frozenset()
+        for number in (1, 0):
+            put(sink, number)
+        sink.finish()
+    return folder
+
+
+def test_what_was_put_is_read_back(tmp_path: Path) -> None:
+    found = read(finished(tmp_path / "out"))
+    assert found.ids == ("a", "b", "d", "e")
+    for name in ("cls", "mean@-2"):
+        expected = np.concatenate([vectors(2, 0)[name], vectors(2, 1)[name]])
+        np.testing.assert_array_equal(found.arrays[name], expected)
+        np.testing.assert_array_equal(np.concatenate(list(found.blocks(name))), expected)
+    assert list(found.arrays) == ["cls", "mean@-2"]
+    assert len(found) == len(found.table) == 4
+    assert found.table.schema.names == ["id", "cls", "mean@-2", "label", "group", "meta.n", "meta.x", "meta.t"]
+    assert found.table.schema.field("cls").type == pa.list_(pa.float32(), 4)
+    assert found.column("label") == ["p|q", "p", None, None]
+    assert found.column("meta.t") == ['{"k": [1]}', "ü", None, None]
+    assert found.column("meta.x") == [2.0, None, None, None]
+    with pytest.raises(KeyError, match="it has cls, mean@-2"):
+        found.arrays["max"]
+
+
+def test_the_folder_holds_what_it_says(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "out")
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert names == {"part-00000.parquet", "part-00001.parquet", "quarantine.parquet", "manifest.json", "receipts"}
+    assert pq.read_table(folder / "quarantine.parquet").to_pylist() == [{"id": "c", "reason": "is empty"}]
+    manifest = read_manifest(folder)
+    assert (manifest.complete, manifest.rows, manifest.refused, manifest.total) == (True, 4, 1, 5)
+    metadata = pq.read_schema(folder / "part-00000.parquet").metadata
+    assert json.loads(metadata[b"classtoken.made_by"])["poolings"] == ["cls", "mean@-2"]
+
+
+def test_verify_finds_nothing_wrong(tmp_path: Path) -> None:
+    result = verify(finished(tmp_path / "out"))
+    assert result.ok, result.problems
+    assert (result.rows, result.refused, result.files) == (4, 1, 2)
+    lengths = np.linalg.norm(np.concatenate([vectors(2, 0)["cls"], vectors(2, 1)["cls"]]), axis=1)
+    assert result.norms["cls"].largest == pytest.approx(lengths.max(), rel=1e-6)
+    assert "everything is there" in str(result)
+
+
+def _cut(folder: Path) -> None:
+    path = folder / "part-00001.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def _flip(folder: Path) -> None:
+    path = folder / "part-00000.parquet"
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+
+
+def _replace(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
+    """Write a part anew, with a manifest that believes it."""
+
+    def damage(folder: Path) -> None:
+        from classtoken.fingerprint import hash_file
+
+        path = folder / "part-00001.parquet"
+        pq.write_table(change(pq.read_table(path)), path)
+        manifest = read_manifest(folder)
+        part = dataclasses.replace(manifest.parts[1], checksum=hash_file(path), bytes=path.stat().st_size)
+        changed = dataclasses.replace(manifest, parts=(manifest.parts[0], part))
+        (folder / "manifest.json").write_text(changed.to_json())
+
+    return damage
+
+
+def _ids(table: pa.Table) -> pa.Table:
+    return table.set_column(0, table.schema.field("id"), pa.array(["a", "e"]))
+
+
+def _nan(table: pa.Table) -> pa.Table:
+    values = pa.array([float("nan")] * 8, pa.float32())
+    return table.set_column(1, table.schema.field("cls"), pa.FixedSizeListArray.from_arrays(values, 4))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: (folder / "part-00000.parquet").unlink(), "part-00000.parquet is missing"),
+        (_cut, "part-00001.parquet has changed since it was written"),
+        (_flip, "part-00000.parquet has changed since it was written"),
+        (lambda folder: (folder / "quarantine.parquet").unlink(), "quarantine.parquet is missing"),
+        (lambda folder: (folder / "part-9.parquet").write_bytes(b""), "does not list: part-9.parquet"),
+        (_replace(_ids), "ids that are not unique: 'a'"),
+        (_replace(_nan), "has vectors 'cls' that are not finite"),
+        (_replace(lambda table: table.slice(1)), "has 1 rows instead of 2"),
+        (_replace(lambda table: table.drop_columns(["cls"])), "has no column 'cls' of 4 float32"),
+    ],
+)
+def test_verify_finds_damage(tmp_path: Path, damage: Callable[[Path], None], words: str) -> None:
+    folder = finished(tmp_path / "out")
+    damage(folder)
+    result = verify(folder)
+    assert not result.ok
+    assert words in " ".join(result.problems)
+
+
+class TestResume:
+    def test_only_what_has_a_receipt_is_done(self, tmp_path: Path) -> None:
+        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+            sink.begin()
+            put(sink, 0)
+        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+            assert sink.begin() == {0}
+            with pytest.raises(OutputError, match="1 of 2 tasks are not done"):
+                sink.finish()
+            put(sink, 1)
+            sink.finish()
+        assert verify(tmp_path).ok
+
+    def test_a_file_without_a_receipt_and_a_receipt_without_a_file_are_not_done(self, tmp_path: Path) -> None:
+        finished(tmp_path)
+        (tmp_path / "receipts" / "00000.json").unlink()
+        (tmp_path / "part-00001.parquet").unlink()
+        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+            assert sink.begin() == frozenset()
+            put(sink, 0)
+            put(sink, 1)
+            sink.finish()
+        assert verify(tmp_path).ok
+
+    def test_what_a_stopped_run_left_is_removed(self, tmp_path: Path) -> None:
+        finished(tmp_path)
+        left = tmp_path / ".part-00001.parquet.99.unfinished"
+        left.write_bytes(b"half")
+        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+            assert sink.begin() == {0, 1}
+            assert sink.finish() == read_manifest(tmp_path)
+        assert not left.exists()
+
+    def test_a_run_that_is_not_finished_is_not_read(self, tmp_path: Path) -> None:
+        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+            sink.begin()
+            put(sink, 0)
+        with pytest.raises(OutputError, match="not finished"):
+            read(tmp_path)
+        assert "the run is not finished" in verify(tmp_path).problems[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"plan": "other"}, "plan 'plan' instead of 'other'.*another plan"),
+        ({"made_by": dataclasses.replace(MADE_BY, precision="bf16")}, "precision 'fp32' instead of 'bf16'"),
+        (
+            {"made_by": dataclasses.replace(MADE_BY, poolings=("cls",)), "columns": {"cls": 4}},
+            "poolings 'cls,mean@-2' instead of 'cls'",
+        ),
+        (
+            {"made_by": dataclasses.replace(MADE_BY, weights="v", contract="d")},
+            "weights 'w' instead of 'v'; contract 'c' instead",
+        ),
+    ],
+)
+def test_vectors_made_in_another_way_are_not_mixed(tmp_path: Path, change: dict, words: str) -> None:
+    before = {path: path.read_bytes() for path in finished(tmp_path).rglob("*") if path.is_file()}
+    with (
+        ParquetSink(tmp_path, dataclasses.replace(MANIFEST, **change), META) as sink,
+        pytest.raises(ManifestMismatch, match=words),
+    ):
+        sink.begin()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with ParquetSink(tmp_path, MANIFEST, META) as sink, pytest.raises(OutputError, match=r"'thesis\.tex'"):
+        sink.begin()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with ParquetSink(tmp_path / "thesis.tex", MANIFEST, META) as sink, pytest.raises(OutputError, match="is a file"):
+        sink.begin()
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    with ParquetSink(tmp_path, MANIFEST, META) as first:
+        first.begin()
+        with (
+            ParquetSink(tmp_path, MANIFEST, META) as second,
+            pytest.raises(OutputError, match="another run is writing"),
+        ):
+            second.begin()
+    with ParquetSink(tmp_path, MANIFEST, META) as third:
+        third.begin()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 1}', "\x00"])
+def test_a_manifest_that_cannot_be_read(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    for use in (read, verify):
+        with pytest.raises(OutputError, match=r"manifest\.json cannot be read"):
+            use(tmp_path)
+
+
+def test_a_folder_without_vectors(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="holds no vectors"):
+        read(tmp_path)
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def half(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "x").write_text("before")
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "x", half)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x": "before"}

@@ -1,0 +1,30 @@
+"""Fingerprints: equal for the same making, and saying what differs."""
+
+import dataclasses
+from pathlib import Path
+
+from classtoken.fingerprint import Fingerprint, hash_files
+
+ONE = Fingerprint("w", "c", "p", "text", ("cls",), None, "fp32")
+
+
+def test_every_field_counts() -> None:
+    others = {"poolings": ("mean",), "normalize": True}
+    hashes = {ONE.hash()}
+    for field in dataclasses.fields(Fingerprint):
+        other = dataclasses.replace(ONE, **{field.name: others.get(field.name, "other")})
+        assert len(ONE.differences(other)) == 1
+        assert ONE.differences(other)[0].startswith(f"{field.name} ")
+        hashes.add(other.hash())
+    assert len(hashes) == 1 + len(dataclasses.fields(Fingerprint))
+    assert ONE.differences(dataclasses.replace(ONE)) == ()
+
+
+def test_files_are_known_by_name_and_content(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_bytes(b"1")
+    b.write_bytes(b"2")
+    before = hash_files([a, b])
+    assert hash_files([b, a]) == before
+    b.write_bytes(b"3")
+    assert hash_files([a, b]) != before
