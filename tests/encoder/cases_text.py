@@ -1,36 +1,267 @@
 """Tiny reference models of the text families."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import transformers as hf
 from tests.encoder.parity import Case, Inputs
+from torch import nn
 
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
-SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
 VOCABULARY = 99
 LENGTHS = (7, 12, 10, 7)
+SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+WORDS = {**SMALL, "vocab_size": VOCABULARY, "max_position_embeddings": 16}
+LABELS = {"num_labels": 5}
+T5_SIZES = {"vocab_size": VOCABULARY, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_heads": 4}
+EOS = VOCABULARY - 1  # CLIP's end token is the highest id
 
 
-def texts(config: hf.PreTrainedConfig) -> Inputs:
-    """Random word pieces of several lengths, padded on the right: [CLS] first, [SEP] last."""
-    longest = max(LENGTHS)
+def batch(config: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random word pieces of several lengths, padded on the right, and their roles: [CLS] first, [SEP] last."""
     pad = getattr(config, "pad_token_id", None) or 0
-    ids = torch.randint(5, VOCABULARY, (len(LENGTHS), longest))
+    ids = torch.randint(5, VOCABULARY - 1, (len(LENGTHS), max(LENGTHS)))
     roles = torch.full_like(ids, Role.CONTENT)
     for row, n in enumerate(LENGTHS):
         ids[row, n:] = pad
         roles[row, n:], roles[row, 0], roles[row, n - 1] = Role.PAD, Role.CLASS, Role.END
-    mask = (roles != Role.PAD).long()
-    return Inputs({"input_ids": ids, "attention_mask": mask}, Tokens(roles, ids))
+    return ids, roles
 
 
-def bert(**more: object) -> hf.BertConfig:
-    """A tiny BERT config."""
-    return hf.BertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, **SMALL, **more)
+def texts(config: Any) -> Inputs:
+    """A padded batch and its mask."""
+    ids, roles = batch(config)
+    return Inputs({"input_ids": ids, "attention_mask": (roles != Role.PAD).long()}, Tokens(roles, ids))
+
+
+def without_class_token(config: Any) -> Inputs:
+    """The same for families whose tokenizer puts nothing before a text."""
+    ids, roles = batch(config)
+    roles[:, 0] = Role.CONTENT
+    return Inputs({"input_ids": ids, "attention_mask": (roles != Role.PAD).long()}, Tokens(roles, ids))
+
+
+def captions(config: Any) -> Inputs:
+    """CLIP's texts: the end token has the highest id, and the padding is made of end tokens too."""
+    ids, roles = batch(config)
+    ids[(roles == Role.END) | (roles == Role.PAD)] = EOS
+    return Inputs({"input_ids": ids, "attention_mask": (roles != Role.PAD).long()}, Tokens(roles, ids))
+
+
+def full_length(config: Any) -> Inputs:
+    """SigLIP's texts: padded to the full length, the padding read like any token, no mask."""
+    config = getattr(config, "text_config", config)
+    ids = torch.randint(5, VOCABULARY, (3, config.max_position_embeddings))
+    ids[0, 9:] = ids[1, 5:] = 1
+    return Inputs({"input_ids": ids}, Tokens(torch.full_like(ids, Role.CONTENT), ids))
+
+
+def with_roberta_positions(**more: Any) -> dict[str, Any]:
+    """Two positions are lost to the padding's."""
+    return {**WORDS, "max_position_embeddings": 18, "pad_token_id": 1, "type_vocab_size": 1, **more}
+
+
+def pair(
+    name: str,
+    family: str,
+    base: Callable[[Any], nn.Module],
+    classifier: Callable[[Any], nn.Module],
+    config: Callable[..., Any],
+) -> tuple[Case, Case]:
+    """The bare model and the one with a classifier, whose names carry the model's prefix."""
+    return (
+        Case(name, family, lambda: base(config()), texts),
+        Case(f"{name} with a head", family, lambda: classifier(config(**LABELS)), texts, logits=True),
+    )
+
+
+def bert(**more: Any) -> hf.BertConfig:
+    return hf.BertConfig(**WORDS, **more)
+
+
+def roberta(**more: Any) -> hf.RobertaConfig:
+    return hf.RobertaConfig(**with_roberta_positions(**more))
+
+
+def albert(**more: Any) -> hf.AlbertConfig:
+    return hf.AlbertConfig(**{**WORDS, "embedding_size": 16, **more})
+
+
+def electra(**more: Any) -> hf.ElectraConfig:
+    return hf.ElectraConfig(**{**WORDS, "embedding_size": 16, **more})
+
+
+def distilbert(**more: Any) -> hf.DistilBertConfig:
+    return hf.DistilBertConfig(
+        vocab_size=VOCABULARY, max_position_embeddings=16, dim=32, n_layers=3, n_heads=4, hidden_dim=48, **more
+    )
+
+
+def mpnet(**more: Any) -> hf.MPNetConfig:
+    words = {k: v for k, v in with_roberta_positions(**more).items() if k != "type_vocab_size"}
+    return hf.MPNetConfig(**words)
+
+
+def modernbert(**more: Any) -> hf.ModernBertConfig:
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    words = {**WORDS, "num_hidden_layers": 4, "local_attention": 4, **special, **more}
+    return hf.ModernBertConfig(**words, global_attn_every_n_layers=2)
+
+
+def nomic(**more: Any) -> hf.NomicBertConfig:
+    return hf.NomicBertConfig(**WORDS, **more)
+
+
+def qwen3(**more: Any) -> hf.Qwen3Config:
+    return hf.Qwen3Config(**{**WORDS, "num_key_value_heads": 2, "head_dim": 16, "pad_token_id": 0, **more})
+
+
+def t5(**more: Any) -> hf.T5Config:
+    return hf.T5Config(
+        **{**T5_SIZES, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, **more}
+    )
+
+
+def clip_text(**more: Any) -> hf.CLIPTextConfig:
+    return hf.CLIPTextConfig(**WORDS, **{"eos_token_id": EOS, "bos_token_id": 0, "pad_token_id": EOS, **more})
+
+
+def siglip_text(**more: Any) -> hf.SiglipTextConfig:
+    return hf.SiglipTextConfig(**WORDS, **more)
+
+
+# -- configs as they were spelled before ------------------------------------------------------------------------------
+
+
+def old_modernbert(config: dict[str, Any]) -> dict[str, Any]:
+    """As ModernBERT was published: every n-th block is global, and a base for each kind."""
+    rope = config.pop("rope_parameters")
+    config.pop("layer_types")
+    return config | {
+        "global_attn_every_n_layers": 2,
+        "global_rope_theta": rope["full_attention"]["rope_theta"],
+        "local_rope_theta": rope["sliding_attention"]["rope_theta"],
+    }
+
+
+def old_qwen3(config: dict[str, Any]) -> dict[str, Any]:
+    """As Qwen3-Embedding was published."""
+    return {**config, "rope_theta": config.pop("rope_parameters")["rope_theta"], "rope_scaling": None}
+
+
+def nomics_own(config: dict[str, Any]) -> dict[str, Any]:
+    """As nomic-embed-text was published."""
+    names = {
+        "hidden_size": "n_embd",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+        "intermediate_size": "n_inner",
+        "layer_norm_eps": "layer_norm_epsilon",
+    }
+    base = config.pop("rope_parameters")["rope_theta"]
+    config = {names.get(key, key): value for key, value in config.items() if key not in ("hidden_act", "head_dim")}
+    return config | {"activation_function": "swiglu", "rotary_emb_base": base, "prenorm": False, "causal": False}
 
 
 TEXT_CASES: tuple[Case, ...] = (
-    Case("bert", "bert", lambda: hf.BertModel(bert()), texts),
-    Case("bert with a head", "bert", lambda: hf.BertForSequenceClassification(bert(num_labels=5)), texts, logits=True),
+    *pair("bert", "bert", hf.BertModel, hf.BertForSequenceClassification, bert),
+    Case("bert as a language model", "bert", lambda: hf.BertForMaskedLM(bert()), texts),
+    Case("bert as a decoder", "bert", lambda: hf.BertModel(bert(is_decoder=True)), texts),
+    *pair("roberta", "roberta", hf.RobertaModel, hf.RobertaForSequenceClassification, roberta),
+    Case(
+        "xlm-roberta",
+        "roberta",
+        lambda: hf.XLMRobertaModel(hf.XLMRobertaConfig(**with_roberta_positions(layer_norm_eps=1e-5))),
+        texts,
+    ),
+    Case(
+        "camembert", "roberta", lambda: hf.CamembertForMaskedLM(hf.CamembertConfig(**with_roberta_positions())), texts
+    ),
+    *pair("albert", "albert", hf.AlbertModel, hf.AlbertForSequenceClassification, albert),
+    Case(
+        "albert with two sets of weights",
+        "albert",
+        lambda: hf.AlbertModel(albert(num_hidden_groups=2, num_hidden_layers=4)),
+        texts,
+    ),
+    Case("albert without a smaller embedding", "albert", lambda: hf.AlbertModel(albert(embedding_size=32)), texts),
+    *pair("electra", "electra", hf.ElectraModel, hf.ElectraForSequenceClassification, electra),
+    Case(
+        "electra without projection",
+        "electra",
+        lambda: hf.ElectraModel(electra(embedding_size=32)),
+        texts,
+    ),
+    *pair("distilbert", "distilbert", hf.DistilBertModel, hf.DistilBertForSequenceClassification, distilbert),
+    Case(
+        "distilbert sinusoidal", "distilbert", lambda: hf.DistilBertModel(distilbert(sinusoidal_pos_embds=True)), texts
+    ),
+    *pair("mpnet", "mpnet", hf.MPNetModel, hf.MPNetForSequenceClassification, mpnet),
+    *pair("modernbert", "modernbert", hf.ModernBertModel, hf.ModernBertForSequenceClassification, modernbert),
+    Case(
+        "modernbert with a head on the mean",
+        "modernbert",
+        lambda: hf.ModernBertForSequenceClassification(modernbert(classifier_pooling="mean", **LABELS)),
+        texts,
+        logits=True,
+    ),
+    Case(
+        "modernbert with biases",
+        "modernbert",
+        lambda: hf.ModernBertModel(modernbert(norm_bias=True, attention_bias=True, mlp_bias=True)),
+        texts,
+    ),
+    Case(
+        "modernbert as published", "modernbert", lambda: hf.ModernBertModel(modernbert()), texts, respell=old_modernbert
+    ),
+    *pair("nomic_bert", "nomic_bert", hf.NomicBertModel, hf.NomicBertForSequenceClassification, nomic),
+    Case("nomic_bert as published", "nomic_bert", lambda: hf.NomicBertModel(nomic()), texts, respell=nomics_own),
+    Case("t5 encoder", "t5", lambda: hf.T5EncoderModel(t5()), without_class_token),
+    Case(
+        "t5 encoder, gated",
+        "t5",
+        lambda: hf.T5EncoderModel(t5(feed_forward_proj="gated-gelu")),
+        without_class_token,
+    ),
+    Case(
+        "t5 with its decoder",
+        "t5",
+        lambda: hf.T5ForConditionalGeneration(t5()),
+        without_class_token,
+        tower=lambda model: model.get_encoder(),
+    ),
+    Case(
+        "mt5 encoder",
+        "t5",
+        lambda: hf.MT5EncoderModel(hf.MT5Config(**T5_SIZES)),
+        without_class_token,
+    ),
+    Case("qwen3", "qwen3", lambda: hf.Qwen3Model(qwen3()), without_class_token),
+    Case(
+        "qwen3 as a language model",
+        "qwen3",
+        lambda: hf.Qwen3ForCausalLM(qwen3(attention_bias=True)),
+        without_class_token,
+    ),
+    Case(
+        "qwen3 with windows",
+        "qwen3",
+        lambda: hf.Qwen3Model(qwen3(use_sliding_window=True, sliding_window=4, max_window_layers=1)),
+        without_class_token,
+    ),
+    Case("qwen3 as published", "qwen3", lambda: hf.Qwen3Model(qwen3()), without_class_token, respell=old_qwen3),
+    Case("clip text", "clip_text", lambda: hf.CLIPTextModel(clip_text()), captions),
+    Case("clip text, old end token", "clip_text", lambda: hf.CLIPTextModel(clip_text(eos_token_id=2)), captions),
+    Case(
+        "clip text with projection",
+        "clip_text",
+        lambda: hf.CLIPTextModelWithProjection(clip_text()),
+        captions,
+        tower=lambda model: model.text_model,
+    ),
+    Case("siglip text", "siglip_text", lambda: hf.SiglipTextModel(siglip_text()), full_length),
+    Case("siglip2 text", "siglip_text", lambda: hf.Siglip2TextModel(hf.Siglip2TextConfig(**WORDS)), full_length),
 )

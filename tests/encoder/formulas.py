@@ -32,10 +32,11 @@ def pooler_row(loaded: Loaded, config: Mapping[str, Any]) -> PoolerRow:
 
 
 def head_row(loaded: Loaded) -> HeadRow:
-    """The family's classifier."""
+    """The classifier that this checkpoint carries."""
     assert loaded.family is not None
-    assert loaded.family.head is not None
-    return loaded.family.head
+    row = loaded.family.head_among(loaded.rest)
+    assert row is not None
+    return row
 
 
 def at(states: States, role: Role) -> Tensor:

@@ -29,6 +29,8 @@ class Rename:
     theirs: str
     ours: str | tuple[str, ...]
     dims: int | None = None
+    beside: str | None = None
+    """our name that must be there too for this rule to write (T5 calls `up` otherwise where there is a gate)"""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -98,7 +100,8 @@ def to_theirs(ours: Mapping[str, Tensor], rules: Sequence[Rename]) -> tuple[dict
             if found is None:
                 continue
             names = [target.format(**found.groupdict()) for target in rule.targets]
-            if any(n not in ours for n in names):
+            needed = [*names, *([rule.beside.format(**found.groupdict())] if rule.beside else [])]
+            if any(n not in ours for n in needed):
                 continue
             taken.update(names)
             tensor = torch.cat([ours[n] for n in names]) if len(names) > 1 else ours[name]

@@ -22,7 +22,7 @@ class TextStem:
 
     vocabulary: int
     embedding_size: int | None = None
-    """size of the embeddings when it is not D"""
+    """size of embeddings that are projected to D; None: they have size D and no projection"""
     positions: int = 0
     """learned absolute positions; 0 for none"""
     sinusoidal: bool = False
@@ -145,6 +145,9 @@ class Shape:
                 raise ModelError(
                     f"'{name}' has {len(values)} entries for {self.depth} blocks; give one a block or none."
                 )
+
+        if self.position.tables != "none" and [role for role, _ in self.layout.runs] != [Role.CLASS, Role.CONTENT]:
+            raise ModelError(f"relative position tables need one class token before the patches; got {self.layout}.")
 
     @property
     def head_size(self) -> int:

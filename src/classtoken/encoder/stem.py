@@ -26,7 +26,7 @@ class TextEmbedding(nn.Module):
             self.position.weight = nn.Parameter(sinusoids(stem.positions, size), requires_grad=False)
         self.kind = nn.Embedding(stem.kinds, size) if stem.kinds else None
         self.norm = make_norm(shape.block, size) if stem.norm else nn.Identity()
-        self.project = nn.Linear(size, shape.hidden_size) if size != shape.hidden_size else nn.Identity()
+        self.project = nn.Linear(size, shape.hidden_size) if stem.embedding_size else nn.Identity()
         self.dropout = nn.Dropout(0.0)
 
     def forward(self, ids: Int[Tensor, "*b"], order: Int[Tensor, "*b"]) -> Float[Tensor, "*b D"]:

@@ -2,12 +2,24 @@
 
 from typing import cast
 
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.parts import ACTIVATIONS
 from classtoken.encoder.shape import Activation, BlockShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
 
+#: What BERT's config assumes when the file leaves it out.
+BERT_DEFAULTS = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
 EMBEDDINGS = (
     Rename("embeddings.word_embeddings.weight", "stem.token.weight"),
     Rename("embeddings.position_embeddings.weight", "stem.position.weight"),
@@ -27,6 +39,19 @@ BLOCKS = blocks(
         "output.LayerNorm": "feedforward_norm",
     },
 )
+
+
+def with_old_norms(rules: tuple[Rename, ...]) -> tuple[Rename, ...]:
+    """The rules, and the norms' names in files converted from TensorFlow: gamma and beta (`bert-base-uncased`)."""
+    norms = [rule for rule in rules if rule.theirs.endswith("LayerNorm.{p}")]
+    return rules + tuple(
+        Rename(rule.theirs.replace("{p}", old), rule.targets[0].replace("{p}", new))
+        for rule in norms
+        for old, new in (("gamma", "weight"), ("beta", "bias"))
+    )
+
+
+ENCODER_NAMES = with_old_norms(EMBEDDINGS + BLOCKS)
 BERT_POOLER = PoolerRow(kind="tanh", names=(Rename("pooler.dense.{p}", "dense.{p}"),))
 ACTIVATION = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "swish": "silu", "gelu_fast": "gelu_tanh"}
 
@@ -39,25 +64,36 @@ def activation(name: str) -> Activation:
     return cast(Activation, ours)
 
 
-def bert_shape(config: Config, *, offset: int = 0) -> Shape:
-    """Shape of BERT-like configs; `offset` is where positions begin to count."""
+def bert_shape(config: Config, *, offset: int = 0, embedding_size: int | None = None, shared: int = 0) -> Shape:
+    """Shape of BERT-like configs.
+
+    `offset` is where positions begin to count, `embedding_size` the size of embeddings that are projected to the
+    states', `shared` the number of sets of weights when blocks share them. Refuses BERT's relative positions.
+    """
+    config = complete(config, BERT_DEFAULTS)
+    if config.get("position_embedding_type", "absolute") != "absolute":
+        raise UnsupportedModel(
+            f"position_embedding_type '{config['position_embedding_type']}' is not supported; only 'absolute' is."
+        )
     return Shape(
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=TextStem(
             vocabulary=config["vocab_size"],
-            embedding_size=config.get("embedding_size"),
+            embedding_size=embedding_size,
             positions=config["max_position_embeddings"],
             position_offset=offset,
-            kinds=config.get("type_vocab_size", 0),
+            kinds=config["type_vocab_size"],
         ),
         block=BlockShape(
             heads=config["num_attention_heads"],
             feedforward_size=config["intermediate_size"],
-            norm_eps=config.get("layer_norm_eps", 1e-12),
+            norm_eps=config["layer_norm_eps"],
             order="post",
             final_norm=False,
             activation=activation(config["hidden_act"]),
+            causal=bool(config.get("is_decoder", False)),
+            shared=shared,
         ),
     )
 
@@ -77,7 +113,7 @@ BERT = Family(
     types=("bert",),
     modality="text",
     shape=bert_shape,
-    names=EMBEDDINGS + BLOCKS,
+    names=ENCODER_NAMES,
     prefixes=("bert.",),
     ignored=(r"embeddings\.position_ids", r"cls\..*"),
     pooler=BERT_POOLER,

@@ -1,0 +1,106 @@
+"""Qwen 3 as a text embedder: causal, grouped keys, normalised query and key heads (Yang et al. 2025)."""
+
+from classtoken.encoder.families.bert import activation
+from classtoken.encoder.families.rotary import base_of
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
+from classtoken.encoder.names import Rename, blocks
+from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
+
+QWEN3_DEFAULTS = {
+    "vocab_size": 151936,
+    "hidden_size": 4096,
+    "intermediate_size": 22016,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 32,
+    "head_dim": 128,
+    "hidden_act": "silu",
+    "rms_norm_eps": 1e-6,
+    "attention_bias": False,
+    "use_sliding_window": False,
+    "sliding_window": 4096,
+    "max_window_layers": 28,
+}
+
+
+def windows(config: Config) -> tuple[int, ...]:
+    """Per block, how far back a token sees besides itself; none where windows are switched off, as published."""
+    if not config["use_sliding_window"]:
+        return ()
+    depth = config["num_hidden_layers"]
+    kinds = config.get("layer_types") or [
+        "sliding_attention" if i >= config["max_window_layers"] else "full_attention" for i in range(depth)
+    ]
+    return tuple(config["sliding_window"] - 1 if kind == "sliding_attention" else 0 for kind in kinds)
+
+
+def qwen3_shape(config: Config) -> Shape:
+    """Pre-norm decoder blocks with RMS norms, read as an encoder with a causal mask."""
+    config = complete(config, QWEN3_DEFAULTS)
+    return Shape(
+        hidden_size=config["hidden_size"],
+        depth=config["num_hidden_layers"],
+        stem=TextStem(vocabulary=config["vocab_size"], norm=False),
+        block=BlockShape(
+            heads=config["num_attention_heads"],
+            key_value_heads=config["num_key_value_heads"],
+            head_size=config["head_dim"],
+            feedforward_size=config["intermediate_size"],
+            norm="rms",
+            norm_eps=config["rms_norm_eps"],
+            activation=activation(config["hidden_act"]),
+            gated=True,
+            biases=frozenset({"query", "key", "value", "output"}) if config["attention_bias"] else NO_BIASES,
+            head_norm=True,
+            causal=True,
+            windows=windows(config),
+        ),
+        position=PositionShape(rotary=(base_of(config, "rope_theta", 10_000.0),) * config["num_hidden_layers"]),
+    )
+
+
+def qwen3_readout(config: Config) -> AuthorsReadout:
+    """The last token: under a causal mask it alone has read the whole text."""
+    return AuthorsReadout(
+        spec="last",
+        reason="under the causal mask only the last token has read the whole text",
+        source="Zhang et al. 2025 (Qwen3 Embedding), section 2",
+        alternatives={},
+        unit_length=True,
+    )
+
+
+QWEN3 = Family(
+    name="qwen3",
+    types=("qwen3",),
+    modality="text",
+    shape=qwen3_shape,
+    names=(
+        Rename("embed_tokens.weight", "stem.token.weight"),
+        *blocks(
+            "layers.{i}.",
+            {
+                "self_attn.q_proj": "attention.query",
+                "self_attn.k_proj": "attention.key",
+                "self_attn.v_proj": "attention.value",
+                "self_attn.o_proj": "attention.output",
+                "self_attn.q_norm": "attention.query_norm",
+                "self_attn.k_norm": "attention.key_norm",
+                "mlp.gate_proj": "feedforward.gate",
+                "mlp.up_proj": "feedforward.up",
+                "mlp.down_proj": "feedforward.down",
+                "input_layernorm": "attention_norm",
+                "post_attention_layernorm": "feedforward_norm",
+            },
+        ),
+        Rename("norm.weight", "final_norm.weight"),
+    ),
+    prefixes=("model.",),
+    readout=qwen3_readout,
+    used_by=("Qwen/Qwen3-Embedding-0.6B (last, with a prompt for queries)",),
+    paper="Yang et al. 2025",
+    notes=(
+        "causal: a class token put first would see nothing but itself, and a mean mixes states that have read little",
+        "the tokenizer must put <|endoftext|> behind every text, which is the token that is read",
+    ),
+)

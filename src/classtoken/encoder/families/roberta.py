@@ -1,0 +1,45 @@
+"""RoBERTa and its kin: BERT whose positions begin behind the padding's, and whose pooler was never trained."""
+
+from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, bert_shape, text_mean
+from classtoken.encoder.families.row import Config, Family, HeadRow, complete
+from classtoken.encoder.names import Rename
+from classtoken.encoder.shape import Shape
+
+ROBERTA_DEFAULTS = {**BERT_DEFAULTS, "vocab_size": 50265, "pad_token_id": 1}
+#: dense - activation - linear on the first token, as RoBERTa, ELECTRA and MPNet name it.
+DENSE_HEAD = (
+    Rename("classifier.dense.{p}", "dense.{p}"),
+    Rename("classifier.out_proj.{p}", "output.{p}"),
+)
+
+
+def roberta_shape(config: Config) -> Shape:
+    """BERT's, but the first token has position `pad_token_id` + 1."""
+    config = complete(config, ROBERTA_DEFAULTS)
+    return bert_shape(config, offset=config["pad_token_id"] + 1)
+
+
+ROBERTA = Family(
+    name="roberta",
+    types=("roberta", "xlm-roberta", "camembert"),
+    modality="text",
+    shape=roberta_shape,
+    names=ENCODER_NAMES,
+    prefixes=("roberta.",),
+    ignored=(r"embeddings\.position_ids", r"lm_head\..*"),
+    pooler=BERT_POOLER,
+    head=HeadRow(kind="dense", names=DENSE_HEAD, activation="tanh", architectures=("ForSequenceClassification",)),
+    readout=text_mean,
+    used_by=(
+        "roberta-base",
+        "xlm-roberta-base",
+        "camembert-base",
+        "intfloat/multilingual-e5-base (mean)",
+        "bge-m3 (cls)",
+    ),
+    paper="Liu et al. 2019; Conneau et al. 2020",
+    notes=(
+        "RoBERTa was trained without next-sentence prediction: its pooler was never trained, and published checkpoints "
+        "lack it or hold random weights",
+    ),
+)

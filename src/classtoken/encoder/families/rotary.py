@@ -1,0 +1,22 @@
+"""Rotary bases out of configs, in their new spelling and in their old ones."""
+
+from classtoken.encoder.families.row import Config
+from classtoken.errors import UnsupportedModel
+
+
+def base_of(config: Config, old: str, default: float, *, kind: str | None = None) -> float:
+    """The base of the rotary angles: `rope_parameters` (of a layer type), else the older key, else the default.
+
+    Raises `UnsupportedModel` for angles that are scaled (linear, yarn, ...): they would come out silently wrong.
+    """
+    parameters = config.get("rope_parameters") or {}
+    if kind is not None:
+        parameters = parameters.get(kind) or {}
+    scaling = config.get("rope_scaling") or {}
+    stretched = parameters.get("rope_type", scaling.get("rope_type", scaling.get("type", "default")))
+    if stretched != "default":
+        raise UnsupportedModel(f"rotary positions of type '{stretched}' are not supported; only 'default' are.")
+    part = parameters.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+    if part != 1.0:
+        raise UnsupportedModel(f"rotary positions on a part ({part}) of a head are not supported.")
+    return float(parameters.get("rope_theta") or config.get(old) or default)
