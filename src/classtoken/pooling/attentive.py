@@ -1,0 +1,224 @@
+"""Learned poolings: the data choose what counts.
+
+Every one starts from random numbers of a named seed, never from zeros: queries that start equal get equal gradients and
+stay equal for ever.
+"""
+
+import math
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from classtoken.errors import ContractError, OptionError
+from classtoken.pooling.base import Over, Pooling, WeightedPooling, cleared, kept, widened
+from classtoken.pooling.fixed import refuse_length
+
+ACTIVATIONS = {
+    "gelu": nn.functional.gelu,
+    "gelu_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+    "relu": nn.functional.relu,
+    "silu": nn.functional.silu,
+}
+
+
+class AttentivePooling(Pooling):
+    """A pooling by H learned attentions over the tokens; what they weight is its own affair (states or values)."""
+
+    @abstractmethod
+    def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
+        """How much each attention wants each token, before the softmax."""
+
+    @abstractmethod
+    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
+        """The vector, once it is known how much every attention looks at every token."""
+
+    def weights(
+        self,
+        states_BLD: Float[Tensor, "B L D"],
+        roles_BL: Int[Tensor, "B L"],
+        *,
+        over: Over,
+        grid: tuple[int, int] | None = None,
+    ) -> Float[Tensor, "B H L"]:
+        """Each attention's share of every token: adds up to 1 over the tokens, 0 outside `over`."""
+        kept_BL = kept(self, roles_BL, over)
+        return self._attend(cleared(states_BLD, kept_BL), kept_BL)
+
+    def forward(
+        self,
+        states_BLD: Float[Tensor, "B L D"],
+        roles_BL: Int[Tensor, "B L"],
+        *,
+        over: Over,
+        grid: tuple[int, int] | None = None,
+    ) -> Float[Tensor, "B W"]:
+        kept_BL = kept(self, roles_BL, over)
+        seen_BLD = cleared(states_BLD, kept_BL)
+        return self.gather(seen_BLD, self._attend(seen_BLD, kept_BL)).to(states_BLD.dtype)
+
+    def _attend(self, seen_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]) -> Float[Tensor, "B H L"]:
+        scores_BHL = widened(self.scores(seen_BLD)).masked_fill(~kept_BL[:, None], -torch.inf)
+        return scores_BHL.softmax(-1)
+
+
+class Map(AttentivePooling):
+    """`map`: multi-head attention pooling. One learned probe attends to the states: y = out(concat of heads), then
+    y + W2 act(W1 LN(y)) (Zhai et al. 2022; big_vision's MAPHead, SigLIP's head).
+
+    About 12 D^2 + 12 D parameters. Weights named as here: probe (1, D), query, key, value, output, norm, up, down.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        inner: int | None = None,
+        activation: str = "gelu_tanh",
+        eps: float = 1e-6,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(dim)
+        if dim % heads:
+            raise OptionError(f"map cannot split a state of {dim} numbers into {heads} heads; give a divisor of {dim}.")
+        if activation not in ACTIVATIONS:
+            raise OptionError(f"map has no activation {activation!r}; write one of {', '.join(ACTIVATIONS)}.")
+        self.heads = heads
+        self.activation = activation
+        inner = 4 * dim if inner is None else inner
+        self.probe = nn.Parameter(torch.empty(1, dim))
+        self.query, self.key, self.value, self.output = (nn.Linear(dim, dim) for _ in range(4))
+        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.up, self.down = nn.Linear(dim, inner), nn.Linear(inner, dim)
+        generator = torch.Generator().manual_seed(seed)
+        nn.init.xavier_uniform_(self.probe, generator=generator)
+        for linear in (self.query, self.key, self.value, self.output, self.up, self.down):
+            nn.init.xavier_uniform_(linear.weight, generator=generator)
+            nn.init.zeros_(linear.bias)
+
+    def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
+        query_HK = self.query(self.probe).unflatten(-1, (self.heads, -1))[0]
+        keys_BLHK = self.key(states_BLD.to(self.probe.dtype)).unflatten(-1, (self.heads, -1))
+        scale = math.sqrt(self.dim // self.heads)
+        return torch.einsum("hk,blhk->bhl", widened(query_HK) / scale, widened(keys_BLHK))
+
+    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
+        dtype = self.probe.dtype
+        values_BLHK = self.value(states_BLD.to(dtype)).unflatten(-1, (self.heads, -1))
+        heads_BHK = torch.einsum("bhl,blhk->bhk", weights_BHL, widened(values_BLHK)).to(dtype)
+        pooled_BD = self.output(heads_BHK.flatten(1))
+        changed_BD = self.down(ACTIVATIONS[self.activation](self.up(self.norm(pooled_BD))))
+        return pooled_BD + changed_BD
+
+
+class Queries(AttentivePooling):
+    """`queries(k)`: query j attends to the states themselves, softmax(q_j x / sqrt D), and averages the j-th of k equal
+    slices of the values V x; the slices one after another are the vector (efficient probing, as in its code).
+
+    D^2 + k D parameters; k divides D.
+    """
+
+    def __init__(self, dim: int, queries: int, *, seed: int = 0) -> None:
+        super().__init__(dim)
+        if dim % queries:
+            raise OptionError(
+                f"queries({queries}) cannot split a state of {dim} numbers into {queries} slices; "
+                f"write a divisor of {dim}."
+            )
+        generator = torch.Generator().manual_seed(seed)
+        self.queries = nn.Parameter(torch.randn(queries, dim, generator=generator) * 0.02)
+        self.value = nn.Linear(dim, dim, bias=False)
+        nn.init.xavier_uniform_(self.value.weight, generator=generator)
+
+    def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
+        return torch.einsum("hd,bld->bhl", widened(self.queries) / math.sqrt(self.dim), widened(states_BLD))
+
+    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
+        values_BLHK = self.value(states_BLD.to(self.queries.dtype)).unflatten(-1, (self.queries.shape[0], -1))
+        return torch.einsum("bhl,blhk->bhk", weights_BHL, widened(values_BLHK)).flatten(1)
+
+
+class Multihead(AttentivePooling):
+    """`multihead(h)`: h attentions scored by one small network, softmax over tokens of W2 tanh(W1 x + b1) + b2; the h
+    weighted means of the states stand one after another: h * D numbers (structured self-attention, Lin et al. 2017).
+
+    D^2 + D + h (D + 1) parameters. `redundancy` measures how alike the heads are, as a penalty for training.
+    """
+
+    def __init__(self, dim: int, heads: int, *, seed: int = 0) -> None:
+        super().__init__(dim)
+        self.heads = heads
+        generator = torch.Generator().manual_seed(seed)
+        self.inner, self.score = nn.Linear(dim, dim), nn.Linear(dim, heads)
+        for linear in (self.inner, self.score):
+            nn.init.xavier_uniform_(linear.weight, generator=generator)
+            nn.init.zeros_(linear.bias)
+
+    @property
+    def width(self) -> int:
+        return self.heads * self.dim
+
+    def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
+        return self.score(self.inner(states_BLD.to(self.score.weight.dtype)).tanh()).transpose(1, 2)
+
+    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
+        return torch.einsum("bhl,bld->bhd", weights_BHL, widened(states_BLD)).flatten(1)
+
+
+class Weighted(WeightedPooling):
+    """`weighted`: a mean with one learned weight per position, softmax(a) over the row's tokens in `over`.
+
+    `positions` parameters. The i-th pooled token of a row has position i, so padding does not matter. With a `grid` the
+    last grid[0] * grid[1] positions are patches; for an image with another grid they are resized (bilinear).
+    """
+
+    def __init__(self, dim: int, positions: int, *, grid: tuple[int, int] | None = None, seed: int = 0) -> None:
+        super().__init__(dim)
+        if grid is not None and grid[0] * grid[1] > positions:
+            raise OptionError(
+                f"weighted has {positions} positions for a grid of {grid[0]}x{grid[1]} patches; "
+                f"give at least {grid[0] * grid[1]}."
+            )
+        self.grid = grid
+        generator = torch.Generator().manual_seed(seed)
+        self.logits = nn.Parameter(torch.randn(positions, generator=generator) * 0.02)
+
+    def weights(
+        self,
+        states_BLD: Float[Tensor, "B L D"],
+        roles_BL: Int[Tensor, "B L"],
+        *,
+        over: Over,
+        grid: tuple[int, int] | None = None,
+    ) -> Float[Tensor, "B L"]:
+        kept_BL = kept(self, roles_BL, over)
+        logits_P = self.resized(grid)
+        refuse_length("weighted", kept_BL, len(logits_P), exact=self.grid is not None)
+        place_BL = (kept_BL.cumsum(1) - 1).clamp(min=0)
+        return logits_P[place_BL].masked_fill(~kept_BL, -torch.inf).softmax(-1)
+
+    def resized(self, grid: tuple[int, int] | None) -> Float[Tensor, " P"]:
+        """The weights before the softmax, for an image of that patch grid."""
+        logits_P = widened(self.logits)
+        if grid is None or self.grid is None or grid == self.grid:
+            return logits_P
+        before = len(logits_P) - self.grid[0] * self.grid[1]
+        image = logits_P[before:].unflatten(0, self.grid)[None, None]
+        resized = nn.functional.interpolate(image, size=grid, mode="bilinear", align_corners=False, antialias=True)
+        return torch.cat((logits_P[:before], resized.flatten()))
+
+
+def redundancy(weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, ""]:
+    """How much attentions repeat each other: the mean over rows of ||A A^T - I||^2, Frobenius (Lin et al. 2017).
+
+    0 when every head looks at one token of its own. Raises `ContractError` for a single head, which repeats nothing.
+    """
+    heads = weights_BHL.shape[1]
+    if heads < 2:
+        raise ContractError("one attention repeats nothing; redundancy is for 2 heads and more.")
+    alike_BHH = weights_BHL @ weights_BHL.transpose(1, 2)
+    return (alike_BHH - torch.eye(heads, dtype=alike_BHH.dtype, device=alike_BHH.device)).square().sum((1, 2)).mean()

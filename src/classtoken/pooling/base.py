@@ -1,0 +1,129 @@
+"""What every pooling is: states and roles in, one vector per row out.
+
+What holds for all of them, and is checked by `classtoken.testing.poolings`: padding is never looked at, on whichever
+side it stands and whatever its states hold; rows do not touch each other; the input is never changed; a row without a
+token to read raises `EmptyRow`; sums over half-precision states are taken in float32.
+
+`over` are the roles to pool over (`values.IMAGE_POOLED`: patches; `values.TEXT_POOLED`: every role but PAD; a contract
+may say otherwise). Poolings that are defined by a role (`cls`, `dist`) read that role whatever `over` is.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from classtoken.errors import ContractError, EmptyRow
+from classtoken.values import Role
+
+Over = frozenset[Role]
+
+
+class Pooling(nn.Module, ABC):
+    """A pooling of states of size `dim` into a vector of length `width`."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    @property
+    def width(self) -> int:
+        """Length of the vector that comes out."""
+        return self.dim
+
+    def reads(self, over: Over) -> Over:
+        """The roles whose tokens it must be given; the encoder need not compute others in its last block."""
+        return over - {Role.PAD}
+
+    @abstractmethod
+    def forward(
+        self,
+        states_BLD: Float[Tensor, "B L D"],
+        roles_BL: Int[Tensor, "B L"],
+        *,
+        over: Over,
+        grid: tuple[int, int] | None = None,
+    ) -> Float[Tensor, "B W"]:
+        """One vector per row, in the states' precision. `grid` is the patch grid of all rows, where there is one.
+
+        Raises `EmptyRow` for a row without a token to read.
+        """
+
+
+class WeightedPooling(Pooling):
+    """A pooling whose vector is exactly a weighted sum of the states: sum over l of weights[l] * states[l]."""
+
+    @abstractmethod
+    def weights(
+        self,
+        states_BLD: Float[Tensor, "B L D"],
+        roles_BL: Int[Tensor, "B L"],
+        *,
+        over: Over,
+        grid: tuple[int, int] | None = None,
+    ) -> Float[Tensor, "B L"]:
+        """How much each token counts, float32 or wider; 0 outside what it reads."""
+
+    def forward(
+        self,
+        states_BLD: Float[Tensor, "B L D"],
+        roles_BL: Int[Tensor, "B L"],
+        *,
+        over: Over,
+        grid: tuple[int, int] | None = None,
+    ) -> Float[Tensor, "B W"]:
+        weights_BL = self.weights(states_BLD, roles_BL, over=over, grid=grid)
+        seen_BLD = cleared(states_BLD, weights_BL != 0)
+        return torch.einsum("bl,bld->bd", weights_BL.to(seen_BLD.dtype), seen_BLD).to(states_BLD.dtype)
+
+
+def kept(pooling: Pooling, roles_BL: Int[Tensor, "B L"], over: Over) -> Bool[Tensor, "B L"]:
+    """True for the tokens whose role is in `over`, never for padding. Raises `EmptyRow` for rows without one."""
+    roles = sorted(over - {Role.PAD})
+    kept_BL = torch.isin(roles_BL, torch.tensor(roles, dtype=roles_BL.dtype, device=roles_BL.device))
+    refuse_empty(pooling, kept_BL, " or ".join(role.name for role in roles) or "nothing")
+    return kept_BL
+
+
+def refuse_empty(pooling: Pooling, kept_BL: Bool[Tensor, "B L"], wanted: str) -> None:
+    """Raise `EmptyRow` naming the rows without a token, and what `pooling` wanted to read."""
+    full_B = kept_BL.any(1)
+    if full_B.all():
+        return
+    rows = (~full_B).nonzero().flatten().tolist()
+    shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    raise EmptyRow(
+        f"{type(pooling).__name__} reads {wanted} tokens, and row {shown} has none. "
+        "Leave out empty inputs, or take a pooling that this model's layout allows."
+    )
+
+
+def widened(states: Tensor) -> Tensor:
+    """The same values in at least float32: sums over half-precision numbers overflow and lose digits."""
+    return states.to(torch.promote_types(states.dtype, torch.float32))
+
+
+def cleared(states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+    """A widened copy with zeros where nothing is read: a weight of 0 does not silence a NaN in the padding."""
+    return widened(states_BLD).masked_fill(~kept_BL[..., None], 0.0)
+
+
+def to_front(states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"], places: int) -> Float[Tensor, "B P D"]:
+    """The kept tokens of every row, in order, from place 0 on; places that are left over are zero."""
+    order_BL = torch.argsort((~kept_BL).to(torch.uint8), dim=1, stable=True)[:, :places]
+    front_BPD = states_BLD.gather(1, order_BL[..., None].expand(-1, -1, states_BLD.shape[-1]))
+    front_BPD = front_BPD.masked_fill(~kept_BL.gather(1, order_BL)[..., None], 0.0)
+    return nn.functional.pad(front_BPD, (0, 0, 0, places - front_BPD.shape[1]))
+
+
+def tokens_of(states_BLD: Float[Tensor, "B L D"], roles_BL: Int[Tensor, "B L"], role: Role) -> Float[Tensor, "B K D"]:
+    """Every token of one role on its own: the K class tokens of a model that has one per class, say.
+
+    Raises `ContractError` where rows have different numbers of them.
+    """
+    kept_BL = roles_BL == role
+    counts = kept_BL.sum(1).unique().tolist()
+    if len(counts) != 1:
+        raise ContractError(f"rows have different numbers of {role.name} tokens ({counts}); all must have the same.")
+    return to_front(states_BLD, kept_BL, counts[0])
