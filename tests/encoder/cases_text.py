@@ -1,4 +1,8 @@
-"""Tiny reference models of the text families."""
+"""Tiny reference models of the text families.
+
+Their configs hold unusual values (a large eps, a small rotary base, another padding id), so that a row which passes
+over a field of the config, or takes its default, is far off.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +18,10 @@ from classtoken.values import Role
 VOCABULARY = 99
 LENGTHS = (7, 12, 10, 7)
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
-WORDS = {**SMALL, "vocab_size": VOCABULARY, "max_position_embeddings": 16}
+WORDS = {**SMALL, "vocab_size": VOCABULARY, "max_position_embeddings": 16, "layer_norm_eps": 3e-3}
 LABELS = {"num_labels": 5}
 T5_SIZES = {"vocab_size": VOCABULARY, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_heads": 4}
+T5_BUCKETS = {"relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, "layer_norm_epsilon": 3e-3}
 EOS = VOCABULARY - 1  # CLIP's end token is the highest id
 
 
@@ -61,7 +66,7 @@ def full_length(config: Any) -> Inputs:
 
 def with_roberta_positions(**more: Any) -> dict[str, Any]:
     """Two positions are lost to the padding's."""
-    return {**WORDS, "max_position_embeddings": 18, "pad_token_id": 1, "type_vocab_size": 1, **more}
+    return {**WORDS, "max_position_embeddings": 18, "pad_token_id": 3, "type_vocab_size": 1, **more}
 
 
 def pair(
@@ -101,28 +106,29 @@ def distilbert(**more: Any) -> hf.DistilBertConfig:
 
 
 def mpnet(**more: Any) -> hf.MPNetConfig:
-    words = {k: v for k, v in with_roberta_positions(**more).items() if k != "type_vocab_size"}
+    words = {k: v for k, v in with_roberta_positions(pad_token_id=1, **more).items() if k != "type_vocab_size"}
     return hf.MPNetConfig(**words)
 
 
 def modernbert(**more: Any) -> hf.ModernBertConfig:
     special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
-    words = {**WORDS, "num_hidden_layers": 4, "local_attention": 4, **special, **more}
-    return hf.ModernBertConfig(**words, global_attn_every_n_layers=2)
+    words = {**SMALL, "vocab_size": VOCABULARY, "num_hidden_layers": 4, "local_attention": 4, "norm_eps": 3e-3}
+    rope = {"full_attention": {"rope_theta": 70.0}, "sliding_attention": {"rope_theta": 30.0}}
+    return hf.ModernBertConfig(**{**words, **special, "rope_parameters": rope, **more}, global_attn_every_n_layers=2)
 
 
 def nomic(**more: Any) -> hf.NomicBertConfig:
-    return hf.NomicBertConfig(**WORDS, **more)
+    return hf.NomicBertConfig(**WORDS, rope_parameters={"rope_type": "default", "rope_theta": 50.0}, **more)
 
 
 def qwen3(**more: Any) -> hf.Qwen3Config:
-    return hf.Qwen3Config(**{**WORDS, "num_key_value_heads": 2, "head_dim": 16, "pad_token_id": 0, **more})
+    words = {**SMALL, "vocab_size": VOCABULARY, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 3e-3}
+    rope = {"rope_type": "default", "rope_theta": 50.0}
+    return hf.Qwen3Config(**{**words, "rope_parameters": rope, "pad_token_id": 0, **more})
 
 
 def t5(**more: Any) -> hf.T5Config:
-    return hf.T5Config(
-        **{**T5_SIZES, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, **more}
-    )
+    return hf.T5Config(**{**T5_SIZES, **T5_BUCKETS, **more})
 
 
 def clip_text(**more: Any) -> hf.CLIPTextConfig:
@@ -131,6 +137,16 @@ def clip_text(**more: Any) -> hf.CLIPTextConfig:
 
 def siglip_text(**more: Any) -> hf.SiglipTextConfig:
     return hf.SiglipTextConfig(**WORDS, **more)
+
+
+def clip() -> hf.CLIPConfig:
+    vision = {**SMALL, "image_size": 16, "patch_size": 4}
+    return hf.CLIPConfig(text_config=clip_text().to_dict(), vision_config=vision, projection_dim=24)
+
+
+def siglip() -> hf.SiglipConfig:
+    vision = {**SMALL, "image_size": 16, "patch_size": 4}
+    return hf.SiglipConfig(text_config=siglip_text().to_dict(), vision_config=vision)
 
 
 # -- configs as they were spelled before ------------------------------------------------------------------------------
@@ -174,7 +190,7 @@ TEXT_CASES: tuple[Case, ...] = (
     Case(
         "xlm-roberta",
         "roberta",
-        lambda: hf.XLMRobertaModel(hf.XLMRobertaConfig(**with_roberta_positions(layer_norm_eps=1e-5))),
+        lambda: hf.XLMRobertaModel(hf.XLMRobertaConfig(**with_roberta_positions())),
         texts,
     ),
     Case(
@@ -262,6 +278,20 @@ TEXT_CASES: tuple[Case, ...] = (
         captions,
         tower=lambda model: model.text_model,
     ),
+    Case(
+        "clip text out of the two towers",
+        "clip_text",
+        lambda: hf.CLIPModel(clip()),
+        lambda config: captions(config.text_config),
+        tower=lambda model: model.text_model,
+    ),
     Case("siglip text", "siglip_text", lambda: hf.SiglipTextModel(siglip_text()), full_length),
+    Case(
+        "siglip text out of the two towers",
+        "siglip_text",
+        lambda: hf.SiglipModel(siglip()),
+        full_length,
+        tower=lambda model: model.text_model,
+    ),
     Case("siglip2 text", "siglip_text", lambda: hf.Siglip2TextModel(hf.Siglip2TextConfig(**WORDS)), full_length),
 )
