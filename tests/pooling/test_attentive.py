@@ -260,3 +260,9 @@ def test_odd_sizes_are_refused() -> None:
         Map(8, 2, activation="swish")
     with pytest.raises(OptionError, match="3 positions for a grid of 2x2"):
         Weighted(8, 3, grid=(2, 2))
+
+
+def test_a_grid_out_of_json_is_a_list() -> None:
+    pooling = make("weighted", 8, positions=6, grid=[2, 3])
+    assert isinstance(pooling, Weighted)
+    assert pooling.grid == (2, 3)

@@ -1,5 +1,7 @@
 """A pooling from its name."""
 
+from collections.abc import Sequence
+
 from classtoken.errors import ContractError, OptionError
 from classtoken.pooling.attentive import Map, Multihead, Queries, Weighted
 from classtoken.pooling.base import Pooling
@@ -23,7 +25,7 @@ def make(
     *,
     heads: int | None = None,
     positions: int | None = None,
-    grid: tuple[int, int] | None = None,
+    grid: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Pooling:
     """The pooling of one term (`cls`, `queries(4)`; a layer is the reader's business) for states of size `dim`.
@@ -49,7 +51,8 @@ def make(
         case "multihead":
             return Multihead(dim, number or 4, seed=seed)
         case "weighted":
-            return Weighted(dim, _needed(term, positions), grid=grid, seed=seed)
+            cut = None if grid is None else (grid[0], grid[1])
+            return Weighted(dim, _needed(term, positions), grid=cut, seed=seed)
         case "all":
             return All(dim, _needed(term, positions), exact=grid is not None)
     raise ContractError(f"{term.name} is what a checkpoint computes itself and cannot be made; load one that has it.")
