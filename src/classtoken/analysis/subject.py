@@ -1,0 +1,192 @@
+"""The model as analysis sees it: an encoder that can be traced, a readout, and the outcome that is to be explained."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from classtoken.encoder.protocol import AnyEncoder
+from classtoken.errors import OptionError, TraceError
+from classtoken.tensors import States, Tokens, Trace
+from classtoken.values import Role
+
+
+@dataclass(frozen=True)
+class Linear:
+    """An outcome that is linear in the pooled state after the final norm: logits = weight_CD state + bias_C."""
+
+    weight_CD: Tensor
+    bias_C: Tensor
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An encoder and a readout, as one function from tokens to outcomes (B, C).
+
+    readout: States -> vectors (B, D'), the pooling and all that follows it.
+    head: vectors -> logits (B, C); None for a model that only gives vectors. The outcome is then the vector's length
+        along a direction (`towards`), by default along the vector that the whole input gives.
+    terms: for each pooling in the readout, the roles whose final states it reads (`cls`: the class token; `mean`: the
+        patches; `cls+mean` has two terms).
+    linear: set where logits are linear in the pooled state after the final norm; the exact split of a logit needs it.
+    """
+
+    encoder: AnyEncoder
+    readout: Callable[[States], Tensor]
+    head: Callable[[Tensor], Tensor] | None = None
+    terms: tuple[frozenset[Role], ...] = (frozenset({Role.CLASS}),)
+    linear: Linear | None = None
+    labels: tuple[str, ...] = ()
+    towards_BD: Tensor | None = None
+    modules: tuple[nn.Module, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.heads or not self.depth:
+            raise TraceError(
+                f"this model has {self.depth} blocks and {self.heads} attention heads: there is no attention to "
+                "explain. Give a transformer encoder."
+            )
+
+    @property
+    def depth(self) -> int:
+        """N, the number of blocks."""
+        return self.encoder.depth
+
+    @property
+    def heads(self) -> int:
+        """H, attention heads of a block."""
+        return self.encoder.heads
+
+    @property
+    def causal(self) -> bool:
+        """True when a token sees only those before it: a leading class token then holds nothing of the input."""
+        return bool(getattr(self.encoder, "causal", False))
+
+    def states(self, tokens: Tokens, trace: Trace | None = None) -> States:
+        """States of the whole batch, in evaluation mode; flags, gradients and random state stay as they were."""
+        check_tokens(tokens)
+        return self.run(tokens, trace)
+
+    def run(self, tokens: Tokens, trace: Trace | None = None) -> States:
+        """`states` without the check that there is something to attend to: what removal leaves may be one token."""
+        with undisturbed(*self._modules()):
+            return self.encoder(tokens, trace=trace)
+
+    def outcome(self, states: States) -> Tensor:
+        """Outcomes (B, C) of final states: logits, or the length along `towards`."""
+        with undisturbed(*self._modules()):
+            vectors_BD = self.readout(states)
+            if self.head is not None:
+                return self.head(vectors_BD)
+        if self.towards_BD is None:
+            return vectors_BD
+        return (vectors_BD * self.towards_BD).sum(-1, keepdim=True)
+
+    def __call__(self, tokens: Tokens, trace: Trace | None = None) -> Tensor:
+        """Outcomes (B, C) of a batch, with `trace` looking or changing."""
+        return self.outcome(self.states(tokens, trace))
+
+    @property
+    def reads(self) -> frozenset[Role]:
+        """Roles whose final states the readout reads."""
+        return frozenset().union(*self.terms)
+
+    def reader(self, roles_BL: Tensor) -> Tensor:
+        """Weights (B, L) with which the readout reads final states: 1 for one class token, 1/n each for a mean of n.
+
+        Several terms count alike. Raises `OptionError` for a row without any token of a term's roles.
+        """
+        weights = torch.zeros(roles_BL.shape, device=roles_BL.device)
+        for roles in self.terms:
+            wanted = torch.isin(roles_BL, torch.tensor(sorted(roles), device=roles_BL.device))
+            counts = wanted.sum(1, keepdim=True)
+            if bool((counts == 0).any()):
+                names = ", ".join(sorted(role.name for role in roles))
+                raise OptionError(f"a row has no token of the roles that the readout reads ({names}).")
+            weights += wanted / counts / len(self.terms)
+        return weights
+
+    def aimed(self, tokens: Tokens, trace: Trace | None = None) -> "Subject":
+        """The same subject with an outcome: unchanged with a head, else along the unit vector of the whole input."""
+        if self.head is not None or self.towards_BD is not None:
+            return self
+        with torch.no_grad():
+            return replace(self, towards_BD=nn.functional.normalize(self(tokens, trace), dim=-1))
+
+    def row(self, i: int) -> "Subject":
+        """The subject for row i of a batch alone."""
+        return self if self.towards_BD is None else replace(self, towards_BD=self.towards_BD[i : i + 1])
+
+    def randomised(self, seed: int = 0, how: str = "shuffled") -> "Subject":
+        """The same architecture with other weights, as a control (Adebayo et al. 2018).
+
+        shuffled: the values of every weight tensor in random order, so that their size and spread are kept;
+        fresh: matrices drawn from a normal with deviation 0.02, norms at 1 and 0, biases at 0.
+        The readout's own modules are randomised with it; the head, where it is one of `modules`, too.
+        """
+        if how not in ("shuffled", "fresh"):
+            raise OptionError(f"random weights are 'shuffled' or 'fresh', not '{how}'.")
+        modules = self._modules()
+        memo: dict[int, object] = {}
+        other = copy.deepcopy(self, memo)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for module in modules:
+                for parameter in memo[id(module)].parameters():  # type: ignore[attr-defined]
+                    _randomise(parameter, how, generator)
+        if other.linear is None:
+            return other
+        return replace(other, linear=None)
+
+    def _modules(self) -> tuple[nn.Module, ...]:
+        own = (self.encoder, self.readout, self.head)
+        return tuple({id(m): m for m in (*own, *self.modules) if isinstance(m, nn.Module)}.values())
+
+
+def _randomise(parameter: Tensor, how: str, generator: torch.Generator) -> None:
+    if how == "shuffled":
+        order = torch.randperm(parameter.numel(), generator=generator)
+        parameter.copy_(parameter.flatten()[order.to(parameter.device)].view_as(parameter))
+    elif parameter.dim() > 1:
+        parameter.copy_(torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator))
+    elif bool((parameter > 0).float().mean() > 0.9):  # a norm's scale
+        parameter.fill_(1.0)
+    else:
+        parameter.zero_()
+
+
+def check_tokens(tokens: Tokens) -> None:
+    """Raise `OptionError` for a row of padding only, or of one token: attention has nothing to choose there."""
+    counts = tokens.mask_BL.sum(1)
+    if bool((counts == 0).any()):
+        row = int((counts == 0).nonzero()[0])
+        raise OptionError(f"row {row} holds nothing but padding; give an input with at least two tokens.")
+    if bool((counts == 1).any()):
+        row = int((counts == 1).nonzero()[0])
+        raise OptionError(
+            f"row {row} is one token: it attends to itself alone, so there is nothing to explain. Give a longer input."
+        )
+
+
+def check_target(target: int, classes: int) -> int:
+    """A class index within range; negative ones count from the end, as nowhere here. Raises `OptionError`."""
+    if not 0 <= target < classes:
+        raise OptionError(f"class {target} does not exist: this model has classes 0 to {classes - 1}.")
+    return target
+
+
+@contextmanager
+def undisturbed(*modules: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; every module's own train/eval flag afterwards, whatever happens."""
+    flags = [(module, module.training) for root in modules for module in root.modules()]
+    for module, training in flags:
+        if training:
+            module.training = False
+    try:
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
