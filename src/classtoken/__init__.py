@@ -15,7 +15,10 @@ __version__ = "0.1.0"
 
 #: Public name -> the module that defines it; a module of its own name is public as a whole. One line per name.
 _PLACES = {
+    "Embedder": "classtoken.embedder",
     "errors": "classtoken.errors",
+    "inspect": "classtoken.jobs.inspect",
+    "load": "classtoken.embedder",
 }
 
 __all__ = ["__version__", *sorted(_PLACES)]

@@ -8,7 +8,7 @@ written on stdout; progress and messages go to stderr. `cli.main` turns errors i
 from collections.abc import Sequence
 
 #: Every verb, in the order in which the help lists them.
-VERBS: tuple[str, ...] = ()
+VERBS: tuple[str, ...] = ("inspect",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

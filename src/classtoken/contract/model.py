@@ -44,7 +44,11 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
         authors = family.readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
     saved = read_saved(folder)
-    clue, claim = choose(_clues(folder, checkpoint, saved, alone), family, authors)
+    found = _clues(folder, checkpoint, saved, alone)
+    if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
+        says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
+        found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
+    clue, claim = choose(found, family, authors)
     after, unit_length = steps_of(clue)
     if clue.rank == 0 and saved is not None:
         unit_length = saved.unit_length

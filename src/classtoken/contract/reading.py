@@ -183,7 +183,7 @@ def contract_of(
 ) -> Contract:
     """The contract as plain values."""
     reason, source = clue.says, clue.source
-    if authors is not None and authors.spec == clue.spec and clue.rank >= 9:
+    if authors is not None and authors.spec == clue.spec and clue.rank >= 2:
         reason, source = authors.reason, authors.source
     texts, default = prompts
     return Contract(

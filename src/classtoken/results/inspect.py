@@ -145,10 +145,16 @@ class Inspection(Result):
         return tuple(line for tower in self.towers for line in tower.advice)
 
     def __str__(self) -> str:
+        return self.table()
+
+    def table(self, *, evidence: bool = False) -> str:
+        """What a person reads in ten seconds; with `evidence`, every observation behind every claim."""
         lines: list[str] = []
         for tower in self.towers:
-            lines += _tower_lines(self.model, tower, self.labels)
+            lines += _tower_lines(self.model, tower, self.labels, evidence)
         lines += _block("note", list(self.notes))
+        if not evidence:
+            lines.append("(every observation behind these claims: --evidence, or .table(evidence=True))")
         return "\n".join(lines)
 
 
@@ -162,7 +168,7 @@ MARKS = {
 }
 
 
-def _tower_lines(model: str, tower: Tower, labels: int) -> list[str]:
+def _tower_lines(model: str, tower: Tower, labels: int, evidence: bool) -> list[str]:
     size = f"{tower.parameters / 1e6:.1f} M parameters, {tower.depth} blocks, {tower.heads} heads"
     head = f", {labels} labels" if labels else ""
     lines = [f"{model}: {tower.family} {tower.modality} encoder ({size}, hidden size {tower.hidden_size}{head})", ""]
@@ -172,7 +178,11 @@ def _tower_lines(model: str, tower: Tower, labels: int) -> list[str]:
     lines += _block("good for", ["; ".join(tower.good_for)] if tower.good_for else [])
     lines += _block("not for", ["; ".join(tower.not_for)] if tower.not_for else [])
     lines += ["", *_vector_table(tower.vectors), ""]
-    claims = [f"{MARKS[claim.verdict]:8s} {claim.subject}: {claim.value}{_sources(claim)}" for claim in tower.claims]
+    claims = [
+        f"{MARKS[claim.verdict]:8s} {claim.subject}: {claim.value}"
+        + (_sources(claim) if evidence or claim.verdict in (Verdict.DISPUTED, Verdict.REFUTED) else "")
+        for claim in tower.claims
+    ]
     lines += _block("evidence", claims, indent=9)
     lines += _block("input", [tower.preprocessing])
     lines += _block("mind", list(tower.advice), bullet="- ")

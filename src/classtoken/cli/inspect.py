@@ -1,0 +1,32 @@
+"""`classtoken inspect MODEL`."""
+
+from typing import Annotated
+
+import typer
+
+from classtoken.cli.options import Json, Revision
+from classtoken.cli.output import Answer, answer
+
+
+def inspect(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a hub id, or builtin:NAME.")],
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Run experiments on the loaded model, or read files only.")
+    ] = True,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Show every observation behind every claim.")] = False,
+    revision: Revision = None,
+    as_json: Json = False,
+) -> Answer:
+    """Say which vectors a checkpoint can give, which one its authors meant, and the evidence.
+
+    Reads the files, then runs small experiments on the loaded model: does position 0 depend on the input, is the mask
+    causal, does padding or a batch mate move the vector, which formula gives pooler_output, are its weights there.
+
+    Example:
+
+        classtoken inspect builtin:photos
+    """
+    from classtoken.jobs.inspect import inspect as job
+
+    found = job(model, revision=revision, verify=verify)
+    return Answer(found.table(evidence=True)) if evidence and not as_json else answer(found, as_json)

@@ -1,0 +1,130 @@
+"""The same weights in the reference library: are our states its states, and what is its `pooler_output`?"""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from classtoken.contract.checks import TOLERANCE, difference
+from classtoken.contract.reading import Reading
+from classtoken.readout import own
+from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
+from classtoken.tensors import States, Tokens
+from classtoken.values import Role
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """transformers without its progress bars and load reports."""
+    import transformers
+
+    log = logging.getLogger("transformers")
+    level, bars = log.level, transformers.utils.logging.is_progress_bar_enabled()
+    log.setLevel(logging.CRITICAL)
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        if bars:
+            transformers.utils.logging.enable_progress_bar()
+
+
+def open_reference(folder: Path, seed: int) -> tuple[Any, tuple[str, ...]]:
+    """The checkpoint as transformers' AutoModel loads it, and the weights that it had to invent, drawn from `seed`."""
+    from transformers import AutoModel
+
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model, report = AutoModel.from_pretrained(
+            folder, output_loading_info=True, trust_remote_code=False, use_safetensors=True
+        )
+    return model.float().eval(), tuple(sorted(report["missing_keys"]))
+
+
+@torch.no_grad()
+def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Claim]:
+    """Claims from running transformers on the same input. Empty where transformers does not read this folder."""
+    try:
+        model, missing = open_reference(folder, seed=0)
+        theirs = _run(model, tokens)
+    except (ValueError, OSError, KeyError, ImportError, TypeError, AttributeError, RuntimeError):
+        return []  # another layout than Hugging Face's, or a two-tower model: nothing to compare with
+    ours = reading.encoder(tokens, layers=(-1,))
+    claims = []
+    last = getattr(theirs, "last_hidden_state", None)
+    if last is not None and last.shape == ours.last_BLD.shape:
+        claims.append(_states_claim(ours, last, tokens))
+    pooled = getattr(theirs, "pooler_output", None)
+    lost = tuple(name for name in missing if "pool" in name)
+    if pooled is not None and lost:
+        claims.append(_random_claim(folder, tokens, pooled, lost))
+    elif pooled is not None:
+        claims.append(_formula_claim(reading, ours, pooled))
+    return claims
+
+
+def _run(model: Any, tokens: Tokens) -> Any:
+    if tokens.ids_BL is not None:
+        return model(input_ids=tokens.ids_BL, attention_mask=tokens.mask_BL.long())
+    return model(pixel_values=tokens.pixels)
+
+
+def _states_claim(ours: States, theirs: Tensor, tokens: Tokens) -> Claim:
+    keep = tokens.mask_BL
+    moved = difference(ours.last_BLD[keep], theirs[keep])
+    where = "after the final norm"
+    before = difference(ours.layers[-1][keep], theirs[keep])
+    if before < moved:
+        moved, where = before, "before the final norm"
+    verdict = Verdict.PROVED if moved <= TOLERANCE else Verdict.REFUTED
+    says = f"last_hidden_state ({where}) differs by {moved:.1e}"
+    return Claim("same states as transformers", "yes" if moved <= TOLERANCE else "NO", verdict, (_ran(says),))
+
+
+def _random_claim(folder: Path, tokens: Tokens, first: Tensor, lost: tuple[str, ...]) -> Claim:
+    """Load once more from another seed: a vector that changes was never in the file."""
+    second = _run(open_reference(folder, seed=1)[0], tokens).pooler_output
+    cosine = float(torch.nn.functional.cosine_similarity(first, second).mean())
+    says = f"two loads give unrelated vectors (cosine {cosine:.2f}); missing: {', '.join(lost)}"
+    return Claim(
+        "pooler_output", "RANDOM in transformers: its weights are not in the file", Verdict.PROVED, (_ran(says),)
+    )
+
+
+def _formula_claim(reading: Reading, ours: States, pooled: Tensor) -> Claim:
+    """Which formula reproduces pooler_output to 1e-5?"""
+    tried = {}
+    for name, vector in _formulas(reading, ours).items():
+        if vector.shape == pooled.shape:
+            tried[name] = difference(vector, pooled)
+    best = min(tried, key=lambda name: tried[name], default=None)
+    if best is None or tried[best] > TOLERANCE:
+        says = f"nearest: {best} ({tried[best]:.1e})" if best else "no formula gives a vector of its size"
+        return Claim("pooler_output", "no known formula gives it", Verdict.REFUTED, (_ran(says),))
+    return Claim("pooler_output", best, Verdict.PROVED, (_ran(f"this formula gives it to {tried[best]:.1e}"),))
+
+
+def _formulas(reading: Reading, ours: States) -> Mapping[str, Tensor]:
+    last, roles = ours.last_BLD, ours.roles_BL
+    found: dict[str, Tensor] = {}
+    if bool((roles == Role.CLASS).any(1).all()):
+        place = (roles == Role.CLASS).long().argmax(1)
+        rows = torch.arange(len(place))
+        found["the class token after the final norm"] = last[rows, place]
+        found["the class token before the final norm"] = ours.layers[-1][rows, place]
+    content = torch.isin(roles, torch.tensor(sorted(reading.over))).to(last.dtype)
+    found["the mean"] = torch.einsum("bl,bld->bd", content / content.sum(1, keepdim=True), last)
+    if reading.pooler is not None:
+        found[own.meaning(reading.pooler.row)] = reading.pooler(ours)
+    return found
+
+
+def _ran(says: str) -> Evidence:
+    import transformers
+
+    return Evidence(Kind.EXPERIMENT, f"transformers {transformers.__version__}", says)

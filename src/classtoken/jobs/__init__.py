@@ -1,0 +1,1 @@
+"""One verb per file: options in, a frozen result out."""
