@@ -56,7 +56,7 @@ def nomic_shape(config: Config) -> Shape:
         stem=TextStem(vocabulary=config["vocab_size"], kinds=config["type_vocab_size"]),
         block=BlockShape(
             heads=config["num_attention_heads"],
-            head_size=config.get("head_dim"),
+            head_size=config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"],
             feedforward_size=config["intermediate_size"],
             norm_eps=config["layer_norm_eps"],
             order="post",

@@ -5,7 +5,8 @@ from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
 
-ROBERTA_DEFAULTS = {**BERT_DEFAULTS, "vocab_size": 50265, "pad_token_id": 1}
+XLM_ROBERTA_DEFAULTS = {**BERT_DEFAULTS, "pad_token_id": 1}
+ROBERTA_DEFAULTS = {**XLM_ROBERTA_DEFAULTS, "vocab_size": 50265}
 #: dense - activation - linear on the first token, as RoBERTa, ELECTRA and MPNet name it.
 DENSE_HEAD = (
     Rename("classifier.dense.{p}", "dense.{p}"),
@@ -15,7 +16,8 @@ DENSE_HEAD = (
 
 def roberta_shape(config: Config) -> Shape:
     """BERT's, but the first token has position `pad_token_id` + 1."""
-    config = complete(config, ROBERTA_DEFAULTS)
+    defaults = ROBERTA_DEFAULTS if config.get("model_type") == "roberta" else XLM_ROBERTA_DEFAULTS
+    config = complete(config, defaults)
     return bert_shape(config, offset=config["pad_token_id"] + 1)
 
 
