@@ -86,13 +86,11 @@ def vectors(reading: Reading, tower: LoadedTower) -> Iterable[Vector]:
     prefix = reading.modality == "image"
     found: dict[str, Vector] = {}
 
-    def add(spec: str, meaning: str, **more: Any) -> None:
-        found.setdefault(
-            spec, Vector(spec, more.pop("size", size), more.pop("weights", "none needed"), meaning, **more)
-        )
+    def add(spec: str, meaning: str, numbers: int = size, weights: str = "none needed") -> None:
+        found.setdefault(spec, Vector(spec, numbers, weights, meaning, available=weights != "MISSING"))
 
     if chosen not in ("cls", "mean", "pooler", "last", "dist", "cls_dist"):
-        add(chosen, "the contract's own readout", size=reading.contract.size, weights="present")
+        add(chosen, "the contract's own readout", reading.contract.size, "present")
     if layout.count(Role.CLASS):
         many = layout.count(Role.CLASS) > 1
         add("cls", "class token after the final norm" + (", mean of them (cls(i): one)" if many else ""))
@@ -104,13 +102,13 @@ def vectors(reading: Reading, tower: LoadedTower) -> Iterable[Vector]:
     if reading.modality == "text":
         add("last", "last token after the final norm, on either side of padding")
     if layout.count(Role.CLASS):
-        add("cls+mean", "class token and mean side by side", size=2 * size)
+        add("cls+mean", "class token and mean side by side", 2 * size)
     row = _pooler_row(reading)
     if reading.pooler is not None:
         weights = "present" if own.needs_weights(reading.pooler.row) else "none needed"
-        add("pooler", own.meaning(reading.pooler.row), size=reading.pooler.size or size, weights=weights)
+        add("pooler", own.meaning(reading.pooler.row), reading.pooler.size or size, weights)
     elif row is not None and row.kind != "none":
-        add("pooler", f"REFUSED: {own.meaning(row)}; the file lacks its weights", weights="MISSING", available=False)
+        add("pooler", f"REFUSED: {own.meaning(row)}; the file lacks its weights", weights="MISSING")
     for spec, vector in found.items():
         if spec == chosen:
             whole = f"; then {', '.join(reading.contract.after)}" if reading.contract.after else ""
@@ -164,10 +162,8 @@ def advice(reading: Reading, tower: LoadedTower, claims: list[Claim]) -> Iterabl
         yield f"{registers} register tokens stand between class token and patches; a mean over [:, 1:] would pool them"
     if tower.layout.count(Role.DISTILLATION):
         yield "the distillation token stands at position 1: patches begin at 2"
-    if (
-        any(c.subject == "attention" and c.value.startswith("causal") for c in claims)
-        and "cls" in reading.contract.pooling
-    ):
+    causal = any(claim.subject == "attention" and claim.value.startswith("causal") for claim in claims)
+    if causal and "cls" in reading.contract.pooling:
         yield "the mask is causal and the contract reads a token in front: it cannot depend on the input"
     if reading.authors is not None and reading.authors.alternatives:
         for use, spec in reading.authors.alternatives.items():

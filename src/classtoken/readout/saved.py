@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from classtoken.encoder.checkpoint import read_json
 from classtoken.errors import ModelError, WeightsError
+from classtoken.head import make_head
 from classtoken.pooling.build import make
 from classtoken.pooling.spec import parse
 
@@ -29,7 +30,7 @@ SETTINGS, WEIGHTS = "classtoken.json", "classtoken.safetensors"
 class SavedReadout:
     """What stands in the two files, as modules and values.
 
-    `pooling_arguments` and `head_arguments` build the modules again: `make(term, **arguments)`, `make_head(**arguments)`.
+    `pooling_arguments` and `head_arguments` are what builds the modules again, in `make` and `make_head`.
     """
 
     pooling: str
@@ -77,7 +78,7 @@ def read_saved(folder: Path) -> SavedReadout | None:
     settings = read_json(folder / SETTINGS)
     if settings.get("format") != FORMAT:
         raise ModelError(
-            f"{folder / SETTINGS} has format {settings.get('format')!r}, this version reads {FORMAT}. Update classtoken."
+            f"{folder / SETTINGS} has format {settings.get('format')!r}; this version reads {FORMAT}. Update it."
         )
     weights = load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else {}
     readout = settings["readout"]
@@ -89,8 +90,6 @@ def read_saved(folder: Path) -> SavedReadout | None:
         learned[spec] = module
     head = None
     if settings.get("head"):
-        from classtoken.head import make_head
-
         head = make_head(**settings["head"])
         _fill(head, weights, "head.", folder)
     return SavedReadout(
