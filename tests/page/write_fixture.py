@@ -1,11 +1,15 @@
-"""Write fixtures for looking at the page: `python -m tests.page.write_fixture FOLDER`."""
+"""Write pages for looking at them: `python -m tests.page.write_fixture FOLDER`; and the golden trace of the page's own tests."""
 
 import sys
 from pathlib import Path
 
+from classtoken.page.export import write_page
 from tests.page.fixture import PHOTO, TOY, walkthrough
 
-folder = Path(sys.argv[1])
-folder.mkdir(parents=True, exist_ok=True)
-(folder / "toy.json").write_text(walkthrough(TOY).to_json(), encoding="utf-8")
-(folder / "photo.json").write_text(walkthrough(PHOTO, toy=False).to_json(), encoding="utf-8")
+GOLDEN = Path(__file__).resolve().parents[2] / "web" / "tests" / "golden.json"
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    GOLDEN.write_text(walkthrough(TOY).to_json() + "\n", encoding="utf-8")
+    write_page(walkthrough(TOY), folder / "toy.html")
+    write_page(walkthrough(PHOTO, toy=False), folder / "photo.html")

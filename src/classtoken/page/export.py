@@ -1,0 +1,73 @@
+"""One self-contained HTML file out of a walkthrough, HTML for a notebook, and the shell that a server hands out."""
+
+import html
+import re
+from pathlib import Path
+
+from classtoken.errors import OutputError
+from classtoken.page.bundle import bundle
+from classtoken.page.document import Walkthrough
+
+#: A page on disk may run its own inline script and show its own pictures; it may fetch nothing at all.
+CSP_FILE = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+_EMPTY = "This page needs JavaScript. The numbers are in this file as JSON, in the script element 'walkthrough'."
+
+
+def _shell(head: str, body: str, *, kind: str, title: str) -> str:
+    return (
+        f'<!doctype html>\n<html lang="en" data-shell="{kind}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n{head}</head>\n<body>\n"
+        f'<div id="app"></div>\n<noscript>{_EMPTY}</noscript>\n{body}</body>\n</html>\n'
+    )
+
+
+def page(walkthrough: Walkthrough) -> str:
+    """A whole page as one string: opens from disk, asks no network for anything, keeps its place in the hash."""
+    parts = bundle()
+    # A literal "</script" or "<!--" inside the script would end or hide it; in JavaScript strings "<\/" is the same.
+    script = re.sub(r"<(?=/script|!--)", r"\\x3c", parts.script, flags=re.IGNORECASE)
+    head = (
+        f'<meta http-equiv="Content-Security-Policy" content="{CSP_FILE}">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<style>{parts.style}</style>\n"
+    )
+    body = (
+        f'<script type="application/json" id="walkthrough">{walkthrough.to_json()}</script>\n<script>{script}</script>\n'
+    )
+    return _shell(head, body, kind="file", title=f"classtoken walkthrough: {walkthrough.model.name}")
+
+
+def write_page(walkthrough: Walkthrough, out: Path) -> int:
+    """Write the page to a file and say its size in bytes. Raises `OutputError` where it cannot be written."""
+    if out.suffix.lower() not in {".html", ".htm"}:
+        raise OutputError(f"--out {out}: a walkthrough is one HTML file; name it something.html")
+    content = page(walkthrough).encode()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = out.with_name(out.name + ".part")
+        partial.write_bytes(content)
+        partial.replace(out)
+    except OSError as error:
+        raise OutputError(f"--out {out}: cannot be written ({error.strerror}); choose another place") from error
+    return len(content)
+
+
+def served_index() -> str:
+    """The page that a server hands out: no inline script, no inline style; data come from /api with the key."""
+    head = '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="static/app.css">\n'
+    return _shell(head, '<script src="static/app.js"></script>\n', kind="served", title="classtoken walkthrough")
+
+
+def notebook_html(walkthrough: Walkthrough, *, height: int = 760) -> str:
+    """The same page as HTML for a notebook's output cell: a sandboxed frame, so that notebook and page cannot meet."""
+    content = html.escape(page(walkthrough), quote=True)
+    return (
+        f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" srcdoc="{content}" '
+        f'style="width:100%;height:{int(height)}px;border:0"></iframe>'
+    )

@@ -1,0 +1,44 @@
+/** The server behind a served page; a page on disk has none. The key comes in the fragment and travels in a header. */
+import type { Block, Example, Walkthrough } from "./data";
+
+const KEY = "classtoken-key";
+
+/** Take the key out of the address, so that it does not end up in a copied link. */
+export function takeKey(): string | null {
+  const part = new URLSearchParams(location.hash.slice(1));
+  const key = part.get("key");
+  if (key) {
+    sessionStorage.setItem(KEY, key);
+    part.delete("key");
+    history.replaceState(null, "", `#${part.toString()}`);
+  }
+  return key ?? sessionStorage.getItem(KEY);
+}
+
+async function call<T>(path: string, options: RequestInit = {}): Promise<T> {
+  const headers = new Headers(options.headers);
+  headers.set("X-Classtoken-Key", takeKey() ?? "");
+  const response = await fetch(path, { ...options, headers, credentials: "omit", redirect: "error" });
+  const body = await response.json().catch(() => ({ error: `${response.status} ${response.statusText}` }));
+  if (!response.ok) throw new Error((body as { error?: string }).error ?? String(response.status));
+  return body as T;
+}
+
+export interface Change {
+  removed?: number[];
+  pooling?: string;
+  causal?: boolean;
+  swap?: { donor: string; layer: number };
+}
+
+export const api = {
+  document: () => call<Walkthrough>("api/document"),
+  image: (file: Blob) => call<Example>("api/input", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" } }),
+  text: (text: string) => call<Example>("api/input", { method: "POST", body: text, headers: { "Content-Type": "text/plain; charset=utf-8" } }),
+  matrix: (example: string, layer: number, head: number) => call<Block>(`api/attention/${encodeURIComponent(example)}/${layer}/${head}`),
+  whatIf: (example: string, change: Change) =>
+    call<{ values: Block }>("api/whatif", { method: "POST", body: JSON.stringify({ example, ...change }), headers: { "Content-Type": "application/json" } }),
+};
+
+/** True when the page was served, not opened from disk or a notebook. */
+export const served = (): boolean => document.documentElement.dataset.shell === "served";

@@ -1,0 +1,24 @@
+/** Colours: cividis for amounts (safe for colour-blind eyes, even in lightness), blue to orange around zero. */
+
+// Eleven stops of matplotlib's cividis (Nunez, Anderton, Renslow 2018), interpolated linearly.
+const CIVIDIS: [number, number, number][] = [
+  [0, 34, 78], [18, 53, 112], [59, 73, 109], [87, 93, 109], [112, 113, 115], [138, 134, 120],
+  [165, 156, 116], [195, 179, 105], [225, 204, 85], [246, 224, 64], [254, 232, 56],
+];
+
+export function cividis(x: number): string {
+  const place = Math.min(1, Math.max(0, Number.isFinite(x) ? x : 0)) * (CIVIDIS.length - 1);
+  const low = Math.min(CIVIDIS.length - 2, Math.floor(place));
+  const part = place - low;
+  const mix = CIVIDIS[low].map((value, i) => Math.round(value + (CIVIDIS[low + 1][i] - value) * part));
+  return `rgb(${mix.join(" ")})`;
+}
+
+/** Blue below zero, orange above, the ground's own colour at zero; `x` in [-1, 1]. */
+export function diverging(x: number, dark: boolean): string {
+  const clipped = Math.min(1, Math.max(-1, Number.isFinite(x) ? x : 0));
+  const zero = dark ? [38, 43, 54] : [244, 244, 240];
+  const end = clipped < 0 ? (dark ? [92, 160, 255] : [20, 84, 180]) : dark ? [255, 150, 80] : [190, 80, 10];
+  const part = Math.abs(clipped) ** 0.8;
+  return `rgb(${zero.map((value, i) => Math.round(value + (end[i] - value) * part)).join(" ")})`;
+}

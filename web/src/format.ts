@@ -1,0 +1,25 @@
+/** Numbers as the page writes them. Digits are cut from the f32 that Python wrote; the tests compare them with its trace. */
+
+const MINUS = "−";
+
+/** Fixed decimals; a number too small for them is written as a power of ten. */
+export function number(x: number, decimals = 3): string {
+  if (x === -Infinity) return `${MINUS}∞`;
+  if (!Number.isFinite(x)) return "?";
+  const size = Math.abs(x);
+  const text = size !== 0 && size < 0.5 * 10 ** -decimals ? size.toExponential(1).replace("e-", `e${MINUS}`) : size.toFixed(decimals);
+  return x < 0 && Number(size.toFixed(decimals)) + size > 0 ? MINUS + text : text;
+}
+
+/** A share of 1 as per cent. */
+export function percent(x: number, decimals = 1): string {
+  if (!Number.isFinite(x)) return "?";
+  const text = (Math.abs(x) * 100).toFixed(decimals);
+  return `${x < 0 && Number(text) !== 0 ? MINUS : ""}${text} %`;
+}
+
+/** A difference of shares in percentage points, always with its sign. */
+export function points(x: number): string {
+  const text = (Math.abs(x) * 100).toFixed(1);
+  return `${Number(text) === 0 ? "±" : x < 0 ? MINUS : "+"}${text} points`;
+}

@@ -1,0 +1,35 @@
+/** Deep links: `#step=5&layer=3&head=1&token=17&input=cat`. Layers and heads count from 1 there, as on the page. */
+import { view } from "./state.svelte";
+
+export function readHash(hash: string): void {
+  const part = new URLSearchParams(hash.replace(/^#/, ""));
+  const whole = (name: string, low: number, high: number): number | null => {
+    const text = part.get(name);
+    if (text === null || !/^\d+$/.test(text)) return null;
+    return Math.min(high, Math.max(low, Number(text)));
+  };
+  const input = part.get("input");
+  const found = view.examples.findIndex((example) => example.id === input);
+  if (found >= 0) view.which = found;
+  const model = view.model;
+  if (!model || !view.example) return;
+  view.step = whole("step", 1, 10) ?? view.step;
+  const layer = whole("layer", 1, model.depth);
+  if (layer !== null) view.layer = layer - 1;
+  if (part.has("head")) {
+    const head = whole("head", 1, model.heads);
+    view.head = head === null ? null : head - 1;
+  }
+  const token = whole("token", 0, view.example.tokens.length - 1);
+  if (token !== null) view.token = token;
+}
+
+export function writeHash(): string {
+  const part = new URLSearchParams();
+  part.set("step", String(view.step));
+  part.set("layer", String(view.layer + 1));
+  part.set("head", view.head === null ? "all" : String(view.head + 1));
+  part.set("token", String(view.token));
+  if (view.example) part.set("input", view.example.id);
+  return `#${part.toString()}`;
+}

@@ -1,0 +1,116 @@
+/** What the reader is looking at. Everything that a deep link can hold lives here. */
+import { open } from "./blocks";
+import type { Example, Walkthrough } from "./data";
+import { forward } from "./maths/forward";
+import { meanOf } from "./maths/basic";
+import { address, type Source } from "./maths/origin";
+import { toySource } from "./maths/toy";
+import { tracedSource } from "./maths/traced";
+
+export const STEPS = 10;
+
+class View {
+  document = $state.raw<Walkthrough | null>(null);
+  problems = $state.raw<string[]>([]);
+  added = $state.raw<Example[]>([]); // the reader's own inputs, after the document's
+  step = $state(1);
+  which = $state(0); // example
+  layer = $state(0);
+  head = $state<number | null>(null); // null: mean over heads
+  token = $state(0);
+  dimension = $state(0);
+  trail = $state<string[]>([]); // addresses clicked through in the arithmetic, newest last
+  tables = $state(false);
+  heat = $state(true);
+  truth = $state(false);
+  back = $state(false); // who reads the class token, instead of what it reads
+  shared = $state(false); // one colour scale for all layers and heads
+  dark = $state(false);
+  concepts = $state(false);
+
+  examples = $derived<Example[]>([...(this.document?.examples ?? []), ...this.added]);
+  example = $derived<Example | null>(this.examples[this.which] ?? this.examples[0] ?? null);
+  hero = $derived(this.example?.hero ?? 0);
+  model = $derived(this.document?.model ?? null);
+
+  /** The toy's whole forward, done here. */
+  run = $derived.by(() => {
+    const pixels = this.example?.input.pixels;
+    if (!this.document?.toy || !pixels || !this.model) return null;
+    return forward(this.document.toy, this.model.heads, open(pixels));
+  });
+
+  source = $derived.by<Source | null>(() => {
+    const example = this.example;
+    if (!this.document || !this.model || !example) return null;
+    if (this.run && this.document.toy) return toySource(this.document.toy, open(example.input.pixels!), this.model.heads, this.run);
+    return tracedSource(this.model, example, example === this.document.examples[0]);
+  });
+
+  /** Weights that the class token gives (or, with `back`, gets), for the chosen layer and head. */
+  weights = $derived.by(() => (this.example ? weightsOf(this.example, this.layer, this.head, this.back) : new Float64Array()));
+
+  /** The address that the arithmetic panel explains: the last one clicked, or the step's own. */
+  focus = $derived(this.trail.at(-1) ?? firstAddress(this.step, this));
+}
+
+/** One layer's weights, one head's or the mean over heads. */
+export function weightsOf(example: Example, layer: number, head: number | null, back = false): Float64Array {
+  const numbers = open(back ? example.layers.back : example.layers.weights);
+  if (head !== null) return numbers.row(layer, head);
+  return meanOf(Array.from({ length: numbers.shape[1] }, (_, h) => numbers.row(layer, h)));
+}
+
+/** What the arithmetic shows when a step opens. */
+function firstAddress(step: number, view: View): string {
+  const { hero, token, layer, dimension } = view;
+  const head = view.head ?? 0;
+  const content = token === hero ? firstContent(view) : token;
+  switch (step) {
+    case 1:
+      return address("before", content, dimension);
+    case 2:
+      return address("before", hero, dimension);
+    case 3:
+      return address("after", token, dimension);
+    case 4:
+      return address("score", layer, head, hero, token);
+    case 5:
+      return address("weight", layer, head, hero, token);
+    case 6:
+      return address("middle", layer, hero, dimension);
+    case 7:
+      return address("state", layer + 1, hero, dimension);
+    case 8:
+      return address("final", hero, dimension);
+    default:
+      return address("answer", view.example?.answers.labels[0]?.index ?? 0);
+  }
+}
+
+export function firstContent(view: { example: Example | null; hero: number }): number {
+  return view.example?.tokens.findIndex((token) => token.role === "content") ?? 0;
+}
+
+export const view = new View();
+
+export function show(address: string): void {
+  view.trail = [...view.trail, address];
+}
+
+export function go(step: number): void {
+  view.step = Math.min(STEPS, Math.max(1, step));
+  view.trail = [];
+}
+
+export function choose(which: number): void {
+  view.which = which;
+  view.trail = [];
+  const example = view.examples[which];
+  if (example && view.token >= example.tokens.length) view.token = example.hero ?? 0;
+}
+
+export function select(token: number): void {
+  view.token = token;
+  view.trail = [];
+}
