@@ -1,6 +1,8 @@
 """Preprocessing equal to the references': transformers' Pillow processors, torchvision's arithmetic for the rest."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +147,15 @@ def test_a_sliver_is_a_bad_record_not_a_memory_bomb() -> None:
     sliver = decode(np.zeros((2, 100_000), np.uint8))
     with pytest.raises(BadRecord, match=r"sliver\.png: 100000x2 would be resized to 11200000x224"):
         prepare(sliver, ImageRecipe(resize="short side", crop=(224, 224)), name="sliver.png")
+
+
+def test_images_are_prepared_without_torch() -> None:
+    """Worker processes that only decode and resize must not pay for importing torch."""
+    script = (
+        "import sys, numpy;"
+        "from classtoken.tokens import decode, pixels, recipe, recipe_files, text_recipe, wordpieces;"
+        "recipe = recipe.ImageRecipe(resize='squash');"
+        "out = pixels.prepare(decode.decode(numpy.zeros((9, 9), 'uint8')), recipe);"
+        "assert out.values.shape == (3, 224, 224); assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

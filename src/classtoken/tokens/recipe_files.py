@@ -202,10 +202,12 @@ def open_clip_recipe(config: Settings) -> ImageRecipe:
     if resize is None:
         raise ModelError(f"{source}: resize_mode {mode!r} is not known; allowed are shortest, squash and longest.")
     fill = int(settings.get("fill_color") or 0)
+    # open_clip does not hand the setting on where it resizes the short side to a target that is not square
+    bilinear = settings.get("interpolation") == "bilinear" and (mode != "shortest" or height == width)
     return ImageRecipe(
         resize=resize,  # type: ignore[arg-type]
         size=(height, width),
-        interpolation="bilinear" if settings.get("interpolation") == "bilinear" else "bicubic",
+        interpolation="bilinear" if bilinear else "bicubic",
         crop=None if mode == "squash" else (height, width),
         fill=(fill, fill, fill),
         mean=_three(settings.get("mean"), CLIP_MEAN),
