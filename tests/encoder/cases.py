@@ -2,6 +2,7 @@
 
 from tests.encoder.cases_image import IMAGE_CASES
 from tests.encoder.cases_text import TEXT_CASES
+from tests.encoder.cases_towers import TOWER_CASES
 from tests.encoder.parity import Case
 
-CASES: tuple[Case, ...] = TEXT_CASES + IMAGE_CASES
+CASES: tuple[Case, ...] = TEXT_CASES + IMAGE_CASES + TOWER_CASES

@@ -46,10 +46,12 @@ def at(states: States, role: Role) -> Tensor:
     return found
 
 
-def mean_of(states: States, keep_BL: Tensor) -> Tensor:
-    """The mean over some tokens of each row."""
+def mean_of(states: States, keep_BL: Tensor, normed: bool = True) -> Tensor:
+    """The mean over some tokens of each row, after the final norm or before it."""
     keep = keep_BL[..., None].float()
-    return (states.last_BLD * keep).sum(1) / keep.sum(1)
+    blocks = [layer for layer in states.layers if isinstance(layer, int)]
+    x = states.last_BLD if normed else states.layers[max(blocks)]
+    return (x * keep).sum(1) / keep.sum(1)
 
 
 def last_token(states: States) -> Tensor:
@@ -82,19 +84,20 @@ def pooled_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tens
 def attention_pooled(weights: Mapping[str, Tensor], states: States, config: Mapping[str, Any]) -> Tensor:
     """SigLIP's head: a learned query attends over the patches, then x + MLP(LN(x)).
 
-    Names in our module: query, attention.{query,key,value,output}.{p}, norm.{p}, up.{p}, down.{p}.
+    Names in our module: map.probe, map.{query,key,value,output,norm,up,down}.{p}.
     """
+    weights = {name.removeprefix("map."): tensor for name, tensor in weights.items()}
     x, heads = states.last_BLD, config["num_attention_heads"]
-    query = weights["query"].reshape(1, 1, -1).expand(len(x), -1, -1)
+    query = weights["probe"].reshape(1, 1, -1).expand(len(x), -1, -1)
 
     def split(tensor: Tensor, part: str) -> Tensor:
-        y = F.linear(tensor, weights[f"attention.{part}.weight"], weights[f"attention.{part}.bias"])
+        y = F.linear(tensor, weights[f"{part}.weight"], weights[f"{part}.bias"])
         return y.unflatten(-1, (heads, -1)).transpose(1, 2)
 
     q, k, v = split(query, "query"), split(x, "key"), split(x, "value")
     scores = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill((states.roles_BL == Role.PAD)[:, None, None], -torch.inf)
     z = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
-    z = F.linear(z, weights["attention.output.weight"], weights["attention.output.bias"])[:, 0]
+    z = F.linear(z, weights["output.weight"], weights["output.bias"])[:, 0]
     normed = F.layer_norm(z, z.shape[-1:], weights["norm.weight"], weights["norm.bias"], config["layer_norm_eps"])
     inner = FUNCTIONS["gelu_tanh"](F.linear(normed, weights["up.weight"], weights["up.bias"]))
     return z + F.linear(inner, weights["down.weight"], weights["down.bias"])
@@ -116,7 +119,7 @@ def logits_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tens
     if row.kind == "pooled":
         return linear(pooled_of(loaded, config, states), "output")
     if row.kind == "mean":
-        return linear(mean_of(states, patches), "output")
+        return linear(mean_of(states, patches, normed=pooling != "mean@-1"), "output")
     assert x is not None
     if row.kind == "linear":
         return linear(x, "output")

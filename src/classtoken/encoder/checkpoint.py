@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -150,17 +151,29 @@ def load_encoder(
     outside = {name: t for name, t in weights.items() if not name.startswith(prefix)}
     beside = _patterns_beside(family, config)
     ours, unknown = to_ours(inside, family.names, family.ignored)
+    # transformers 5 writes the prefix on a part of the names only for ViT-MSN's classifier
+    spare, _ = to_ours(outside, family.names)
     left_over = [name for name in unknown if not any(rule.pattern.fullmatch(name) for rule in beside)]
     rest = outside | {name: inside[name] for name in unknown}
-    encoder = fill(shape, ours, left_over, f"{where} (family {family.name})")
+    encoder = fill(shape, ours, left_over, f"{where} (family {family.name})", spare)
     return Loaded(encoder, family, prefix, rest)
 
 
-def fill(shape: Shape, ours: Mapping[str, Tensor], left_over: list[str], where: str) -> Encoder:
-    """An encoder of a shape with the given tensors (our names), or one error that lists all that does not fit."""
+def fill(
+    shape: Shape,
+    ours: Mapping[str, Tensor],
+    left_over: list[str],
+    where: str,
+    spare: Mapping[str, Tensor] = MappingProxyType({}),
+) -> Encoder:
+    """An encoder of a shape with the given tensors (our names), or one error that lists all that does not fit.
+
+    `spare` are tensors that are used only where `ours` lacks one.
+    """
     with torch.device("meta"):
         encoder = Encoder(shape)
     wanted = encoder.state_dict()
+    ours = {**{name: spare[name] for name in wanted.keys() & spare.keys()}, **ours}
     missing = sorted(wanted.keys() - ours.keys())
     extra = sorted(ours.keys() - wanted.keys()) + left_over
     fitted: dict[str, Tensor] = {}

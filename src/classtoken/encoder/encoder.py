@@ -17,7 +17,7 @@ from classtoken.encoder.block import Block
 from classtoken.encoder.groups import Group, Packing, order_of, pack_rows, padded_group
 from classtoken.encoder.initial import initialise
 from classtoken.encoder.parts import make_norm
-from classtoken.encoder.position import bucket, grid_angles, table_index, text_angles
+from classtoken.encoder.position import bucket, grid_angles, resize_table, table_index, text_angles
 from classtoken.encoder.shape import ImageStem, Shape
 from classtoken.encoder.stem import ImageEmbedding, TextEmbedding
 from classtoken.errors import ModelError, TraceError
@@ -42,7 +42,10 @@ class Encoder(nn.Module):
         self.final_norm = make_norm(shape.block, shape.hidden_size) if shape.block.final_norm else nn.Identity()
         position = shape.position
         self.buckets = nn.Embedding(position.buckets, shape.block.heads) if position.buckets else None
-        self.tables = self._make_tables()
+        self.tables = (
+            nn.ModuleList(self._make_table() for _ in range(shape.depth)) if position.tables == "block" else None
+        )
+        self.table = self._make_table() if position.tables == "shared" else None
 
     @property
     def depth(self) -> int:
@@ -163,12 +166,10 @@ class Encoder(nn.Module):
         if self.buckets is not None:
             places = bucket(group.distance(), position.buckets, position.bucket_reach)
             bias = self.buckets(places).permute(0, 3, 1, 2)
-        elif self.tables is not None:
-            if not isinstance(self.shape.stem, ImageStem) or grid != self.shape.stem.grid:
-                raise ModelError(f"this model's relative position tables are for its own patch grid; got {grid}.")
-            table = self.tables[i if position.tables == "block" else 0]
+        table = self.table if self.tables is None else self.tables[i]
+        if table is not None:
             assert isinstance(table, nn.Embedding)
-            bias = table(table_index(grid, x.device)).permute(2, 0, 1)[None]
+            bias = self._table_bias(table, grid)
         return View(group, sight, bias, self._angles(i, group, grid), queries)
 
     def _angles(self, i: int, group: Group, grid: tuple[int, int] | None) -> Tensor | None:
@@ -231,13 +232,17 @@ class Encoder(nn.Module):
         roles = found.new_full((packing.shape[0], found.shape[1]), int(Role.PAD))
         return roles.index_copy(0, self._row_order(packing), found)
 
-    def _make_tables(self) -> nn.ModuleList | None:
-        kind, stem = self.shape.position.tables, self.shape.stem
-        if kind == "none":
-            return None
+    def _make_table(self) -> nn.Embedding:
+        stem = self.shape.stem
         assert isinstance(stem, ImageStem)
-        entries = (2 * stem.grid[0] - 1) * (2 * stem.grid[1] - 1) + 3
-        return nn.ModuleList(nn.Embedding(entries, self.heads) for _ in range(self.depth if kind == "block" else 1))
+        return nn.Embedding((2 * stem.grid[0] - 1) * (2 * stem.grid[1] - 1) + 3, self.heads)
+
+    def _table_bias(self, table: nn.Embedding, grid: tuple[int, int] | None) -> Tensor:
+        """(1, H, L, L): one bias per pair of tokens, from a relative position table brought to the image's grid."""
+        assert isinstance(self.shape.stem, ImageStem)
+        assert grid is not None
+        entries_TH = resize_table(table.weight, self.shape.stem.grid, grid)
+        return entries_TH[table_index(grid, entries_TH.device)].permute(2, 0, 1)[None]
 
 
 __all__ = ["Encoder", "take_rows"]

@@ -43,9 +43,9 @@ class Rename:
         return _pattern(self.theirs)
 
     @cached_property
-    def inverse(self) -> re.Pattern[str]:
-        """Matches our first name."""
-        return _pattern(self.targets[0])
+    def inverse(self) -> tuple[re.Pattern[str], ...]:
+        """Match our names."""
+        return tuple(_pattern(target) for target in self.targets)
 
 
 def blocks(prefix: str, pairs: Mapping[str, str | tuple[str, ...]]) -> tuple[Rename, ...]:
@@ -96,7 +96,7 @@ def to_theirs(ours: Mapping[str, Tensor], rules: Sequence[Rename]) -> tuple[dict
         if name in taken:
             continue
         for rule in rules:
-            found = rule.inverse.fullmatch(name)
+            found = next((match for pattern in rule.inverse if (match := pattern.fullmatch(name))), None)
             if found is None:
                 continue
             names = [target.format(**found.groupdict()) for target in rule.targets]

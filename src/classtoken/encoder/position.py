@@ -60,6 +60,18 @@ def table_index(grid: tuple[int, int], device: torch.device) -> Int[Tensor, "L L
     return index
 
 
+def resize_table(table_TH: Float[Tensor, "T H"], old: tuple[int, int], new: tuple[int, int]) -> Float[Tensor, "S H"]:
+    """A relative position table of one patch grid, interpolated to another (bilinear); its last three entries stay.
+
+    What `BeitRelativePositionBias.forward` does for images of another size (MiDaS 3.1, Birkl et al. 2023).
+    """
+    if old == new:
+        return table_TH
+    plane = table_TH[:-3].mT.reshape(1, -1, 2 * old[0] - 1, 2 * old[1] - 1)
+    resized = F.interpolate(plane, size=(2 * new[0] - 1, 2 * new[1] - 1), mode="bilinear", align_corners=False)
+    return torch.cat((resized.flatten(2)[0].mT, table_TH[-3:]))
+
+
 def sinusoids(positions: int, size: int, *, interleaved: bool = True) -> Float[Tensor, "L D"]:
     """Fixed positions: sin and cos of n / 10000**(2j/D) (Vaswani et al. 2017), interleaved or one after the other."""
     angle = torch.arange(positions, dtype=torch.float64)[:, None] / 10000 ** (

@@ -1,0 +1,234 @@
+"""The image towers of CLIP and SigLIP."""
+
+from classtoken.encoder.families.bert import activation
+from classtoken.encoder.families.clip import TOWER_BLOCKS
+from classtoken.encoder.families.row import (
+    AuthorsReadout,
+    Config,
+    Family,
+    HeadRow,
+    PoolerRow,
+    ProjectionRow,
+    complete,
+)
+from classtoken.encoder.families.vit import CLASSIFIER, pair
+from classtoken.encoder.names import Rename
+from classtoken.encoder.shape import BlockShape, ImageStem, Shape
+from classtoken.errors import UnsupportedModel
+from classtoken.values import Role
+
+CLIP_VISION_DEFAULTS = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_channels": 3,
+    "image_size": 224,
+    "patch_size": 32,
+    "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-5,
+}
+SIGLIP_VISION_DEFAULTS = {
+    **CLIP_VISION_DEFAULTS,
+    "patch_size": 16,
+    "num_patches": 256,
+    "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+}
+PATCHES = (
+    Rename("embeddings.patch_embedding.{p}", "stem.patch.{p}"),
+    Rename("embeddings.position_embedding.weight", "stem.position"),
+)
+FINAL_NORM = (Rename("post_layernorm.{p}", "final_norm.{p}"),)
+MAP = (
+    Rename("head.probe", "map.probe", dims=3),
+    *(
+        Rename(f"head.attention.in_proj_{p}", tuple(f"map.{part}.{p}" for part in ("query", "key", "value")))
+        for p in ("weight", "bias")
+    ),
+    Rename("head.attention.out_proj.{p}", "map.output.{p}"),
+    Rename("head.layernorm.{p}", "map.norm.{p}"),
+    Rename("head.mlp.fc1.{p}", "map.up.{p}"),
+    Rename("head.mlp.fc2.{p}", "map.down.{p}"),
+)
+
+
+def tower_block(config: Config) -> BlockShape:
+    """The block of a CLIP-like tower."""
+    return BlockShape(
+        heads=config["num_attention_heads"],
+        feedforward_size=config["intermediate_size"],
+        norm_eps=config["layer_norm_eps"],
+        activation=activation(config["hidden_act"]),
+    )
+
+
+def clip_shape(config: Config) -> Shape:
+    """A class token, a norm before the first block, patches without a bias."""
+    config = complete(config, CLIP_VISION_DEFAULTS)
+    return Shape(
+        hidden_size=config["hidden_size"],
+        depth=config["num_hidden_layers"],
+        stem=ImageStem(
+            patch=config["patch_size"],
+            image=pair(config["image_size"]),
+            channels=config["num_channels"],
+            patch_bias=False,
+            class_tokens=1,
+            norm=True,
+        ),
+        block=tower_block(config),
+    )
+
+
+def siglip_shape(config: Config) -> Shape:
+    """Patches only."""
+    config = complete(config, SIGLIP_VISION_DEFAULTS)
+    return Shape(
+        hidden_size=config["hidden_size"],
+        depth=config["num_hidden_layers"],
+        stem=ImageStem(
+            patch=config["patch_size"],
+            image=pair(config["image_size"]),
+            channels=config["num_channels"],
+            positioned=frozenset({Role.CONTENT}),
+        ),
+        block=tower_block(config),
+    )
+
+
+def siglip2_shape(config: Config) -> Shape:
+    """Patches that come cut, in the image's own shape; positions are brought to each image's grid."""
+    config = complete(config, SIGLIP_VISION_DEFAULTS)
+    side = round(config["num_patches"] ** 0.5)
+    if side * side != config["num_patches"]:
+        raise UnsupportedModel(
+            f"num_patches {config['num_patches']} is no square; a SigLIP 2 has a square of positions."
+        )
+    return Shape(
+        hidden_size=config["hidden_size"],
+        depth=config["num_hidden_layers"],
+        stem=ImageStem(
+            patch=config["patch_size"],
+            image=(side * config["patch_size"], side * config["patch_size"]),
+            channels=config["num_channels"],
+            cut_patches=True,
+            positioned=frozenset({Role.CONTENT}),
+            resize="bilinear_antialias",
+        ),
+        block=tower_block(config),
+    )
+
+
+def siglip_pooler(config: Config) -> PoolerRow:
+    """Multi-head attention pooling, where the config has a head."""
+    if not config.get("vision_use_head", True):
+        return PoolerRow(kind="none")
+    act = complete(config, SIGLIP_VISION_DEFAULTS)["hidden_act"]
+    return PoolerRow(kind="map", names=MAP, activation=activation(act), optional=False)
+
+
+def clip_readout(config: Config) -> AuthorsReadout:
+    """The class token after the last norm, projected where there is a joint space."""
+    return AuthorsReadout(
+        spec="cls",
+        reason="the image's vector is the class token after the last norm, then the projection, at unit length",
+        source="Radford et al. 2021 (CLIP), section 2.4; CLIPModel.get_image_features",
+        alternatives={"classification": "cls before the projection", "vision-language input": "patch states@-2"},
+        unit_length=True,
+    )
+
+
+def siglip_readout(config: Config) -> AuthorsReadout:
+    """The attention-pooled vector; the mean where a checkpoint has no head."""
+    if not config.get("vision_use_head", True):
+        return AuthorsReadout(
+            spec="mean",
+            reason="this tower comes without its attention pooling (vision_use_head is off)",
+            source="SiglipVisionModel",
+            alternatives={"vision-language input": "patch states", "dense": "patch states"},
+        )
+    return AuthorsReadout(
+        spec="pooler",
+        reason="a learned query attends over the patches (MAP head); it is what the loss compares with texts",
+        source="Zhai et al. 2023 (SigLIP), section 3; big_vision models/vit.py MAPHead",
+        alternatives={"classification": "mean", "vision-language input": "patch states", "dense": "patch states"},
+        unit_length=True,
+    )
+
+
+HEAD = HeadRow(kind="mean", names=CLASSIFIER, architectures=("ForImageClassification",))
+SIGLIP_IMAGES = {"image_processor_type": "SiglipImageProcessor", "size": {"height": 224, "width": 224}}
+
+CLIP_VISION = Family(
+    name="clip_vision",
+    types=("clip_vision_model",),
+    modality="image",
+    shape=clip_shape,
+    names=(
+        Rename("embeddings.class_embedding", "stem.class_token", dims=1),
+        *PATCHES,
+        Rename("pre_layrnorm.{p}", "stem.norm.{p}"),
+        *TOWER_BLOCKS,
+        *FINAL_NORM,
+    ),
+    prefixes=("vision_model.",),
+    ignored=(r"embeddings\.position_ids",),
+    pooler=PoolerRow(kind="state", token="cls", optional=False),
+    head=HeadRow(
+        kind="mean",
+        names=CLASSIFIER,
+        architectures=("ForImageClassification",),
+        pooling=lambda config: "mean@-1",
+    ),
+    projection=ProjectionRow(names=(Rename("visual_projection.weight", "projection.weight"),)),
+    config_key="vision_config",
+    hidden_state="before_norm",
+    readout=clip_readout,
+    image_defaults={"image_processor_type": "CLIPImageProcessor"},
+    used_by=("openai/clip-vit-base-patch32", "openai/clip-vit-large-patch14", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
+    paper="Radford et al. 2021",
+    notes=(
+        "last_hidden_state is before the last norm, pooler_output is the class token after it: they are not equal",
+        "get_image_features returns the PROJECTED vector, of another size than pooler_output",
+    ),
+)
+SIGLIP_VISION = Family(
+    name="siglip_vision",
+    types=("siglip_vision_model",),
+    modality="image",
+    shape=siglip_shape,
+    names=PATCHES + TOWER_BLOCKS + FINAL_NORM,
+    prefixes=("vision_model.",),
+    ignored=(r"embeddings\.position_ids",),
+    pooler=siglip_pooler,
+    head=HEAD,
+    config_key="vision_config",
+    readout=siglip_readout,
+    image_defaults=SIGLIP_IMAGES,
+    used_by=("google/siglip-base-patch16-224", "google/siglip-so400m-patch14-384", "google/siglip2-base-patch16-224"),
+    paper="Zhai et al. 2023",
+    notes=(
+        "there is no class token: position 0 is the first patch",
+        "Hugging Face's classifier reads the mean of the patches instead of the pooled vector",
+    ),
+)
+SIGLIP2_VISION = Family(
+    name="siglip2_vision",
+    types=("siglip2_vision_model",),
+    modality="image",
+    shape=siglip2_shape,
+    names=PATCHES + TOWER_BLOCKS + FINAL_NORM,
+    prefixes=("vision_model.",),
+    pooler=siglip_pooler,
+    head=HEAD,
+    config_key="vision_config",
+    readout=siglip_readout,
+    image_defaults={"image_processor_type": "Siglip2ImageProcessor"},
+    used_by=("google/siglip2-base-patch16-naflex", "google/siglip2-so400m-patch16-naflex"),
+    paper="Tschannen et al. 2025",
+    notes=(
+        "images keep their shape: every row has its own patch grid, and padding behind it",
+        "checkpoints of fixed size are published as model_type siglip",
+    ),
+)
