@@ -16,9 +16,15 @@ __version__ = "0.1.0"
 #: Public name -> the module that defines it; a module of its own name is public as a whole. One line per name.
 _PLACES = {
     "Embedder": "classtoken.embedder",
+    "SourceOptions": "classtoken.source",
+    "Vectors": "classtoken.sink",
+    "embed": "classtoken.jobs.embed",
     "errors": "classtoken.errors",
     "inspect": "classtoken.jobs.inspect",
     "load": "classtoken.embedder",
+    "open_source": "classtoken.source",
+    "read": "classtoken.sink",
+    "verify": "classtoken.sink",
 }
 
 __all__ = ["__version__", *sorted(_PLACES)]

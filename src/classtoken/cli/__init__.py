@@ -8,7 +8,11 @@ written on stdout; progress and messages go to stderr. `cli.main` turns errors i
 from collections.abc import Sequence
 
 #: Every verb, in the order in which the help lists them.
-VERBS: tuple[str, ...] = ("inspect",)
+VERBS: tuple[str, ...] = (
+    "inspect",
+    "embed",
+    "verify",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Part:
-    """One finished file: `checksum` is BLAKE2b over its bytes, `refused` the records of its task that are not in it."""
+    """One finished file: `checksum` is BLAKE2b over its bytes.
+
+    `refused` counts the records of its task that are not in it, `cut` those that were longer than the model takes.
+    """
 
     task: int
     file: str
@@ -23,6 +26,7 @@ class Part:
     bytes: int
     checksum: str
     refused: int
+    cut: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,11 @@ class Manifest(Result):
     plan: str
     tasks: int
     total: int
+    prompt: str | None = None
     complete: bool = False
     rows: int = 0
     refused: int = 0
+    cut: int = 0
     parts: tuple[Part, ...] = ()
     format: int = FORMAT
 
@@ -88,4 +94,5 @@ def summed(manifest: Manifest, parts: tuple[Part, ...]) -> Manifest:
         parts=parts,
         rows=sum(part.rows for part in parts),
         refused=sum(part.refused for part in parts),
+        cut=sum(part.cut for part in parts),
     )

@@ -64,13 +64,19 @@ class ParquetSink:
         return frozenset(self._parts)
 
     def put(
-        self, task: Task, records: Sequence[Record], vectors: Mapping[str, np.ndarray], refused: Sequence[Refused]
+        self,
+        task: Task,
+        records: Sequence[Record],
+        vectors: Mapping[str, np.ndarray],
+        refused: Sequence[Refused],
+        *,
+        cut: int = 0,
     ) -> Part:
         """Write one task's file, then its receipt; when this returns, both are on the disk."""
         table = to_table(records, vectors, self._schema)
         path = self.folder / f"part-{task.number:05d}.parquet"
         write_whole(path, lambda temporary: pq.write_table(table, temporary, **self._settings()))
-        part = Part(task.number, path.name, len(records), path.stat().st_size, hash_file(path), len(refused))
+        part = Part(task.number, path.name, len(records), path.stat().st_size, hash_file(path), len(refused), cut)
         receipt = {"part": encode(part), "refused": encode(tuple(refused))}
         write_text(self._receipt(task.number), json.dumps(receipt, ensure_ascii=True) + "\n")
         self._parts[task.number] = part
@@ -81,12 +87,16 @@ class ParquetSink:
         left = self.manifest.tasks - len(self._parts)
         if left:
             raise OutputError(f"{self.folder}: {left} of {self.manifest.tasks} tasks are not done; run it again.")
-        parts = tuple(self._parts[number] for number in sorted(self._parts))
-        whole = summed(self.manifest, parts)
+        whole = summed(self.manifest, self.done)
         if read_manifest(self.folder) != whole:
             self._write_quarantine([entry for _, refused in self._receipts() for entry in refused])
             write_text(self.folder / NAME, whole.to_json() + "\n")
         return whole
+
+    @property
+    def done(self) -> tuple[Part, ...]:
+        """The finished files."""
+        return tuple(self._parts[number] for number in sorted(self._parts))
 
     def close(self) -> None:
         """Let another run write to this folder."""

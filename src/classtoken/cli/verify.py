@@ -1,0 +1,28 @@
+"""`classtoken verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classtoken.cli.options import Json
+from classtoken.cli.output import Answer, answer
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `classtoken embed` made.")],
+    json: Json = False,
+) -> Answer:
+    """Check that a folder of vectors is whole.
+
+    Reads every byte: files and checksums against the manifest, counts, unique ids, finite vectors, their
+    lengths. The exit code is 2 when something is wrong.
+
+    \b
+    Example:
+        classtoken verify vectors
+    """
+    from classtoken.sink import verify as job
+
+    result = job(folder)
+    return answer(result, json, exit_code=0 if result.ok else 2)

@@ -1,0 +1,143 @@
+"""A whole source turned into vectors on the disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from classtoken.embedder import Embedder, Precision, load
+from classtoken.errors import OptionError, SourceError
+from classtoken.results.embed import EmbedResult
+from classtoken.run import EmbedStage, Progress, run
+from classtoken.sink import Manifest, ParquetSink
+from classtoken.source import Plan, Source, SourceOptions, make_plan, open_source
+from classtoken.source.plan import TASK_ROWS, Reader
+from classtoken.values import Record, Refused
+
+#: Refused records that the result names.
+EXAMPLES = 3
+
+
+def embed(
+    model: str | Path | Embedder,
+    source: str | Path | Source,
+    out: str | Path,
+    *,
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    precision: Precision = "fp32",
+    device: str | None = None,
+    revision: str | None = None,
+    modality: str | None = None,
+    prompt: str | None = None,
+    source_options: SourceOptions | None = None,
+    strict: bool = False,
+    limit: int | None = None,
+    part_rows: int = TASK_ROWS,
+    report: Callable[[Progress], None] | None = None,
+) -> EmbedResult:
+    """Turn every record of a source into vectors in the folder `out`; a run that was stopped goes on where it was.
+
+    pooling: names joined by commas, all from one pass; None for the contract's own vector. modality: needed only for a
+        model of two towers on a source with both texts and images. limit: the first records only. part_rows: records of
+        one output file, which is also what is lost at most when a run is stopped.
+
+    Raises `SourceError` for what cannot be read or when no record could be embedded, `ManifestMismatch` when `out`
+    holds vectors made in another way, and what `load` raises. With an `Embedder` as the model, its own pooling,
+    precision, device and normalize stand, and must not be given here.
+    """
+    if limit is not None and limit < 1:
+        raise OptionError(f"the limit is {limit}; give a whole number from 1, or leave it out.")
+    if part_rows < 1:
+        raise OptionError(f"{part_rows} rows a part; give a whole number from 1.")
+    opened = open_source(source, source_options)
+    plan = make_plan(opened, task_rows=part_rows, limit=limit)
+    if isinstance(model, Embedder):
+        if (pooling, normalize, precision, device, revision) != (None, None, "fp32", None, None):
+            raise OptionError("an Embedder has its own pooling, normalize, precision and device; give them to load().")
+        embedder = model
+    else:
+        embedder = load(
+            model, pooling=pooling, normalize=normalize, precision=precision, device=device, revision=revision
+        )
+    stage = EmbedStage(embedder, choose_modality(embedder, opened, plan, modality), prompt=prompt)
+    manifest = Manifest(
+        model=_name(embedder.name),
+        revision=revision,
+        source=opened.name,
+        kind=opened.kind,
+        columns=dict(stage.columns),
+        made_by=stage.made_by(),
+        prompt=prompt,
+        plan=plan.hash,
+        tasks=len(plan.tasks),
+        total=plan.total,
+    )
+    with ParquetSink(Path(out), manifest, plan.listing.meta) as sink:
+        finished, progress = run(opened, plan, stage, sink, strict=strict, report=report)
+    return _result(Path(out), finished, progress, plan)
+
+
+def choose_modality(embedder: Embedder, source: Source, plan: Plan, asked: str | None) -> str:
+    """`text` or `image`: what was asked for, else what both the model and the source's first record have.
+
+    Raises `OptionError` when both have both, `SourceError` when they have nothing in common.
+    """
+    first = first_record(source, plan)
+    there = [name for name, value in (("text", first.text), ("image", first.image)) if value is not None]
+    wanted = (asked,) if asked else embedder.modalities
+    if asked:
+        embedder.tower(asked)  # refuses a modality that the model does not have
+    both = [name for name in wanted if name in there]
+    if not both:
+        raise SourceError(
+            f"{embedder.name} reads {' and '.join(wanted)}, but the first record of {source.name} has only "
+            f"{' and '.join(there)}; name the column with --{wanted[0]}-column, or give another source or model."
+        )
+    if len(both) > 1:
+        raise OptionError(f"{embedder.name} and {source.name} have texts and images; say which with --modality.")
+    return both[0]
+
+
+def first_record(source: Source, plan: Plan) -> Record:
+    """The first record that could be read. Raises `SourceError` when there is none at all."""
+    reader = Reader(source)
+    reason = ""
+    for task in plan.tasks:
+        for entry in reader(task):
+            if isinstance(entry, Record):
+                return entry
+            reason = reason or f"'{entry.id}' {entry.reason}"
+    raise SourceError(f"no record of {source.name} can be read; the first: {reason}.")
+
+
+def _name(model: str) -> str:
+    """A local folder is known by its whole path, so that the model is found again from anywhere."""
+    return Path(model).resolve().as_posix() if Path(model).is_dir() else model
+
+
+def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan) -> EmbedResult:
+    quarantine = pq.read_table(out / "quarantine.parquet").slice(0, EXAMPLES).to_pylist()
+    examples = tuple(Refused(row["id"], row["reason"]) for row in quarantine)
+    if not manifest.rows:
+        raise SourceError(
+            f"none of the {manifest.total} records could be embedded; the first, '{examples[0].id}', "
+            f"{examples[0].reason}. All are in {out}/quarantine.parquet."
+        )
+    return EmbedResult(
+        out=out.as_posix(),
+        model=manifest.model,
+        source=manifest.source,
+        modality=manifest.made_by.modality,
+        columns=manifest.columns,
+        total=manifest.total,
+        rows=manifest.rows,
+        refused=manifest.refused,
+        cut=manifest.cut,
+        before=progress.before,
+        parts=len(manifest.parts),
+        seconds=progress.seconds,
+        rate=progress.rate,
+        examples=examples,
+        notes=plan.listing.notes,
+    )

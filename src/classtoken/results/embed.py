@@ -1,0 +1,47 @@
+"""What `embed` gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from classtoken.results.base import Result
+from classtoken.values import Refused
+
+
+@dataclass(frozen=True)
+class EmbedResult(Result):
+    """A finished run. `columns` are the vectors' columns with their sizes; `before` records were done by earlier runs.
+
+    `refused` counts the records without a vector and `examples` are the first of them; `cut` counts texts that were
+    longer than the model takes. `seconds` and `rate` (records a second) are of this run, reading and writing included.
+    """
+
+    out: str
+    model: str
+    source: str
+    modality: str
+    columns: Mapping[str, int]
+    total: int
+    rows: int
+    refused: int
+    cut: int
+    before: int
+    parts: int
+    seconds: float
+    rate: float
+    examples: tuple[Refused, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        columns = ", ".join(f"{name} ({size})" for name, size in self.columns.items())
+        lines = [f"{self.rows} vectors in {self.parts} file{'s' * (self.parts != 1)} in {self.out}: {columns}"]
+        if self.before:
+            lines.append(f"  {self.before} of {self.total} records were done before")
+        if self.total > self.before:
+            lines.append(f"  {self.total - self.before} records in {self.seconds:.1f} s, {self.rate:.1f} a second")
+        if self.cut:
+            lines.append(f"  {self.cut} texts were longer than the model takes and were cut")
+        if self.refused:
+            lines.append(f"  {self.refused} refused, see {self.out}/quarantine.parquet:")
+            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
