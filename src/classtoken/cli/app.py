@@ -84,7 +84,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments[:1]:
             raise
-        return _explain(error)
+        return _explain(error, next((word for word in arguments if word in VERBS), "COMMAND"))
 
 
 def _write(text: str) -> None:
@@ -92,16 +92,17 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, verb: str) -> int:
     """One line on stderr, and the exit code."""
     if isinstance(error, ClasstokenError):
         code, line = error.exit_code, str(error)
     elif isinstance(error, typer.TyperException):
-        code, line = 2, f"{error.format_message().rstrip('.')}. Try 'classtoken --help' or 'classtoken COMMAND --help'."
+        message = error.format_message().replace("Value error, ", "").rstrip(".")
+        code, line = 2, f"{message}. See: classtoken {verb} --help"
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
         code, line = 2, f"cannot use {error.filename or 'a file'}: {error.strerror}. Free space or give another folder."
     else:
         kind = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
-        code, line = 1, f"internal error: {kind}{error} (see all of it with: classtoken --debug COMMAND ...)"
+        code, line = 1, f"internal error: {kind}{error} (see all of it with: classtoken --debug {verb} ...)"
     sys.stderr.write(f"classtoken: {one_line(line)}\n")
     return code

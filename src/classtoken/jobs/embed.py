@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 from classtoken.embedder import Embedder, Precision, load
 from classtoken.errors import OptionError, SourceError
 from classtoken.results.embed import EmbedResult
-from classtoken.run import EmbedStage, Progress, run
+from classtoken.run import Progress, run
+from classtoken.run.embedding import EmbedStage
 from classtoken.sink import Manifest, ParquetSink
 from classtoken.source import Plan, Source, SourceOptions, make_plan, open_source
 from classtoken.source.plan import TASK_ROWS, Reader
@@ -91,8 +92,8 @@ def choose_modality(embedder: Embedder, source: Source, plan: Plan, asked: str |
     both = [name for name in wanted if name in there]
     if not both:
         raise SourceError(
-            f"{embedder.name} reads {' and '.join(wanted)}, but the first record of {source.name} has only "
-            f"{' and '.join(there)}; name the column with --{wanted[0]}-column, or give another source or model."
+            f"{embedder.name} reads {' and '.join(wanted)}s, but the first record of {source.name} has only "
+            f"{' and '.join(there)}s; name the column with --{wanted[0]}-column, or give another source or model."
         )
     if len(both) > 1:
         raise OptionError(f"{embedder.name} and {source.name} have texts and images; say which with --modality.")

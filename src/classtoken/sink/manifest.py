@@ -59,7 +59,8 @@ class Manifest(Result):
         parts += [
             f"{name} {str(getattr(there, name))!r} instead of {str(getattr(self, name))!r}"
             for name in ("plan", "columns")
-            if getattr(there, name) != getattr(self, name)
+            # Other poolings have other columns: once is enough.
+            if getattr(there, name) != getattr(self, name) and not (name == "columns" and parts)
         ]
         if parts:
             plan = " (another plan: the source has changed, or --limit)" if there.plan != self.plan else ""

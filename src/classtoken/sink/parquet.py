@@ -53,7 +53,10 @@ class ParquetSink:
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file; give a folder to --out.")
         there = self._there()
-        (self.folder / RECEIPTS).mkdir(parents=True, exist_ok=True)
+        try:
+            (self.folder / RECEIPTS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.folder} cannot be made ({error.strerror}); give another folder.") from error
         self._take_lock()
         for folder in (self.folder, self.folder / RECEIPTS):
             remove_unfinished(folder)
