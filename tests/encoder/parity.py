@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from tests.encoder.formulas import logits_of, pooled_of
 from torch import Tensor, nn
 
+from classtoken.contract.reading import classifier_of, over_of, own_pooler_of
 from classtoken.encoder.checkpoint import Loaded, load_encoder, open_checkpoint, reference_names
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.families.row import Family
@@ -168,9 +169,11 @@ def errors(bench: Bench) -> dict[str, float]:
         found |= _text_errors(encoder, tokens, full)
     found |= _rows_errors(encoder, tokens, full)
     if bench.pooled is not None:
-        found["pooled"] = relative(bench.pooled, pooled_of(loaded, config, full))
+        found["pooled by formula"] = relative(bench.pooled, pooled_of(loaded, config, full))
+        found["pooled"] = relative(bench.pooled, _pooled(loaded, config, full))
     if bench.logits is not None:
-        found["logits"] = relative(bench.logits, logits_of(loaded, config, full))
+        found["logits by formula"] = relative(bench.logits, logits_of(loaded, config, full))
+        found["logits"] = relative(bench.logits, _logits(loaded, config, tokens))
     return found
 
 
@@ -179,6 +182,24 @@ def _comparable(states: States, family: Family) -> Tensor:
     if family.hidden_state == "before_norm":
         return states.layers[max(k for k in states.layers if isinstance(k, int))]
     return states.last_BLD
+
+
+def _pooled(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tensor:
+    """The pooled output as a user gets it."""
+    assert loaded.family is not None
+    pooler, refused = own_pooler_of(loaded.family, config, loaded)
+    assert pooler is not None, refused
+    return pooler(states)
+
+
+def _logits(loaded: Loaded, config: Mapping[str, Any], tokens: Tokens) -> Tensor:
+    """The logits as a user gets them: no more computed than the classifier reads."""
+    assert loaded.family is not None
+    pooler, _ = own_pooler_of(loaded.family, config, loaded)
+    classifier = classifier_of(loaded.family, config, loaded, pooler, over_of(loaded.family.modality))
+    assert classifier is not None, "the classifier was not found"
+    readout = classifier.readout
+    return classifier(loaded.encoder(tokens, layers=readout.layers, rows=readout.rows))
 
 
 def _text_errors(encoder: nn.Module, tokens: Tokens, full: States) -> dict[str, float]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from classtoken.contract.clues import PoolingClue
 from classtoken.encoder.checkpoint import Loaded
-from classtoken.encoder.families.row import AuthorsReadout, Family, HeadRow, PoolerRow
+from classtoken.encoder.families.row import AuthorsReadout, Family, PoolerRow
 from classtoken.encoder.names import to_ours
 from classtoken.encoder.protocol import AnyEncoder
 from classtoken.errors import ContractError, VectorRefused, WeightsError
@@ -104,8 +104,8 @@ def classifier_of(
     family: Family, config: Mapping[str, Any], loaded: Loaded, pooler: OwnPooler | None, over: frozenset[Role]
 ) -> Classifier | None:
     """The classifier that came with the checkpoint, with its labels; None where there is none."""
-    row = family.head
-    if row is None or not _has_weights(row, loaded):
+    row = family.head_among(loaded.rest, config.get("architectures") or ())
+    if row is None:
         return None
     feeds = row.pooling(config) if row.pooling else READS[row.kind]
     if feeds == "pooler" and pooler is None:
@@ -116,10 +116,6 @@ def classifier_of(
     names = {int(k): str(v) for k, v in (config.get("id2label") or {}).items()}
     labels = tuple(names.get(i, str(i)) for i in range(count))
     return Classifier(readout, head, labels).eval()
-
-
-def _has_weights(row: HeadRow, loaded: Loaded) -> bool:
-    return any(rule.pattern.fullmatch(name) for rule in row.names for name in loaded.rest)
 
 
 def choose(

@@ -129,7 +129,13 @@ class Family:
     notes: tuple[str, ...] = ()
     """gotchas that `inspect` prints"""
 
-    def head_among(self, names: Collection[str]) -> HeadRow | None:
-        """The classifier whose weights are among these names; None when there is none."""
+    def head_among(self, names: Collection[str], architectures: Collection[str] = ()) -> HeadRow | None:
+        """The classifier whose weights are among these names; None when there is none.
+
+        Where the config says which class wrote the file (`architectures`), a head is only taken from a class that has it:
+        a token classifier calls its weights `classifier` too.
+        """
         rows = (() if self.head is None else (self.head,)) + self.other_heads
+        if architectures:
+            rows = tuple(row for row in rows if any(name.endswith(row.architectures) for name in architectures))
         return next((r for r in rows if any(rule.pattern.fullmatch(n) for rule in r.names for n in names)), None)
