@@ -124,6 +124,7 @@ class Attention(nn.Module):
         scale * W_O[h] (weights v); the sum over heads plus scale * b_O is the whole of what attention adds.
         """
         q, k, v = self.turned(self.query(self.wanted(x_BLD, [view])), self.key(x_BLD), self.value(x_BLD), view)
+        q, k = trace(f"{name}.queries", q), trace(f"{name}.keys", k)
         scores_BHLL = q @ k.mT * self.scale
         mask = view.mask(q.dtype)
         if mask is not None:

@@ -9,7 +9,7 @@ from classtoken.encoder.parts import DropPath, FeedForward, Scale, make_norm
 from classtoken.encoder.shape import Shape
 from classtoken.tensors import Trace
 
-INSIDE = ("scores", "weights", "values", "heads")
+INSIDE = ("queries", "keys", "scores", "weights", "values", "heads")
 
 
 class Block(nn.Module):
