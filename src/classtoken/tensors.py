@@ -72,7 +72,8 @@ class Trace(Protocol):
     """Called with every internal value by name; keeps it, or returns another one to go on with.
 
     Names: `embeddings`, then per block `blocks.i.scores`, `.weights`, `.values`, `.heads` (what each head adds, after
-    the output projection), `.attention`, `.feedforward`, `.states`; then `final`. `wants(name)` lets a model skip work
+    the output projection), `.attention`, `.feedforward`, `.states`; then `final`. Where attention is written out,
+    `.queries` and `.keys` (turned and normalised) pass by too. `wants(name)` lets a model skip work
     that nobody looks at, and keep the fused attention kernel where no score or weight is asked for.
     """
 
