@@ -81,7 +81,7 @@ class Vectors:
         """One pooling's vectors, a matrix per file: for work that must not hold them all."""
         for table in self._parts([name]):
             for chunk in table.column(name).chunks:
-                yield chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), -1)
+                yield chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), self.manifest.columns[name])
 
     def _parts(self, columns: list[str]) -> Iterator[pa.Table]:
         return (pq.read_table(path, columns=columns, memory_map=True) for path in self.files)
