@@ -1,0 +1,1 @@
+"""Numbers about vectors: arrays in, frozen results out."""

@@ -1,0 +1,266 @@
+"""Estimates with their uncertainty: intervals, paired tests, several tests at once, calibration.
+
+Arrays in, `results.statistics` out. Everything that is drawn at random is drawn from a seed. Examples are rows: an
+interval or a test says something about other examples of the same kind, not about other training runs.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from classtoken.errors import OptionError
+from classtoken.results.statistics import Calibration, CalibrationBin, Comparison, Interval
+
+Floats = NDArray[np.float64]
+Statistic = Callable[..., Floats]
+
+#: Numbers held at once while resampling.
+_AT_ONCE = 4_000_000
+
+
+def bootstrap(
+    *samples: ArrayLike,
+    statistic: Statistic = np.mean,
+    level: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> Interval:
+    """The bootstrap interval of a statistic of paired samples, bias-corrected and accelerated (Efron 1987).
+
+    `statistic(*samples, axis=-1)` gives one number per row of resampled samples. With `groups` (one name per example)
+    whole groups are resampled, and the interval is that of the percentiles: examples of one group are not independent.
+    Where the bootstrap cannot correct its bias (a maximum, say), the interval is that of the percentiles, and says so.
+    Raises `OptionError` for fewer than 2 examples or groups, samples of unequal length, numbers that are not finite.
+    """
+    data = [_finite(sample) for sample in samples]
+    n = _same_length(data)
+    _between("level", level, 0, 1)
+    estimate = float(statistic(*data, axis=-1))
+    if all((sample == sample[0]).all() for sample in data):
+        return Interval(estimate, estimate, estimate, level, n, "constant")
+    if groups is not None:
+        return _of_groups(data, statistic, estimate, np.asarray(groups), level, resamples, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a division by zero in bca's corrections: looked at below
+        found = stats.bootstrap(
+            data,
+            statistic,
+            paired=True,
+            vectorized=True,
+            axis=-1,
+            n_resamples=resamples,
+            batch=max(1, _AT_ONCE // n),
+            confidence_level=level,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        )
+    low, high = map(float, found.confidence_interval)
+    if np.isfinite([low, high]).all():
+        return Interval(estimate, low, high, level, n, "bca")
+    return _percentiles(estimate, found.bootstrap_distribution, level, n, "percentile")
+
+
+def _percentiles(estimate: float, resampled: Floats, level: float, n: int, method: str) -> Interval:
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, float(low), float(high), level, n, method)
+
+
+def _of_groups(
+    data: Sequence[Floats],
+    statistic: Statistic,
+    estimate: float,
+    groups: NDArray,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    if len(groups) != len(data[0]):
+        raise OptionError(f"there are {len(groups)} group names for {len(data[0])} examples; give one for each.")
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise OptionError("all examples are in one group; an interval needs 2 groups or more.")
+    rows = np.argsort(group_of, kind="stable")  # the examples, group by group
+    starts = np.cumsum(sizes) - sizes
+    generator = np.random.default_rng(seed)
+    found = np.empty(resamples)
+    for i in range(resamples):
+        drawn = generator.integers(0, len(sizes), len(sizes))
+        lengths = sizes[drawn]
+        shift = np.repeat(starts[drawn] - (np.cumsum(lengths) - lengths), lengths)
+        chosen = rows[shift + np.arange(len(shift))]
+        found[i] = statistic(*(sample[chosen] for sample in data), axis=-1)
+    return _percentiles(estimate, found, level, len(sizes), "percentile of groups")
+
+
+def compare(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    level: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+) -> Comparison:
+    """Two ways on the same examples: mean of first - second with a bootstrap interval, and a paired permutation test.
+
+    When it does not matter which way gave which number, every difference could as well have the other sign: p is the
+    share of sign patterns whose mean is at least as far from 0. All of them are counted where there are no more than
+    `resamples` (then p is exact), otherwise `resamples` are drawn and the observed one counts as one of them.
+    """
+    a, b = _finite(first), _finite(second)
+    n = _same_length([a, b])
+    differences = a - b
+    p, exact = _sign_flips(differences[differences != 0], resamples, seed)
+    interval = bootstrap(differences, level=level, resamples=resamples, seed=seed)
+    assert interval.n == n
+    return Comparison(interval, p, int((differences > 0).sum()), int((differences < 0).sum()), exact)
+
+
+def _sign_flips(differences: Floats, resamples: int, seed: int) -> tuple[float, bool]:
+    """p of the sum, and whether it is exact. Differences of 0 have no sign to flip and are left out before."""
+    n = len(differences)
+    if n == 0:
+        return 1.0, True
+    seen = abs(differences.sum()) * (1 - 1e-12)  # equal sums in another order differ in the last digit
+    if n < 63 and 2**n <= resamples:
+        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        return float((abs(signs @ differences) >= seen).mean()), True
+    generator, reached, left = np.random.default_rng(seed), 0, resamples
+    while left:
+        rows = min(left, max(1, _AT_ONCE // n))
+        signs = 1 - 2 * generator.integers(0, 2, (rows, n), dtype=np.int8)
+        reached += int((abs(signs @ differences) >= seen).sum())
+        left -= rows
+    return (reached + 1) / (resamples + 1), False
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
+    """The interval of a share (an accuracy) of n independent yes-or-no examples, sound near 0 and 1 (Wilson 1927)."""
+    if n < 1 or not 0 <= successes <= n:
+        raise OptionError(f"{successes} of {n} is no share; give 0 to n of n >= 1.")
+    _between("level", level, 0, 1)
+    z = float(stats.norm.ppf((1 + level) / 2))
+    share = successes / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = 0.0 if successes == 0 else middle - half, 1.0 if successes == n else middle + half
+    return Interval(share, float(low), float(high), level, n, "wilson")
+
+
+def spearman(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Spearman's rank correlation; ties have their mean rank. The interval is Fisher's z with the standard error
+    sqrt((1 + r^2 / 2) / (n - 3)) (Bonett, Wright 2000).
+
+    Raises `OptionError` for fewer than 4 pairs, and where one side is constant (it has no ranks).
+    """
+    a, b = _finite(first), _finite(second)
+    n = _same_length([a, b])
+    _between("level", level, 0, 1)
+    if n < 4:
+        raise OptionError(f"a rank correlation with an interval needs 4 pairs or more, and there are {n}.")
+    for name, side in (("first", a), ("second", b)):
+        if (side == side[0]).all():
+            raise OptionError(f"all numbers of the {name} side are {side[0]:g}; a rank correlation needs differences.")
+    r = float(np.clip(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1], -1, 1))
+    if abs(r) > 1 - 1e-12:
+        return Interval(float(np.sign(r)), float(np.sign(r)), float(np.sign(r)), level, n, "fisher z")
+    half = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt((1 + r**2 / 2) / (n - 3))
+    return Interval(r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half)), level, n, "fisher z")
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """p-values adjusted for being several, in their order: rejecting those below alpha errs at all in at most alpha of
+    the cases, whatever they have to do with each other (Holm 1979)."""
+    p = _finite(p_values)
+    if len(p) and not ((p >= 0) & (p <= 1)).all():
+        raise OptionError(f"p-values lie between 0 and 1, and one is {p[(p < 0) | (p > 1)][0]:g}.")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return adjusted
+
+
+def calibration(
+    confidence: ArrayLike, correct: ArrayLike, *, bins: int = 15, equal_counts: bool = False
+) -> Calibration:
+    """Expected calibration error: sum over bins of (count / n) |accuracy - mean confidence| (Guo et al. 2017).
+
+    `confidence` is the probability given to each answer, `correct` whether it was right; for several labels a row,
+    every label is an answer: its probability, and whether it applies. Bins have equal widths, or equal counts.
+    """
+    p, right = _finite(confidence), _finite(correct)
+    n = _same_length([p, right], least=1)
+    if bins < 1:
+        raise OptionError(f"calibration needs 1 bin or more, not {bins}.")
+    if ((p < 0) | (p > 1)).any():
+        raise OptionError("confidences lie between 0 and 1; give probabilities, not logits.")
+    if not np.isin(right, (0, 1)).all():
+        raise OptionError("an answer is correct (1) or not (0); other numbers were given.")
+    if equal_counts:
+        parts = np.array_split(np.argsort(p, kind="stable"), min(bins, n))
+    else:
+        number = np.clip(np.ceil(p * bins).astype(int) - 1, 0, bins - 1)
+        parts = [np.flatnonzero(number == b) for b in range(bins)]
+    found = tuple(
+        CalibrationBin(len(part), float(p[part].mean()), float(right[part].mean())) for part in parts if len(part)
+    )
+    gaps = [abs(part.accuracy - part.confidence) for part in found]
+    ece = sum(gap * part.count for gap, part in zip(gaps, found, strict=True)) / n
+    return Calibration(float(ece), max(gaps), found)
+
+
+def effective_n(weights: ArrayLike) -> float:
+    """How many equally weighted examples are worth these: (sum w)^2 / sum w^2 (Kish 1965), from 1 to their number."""
+    w = _finite(weights)
+    if not len(w) or (w < 0).any() or not w.any():
+        raise OptionError("weights must be 0 or more, and one of them above 0.")
+    w = w / w.max()
+    return float(w.sum() ** 2 / (w**2).sum())
+
+
+def effective_n_of_groups(values: ArrayLike, groups: ArrayLike) -> float:
+    """How many independent examples are worth these, which come in groups: n / (1 + (m - 1) ICC), Kish's design effect.
+
+    ICC is the correlation within groups by analysis of variance, not below 0; m is the groups' mean size weighted by
+    size. Between the number of groups (all of a group alike) and n (groups say nothing).
+    """
+    x, names = _finite(values), np.asarray(groups)
+    if len(names) != len(x):
+        raise OptionError(f"there are {len(names)} group names for {len(x)} examples; give one for each.")
+    _, group_of, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    n, k = len(x), len(sizes)
+    if k < 2:
+        raise OptionError("all examples are in one group; an effective number needs 2 groups or more.")
+    if k == n or (x == x[0]).all():
+        return float(n)
+    means = np.bincount(group_of, x) / sizes
+    between = (sizes * (means - x.mean()) ** 2).sum() / (k - 1)
+    within = ((x - means[group_of]) ** 2).sum() / (n - k)
+    typical = (n - (sizes**2).sum() / n) / (k - 1)
+    icc = max(0.0, (between - within) / (between + (typical - 1) * within))
+    return float(n / (1 + ((sizes**2).sum() / n - 1) * icc))
+
+
+def _finite(values: ArrayLike) -> Floats:
+    array = np.asarray(values, dtype=np.float64).ravel()
+    if not np.isfinite(array).all():
+        raise OptionError(f"{int((~np.isfinite(array)).sum())} of {array.size} numbers are not finite; leave them out.")
+    return array
+
+
+def _same_length(samples: Sequence[Floats], least: int = 2) -> int:
+    lengths = {len(sample) for sample in samples}
+    if len(lengths) != 1:
+        raise OptionError(f"paired samples have one number per example, and there are {sorted(lengths)} numbers.")
+    n = lengths.pop()
+    if n < least:
+        raise OptionError(f"{least} examples or more are needed, and there {'is' if n == 1 else 'are'} {n}.")
+    return n
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low < value < high:
+        raise OptionError(f"{name} must be between {low} and {high}, not {value:g}.")
