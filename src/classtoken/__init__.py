@@ -24,6 +24,7 @@ _PLACES = {
     "load": "classtoken.embedder",
     "open_source": "classtoken.source",
     "read": "classtoken.sink",
+    "sklearn": "classtoken.sklearn",
     "verify": "classtoken.sink",
 }
 

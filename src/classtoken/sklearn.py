@@ -1,0 +1,101 @@
+"""A scikit-learn transformer: texts or images in, vectors out, in any pipeline."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from classtoken.embedder import Embedder, Precision, load
+from classtoken.errors import OptionError
+
+
+class ClassTokenTransformer(TransformerMixin, BaseEstimator):
+    """Turns texts or images into the vectors of a frozen encoder; `fit` learns nothing but loads the model.
+
+    The parameters are those of `classtoken.load` and of `Embedder.embed`; a pooling that names several vectors gives
+    them side by side. A pickled or cloned transformer holds no weights: the model is loaded again where it is used.
+
+    X is a sequence of texts, image paths, Pillow images or arrays; a column of a table (pandas, or an array of shape
+    (n, 1) as `ColumnTransformer` hands it on) is taken too. Raises what `load` and `embed` raise.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        pooling: str | None = None,
+        normalize: bool | None = None,
+        precision: Precision = "fp32",
+        device: str | None = None,
+        revision: str | None = None,
+        modality: str | None = None,
+        prompt: str | None = None,
+    ):
+        self.model = model
+        self.pooling = pooling
+        self.normalize = normalize
+        self.precision = precision
+        self.device = device
+        self.revision = revision
+        self.modality = modality
+        self.prompt = prompt
+
+    def fit(self, X: Sequence[Any], y: Any = None) -> Self:
+        """Load the model; X and y are not looked at."""
+        self._embedder = self._load()
+        self.columns_ = self._embedder.columns(modality=self.modality)
+        return self
+
+    def transform(self, X: Sequence[Any]) -> np.ndarray:
+        """Vectors (n, d) float32."""
+        check_is_fitted(self, "columns_")
+        items = _items(X)
+        if not items:
+            return np.empty((0, sum(self.columns_.values())), np.float32)
+        if getattr(self, "_embedder", None) is None:
+            self._embedder = self._load()
+        vectors = self._embedder.embed(items, modality=self.modality, prompt=self.prompt)
+        return np.hstack(list(vectors.values())) if isinstance(vectors, dict) else vectors
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """`cls_0`, `cls_1`, ...: the vector's name and the number's place in it."""
+        check_is_fitted(self, "columns_")
+        names = [f"{name}_{place}" for name, size in self.columns_.items() for place in range(size)]
+        return np.asarray(names, dtype=object)
+
+    def _load(self) -> Embedder:
+        return load(
+            self.model,
+            pooling=self.pooling,
+            normalize=self.normalize,
+            precision=self.precision,
+            device=self.device,
+            revision=self.revision,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_embedder"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.no_validation = True
+        return tags
+
+
+def _items(X: Any) -> list[Any]:
+    """The items of a sequence, or of the only column of a table."""
+    if isinstance(X, str | bytes):
+        raise OptionError("X is one text; give a sequence of items, such as [text].")
+    values = X.to_numpy() if hasattr(X, "to_numpy") else X
+    if isinstance(values, np.ndarray) and values.dtype.kind in "OUS" and values.ndim == 2:
+        if values.shape[1] != 1:
+            raise OptionError(f"X has {values.shape[1]} columns; choose one, for example with ColumnTransformer.")
+        values = values[:, 0]
+    if isinstance(values, np.ndarray) and values.dtype.kind in "US":
+        return [str(value) for value in values]
+    return list(values)
