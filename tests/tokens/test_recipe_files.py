@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from classtoken.errors import ModelError, OptionError
+from classtoken.tokens.image import patch_size
 from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe
 from classtoken.tokens.recipe_files import read_recipe
 
@@ -63,6 +64,17 @@ def test_processor_config_wins_when_it_holds_the_image_processor(tmp_path: Path)
     assert (recipe.size, recipe.source) == ((32, 48), "processor_config.json")
     recipe = read_recipe(folder_of(tmp_path, processor_config={"processor_class": "CLIPProcessor"}))
     assert recipe.size == (96, 96)
+
+
+def test_the_first_module_of_a_sentence_transformers_folder(tmp_path: Path) -> None:
+    inner = tmp_path / "0_CLIPModel"
+    inner.mkdir()
+    folder_of(
+        inner, preprocessor_config={"size": 224}, config={"model_type": "clip", "vision_config": {"patch_size": 32}}
+    )
+    folder_of(tmp_path, modules=[{"idx": 0, "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}])
+    assert read_recipe(tmp_path).mean == CLIP_MEAN
+    assert patch_size(tmp_path) == 32
 
 
 TIMM = {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.9, "mean": [0.5] * 3, "std": [0.5] * 3}

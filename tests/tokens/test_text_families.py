@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tokens.tiny import ENCODER, PLAIN, siglip2, unigrams
-from transformers import AutoTokenizer, T5Tokenizer
+from tests.tokens.tiny import ENCODER, PLAIN, siglip2, unigrams, wordpieces
+from transformers import AutoTokenizer, BertTokenizer, T5Tokenizer
 
 from classtoken.errors import OptionError
 from classtoken.tokens.text import TextPreprocessor
@@ -147,3 +147,45 @@ def test_siglip2_equals_transformers_padded_to_its_length(tmp_path: Path) -> Non
     tokens = TextPreprocessor.from_folder(tmp_path, PLAIN)(texts)
     torch.testing.assert_close(tokens.ids_BL, batch["input_ids"])
     assert tokens.cut[2] > 0
+
+
+NAMES = ["BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "MPNetTokenizer", None]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("said", [True, False, None])
+@pytest.mark.parametrize("name", NAMES)
+def test_whose_word_on_lower_case_counts(name: str | None, said: bool | None, stored: bool, tmp_path: Path) -> None:
+    """tokenizer.json, tokenizer_config.json and the class may disagree: whatever transformers makes of it."""
+    BertTokenizer(vocab=wordpieces(), do_lower_case=stored).backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    settings = {"tokenizer_class": name, "do_lower_case": said, "pad_token": "[PAD]", "cls_token": "[CLS]"}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mpnet" if name == "MPNetTokenizer" else "bert"}))
+    ours = TextPreprocessor.from_folder(tmp_path)
+    text = "FOX fox Na\u00efve CAF\u00c9"
+    assert ours.tokenizer.ids([text])[0][1:-1] == AutoTokenizer.from_pretrained(tmp_path)(text)["input_ids"][1:-1]
+    overruled = name != "PreTrainedTokenizerFast" and said is None and not stored
+    assert bool(ours.advice()) == overruled
+    if overruled:
+        assert "tokenizer.json says lowercase False" in ours.advice()[0]
+
+
+def test_tokens_that_only_the_config_knows_are_added(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(folders["bert"], tmp_path / "bert")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    size = len(json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"])
+    new = {
+        "content": "[ENT]",
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "single_word": False,
+        "special": True,
+    }
+    settings["added_tokens_decoder"] = {str(size): new}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    text = "the [ENT] fox"
+    ids = TextPreprocessor.from_folder(folder)([text]).ids_BL[0].tolist()
+    assert size in ids
+    assert ids == AutoTokenizer.from_pretrained(folder)(text)["input_ids"]

@@ -1,6 +1,7 @@
 """The small JSON files of a model folder."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,12 @@ def read_modules(folder: Path) -> list[dict[str, Any]]:
     if not isinstance(modules, list) or not all(isinstance(one, dict) and "path" in one for one in modules):
         raise ModelError(f"{path}: must be a list of modules, each with a path.")
     return modules
+
+
+def first_module(folder: Path, files: Sequence[str]) -> Path:
+    """The folder of the first module of a sentence-transformers folder if it has one of `files`, else the folder."""
+    for module in read_modules(folder)[:1]:
+        first = folder / module["path"]
+        if any((first / name).is_file() for name in files):
+            return first
+    return folder

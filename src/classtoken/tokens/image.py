@@ -11,7 +11,7 @@ import torch
 from classtoken.errors import BadRecord, ModelError
 from classtoken.tensors import Tokens
 from classtoken.tokens.decode import DEFAULT, Decoding, ImageItem, decode, name_of
-from classtoken.tokens.files import read_json
+from classtoken.tokens.files import first_module, read_json
 from classtoken.tokens.pixels import Pixels, prepare
 from classtoken.tokens.recipe import ImageRecipe, Size
 from classtoken.tokens.recipe_files import read_recipe
@@ -123,7 +123,7 @@ class ImagePreprocessor:
 
 def patch_size(folder: Path) -> int:
     """The side of a patch in pixels, from a Hugging Face, timm or open_clip config. Raises `ModelError`."""
-    config = read_json(folder / "config.json") or {}
+    config = read_json(first_module(folder, ("config.json",)) / "config.json") or {}
     open_clip = (read_json(folder / "open_clip_config.json") or {}).get("model_cfg") or {}
     places: tuple[Mapping[str, Any], ...] = (
         config,

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from PIL import Image
 
 from classtoken.errors import ModelError
-from classtoken.tokens.files import read_json
+from classtoken.tokens.files import first_module, read_json
 from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe, Size
 
 Settings = Mapping[str, Any]
@@ -80,7 +80,7 @@ def read_recipe(folder: Path | str, default: ImageRecipe | None = None) -> Image
     timm's `pretrained_cfg` in config.json; `image_processor` in processor_config.json; preprocessor_config.json;
     open_clip_config.json. Without any: `default` (a family's usual recipe), with a note saying so, or `ModelError`.
     """
-    folder = Path(folder)
+    folder = first_module(Path(folder), ("preprocessor_config.json", "processor_config.json"))
     config = read_json(folder / "config.json") or {}
     if "pretrained_cfg" in config or ("architecture" in config and "input_size" in config):
         return timm_recipe(config.get("pretrained_cfg") or config)

@@ -87,7 +87,7 @@ class TextPreprocessor:
 
     def advice(self) -> tuple[str, ...]:
         """Oddities to know, one sentence each."""
-        return self.recipe.notes
+        return self.recipe.notes + self.tokenizer.notes
 
     def pooled_roles(self, prompt: str | None = None) -> frozenset[Role]:
         """Which roles the authors' mean reads: every one but PAD; with include_prompt false, not the prompt either.

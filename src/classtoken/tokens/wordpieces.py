@@ -5,18 +5,37 @@ goes through transformers' `AutoTokenizer`, which converts old vocabulary files;
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from classtoken.errors import ModelError, UnsafeCheckpoint
-from classtoken.tokens.files import read_json, read_modules
+from classtoken.tokens.files import first_module, read_json
+
+GENERIC_CLASSES = ("PreTrainedTokenizer", "Tokenizers", "TokenizersBackend")
+BERT_TYPES = (
+    "bert",
+    "distilbert",
+    "electra",
+    "mpnet",
+    "convbert",
+    "layoutlm",
+    "megatron-bert",
+    "nomic_bert",
+    "squeezebert",
+)
+BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
+    "do_lower_case": ("lowercase", True),
+    "strip_accents": ("strip_accents", None),
+    "tokenize_chinese_chars": ("handle_chinese_chars", True),
+}
 
 
 class Tokenizer(Protocol):
     """What `TextPreprocessor` needs; nothing is cut or padded. `ends`: special tokens put before and behind a text."""
 
     ends: tuple[int, int]
+    notes: tuple[str, ...]
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]: ...
 
@@ -30,7 +49,8 @@ class Tokenizer(Protocol):
 class CompiledTokenizer:
     """`tokenizers.Tokenizer` behind the protocol; pickles by its own serialisation."""
 
-    def __init__(self, backend: Any):
+    def __init__(self, backend: Any, notes: tuple[str, ...] = ()):
+        self.notes = notes
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
@@ -61,6 +81,7 @@ class PlainTokenizer:
     """A tokenizer of transformers that exists in Python only; it cannot tell spans."""
 
     def __init__(self, tokenizer: Any):
+        self.notes: tuple[str, ...] = ()
         self.tokenizer = tokenizer
         bare, dressed = (tokenizer("a", add_special_tokens=flag)["input_ids"] for flag in (False, True))
         begins = [at for at in range(len(dressed) + 1) if dressed[at : at + len(bare)] == bare]
@@ -87,13 +108,15 @@ def open_tokenizer(folder: Path, settings: dict[str, Any], *, lower_case: bool) 
     """
     from tokenizers import Tokenizer as Backend
 
+    notes: tuple[str, ...] = ()
     file = folder / "tokenizer.json"
     if file.is_file():
         try:
             backend = Backend.from_file(str(file))
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
-        _apply_settings(backend, settings)
+        notes = _apply_bert_flags(backend, settings, str((read_json(folder / "config.json") or {}).get("model_type")))
+        _add_missing(backend, settings)
     else:
         tokenizer = _converted(folder, settings)
         converted = getattr(tokenizer, "backend_tokenizer", None)
@@ -102,7 +125,7 @@ def open_tokenizer(folder: Path, settings: dict[str, Any], *, lower_case: bool) 
         backend = Backend.from_str(converted.to_str())  # a copy of our own
     if lower_case:
         _lower(backend)
-    return CompiledTokenizer(backend)
+    return CompiledTokenizer(backend, notes)
 
 
 def _converted(folder: Path, settings: dict[str, Any]) -> Any:
@@ -123,19 +146,40 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
         ) from error
 
 
-def _apply_settings(backend: Any, settings: dict[str, Any]) -> None:
-    """What tokenizer_config.json says more than tokenizer.json: BERT's normaliser flags win over the stored ones."""
-    names = {
-        "do_lower_case": "lowercase",
-        "strip_accents": "strip_accents",
-        "tokenize_chinese_chars": "handle_chinese_chars",
-    }
+def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], model_type: str) -> tuple[str, ...]:
+    """BERT's tokenizer classes set their normaliser anew: by tokenizer_config.json, by default where it is silent.
+
+    That is what transformers does; tokenizers of no named class are taken from tokenizer.json as they stand. What the
+    silence changes is said.
+    """
     normalizer = backend.normalizer
-    if normalizer is not None and type(normalizer).__name__ == "BertNormalizer":
-        for key, attribute in names.items():
-            if key in settings and getattr(normalizer, attribute) != settings[key]:
-                setattr(normalizer, attribute, settings[key])
-        backend.normalizer = normalizer
+    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
+    named = name not in GENERIC_CLASSES if name else model_type in BERT_TYPES
+    if not named or type(normalizer).__name__ != "BertNormalizer":
+        return ()
+    notes = []
+    for key, (attribute, default) in BERT_FLAGS.items():
+        stored, wanted = getattr(normalizer, attribute), settings.get(key, default)
+        if key not in settings and bool(stored) != bool(wanted):
+            notes.append(
+                f"tokenizer.json says {attribute} {stored}, but {name or 'BertTokenizer'} takes {wanted} where "
+                f"tokenizer_config.json has no {key}: {wanted} is taken, as by transformers"
+            )
+        setattr(normalizer, attribute, wanted)
+    backend.normalizer = normalizer
+    return tuple(notes)
+
+
+def _add_missing(backend: Any, settings: Mapping[str, Any]) -> None:
+    """Tokens that tokenizer_config.json knows and tokenizer.json does not."""
+    from tokenizers import AddedToken
+
+    listed = sorted((settings.get("added_tokens_decoder") or {}).items(), key=lambda item: int(item[0]))
+    for _, token in listed:
+        if isinstance(token, dict) and backend.token_to_id(token["content"]) is None:
+            flags = {key: bool(token[key]) for key in ("lstrip", "rstrip", "normalized", "single_word") if key in token}
+            add = backend.add_special_tokens if token.get("special") else backend.add_tokens
+            add([AddedToken(token["content"], special=bool(token.get("special")), **flags)])
 
 
 def _lower(backend: Any) -> None:
@@ -152,11 +196,7 @@ def _lower(backend: Any) -> None:
 
 def tokenizer_folder(folder: Path) -> Path:
     """Where the tokenizer lies: the folder itself, or the Transformer module of a sentence-transformers folder."""
-    for module in read_modules(folder)[:1]:
-        first = folder / module["path"]
-        if (first / "tokenizer_config.json").is_file() or (first / "tokenizer.json").is_file():
-            return first
-    return folder
+    return first_module(folder, ("tokenizer_config.json", "tokenizer.json"))
 
 
 def special_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
