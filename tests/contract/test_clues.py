@@ -1,0 +1,114 @@
+"""What files say: every source with its rank, conflicts shown, nothing left out."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests import folders
+
+from classtoken.contract import clues
+from classtoken.contract.reading import choose
+from classtoken.encoder.checkpoint import open_checkpoint
+from classtoken.errors import ModelError
+from classtoken.results.inspect import Verdict
+
+
+def modules_json(folder: Path, *kinds: str) -> None:
+    entries = [
+        {
+            "idx": i,
+            "name": str(i),
+            "path": "" if k == "Transformer" else f"{i}_{k}",
+            "type": f"sentence_transformers.models.{k}",
+        }
+        for i, k in enumerate(kinds)
+    ]
+    (folder / "modules.json").write_text(json.dumps(entries))
+    for i, kind in enumerate(kinds):
+        (folder / f"{i}_{kind}").mkdir(exist_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "spec"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True}, "cls+mean"),
+        ({"pooling_mode_lasttoken": True}, "last"),
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode": ["cls", "max"]}, "cls+max"),
+        ({"pooling_mode": "cls+mean_sqrt_len_tokens"}, "cls+mean_sqrt_len"),
+    ],
+)
+def test_pooling_in_old_and_new_keys(tmp_path: Path, config: dict, spec: str) -> None:
+    modules_json(tmp_path, "Transformer", "Pooling", "Normalize")
+    (tmp_path / "1_Pooling/config.json").write_text(json.dumps(config))
+    clue = clues.sentence_transformers(tmp_path)
+    assert clue is not None
+    assert (clue.spec, clue.rank, [step.kind for step in clue.steps]) == (spec, 0, ["unit_length"])
+
+
+def test_an_unknown_module_is_an_error_and_not_left_out(tmp_path: Path) -> None:
+    modules_json(tmp_path, "Transformer", "Pooling", "WordWeights")
+    (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode": "mean"}')
+    with pytest.raises(ModelError, match="'WordWeights' that is not known"):
+        clues.sentence_transformers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"pooling_mode": "median"}, "'median'; known are"),
+        ({"pooling_mode_cls_token": False}, "switches on no pooling"),
+    ],
+)
+def test_a_pooling_that_cannot_be_read(tmp_path: Path, config: dict, message: str) -> None:
+    modules_json(tmp_path, "Transformer", "Pooling")
+    (tmp_path / "1_Pooling/config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=message):
+        clues.sentence_transformers(tmp_path)
+
+
+def test_the_card_against_the_config_is_a_dispute_in_which_the_config_wins(tmp_path: Path) -> None:
+    folder = folders.sentence_transformer(tmp_path / "st", mode="mean")
+    (folder / "README.md").write_text("Use it so:\n\n    vector = model(**x).last_hidden_state[:, 0]\n")
+    card = clues.card_pooling(open_checkpoint(clues.transformer_folder(folder)))
+    declared = clues.sentence_transformers(folder)
+    assert card is not None
+    assert declared is not None
+    best, claim = choose([card, declared], None, None)
+    assert best.spec == "mean"
+    assert claim.verdict == Verdict.DISPUTED
+    assert {evidence.source for evidence in claim.evidence} == {"modules.json", "README.md"}
+
+
+def test_a_card_that_shows_two_ways_says_nothing(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    (folder / "README.md").write_text("mean_pooling(output) or last_hidden_state[:, 0]")
+    assert clues.card_pooling(open_checkpoint(folder)) is None
+
+
+def test_without_any_word_the_mean_is_assumed_and_said_to_be(tmp_path: Path) -> None:
+    best, claim = choose([], None, None)
+    assert (best.spec, claim.verdict) == ("mean", Verdict.ASSUMED)
+
+
+@pytest.mark.parametrize(
+    ("config", "spec"),
+    [
+        ({"global_pool": "avg"}, "mean"),
+        ({"pretrained_cfg": {"global_pool": "token"}}, "cls"),
+        ({"pretrained_cfg": {"global_pool": "token"}, "model_args": {"global_pool": "avg"}}, "mean"),
+        ({"global_pool": "map"}, "pooler"),
+    ],
+)
+def test_timms_global_pool(config: dict, spec: str) -> None:
+    clue = clues.timm_pool(config)
+    assert clue is not None
+    assert clue.spec == spec
+
+
+def test_prompts(tmp_path: Path) -> None:
+    (tmp_path / "config_sentence_transformers.json").write_text(
+        '{"prompts": {"query": "q: "}, "default_prompt_name": "nothing"}'
+    )
+    assert clues.prompts_of(tmp_path) == ({"query": "q: "}, None)

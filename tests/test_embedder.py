@@ -1,0 +1,267 @@
+"""Loading and embedding: the reference's vectors, or a refusal that says why."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from tests import folders
+
+import classtoken as ct
+from classtoken.errors import ContractError, OptionError, TraceError, VectorRefused
+from classtoken.values import Role
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("mode", "dense"),
+    [
+        ("mean", 0),
+        ("cls", 0),
+        ("max", 0),
+        ("mean_sqrt_len_tokens", 0),
+        ("weightedmean", 0),
+        ("lasttoken", 0),
+        ("mean", 16),
+    ],
+)
+def test_sentence_transformers_folders_are_honoured_whole(tmp_path: Path, mode: str, dense: int) -> None:
+    folder = folders.sentence_transformer(tmp_path / "st", mode=mode, dense=dense)
+    theirs = SentenceTransformer(str(folder), device="cpu").encode(folders.SENTENCES)
+    ours = ct.load(folder).embed(folders.SENTENCES)
+    assert ours.shape == theirs.shape == (4, dense or 32)
+    np.testing.assert_allclose(ours, theirs, atol=2e-6)
+
+
+def test_a_dense_module_that_is_left_out_gives_another_vector(tmp_path: Path) -> None:
+    folder = folders.sentence_transformer(tmp_path / "st", dense=16)
+    embedder = ct.load(folder)
+    assert embedder.contract.after == ("dense 32 -> 16, tanh",)
+    assert embedder.embed(["cat"]).shape == (1, 16)
+    assert embedder.embed(["cat"], pooling="mean").shape == (1, 32)  # a pooling named: nothing after it
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_prompts_are_put_before_and_left_out_of_the_mean_as_the_contract_says(tmp_path: Path, pooled: bool) -> None:
+    folder = folders.sentence_transformer(tmp_path / "st", prompts=True, pooled=pooled)
+    reference = SentenceTransformer(str(folder), device="cpu")
+    embedder = ct.load(folder)
+    np.testing.assert_allclose(embedder.embed(folders.SENTENCES), reference.encode(folders.SENTENCES), atol=2e-6)
+    theirs = reference.encode(folders.SENTENCES, prompt_name="document")
+    np.testing.assert_allclose(embedder.embed(folders.SENTENCES, prompt="document"), theirs, atol=2e-6)
+
+
+def test_the_published_minilm_equals_sentence_transformers(minilm: Path) -> None:
+    texts = [
+        f"{a} {b}."
+        for a in ("A man is playing", "Zebras run past", "The committee postponed")
+        for b in ("a flute", "it")
+    ]
+    embedder = ct.load(minilm)
+    assert (embedder.contract.pooling, embedder.contract.unit_length) == ("mean", True)
+    theirs = SentenceTransformer(str(minilm), device="cpu").encode(texts)
+    np.testing.assert_allclose(embedder.embed(texts), theirs, atol=1e-6)
+
+
+def test_logits_and_labels_of_a_published_classifier(tmp_path: Path) -> None:
+    import transformers
+
+    folder = folders.tiny_vit(tmp_path / "vit", head=True)
+    embedder = ct.load(folder)
+    pictures = folders.pictures()
+    with torch.no_grad():
+        model = transformers.ViTForImageClassification.from_pretrained(folder).eval()
+        theirs = model(pixel_values=embedder.tokens(pictures).pixels).logits.numpy()
+    assert embedder.labels == ("cat", "dog", "bird")
+    np.testing.assert_allclose(embedder.logits(pictures), theirs, atol=1e-5)
+
+
+def test_a_text_classifier_reads_its_own_pooler(tmp_path: Path) -> None:
+    import transformers
+
+    folder = folders.tiny_bert(tmp_path / "bert", head=True)
+    embedder = ct.load(folder)
+    tokens = embedder.tokens(folders.SENTENCES)
+    with torch.no_grad():
+        model = transformers.BertForSequenceClassification.from_pretrained(folder).eval()
+        theirs = model(input_ids=tokens.ids_BL, attention_mask=tokens.mask_BL.long()).logits.numpy()
+    np.testing.assert_allclose(embedder.logits(folders.SENTENCES), theirs, atol=1e-5)
+
+
+def test_no_classifier_is_said(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_vit(tmp_path / "vit"))
+    with pytest.raises(ContractError, match="has no classifier"):
+        embedder.logits(folders.pictures(1))
+    with pytest.raises(ContractError, match="has no classifier"):
+        _ = embedder.labels
+
+
+def test_a_pooler_without_weights_is_refused_and_with_weights_is_exact(tmp_path: Path) -> None:
+    import transformers
+
+    with pytest.raises(VectorRefused, match=r"no weights for it .*RANDOM.*Ask for 'cls' instead"):
+        ct.load(folders.tiny_vit(tmp_path / "without", head=True)).embed(folders.pictures(1), pooling="pooler")
+    with pytest.raises(VectorRefused):
+        ct.load(tmp_path / "without", pooling="pooler")
+    folder = folders.tiny_vit(tmp_path / "with")
+    embedder = ct.load(folder)
+    pictures = folders.pictures()
+    with torch.no_grad():
+        model = transformers.ViTModel.from_pretrained(folder).eval()
+        theirs = model(pixel_values=embedder.tokens(pictures).pixels)
+    np.testing.assert_allclose(embedder.embed(pictures, pooling="pooler"), theirs.pooler_output, atol=1e-5)
+    np.testing.assert_allclose(embedder.embed(pictures), theirs.last_hidden_state[:, 0], atol=1e-5)
+
+
+def test_the_last_hidden_state_of_the_reference_is_normed_and_its_last_hidden_states_is_not(tmp_path: Path) -> None:
+    import transformers
+
+    folder = folders.tiny_vit(tmp_path / "vit")
+    embedder = ct.load(folder)
+    pictures = folders.pictures()
+    with torch.no_grad():
+        model = transformers.ViTModel.from_pretrained(folder).eval()
+        theirs = model(pixel_values=embedder.tokens(pictures).pixels, output_hidden_states=True)
+    found = embedder.embed(pictures, pooling="cls,cls@-1,cls@2n,cls@0,cls@1")
+    assert list(found) == ["cls", "cls@-1", "cls@2n", "cls@0", "cls@1"]
+    for name, reference in (
+        ("cls", theirs.last_hidden_state),
+        ("cls@-1", theirs.hidden_states[-1]),
+        ("cls@0", theirs.hidden_states[0]),
+        ("cls@1", theirs.hidden_states[1]),
+        ("cls@2n", theirs.last_hidden_state),
+    ):
+        np.testing.assert_allclose(found[name], reference[:, 0], atol=1e-5, err_msg=name)
+    assert np.abs(found["cls"] - found["cls@-1"]).max() > 0.1
+
+
+def test_many_poolings_of_one_pass_equal_each_alone(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_bert(tmp_path / "bert"))
+    names = ["cls", "mean", "max", "last", "cls+mean@-2"]
+    together = embedder.embed(folders.SENTENCES, pooling=",".join(names))
+    for name in names:
+        np.testing.assert_allclose(together[name], embedder.embed(folders.SENTENCES, pooling=name), atol=2e-6)
+    assert embedder.columns(",".join(names)) == {n: (64 if "+" in n else 32) for n in names}
+
+
+def test_the_order_of_the_items_is_kept_whatever_the_batches(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_bert(tmp_path / "bert"))
+    texts = [" ".join(folders.WORDS[5 + (i * k) % 15] for k in range(1, 2 + i % 7)) for i in range(40)]
+    together = embedder.embed(texts)
+    np.testing.assert_allclose(together, np.concatenate([embedder.embed([t]) for t in texts]), atol=2e-6)
+    np.testing.assert_allclose(together, embedder.embed(texts, batch=3), atol=2e-6)
+
+
+def test_text_that_is_too_long_is_cut_and_counted(tmp_path: Path) -> None:
+    embedder = ct.load(folders.sentence_transformer(tmp_path / "st"))
+    tokens = embedder.tokens(["cat " * 50, "cat"])
+    assert tokens.roles_BL.shape[1] == 12
+    assert tokens.cut == (40, 0)
+
+
+def test_an_image_is_a_path_bytes_a_picture_or_an_array(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_vit(tmp_path / "vit"))
+    picture = folders.pictures(1)[0]
+    path = tmp_path / "x.png"
+    picture.save(path)
+    vectors = [embedder.embed(item) for item in (picture, path, str(path), path.read_bytes(), [np.asarray(picture)])]
+    for vector in vectors:
+        np.testing.assert_array_equal(vector, vectors[0])
+
+
+def test_no_items_give_no_rows(tmp_path: Path) -> None:
+    assert len(ct.load(folders.tiny_bert(tmp_path / "bert")).embed([])) == 0
+
+
+def test_trace_gives_what_is_asked_and_refuses_what_is_not_there(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_vit(tmp_path / "vit"))
+    trace = embedder.trace(folders.pictures(2), ["blocks.1.weights", "final"])
+    assert trace.kept["blocks.1.weights"].shape == (2, 4, 17, 17)
+    with pytest.raises(TraceError, match=r"blocks\.2\.weights.*2 blocks"):
+        embedder.trace(folders.pictures(1), ["blocks.2.weights"])
+    states = embedder.states(folders.pictures(1))
+    assert states.roles_BL[0, 0] == Role.CLASS
+    torch.testing.assert_close(states.last_BLD[0], trace.kept["final"][0], atol=1e-5, rtol=1e-5)
+
+
+def test_bfloat16_is_near_and_comes_out_as_float32(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    whole, half = (ct.load(folder, precision=p).embed(folders.SENTENCES) for p in ("fp32", "bf16"))
+    assert half.dtype == np.float32
+    cosine = (unit(whole) * unit(half)).sum(1)
+    assert cosine.min() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("precision", "fp8", "fp32, bf16"), ("device", "abacus", "Try cpu"), ("pooling", "cls@9", "2 blocks")],
+)
+def test_options_that_are_not_allowed(tmp_path: Path, option: str, value: str, message: str) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    with pytest.raises(ct.errors.ClasstokenError, match=message):
+        ct.load(folder, **{option: value})
+
+
+def test_a_text_is_not_asked_of_an_image_model(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_vit(tmp_path / "vit"))
+    with pytest.raises(OptionError, match="reads image, not text"):
+        embedder.embed(["x"], modality="text")
+
+
+def test_normalize_gives_unit_length_over_any_pooling(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    np.testing.assert_allclose(
+        ct.load(folder, pooling="cls", normalize=True).embed(folders.SENTENCES),
+        unit(ct.load(folder, pooling="cls").embed(folders.SENTENCES)),
+        atol=1e-6,
+    )
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class TestRealModels:
+    def test_deit_on_real_photographs_gives_the_references_answers(self, shared: Path) -> None:
+        import transformers
+
+        rows = rows_of(shared / "data/imagenet-samples/labels.csv")
+        files = [shared / "data/imagenet-samples" / row["file"] for row in rows]
+        truth = np.array([int(row["class_index"]) for row in rows])
+        folder = shared / "models/deit-tiny-patch16-224"
+        embedder = ct.load(folder)
+        answers = embedder.logits(files).argmax(1)
+        model = transformers.ViTForImageClassification.from_pretrained(folder).eval()
+        theirs = []
+        for start in range(0, len(files), 23):
+            with torch.no_grad():
+                theirs.append(model(pixel_values=embedder.tokens(files[start : start + 23]).pixels).logits.argmax(1))
+        np.testing.assert_array_equal(answers, np.concatenate(theirs))
+        assert (answers == truth).sum() == 58
+
+    def test_the_original_recipe_is_right_more_often(self, shared: Path) -> None:
+        rows = rows_of(shared / "data/imagenet-samples/labels.csv")
+        files = [shared / "data/imagenet-samples" / row["file"] for row in rows]
+        truth = np.array([int(row["class_index"]) for row in rows])
+        embedder = ct.load(shared / "models/deit-tiny-patch16-224")
+        prepare = embedder.tower().prepare
+        prepare.recipe = prepare.recipe.short_side()
+        assert (embedder.logits(files).argmax(1) == truth).sum() == 62
+
+    def test_sts_b_has_the_spearman_of_sentence_transformers(self, shared: Path, minilm: Path) -> None:
+        from scipy.stats import spearmanr
+
+        rows = rows_of(shared / "data/text/stsb/dev.csv")
+        texts = [row[side] for side in ("sentence1", "sentence2") for row in rows]
+        truth = [float(row["score"]) for row in rows]
+        ours = ct.load(minilm).embed(texts)
+        theirs = SentenceTransformer(str(minilm), device="cpu").encode(texts, batch_size=128)
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        one, other = (spearmanr((v[: len(rows)] * v[len(rows) :]).sum(1), truth).statistic for v in (ours, theirs))
+        assert round(one, 4) == round(other, 4)
