@@ -13,10 +13,11 @@ from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.shape import ImageStem
 from classtoken.tensors import Tokens
 
-SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+SMALL = {**SIZES, "intermediate_size": 48, "layer_norm_eps": 3e-3}  # an eps that is nobody's default
 IMAGE = {"image_size": 16, "patch_size": 4}
 VIT = {**SMALL, **IMAGE}
-DINO = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "mlp_ratio": 2, **IMAGE}
+DINO = {**SIZES, "mlp_ratio": 2, "layer_norm_eps": 3e-3, **IMAGE}
 LABELS = {"num_labels": 5}
 OTHER = (24, 12)
 """height and width that no model here was made for"""

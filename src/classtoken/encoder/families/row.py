@@ -132,8 +132,8 @@ class Family:
     def head_among(self, names: Collection[str], architectures: Collection[str] = ()) -> HeadRow | None:
         """The classifier whose weights are among these names; None when there is none.
 
-        Where the config says which class wrote the file (`architectures`), a head is only taken from a class that has it:
-        a token classifier calls its weights `classifier` too.
+        Where the config says which class wrote the file (`architectures`), a head is only taken from a class that has
+        it: a token classifier calls its weights `classifier` too.
         """
         rows = (() if self.head is None else (self.head,)) + self.other_heads
         if architectures:

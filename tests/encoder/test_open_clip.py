@@ -1,0 +1,123 @@
+"""open_clip's checkpoints give the vectors of both sides that open_clip computed."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from tests.encoder.golden import GOLDEN, golden, image_batch
+from tests.encoder.parity import TOLERANCE, relative
+from torch import Tensor
+
+from classtoken.contract.reading import own_pooler_of, projection_of
+from classtoken.encoder.checkpoint import open_checkpoint, reference_names
+from classtoken.encoder.families.open_clip import OPEN_CLIP, image_side, text_side
+from classtoken.encoder.families.row import Family
+from classtoken.encoder.shape import ImageStem
+from classtoken.encoder.towers import LoadedTower, load_towers
+from classtoken.errors import UnsupportedModel
+from classtoken.pooling.spec import parse
+from classtoken.readout import Readout
+from classtoken.tensors import Tokens
+from classtoken.values import IMAGE_POOLED, Role
+
+MODELS = ("clip", "clip_quick_gelu_custom_text", "siglip")
+PLAIN = {"image_size": 16, "layers": 2, "width": 16, "patch_size": 4}
+
+
+def towers(name: str) -> tuple[LoadedTower, LoadedTower]:
+    image, text = load_towers(open_checkpoint(GOLDEN / "open_clip" / name))
+    assert (image.modality, text.modality) == ("image", "text")
+    return image, text
+
+
+def vector(tower: LoadedTower, tokens: Tokens) -> Tensor:
+    """The vector that meets the other side's, before unit length."""
+    loaded = tower.loaded
+    assert loaded.family is not None
+    pooler, _ = own_pooler_of(loaded.family, tower.config, loaded)
+    projection = projection_of(loaded.family, loaded)
+    spec = parse(loaded.family.readout(tower.config).spec)
+    after = () if projection is None else (projection,)
+    readout = Readout(spec, loaded.encoder.depth, IMAGE_POOLED, pooler=pooler, after=after)
+    return readout(loaded.encoder(tokens))
+
+
+def text_batch(tower: LoadedTower, ids: Tensor) -> Tokens:
+    """The highest id ends a text; what stands behind it is padding, which SigLIP reads like any token."""
+    roles = torch.full_like(ids, Role.CONTENT)
+    assert tower.loaded.family is not None
+    if not tower.loaded.family.pads_attended:
+        ends = ids.argmax(1)
+        places = torch.arange(ids.shape[1])
+        roles[places > ends[:, None]] = int(Role.PAD)
+        roles[places == ends[:, None]] = int(Role.END)
+    return Tokens(roles, ids)
+
+
+def refused(side: Callable[[Mapping[str, Any]], tuple[Family, Mapping[str, Any]]], model: Mapping[str, Any]) -> str:
+    """What is said of a side that is not supported."""
+    with pytest.raises(UnsupportedModel) as caught:  # noqa: PT012  (the row or its shape may refuse)
+        family, config = side(model)
+        family.shape(config)
+    return str(caught.value)
+
+
+def test_every_row_has_a_golden() -> None:
+    found = {tower.loaded.family.name for name in MODELS for tower in towers(name) if tower.loaded.family}
+    assert found == {family.name for family in OPEN_CLIP}
+    assert {path.name for path in (GOLDEN / "open_clip").iterdir()} == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_both_sides(name: str) -> None:
+    expected, (image, text) = golden("open_clip", name), towers(name)
+    stem = image.loaded.encoder.shape.stem
+    assert isinstance(stem, ImageStem)
+    assert relative(expected["image"], vector(image, image_batch(stem, expected["pixels"]))) < TOLERANCE
+    assert relative(expected["text"], vector(text, text_batch(text, expected["ids"]))) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_names_go_back(name: str) -> None:
+    on_disk = open_checkpoint(GOLDEN / "open_clip" / name).weights.read()
+    written: dict[str, Tensor] = {}
+    for tower in towers(name):
+        assert tower.loaded.family is not None
+        written |= reference_names(tower.loaded.encoder, tower.loaded.family, tower.loaded.prefix)
+    assert all(torch.equal(on_disk[key], tensor) for key, tensor in written.items())
+    beside = ("logit_", "text_projection", "text.text_projection", "visual.proj", "visual.trunk.attn_pool.")
+    assert [key for key in on_disk.keys() - written.keys() if not key.startswith(beside)] == []
+
+
+def test_the_scale_of_the_similarity_is_kept() -> None:
+    image, text = towers("siglip")
+    assert {"logit_scale", "logit_bias"} <= image.loaded.rest.keys()
+    assert image.loaded.encoder.hidden_size == text.loaded.rest["text_projection.weight"].shape[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"attentional_pool": True}, "attentional_pool"),
+        ({"pool_type": "avg"}, "pool_type"),
+        ({"layers": [3, 4, 6, 3]}, "ResNet"),
+        ({"timm_model_name": "convnext_base"}, "convnext_base"),
+        ({"qk_norm": True}, "qk_norm"),
+    ],
+)
+def test_other_image_sides_are_refused_by_name(change: dict[str, object], says: str) -> None:
+    assert says in refused(image_side, {"vision_cfg": {**PLAIN, **change}})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"hf_model_name": "roberta-base"}, "hf_model_name"),
+        ({"pool_type": "first"}, "first"),
+        ({"embed_cls": True}, "embed_cls"),
+    ],
+)
+def test_other_text_sides_are_refused_by_name(change: dict[str, object], says: str) -> None:
+    assert says in refused(text_side, {"text_cfg": {"width": 16, "heads": 2, "layers": 2, **change}})
