@@ -39,6 +39,14 @@ class WeightFiles:
         """The files themselves."""
         return tuple(sorted(set(self.files.values())))
 
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, from the files' headers alone."""
+        found: dict[str, tuple[int, ...]] = {}
+        for path in self.paths:
+            with safe_open(path, framework="pt") as file:
+                found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        return found
+
     def read(self, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """Tensors by name (all of them when no names are given), floating point ones as float32."""
         wanted = self.names if names is None else names

@@ -29,6 +29,8 @@ class Rename:
     theirs: str
     ours: str | tuple[str, ...]
     dims: int | None = None
+    transposed: bool = False
+    """a matrix that is on the right of the vector on disk (open_clip's projections)"""
     beside: str | None = None
     """our name that must be there too for this rule to write (T5 calls `up` otherwise where there is a gate)"""
 
@@ -75,6 +77,7 @@ def to_ours(
             found = rule.pattern.fullmatch(name)
             if found is None:
                 continue
+            tensor = tensor.mT if rule.transposed else tensor
             pieces = tensor.chunk(len(rule.targets)) if len(rule.targets) > 1 else (tensor,)
             for target, piece in zip(rule.targets, pieces, strict=True):
                 ours[target.format(**found.groupdict())] = piece
@@ -105,6 +108,7 @@ def to_theirs(ours: Mapping[str, Tensor], rules: Sequence[Rename]) -> tuple[dict
                 continue
             taken.update(names)
             tensor = torch.cat([ours[n] for n in names]) if len(names) > 1 else ours[name]
+            tensor = tensor.mT if rule.transposed else tensor
             theirs[rule.theirs.format(**found.groupdict())] = _with_dims(tensor, rule.dims)
             break
     return theirs, [name for name in ours if name not in taken]

@@ -8,7 +8,11 @@ from torch import Tensor
 
 from classtoken.encoder.checkpoint import Checkpoint, Loaded, fill, load_encoder
 from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.families.table import family_of
+from classtoken.encoder.families.open_clip import image_side, is_open_clip, text_side
+from classtoken.encoder.families.row import Family
+from classtoken.encoder.families.table import PAIRS, family_of
+from classtoken.encoder.families.timm import timm_family
+from classtoken.encoder.families.timm_config import is_timm, timm_config
 from classtoken.encoder.shape import ImageStem, shape_from_dict
 from classtoken.errors import UnsafeCheckpoint
 
@@ -26,18 +30,64 @@ class LoadedTower:
 
 
 def load_towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
-    """Every encoder of a checkpoint, the image side first. Raises the `ModelError`s of `checkpoint.py`."""
-    config = checkpoint.config
+    """Every encoder of a checkpoint, the image side first. Raises the `ModelError`s of `checkpoint.py`.
+
+    Of two sides that meet in one space, the temperature and bias of their similarity stand in `loaded.rest` of both
+    (`logit_scale`, `logit_bias`).
+    """
     if checkpoint.model_type == OWN_TYPE:
         return (_own(checkpoint),)
-    family = family_of(config)
-    if family is not None:
-        loaded = load_encoder(checkpoint.weights.read(), family, family.shape(config), config, str(checkpoint.folder))
-        return (LoadedTower(family.modality, config, loaded),)
+    rows = rows_of(checkpoint)
+    if rows:
+        weights = checkpoint.weights.read()
+        return tuple(
+            LoadedTower(
+                family.modality,
+                config,
+                load_encoder(weights, family, family.shape(config), config, str(checkpoint.folder)),
+            )
+            for family, config in rows
+        )
     refuse_remote_code(checkpoint)
     from classtoken.encoder.foreign import load_foreign
 
     return load_foreign(checkpoint)
+
+
+def rows_of(checkpoint: Checkpoint) -> tuple[tuple[Family, Mapping[str, Any]], ...]:
+    """The row and the config of every encoder that is read natively; none for a foreign model."""
+    config = checkpoint.config
+    if is_open_clip(config):
+        image, own = image_side(config["model_cfg"])
+        if is_timm(own):
+            own = timm_config(own, _sizes(checkpoint, image))
+        return (image, own), text_side(config["model_cfg"])
+    if is_timm(config):
+        family = timm_family(config)
+        return ((family, timm_config(config, _sizes(checkpoint, family))),)
+    pair = PAIRS.get(checkpoint.model_type)
+    if pair is not None:
+        there = (family for family in pair if _is_there(family, checkpoint))
+        return tuple((family, side_config(config, family)) for family in there)
+    single = family_of(config)
+    return () if single is None else ((single, config),)
+
+
+def side_config(config: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    """One side's config out of that of a model of two sides; what concerns the file as a whole comes along."""
+    whole = {name: config[name] for name in ("architectures", "id2label") if config.get(name)}
+    return {**(config.get(family.config_key or "") or {}), **whole}
+
+
+def _is_there(family: Family, checkpoint: Checkpoint) -> bool:
+    return any(name.startswith(family.prefixes) for name in checkpoint.weights.names)
+
+
+def _sizes(checkpoint: Checkpoint, family: Family) -> dict[str, tuple[int, ...]]:
+    """Sizes of the tower's tensors, by names without its prefix."""
+    sizes = checkpoint.weights.sizes()
+    prefix = next((p for p in family.prefixes if any(name.startswith(p) for name in sizes)), "")
+    return {name[len(prefix) :]: size for name, size in sizes.items() if name.startswith(prefix)}
 
 
 def refuse_remote_code(checkpoint: Checkpoint) -> None:

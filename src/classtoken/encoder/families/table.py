@@ -1,5 +1,7 @@
 """FAMILIES: every encoder that is read natively. Loader, parity tests and docs go through this one tuple."""
 
+from collections.abc import Mapping
+
 from classtoken.encoder.families import (
     albert,
     beit,
@@ -12,9 +14,11 @@ from classtoken.encoder.families import (
     modernbert,
     mpnet,
     nomic,
+    open_clip,
     qwen,
     roberta,
     t5,
+    timm,
     vit,
 )
 from classtoken.encoder.families.row import Config, Family
@@ -46,6 +50,16 @@ FAMILIES: tuple[Family, ...] = (
     clip_vision.SIGLIP_VISION,
     clip_vision.SIGLIP2_VISION,
 )
+
+
+#: Models of two sides that meet in one space: `model_type` -> the rows of the image side and of the text side.
+PAIRS: Mapping[str, tuple[Family, Family]] = {
+    "clip": (clip_vision.CLIP_VISION, clip.CLIP_TEXT),
+    "siglip": (clip_vision.SIGLIP_VISION, clip.SIGLIP_TEXT),
+    "siglip2": (clip_vision.SIGLIP2_VISION, clip.SIGLIP_TEXT),
+}
+#: Rows for the layouts of other libraries, which name no model_type.
+DIALECTS: tuple[Family, ...] = timm.TIMM + open_clip.OPEN_CLIP
 
 
 def family_of(config: Config) -> Family | None:

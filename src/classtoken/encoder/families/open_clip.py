@@ -1,0 +1,212 @@
+"""open_clip's own layout of CLIP and SigLIP: `visual.transformer.resblocks...`, or a timm trunk for the image side."""
+
+from dataclasses import replace
+from typing import Any
+
+from classtoken.encoder.families.clip import clip_text_readout, siglip_text_readout
+from classtoken.encoder.families.clip_vision import clip_readout
+from classtoken.encoder.families.row import Config, Family, PoolerRow, ProjectionRow
+from classtoken.encoder.families.timm import TIMM_SIGLIP
+from classtoken.encoder.names import Rename, blocks
+from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
+from classtoken.errors import UnsupportedModel
+
+QKV = ("query", "key", "value")
+BLOCKS = (
+    *(
+        Rename(
+            f"transformer.resblocks.{{i}}.attn.in_proj_{p}", tuple(f"blocks.{{i}}.attention.{part}.{p}" for part in QKV)
+        )
+        for p in ("weight", "bias")
+    ),
+    *blocks(
+        "transformer.resblocks.{i}.",
+        {
+            "attn.out_proj": "attention.output",
+            "ln_1": "attention_norm",
+            "ln_2": "feedforward_norm",
+            "mlp.c_fc": "feedforward.up",
+            "mlp.c_proj": "feedforward.down",
+        },
+    ),
+    Rename("transformer.resblocks.{i}.ls_1.gamma", "blocks.{i}.attention_scale.weight"),
+    Rename("transformer.resblocks.{i}.ls_2.gamma", "blocks.{i}.feedforward_scale.weight"),
+)
+VISION_NAMES = (
+    Rename("class_embedding", "stem.class_token", dims=1),
+    Rename("positional_embedding", "stem.position"),
+    Rename("conv1.weight", "stem.patch.weight"),
+    Rename("ln_pre.{p}", "stem.norm.{p}"),
+    *BLOCKS,
+    Rename("ln_post.{p}", "final_norm.{p}"),
+)
+TEXT_NAMES = (
+    Rename("token_embedding.weight", "stem.token.weight"),
+    Rename("positional_embedding", "stem.position.weight"),
+    *BLOCKS,
+    Rename("ln_final.{p}", "final_norm.{p}"),
+)
+PROJECTION = ProjectionRow(names=(Rename("text_projection", "projection.weight", transposed=True),))
+#: What a side may not have: nothing here computes it. name -> the only value that is read
+PLAIN_VISION = {
+    "attentional_pool": False,
+    "pool_type": "tok",
+    "no_ln_pre": False,
+    "final_ln_after_pool": False,
+    "pos_embed_type": "learnable",
+}
+PLAIN_TEXT = {"hf_model_name": None, "embed_cls": False, "final_ln_after_pool": False, "proj_type": "linear"}
+PLAIN_BLOCKS = dict.fromkeys(
+    ("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn", "scale_fc"), False
+)
+
+
+def is_open_clip(config: Config) -> bool:
+    """Whether this is an open_clip_config.json."""
+    return isinstance(config.get("model_cfg"), dict) and "vision_cfg" in config["model_cfg"]
+
+
+def refuse_unless_plain(side: str, config: Config, plain: Config) -> None:
+    """Raise `UnsupportedModel` when a side asks for what is not computed here."""
+    for name, value in {**plain, **PLAIN_BLOCKS}.items():
+        if config.get(name, value) != value:
+            raise UnsupportedModel(
+                f"open_clip's {side} with {name} {config[name]!r} is not supported, only {value!r} is. Use a Hugging "
+                "Face conversion of it."
+            )
+
+
+def block_shape(config: Config, *, heads: int, causal: bool) -> BlockShape:
+    """The block of either side."""
+    tanh = (config.get("act_kwargs") or {}).get("approximate") == "tanh"
+    return BlockShape(
+        heads=heads,
+        feedforward_size=int(config["width"] * config.get("mlp_ratio", 4.0)),
+        norm_eps=(config.get("norm_kwargs") or {}).get("eps", 1e-5),
+        activation="quick_gelu" if config["quick_gelu"] else "gelu_tanh" if tanh else "gelu",
+        layer_scale=config.get("ls_init_value") is not None,
+        causal=causal,
+    )
+
+
+def vision_shape(config: Config) -> Shape:
+    """The image side of open_clip's own VisionTransformer."""
+    refuse_unless_plain("image side", config, PLAIN_VISION)
+    if not isinstance(config["layers"], int):
+        raise UnsupportedModel("open_clip's ResNet image sides are not supported; they have no tokens.")
+    size = config.get("image_size", 224)
+    return Shape(
+        hidden_size=config["width"],
+        depth=config["layers"],
+        stem=ImageStem(
+            patch=config["patch_size"],
+            image=(size, size) if isinstance(size, int) else (int(size[0]), int(size[1])),
+            patch_bias=False,
+            class_tokens=1,
+            resize="bicubic_antialias",
+            norm=True,
+        ),
+        block=block_shape(config, heads=config["width"] // config.get("head_width", 64), causal=False),
+    )
+
+
+def text_shape(config: Config) -> Shape:
+    """The text side: causal for CLIP, bidirectional for SigLIP."""
+    refuse_unless_plain("text side", config, PLAIN_TEXT)
+    return Shape(
+        hidden_size=config["width"],
+        depth=config["layers"],
+        stem=TextStem(vocabulary=config["vocab_size"], positions=config["context_length"], norm=False),
+        block=block_shape(config, heads=config["heads"], causal=not config.get("no_causal_mask", False)),
+    )
+
+
+def last_pooler(config: Config) -> PoolerRow:
+    """SigLIP's last position, through a dense layer where the projection has a bias."""
+    if config.get("proj_bias"):
+        names = (Rename("text_projection.{p}", "dense.{p}"),)
+        return PoolerRow(kind="dense", token="last", names=names, optional=False)
+    return PoolerRow(kind="state", token="last", optional=False)
+
+
+OPEN_CLIP_VISION = Family(
+    name="open_clip vision",
+    types=(),
+    modality="image",
+    shape=vision_shape,
+    names=VISION_NAMES,
+    prefixes=("visual.",),
+    pooler=PoolerRow(kind="state", token="cls", optional=False),
+    projection=ProjectionRow(names=(Rename("proj", "projection.weight", transposed=True),)),
+    readout=clip_readout,
+    used_by=("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
+    paper="Radford et al. 2021; Cherti et al. 2023",
+)
+OPEN_CLIP_TEXT = Family(
+    name="open_clip text",
+    types=(),
+    modality="text",
+    shape=text_shape,
+    names=TEXT_NAMES,
+    prefixes=("text.",),
+    ignored=(r"visual\..*", r"logit_(scale|bias)", r"attn_mask"),
+    pooler=PoolerRow(kind="state", token="last", optional=False),
+    projection=PROJECTION,
+    readout=clip_text_readout,
+    used_by=OPEN_CLIP_VISION.used_by,
+    paper="Radford et al. 2021",
+    notes=("causal: the end token has read the whole text; it is found as the highest id",),
+)
+OPEN_CLIP_SIGLIP_TEXT = replace(
+    OPEN_CLIP_TEXT,
+    name="open_clip siglip text",
+    pooler=last_pooler,
+    projection=None,
+    readout=siglip_text_readout,
+    pads_attended=True,
+    used_by=("timm/ViT-B-16-SigLIP", "timm/ViT-SO400M-14-SigLIP-384"),
+    paper="Zhai et al. 2023",
+    notes=("texts are padded to the full length, and the padding is read like any token",),
+)
+OPEN_CLIP_SIGLIP_VISION = replace(
+    TIMM_SIGLIP,
+    name="open_clip siglip vision",
+    architectures=(),
+    prefixes=("visual.trunk.",),
+    head=None,
+    used_by=OPEN_CLIP_SIGLIP_TEXT.used_by,
+)
+OPEN_CLIP: tuple[Family, ...] = (
+    OPEN_CLIP_VISION,
+    OPEN_CLIP_TEXT,
+    OPEN_CLIP_SIGLIP_VISION,
+    OPEN_CLIP_SIGLIP_TEXT,
+)
+
+
+def text_side(model: Config) -> tuple[Family, dict[str, Any]]:
+    """The row and the config of the text side."""
+    config = {"context_length": 77, "vocab_size": 49408, **model["text_cfg"]}
+    config["quick_gelu"] = bool(model.get("quick_gelu", False))
+    pool = config.get("pool_type", "argmax")
+    if pool not in ("argmax", "eos", "last"):
+        raise UnsupportedModel(
+            f"open_clip's text side with pool_type '{pool}' is not supported; argmax, eos, last are."
+        )
+    return (OPEN_CLIP_SIGLIP_TEXT if pool == "last" else OPEN_CLIP_TEXT), config
+
+
+def image_side(model: Config) -> tuple[Family, dict[str, Any]]:
+    """The row and the config of the image side; the config of a timm trunk is measured later."""
+    config = {**model["vision_cfg"], "quick_gelu": bool(model.get("quick_gelu", False))}
+    name = config.get("timm_model_name")
+    if not name:
+        return OPEN_CLIP_VISION, config
+    if "siglip" not in name or config.get("timm_pool") != "map" or config.get("timm_proj") not in ("none", None, ""):
+        raise UnsupportedModel(
+            f"open_clip's image side of timm's '{name}' with pool '{config.get('timm_pool')}' and projection "
+            f"'{config.get('timm_proj')}' is not supported; of timm's trunks, SigLIP's are."
+        )
+    size = config.get("image_size", 224)
+    arguments = {"img_size": [size, size] if isinstance(size, int) else list(size)}
+    return OPEN_CLIP_SIGLIP_VISION, {"architecture": name, "global_pool": "map", "model_args": arguments}
