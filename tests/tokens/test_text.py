@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tokens.tiny import CORPUS, ENCODER, MAKERS, TEXTS
-from transformers import AutoTokenizer
+from tests.tokens.tiny import CORPUS, ENCODER, MAKERS, PLAIN, TEXTS
+from transformers import AutoTokenizer, ByT5Tokenizer
 
 from classtoken.errors import BadRecord, ModelError, OptionError, UnsafeCheckpoint
 from classtoken.tokens.text import TextPreprocessor
@@ -75,6 +75,23 @@ def test_old_vocabulary_files_are_converted(name: str, folders: dict[str, Path],
     same = TextPreprocessor.from_folder(folders[name], MAKERS[name][2])
     texts = TEXTS[:12]
     torch.testing.assert_close(ours(texts).ids_BL, same(texts).ids_BL)
+
+
+def test_a_tokenizer_that_exists_in_python_only(tmp_path: Path) -> None:
+    """ByT5 counts bytes: it has no vocabulary file, no compiled form, and cannot tell spans."""
+    ByT5Tokenizer(model_max_length=40).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "t5"}))
+    assert not (tmp_path / "tokenizer.json").exists()
+    ours, theirs = TextPreprocessor.from_folder(tmp_path, PLAIN), AutoTokenizer.from_pretrained(tmp_path)
+    texts = ["fox", "", "a fox \U0001f600 jumps", "fox " * 30]
+    batch = theirs(texts, padding=True, truncation=True, max_length=40, return_tensors="pt")
+    tokens = ours(texts)
+    torch.testing.assert_close(tokens.ids_BL, batch["input_ids"])
+    assert tokens.roles_BL[0, :5].tolist() == [Role.CONTENT] * 3 + [Role.END, Role.PAD]
+    assert tokens.cut == (0, 0, 0, 121 - 40)
+    assert ours.words("fox") == ["f", "o", "x", "</s>"]
+    with pytest.raises(OptionError, match="cannot say where"):
+        ours.spans("fox")
 
 
 def test_all_minilm_on_real_sentences(shared: Path, minilm: Path) -> None:
