@@ -1,0 +1,147 @@
+"""The command line itself: one answer on stdout, one line for an error, the right exit code."""
+
+import errno
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from classtoken.cli import VERBS, app, main
+from classtoken.cli.output import Answer, answer
+from classtoken.errors import ClasstokenError, InternalError
+from classtoken.results.base import Result
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable], None]:
+    """Makes a function the verb `fake`."""
+
+    def install(function: Callable) -> None:
+        module = ModuleType("classtoken.cli.fake")
+        module.fake = function  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "classtoken.cli.fake", module)
+        monkeypatch.setattr(app, "VERBS", (*VERBS, "fake"))
+
+    return install
+
+
+def raising(error: BaseException) -> Callable[[], Answer]:
+    def fake() -> Answer:
+        print("a library that talks")  # noqa: T201 - it must not reach stdout
+        raise error
+
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ClasstokenError("the value is 3;\n  give 4."), 2, "classtoken: the value is 3; give 4."),
+        (
+            InternalError("lost"),
+            1,
+            "classtoken: internal error: lost (see all of it with: classtoken --debug fake ...)",
+        ),
+        (ZeroDivisionError("by zero"), 1, "classtoken: internal error: ZeroDivisionError: by zero (see all"),
+        (OSError(errno.ENOSPC, "No space left on device", "out/x"), 2, "classtoken: cannot use out/x: No space left"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "out"),
+            2,
+            "classtoken: cannot use out: Permission denied.",
+        ),
+    ],
+)
+def test_errors_are_one_line_and_a_code(
+    verb: Callable, capsys: pytest.CaptureFixture[str], error: Exception, code: int, line: str
+) -> None:
+    verb(raising(error))
+    assert main(["fake"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[0] == "a library that talks"
+    assert err.splitlines()[1].startswith(line)
+    assert len(err.splitlines()) == 2
+
+
+def test_an_interrupt_is_130_and_says_nothing(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    verb(raising(KeyboardInterrupt()))
+    assert main(["fake"]) == 130
+    assert capsys.readouterr().out == ""
+
+
+def test_debug_shows_everything(verb: Callable) -> None:
+    verb(raising(ClasstokenError("here")))
+    with pytest.raises(ClasstokenError, match="here"):
+        main(["--debug", "fake"])
+
+
+def test_only_the_answer_reaches_stdout(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    def fake() -> Answer:
+        print("a library that talks")  # noqa: T201 - it must not reach stdout
+        return Answer("the answer", exit_code=2)
+
+    verb(fake)
+    assert main(["fake"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("the answer\n", "a library that talks\n")
+
+
+def test_a_result_is_text_or_one_object() -> None:
+    class Two(Result):
+        def __str__(self) -> str:
+            return "two"
+
+    assert answer(Two(), False).text == "two"
+    assert answer(Two(), True).text == "{}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["embde"], "classtoken: there is no command 'embde'; did you mean 'embed'?"),
+        (["sing"], f"classtoken: there is no command 'sing'; the commands are {', '.join(VERBS)}"),
+        (["embed", "x"], "classtoken: Missing option '--model'. See: classtoken embed --help"),
+        (
+            ["embed", "--poling", "x"],
+            "classtoken: No such option: --poling (Possible options: --pooling). See: classtoken embed",
+        ),
+        (["embed", "x", "--limit", "many"], "classtoken: Invalid value for '--limit': "),
+        (["embed", "x", "--limit", "0"], "classtoken: Invalid value for '--limit': "),
+        (["--nonsense"], "classtoken: No such option: --nonsense"),
+    ],
+)
+def test_wrong_use_is_one_line_and_2(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(line), err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert all(f"\n  {verb} " in out for verb in VERBS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    import classtoken
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"classtoken {classtoken.__version__}\n"
+
+
+def test_a_reader_that_has_gone_is_no_error(verb: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def close(self) -> None:
+            pass
+
+    verb(lambda: Answer("the answer"))
+    monkeypatch.setattr(sys, "stdout", Gone())
+    assert main(["fake"]) == 0

@@ -1,0 +1,203 @@
+"""A source turned into vectors: the embedder's own numbers, whatever the batches; and what is refused."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from tests import folders
+
+import classtoken as ct
+from classtoken.errors import ClasstokenError, ManifestMismatch, OptionError, SourceError, VectorRefused
+from classtoken.results.embed import EmbedResult
+from classtoken.sink import verify
+
+WORDS = ["the", "cat", "dog", "bird", "sits", "runs", "on", "a", "mat", "under", "red", "blue", "house", "far", "away"]
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.tiny_vit(tmp_path_factory.mktemp("vit"), pooler=False)
+
+
+def tiny_clip(folder: Path) -> Path:
+    """CLIP with both sides, small."""
+    import transformers
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    text = {**sizes, "vocab_size": len(folders.WORDS), "max_position_embeddings": 16, "eos_token_id": 3}
+    image = {**sizes, "image_size": 32, "patch_size": 8}
+    config = transformers.CLIPConfig(text_config=text, vision_config=image, projection_dim=24)
+    folders.randomise(transformers.CLIPModel(config)).save_pretrained(folder)  # type: ignore[operator]
+    folders.bert_tokenizer(folder)
+    folders.image_processor(folder)
+    return folder
+
+
+def texts(rows: int) -> list[str]:
+    numbers = np.random.default_rng(0)
+    return [" ".join(numbers.choice(WORDS, numbers.integers(1, 40))) for _ in range(rows)]
+
+
+def write_texts(path: Path, rows: list[str]) -> Path:
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def encoded(colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_texts_have_the_vectors_that_embed_gives(tmp_path: Path, bert: Path) -> None:
+    rows = texts(50)
+    result = ct.embed(
+        bert, write_texts(tmp_path / "a.txt", rows), tmp_path / "out", pooling="cls,mean@-1", part_rows=20
+    )
+    found = ct.read(tmp_path / "out")
+    expected = ct.load(bert).embed(rows, pooling="cls,mean@-1")
+    assert list(found.arrays) == list(expected) == ["cls", "mean@-1"]
+    for name, values in expected.items():
+        np.testing.assert_allclose(found.arrays[name], values, atol=2e-6)
+    assert result.cut == found.manifest.cut == sum(len(row.split()) > 30 for row in rows)
+    assert (result.rows, result.parts, result.modality) == (50, 3, "text")
+    assert EmbedResult.from_json(result.to_json()) == result
+    assert verify(tmp_path / "out").ok
+
+
+def test_images_have_the_vectors_that_embed_gives_and_bad_ones_are_said(tmp_path: Path, vit: Path) -> None:
+    images = [{"bytes": encoded((i * 12, 250 - i * 12, 90), (30 + i, 40)), "path": None} for i in range(20)]
+    images[3] = {"bytes": b"no image", "path": None}
+    images[7] = {"bytes": images[8]["bytes"][:60], "path": None}
+    images[9] = {"bytes": None, "path": "nowhere.png"}
+    table = pa.table({"id": [f"i{i}" for i in range(20)], "image": images, "label": ["x", "y"] * 10, "n": range(20)})
+    pq.write_table(table, tmp_path / "images.parquet")
+    result = ct.embed(str(vit), tmp_path / "images.parquet", tmp_path / "out")
+    found = ct.read(tmp_path / "out")
+    good = [i for i in range(20) if i not in (3, 7, 9)]
+    assert found.ids == tuple(f"i{i}" for i in good)
+    expected = ct.load(vit).embed([images[i]["bytes"] for i in good])
+    np.testing.assert_allclose(next(iter(found.arrays.values())), expected, atol=2e-6)
+    assert found.column("label") == [["x", "y"][i % 2] for i in good]
+    assert found.column("meta.n") == good
+    assert [entry.id for entry in result.examples] == ["i3", "i7", "i9"]
+    assert result.refused == 3
+    assert all(not entry.reason.startswith("i") for entry in result.examples), result.examples
+    assert "3 refused" in str(result)
+
+
+def test_a_folder_of_images_with_labels(tmp_path: Path, vit: Path) -> None:
+    for name, colour in (("cat/a.png", (250, 0, 0)), ("dog/b.png", (0, 250, 0))):
+        (tmp_path / "images" / name).parent.mkdir(parents=True)
+        (tmp_path / "images" / name).write_bytes(encoded(colour))
+    (tmp_path / "images" / "notes.md").write_text("x")
+    result = ct.embed(vit, tmp_path / "images", tmp_path / "out", limit=1)
+    assert (result.rows, result.total) == (1, 1)
+    assert "1 .md" in result.notes[0]
+    assert ct.read(tmp_path / "out").column("label") == ["cat"]
+
+
+def test_a_run_goes_on_and_refuses_another_making(tmp_path: Path, bert: Path) -> None:
+    source, out = write_texts(tmp_path / "a.txt", texts(30)), tmp_path / "out"
+    ct.embed(bert, source, out, part_rows=10)
+    before = ct.read(out).table
+    (out / "receipts" / "00001.json").unlink()
+    assert ct.embed(bert, source, out, part_rows=10).before == 20
+    assert ct.read(out).table.equals(before)
+    for change in ({"pooling": "max"}, {"normalize": True}, {"precision": "bf16"}, {"prompt": "query: "}):
+        with pytest.raises(ManifestMismatch, match=r"holds vectors made with"):
+            ct.embed(bert, source, out, part_rows=10, **change)
+    other = folders.tiny_bert(tmp_path / "other")
+    weights = other / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ManifestMismatch, match=r"made with weights '\w+' instead of"):
+        ct.embed(other, source, out, part_rows=10)
+
+
+def test_normalised_vectors_have_unit_length(tmp_path: Path, bert: Path) -> None:
+    ct.embed(bert, write_texts(tmp_path / "a.txt", texts(5)), tmp_path / "out", pooling="mean", normalize=True)
+    norms = verify(tmp_path / "out").norms["mean"]
+    assert norms.smallest == pytest.approx(1, abs=1e-6)
+    assert norms.largest == pytest.approx(1, abs=1e-6)
+
+
+def test_an_embedder_that_is_already_loaded(tmp_path: Path, bert: Path) -> None:
+    source = write_texts(tmp_path / "a.txt", texts(3))
+    ct.embed(ct.load(bert, pooling="max"), source, tmp_path / "out")
+    assert list(ct.read(tmp_path / "out").arrays) == ["max"]
+    with pytest.raises(OptionError, match="give them to load"):
+        ct.embed(ct.load(bert), source, tmp_path / "out2", pooling="max")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"limit": 0}, OptionError, "limit is 0"),
+        ({"part_rows": 0}, OptionError, "0 rows a part"),
+        ({"modality": "image"}, OptionError, "reads text"),
+        ({"pooling": "nonsense"}, ClasstokenError, "nonsense"),
+        ({"source": "nowhere.csv"}, SourceError, "there is no file or folder"),
+        ({"source": "empty.txt"}, SourceError, "no record of .* can be read"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_behind(
+    tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, change: dict, kind: type[Exception], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_texts(tmp_path / "a.txt", texts(3))
+    write_texts(tmp_path / "empty.txt", ["", ""])
+    with pytest.raises(kind, match=words) as caught:
+        ct.embed(bert, change.pop("source", "a.txt"), "out", **change)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_and_a_source_with_nothing_in_common(tmp_path: Path, vit: Path) -> None:
+    with pytest.raises(SourceError, match=r"reads images, but the first record of .* has only texts.*--image-column"):
+        ct.embed(vit, write_texts(tmp_path / "a.txt", ["a"]), tmp_path / "out")
+
+
+def test_a_vector_without_weights_is_refused(tmp_path: Path, vit: Path) -> None:
+    (tmp_path / "x.png").write_bytes(encoded((1, 2, 3)))
+    with pytest.raises(VectorRefused, match="pooler"):
+        ct.embed(vit, tmp_path / "x.png", tmp_path / "out", pooling="pooler")
+
+
+def test_no_record_that_can_be_embedded_is_an_error_with_the_first_reason(tmp_path: Path, vit: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "x.png").write_bytes(b"no image")
+    with pytest.raises(SourceError, match=r"none of the 1 records could be embedded; the first, 'x\.png'"):
+        ct.embed(vit, tmp_path / "images", tmp_path / "out")
+
+
+def test_a_model_of_two_towers_must_be_told_when_both_are_there(tmp_path: Path) -> None:
+    clip = tiny_clip(tmp_path / "clip")
+    table = pa.table({"image": [{"bytes": encoded((9, 9, 9)), "path": None}], "text": ["the cat"]})
+    pq.write_table(table, tmp_path / "both.parquet")
+    with pytest.raises(OptionError, match="--modality"):
+        ct.embed(clip, tmp_path / "both.parquet", tmp_path / "out")
+    for modality in ("text", "image"):
+        ct.embed(clip, tmp_path / "both.parquet", tmp_path / modality, modality=modality)
+        item = "the cat" if modality == "text" else encoded((9, 9, 9))
+        expected = ct.load(clip).embed([item], modality=modality)
+        np.testing.assert_allclose(next(iter(ct.read(tmp_path / modality).arrays.values())), expected, atol=2e-6)
+
+
+def test_real_photographs(tmp_path: Path, shared: Path) -> None:
+    model, folder = shared / "models" / "deit-tiny-patch16-224", shared / "data" / "imagenet-samples"
+    result = ct.embed(model, folder, tmp_path / "out", pooling="cls", limit=6)
+    found = ct.read(tmp_path / "out")
+    assert result.rows == 6
+    expected = ct.load(model).embed([folder / name for name in found.ids], pooling="cls")
+    np.testing.assert_allclose(found.arrays["cls"], expected, atol=1e-4, rtol=1e-5)
