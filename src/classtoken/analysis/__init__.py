@@ -10,7 +10,10 @@
     lens           the classifier applied to every layer
     faithfulness   deletion, insertion, SaCo; truth: scores against masks
     unseen         what it did not look at
-    artefacts      outlier tokens, sinks; several: do several class tokens specialise
+    artefacts      outlier tokens, sinks
+    methods        every map by name, and what it needs
+
+Whether several class tokens specialise is told by `measure.specialisation` from captured states.
 
 Everything works on batches, asks roles and never places, and leaves the model as it was.
 """

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from classtoken.analysis.removal import remove, repeat
-from classtoken.analysis.subject import Subject
+from classtoken.analysis.subject import Subject, check_target
 from classtoken.errors import OptionError
 from classtoken.tensors import Tokens
 from classtoken.values import Role
@@ -91,7 +91,7 @@ def curves(
         # The first and last points are the same for every method, but for ties: one run does for all.
         same = bool((gone == gone[:1]).all())
         outcome = remove(subject, repeat(tokens, 0, 1 if same else len(orders)), gone[:1] if same else gone)
-        values[:, column] = scaled(outcome, target, definition.scale).cpu().numpy()
+        values[:, column] = scaled(subject, outcome, target, definition.scale).cpu().numpy()
     fractions = counts / len(places)
     return {
         name: Curve(tuple(fractions.tolist()), tuple(row.tolist()), area_under(fractions, row), definition)
@@ -99,13 +99,10 @@ def curves(
     }
 
 
-def scaled(outcome_BC: Tensor, target: int, scale: Scale) -> Tensor:
-    """The target's probability, or its outcome as it is; one outcome alone is never a probability."""
-    if not 0 <= target < outcome_BC.shape[1]:
-        raise OptionError(f"class {target} does not exist: this model has classes 0 to {outcome_BC.shape[1] - 1}.")
-    if scale == "probability" and outcome_BC.shape[1] > 1:
-        return outcome_BC.double().softmax(-1)[:, target]
-    return outcome_BC.double()[:, target]
+def scaled(subject: Subject, outcome_BC: Tensor, target: int, scale: Scale) -> Tensor:
+    """The target's probability, or its outcome as it is, (B)."""
+    check_target(target, outcome_BC.shape[1])
+    return subject.probability(outcome_BC, target) if scale == "probability" else outcome_BC.double()[:, target]
 
 
 def saco(subject: Subject, tokens: Tokens, target: int, scores_L: Tensor, *, groups: int = 10, seed: int = 0) -> float:
@@ -124,8 +121,8 @@ def saco(subject: Subject, tokens: Tokens, target: int, scores_L: Tensor, *, gro
     gone = torch.zeros(groups, tokens.roles_BL.shape[1], dtype=torch.bool, device=places.device)
     for row, part in enumerate(parts):
         gone[row, part] = True
-    whole = scaled(subject(tokens).detach(), target, "probability")
-    fall = (whole - scaled(remove(subject, repeat(tokens, 0, groups), gone), target, "probability")).cpu().numpy()
+    whole = subject.probability(subject(tokens).detach(), target)
+    fall = (whole - subject.probability(remove(subject, repeat(tokens, 0, groups), gone), target)).cpu().numpy()
     sums = np.array([float(scores[part].sum()) for part in parts])
     return saco_coefficient(sums, fall)
 

@@ -42,6 +42,7 @@ def classifying(encoder: Any, classifier: Classifier) -> Subject:
         terms=terms_of(readout),
         linear=linear_of(readout, head),
         labels=classifier.labels,
+        multilabel=classifier.multilabel,
         modules=(readout, head),
     )
 

@@ -31,6 +31,7 @@ class Subject:
         along a direction (`towards`), by default along the vector that the whole input gives.
     terms: for each pooling in the readout, the roles whose final states it reads (`cls`: the class token; `mean`: the
         patches; `cls+mean` has two terms).
+    multilabel: a sigmoid for each class instead of one softmax.
     linear: set where logits are linear in the pooled state after the final norm; the exact split of a logit needs it.
     """
 
@@ -40,6 +41,7 @@ class Subject:
     terms: tuple[frozenset[Role], ...] = (frozenset({Role.CLASS}),)
     linear: Linear | None = None
     labels: tuple[str, ...] = ()
+    multilabel: bool = False
     towards_BD: Tensor | None = None
     modules: tuple[nn.Module, ...] = field(default=())
 
@@ -84,6 +86,15 @@ class Subject:
         if self.towards_BD is None:
             return vectors_BD
         return (vectors_BD * self.towards_BD).sum(-1, keepdim=True)
+
+    def probability(self, outcome_BC: Tensor, target: int) -> Tensor:
+        """The target's probability (B): softmax or sigmoid of logits; for a vector's outcome, the outcome itself."""
+        check_target(target, outcome_BC.shape[1])
+        if self.head is None:
+            return outcome_BC.double()[:, target]
+        if self.multilabel or outcome_BC.shape[1] == 1:
+            return outcome_BC.double()[:, target].sigmoid()
+        return outcome_BC.double().softmax(-1)[:, target]
 
     def __call__(self, tokens: Tokens, trace: Trace | None = None) -> Tensor:
         """Outcomes (B, C) of a batch, with `trace` looking or changing."""

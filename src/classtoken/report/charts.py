@@ -1,0 +1,189 @@
+"""Curves with bands, dots with intervals, numbers in a matrix. Every chart carries its numbers, not colours alone."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from classtoken.report.colour import CONTROL, DASHES, SERIES, heat, hexed, ink_on, scaled, signed
+from classtoken.report.svg import element, figure, shown, text, title
+
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 34, 44
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line, with an interval at every point where there is one. `control` draws it grey and thin."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A number with its interval, on a line of its own. `control` draws it grey."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    control: bool = False
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers between two ends: steps of 1, 2 or 5 times a power of ten."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / about
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw)
+    first = math.ceil(low / step - 1e-9)
+    count = math.floor(high / step + 1e-9) - first
+    return [round((first + i) * step, 12) for i in range(count + 1)]
+
+
+def lines(
+    series: Sequence[Series],
+    *,
+    heading: str,
+    x_label: str,
+    y_label: str,
+    width: float = 560,
+    height: float = 300,
+    y_range: tuple[float, float] | None = None,
+) -> str:
+    """Lines over a common axis; each is named at its end's side, has its own dash, and its band is its interval."""
+    xs = [x for s in series for x in s.x]
+    ys = [y for s in series for y in (*s.y, *s.low, *s.high) if math.isfinite(y)]
+    low, high = y_range or _padded(min(ys), max(ys))
+    legend = 16 * len(series)
+    bottom = height - BOTTOM
+    whole = height + legend
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = (x - min(xs)) / ((max(xs) - min(xs)) or 1)
+        return LEFT + across * (width - LEFT - RIGHT), bottom - (y - low) / (high - low) * (bottom - TOP)
+
+    parts = [text(LEFT, 18, heading, class_="title")]
+    for tick in ticks(low, high):
+        _, y = at(min(xs), tick)
+        parts.append(element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="grid"))
+        parts.append(text(LEFT - 6, y + 4, shown(tick), text_anchor="end", class_="soft"))
+    for tick in ticks(min(xs), max(xs), 8):
+        x, _ = at(tick, low)
+        parts.append(text(x, bottom + 16, shown(tick), text_anchor="middle", class_="soft"))
+    parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, x_label, text_anchor="middle", class_="soft"))
+    middle = (TOP + bottom) / 2
+    turn = f"rotate(-90 14 {middle:g})"
+    parts.append(text(14, middle, y_label, text_anchor="middle", class_="soft", transform=turn))
+    coloured = 0
+    for n, s in enumerate(series):
+        colour, dash = (CONTROL, "3 3") if s.control else (SERIES[coloured % 8], DASHES[coloured % 8])
+        coloured += not s.control
+        parts += _line(s, colour, dash, at)
+        y = height + 16 * n - 2
+        parts.append(
+            element("line", x1=LEFT, x2=LEFT + 26, y1=y - 4, y2=y - 4, stroke=colour, stroke_width=2.5,
+                    stroke_dasharray=dash or None)
+        )  # fmt: skip
+        parts.append(text(LEFT + 34, y, s.name))
+    return figure(width, whole, parts, label=f"{heading}. {y_label} over {x_label}.")
+
+
+def _line(s: Series, colour: str, dash: str, at: object) -> list[str]:
+    assert callable(at)
+    points = [(x, y) for x, y in zip(s.x, s.y, strict=True) if math.isfinite(y)]
+    parts = []
+    if s.low:
+        up = [at(x, y) for x, y in zip(s.x, s.high, strict=True)]
+        down = [at(x, y) for x, y in zip(s.x, s.low, strict=True)]
+        ring = " ".join(f"{x:.1f},{y:.1f}" for x, y in (*up, *reversed(down)))
+        parts.append(element("polygon", points=ring, fill=colour, fill_opacity=0.18))
+    path = " ".join(f"{at(x, y)[0]:.1f},{at(x, y)[1]:.1f}" for x, y in points)
+    thin = 1.5 if s.control else 2.2
+    parts.append(
+        element("polyline", points=path, fill="none", stroke=colour, stroke_width=thin, stroke_dasharray=dash or None)
+    )
+    for i, (x, y) in enumerate(points):
+        px, py = at(x, y)
+        band = f" (95 %: {shown(s.low[i])} to {shown(s.high[i])})" if s.low else ""
+        said = title(f"{s.name}: {shown(y)}{band} at {shown(x)}")
+        parts.append(element("circle", said, cx=px, cy=py, r=2.5, fill=colour))
+    return parts
+
+
+def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560, reference: float | None = None) -> str:
+    """A number and its 95 % interval per line, written out at the right; `reference` is a line to be compared with."""
+    names = max((len(row.name) for row in rows), default=0)
+    left, right, step = min(44 + 6.4 * names, width * 0.45), 128, 22
+    values = [v for row in rows for v in (row.low, row.high, row.value)]
+    values += [] if reference is None else [reference]
+    low, high = _padded(min(values), max(values))
+    height = TOP + step * len(rows) + 40
+
+    def at(value: float) -> float:
+        return left + (value - low) / (high - low) * (width - left - right)
+
+    parts = [text(8, 18, heading, class_="title")]
+    foot = TOP + step * len(rows)
+    for tick in ticks(low, high):
+        parts.append(element("line", x1=at(tick), x2=at(tick), y1=TOP, y2=foot, class_="grid"))
+        parts.append(text(at(tick), foot + 16, shown(tick), text_anchor="middle", class_="soft"))
+    if reference is not None:
+        parts.append(
+            element("line", x1=at(reference), x2=at(reference), y1=TOP, y2=foot, class_="axis", stroke_dasharray="4 3")
+        )
+    for n, row in enumerate(rows):
+        y, colour = TOP + step * n + step / 2, CONTROL if row.control else SERIES[0]
+        numbers = f"{shown(row.value)} [{shown(row.low)}, {shown(row.high)}]"
+        parts.append(text(left - 10, y + 4, row.name, text_anchor="end"))
+        parts.append(element("line", x1=at(row.low), x2=at(row.high), y1=y, y2=y, stroke=colour, stroke_width=2))
+        mark = {"fill": "none", "stroke": colour, "stroke_width": 2} if row.control else {"fill": colour}
+        parts.append(element("circle", title(f"{row.name}: {numbers}"), cx=at(row.value), cy=y, r=4.5, **mark))
+        parts.append(text(width - right + 12, y + 4, numbers, class_="soft"))
+    parts.append(text((left + width - right) / 2, foot + 33, x_label, text_anchor="middle", class_="soft"))
+    return figure(width, height, parts, label=f"{heading}. {x_label}.")
+
+
+def matrix(
+    values: Sequence[Sequence[float]],
+    *,
+    heading: str,
+    row_label: str = "layer",
+    column_label: str = "head",
+    diverging: bool = False,
+    cell: float = 44,
+) -> str:
+    """Numbers in coloured cells, rows by columns (layers by heads)."""
+    flat = [v for row in values for v in row]
+    shares, low, high = scaled(flat, diverging=diverging)
+    columns = len(values[0])
+    tall = 20
+    width, height = max(70 + columns * cell + 16, 300), 62 + tall * len(values) + 34
+    parts = [text(8, 18, heading, class_="title"), text(60, 40, f"{row_label} \\ {column_label}", class_="soft",
+                                                        text_anchor="end")]  # fmt: skip
+    parts += [text(70 + (c + 0.5) * cell, 40, str(c), text_anchor="middle", class_="soft") for c in range(columns)]
+    for i, share in enumerate(shares):
+        r, c = divmod(i, columns)
+        colour = signed(share) if diverging else heat(share)
+        x, y = 70 + c * cell, 48 + r * tall
+        said = title(f"{row_label} {r}, {column_label} {c}: {shown(flat[i])}")
+        parts.append(element("rect", said, x=x, y=y, width=cell - 2, height=tall - 2, fill=hexed(colour)))
+        parts.append(
+            element("text", shown(flat[i]), x=x + cell / 2 - 1, y=y + 13, text_anchor="middle", font_size=10,
+                    style=f"fill:{ink_on(colour)}")
+        )  # fmt: skip
+        if c == 0:
+            parts.append(text(60, y + 13, str(r), text_anchor="end", class_="soft"))
+    ends = f"scale: {shown(low)} to {shown(high)}"
+    parts.append(text(70, height - 12, ends, class_="soft"))
+    return figure(width, height, parts, label=heading)
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    """A little room at both ends; a single value gets a range of its own size."""
+    span = (high - low) or abs(high) or 1.0
+    return low - 0.04 * span, high + 0.04 * span

@@ -1,0 +1,77 @@
+"""One self-contained page: no script, no font and no picture from anywhere else; light and dark; prints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+CSS = """
+:root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--ground:#fff;--panel:#f6f8fa;--hero:#8a6200}
+@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9da7b3;--line:#3d444d;--ground:#0d1117;--panel:#161b22;
+--hero:#ffc83d}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:1120px;padding:24px 20px 64px;background:var(--ground);
+color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
+h1{font-size:26px;line-height:1.25;margin:.2em 0 .1em}h2{font-size:19px;margin:2.2em 0 .2em;padding-top:.6em;
+border-top:1px solid var(--line)}p{max-width:75ch;margin:.5em 0}.lead{color:var(--soft)}.hero{color:var(--hero);
+font-weight:600}.row{display:flex;flex-wrap:wrap;gap:22px 26px;align-items:flex-start;margin:.9em 0}
+.row>*{min-width:0;max-width:100%}table{border-collapse:collapse;margin:.8em 0;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto}th,td{padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid var(--line)}
+td.n,th.n{text-align:right}th{font-weight:600;color:var(--soft)}details{margin:.6em 0}summary{cursor:pointer;
+color:var(--soft)}.note{border-left:3px solid var(--hero);padding:.2em 0 .2em .8em;margin:.8em 0}
+.words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
+line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
+.special{border:1px dashed var(--soft);color:var(--soft)}.ends{color:var(--soft);font-size:12px}
+figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:46ch}nav ol{columns:2;padding-left:1.3em;
+max-width:75ch}a{color:inherit}@media print{body{max-width:none}}
+@media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}}
+""".strip()
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, what it says in a sentence or two (plain text), and its figures (HTML)."""
+
+    title: str
+    says: str
+    body: str = ""
+    mind: str = ""
+    """what not to conclude; drawn as a note"""
+
+
+def page(title: str, lead: str, sections: Sequence[Section]) -> str:
+    """The whole page. `title`, `lead`, `says` and `mind` are plain text; bodies are HTML made by this package."""
+    contents = "".join(f'<li><a href="#s{n}">{escape(s.title)}</a></li>' for n, s in enumerate(sections))
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        f"<title>{escape(title)}</title><style>{CSS}</style></head><body>",
+        f'<header><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p></header>',
+        f'<nav aria-label="Contents"><ol>{contents}</ol></nav><main>',
+    ]
+    for n, section in enumerate(sections):
+        note = f'<p class="note">{escape(section.mind)}</p>' if section.mind else ""
+        head = f'<section aria-labelledby="s{n}"><h2 id="s{n}">{escape(section.title)}</h2>'
+        parts.append(f"{head}<p>{escape(section.says)}</p>{section.body}{note}</section>")
+    parts.append("</main></body></html>\n")
+    return "\n".join(parts)
+
+
+def row(*items: str) -> str:
+    """Figures side by side, wrapping where the window is narrow."""
+    return f'<div class="row">{"".join(f"<figure>{item}</figure>" for item in items)}</div>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
+    """A table of plain text; columns in `numbers` stand at the right."""
+
+    def cells(values: Sequence[str], tag: str) -> str:
+        return "".join(f"<{tag}{' class=n' if i in numbers else ''}>{escape(v)}</{tag}>" for i, v in enumerate(values))
+
+    body = "".join(f"<tr>{cells(values, 'td')}</tr>" for values in rows)
+    return f'<div class="wide"><table><thead><tr>{cells(head, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def folded(summary: str, body: str) -> str:
+    """Something to open when wanted."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"

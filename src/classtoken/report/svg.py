@@ -1,0 +1,64 @@
+"""SVG elements as text. Colours of ink and ground are CSS variables, with a style inside each figure, so that a figure
+reads in light and dark, in a page and as a file of its own."""
+
+from collections.abc import Iterable
+from html import escape
+
+STYLE = """
+.ct{--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--ground:#fff;font:12px system-ui,-apple-system,"Segoe UI",sans-serif}
+@media (prefers-color-scheme:dark){.ct{--ink:#e6edf3;--soft:#9da7b3;--line:#3d444d;--ground:#0d1117}}
+.ct text{fill:var(--ink)}.ct .soft{fill:var(--soft)}.ct .grid{stroke:var(--line);stroke-width:1}
+.ct .axis{stroke:var(--soft);stroke-width:1}.ct .title{font-size:13px;font-weight:600}
+""".strip()
+
+
+def number(value: float) -> str:
+    """A coordinate, two decimals at most."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else str(int(value))
+
+
+def shown(value: float) -> str:
+    """A number for a reader: three significant digits."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000 or abs(value) < 0.001:
+        return f"{value:.1e}"
+    text = f"{value:.3g}"
+    return text if "e" not in text else f"{value:.0f}"
+
+
+def element(name: str, content: str | Iterable[str] = "", /, **attributes: object) -> str:
+    """One element. Underscores in attribute names become dashes; a trailing one is dropped (`class_`)."""
+    parts = [name]
+    for key, value in attributes.items():
+        if value is None:
+            continue
+        written = number(value) if isinstance(value, float | int) else escape(str(value), quote=True)
+        parts.append(f'{key.rstrip("_").replace("_", "-")}="{written}"')
+    inside = content if isinstance(content, str) else "".join(content)
+    return f"<{' '.join(parts)}>{inside}</{name}>" if inside else f"<{' '.join(parts)}/>"
+
+
+def text(x: float, y: float, words: str, **attributes: object) -> str:
+    """Text, escaped."""
+    return element("text", escape(words), x=x, y=y, **attributes)
+
+
+def title(words: str) -> str:
+    """What the pointer shows, and what a screen reader says, of the element around it."""
+    return element("title", escape(words))
+
+
+def figure(width: float, height: float, parts: Iterable[str], *, label: str) -> str:
+    """A whole figure with a spoken label; it keeps its proportions and never grows beyond its own width."""
+    return element(
+        "svg",
+        [element("style", STYLE), title(label), *parts],
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {number(width)} {number(height)}",
+        width=width,
+        height=height,
+        role="img",
+        class_="ct",
+        style="max-width:100%;height:auto",
+    )
