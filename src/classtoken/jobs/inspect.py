@@ -165,7 +165,7 @@ def advice(reading: Reading, tower: LoadedTower, claims: list[Claim]) -> Iterabl
     causal = any(claim.subject == "attention" and claim.value.startswith("causal") for claim in claims)
     if causal and "cls" in reading.contract.pooling:
         yield "the mask is causal and the contract reads a token in front: it cannot depend on the input"
-    if reading.authors is not None and reading.authors.alternatives:
+    if reading.authors is not None and reading.contract.source not in ("modules.json", "classtoken.json"):
         for use, spec in reading.authors.alternatives.items():
             yield f"for {USES.get(use, use)}: {spec}"
 

