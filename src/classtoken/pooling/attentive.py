@@ -2,6 +2,9 @@
 
 Every one starts from random numbers of a named seed, never from zeros: queries that start equal get equal gradients and
 stay equal for ever.
+
+Projections are folded around the attention: q . (W x) is (W^T q) . x, and a mean of W x is W times the mean of x.
+Exact, and H numbers a token are computed instead of D. Attentions and means are computed in float32 or wider.
 """
 
 import math
@@ -12,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from classtoken.errors import ContractError, OptionError
-from classtoken.pooling.base import Over, Pooling, WeightedPooling, cleared, kept, widened
+from classtoken.pooling.base import Over, Pooling, WeightedPooling, kept, past_padding, widened
 from classtoken.pooling.fixed import refuse_length
 
 ACTIVATIONS = {
@@ -26,15 +29,15 @@ ACTIVATIONS = {
 
 
 class AttentivePooling(Pooling):
-    """A pooling by H learned attentions over the tokens; what they weight is its own affair (states or values)."""
+    """A pooling by H learned attentions: each gives a mean of the states, and `finish` makes a vector of the means."""
 
     @abstractmethod
     def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
         """How much each attention wants each token, before the softmax."""
 
     @abstractmethod
-    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
-        """The vector, once it is known how much every attention looks at every token."""
+    def finish(self, means_BHD: Float[Tensor, "B H D"]) -> Float[Tensor, "B W"]:
+        """The vector, from each attention's mean of the states."""
 
     def weights(
         self,
@@ -46,7 +49,7 @@ class AttentivePooling(Pooling):
     ) -> Float[Tensor, "B H L"]:
         """Each attention's share of every token: adds up to 1 over the tokens, 0 outside `over`."""
         kept_BL = kept(self, roles_BL, over)
-        return self._attend(cleared(states_BLD, kept_BL), kept_BL)
+        return self._attend(self._widened(states_BLD), kept_BL)
 
     def forward(
         self,
@@ -57,12 +60,18 @@ class AttentivePooling(Pooling):
         grid: tuple[int, int] | None = None,
     ) -> Float[Tensor, "B W"]:
         kept_BL = kept(self, roles_BL, over)
-        seen_BLD = cleared(states_BLD, kept_BL)
-        return self.gather(seen_BLD, self._attend(seen_BLD, kept_BL)).to(states_BLD.dtype)
+
+        def pool(seen_BLD: Tensor) -> Tensor:
+            return torch.einsum("bhl,bld->bhd", self._attend(seen_BLD, kept_BL), seen_BLD).flatten(1)
+
+        means_BM = past_padding(pool, self._widened(states_BLD), kept_BL)
+        return self.finish(means_BM.unflatten(1, (-1, self.dim))).to(states_BLD.dtype)
 
     def _attend(self, seen_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]) -> Float[Tensor, "B H L"]:
-        scores_BHL = widened(self.scores(seen_BLD)).masked_fill(~kept_BL[:, None], -torch.inf)
-        return scores_BHL.softmax(-1)
+        return self.scores(seen_BLD).masked_fill(~kept_BL[:, None], -torch.inf).softmax(-1)
+
+    def _widened(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        return states_BLD.to(widened(next(self.parameters())).dtype)
 
 
 class Map(AttentivePooling):
@@ -101,18 +110,19 @@ class Map(AttentivePooling):
             nn.init.zeros_(linear.bias)
 
     def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
-        query_HK = self.query(self.probe).unflatten(-1, (self.heads, -1))[0]
-        keys_BLHK = self.key(states_BLD.to(self.probe.dtype)).unflatten(-1, (self.heads, -1))
-        scale = math.sqrt(self.dim // self.heads)
-        return torch.einsum("hk,blhk->bhl", widened(query_HK) / scale, widened(keys_BLHK))
+        query_HK = widened(self.query(self.probe)).view(self.heads, -1) / math.sqrt(self.dim // self.heads)
+        folded_HD = torch.einsum("hk,hkd->hd", query_HK, self._by_head(self.key.weight))
+        offset_H = (query_HK * self._by_head(self.key.bias)).sum(-1)
+        return (states_BLD @ folded_HD.T + offset_H).transpose(1, 2)
 
-    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
-        dtype = self.probe.dtype
-        values_BLHK = self.value(states_BLD.to(dtype)).unflatten(-1, (self.heads, -1))
-        heads_BHK = torch.einsum("bhl,blhk->bhk", weights_BHL, widened(values_BLHK)).to(dtype)
-        pooled_BD = self.output(heads_BHK.flatten(1))
-        changed_BD = self.down(ACTIVATIONS[self.activation](self.up(self.norm(pooled_BD))))
-        return pooled_BD + changed_BD
+    def finish(self, means_BHD: Float[Tensor, "B H D"]) -> Float[Tensor, "B W"]:
+        heads_BHK = torch.einsum("bhd,hkd->bhk", means_BHD, self._by_head(self.value.weight))
+        heads_BHK = heads_BHK + self._by_head(self.value.bias)
+        pooled_BD = self.output(heads_BHK.flatten(1).to(self.probe.dtype))
+        return pooled_BD + self.down(ACTIVATIONS[self.activation](self.up(self.norm(pooled_BD))))
+
+    def _by_head(self, weight: Tensor) -> Tensor:
+        return widened(weight).unflatten(0, (self.heads, -1))
 
 
 class Queries(AttentivePooling):
@@ -135,11 +145,11 @@ class Queries(AttentivePooling):
         nn.init.xavier_uniform_(self.value.weight, generator=generator)
 
     def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
-        return torch.einsum("hd,bld->bhl", widened(self.queries) / math.sqrt(self.dim), widened(states_BLD))
+        return (states_BLD @ (widened(self.queries) / math.sqrt(self.dim)).T).transpose(1, 2)
 
-    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
-        values_BLHK = self.value(states_BLD.to(self.queries.dtype)).unflatten(-1, (self.queries.shape[0], -1))
-        return torch.einsum("bhl,blhk->bhk", weights_BHL, widened(values_BLHK)).flatten(1)
+    def finish(self, means_BHD: Float[Tensor, "B H D"]) -> Float[Tensor, "B W"]:
+        slices_HKD = widened(self.value.weight).unflatten(0, (len(self.queries), -1))
+        return torch.einsum("bhd,hkd->bhk", means_BHD, slices_HKD).flatten(1)
 
 
 class Multihead(AttentivePooling):
@@ -163,10 +173,11 @@ class Multihead(AttentivePooling):
         return self.heads * self.dim
 
     def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
-        return self.score(self.inner(states_BLD.to(self.score.weight.dtype)).tanh()).transpose(1, 2)
+        hidden_BLD = self.inner(states_BLD.to(self.inner.weight.dtype)).tanh()
+        return widened(self.score(hidden_BLD)).transpose(1, 2)
 
-    def gather(self, states_BLD: Float[Tensor, "B L D"], weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, "B W"]:
-        return torch.einsum("bhl,bld->bhd", weights_BHL, widened(states_BLD)).flatten(1)
+    def finish(self, means_BHD: Float[Tensor, "B H D"]) -> Float[Tensor, "B W"]:
+        return means_BHD.flatten(1)
 
 
 class Weighted(WeightedPooling):

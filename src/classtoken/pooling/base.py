@@ -9,6 +9,7 @@ may say otherwise). Poolings that are defined by a role (`cls`, `dist`) read tha
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -74,8 +75,11 @@ class WeightedPooling(Pooling):
         grid: tuple[int, int] | None = None,
     ) -> Float[Tensor, "B W"]:
         weights_BL = self.weights(states_BLD, roles_BL, over=over, grid=grid)
-        seen_BLD = cleared(states_BLD, weights_BL != 0)
-        return torch.einsum("bl,bld->bd", weights_BL.to(seen_BLD.dtype), seen_BLD).to(states_BLD.dtype)
+
+        def weigh(seen_BLD: Tensor) -> Tensor:
+            return torch.einsum("bl,bld->bd", weights_BL.to(seen_BLD.dtype), seen_BLD)
+
+        return past_padding(weigh, widened(states_BLD), weights_BL != 0).to(states_BLD.dtype)
 
 
 def kept(pooling: Pooling, roles_BL: Int[Tensor, "B L"], over: Over) -> Bool[Tensor, "B L"]:
@@ -104,9 +108,29 @@ def widened(states: Tensor) -> Tensor:
     return states.to(torch.promote_types(states.dtype, torch.float32))
 
 
-def cleared(states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-    """A widened copy with zeros where nothing is read: a weight of 0 does not silence a NaN in the padding."""
-    return widened(states_BLD).masked_fill(~kept_BL[..., None], 0.0)
+def past_padding(
+    pool: Callable[[Tensor], Tensor], states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]
+) -> Float[Tensor, "B W"]:
+    """`pool(states)`, where `pool` gives every token that is not kept the weight 0.
+
+    A weight of 0 does not silence a NaN or an infinity, which may stand in the padding; only where one came through is
+    the sum taken again over a copy with zeros there (a copy costs as much as the sum).
+    """
+    vectors_BW = pool(states_BLD)
+    if torch.isfinite(vectors_BW).all():
+        return vectors_BW
+    return pool(states_BLD.masked_fill(~kept_BL[..., None], 0.0))
+
+
+def filled(
+    states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"], value: float
+) -> tuple[Float[Tensor, "B l D"], Bool[Tensor, "B l"]]:
+    """`value` where nothing is read, and the columns left out in which no row reads: for images, all of the rest, so
+    that nothing is copied."""
+    columns = kept_BL.any(0).nonzero().flatten()
+    first, end = int(columns[0]), int(columns[-1]) + 1
+    states_BlD, kept_Bl = states_BLD[:, first:end], kept_BL[:, first:end]
+    return states_BlD if kept_Bl.all() else states_BlD.masked_fill(~kept_Bl[..., None], value), kept_Bl
 
 
 def to_front(states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"], places: int) -> Float[Tensor, "B P D"]:

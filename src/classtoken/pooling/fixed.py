@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from classtoken.errors import ContractError
-from classtoken.pooling.base import Over, Pooling, WeightedPooling, cleared, kept, refuse_empty, to_front, widened
+from classtoken.pooling.base import Over, Pooling, WeightedPooling, filled, kept, refuse_empty, to_front, widened
 from classtoken.values import Role
 
 EVERYTHING = frozenset(Role) - {Role.PAD}
@@ -123,8 +123,8 @@ class Max(Pooling):
         over: Over,
         grid: tuple[int, int] | None = None,
     ) -> Float[Tensor, "B W"]:
-        kept_BL = kept(self, roles_BL, over)
-        return states_BLD.masked_fill(~kept_BL[..., None], -torch.inf).amax(1)
+        seen_BlD, _ = filled(states_BLD, kept(self, roles_BL, over), -torch.inf)
+        return seen_BlD.amax(1)
 
 
 class Gem(Pooling):
@@ -152,13 +152,13 @@ class Gem(Pooling):
         over: Over,
         grid: tuple[int, int] | None = None,
     ) -> Float[Tensor, "B W"]:
-        kept_BL = kept(self, roles_BL, over)
-        positive_BLD = cleared(states_BLD, kept_BL).clamp(min=self.eps)
+        seen_BlD, kept_Bl = filled(states_BLD, kept(self, roles_BL, over), 0.0)
+        positive_BlD = widened(seen_BlD).clamp(min=self.eps)
         power = widened(self.power).clamp(min=0.1)
         # Taken out before the power and put back after the root: 30^100 is no float32. Exact for any constant.
-        largest_B1D = positive_BLD.amax(1, keepdim=True).detach()
-        shares_BLD = (positive_BLD / largest_B1D).pow(power) * kept_BL[..., None]
-        mean_BD = shares_BLD.sum(1) / kept_BL.sum(1, keepdim=True)
+        largest_B1D = positive_BlD.amax(1, keepdim=True).detach()
+        shares_BlD = (positive_BlD / largest_B1D).pow(power) * kept_Bl[..., None]
+        mean_BD = shares_BlD.sum(1) / kept_Bl.sum(1, keepdim=True)
         return (largest_B1D[:, 0] * mean_BD.pow(1 / power)).to(states_BLD.dtype)
 
 
