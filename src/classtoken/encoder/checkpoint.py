@@ -94,7 +94,8 @@ class Checkpoint:
 class Loaded:
     """An encoder with its weights, and what the checkpoint holds besides."""
 
-    encoder: Encoder
+    encoder: Any
+    """an `Encoder`; for models that are not read natively (`family` None) another `protocol.AnyEncoder`"""
     family: Family | None
     prefix: str
     rest: Mapping[str, Tensor] = field(default_factory=dict)

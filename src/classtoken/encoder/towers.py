@@ -13,8 +13,8 @@ from classtoken.encoder.families.row import Family
 from classtoken.encoder.families.table import PAIRS, family_of
 from classtoken.encoder.families.timm import timm_family
 from classtoken.encoder.families.timm_config import is_timm, timm_config
+from classtoken.encoder.foreign_files import load_foreign
 from classtoken.encoder.shape import ImageStem, shape_from_dict
-from classtoken.errors import UnsafeCheckpoint
 
 #: `model_type` of encoders that classtoken trained itself in a shape that no family of another library has.
 OWN_TYPE = "classtoken"
@@ -48,10 +48,8 @@ def load_towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
             )
             for family, config in rows
         )
-    refuse_remote_code(checkpoint)
-    from classtoken.encoder.foreign import load_foreign
-
-    return load_foreign(checkpoint)
+    modality, loaded = load_foreign(checkpoint)
+    return (LoadedTower(modality, checkpoint.config, loaded),)
 
 
 def rows_of(checkpoint: Checkpoint) -> tuple[tuple[Family, Mapping[str, Any]], ...]:
@@ -88,15 +86,6 @@ def _sizes(checkpoint: Checkpoint, family: Family) -> dict[str, tuple[int, ...]]
     sizes = checkpoint.weights.sizes()
     prefix = next((p for p in family.prefixes if any(name.startswith(p) for name in sizes)), "")
     return {name[len(prefix) :]: size for name, size in sizes.items() if name.startswith(prefix)}
-
-
-def refuse_remote_code(checkpoint: Checkpoint) -> None:
-    """Raise `UnsafeCheckpoint` when the model could only be built by running code out of its folder."""
-    if "auto_map" in checkpoint.config:
-        raise UnsafeCheckpoint(
-            f"'{checkpoint.folder}' (model_type {checkpoint.model_type!r}) needs code of its own to be built "
-            "(auto_map in config.json), and classtoken runs none. Use a conversion to a type that transformers has."
-        )
 
 
 def _own(checkpoint: Checkpoint) -> LoadedTower:

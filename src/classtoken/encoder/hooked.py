@@ -1,0 +1,53 @@
+"""The residual stream of a module that is not ours: hooks on its blocks, taken off again when the run is over."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from classtoken.tensors import Trace
+
+Layer = int | str
+
+
+def tensor_of(out: Any) -> Tensor:
+    """The states in what a block or a model returns: a tensor, a tuple that begins with it, or a named output."""
+    if isinstance(out, Tensor):
+        return out
+    named = getattr(out, "last_hidden_state", None)
+    return named if isinstance(named, Tensor) else out[0]
+
+
+def _exchanged(out: Any, states: Tensor) -> Any:
+    return states if isinstance(out, Tensor) else (states, *out[1:])
+
+
+@contextmanager
+def with_states(
+    blocks: Sequence[nn.Module], trace: Trace | None, wanted: Collection[Layer], kept: dict[Layer, Tensor]
+) -> Iterator[None]:
+    """While it lasts, put what enters block 0 ("embeddings") and leaves block i into `kept`, after the trace saw it."""
+
+    def shown(name: str, layer: Layer, states: Tensor) -> Tensor:
+        states = states if trace is None else trace(name, states)
+        if layer in wanted:
+            kept[layer] = states
+        return states
+
+    def before(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if arguments:
+            return (shown("embeddings", "embeddings", arguments[0]), *arguments[1:]), named
+        return arguments, named | {"hidden_states": shown("embeddings", "embeddings", named["hidden_states"])}
+
+    def after(i: int) -> Callable[..., Any]:
+        def hook(module: nn.Module, arguments: Any, out: Any) -> Any:
+            return _exchanged(out, shown(f"blocks.{i}.states", i, tensor_of(out)))
+
+        return hook
+
+    with ExitStack() as stack:
+        stack.callback(blocks[0].register_forward_pre_hook(before, with_kwargs=True).remove)
+        for i, block in enumerate(blocks):
+            stack.callback(block.register_forward_hook(after(i)).remove)
+        yield
