@@ -265,3 +265,34 @@ class TestRealModels:
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
         one, other = (spearmanr((v[: len(rows)] * v[len(rows) :]).sum(1), truth).statistic for v in (ours, theirs))
         assert round(one, 4) == round(other, 4)
+
+
+class TestSave:
+    @pytest.mark.parametrize("kind", ["vit", "bert", "st"])
+    def test_a_saved_folder_gives_the_same_vectors_here_and_in_the_reference(self, tmp_path: Path, kind: str) -> None:
+        makers = {"vit": folders.tiny_vit, "bert": folders.tiny_bert, "st": folders.sentence_transformer}
+        source = makers[kind](tmp_path / "source")
+        items = folders.pictures() if kind == "vit" else folders.SENTENCES
+        embedder = ct.load(source)
+        with torch.no_grad():
+            for parameter in embedder.encoder.parameters():
+                parameter.mul_(1.01)  # the weights in memory are saved, not those of the file
+        folder = embedder.save(tmp_path / "saved")
+        np.testing.assert_allclose(ct.load(folder).embed(items), embedder.embed(items), atol=1e-6)
+        if kind == "st":
+            theirs = SentenceTransformer(str(folder), device="cpu").encode(items)
+            np.testing.assert_allclose(theirs, embedder.embed(items), atol=2e-6)
+
+    def test_another_readout_is_kept(self, tmp_path: Path) -> None:
+        folder = ct.load(folders.tiny_bert(tmp_path / "a"), pooling="cls+mean@-2", normalize=True).save(tmp_path / "b")
+        again = ct.load(folder)
+        assert (again.contract.pooling, again.contract.unit_length, again.contract.size) == ("cls+mean@-2", True, 64)
+
+    def test_a_folder_that_holds_something_is_not_touched(self, tmp_path: Path) -> None:
+        embedder = ct.load(folders.tiny_bert(tmp_path / "a"))
+        (tmp_path / "b").mkdir()
+        (tmp_path / "b/mine.txt").write_text("mine")
+        with pytest.raises(ct.errors.OutputError, match="holds something"):
+            embedder.save(tmp_path / "b")
+        assert [path.name for path in (tmp_path / "b").iterdir()] == ["mine.txt"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

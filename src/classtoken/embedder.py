@@ -12,6 +12,7 @@ from torch import Tensor
 
 from classtoken.contract.model import read_model
 from classtoken.contract.reading import Reading
+from classtoken.contract.saving import save_model
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.locate import locate
 from classtoken.encoder.shape import TextStem
@@ -210,6 +211,16 @@ class Embedder:
         """No gradients."""
         with torch.inference_mode():
             yield
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as a folder: its files, the weights as they are now, and the readout that `load` was given.
+
+        `load(folder)` gives the same vectors; libraries that opened the original folder open this one. Raises
+        `OutputError` for a folder that holds something.
+        """
+        readings = [tower.reading for tower in self.towers.values()]
+        save_model(self.folder, Path(folder), readings, self.pooling, self.normalize)
+        return Path(folder)
 
     # -- seams for runs over whole data sets ---------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
         learned=learned,
         authors=authors,
         classifier=classifier,
+        prefix=loaded.prefix,
     )
     if saved is not None and saved.head is not None:
         reading.classifier = _saved_classifier(reading, saved)

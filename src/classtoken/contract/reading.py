@@ -41,6 +41,8 @@ class Reading:
     learned: Mapping[str, nn.Module] = field(default_factory=dict)
     classifier: Classifier | None = None
     authors: AuthorsReadout | None = None
+    prefix: str = ""
+    """what the file writes before the encoder's names"""
 
     def readout(self, spec: Spec | None = None, *, unit_length: bool | None = None) -> Readout:
         """The contract's readout, or that of another pooling: the states after the final norm, pooled, nothing after.

@@ -1,0 +1,85 @@
+"""Write a loaded model as a folder that `load` opens again, and every library that opened the original."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from classtoken.contract.clues import transformer_folder
+from classtoken.contract.reading import Reading
+from classtoken.encoder.checkpoint import open_checkpoint, reference_names
+from classtoken.encoder.encoder import Encoder
+from classtoken.errors import OptionError, OutputError
+from classtoken.readout.saved import SavedReadout, read_saved, write_saved
+
+WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")
+
+
+def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling: str | None, unit: bool | None) -> None:
+    """The whole folder anew: its own files as they are, the encoder's weights as they are now, and the readout.
+
+    Everything is written beside `target` and moved there when it is whole. Raises `OutputError` for a folder that holds
+    something, `OptionError` for several poolings at once.
+    """
+    if pooling is not None and "," in pooling:
+        raise OptionError(f"a saved model has one readout, and '{pooling}' are several; load it with one of them.")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputError(f"'{target}' is there already and holds something. Name a new folder.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place:
+        whole = Path(place) / "model"
+        inner = transformer_folder(source)
+        shutil.copytree(source, whole, copy_function=shutil.copyfile)
+        for pattern in WEIGHT_FILES:
+            for path in (whole / inner.relative_to(source)).glob(pattern):
+                path.unlink()
+        save_file(current_weights(source, readings), whole / inner.relative_to(source) / _file_name(inner))
+        if pooling is not None or unit is not None:
+            saved = read_saved(source) or SavedReadout(readings[0].contract.pooling)
+            chosen = readings[0].contract.pooling if pooling is None else pooling
+            write_saved(whole, _with(saved, chosen, bool(unit)))
+        elif (source / "classtoken.safetensors").is_file():
+            shutil.copyfile(source / "classtoken.safetensors", whole / "classtoken.safetensors")
+        if target.exists():
+            target.rmdir()
+        whole.rename(target)
+
+
+def current_weights(source: Path, readings: Sequence[Reading]) -> dict[str, Tensor]:
+    """The file's tensors, with those of the encoders as they are in memory, under the file's own names."""
+    weights = open_checkpoint(transformer_folder(source)).weights.read()
+    for reading in readings:
+        if not isinstance(reading.encoder, Encoder):
+            continue  # foreign: its weights are those of the file
+        if reading.family is None:
+            now = dict(reading.encoder.state_dict())
+        else:
+            now = reference_names(reading.encoder, reading.family, reading.prefix)
+        weights |= {name: tensor for name, tensor in now.items() if name in weights}
+    return {
+        name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous().clone()
+        for name, tensor in weights.items()
+    }
+
+
+def _file_name(inner: Path) -> str:
+    return "open_clip_model.safetensors" if (inner / "open_clip_config.json").is_file() else "model.safetensors"
+
+
+def _with(saved: SavedReadout, pooling: str, unit: bool) -> SavedReadout:
+    keeps_head = saved.head is not None and pooling == saved.pooling
+    return SavedReadout(
+        pooling=pooling,
+        unit_length=unit,
+        learned=saved.learned,
+        pooling_arguments=saved.pooling_arguments,
+        head=saved.head if keeps_head else None,
+        head_arguments=saved.head_arguments if keeps_head else None,
+        labels=saved.labels if keeps_head else (),
+        multilabel=saved.multilabel,
+        temperature=saved.temperature if keeps_head else 1.0,
+        training=saved.training,
+    )
