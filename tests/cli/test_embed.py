@@ -97,7 +97,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_run_goes_on(tmp_path: Path, 
         text=True,
     )
     limit = time.monotonic() + 120
-    while len(list(out.glob("part-*"))) < 2 and process.poll() is None and time.monotonic() < limit:
+    while len(list(out.glob("receipts/*.json"))) < 2 and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     said, complained = process.communicate(timeout=60)
