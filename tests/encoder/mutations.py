@@ -305,13 +305,13 @@ def _(patch: Patch) -> None:
 
 @mistake("bucket biases in the first block only", "t5 encoder", "mpnet")
 def _(patch: Patch) -> None:
-    original = Encoder._view
+    original = Encoder.view
 
     def view(self: Encoder, i: int, *rest: Any) -> View:
         made = original(self, i, *rest)
         return made if i == 0 else View(made.group, made.sight_BLL, None, made.angles_BLK, made.queries_BR)
 
-    patch.setattr(Encoder, "_view", view)
+    patch.setattr(Encoder, "view", view)
 
 
 @mistake("rotary base of the other kind of block", "modernbert", "modernbert as published")

@@ -106,6 +106,8 @@ class Encoder(nn.Module):
             roles_BL = tokens.roles_BL
             groups: tuple[Group, ...] = (padded_group(roles_BL),)
         else:
+            if not isinstance(self.stem, TextEmbedding):
+                raise ModelError("this is an image model and the batch holds texts.")
             grid, roles_BL = None, tokens.roles_BL
             if packed and trace is not None:
                 raise TraceError("a packed batch cannot be traced; give packed=False.")
@@ -124,7 +126,7 @@ class Encoder(nn.Module):
         queries = self._queries(groups, roles_BL, rows) if wanted <= {self.depth - 1} else None
         for i in range(self.depth):
             views = [
-                self._view(i, g, grid, x, queries[n] if queries and i == self.depth - 1 else None)
+                self.view(i, g, grid, x, queries[n] if queries and i == self.depth - 1 else None)
                 for n, g in enumerate(groups)
             ]
             x = self.block(i)(x, views, trace, f"blocks.{i}")
@@ -139,7 +141,7 @@ class Encoder(nn.Module):
 
     def _image(self, tokens: Tokens) -> tuple[Tensor, tuple[int, int] | None]:
         if tokens.pixels is None or not isinstance(self.stem, ImageEmbedding):
-            raise ModelError("this is a text model and the batch holds images (or the other way round).")
+            raise ModelError("this is a text model and the batch holds images.")
         return self.stem(tokens.pixels, tokens.grids)
 
     def _layer(self, layer: int) -> int:
@@ -159,7 +161,10 @@ class Encoder(nn.Module):
             return None
         return [k.nonzero()[:, 1].view(len(k), -1) for k in keep]
 
-    def _view(self, i: int, group: Group, grid: tuple[int, int] | None, x: Tensor, queries: Tensor | None) -> View:
+    def view(
+        self, i: int, group: Group, grid: tuple[int, int] | None, x: Tensor, queries: Tensor | None = None
+    ) -> View:
+        """What block i needs to know of a group: for a forward that begins in the middle."""
         block, position = self.shape.block, self.shape.position
         sight = group.sight(block.causal, block.windows[i] if block.windows else 0)
         bias: Tensor | None = None

@@ -1,0 +1,209 @@
+"""What is wrong with a folder is said once, in one line, with everything that is wrong."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import transformers as hf
+from safetensors.torch import load_file, save_file
+from tests.encoder.cases_text import WORDS
+
+from classtoken.encoder.checkpoint import load_encoder, open_checkpoint, reference_names
+from classtoken.encoder.families import FAMILIES
+from classtoken.encoder.families.bert import BERT
+from classtoken.errors import ClasstokenError, ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+
+TINY = {**WORDS, "num_hidden_layers": 2}
+
+
+def line(error: pytest.ExceptionInfo[ClasstokenError]) -> str:
+    """The message, which must be one line."""
+    message = str(error.value)
+    assert "\n" not in message
+    assert error.value.exit_code == 2
+    return message
+
+
+def load(folder: Path, **config: object) -> object:
+    checkpoint = open_checkpoint(folder)
+    settings = {**checkpoint.config, **config}
+    return load_encoder(checkpoint.weights.read(), BERT, BERT.shape(settings), settings, str(folder))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A whole, tiny BERT."""
+    hf.BertModel(hf.BertConfig(**TINY)).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_no_folder_and_no_config(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ModelError) as error:
+            open_checkpoint(place)
+        assert "no config.json" in line(error)
+        assert str(place) in line(error)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "\udcff"])
+def test_a_config_that_is_no_json_object(folder: Path, text: str) -> None:
+    (folder / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ModelError) as error:
+        open_checkpoint(folder)
+    assert "config.json" in line(error)
+
+
+def test_no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError) as error:
+        open_checkpoint(folder)
+    assert "no model.safetensors" in line(error)
+
+
+def test_pickle_weights_are_refused_unopened(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(UnsafeCheckpoint) as error:
+        open_checkpoint(folder)
+    assert "pytorch_model.bin" in line(error)
+    assert "safe_serialization" in line(error)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_a_truncated_file(folder: Path, keep: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(WeightsError) as error:
+        open_checkpoint(folder)
+    assert str(path) in line(error)
+
+
+def test_one_error_lists_all_that_is_wrong(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights["encoder.layer.0.attention.self.surprise.weight"] = torch.zeros(1)
+    weights["head.of.something"] = torch.zeros(1)
+    del weights["embeddings.LayerNorm.bias"]
+    del weights["encoder.layer.1.output.dense.weight"]
+    weights["embeddings.word_embeddings.weight"] = torch.zeros(7, 32)
+    save_file(weights, path)
+    with pytest.raises(WeightsError) as error:
+        load(folder)
+    message = line(error)
+    assert "2 missing: blocks.1.feedforward.down.weight, stem.norm.bias" in message
+    assert "2 left over: encoder.layer.0.attention.self.surprise.weight, head.of.something" in message
+    assert "1 of another shape: stem.token.weight is 7x32 instead of 99x32" in message
+    assert "family bert" in message
+
+
+def test_a_long_list_is_cut_and_counted(folder: Path) -> None:
+    with pytest.raises(WeightsError) as error:
+        load(folder, num_hidden_layers=3)
+    assert re.search(r"16 missing: .* and 10 more", line(error))
+
+
+def test_more_blocks_in_the_file_than_in_the_config(folder: Path) -> None:
+    with pytest.raises(WeightsError) as error:
+        load(folder, num_hidden_layers=1)
+    assert "16 left over" in line(error)
+
+
+def sharded(folder: Path) -> list[str]:
+    """Cut the file in two, with an index as transformers writes it; the names of the shards."""
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    places = {name: shards[n % 2] for n, name in enumerate(weights)}
+    for shard in shards:
+        save_file({name: weights[name] for name, where in places.items() if where == shard}, folder / shard)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    path.unlink()
+    return shards
+
+
+def test_shards_are_read_as_one(folder: Path) -> None:
+    whole = open_checkpoint(folder).weights.read()
+    shards = sharded(folder)
+    weights = open_checkpoint(folder).weights
+    assert [path.name for path in weights.paths] == shards
+    read = weights.read()
+    assert read.keys() == whole.keys()
+    assert all(torch.equal(read[name], whole[name]) for name in whole)
+
+
+def test_a_lost_shard(folder: Path) -> None:
+    lost = sharded(folder)[1]
+    (folder / lost).unlink()
+    with pytest.raises(WeightsError) as error:
+        open_checkpoint(folder)
+    assert lost in line(error)
+
+
+def test_an_index_that_names_what_its_shard_does_not_hold(folder: Path) -> None:
+    sharded(folder)
+    index = folder / "model.safetensors.index.json"
+    places = json.loads(index.read_text())
+    places["weight_map"]["ghost"] = "model-00001-of-00002.safetensors"
+    index.write_text(json.dumps(places))
+    with pytest.raises(WeightsError) as error:
+        open_checkpoint(folder).weights.read()
+    assert "ghost" in line(error)
+
+
+def test_half_precision_weights_are_read_as_float32(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    save_file({name: tensor.bfloat16() for name, tensor in load_file(path).items()}, path)
+    weights = open_checkpoint(folder).weights.read()
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    load(folder)
+
+
+def test_gamma_and_beta_of_the_first_berts(folder: Path) -> None:
+    encoder = load(folder).encoder  # type: ignore[attr-defined]
+    path = folder / "model.safetensors"
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+
+    def respell(name: str) -> str:
+        end = ".".join(name.split(".")[-2:])
+        return name.removesuffix(end) + old.get(end, end)
+
+    weights = {respell(name): tensor for name, tensor in load_file(path).items()}
+    assert sum(name.endswith("gamma") for name in weights) == 5
+    save_file(weights, path)
+    again = load(folder).encoder  # type: ignore[attr-defined]
+    assert all(torch.equal(a, b) for a, b in zip(encoder.parameters(), again.parameters(), strict=True))
+    assert "embeddings.LayerNorm.weight" in reference_names(again, BERT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "named"),
+    [
+        ("bert", {"position_embedding_type": "relative_key"}, "relative_key"),
+        ("bert", {"hidden_act": "mish"}, "mish"),
+        ("albert", {"inner_group_num": 2}, "inner_group_num 2"),
+        ("mpnet", {"relative_attention_num_buckets": 16}, "relative_attention_num_buckets 16"),
+        ("modernbert", {"classifier_activation": "tanh"}, "tanh"),
+        ("nomic_bert", {"rotary_emb_fraction": 0.5}, "rotary_emb_fraction 0.5"),
+        ("nomic_bert", {"prenorm": True}, "prenorm"),
+        ("qwen3", {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}}, "yarn"),
+        ("qwen3", {"rope_scaling": {"type": "linear", "factor": 2.0}}, "linear"),
+        ("qwen3", {"partial_rotary_factor": 0.5}, "0.5"),
+        ("t5", {"feed_forward_proj": "gated-sine"}, "sine"),
+    ],
+)
+def test_what_would_come_out_wrong_is_refused(kind: str, config: dict[str, object], named: str) -> None:
+    family = next(family for family in FAMILIES if kind in family.types)
+    read = family.readout if kind == "modernbert" else family.shape
+    with pytest.raises(UnsupportedModel, match=re.escape(named)) as error:
+        read({"model_type": kind, **config})
+    line(error)
+
+
+def test_a_token_classifier_is_no_text_classifier(folder: Path) -> None:
+    names = ["pooler.dense.weight", "classifier.weight", "classifier.bias"]
+    assert BERT.head_among(names) is BERT.head
+    assert BERT.head_among(names, ["BertForSequenceClassification"]) is BERT.head
+    assert BERT.head_among(names, ["BertForTokenClassification"]) is None
+    assert BERT.head_among(names[:1]) is None
