@@ -27,7 +27,7 @@ MEANINGS = {
     "dense": "W x + b of the {token}'s state after the final norm",
     "norm_mean": "LayerNorm of the mean of the patches",
 }
-TOKENS = {"cls": "class token", "last": "last token"}
+TOKENS = {"cls": "class token", "last": "last token", "end": "end token"}
 
 
 def meaning(row: PoolerRow) -> str:
@@ -93,10 +93,16 @@ class OwnPooler(nn.Module):
         return ACTIVATIONS[self.row.activation](dense) if kind == "tanh" else dense
 
     def _state(self, states: States) -> Tensor:
-        wanted = states.roles_BL == Role.CLASS if self.row.token == "cls" else states.roles_BL != Role.PAD
+        """The pooled token's state. CLIP's older rule may put END before a row's last token; a row without END has been
+        cut by a tokenizer that keeps none, and its last token is read."""
+        there = states.roles_BL != Role.PAD
+        wanted = states.roles_BL == Role.CLASS if self.row.token == "cls" else there
+        if self.row.token == "end":
+            ends = states.roles_BL == Role.END
+            wanted = torch.where(ends.any(1, keepdim=True), ends & (ends.cumsum(1) == 1), there)
         if not bool(wanted.any(1).all()):
             raise EmptyRow("the pooled output reads a token that a row of this batch does not have (an empty text?).")
         place = wanted.long().argmax(1)
-        if self.row.token == "last":
+        if self.row.token != "cls":
             place = wanted.shape[1] - 1 - wanted.flip(1).long().argmax(1)
         return states.last_BLD[torch.arange(len(place), device=place.device), place]

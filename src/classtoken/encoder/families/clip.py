@@ -104,7 +104,7 @@ CLIP_TEXT = Family(
     prefixes=("text_model.",),
     ignored=(r"embeddings\.position_ids",),
     config_key="text_config",
-    pooler=PoolerRow(kind="state", token="last", optional=False),
+    pooler=PoolerRow(kind="state", token="end", optional=False),
     projection=ProjectionRow(names=(Rename("text_projection.weight", "projection.weight"),)),
     readout=clip_text_readout,
     used_by=("openai/clip-vit-base-patch32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),

@@ -150,7 +150,7 @@ OPEN_CLIP_TEXT = Family(
     names=TEXT_NAMES,
     prefixes=("text.",),
     ignored=(r"visual\..*", r"logit_(scale|bias)", r"attn_mask"),
-    pooler=PoolerRow(kind="state", token="last", optional=False),
+    pooler=PoolerRow(kind="state", token="end", optional=False),
     projection=PROJECTION,
     readout=clip_text_readout,
     used_by=OPEN_CLIP_VISION.used_by,

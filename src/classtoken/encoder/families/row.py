@@ -46,8 +46,8 @@ class PoolerRow:
     """The checkpoint's own pooled output. `names` are its weights on disk, without the base model's prefix."""
 
     kind: PoolerKind
-    token: Literal["cls", "last"] = "cls"
-    """which state it reads: the class token's, or the last token's (END for CLIP text, the last position for SigLIP)"""
+    token: Literal["cls", "last", "end"] = "cls"
+    """which state it reads: the class token's, the last token's (SigLIP's last position), or the END token's (CLIP text)"""
     names: tuple[Rename, ...] = ()
     """names on disk -> names in our pooler module, see readout.OwnPooler"""
     activation: str = "tanh"
