@@ -23,12 +23,14 @@ _PLACES = {
     "inspect": "classtoken.jobs.inspect",
     "load": "classtoken.embedder",
     "open_source": "classtoken.source",
+    "predict": "classtoken.jobs.predict",
     "read": "classtoken.sink",
     "sklearn": "classtoken.sklearn",
+    "train": "classtoken.jobs.train",
     "verify": "classtoken.sink",
 }
 
-__all__ = ["__version__", *sorted(_PLACES)]
+__all__ = sorted(["__version__", *_PLACES])
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,57 @@
+"""Floors, and what is loaded when: help and the package itself without torch, the command line light."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from classtoken.cli import VERBS
+
+HEAVY = ("torch", "transformers", "numpy", "pyarrow", "scipy", "sklearn", "PIL", "tokenizers", "lancedb", "rich")
+
+
+def loaded(code: str, root: Path) -> set[str]:
+    """Names of the heavy packages that some code loads in a new process."""
+    show = f"import sys; sys.stderr.write(' '.join(m for m in {HEAVY} if m in sys.modules))"
+    command = [sys.executable, "-c", f"{code}\n{show}"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_importing_the_package_loads_nothing_heavy(root: Path) -> None:
+    assert loaded("import classtoken; classtoken.errors; dir(classtoken)", root) == set()
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_loads_nothing_heavy(root: Path, verb: str) -> None:
+    arguments = [verb, "--help"] if verb else ["--help"]
+    assert loaded(f"from classtoken.cli import main; assert main({arguments}) == 0", root) == set()
+
+
+def test_what_needs_no_torch_loads_none(root: Path) -> None:
+    modules = ["source", "sink", "run", "results.embed", "results.verify", "fingerprint", "values", "cli.app"]
+    assert "torch" not in loaded("import " + ", ".join(f"classtoken.{name}" for name in modules), root)
+
+
+def test_imports_go_down_the_floors(root: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))",
+    ]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_module_has_a_floor(root: Path) -> None:
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    floors = settings["contracts"][0]
+    assert floors["exhaustive"] is True
+    assert floors["exhaustive_ignores"] == ["__main__"]
+    placed = {name.strip(" ()") for layer in floors["layers"] for name in layer.split("|")}
+    package = root / "src" / "classtoken"
+    there = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert there - {"__init__", "__main__"} <= placed
+    assert settings["include_external_packages"] is True
