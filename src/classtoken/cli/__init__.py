@@ -12,6 +12,8 @@ VERBS: tuple[str, ...] = (
     "inspect",
     "embed",
     "verify",
+    "train",
+    "predict",
 )
 
 

@@ -1,0 +1,152 @@
+"""Frozen features: computed once, kept under the output folder, found again by what made them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classtoken.embedder import Embedder
+from classtoken.errors import BadRecord, SourceError
+from classtoken.fingerprint import hash_value
+from classtoken.tensors import Tokens
+from classtoken.tokens.image import ImagePreprocessor
+from classtoken.values import Record, Refused
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Features:
+    """Vectors (N, V) of the records that could be embedded, or for learned poolings all states (N, L, D) and roles."""
+
+    records: tuple[Record, ...]
+    refused: tuple[Refused, ...]
+    arrays: dict[str, NDArray]
+    cached: bool
+    """taken from an earlier run"""
+
+
+def features(
+    embedder: Embedder,
+    records: Sequence[Record],
+    out: Path,
+    *,
+    modality: str,
+    pooling: str,
+    tokens: bool = False,
+    report: Callable[[int, int], None] | None = None,
+) -> Features:
+    """Vectors named `pooling` of all records; with `tokens`, the last states of every token instead.
+
+    Kept as `out/features/HASH.npz`; the hash is made of weights, preprocessing, pooling and the records' ids and
+    contents, so that another model or another source never finds them. Bad records go into `refused`.
+    """
+    mark = hash_value([_made_by(embedder, modality), "tokens" if tokens else pooling, [_stamp(r) for r in records]])
+    path = out / "features" / f"{mark}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files if not name.startswith("_")}
+            places, bad, reasons = kept["_places"], kept["_bad"].tolist(), kept["_reasons"].tolist()
+        refused = tuple(Refused(str(a), str(b)) for a, b in zip(bad, reasons, strict=True))
+        return Features(tuple(records[i] for i in places.tolist()), refused, arrays, cached=True)
+    places, parts, refused_list = _compute(embedder, records, modality, pooling, tokens, report)
+    if not places:
+        first = f" The first: {refused_list[0].reason}" if refused_list else ""
+        raise SourceError(f"none of the {len(records)} records could be read.{first}")
+    arrays = _joined(parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writing = path.with_suffix(".writing.npz")
+    np.savez(
+        writing,
+        _places=np.array(places),
+        _bad=np.array([r.id for r in refused_list], dtype=str),
+        _reasons=np.array([r.reason for r in refused_list], dtype=str),
+        **arrays,
+    )
+    writing.replace(path)
+    return Features(tuple(records[i] for i in places), tuple(refused_list), arrays, cached=False)
+
+
+def _compute(
+    embedder: Embedder,
+    records: Sequence[Record],
+    modality: str,
+    pooling: str,
+    tokens: bool,
+    report: Callable[[int, int], None] | None,
+) -> tuple[list[int], list[dict[str, NDArray]], list[Refused]]:
+    places: list[int] = []
+    parts: list[dict[str, NDArray]] = []
+    refused: list[Refused] = []
+    for start in range(0, len(records), CHUNK if not tokens else CHUNK // 8):
+        rows = range(start, min(start + (CHUNK if not tokens else CHUNK // 8), len(records)))
+        good, batch = _prepared(embedder, records, rows, modality, refused)
+        if good:
+            places += good
+            parts.append(_states(embedder, batch, modality) if tokens else _vectors(embedder, batch, pooling, modality))
+        if report is not None:
+            report(rows[-1] + 1, len(records))
+    return places, parts, refused
+
+
+def _prepared(
+    embedder: Embedder, records: Sequence[Record], rows: range, modality: str, refused: list[Refused]
+) -> tuple[list[int], Tokens]:
+    """The rows that can be read, as one batch; the others go into `refused`."""
+    prepare = embedder.tower(modality).prepare
+    good: list[int] = []
+    ready = []
+    for row in rows:
+        record = records[row]
+        item = record.image if modality == "image" else record.text
+        try:
+            if item is None or item == "":
+                raise BadRecord(f"there is no {modality} in this record.")
+            if isinstance(prepare, ImagePreprocessor):
+                ready.append(prepare.prepare(item, name=record.id))
+            else:
+                ready += prepare.encode([str(item)])  # type: ignore[arg-type]
+            good.append(row)
+        except BadRecord as error:
+            refused.append(Refused(record.id, str(error)))
+    return good, prepare.collate(ready)  # type: ignore[arg-type]
+
+
+def _vectors(embedder: Embedder, batch: Tokens, pooling: str, modality: str) -> dict[str, NDArray]:
+    found = embedder.vectors_of(batch, pooling, modality=modality)
+    return {"vectors": np.concatenate(list(found.values()), axis=1)}
+
+
+def _states(embedder: Embedder, batch: Tokens, modality: str) -> dict[str, NDArray]:
+    with embedder.inference():
+        states = embedder.run(batch.to(embedder.device, embedder.dtype), modality=modality)
+    return {"states": states.last_BLD.float().cpu().numpy(), "roles": states.roles_BL.cpu().numpy().astype(np.int8)}
+
+
+def _joined(parts: Sequence[dict[str, NDArray]]) -> dict[str, NDArray]:
+    """All parts one after another; rows of tokens are filled up to the longest with PAD."""
+    joined: dict[str, NDArray] = {}
+    for name in parts[0]:
+        arrays = [part[name] for part in parts]
+        if name in ("states", "roles"):
+            longest = max(a.shape[1] for a in arrays)
+            arrays = [np.pad(a, [(0, 0), (0, longest - a.shape[1])] + [(0, 0)] * (a.ndim - 2)) for a in arrays]
+        joined[name] = np.concatenate(arrays)
+    return joined
+
+
+def _made_by(embedder: Embedder, modality: str) -> list[object]:
+    tower = embedder.tower(modality)
+    weights = sum(float(p.double().abs().sum()) for p in tower.reading.encoder.parameters())
+    recipe = getattr(tower.prepare, "recipe", None)
+    return [embedder.name, f"{weights:.10e}", str(embedder.dtype), modality, asdict(recipe) if recipe else None]
+
+
+def _stamp(record: Record) -> list[object]:
+    """A record's id and what it contains; of a file, its size and time."""
+    if isinstance(record.image, Path):
+        about = record.image.stat() if record.image.exists() else None
+        return [record.id, record.image.name, about and about.st_size, about and about.st_mtime_ns]
+    return [record.id, hash_value(record.image.hex()) if record.image else record.text]

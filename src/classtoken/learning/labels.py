@@ -1,0 +1,62 @@
+"""From the labels of records to numbers, and what cannot be learned from."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from classtoken.errors import TrainingError
+from classtoken.values import Record
+
+
+def classes_of(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
+    """All labels in order (numbers by value, then texts), and whether rows may have several."""
+    several = any(isinstance(record.label, tuple) for record in records)
+    found: set[str] = set()
+    for record in records:
+        if isinstance(record.label, tuple):
+            found.update(record.label)
+        elif record.label is not None:
+            found.add(record.label)
+    by_value = sorted(found, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    return tuple(by_value), several
+
+
+def check(records: Sequence[Record], labels: Sequence[str]) -> None:
+    """Refuse records without labels, and one class only."""
+    if not records:
+        raise TrainingError("no record could be read; give a SOURCE with images or texts.")
+    several = any(isinstance(record.label, tuple) for record in records)
+    without = next((record.id for record in records if record.label is None or record.label == ""), None)
+    if without is not None and not several:
+        raise TrainingError(
+            f"record '{without}' has no label; name the column with --label-column, or give a table with --labels."
+        )
+    if len(labels) < 2:
+        raise TrainingError(
+            f"the records have {len(labels)} label{'s' * (len(labels) != 1)} ({', '.join(labels) or 'none'}); learning to "
+            "tell classes apart needs two or more. Add records of another class."
+        )
+
+
+def known(records: Sequence[Record], labels: Sequence[str]) -> None:
+    """Refuse records whose labels a model does not have."""
+    strange = sorted(set(classes_of(records)[0]) - set(labels))
+    if strange:
+        raise TrainingError(
+            f"the records have {len(strange)} label{'s' * (len(strange) != 1)} that the model's head does not know "
+            f"({', '.join(strange[:6])}); it knows {', '.join(labels[:8])}. Train a new head without --start."
+        )
+
+
+def targets_of(records: Sequence[Record], labels: Sequence[str], several: bool) -> Tensor:
+    """(N,) numbers of labels, or (N, C) of 0 and 1 where rows may have several."""
+    number = {name: i for i, name in enumerate(labels)}
+    if not several:
+        return torch.tensor([number[str(record.label)] for record in records], dtype=torch.long)
+    targets = torch.zeros(len(records), len(labels))
+    for row, record in enumerate(records):
+        for name in record.label if isinstance(record.label, tuple) else (record.label,):
+            if name:
+                targets[row, number[name]] = 1.0
+    return targets

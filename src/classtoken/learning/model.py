@@ -1,0 +1,106 @@
+"""What learns: an encoder, a readout (one vector per row) and a head."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from classtoken.encoder.encoder import Encoder
+from classtoken.errors import OptionError
+from classtoken.head import Head, make_head
+from classtoken.pooling.build import make
+from classtoken.pooling.spec import Spec, parse
+from classtoken.readout.readout import Readout
+from classtoken.tensors import Tokens
+from classtoken.values import Role
+
+
+class WrittenOut:
+    """A trace that changes nothing, but has attention written out instead of fused.
+
+    On the CPU the fused kernel's backward pass takes about four times as long for short rows (65 tokens, bfloat16:
+    182 ms fused, 47 ms written out; `benchmarks/attention_backward.py`).
+    """
+
+    def wants(self, name: str) -> bool:
+        return name.endswith(".scores")
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        return value
+
+
+class Network(nn.Module):
+    """vector = readout(encoder(tokens)); logits = head(vector)."""
+
+    def __init__(self, encoder: nn.Module, readout: Readout, head: Head):
+        super().__init__()
+        self.encoder, self.readout, self.head = encoder, readout, head
+
+    def vectors(self, tokens: Tokens) -> Float[Tensor, "B V"]:
+        """One vector a row."""
+        native = isinstance(self.encoder, Encoder)
+        written_out = native and self.training and tokens.roles_BL.device.type == "cpu"
+        states = self.encoder(
+            tokens, layers=self.readout.layers, rows=self.readout.rows, trace=WrittenOut() if written_out else None
+        )
+        return self.readout(states)
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "B C"]:
+        """Logits."""
+        return self.head(self.vectors(tokens))
+
+
+def spec_for(pooling: str, head: str, class_tokens: int) -> Spec:
+    """The pooling as parsed; a head with a class token per class reads each of them by its number."""
+    if head == "per_token" and pooling == "cls":
+        return parse("+".join(f"cls({i})" for i in range(class_tokens)))
+    return parse(pooling)
+
+
+def pooling_arguments(
+    spec: Spec, size: int, positions: int | None, grid: tuple[int, int] | None
+) -> dict[str, dict[str, Any]]:
+    """What builds the learned poolings of a spec again (`pooling.make`), by their names."""
+    arguments: dict[str, dict[str, Any]] = {}
+    for term in spec.terms:
+        if term.learned:
+            arguments[str(term)] = {"dim": size}
+            if term.name in ("weighted", "all"):
+                arguments[str(term)] |= {"positions": positions, "grid": None if grid is None else list(grid)}
+    return arguments
+
+
+def new_readout(
+    spec: Spec, encoder: Any, over: frozenset[Role], *, positions: int | None, grid: tuple[int, int] | None, seed: int
+) -> Readout:
+    """A readout whose learned poolings start from a seed."""
+    size = encoder.hidden_size
+    arguments = pooling_arguments(spec, size, positions, grid)
+    learned = {str(term): make(term, **arguments[str(term)], seed=seed) for term in spec.terms if term.learned}
+    return Readout(spec, encoder.depth, over, size=size, learned=learned)
+
+
+def width_of(readout: Readout, size: int) -> int:
+    """Length of the vector that a readout gives."""
+    return sum(int(getattr(pooling, "width", size)) for pooling in readout.poolings)
+
+
+def new_head(kind: str, width: int, labels: Sequence[str], *, hidden: int, seed: int, class_tokens: int = 1) -> Head:
+    """A fresh head. Refuses a class token per class where the two numbers differ."""
+    if kind == "per_token" and len(labels) != class_tokens:
+        raise OptionError(
+            f"head 'per_token' has one class token a class: the encoder has {class_tokens} and the records {len(labels)} "
+            f"labels ({', '.join(labels[:8])}). Set class_tokens = {len(labels)}."
+        )
+    return make_head(kind, width, len(labels), hidden=hidden, seed=seed)
+
+
+def set_regularisation(encoder: nn.Module, drop_path: float, dropout: float) -> None:
+    """Dropped paths rising linearly from 0 to `drop_path` over the blocks, and one dropout rate everywhere."""
+    paths: list[Any] = [m for name, m in encoder.named_modules() if name.endswith("drop_path")]
+    for i, path in enumerate(paths):
+        path.rate = drop_path * i / max(1, len(paths) - 1)
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = dropout

@@ -1,0 +1,79 @@
+"""Learning from a teacher: its labels, or its probabilities (Hinton et al. 2015; Touvron et al. 2021, DeiT)."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from classtoken.head import DistilledHead
+from classtoken.learning.batches import Batch
+from classtoken.learning.model import Network
+from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, collect
+
+Teach = Callable[[Batch], Tensor]
+
+
+def hard_loss(logits_BC: Tensor, teacher_BC: Tensor) -> Tensor:
+    """Cross-entropy with the teacher's label, argmax of its scores (DeiT, equation 3)."""
+    return F.cross_entropy(logits_BC.float(), teacher_BC.argmax(-1))
+
+
+def soft_loss(logits_BC: Tensor, teacher_BC: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(teacher || student), both softened by T (DeiT, equation 2); `teacher_BC` are the teacher's logits."""
+    student = (logits_BC.float() / temperature).log_softmax(-1)
+    teacher = (teacher_BC.float() / temperature).log_softmax(-1)
+    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+class Distillation(nn.Module):
+    """(1 - w) labels + w teacher.
+
+    With a distillation token (head `distilled`), the class token learns the label and the distillation token the
+    teacher; without one, the same logits learn both. Rows without a label of their own learn from the teacher alone.
+    """
+
+    metric = "accuracy"
+
+    def __init__(
+        self,
+        model: Network,
+        teach: Teach,
+        *,
+        mode: Literal["hard", "soft"] = "hard",
+        weight: float = 0.5,
+        temperature: float = 1.0,
+        smoothing: float = 0.0,
+    ):
+        super().__init__()
+        self.model, self.teach = model, teach
+        self.mode, self.weight, self.temperature, self.smoothing = mode, weight, temperature, smoothing
+        self.task: Task = "single"
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss of the batch."""
+        vectors = self.model.vectors(batch.views[0])
+        head = self.model.head
+        own, taught = head.both(vectors) if isinstance(head, DistilledHead) else (head(vectors),) * 2
+        teacher = self.teach(batch)
+        learned = hard_loss(taught, teacher) if self.mode == "hard" else soft_loss(taught, teacher, self.temperature)
+        assert batch.targets is not None
+        labelled = batch.targets >= 0 if batch.targets.dim() == 1 else batch.targets.isfinite().all(-1)
+        if not bool(labelled.any()):
+            return learned
+        given = classification_loss(own[labelled], batch.targets[labelled], self.task, self.smoothing)
+        share = float(labelled.float().mean())
+        return (1 - self.weight) * share * given + (1 - (1 - self.weight) * share) * learned
+
+    def stepped(self, done: float) -> None:
+        """Nothing moves beside the weights."""
+
+    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+        """Loss and accuracy against the true labels."""
+        return classification_scores(*collect(self.model, held_out), self.task)
+
+
+def precomputed(batch: Batch) -> Tensor:
+    """The teacher's log-probabilities that were computed beforehand."""
+    assert batch.taught is not None
+    return batch.taught.clamp(min=1e-8).log()

@@ -1,0 +1,88 @@
+"""Learning labels: one of several classes, or any number of them."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from classtoken.learning.batches import Batch
+from classtoken.learning.scores import average_precision
+
+Task = Literal["single", "multi"]
+
+
+def class_weights(targets: Tensor, classes: int) -> Tensor:
+    """Balanced weights: N / (C n_c) for a class with n_c of N rows, so that every class weighs the same in the sum."""
+    counts = torch.bincount(targets, minlength=classes).float()
+    return len(targets) / (classes * counts.clamp(min=1))
+
+
+def classification_loss(
+    logits_BC: Tensor, targets: Tensor, task: Task, smoothing: float = 0.0, weights_C: Tensor | None = None
+) -> Tensor:
+    """single: cross-entropy against (1 - e) t + e / C; multi: mean binary cross-entropy against (1 - e) t + e / 2.
+
+    `targets` of a single-label task may be whole numbers (B,), or shares (B, C) when pictures were mixed. With class
+    weights the mean over rows is weighted by that of each row's label, as scikit-learn's class_weight does.
+    """
+    logits_BC = logits_BC.float()
+    if task == "multi":
+        loss = F.binary_cross_entropy_with_logits(
+            logits_BC, targets * (1 - smoothing) + smoothing / 2, reduction="none"
+        )
+        return loss.mean() if weights_C is None else (loss * weights_C).mean() / weights_C.mean()
+    shares = F.one_hot(targets, logits_BC.shape[1]).to(logits_BC.dtype) if targets.dim() == 1 else targets
+    smooth = shares * (1 - smoothing) + smoothing / logits_BC.shape[1]
+    rows = -(smooth * logits_BC.log_softmax(-1)).sum(-1)
+    if weights_C is None:
+        return rows.mean()
+    of_row = shares @ weights_C
+    return (rows * of_row).sum() / of_row.sum()
+
+
+class Supervised(nn.Module):
+    """Labels from logits."""
+
+    def __init__(self, model: nn.Module, task: Task, *, smoothing: float = 0.0, weights_C: Tensor | None = None):
+        super().__init__()
+        self.model, self.task, self.smoothing = model, task, smoothing
+        self.register_buffer("weights_C", weights_C, persistent=False)
+        self.metric = "accuracy" if task == "single" else "mean_average_precision"
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss of the batch."""
+        assert batch.targets is not None
+        return classification_loss(self.model(batch.views[0]), batch.targets, self.task, self.smoothing, self.weights_C)
+
+    def stepped(self, done: float) -> None:
+        """Nothing moves beside the weights."""
+
+    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+        """Loss and accuracy (single), or loss, mean average precision and exact match (multi)."""
+        return classification_scores(*collect(self.model, held_out), self.task)
+
+
+def collect(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
+    """Logits and targets of all batches."""
+    logits, targets = [], []
+    for batch in batches:
+        assert batch.targets is not None
+        logits.append(model(batch.views[0]).float())
+        targets.append(batch.targets)
+    return torch.cat(logits), torch.cat(targets)
+
+
+def classification_scores(logits_NC: Tensor, targets: Tensor, task: Task) -> dict[str, float]:
+    """Scores of logits against true labels."""
+    scores = {"loss": float(classification_loss(logits_NC, targets, task))}
+    if task == "single":
+        scores["accuracy"] = float((logits_NC.argmax(-1) == targets).float().mean())
+        return scores
+    present = targets.sum(0) > 0
+    values = [average_precision(logits_NC[:, c], targets[:, c]) for c in range(targets.shape[1]) if present[c]]
+    scores["mean_average_precision"] = sum(values) / max(1, len(values))
+    scores["label_accuracy"] = float(((logits_NC > 0) == (targets > 0.5)).float().mean())
+    scores["exact_match"] = float(((logits_NC > 0) == (targets > 0.5)).all(-1).float().mean())
+    return scores

@@ -1,0 +1,70 @@
+"""What a run was, in plain values: the machine, the versions, the training record and the card written from it."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+import classtoken
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Where it ran; nothing that names a person or a place."""
+    found: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "classtoken": classtoken.__version__,
+    }
+    if device.startswith("cuda"):
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found
+
+
+def _processor() -> str:
+    flags = "avx512_bf16", "avx512f", "avx2"
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123  (a kernel file, not a path of ours)
+            text = file.read()
+    except OSError:
+        return platform.processor() or platform.machine()
+    name = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    best = next((flag for flag in flags if f" {flag}" in text), "")
+    return f"{name or platform.machine()}{f' ({best})' if best else ''}"
+
+
+def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str] = ()) -> str:
+    """The model card: every figure comes from the training record."""
+    result, recipe = record["result"], record["recipe"]
+    where = record["result"]["machine"]
+    scores = "\n".join(f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in result["scores"].items())
+    labels = ", ".join(result["labels"][:20]) + (" ..." if len(result["labels"]) > 20 else "")
+    refused = f" {result['refused']} records could not be read and were left out." if result["refused"] else ""
+    parts = [
+        f"# {title}",
+        about,
+        "## What it is",
+        f"- way: {result['way']}; pooling `{result['pooling']}`; head `{result['head']}`; {result['task']} task",
+        f"- {len(result['labels'])} labels: {labels}",
+        f"- {result['parameters']:,} parameters, {result['trained_parameters']:,} of them learned here",
+        "",
+        "## How it was trained",
+        f"{result['learned']} records learned from, {result['held_out']} held out.{refused} {result['steps']} steps in "
+        f"{result['seconds']:.0f} s on {where['processor']}, {where['threads']} of {where['cores']} cores, device "
+        f"{where['device']}, torch {where['torch']}. Objective: {recipe['objective']['kind']}. The whole recipe is in "
+        "`training.json`.",
+        "## Figures on the held-out part",
+        f"| score | value |\n|---|---|\n{scores}\n| calibration error (15 bins) | {result['error']:.4f} |",
+        "The held-out part also chose between settings, so these are optimistic by a little; measure on a test set of "
+        "your own with `classtoken predict`.",
+        *lines,
+        "## Use",
+        f'```python\nimport classtoken as ct\nmodel = ct.load("{title}")\nmodel.logits([...])\n```',
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,49 @@
+"""Checkpoints that survive a kill at any moment, and the same next step after it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from classtoken.errors import ManifestMismatch, TrainingError
+
+NAME = "checkpoint.pt"
+
+
+def save(folder: Path, state: dict[str, Any]) -> Path:
+    """Write a checkpoint so that at every moment either the old or the new one is whole.
+
+    Temporary file in the same folder, fsync, rename over the old one, fsync of the folder.
+    """
+    path = folder / NAME
+    temporary = folder / f".{NAME}.writing"
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return path
+
+
+def load(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The checkpoint of a run, or None; one of another run (recipe, records, versions) is refused by name."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise TrainingError(
+            f"the checkpoint '{path}' cannot be read ({type(error).__name__}). Delete it to begin anew, or give another --out."
+        ) from error
+    if state.get("fingerprint") != fingerprint:
+        raise ManifestMismatch(
+            f"'{path}' belongs to another run (recipe or records differ). Give the same ones, another --out, or delete it."
+        )
+    return state

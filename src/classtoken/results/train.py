@@ -1,0 +1,101 @@
+"""What `train` and `predict` give back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from classtoken.results.base import Result
+from classtoken.values import Refused
+
+
+@dataclass(frozen=True)
+class Trial(Result):
+    """One setting that was tried, and its score on rows that were not learned from."""
+
+    setting: str
+    score: float
+
+
+@dataclass(frozen=True)
+class TrainResult(Result):
+    """A finished training.
+
+    `way` is frozen (a head on fixed vectors), finetune or scratch. `scores` are measured on the held-out part, which
+    also chose between settings and between looks: an estimate on fresh records needs a test set (`predict`). `error`
+    is the calibration error (ECE) of the held-out probabilities, `error_before` the one without the temperature.
+    """
+
+    out: str
+    way: str
+    task: str
+    labels: tuple[str, ...]
+    pooling: str
+    head: str
+    records: int
+    learned: int
+    held_out: int
+    parameters: int
+    trained_parameters: int
+    steps: int
+    seconds: float
+    scores: Mapping[str, float]
+    temperature: float
+    error: float
+    error_before: float
+    chosen: str = ""
+    trials: tuple[Trial, ...] = ()
+    stopped_early: bool = False
+    features_cached: bool = False
+    refused: int = 0
+    examples: tuple[Refused, ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in self.scores.items())
+        words = {"frozen": "a head on frozen vectors", "finetune": "fine-tuned", "scratch": "from scratch"}
+        lines = [
+            f"{self.out}: {words.get(self.way, self.way)}, {len(self.labels)} labels, pooling {self.pooling}, "
+            f"head {self.head}",
+            f"  {self.learned} records learned from, {self.held_out} held out: {shown}",
+            f"  calibration error {self.error:.4f} (before temperature {self.temperature:.3f}: {self.error_before:.4f})",
+            f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, {self.steps} steps, "
+            f"{self.seconds:.1f} s{', stopped early' if self.stopped_early else ''}",
+        ]
+        if self.trials:
+            best = sorted(self.trials, key=lambda trial: -trial.score)[:5]
+            lines.append(f"  chosen: {self.chosen}; tried {len(self.trials)} settings, the best:")
+            lines += [f"    {trial.score:.4f}  {trial.setting}" for trial in best]
+        if self.refused:
+            lines.append(f"  {self.refused} records could not be read, see {self.out}/quarantine.jsonl:")
+            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class PredictResult(Result):
+    """A source with labels put on it. `accuracy` (all labels of a record right) where the records had labels."""
+
+    out: str
+    model: str
+    labels: tuple[str, ...]
+    records: int
+    refused: int
+    examples: tuple[Refused, ...]
+    seconds: float
+    judged: int = 0
+    accuracy: float | None = None
+    label_accuracy: float | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.records} records labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
+        if self.accuracy is not None:
+            several = (
+                "" if self.label_accuracy is None else f" (all labels of a record; {self.label_accuracy:.4f} a label)"
+            )
+            lines.append(f"  accuracy {self.accuracy:.4f} on {self.judged} labelled records{several}")
+        if self.refused:
+            lines.append(f"  {self.refused} could not be read, see {self.out}/quarantine.jsonl:")
+            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+        return "\n".join(lines)
