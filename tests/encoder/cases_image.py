@@ -105,7 +105,7 @@ def registers(**more: Any) -> hf.Dinov2WithRegistersConfig:
 
 
 def dinov3(**more: Any) -> hf.DINOv3ViTConfig:
-    return hf.DINOv3ViTConfig(**VIT, **{"num_register_tokens": 3, **more})
+    return hf.DINOv3ViTConfig(**VIT, **{"num_register_tokens": 3, "rope_theta": 40.0, **more})
 
 
 def itself(model: nn.Module) -> nn.Module:

@@ -8,12 +8,15 @@ import pytest
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
-from tests.encoder.cases_text import WORDS
+from tests.encoder.cases_text import T5_SIZES, WORDS
 
 from classtoken.encoder.checkpoint import load_encoder, open_checkpoint, reference_names
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.families.bert import BERT
+from classtoken.encoder.families.t5 import T5
 from classtoken.errors import ClasstokenError, ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+from classtoken.tensors import Tokens
+from classtoken.values import Role
 
 TINY = {**WORDS, "num_hidden_layers": 2}
 
@@ -175,6 +178,30 @@ def test_gamma_and_beta_of_the_first_berts(folder: Path) -> None:
     again = load(folder).encoder  # type: ignore[attr-defined]
     assert all(torch.equal(a, b) for a, b in zip(encoder.parameters(), again.parameters(), strict=True))
     assert "embeddings.LayerNorm.weight" in reference_names(again, BERT)
+
+
+def test_t5_s_embeddings_by_their_other_name(tmp_path: Path) -> None:
+    config = hf.T5Config(**T5_SIZES)
+    hf.T5EncoderModel(config).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["encoder.embed_tokens.weight"] = weights.pop("shared.weight")
+    loaded = load_encoder(weights, T5, T5.shape(config.to_dict()), config.to_dict(), "here")
+    assert torch.equal(loaded.encoder.state_dict()["stem.token.weight"], weights["encoder.embed_tokens.weight"])
+
+
+def test_the_real_minilm_gives_what_transformers_gives(minilm: Path) -> None:
+    checkpoint = open_checkpoint(minilm)
+    config = checkpoint.config
+    encoder = load_encoder(checkpoint.weights.read(), BERT, BERT.shape(config), config, str(minilm)).encoder
+    ids = torch.randint(1000, 20000, (2, 24))
+    mask = torch.ones_like(ids)
+    mask[0, 15:] = 0
+    roles = torch.where(mask.bool(), int(Role.CONTENT), int(Role.PAD))
+    with torch.no_grad():
+        theirs = hf.BertModel.from_pretrained(minilm)(input_ids=ids, attention_mask=mask).last_hidden_state
+        for packed in (False, True):
+            ours = encoder(Tokens(roles, ids), packed=packed).last_BLD
+            assert float((ours - theirs)[mask.bool()].abs().max() / theirs.abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize(
