@@ -113,16 +113,16 @@ def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool,
         tokens=tokens(size),
         hero=0,
         truth=d.Truth(CLASSES[order[0]], mask.astype(np.float32)),
-        embeddings=d.Embeddings(run.before, run.position, run.after),
+        embeddings=d.Embeddings(run.before, run.position),
         layers=layers(size, run, full),
         final=run.final[0],
         vector=run.final[0],
         answers=d.Answers(labels, shown(run.logits), shown(run.values), run.logits),
-        contrast=d.Contrast(f"a {other}", data_uri(donor_pixels), None, tokens(size), donor.before, donor.states[:, 0]),
+        contrast=d.Contrast(f"a {other}", data_uri(donor_pixels), None, tokens(size), donor.before.astype(np.float16), donor.before[0], donor.states[:, 0]),
         lens=d.Lens(lens, "the final norm and the classifier, put on the class token of each layer"),
         knockouts=tuple(knockouts(size, w, pixels, run, order)),
         removals=d.Removals(tuple(removable), np.stack([values_of(removed=frozenset([t])) for t in removable[:40]] + [shown(run.values)] * max(0, len(removable) - 40))),
-        swaps=(d.Swap(f"a {other}", data_uri(donor_pixels), None, shown(donor.values),
+        swaps=(d.Swap(f"a {other}", shown(donor.values),
                       np.stack([values_of(swap=(l, donor.states[l, 0])) for l in range(size.depth + 1)])),),
         causal=d.Causal(shown(causal.values), float(np.linalg.norm(causal.final[0] - causal_donor.final[0])),
                         float(np.linalg.norm(run.final[0] - donor.final[0])), "each token sees only those before it"),
@@ -172,4 +172,3 @@ def walkthrough(size: ref.Size, *, toy: bool = True, full: bool = True, name: st
 
 
 TOY = ref.Size()
-PHOTO = ref.Size(grid=14, patch=16, channels=3, hidden=48, heads=3, depth=12, feedforward=96, classes=5)

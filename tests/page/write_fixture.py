@@ -1,10 +1,10 @@
-"""Write pages for looking at them: `python -m tests.page.write_fixture FOLDER`; and the golden trace of the page's own tests."""
+"""Write the golden trace of the page's own tests, and its page to look at: `python -m tests.page.write_fixture FOLDER`."""
 
 import sys
 from pathlib import Path
 
 from classtoken.page.export import write_page
-from tests.page.fixture import PHOTO, TOY, walkthrough
+from tests.page.fixture import TOY, walkthrough
 
 GOLDEN = Path(__file__).resolve().parents[2] / "web" / "tests" / "golden.json"
 
@@ -12,4 +12,3 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     GOLDEN.write_text(walkthrough(TOY).to_json() + "\n", encoding="utf-8")
     write_page(walkthrough(TOY), folder / "toy.html")
-    write_page(walkthrough(PHOTO, toy=False), folder / "photo.html")

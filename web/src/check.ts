@@ -36,7 +36,7 @@ function checkExample(problems: Problem[], document: Walkthrough, example: Examp
   const { layers, embeddings, answers } = example;
   if (example.hero !== null && !(example.hero >= 0 && example.hero < L)) problems.push(at("hero is not a token"));
   shape(problems, at("before"), embeddings.before, [L, D]);
-  shape(problems, at("after"), embeddings.after, [L, D]);
+  optional("after", embeddings.after, [L, D]);
   optional("position", embeddings.position, [L, D]);
   for (const name of ["scores", "weights", "back"] as const) shape(problems, at(name), layers[name], [N, H, L]);
   shape(problems, at("heads"), layers.heads, [N, H, D]);

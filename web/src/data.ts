@@ -39,7 +39,7 @@ export interface ModelCard {
   patch: number | null;
   layout: string; // "1 class + 14x14 patch = 197"
   readout: { pooling: string; reads_class_token: boolean; says: string };
-  outcome: "probability" | "cosine"; // what an answer's value is
+  outcome: "probability" | "sigmoid" | "cosine"; // what an answer's value is
   classes: number | null; // C; null without a classifier
   trained_on: string;
   licence: string;
@@ -114,8 +114,6 @@ export interface Removals {
 
 export interface Swap {
   donor: string;
-  image: string | null;
-  text: string | null;
   donor_values: Block; // A
   values: Block; // (N + 1, A): the class token's state before layer l replaced by the donor's; N: after the last
 }
@@ -134,9 +132,9 @@ export interface Example {
   tokens: Token[]; // L
   hero: number | null; // position of the class token
   truth: { label: string | null; object: Block | null }; // object: (P) share of each patch that is the object
-  embeddings: { before: Block; position: Block | null; after: Block }; // (L, D)
-  /** Another input: its vectors before positions (L2, D), and its class token's states (N + 1, D). */
-  contrast: { title: string; image: string | null; text: string | null; tokens: Token[]; before: Block; states: Block } | null;
+  embeddings: { before: Block; position: Block | null; after: Block | null }; // (L, D); after is null where it is before + position
+  /** Another input: its vectors before positions (L2, D), its class token's (D), and that one's states (N + 1, D). */
+  contrast: { title: string; image: string | null; text: string | null; tokens: Token[]; before: Block; class_token: Block; states: Block } | null;
   layers: Layers;
   final: Block; // D: the class token after the final norm
   vector: Block; // the vector that the readout gives

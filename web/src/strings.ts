@@ -119,9 +119,14 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m) => ({
     short: "Answer",
-    title: m.outcome === "probability" ? "One vector in, one answer out" : "One vector in, likeness out",
+    title: m.outcome === "cosine" ? "One vector in, likeness out" : m.outcome === "sigmoid" ? "One vector in, one answer for each label" : "One vector in, one answer out",
     says:
-      m.outcome === "probability"
+      m.outcome === "sigmoid"
+        ? [
+            `The classifier multiplies the vector with one learned row per label: that gives a logit for each. A sigmoid makes each a confidence of its own: ${m.classes ?? "all"} separate questions, whose answers need not sum to 1.`,
+            `A confidence is what the model says, not how often it is right. Whether the two agree was measured below, where it could be.`,
+          ]
+        : m.outcome === "probability"
         ? [
             `The classifier multiplies the vector with one learned row per class: that gives a logit for each. Softmax makes them confidences that sum to 1 over ${m.classes ?? "all"} classes.`,
             `A confidence is what the model says, not how often it is right. Whether the two agree was measured below, where it could be.`,
@@ -130,9 +135,11 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
             `This model has no classes. It gives a vector, and vectors are compared: the cosine to other texts says how alike the model finds them.`,
             `Read-out: ${m.readout.says}.`,
           ],
-    formula: m.outcome === "probability" ? "logit = row · vector + b" : "likeness = cosine(vector, other vector)",
+    formula: m.outcome !== "cosine" ? "logit = row · vector + b" : "likeness = cosine(vector, other vector)",
     beware:
-      m.outcome === "probability"
+      m.outcome === "sigmoid"
+        ? "The model can only answer about the labels it knows. All low means “none of these”, not “nothing there”."
+        : m.outcome === "probability"
         ? "The model must choose among the classes it knows. It has no way to say “none of these”."
         : "A cosine of 0.8 in one model is not 0.8 in another: only the order can be compared.",
   }),
@@ -210,7 +217,7 @@ export function label(address: Address, m: ModelCard, e: Example): string {
     case "logit":
       return `logit of ${className(a, e)}`;
     case "answer":
-      return m.outcome === "probability" ? `confidence in ${className(a, e)}` : `cosine to ${className(a, e)}`;
+      return m.outcome !== "cosine" ? `confidence in ${className(a, e)}` : `cosine to ${className(a, e)}`;
     default:
       return address;
   }
@@ -294,7 +301,7 @@ export const words = {
     trace: "Taken from the model's forward as Python recorded it. Its own origin needs weights that this page does not hold.",
     constant: "A constant.",
   },
-  op: { sum: "sum", dot: "sum of products", softmax: "softmax", norm: "norm", gelu: "GELU", relu: "ReLU", given: "given" },
+  op: { sum: "sum", dot: "sum of products", softmax: "softmax", norm: "norm", gelu: "GELU", relu: "ReLU", sigmoid: "sigmoid", given: "given" },
   times: "times",
   mean: "mean",
   spread: "spread",

@@ -92,7 +92,7 @@ class ModelCard:
     patch: int | None
     layout: str
     readout: Readout
-    outcome: Literal["probability", "cosine"]
+    outcome: Literal["probability", "sigmoid", "cosine"]
     classes: int | None
     trained_on: str
     licence: str
@@ -188,8 +188,6 @@ class Swap:
     """Answers (N + 1, A) when the class token's state before layer l is another input's."""
 
     donor: str
-    image: str | None
-    text: str | None
     donor_values: Array
     values: Array
 
@@ -213,22 +211,23 @@ class Truth:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """(L, D) each: before + position (then a norm, in some families) = after."""
+    """(L, D) each: before + position (then a norm, in some families) = after; None where it is that sum."""
 
     before: Array
     position: Array | None
-    after: Array
+    after: Array | None = None
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Another input: its vectors before positions (L2, D), its class token's states (N + 1, D)."""
+    """Another input: its vectors before positions (L2, D), its class token's (D), and that one's states (N + 1, D)."""
 
     title: str
     image: str | None
     text: str | None
     tokens: tuple[Token, ...]
     before: Array
+    class_token: Array
     states: Array
 
 

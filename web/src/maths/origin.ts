@@ -13,7 +13,7 @@ export type Origin =
   | { op: "dot"; pairs: [Address, Address][]; plus: Address | null; times: number }
   | { op: "softmax"; among: Address[]; at: number }
   | { op: "norm"; kind: "layer" | "rms"; among: Address[]; at: number; weight: Address; bias: Address | null; eps: number }
-  | { op: "gelu" | "relu"; of: Address };
+  | { op: "gelu" | "relu" | "sigmoid"; of: Address };
 
 export interface Source {
   value(address: Address): number;
@@ -56,6 +56,8 @@ export function recompute(origin: Origin, value: (address: Address) => number): 
       return gelu(value(origin.of));
     case "relu":
       return relu(value(origin.of));
+    case "sigmoid":
+      return 1 / (1 + Math.exp(-value(origin.of)));
   }
 }
 

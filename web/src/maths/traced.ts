@@ -1,6 +1,7 @@
 /** Origins of the numbers that a document holds for a real model: the class token's row of everything. */
 import { open } from "../blocks";
 import type { Block, Example, ModelCard, Norm } from "../data";
+import { add } from "./basic";
 import { address, along, type Address, type Origin, type Source } from "./origin";
 import { sourceOf, type Kind } from "./toy";
 
@@ -41,25 +42,37 @@ function normOrigin(norm: Norm, name: string, among: Address[], d: number): Orig
 }
 
 function embeddingKinds(model: ModelCard, example: Example): Record<string, Kind> {
-  const { before, position, after } = example.embeddings;
+  const { before, position } = example.embeddings;
   const norm = model.shared.embedding_norm;
+  const [numbers, sum] = [open(before), afterOf(example)];
   const kinds: Record<string, Kind> = {
-    before: stored(before, (t) => (t === example.hero ? learned : trace)),
-    after: stored(after, (t, d) => {
-      if (norm) return normOrigin(norm, "embeddingnorm", along(model.hidden, "summed", t), d);
-      return position ? { op: "sum", terms: [address("before", t, d), address("position", t, d)] } : trace;
-    }),
+    before: { value: (t, d) => numbers.at(t, d), origin: (t) => (t === example.hero ? learned : trace) },
+    after: {
+      value: (t, d) => sum(t)[d],
+      origin: (t, d) => {
+        if (norm && position) return normOrigin(norm, "embeddingnorm", along(model.hidden, "summed", t), d);
+        return position ? { op: "sum", terms: [address("before", t, d), address("position", t, d)] } : trace;
+      },
+    },
   };
   if (position) kinds.position = stored(position, () => learned);
-  if (norm) {
+  if (norm && position) {
     Object.assign(kinds, normAddresses("embeddingnorm", norm));
-    const [a, b] = [open(before), position ? open(position) : null];
+    const places = open(position);
     kinds.summed = {
-      value: (t, d) => a.at(t, d) + (b ? b.at(t, d) : 0),
-      origin: (t, d) => ({ op: "sum", terms: [address("before", t, d), ...(b ? [address("position", t, d)] : [])] }),
+      value: (t, d) => numbers.at(t, d) + places.at(t, d),
+      origin: (t, d) => ({ op: "sum", terms: [address("before", t, d), address("position", t, d)] }),
     };
   }
   return kinds;
+}
+
+/** Rows of what enters layer 1: stored, or vector + position. */
+export function afterOf(example: Example): (t: number) => Float64Array {
+  const { before, position, after } = example.embeddings;
+  if (after) return (t) => open(after).row(t);
+  const [a, b] = [open(before), position ? open(position) : null];
+  return (t) => (b ? add(a.row(t), b.row(t)) : a.row(t));
 }
 
 function attentionKinds(model: ModelCard, example: Example, hero: number): Record<string, Kind> {
@@ -165,7 +178,10 @@ function answerKinds(model: ModelCard, example: Example, first: boolean): Record
     };
     kinds.answer = {
       value: (c) => shown.at(place(c)),
-      origin: (c) => ({ op: "softmax", among: along(logits.shape[0], "logit"), at: c }),
+      origin: (c) =>
+        model.outcome === "sigmoid"
+          ? { op: "sigmoid", of: address("logit", c) }
+          : { op: "softmax", among: along(logits.shape[0], "logit"), at: c },
     };
   } else {
     kinds.answer = { value: (c) => shown.at(place(c)), origin: () => trace };

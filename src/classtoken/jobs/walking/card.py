@@ -1,0 +1,190 @@
+"""The model card of a walkthrough, and the few weights that the page's arithmetic needs."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from classtoken.analysis.accounting import native, output_bias
+from classtoken.embedder import Embedder
+from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.families import FAMILIES
+from classtoken.encoder.shape import ImageStem, TextStem
+from classtoken.jobs.walking.answering import Answering
+from classtoken.page import document as d
+from classtoken.values import Role
+
+TOY_PARAMETERS = 20_000
+"""up to so many weights a page holds them all, and does the whole forward itself"""
+
+
+def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) -> d.ModelCard:
+    """The card; `shown` are the indices of the answers whose classifier rows go along."""
+    encoder = native(answering.subject)
+    reading = embedder.tower(embedder.modalities[0]).reading
+    shape, block = encoder.shape, encoder.shape.block
+    reads = answering.subject.terms == (frozenset({Role.CLASS}),)
+    return d.ModelCard(
+        name=embedder.name if embedder.name.startswith("builtin:") else embedder.folder.name,
+        family=reading.family.name if reading.family is not None else "classtoken",
+        modality="image" if isinstance(shape.stem, ImageStem) else "text",
+        depth=encoder.depth,
+        heads=encoder.heads,
+        hidden=encoder.hidden_size,
+        head_size=shape.head_size,
+        feedforward=block.feedforward_size,
+        parameters=sum(p.numel() for p in encoder.parameters()),
+        norm=block.order,
+        score_scale=float(encoder.block(0).attention.scale),
+        position=position_of(encoder),
+        patch=shape.stem.patch if isinstance(shape.stem, ImageStem) else None,
+        layout=str(embedder.tower(embedder.modalities[0]).layout),
+        readout=d.Readout(str(reading.contract.pooling), reads, readout_in_words(embedder, answering, reads)),
+        outcome=answering.kind,
+        classes=None if answering.kind == "cosine" else len(answering.labels),
+        trained_on=embedder.about("trained_on") if hasattr(embedder, "about") else "see the model's own card",
+        licence="see the model's own card",
+        gaps=(),
+        shared=shared_of(encoder, answering, shown),
+    )
+
+
+def readout_in_words(embedder: Embedder, answering: Answering, reads: bool) -> str:
+    """Which vector the answer is read from, for people."""
+    reading = embedder.tower(embedder.modalities[0]).reading
+    if reading.classifier is not None:
+        spec = str(reading.classifier.readout.spec)
+        words = {"cls": "the class token after the final norm", "mean": "the mean of all content tokens"}
+        says = words.get(spec, f"the pooling '{spec}'")
+        if answering.temperature != 1.0:
+            says += f"; logits divided by the fitted temperature {answering.temperature:.2f}"
+        return says
+    return ("the class token: " if reads else "") + str(reading.contract)
+
+
+def position_of(encoder: Encoder) -> d.Position:
+    """How positions come in."""
+    stem, position = encoder.shape.stem, encoder.shape.position
+    if position.rotary:
+        return d.Position("rotary", "queries and keys are turned by an angle for the place, in every layer")
+    if position.buckets or position.tables != "none":
+        return d.Position("bias", "a learned number for each distance is added to the scores, in every layer")
+    if isinstance(stem, TextStem):
+        if stem.positions:
+            return d.Position("added", "sines and cosines" if stem.sinusoidal else "a learned vector for each place")
+        return d.Position("none", "this model has no positions")
+    kinds = {"learned": "a learned vector for each place", "sinusoidal": "sines and cosines of row and column"}
+    if stem.positions in kinds:
+        return d.Position("added", kinds[stem.positions])
+    return d.Position("none", "this model has no positions")
+
+
+def numbers(tensor: Tensor) -> np.ndarray:
+    """A tensor as a float32 array."""
+    return tensor.detach().float().cpu().numpy()
+
+
+def norm_of(module: nn.Module) -> d.Norm | None:
+    """A norm's learned numbers; None where there is none."""
+    if isinstance(module, nn.LayerNorm):
+        weight = torch.ones(module.normalized_shape) if module.weight is None else module.weight
+        return d.Norm("layer", numbers(weight), None if module.bias is None else numbers(module.bias), module.eps)
+    if isinstance(module, nn.RMSNorm):
+        eps = torch.finfo(torch.float32).eps if module.eps is None else module.eps
+        return d.Norm("rms", numbers(module.weight), None, eps)
+    return None
+
+
+def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) -> d.Shared:
+    """Norms, output biases and the classifier's rows of the answers shown, divided by the temperature."""
+    block = encoder.shape.block
+    pairs = None
+    if block.order == "post":
+        found = [encoder.block(i) for i in range(encoder.depth)]
+        norms = [(norm_of(b.attention_norm), norm_of(b.feedforward_norm)) for b in found]
+        pairs = tuple(d.NormPair(first, second) for first, second in norms if first and second)
+    linear, head = answering.subject.linear, None
+    if linear is not None:
+        rows = list(shown)
+        head = d.Head(
+            numbers(linear.weight_CD[rows] / answering.temperature),
+            numbers(linear.bias_C[rows] / answering.temperature),
+        )
+    biases = [numbers(output_bias(encoder, i)) for i in range(encoder.depth)]
+    return d.Shared(
+        embedding_norm=norm_of(encoder.stem.norm),
+        attention_bias=np.stack(biases) if "output" in block.biases else None,
+        norms=pairs,
+        final_norm=norm_of(encoder.final_norm),
+        head=head,
+    )
+
+
+def toy_of(embedder: Embedder, answering: Answering) -> dict[str, object] | None:
+    """All weights of an encoder small and plain enough for the page to compute; None for others."""
+    encoder, linear = native(answering.subject), answering.subject.linear
+    stem, block = encoder.shape.stem, encoder.shape.block
+    plain = (
+        isinstance(stem, ImageStem)
+        and sum(p.numel() for p in encoder.parameters()) <= TOY_PARAMETERS
+        and linear is not None
+        and answering.kind == "probability"
+        and block.order == "pre"
+        and block.norm == "layer"
+        and block.activation in ("gelu", "relu")
+        and block.biases >= {"query", "key", "value", "output", "up", "down"}
+        and not (block.gated or block.layer_scale or block.head_norm or block.key_value_heads or block.shared)
+        and encoder.stem.convolutions is None
+        and (stem.class_tokens, stem.distillation_tokens, stem.registers) == (1, 0, 0)
+        and stem.positions == "learned"
+        and position_of(encoder).kind == "added"
+        and not (stem.cut_patches or stem.class_last or stem.norm)
+    )
+    if not plain:
+        return None
+    assert isinstance(stem, ImageStem)
+    assert linear is not None
+
+    def of(module: nn.Module) -> dict[str, object]:
+        weight, bias = module.weight, module.bias
+        return {"weight": numbers(weight.flatten(1) if weight.dim() > 2 else weight), "bias": numbers(bias)}  # type: ignore[operator, arg-type]
+
+    blocks = []
+    for i in range(encoder.depth):
+        b = encoder.block(i)
+        a, f = b.attention, b.feedforward
+        named = {"norm1": b.attention_norm, "query": a.query, "key": a.key, "value": a.value, "output": a.output}
+        blocks.append({k: of(m) for k, m in {**named, "norm2": b.feedforward_norm, "up": f.up, "down": f.down}.items()})
+    return {
+        "patch": stem.patch,
+        "channels": stem.channels,
+        "activation": block.activation,
+        "eps": block.norm_eps,
+        "stem": of(encoder.stem.patch),
+        "class_token": numbers(encoder.stem.class_token[0]),
+        "positions": numbers(encoder.stem.position),
+        "blocks": blocks,
+        "final_norm": of(encoder.final_norm),
+        "head": {
+            "weight": numbers(linear.weight_CD / answering.temperature),
+            "bias": numbers(linear.bias_C / answering.temperature),
+        },
+    }
+
+
+def family_rows() -> tuple[d.FamilyRow, ...]:
+    """Who uses what, from the families table; the layout and the authors' readout of each family's usual config."""
+    rows = []
+    for family in FAMILIES:
+        try:
+            shape, authors = family.shape({}), family.readout({})
+        except (KeyError, TypeError, ValueError):
+            continue
+        stem = shape.stem
+        if isinstance(stem, ImageStem):
+            tokens = str(stem.class_tokens or "none")
+            registers = str(stem.registers)
+        else:
+            reads_first = family.head is not None and family.head.kind in ("pooled", "dense")
+            tokens, registers = "its first token, for classifiers" if reads_first else "none", "0"
+        rows.append(d.FamilyRow(family.name, tokens, registers, authors.spec, authors.reason))
+    return tuple(rows)
