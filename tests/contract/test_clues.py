@@ -9,6 +9,7 @@ from tests import folders
 from classtoken.contract import clues
 from classtoken.contract.reading import choose
 from classtoken.encoder.checkpoint import open_checkpoint
+from classtoken.encoder.towers import load_towers
 from classtoken.errors import ModelError
 from classtoken.results.inspect import Verdict
 
@@ -105,6 +106,23 @@ def test_timms_global_pool(config: dict, spec: str) -> None:
     clue = clues.timm_pool(config)
     assert clue is not None
     assert clue.spec == spec
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "says"),
+    [
+        ("vit_tiny_patch16_224", "cls", "global_pool = token"),
+        ("deit_tiny_distilled_patch16_224", "cls_dist", "global_pool = token and dist_token among the weights"),
+        ("vit_large_patch16_224", "pooler", "global_pool = avg and fc_norm among the weights"),
+        ("vit_base_patch16_siglip_224", "pooler", "global_pool = map"),
+        ("vit_base_patch16_siglip_gap_224", "mean", "global_pool = avg"),
+    ],
+)
+def test_what_timms_classifier_reads(name: str, spec: str, says: str, root: Path) -> None:
+    (tower,) = load_towers(open_checkpoint(root / "tests" / "golden" / "timm" / name))
+    clue = clues.timm_pool(tower.config)
+    assert clue is not None
+    assert (clue.spec, clue.says) == (spec, says)
 
 
 def test_prompts(tmp_path: Path) -> None:

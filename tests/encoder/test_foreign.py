@@ -127,6 +127,14 @@ def test_texts(name: str, tmp_path: Path) -> None:
     assert relative(expected.hidden_states[2], states.layers[-2], keep) < TOLERANCE
 
 
+@pytest.mark.parametrize("build", [deberta, gpt2, mobilebert])
+def test_a_text_that_is_too_long_is_refused(build: Any, tmp_path: Path) -> None:
+    _, foreign = read(build, tmp_path)
+    ids = torch.randint(5, 60, (1, 21))
+    with pytest.raises(ModelError, match="21 tokens does not fit: this model has positions for 20"):
+        foreign(Tokens(torch.full_like(ids, Role.CONTENT), ids))
+
+
 @pytest.mark.parametrize("name", [name for name, (_, gaps) in TEXTS.items() if "weights" not in gaps])
 @torch.no_grad()
 def test_captured_attention_is_the_models_own(name: str, tmp_path: Path) -> None:

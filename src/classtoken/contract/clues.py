@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.encoder.checkpoint import Checkpoint, read_json
+from classtoken.encoder.families.timm import timm_spec
 from classtoken.errors import ModelError
 
 ST_MODES = {
@@ -98,7 +99,19 @@ def saved_readout(folder: Path) -> Mapping[str, Any] | None:
 
 
 def timm_pool(config: Mapping[str, Any]) -> PoolingClue | None:
-    """timm's global_pool: of the model's own arguments, else of its pretrained_cfg."""
+    """timm's global_pool: of the model's own arguments, else of its pretrained_cfg.
+
+    In a config that `timm_config` measured it is what timm's classifier reads, a norm after the mean and a distillation
+    token included.
+    """
+    if "pool" in config and "architecture" in config:
+        also = [
+            word
+            for word, there in (("fc_norm", config["fc_norm"]), ("dist_token", config["distillation_tokens"]))
+            if there
+        ]
+        says = " and ".join([f"global_pool = {config['pool']}", *(f"{name} among the weights" for name in also)])
+        return PoolingClue(timm_spec(config), 1, "config.json", says)
     inner = {**dict(config.get("pretrained_cfg") or {}), **dict(config.get("model_args") or {})}
     pool = config.get("global_pool") or inner.get("global_pool")
     if pool not in TIMM_POOLS:

@@ -44,7 +44,7 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
         authors = family.readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
     saved = read_saved(folder)
-    found = _clues(folder, checkpoint, saved, alone)
+    found = _clues(folder, checkpoint, tower, saved, alone)
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
@@ -81,11 +81,13 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
     return reading
 
 
-def _clues(folder: Path, checkpoint: Checkpoint, saved: SavedReadout | None, alone: bool) -> list[PoolingClue]:
+def _clues(
+    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, saved: SavedReadout | None, alone: bool
+) -> list[PoolingClue]:
     found = [PoolingClue(saved.pooling, 0, "classtoken.json", "the readout saved with the weights")] if saved else []
     candidates = [clues.sentence_transformers(folder)]
     if alone:
-        candidates += [clues.timm_pool(checkpoint.config), clues.card_pooling(checkpoint)]
+        candidates += [clues.timm_pool(tower.config), clues.card_pooling(checkpoint)]
     return found + [clue for clue in candidates if clue is not None]
 
 

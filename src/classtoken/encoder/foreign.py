@@ -23,6 +23,8 @@ from classtoken.values import Layout, Role
 Layer = int | str
 SEEN = ("scores", "weights", "values")
 """what the attention interface shows"""
+#: What transformers calls a table of learned absolute positions.
+POSITIONS = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 #: Two runs of one model on the same input may differ by so much, relative to the largest value.
 EQUAL = 1e-4
 
@@ -85,6 +87,13 @@ class Foreign(nn.Module):
     def layout(self) -> Layout:
         """Roles in order, at the native size; found by experiment for images."""
         return self._probe.layout
+
+    @cached_property
+    def positions(self) -> int | None:
+        """Learned absolute positions of texts; None where there are none."""
+        tables = [m for name, m in self.model.named_modules() if name.rsplit(".", 1)[-1] in POSITIONS]
+        counts = [m.num_embeddings - getattr(m, "offset", 0) for m in tables if isinstance(m, nn.Embedding)]
+        return min(counts) if counts and self.modality == "text" else None
 
     @property
     def causal(self) -> bool:
@@ -162,6 +171,11 @@ class Foreign(nn.Module):
 
     def _inputs(self, tokens: Tokens) -> dict[str, Any]:
         if tokens.ids_BL is not None:
+            longest, room = tokens.ids_BL.shape[1], self.positions
+            if room is not None and longest > room:
+                raise ModelError(
+                    f"a text of {longest} tokens does not fit: this model has positions for {room}. Cut it."
+                )
             return {"input_ids": tokens.ids_BL, "attention_mask": tokens.mask_BL.long()}
         if tokens.pixels is None or self.modality == "text":
             raise ModelError("this is a text model and the batch holds images (or the other way round).")
