@@ -72,8 +72,8 @@ def modernbert_readout(config: Config) -> AuthorsReadout:
     mean = text_mean(config)
     return AuthorsReadout(
         spec=mean.spec,
-        reason=mean.reason + "; the authors' own retrieval models pool by the mean",
-        source="Warner et al. 2024, section 3 (DPR); " + mean.source,
+        reason=mean.reason + "; a classifier reads what `classifier_pooling` of its config names",
+        source=mean.source + "; ModernBertForSequenceClassification",
         alternatives={"classification": classifier_pooling(config)},
     )
 

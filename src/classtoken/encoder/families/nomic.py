@@ -74,7 +74,7 @@ def nomic_readout(config: Config) -> AuthorsReadout:
     return AuthorsReadout(
         spec="mean",
         reason="the contrastive training pooled by the masked mean",
-        source="Nussbaum et al. 2024, section 3",
+        source="Nussbaum et al. 2024",
         alternatives={"classification": "cls"},
     )
 

@@ -56,8 +56,8 @@ def t5_readout(config: Config) -> AuthorsReadout:
     """The masked mean of the encoder."""
     return AuthorsReadout(
         spec="mean",
-        reason="there is no class token; the mean of the encoder's states beats the first token and the decoder's",
-        source="Ni et al. 2022 (Sentence-T5), table 2",
+        reason="there is no class token; the published Sentence-T5 models take the mean of the encoder's states",
+        source="Ni et al. 2022 (Sentence-T5)",
         alternatives={},
     )
 
