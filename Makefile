@@ -34,7 +34,7 @@ demo: setup ## Inspect a model, embed real input, look at the result
 	$(BIN)/python examples/demo.py
 
 test: setup browser web-test ## Every test but the long ones
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not soak and not network and not gpu"
+	$(BIN)/python -m pytest -n $(WORKERS) -rsfE -m "not soak and not network and not gpu"
 
 check: setup ## Style, types, floors
 	$(BIN)/ruff check .

@@ -97,8 +97,8 @@ class Refused:
 class Task:
     """A run of records in one file of a source: the unit of work, of output and of resuming.
 
-    `start` and `stop` count records within the file `shard`, `first` is the number of the first one in the whole source,
-    and `offset` where it begins (bytes of a text file or archive; the record's own number elsewhere).
+    `start` and `stop` count records within the file `shard`, `first` is the number of the first one in the whole
+    source, and `offset` where it begins (bytes of a text file or archive; the record's own number elsewhere).
     """
 
     number: int
