@@ -20,6 +20,8 @@ _PLACES = {
     "Vectors": "classtoken.sink",
     "embed": "classtoken.jobs.embed",
     "errors": "classtoken.errors",
+    "explain": "classtoken.jobs.explain",
+    "explain_data": "classtoken.jobs.explain_data",
     "inspect": "classtoken.jobs.inspect",
     "load": "classtoken.embedder",
     "open_source": "classtoken.source",

@@ -63,7 +63,7 @@ def attention_gradients(
     names = [f"blocks.{i}.weights" for i in chosen]
     keep = Keep({name: lambda value: value for name in names}, gradients=True)
     with torch.enable_grad():
-        outcome_BC = subject(tokens, Chain(Leaf(), keep))
+        outcome_BC = subject(tokens, Chain(_leaf(subject), keep))
         check_targets(targets_B, outcome_BC.shape[1])
         picked = outcome_BC.gather(1, targets_B[:, None])[:, 0]
         weights = [keep.kept[name] for name in names if name in keep.kept]
@@ -137,3 +137,8 @@ def state_gradients(subject: Subject, tokens: Tokens, targets_B: Tensor, layer: 
             raise TraceError(f"this model gave no states after block {layer}.")
         (gradient,) = torch.autograd.grad(picked, leaf.value)
     return gradient
+
+
+def _leaf(subject: Subject) -> Leaf | None:
+    """A leaf at the embeddings, so that there is a graph whatever the parameters say; where they can be given."""
+    return None if "embeddings" in subject.encoder.gaps else Leaf()

@@ -14,6 +14,7 @@ VERBS: tuple[str, ...] = (
     "verify",
     "train",
     "predict",
+    "explain",
 )
 
 

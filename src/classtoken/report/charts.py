@@ -61,7 +61,7 @@ def lines(
     low, high = y_range or _padded(min(ys), max(ys))
     legend = 16 * len(series)
     bottom = height - BOTTOM
-    whole = height + legend
+    whole = height + legend + 10
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = (x - min(xs)) / ((max(xs) - min(xs)) or 1)
@@ -84,7 +84,7 @@ def lines(
         colour, dash = (CONTROL, "3 3") if s.control else (SERIES[coloured % 8], DASHES[coloured % 8])
         coloured += not s.control
         parts += _line(s, colour, dash, at)
-        y = height + 16 * n - 2
+        y = height + 16 * n + 8
         parts.append(
             element("line", x1=LEFT, x2=LEFT + 26, y1=y - 4, y2=y - 4, stroke=colour, stroke_width=2.5,
                     stroke_dasharray=dash or None)

@@ -20,7 +20,7 @@ color:var(--soft)}.note{border-left:3px solid var(--hero);padding:.2em 0 .2em .8
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
 line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
 .special{border:1px dashed var(--soft);color:var(--soft)}.ends{color:var(--soft);font-size:12px}
-figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:46ch}nav ol{columns:2;padding-left:1.3em;
+figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:270px}nav ol{columns:2;padding-left:1.3em;
 max-width:75ch}a{color:inherit}@media print{body{max-width:none}}
 @media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}}
 """.strip()

@@ -93,9 +93,15 @@ def legend(low: float, high: float, unit: str, width: float, *, diverging: bool 
 
 
 def map_grid(
-    maps: Sequence[Sequence[Sequence[float]]], grid: tuple[int, int], *, heading: str, cell: float = 62
+    maps: Sequence[Sequence[Sequence[float]]],
+    grid: tuple[int, int],
+    *,
+    heading: str,
+    cell: float = 76,
+    row_name: str = "layer",
+    column_name: str = "head",
 ) -> str:
-    """Small maps, rows by columns (layers by heads), each on its own scale; the pointer says which."""
+    """Small maps, rows by columns (heads by layers), each on its own scale; the pointer says which."""
     rows, columns = len(maps), len(maps[0])
     wide = cell * min(1.0, grid[1] / grid[0])
     width, height = max(52 + columns * (wide + 6), 260), 44 + rows * (cell + 6)
@@ -104,7 +110,7 @@ def map_grid(
         text(
             46 + c * (wide + 6) + wide / 2,
             34,
-            f"head {c}" if wide > 40 else str(c),
+            str(c),
             text_anchor="middle",
             class_="soft",
         )
@@ -115,9 +121,13 @@ def map_grid(
         parts.append(text(40, y + cell / 2 + 4, str(r), text_anchor="end", class_="soft"))
         for c, values in enumerate(row):
             x = 46 + c * (wide + 6)
-            said = title(f"layer {r}, head {c}: strongest {shown(max(values))}, weakest {shown(min(values))}")
+            said = title(
+                f"{row_name} {r}, {column_name} {c}: strongest {shown(max(values))}, weakest {shown(min(values))}"
+            )
             image = element("image", href=png_uri(values, grid), x=x, y=y, width=wide, height=cell,
                             preserveAspectRatio="none", style="image-rendering:pixelated")  # fmt: skip
             parts.append(element("g", [said, image]))
-    parts.append(text(0, 34, "layer", class_="soft"))
+    parts.append(
+        text(0, 34, f"{row_name} \\ {column_name}" if len(maps) > 1 else column_name, class_="soft", font_size=10)
+    )
     return figure(width, height, parts, label=heading)

@@ -90,7 +90,7 @@ def _wrapped(words: Sequence[str], room: int, font: ImageFont.FreeTypeFont) -> l
     rows: list[list[tuple[int, int, int]]] = [[]]
     x = 0
     for i, word in enumerate(words):
-        wide = max(int(font.getlength(word)) + 10, 38)
+        wide = max(int(font.getlength(word)) + 10, 52)
         if x + wide > room and rows[-1]:
             rows.append([])
             x = 0

@@ -1,0 +1,206 @@
+"""`explain --data`: what holds over a data set, with intervals, and what holds for random weights as well."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from classtoken.analysis.model import subject_of
+from classtoken.analysis.subject import Subject
+from classtoken.analysis.unseen import coverage
+from classtoken.embedder import Embedder, load
+from classtoken.errors import OptionError
+from classtoken.jobs.explain import Choices, methods_of
+from classtoken.jobs.explaining.describing import notes_of, readout_in_words
+from classtoken.jobs.explaining.gathering import Gathered, Inputs, gather, labels_of, prepare, swaps
+from classtoken.jobs.explaining.inputs import name_of
+from classtoken.jobs.explaining.ranking import rank_maps
+from classtoken.measure.specialisation import between_pairs, cosine_by_layer, map_overlap
+from classtoken.measure.statistics import bootstrap, wilson
+from classtoken.results.explain_data import ByLayer, Coverage, Findings, Ranked, Tokens
+from classtoken.results.statistics import Interval
+from classtoken.source import Source, SourceOptions, open_source
+from classtoken.values import Refused
+
+DEFAULT_LIMIT = 64
+RESAMPLES = 1999
+TITLES = {
+    "relative_entropy": ("entropy of the class token's attention", "of ln(tokens)"),
+    "effective_tokens": ("tokens that it spreads over", "tokens"),
+    "on_itself": ("weight on itself", "share"),
+    "mass_content": ("weight on patches or word pieces", "share"),
+    "mass_register": ("weight on registers", "share"),
+    "mass_distillation": ("weight on the distillation token", "share"),
+    "mass_end": ("weight on end tokens", "share"),
+    "head_agreement": ("agreement of the heads", "1 is equal"),
+    "spread": ("spread of what the class token sees", "pixels"),
+    "attention_distance": ("distance that patches look", "pixels"),
+    "outlier_share": ("high-norm tokens", "share of patches"),
+}
+
+
+def explain_data(
+    source: str | Path | Source,
+    model: str | Path | Embedder,
+    *,
+    choices: Choices | None = None,
+    source_options: SourceOptions | None = None,
+    limit: int | None = None,
+    faithful: int = 16,
+    device: str | None = None,
+    revision: str | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Findings:
+    """Findings over a SOURCE. `limit`: inputs (64 if left out); `faithful`: inputs on which maps are tested one by one.
+
+    The control has the same weights, every tensor's values in random order. Raises what `load` and `open_source` raise,
+    and `OptionError` for fewer than two inputs.
+    """
+    options = choices or Choices(quick=True)
+    started = time.perf_counter()
+    embedder = model if isinstance(model, Embedder) else load(model, device=device, revision=revision)
+    opened = open_source(source, source_options)
+    unread: list[Refused] = []
+    records = list(opened.records(unread, limit=limit or DEFAULT_LIMIT))
+    if len(records) < 2:
+        raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}.")
+    subject = subject_of(embedder, pooling=options.pooling, modality=options.modality)
+    inputs = prepare(embedder, records, modality=options.modality, prompt=options.prompt)
+    before = time.perf_counter()
+    found = gather(subject, inputs, report)
+    rate = len(inputs.records) / (time.perf_counter() - before)
+    control = subject.randomised(seed=options.seed)
+    with torch.no_grad():
+        random = gather(control, inputs)
+    methods = () if faithful == 0 else methods_of(options, subject.aimed(inputs.batches[0]), inputs.batches[0])
+    ranking = rank_maps(
+        embedder, subject, control, inputs, methods, most=faithful, points=options.points, seed=options.seed,
+        modality=options.modality, report=report,
+    )  # fmt: skip
+    kept, taken = _swaps(subject, inputs)
+    lens, lens_of, accuracy = _lens(subject, inputs, found)
+    notes = notes_of(embedder, subject, inputs.batches[0], options.pooling)
+    return Findings(
+        model=name_of(embedder),
+        data=Path(opened.name).name,
+        n=len(inputs.records),
+        readout=readout_in_words(embedder, options.pooling, options.modality),
+        layers=tuple(_by_layer(name, found, random) for name in TITLES if name in found),
+        ranking=sort_ranking(ranking),
+        swap=kept,
+        swap_donor=taken,
+        lens=lens,
+        lens_of=lens_of,
+        accuracy=accuracy,
+        coverage=_coverage(found, inputs),
+        tokens=_tokens(found, random),
+        control="the same weights, the values of every tensor in random order",
+        seconds=time.perf_counter() - started,
+        rate=rate,
+        notes=(
+            *_counts(inputs, len(unread), faithful),
+            *notes,
+        ),
+    )
+
+
+def sort_ranking(ranking: tuple[Ranked, ...]) -> tuple[Ranked, ...]:
+    """Best first by deletion area (by pointing where no curves were drawn), controls among them."""
+
+    def key(row: Ranked) -> float:
+        deletion, pointing = row.score("deletion"), row.score("pointing")
+        if deletion is not None:
+            return float(deletion.value.estimate)
+        return -float(pointing.value.estimate) if pointing is not None else 0.0
+
+    return tuple(sorted(ranking, key=key))
+
+
+def _by_layer(name: str, found: Gathered, random: Gathered) -> ByLayer:
+    title, unit = TITLES[name]
+    values = found[name]
+    per_head = tuple(tuple(float(v) for v in row) for row in values.mean(0)) if values.ndim == 3 else ()
+    control = _intervals(random[name]) if name in random else ()
+    return ByLayer(name, title, unit, _intervals(values), control, per_head)
+
+
+def _intervals(values: np.ndarray) -> tuple[Interval, ...]:
+    """Heads averaged within each input, since they are not independent; then an interval over inputs, per layer."""
+    rows = values.mean(2) if values.ndim == 3 else values
+    return tuple(bootstrap(column, resamples=RESAMPLES) for column in rows.T)
+
+
+def _swaps(subject: Subject, inputs: Inputs) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
+    found = swaps(subject, inputs)
+    if "answers" not in found:
+        return (), ()
+    answers, clean, donor = found["answers"], found["clean"][:, None], found["donor"][:, None]
+    differ = (clean != donor)[:, 0]
+    if not differ.any():
+        return (), ()
+    kept, taken = (answers == clean)[differ], (answers == donor)[differ]
+    n = int(differ.sum())
+    return (
+        tuple(wilson(int(c), n) for c in kept.sum(0)),
+        tuple(wilson(int(c), n) for c in taken.sum(0)),
+    )
+
+
+def _lens(subject: Subject, inputs: Inputs, found: Gathered) -> tuple[tuple[Interval, ...], str, Interval | None]:
+    if "lens_answers" not in found:
+        return (), "", None
+    answers = found["lens_answers"]
+    names = {name: i for i, name in enumerate(subject.labels)}
+    labels = labels_of(inputs.records, names, len(subject.labels))
+    right = answers == (answers[:, -1:] if labels is None else labels[:, None])
+    shares = tuple(wilson(int(c), len(right)) for c in right.sum(0))
+    what = "answers equal to the final one" if labels is None else "right answers"
+    return shares, f"{what} with the state before layer", None if labels is None else shares[-1]
+
+
+def _coverage(found: Gathered, inputs: Inputs) -> tuple[Coverage, ...]:
+    grid = inputs.batches[0].grid
+    if "direct" not in found or grid is None:
+        return ()
+    direct = found["direct"]
+    groups: dict[str, list[int]] = {"all": list(range(len(direct)))}
+    for i, record in enumerate(inputs.records):
+        name = record.group or (record.label if isinstance(record.label, str) else None)
+        if name is not None:
+            groups.setdefault(str(name), []).append(i)
+    rows = []
+    for name, places in groups.items():
+        if len(places) < 5:
+            continue
+        seen = coverage(torch.from_numpy(direct[places]))
+        rows.append(Coverage(name, seen.n, grid, tuple(round(float(v), 6) for v in seen.mean_P), seen.never))
+    return tuple(rows)
+
+
+def _tokens(found: Gathered, random: Gathered) -> Tokens | None:
+    if "class_states" not in found:
+        return None
+    states = found["class_states"]
+    overlaps = None
+    if "class_maps" in found:
+        maps = found["class_maps"]
+        values = np.array([between_pairs(map_overlap(maps[i : i + 1])[0]) for i in range(len(maps))])
+        overlaps = bootstrap(values, resamples=RESAMPLES)
+    return Tokens(states.shape[2], _cosines(states), overlaps, _cosines(random["class_states"]))
+
+
+def _cosines(states_NSKD: np.ndarray) -> tuple[Interval, ...]:
+    """Per layer, the mean cosine over pairs of class tokens, with an interval over inputs."""
+    per_input = np.stack([between_pairs(cosine_by_layer(x[:, None])) for x in states_NSKD])
+    return tuple(bootstrap(column, resamples=RESAMPLES) for column in per_input.T)
+
+
+def _counts(inputs: Inputs, unread: int, faithful: int) -> tuple[str, ...]:
+    lost = inputs.refused + unread
+    notes = [f"{lost} records could not be read and are left out"] if lost else []
+    if faithful:
+        tested = min(faithful, len(inputs.records))
+        notes.append(f"maps were tested on the first {tested} inputs; the order is by deletion area, lower is better")
+    return tuple(notes)

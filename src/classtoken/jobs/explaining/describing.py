@@ -1,0 +1,110 @@
+"""Rows, artefacts and notes of one input."""
+
+import torch
+from torch import Tensor
+
+from classtoken.analysis.accounting import layer_sizes
+from classtoken.analysis.artefacts import outliers, sinks
+from classtoken.analysis.capture import capture, row_places
+from classtoken.analysis.description import describe_row
+from classtoken.analysis.subject import Subject
+from classtoken.embedder import Embedder
+from classtoken.results.explain import Artefacts, LayerRow
+from classtoken.tensors import Tokens
+from classtoken.values import Role
+
+CAUSAL = (
+    "this model is causal: its leading class token sees nothing but itself, so its vector is the same for every input"
+)
+
+
+def layer_rows(subject: Subject, tokens: Tokens) -> tuple[LayerRow, ...]:
+    """The class token's attention in numbers, layer by layer; nothing for a model without a class token."""
+    if not bool((tokens.roles_BL == Role.CLASS).any()):
+        return ()
+    parts = ["weights"]
+    gaps = subject.encoder.gaps
+    sized = not {"attention", "feedforward", "states", "embeddings"} & set(gaps)
+    if sized:
+        parts += ["attention", "feedforward", "states", "embeddings"]
+    captured = capture(subject, tokens, parts, rows={Role.CLASS})
+    row = describe_row(captured, row_places(tokens.roles_BL, {Role.CLASS}))
+    sizes = layer_sizes(captured) if sized else None
+    rows = []
+    for layer in range(subject.depth):
+        lengths: tuple[float, ...] = ()
+        if sizes is not None:
+            parts_BN = (sizes.before_BN, sizes.attention_BN, sizes.feedforward_BN, sizes.after_BN)
+            lengths = tuple(float(part[0, layer]) for part in parts_BN)
+        rows.append(
+            LayerRow(
+                layer,
+                _floats(row.entropy_BNH[0, layer]),
+                _floats(row.relative_BNH[0, layer]),
+                _floats(row.effective_BNH[0, layer]),
+                _floats(row.itself_BNH[0, layer]),
+                {role.name: _floats(mass[0, layer]) for role, mass in row.masses.items()},
+                float(row.agreement_BN[0, layer]),
+                lengths,
+            )
+        )
+    return tuple(rows)
+
+
+def _floats(values: Tensor) -> tuple[float, ...]:
+    return tuple(round(float(v), 6) for v in values)
+
+
+def artefacts_of(subject: Subject, tokens: Tokens) -> Artefacts | None:
+    """Outlier tokens and sinks of one input; None where the model gives no states."""
+    if {"states", "weights", "values"} & set(subject.encoder.gaps):
+        return None
+    with torch.no_grad():
+        captured = capture(subject, tokens, ["states", "weights", "values"])
+    shares, ratios, found = [], [], []
+    for i in range(subject.depth):
+        out = outliers(captured.parts["states"][i], tokens.roles_BL)
+        shares.append(float(out.share_B[0]))
+        ratios.append(float(out.ratio_B[0]))
+        sink = sinks(captured.parts["weights"][i], captured.parts["values"][i], tokens.roles_BL)
+        for _, head, key in sink.mask_BHL.nonzero().tolist():
+            received = float(sink.received_BHL[0, head, key])
+            found.append((i, head, key, round(received, 4), round(float(sink.relative_value_BHL[0, head, key]), 4)))
+    return Artefacts(tuple(shares), tuple(ratios), tuple(found))
+
+
+def readout_in_words(embedder: Embedder, pooling: str | None, modality: str | None) -> str:
+    """Which vector or answer is explained."""
+    reading = embedder.tower(modality).reading
+    if pooling is not None:
+        return pooling
+    if reading.classifier is not None:
+        return f"classifier on {reading.classifier.readout.spec}"
+    return str(reading.contract)
+
+
+def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str | None) -> tuple[str, ...]:
+    """What a reader must know before believing the pictures."""
+    notes = []
+    if subject.causal:
+        notes.append(CAUSAL)
+    if Role.CLASS not in subject.reads:
+        names = ", ".join(sorted(role.name for role in subject.reads))
+        notes.append(
+            f"the vector is not the class token's: it reads {names} tokens. The class token's rows are shown all the "
+            "same; relevance maps are of the vector that is really read out"
+        )
+    if not bool((tokens.roles_BL == Role.CLASS).any()):
+        notes.append("this model has no class token; relevance maps are of the tokens that are read out")
+    if subject.encoder.gaps:
+        notes.append(
+            f"the model comes in as a foreign module: {', '.join(subject.encoder.gaps)} cannot be seen, so there is no "
+            "exact account of the vector"
+        )
+    if tokens.cut and max(tokens.cut) > 0:
+        notes.append(f"{max(tokens.cut)} tokens did not fit into the model and were cut off")
+    notes.append(
+        "attention says where a token reads, not what it uses: read every map beside its deletion area and beside the "
+        "controls"
+    )
+    return tuple(notes)

@@ -1,0 +1,276 @@
+"""The page of `explain`: every picture with its definition, and beside it whether it matters."""
+
+from collections.abc import Sequence
+from html import escape
+
+from classtoken.report.charts import Dot, Series, dots, lines, matrix
+from classtoken.report.html import Section, folded, page, row, table
+from classtoken.report.maps import heat_map, map_grid
+from classtoken.report.png import Panel
+from classtoken.report.svg import shown
+from classtoken.report.words import shaded_words
+from classtoken.results.explain import Explanation, RelevanceMap
+from classtoken.values import Role
+
+
+def explanation_page(found: Explanation) -> str:
+    """One self-contained HTML file."""
+    sections = [_answer(found), _maps(found), _faithful(found)]
+    if found.layers:
+        sections += [_attention(found), _depth(found)]
+    sections += [_indirect(found), _matters(found), _unseen(found), _artefacts(found), _notes(found)]
+    lead = f"model {found.model}; read out: {found.readout}; explained: {found.target_label}"
+    return page(f"Why this vector: {found.item}", lead, [s for s in sections if s.body])
+
+
+def panels(found: Explanation) -> list[Panel]:
+    """The maps as panels of a picture file, controls left out."""
+    return [Panel(m.title, m.scores, m.signed) for m in found.maps if m.scores and not m.control]
+
+
+def _answer(found: Explanation) -> Section:
+    body = ""
+    if found.answers:
+        top = [(a.label, f"{100 * a.probability:.2f} %", shown(a.outcome)) for a in found.answers]
+        body += table(("class", "probability", "logit"), top, numbers=(1, 2))
+    if found.lens:
+        body += row(_lens(found))
+    picture = f'<img src="{found.image}" alt="the input as the model saw it" width="224">' if found.image else ""
+    says = (
+        f"Explained is {found.target_label}"
+        + (f", which gets {100 * found.before:.1f} %." if found.outcome == "probability" else ".")
+        + " The curve applies the model's own classifier to the class token's state after every layer."
+    )
+    mind = (
+        "That an answer could be read off at a layer does not mean that the model uses it there." if found.lens else ""
+    )
+    return Section("The answer", says, row(picture, body) if picture else body or f"<p>{shown(found.before)}</p>", mind)
+
+
+def _lens(found: Explanation) -> str:
+    xs = tuple(float(step.layer) for step in found.lens)
+    series = [Series(found.target_label, xs, tuple(step.target for step in found.lens))]
+    return lines(
+        series, heading="If it had to answer after layer ...", x_label="layers done", y_label="probability",
+        width=480, height=250, y_range=(0.0, 1.02),
+    )  # fmt: skip
+
+
+def _maps(found: Explanation) -> Section:
+    drawn = [_map(found, m) for m in found.maps if m.scores and not m.control]
+    refused = [(m.title, m.refused) for m in found.maps if m.refused]
+    body = row(*drawn) if found.grid else "".join(drawn)
+    if refused:
+        body += folded("maps that were refused", table(("map", "why"), refused))
+    return Section(
+        "Which parts of the input",
+        "One picture per method, each on its own scale; the strongest are outlined and their numbers written out. "
+        "Blue in a signed map speaks against the answer, orange for it.",
+        body,
+        "The maps differ, so at most one of them can be right about everything: the next section tests them.",
+    )
+
+
+def _map(found: Explanation, m: RelevanceMap) -> str:
+    if found.grid:
+        picture = heat_map(m.scores, found.grid, heading=m.title, picture=found.image, diverging=m.signed)
+        return f"{picture}<figcaption>{m.says}</figcaption>"
+    words = [found.tokens[i].text for i in found.content]
+    return f"<h3>{m.title}</h3><figcaption>{m.says}</figcaption>{shaded_words(words, m.scores, diverging=m.signed)}"
+
+
+def _faithful(found: Explanation) -> Section:
+    tested = [m for m in found.maps if m.deletion is not None and m.deletion_curve]
+    if not tested or found.curves is None:
+        return Section("", "")
+    head = ("map", "deletion area (low is good)", "insertion area (high is good)", "SaCo (1 is best)")
+    by_deletion = sorted(tested, key=lambda m: m.deletion or 0.0)
+    rows = [
+        (
+            m.title + (" (control)" if m.control else ""),
+            *(shown(v) for v in (m.deletion or 0, m.insertion or 0, m.saco or 0)),
+        )
+        for m in by_deletion
+    ]
+    down = [
+        Series(m.title, _fractions(m.deletion_curve), m.deletion_curve, control=m.control)
+        for m in (*[m for m in by_deletion if not m.control][:4], *[m for m in tested if m.control])
+    ]
+    unit = "probability" if found.outcome == "probability" else "length along the vector"
+    curve = lines(down, heading="Deletion: the most relevant tokens taken away first", y_label=unit,
+                  x_label="share of tokens removed")  # fmt: skip
+    definition = found.curves
+    says = (
+        "Tokens are truly removed from the sequence, in the order of each map. A map that knows what matters makes the "
+        "answer fall early. Grey: controls that know nothing of the model."
+    )
+    return Section(
+        "Is any of these maps right?", says, row(curve) + table(head, rows, numbers=(1, 2, 3)),
+        f"Definition: {definition.points} points from 0 % to 100 %, {definition.absent}; ties {definition.ties} "
+        f"(seed {definition.seed}); area: {definition.area}. One input proves little: see explain --data.",
+    )  # fmt: skip
+
+
+def _fractions(curve: Sequence[float]) -> tuple[float, ...]:
+    return tuple(i / (len(curve) - 1) for i in range(len(curve)))
+
+
+def _attention(found: Explanation) -> Section:
+    content = found.content
+    body = ""
+    if found.grid and found.weights:
+        layers = [[[head[i] for i in content] for head in layer] for layer in found.weights]
+        small = [[layer[head] for layer in layers] for head in range(len(layers[0]))]
+        heading = "The class token's attention: a row per head, a column per layer"
+        body = row(map_grid(small, found.grid, heading=heading, row_name="head", column_name="layer"))
+    elif found.weights:
+        heads = len(found.weights[0])
+        blocks = []
+        for layer in (0, len(found.weights) // 2, len(found.weights) - 1):
+            mean = [sum(head[i] for head in found.weights[layer]) / heads for i in range(len(found.tokens))]
+            special = [token.role != Role.CONTENT for token in found.tokens]
+            words = shaded_words([t.text for t in found.tokens], mean, special=special)
+            blocks.append(f"<h3>layer {layer}, heads averaged</h3>{words}")
+        body = "".join(blocks)
+    masses = sorted({name for layer in found.layers for name in layer.masses})
+    rows = [
+        (
+            str(layer.layer),
+            shown(_mean(layer.relative)),
+            shown(_mean(layer.effective)),
+            shown(_mean(layer.itself)),
+            *(shown(_mean(layer.masses.get(name, (0.0,)))) for name in masses),
+            shown(layer.agreement),
+        )
+        for layer in found.layers
+    ]
+    head = (
+        "layer",
+        "entropy of max",
+        "effective tokens",
+        "on itself",
+        *(f"on {m.lower()}" for m in masses),
+        "heads agree",
+    )
+    body += table(head, rows, numbers=range(1, len(head)))
+    return Section(
+        "Where the class token looks",
+        "Softmax weights of the class token's own query; patches drawn, other tokens in the table. Each small map has "
+        "its own scale.",
+        body,
+        "A large weight on a token with a tiny value moves nothing: compare 'attention x value length' above.",
+    )
+
+
+def _depth(found: Explanation) -> Section:
+    xs = tuple(float(layer.layer) for layer in found.layers)
+    heads = len(found.layers[0].relative)
+    series = [Series(f"head {h}", xs, tuple(layer.relative[h] for layer in found.layers)) for h in range(min(heads, 8))]
+    figures = [lines(series, heading="Entropy of the class token's attention, by head", x_label="layer",
+                     y_label="entropy / ln(tokens)", width=480)]  # fmt: skip
+    if found.layers[0].sizes:
+        names = ("state before", "attention adds", "feed-forward adds")
+        sized = [Series(n, xs, tuple(layer.sizes[i] for layer in found.layers)) for i, n in enumerate(names)]
+        figures.append(lines(sized, heading="Lengths of the class token's state and updates", x_label="layer",
+                             y_label="Euclidean length", width=480))  # fmt: skip
+    return Section(
+        "Layer by layer",
+        "1 is uniform over all tokens, 0 is a single one. Beside it, how large what attention and feed-forward add is "
+        "compared with the state that they add to.",
+        row(*figures),
+    )
+
+
+def _indirect(found: Explanation) -> Section:
+    rows = [(_name(found, r.source), _name(found, r.via), f"{100 * r.share:.3f} %") for r in found.routes]
+    body = table(("from", "through", "share of the rollout"), rows, numbers=(2,)) if rows else ""
+    return Section(
+        "What came by a detour",
+        "The largest indirect routes: content of the first token that reached the class token through the second. All "
+        "routes and the direct way together are exactly the rollout.",
+        body,
+        "Rollout follows attention weights and residuals only; it knows neither values nor feed-forward.",
+    )
+
+
+def _name(found: Explanation, i: int) -> str:
+    token = found.tokens[i]
+    return token.text if token.text else f"{token.role.name.lower()} (token {i})"
+
+
+def _matters(found: Explanation) -> Section:
+    body = ""
+    for k in found.knockouts:
+        effects = [abs(v - k.before) for v in k.null]
+        middle = sorted(effects)[len(effects) // 2]
+        points = [
+            Dot("most attended", abs(k.after - k.before), abs(k.after - k.before), abs(k.after - k.before)),
+            Dot(f"{len(k.null)} random sets", middle, min(effects), max(effects), control=True),
+        ]
+        body += dots(points, heading=f"{k.what} ({k.mode})", x_label=f"change from {shown(k.before)}", width=620)
+    if found.head_effects:
+        body += matrix(found.head_effects, heading="What the answer loses without one head (its output set to zero)",
+                       diverging=True)  # fmt: skip
+    return Section(
+        "Does it matter?",
+        "Attention is cut and the model run again. The grey dot is the median of random sets of equal size, its line "
+        "their whole range: an effect within it is no evidence that the attended tokens were special.",
+        body,
+    )
+
+
+def _unseen(found: Explanation) -> Section:
+    u = found.unseen
+    if u is None:
+        return Section("", "")
+
+    def named(tokens: Sequence[int]) -> str:
+        return ", ".join(_name(found, i) for i in tokens[:8]) or "none"
+
+    rows = [
+        ("looked at least", named(u.least), f"{len(u.least)} tokens with {100 * u.mass_of_least:.1f} % of the weight"),
+        ("looked at, but of no effect", named(u.attended_unused), "large weight, removal changes next to nothing"),
+        ("not looked at, but used", named(u.unattended_used), "next to no weight, yet removal changes the answer"),
+    ]
+    return Section(
+        "What it did not look at",
+        "By the class token's weights over all layers, against what the answer loses when the token is removed.",
+        table(("", "tokens", "meaning"), rows),
+    )
+
+
+def _artefacts(found: Explanation) -> Section:
+    a = found.artefacts
+    if a is None:
+        return Section("", "")
+    rows = [
+        (f"layer {layer}, head {head}", _name(found, key), f"{100 * got:.0f} %", shown(value),
+         "empty: attention is parked here" if value < 0.5 else "broadcast: all are told the same")
+        for layer, head, key, got, value in a.sinks[:16]
+    ]  # fmt: skip
+    body = ""
+    if rows:
+        body += table(("where", "token", "weight from others", "value / median", "kind"), rows, numbers=(2, 3))
+    high = [(str(i), f"{100 * s:.1f} %", f"{r:.1f} x") for i, (s, r) in enumerate(
+        zip(a.outlier_share, a.outlier_ratio, strict=True)) if s > 0]  # fmt: skip
+    if high:
+        body += table(("after layer", "high-norm tokens", "norm / median"), high, numbers=(1, 2))
+    found_none = "<p>No sink (30 % of all other tokens' weight) and no high-norm token was found.</p>"
+    return Section(
+        "Artefacts",
+        "Sinks take much of everybody's attention; high-norm tokens are told from the rest by the model's own norms.",
+        body or found_none,
+    )
+
+
+def _notes(found: Explanation) -> Section:
+    items = "".join(f"<li>{_escaped(note)}</li>" for note in found.notes)
+    return Section("Mind", "What holds for this model and this page.", f"<ul>{items}</ul>")
+
+
+def _escaped(words: str) -> str:
+    return escape(words)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

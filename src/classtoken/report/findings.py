@@ -1,0 +1,188 @@
+"""The page of `explain --data`: each finding with n, interval and the same for random weights."""
+
+from html import escape
+
+from classtoken.report.charts import Dot, Series, dots, lines, matrix
+from classtoken.report.html import Section, folded, page, row, table
+from classtoken.report.maps import heat_map
+from classtoken.report.svg import shown
+from classtoken.results.explain_data import ByLayer, Findings
+from classtoken.results.statistics import Interval
+
+MEASURES = {
+    "deletion": "area under the deletion curve (low is good)",
+    "insertion": "area under the insertion curve (high is good)",
+    "saco": "SaCo (1 is best, 0 is nothing)",
+    "pointing": "the strongest patch is on the object (share)",
+    "mass/area": "relevance on the object / its area (1 is chance)",
+    "iou": "overlap of the strongest patches with the object",
+    "precision": "average precision of patches on the object",
+}
+
+
+def findings_page(found: Findings) -> str:
+    """One self-contained HTML file."""
+    sections = [_layers(found), _heads(found), _ranking(found), _swap(found), _coverage(found), _tokens(found)]
+    lead = f"model {found.model}; {found.n} inputs of {found.data}; read out: {found.readout}"
+    notes = "".join(f"<li>{_plain(note)}</li>" for note in found.notes)
+    sections.append(Section("Mind", f"Control: {found.control}.", f"<ul>{notes}</ul>"))
+    return page(f"What {found.model} looks at, over a data set", lead, [s for s in sections if s.body])
+
+
+def by_layer_figure(row_: ByLayer, n: int) -> str:
+    """A number by layer with its band, and the control's."""
+    series = [_series("model", row_.values)]
+    if row_.control:
+        series.append(_series("random weights", row_.control, control=True))
+    return lines(series, heading=f"{row_.title} (n = {n})", x_label="layer", y_label=row_.unit, width=500, height=260)
+
+
+def ranking_figure(found: Findings, measure: str) -> str:
+    """A measure of every map with its interval; the dashed line is random scores."""
+    rows, random = [], None
+    for method in found.ranking:
+        score = method.score(measure)
+        if score is None:
+            continue
+        v = score.value
+        rows.append(Dot(method.title, v.estimate, v.low, v.high, method.control))
+        random = v.estimate if method.name == "random" else random
+    rows.sort(key=lambda dot: dot.value, reverse=measure != "deletion")
+    n = max(score.value.n for m in found.ranking if (score := m.score(measure)) is not None)
+    label = MEASURES.get(measure, measure)
+    return dots(rows, heading=f"{label}, n = {n}", x_label=measure, width=660, reference=random)
+
+
+def shares_figure(found: Findings) -> str:
+    """Swaps: whose answer it is, by the layer before which the class token was exchanged."""
+    series = [_series("own answer kept", found.swap), _series("other input's answer", found.swap_donor)]
+    return lines(series, heading=f"Another input's class token put in (n = {found.swap[0].n})", x_label="before layer",
+                 y_label="share of inputs", y_range=(-0.03, 1.03))  # fmt: skip
+
+
+def lens_figure(found: Findings) -> str:
+    """The lens by layer."""
+    return lines([_series(found.lens_of, found.lens)], heading=f"Lens: {found.lens_of} (n = {found.lens[0].n})",
+                 x_label="layers done", y_label="share", y_range=(-0.03, 1.03))  # fmt: skip
+
+
+def measures_of(found: Findings) -> tuple[str, ...]:
+    """Measures that any map has, in a fixed order."""
+    there = {score.measure for method in found.ranking for score in method.scores}
+    return tuple(m for m in MEASURES if m in there)
+
+
+def _series(name: str, values: tuple[Interval, ...], *, control: bool = False) -> Series:
+    xs = tuple(float(i) for i in range(len(values)))
+    return Series(
+        name,
+        xs,
+        tuple(v.estimate for v in values),
+        tuple(v.low for v in values),
+        tuple(v.high for v in values),
+        control,
+    )
+
+
+def _layers(found: Findings) -> Section:
+    body = row(*(by_layer_figure(r, found.n) for r in found.layers))
+    rows = [
+        (r.title, str(i), shown(v.estimate), f"{shown(v.low)} to {shown(v.high)}",
+         shown(r.control[i].estimate) if r.control else "")
+        for r in found.layers for i, v in enumerate(r.values)
+    ]  # fmt: skip
+    body += folded("all numbers", table(("what", "layer", "mean", "95 %", "random weights"), rows, numbers=(1, 2, 4)))
+    return Section(
+        "Layer by layer",
+        "Means over inputs with 95 % bootstrap intervals; grey is the same architecture, its weights in random order. "
+        "What the grey line does as well was not learned.",
+        body if found.layers else "",
+    )
+
+
+def _heads(found: Findings) -> Section:
+    entropy = next((r for r in found.layers if r.name == "relative_entropy" and r.per_head), None)
+    if entropy is None or len(entropy.per_head[0]) > 16:
+        return Section("", "")
+    figure = matrix(entropy.per_head, heading="Entropy of the class token's attention by layer and head (1 is uniform)")
+    return Section("Head by head", "Heads of one layer may do opposite things; a mean over heads hides it.", figure)
+
+
+def _ranking(found: Findings) -> Section:
+    if not found.ranking or not measures_of(found):
+        return Section("", "")
+    body = row(*(ranking_figure(found, measure) for measure in measures_of(found)))
+    rows = []
+    for method in found.ranking:
+        score = method.score("deletion") or (method.scores[0] if method.scores else None)
+        over = None if score is None or score.over_random is None else score.over_random
+        rows.append(
+            (
+                method.title,
+                "control" if method.control else str(method.n),
+                "" if over is None else f"{shown(over.estimate)} [{shown(over.low)}, {shown(over.high)}]",
+                "" if over is None else ("yes" if over.low > 0 else "worse" if over.high < 0 else "not shown"),
+                "" if method.sanity is None else shown(method.sanity.estimate),
+            )
+        )
+    head = (
+        "map",
+        "n",
+        "better than random by (deletion area)",
+        "beats random?",
+        "correlation with random weights' map",
+    )
+    body += table(head, rows, numbers=(1,))
+    return Section(
+        "Which maps are right?",
+        "Every map is tested by removing tokens in its order, on the same inputs; the interval is of the mean. The "
+        "table compares each with random scores, input by input.",
+        body,
+        "A map that correlates with that of random weights shows architecture and picture, not what was learned.",
+    )
+
+
+def _swap(found: Findings) -> Section:
+    figures = []
+    if found.swap:
+        figures.append(shares_figure(found))
+    if found.lens:
+        figures.append(lens_figure(found))
+    return Section(
+        "Is the class token's early state used?",
+        "Left: the class token before layer l is replaced by another input's, and the model run on. While the own "
+        "answer stays, what the class token held at that layer was not needed. Right: what can be read off at a layer.",
+        row(*figures) if figures else "",
+        "What can be decoded at a layer need not be used there: compare the two.",
+    )
+
+
+def _coverage(found: Findings) -> Section:
+    maps = [
+        heat_map(c.mean, c.grid, heading=f"{c.group} (n = {c.n})", unit="share of weight", outline=c.never, side=210)
+        for c in found.coverage[:7]
+    ]
+    return Section(
+        "Where it looks, and where it never does",
+        "Mean share of the class token's attention per place, over layers and heads; white rings mark places that get "
+        "less than half of an even share in at least 95 % of the inputs.",
+        row(*maps) if maps else "",
+    )
+
+
+def _tokens(found: Findings) -> Section:
+    t = found.tokens
+    if t is None:
+        return Section("", "")
+    series = [_series("model", t.cosine)]
+    if t.control_cosine:
+        series.append(_series("random weights", t.control_cosine, control=True))
+    body = lines(series, heading="Cosine of the class tokens' states", x_label="layers done", y_label="mean cosine")
+    said = "" if t.overlap is None else f" Their last attention maps share {shown(t.overlap.estimate)} of their mass."
+    return Section(
+        f"{t.count} class tokens", f"1 is collapse: all of them hold the same.{said}", body,
+    )  # fmt: skip
+
+
+def _plain(words: str) -> str:
+    return escape(words)

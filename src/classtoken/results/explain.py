@@ -1,0 +1,221 @@
+"""What `explain` finds about one input: where the class token looked, what reached it, and whether it matters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from classtoken.results.base import Result
+from classtoken.values import Role
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TokenView(Result):
+    """A token as a reader sees it: role, word piece (or a patch's name), and the patch's row and column."""
+
+    role: Role
+    text: str
+    cell: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Option(Result):
+    """An answer of the model: class, its name, its probability and its logit."""
+
+    index: int
+    label: str
+    probability: float
+    outcome: float
+
+
+@dataclass(frozen=True)
+class LayerRow(Result):
+    """The class token's attention in one layer, per head: see `analysis.description` for the definitions.
+
+    `entropy` is in nats, `relative` of the largest possible, `effective` the number of tokens it spreads over;
+    `masses` per role; `agreement` of the heads; `sizes` are lengths: state before, attention's and feed-forward's
+    additions, state after (absent for foreign models).
+    """
+
+    layer: int
+    entropy: tuple[float, ...]
+    relative: tuple[float, ...]
+    effective: tuple[float, ...]
+    itself: tuple[float, ...]
+    masses: Mapping[str, tuple[float, ...]]
+    agreement: float
+    sizes: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class CurveDefinition(Result):
+    """What the deletion and insertion curves are, to the last choice (`analysis.faithfulness.CurveDefinition`)."""
+
+    points: int
+    scale: str
+    absent: str
+    ties: str
+    seed: int
+    area: str
+
+
+@dataclass(frozen=True)
+class RelevanceMap(Result):
+    """A score per CONTENT token, and how faithful it is: areas under the deletion (low is good) and insertion (high is
+    good) curves and SaCo. `refused` says why there is no map."""
+
+    name: str
+    title: str
+    says: str
+    signed: bool
+    control: bool
+    scores: tuple[float, ...] = ()
+    deletion: float | None = None
+    insertion: float | None = None
+    saco: float | None = None
+    deletion_curve: tuple[float, ...] = ()
+    insertion_curve: tuple[float, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Route(Result):
+    """A share of the rollout that comes from token `source` through token `via`."""
+
+    via: int
+    source: int
+    share: float
+
+
+@dataclass(frozen=True)
+class KnockOut(Result):
+    """The target before and after taking something away, and the same for random things of equal size."""
+
+    what: str
+    mode: str
+    tokens: tuple[int, ...]
+    before: float
+    after: float
+    null: tuple[float, ...]
+
+    @property
+    def share_of_null(self) -> float:
+        """Share of the random controls whose effect is at least as large (with the usual +1)."""
+        effect = abs(self.after - self.before)
+        return (1 + sum(abs(v - self.before) >= effect for v in self.null)) / (1 + len(self.null))
+
+
+@dataclass(frozen=True)
+class LensStep(Result):
+    """What the model would answer with the states before layer `layer` (the last: after all layers)."""
+
+    layer: int
+    target: float
+    best: str
+    best_probability: float
+
+
+@dataclass(frozen=True)
+class UnseenTokens(Result):
+    """What the class token did not look at (`analysis.unseen`), as token numbers."""
+
+    least: tuple[int, ...]
+    attended_unused: tuple[int, ...]
+    unattended_used: tuple[int, ...]
+    mass_of_least: float
+
+
+@dataclass(frozen=True)
+class Artefacts(Result):
+    """Outlier tokens per layer (share, norm over median); sinks as (layer, head, token, received, relative value)."""
+
+    outlier_share: tuple[float, ...]
+    outlier_ratio: tuple[float, ...]
+    sinks: tuple[tuple[int, int, int, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Explanation(Result):
+    """One input explained. `weights[layer][head]` is the class token's attention row over all tokens; `head_effects`
+    what the target loses when a head's output is zeroed, per layer and head."""
+
+    model: str
+    item: str
+    modality: str
+    readout: str
+    outcome: str
+    """`probability`, or `along`: the vector's length along what the whole input gives"""
+    target: int
+    target_label: str
+    before: float
+    tokens: tuple[TokenView, ...]
+    grid: tuple[int, int] | None
+    answers: tuple[Option, ...]
+    layers: tuple[LayerRow, ...]
+    weights: tuple[tuple[tuple[float, ...], ...], ...]
+    maps: tuple[RelevanceMap, ...]
+    curves: CurveDefinition | None = None
+    routes: tuple[Route, ...] = ()
+    knockouts: tuple[KnockOut, ...] = ()
+    head_effects: tuple[tuple[float, ...], ...] = ()
+    lens: tuple[LensStep, ...] = ()
+    unseen: UnseenTokens | None = None
+    artefacts: Artefacts | None = None
+    image: str | None = None
+    """data URI of exactly what the model saw"""
+    notes: tuple[str, ...] = ()
+    format: int = field(default=FORMAT)
+
+    @property
+    def content(self) -> tuple[int, ...]:
+        """Numbers of the tokens that stand for pieces of the input, in order: what `RelevanceMap.scores` are of."""
+        return tuple(i for i, token in enumerate(self.tokens) if token.role == Role.CONTENT)
+
+    def map(self, name: str) -> RelevanceMap:
+        """A map by its name. Raises KeyError naming those that exist."""
+        found = {m.name: m for m in self.maps}
+        if name not in found:
+            raise KeyError(f"no map '{name}'; there are {', '.join(found)}")
+        return found[name]
+
+    def __str__(self) -> str:
+        lines = [f"{self.item}  [{self.model}, read out: {self.readout}]", ""]
+        if self.outcome == "probability":
+            best = ", ".join(f"{a.label} {100 * a.probability:.1f} %" for a in self.answers[:3])
+            lines += [f"answers      {best}", f"explained    {self.target_label} ({100 * self.before:.1f} %)"]
+        else:
+            lines += [f"explained    {self.target_label}"]
+        lines += _rows_in_words(self)
+        lines += _maps_in_words(self)
+        for k in self.knockouts:
+            lines.append(
+                f"knock-out    {k.what} ({k.mode}): {k.before:.3f} -> {k.after:.3f}; "
+                f"{100 * k.share_of_null:.0f} % of random sets do as much"
+            )
+        lines += [f"note         {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    return sum(values) / len(values)
+
+
+def _rows_in_words(explanation: Explanation) -> list[str]:
+    rows = [
+        f"  {row.layer:3d}   {_mean(row.entropy):5.2f}   {_mean(row.relative):5.2f}    {_mean(row.effective):6.1f}    "
+        f"{_mean(row.itself):5.2f}     {row.agreement:5.2f}"
+        for row in explanation.layers
+    ]
+    return ["", "layer  entropy  of max  eff. tokens  on itself  head agreement", *rows] if rows else []
+
+
+def _maps_in_words(explanation: Explanation) -> list[str]:
+    lines = ["", f"{'map':26s}  deletion  insertion   SaCo   strongest token"]
+    for m in explanation.maps:
+        if m.refused:
+            lines.append(f"{m.title:26s}  {m.refused}")
+            continue
+        best = explanation.content[max(range(len(m.scores)), key=m.scores.__getitem__)]
+        numbers = "".join("         -" if v is None else f"  {v:8.3f}" for v in (m.deletion, m.insertion, m.saco))
+        lines.append(f"{m.title:26s}{numbers}   {explanation.tokens[best].text}")
+    return [*lines, "  (deletion: lower is better; insertion, SaCo: higher is better; controls at the end)", ""]

@@ -1,0 +1,131 @@
+"""What `explain --data` finds over a data set: means with intervals, beside the same for random weights."""
+
+from dataclasses import dataclass, field
+
+from classtoken.results.base import Result
+from classtoken.results.statistics import Interval
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ByLayer(Result):
+    """A number per layer over n inputs, and per control (weights in random order) the same.
+
+    `per_head` are means per layer and head, where the number is one of heads.
+    """
+
+    name: str
+    title: str
+    unit: str
+    values: tuple[Interval, ...]
+    control: tuple[Interval, ...] = ()
+    per_head: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Score(Result):
+    """One measure of one map over n inputs, and whether it beats random scores there: the interval of the paired
+    difference (positive: better than random)."""
+
+    measure: str
+    value: Interval
+    over_random: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Ranked(Result):
+    """A relevance method and its scores. `sanity` is the rank correlation of its maps with those of random weights:
+    near 1 means that the map does not depend on what was learned."""
+
+    name: str
+    title: str
+    control: bool
+    n: int
+    scores: tuple[Score, ...]
+    sanity: Interval | None = None
+    refused: int = 0
+
+    def score(self, measure: str) -> Score | None:
+        """One measure's score, or None where it was not taken."""
+        return next((s for s in self.scores if s.measure == measure), None)
+
+
+@dataclass(frozen=True)
+class Coverage(Result):
+    """Where the class token looks over a group of inputs: mean share per patch, and the patches where it never does."""
+
+    group: str
+    n: int
+    grid: tuple[int, int]
+    mean: tuple[float, ...]
+    never: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tokens(Result):
+    """Several class tokens: mean cosine of their states per layer, overlap of their last maps, against one control."""
+
+    count: int
+    cosine: tuple[Interval, ...]
+    overlap: Interval | None
+    control_cosine: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
+class Findings(Result):
+    """Statistics of one model over one data set. `swap[l]`: share of inputs whose answer stays when the class token
+    before layer l is another input's; `swap_donor`: share that takes over the donor's answer. `lens[l]`: share of right
+    answers (of answers equal to the final one, without labels) with the state before layer l."""
+
+    model: str
+    data: str
+    n: int
+    readout: str
+    layers: tuple[ByLayer, ...]
+    ranking: tuple[Ranked, ...] = ()
+    swap: tuple[Interval, ...] = ()
+    swap_donor: tuple[Interval, ...] = ()
+    lens: tuple[Interval, ...] = ()
+    lens_of: str = ""
+    accuracy: Interval | None = None
+    coverage: tuple[Coverage, ...] = ()
+    tokens: Tokens | None = None
+    control: str = ""
+    seconds: float = 0.0
+    rate: float = 0.0
+    notes: tuple[str, ...] = ()
+    format: int = field(default=FORMAT)
+
+    def by_layer(self, name: str) -> ByLayer:
+        """One number per layer. Raises KeyError naming those that exist."""
+        found = {row.name: row for row in self.layers}
+        if name not in found:
+            raise KeyError(f"no '{name}'; there are {', '.join(found)}")
+        return found[name]
+
+    def __str__(self) -> str:
+        lines = [f"{self.model} on {self.n} inputs of {self.data} [read out: {self.readout}]", ""]
+        for row in self.layers:
+            lines.append(f"{row.title} ({row.unit}), by layer")
+            lines.append("  model   " + "  ".join(f"{v.estimate:7.3f}" for v in row.values))
+            lines.append("  95 %    " + "  ".join(f"+-{(v.high - v.low) / 2:5.3f}" for v in row.values))
+            if row.control:
+                lines.append("  random  " + "  ".join(f"{v.estimate:7.3f}" for v in row.control))
+        lines += _ranking(self.ranking)
+        for title, shares in (("answer kept after a swap before layer", self.swap), (self.lens_of, self.lens)):
+            if shares:
+                lines += ["", title, "  " + "  ".join(f"{100 * v.estimate:5.1f} %" for v in shares)]
+        return "\n".join([*lines, "", *(f"note: {note}" for note in self.notes)])
+
+
+def _ranking(ranking: tuple[Ranked, ...]) -> list[str]:
+    if not ranking:
+        return []
+    measures = [score.measure for score in ranking[0].scores]
+    lines = ["", f"{'map':28s}" + "".join(f"{m:>26s}" for m in measures) + f"{'same with random weights':>28s}"]
+    for method in ranking:
+        cells = [f"{s.value.estimate:8.3f} [{s.value.low:6.3f}, {s.value.high:6.3f}]" for s in method.scores]
+        sanity = "" if method.sanity is None else f"{method.sanity.estimate:8.3f}"
+        lines.append(f"{method.title:28s}" + "".join(f"{cell:>26s}" for cell in cells) + f"{sanity:>28s}")
+    return lines
