@@ -15,7 +15,7 @@ from classtoken.contract.reading import Reading
 from classtoken.contract.saving import save_model
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.locate import locate
-from classtoken.encoder.shape import TextStem
+from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.errors import ClasstokenError, ContractError, OptionError, TraceError
 from classtoken.pooling.spec import Spec, parse, parse_many
 from classtoken.readout.readout import Readout, one_pass
@@ -356,20 +356,24 @@ def load(
 
 def preprocessor(folder: Path, reading: Reading) -> TextPreprocessor | ImagePreprocessor:
     """The authors' preprocessing of one tower."""
+    stem = getattr(getattr(reading.encoder, "shape", None), "stem", None)
     if reading.modality == "image":
         family = reading.family
         default = None
         if family is not None and family.image_defaults is not None:
             default = hugging_face_recipe(family.image_defaults, None, f"the usual one of {family.name}")
-        patch = getattr(getattr(reading.encoder, "shape", None), "stem", None)
-        return ImagePreprocessor.from_folder(
-            folder, reading.encoder.layout, patch=getattr(patch, "patch", None), default=default
-        )
-    stem = getattr(getattr(reading.encoder, "shape", None), "stem", None)
+        patch = stem.patch if isinstance(stem, ImageStem) else _merged_patch(reading)
+        return ImagePreprocessor.from_folder(folder, reading.encoder.layout, patch=patch, default=default)
     positions = None
     if isinstance(stem, TextStem) and stem.positions:
         positions = stem.positions - stem.position_offset
     return TextPreprocessor.from_folder(folder, positions=positions)
+
+
+def _merged_patch(reading: Reading) -> int | None:
+    """Pixels under one token of a foreign model, which may merge patches on its way (Swin); None where unknown."""
+    side, grid = reading.config.get("image_size"), reading.encoder.layout.grid
+    return side // grid[0] if isinstance(side, int) and grid and side >= grid[0] else None
 
 
 def check_names(encoder: Any, names: Sequence[str]) -> tuple[str, ...]:

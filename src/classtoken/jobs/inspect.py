@@ -22,7 +22,7 @@ from classtoken.results.inspect import Claim, Evidence, Inspection, Kind, Tower,
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Role
+from classtoken.values import Layout, Role
 
 USES = {"dense": "dense prediction", "linear": "a linear head", "knn": "k-nearest neighbours"}
 TEXTS = (
@@ -91,9 +91,11 @@ def vectors(reading: Reading, tower: LoadedTower) -> Iterable[Vector]:
 
     if chosen not in ("cls", "mean", "pooler", "last", "dist", "cls_dist"):
         add(chosen, "the contract's own readout", reading.contract.size, "present")
+    causal = bool(getattr(reading.encoder, "causal", False))
     if layout.count(Role.CLASS):
         many = layout.count(Role.CLASS) > 1
-        add("cls", "class token after the final norm" + (", mean of them (cls(i): one)" if many else ""))
+        empty = "; the mask is causal: the SAME for every input" if causal and prefix_first(layout) else ""
+        add("cls", "class token after the final norm" + (", mean of them (cls(i): one)" if many else "") + empty)
     if layout.count(Role.DISTILLATION):
         add("dist", "distillation token after the final norm")
         add("cls_dist", "mean of class and distillation token")
@@ -101,7 +103,7 @@ def vectors(reading: Reading, tower: LoadedTower) -> Iterable[Vector]:
     add("mean", f"mean after the final norm: {kept}")
     if reading.modality == "text":
         add("last", "last token after the final norm, on either side of padding")
-    if layout.count(Role.CLASS):
+    if layout.count(Role.CLASS) and not causal:
         add("cls+mean", "class token and mean side by side", 2 * size)
     row = _pooler_row(reading)
     if reading.pooler is not None:
@@ -117,6 +119,11 @@ def vectors(reading: Reading, tower: LoadedTower) -> Iterable[Vector]:
             yield recommended
         else:
             yield vector
+
+
+def prefix_first(layout: Layout) -> bool:
+    """Whether the class token stands before the content."""
+    return layout.runs[0][0] == Role.CLASS
 
 
 def _pooler_row(reading: Reading) -> PoolerRow | None:

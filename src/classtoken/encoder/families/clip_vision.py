@@ -134,7 +134,10 @@ def clip_readout(config: Config) -> AuthorsReadout:
         spec="cls",
         reason="the image's vector is the class token after the last norm, then the projection, at unit length",
         source="Radford et al. 2021 (CLIP), section 2.4; CLIPModel.get_image_features",
-        alternatives={"classification": "cls before the projection", "vision-language input": "patch states@-2"},
+        alternatives={
+            "classification": "cls before the projection",
+            "vision-language input": "the patch states after the block before the last",
+        },
         unit_length=True,
     )
 
