@@ -23,6 +23,8 @@ FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
 }
 
+ROLES = {"cls": Role.CLASS, "end": Role.END}
+
 
 def pooler_row(loaded: Loaded, config: Mapping[str, Any]) -> PoolerRow:
     """The family's pooler for this config."""
@@ -66,7 +68,7 @@ def pooled_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tens
     row = pooler_row(loaded, config)
     weights, _ = to_ours(loaded.rest, row.names)
     if row.kind == "state":
-        return at(states, Role.CLASS) if row.token == "cls" else last_token(states)
+        return last_token(states) if row.token == "last" else at(states, ROLES[row.token])
     if row.kind == "tanh":
         function = FUNCTIONS[row.activation]
         return function(F.linear(at(states, Role.CLASS), weights["dense.weight"], weights["dense.bias"]))

@@ -47,7 +47,7 @@ class PoolerRow:
 
     kind: PoolerKind
     token: Literal["cls", "last", "end"] = "cls"
-    """which state it reads: the class token's, the last token's (SigLIP's last position), or the END token's (CLIP text)"""
+    """which state it reads: the class token's, the last position's (SigLIP's text), or the END token's (CLIP's text)"""
     names: tuple[Rename, ...] = ()
     """names on disk -> names in our pooler module, see readout.OwnPooler"""
     activation: str = "tanh"
