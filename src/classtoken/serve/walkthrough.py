@@ -1,0 +1,259 @@
+"""The walkthrough's local server: loopback only, one key per process, nothing kept on disk.
+
+What stands between a stranger's web page and this process, in the order in which a request meets it:
+
+    Host        one of 127.0.0.1, localhost, [::1]: a name that was rebound to loopback is refused (400)
+    origin      Sec-Fetch-Site must be same-origin or none, Origin the server's own; `null` never passes (403)
+    key         a random key, in the fragment of the address that is printed, must come back in a header (403)
+    body        counted while it streams in, with a limit of size (413) and of time (408)
+    queue       one analysis at a time, few may wait, the rest is told to come back (503)
+    picture     PNG, JPEG or WebP by content type and by content; pixels are counted before any is decoded (415, 422)
+
+No cookies, no CORS headers, no multipart parser, no inline script.
+"""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from classtoken.errors import ClasstokenError
+from classtoken.page.blocks import plain, to_block
+from classtoken.page.bundle import bundle
+from classtoken.page.document import Example, Walkthrough, dumps
+from classtoken.page.export import served_index
+from classtoken.serve.pictures import checked_picture
+
+HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+KEY_HEADER = "X-Classtoken-Key"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+class Walker(Protocol):
+    """What the server asks of a loaded model; `jobs.walking.Engine` is one."""
+
+    @property
+    def modality(self) -> str: ...
+
+    def document(self) -> Walkthrough: ...
+
+    def add(self, content: bytes | str) -> Example: ...
+
+    def attention(self, example: str, layer: int, head: int) -> Any: ...
+
+    def what_if(self, example: str, change: dict[str, Any]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a request may ask for."""
+
+    body: int = 8_000_000
+    text: int = 20_000
+    pixels: int = 20_000_000
+    body_seconds: float = 20.0
+    analysis_seconds: float = 60.0
+    waiting: int = 8
+
+
+class Refused(Exception):
+    """A request that is answered with a status and a sentence."""
+
+    def __init__(self, status: int, says: str):
+        super().__init__(says)
+        self.status, self.says = status, says
+
+
+class Service:
+    """The routes, around one walker."""
+
+    def __init__(self, walker: Walker, key: str, limits: Limits):
+        self.walker, self.key, self.limits = walker, key, limits
+        self.turn = asyncio.Semaphore(1)
+        self.waiting = 0
+        self.cached: str | None = None
+
+    # -- what a request must bring -------------------------------------------------------------------------------------
+
+    def admit(self, request: Request) -> None:
+        """Refuse what did not come from this server's own page with its key."""
+        site = request.headers.get("sec-fetch-site", "none")
+        if site not in ("same-origin", "none"):
+            raise Refused(403, "this request came from another site")
+        origin = request.headers.get("origin")
+        if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+            raise Refused(403, "this request came from another origin")
+        given = request.headers.get(KEY_HEADER, "")
+        if not hmac.compare_digest(given.encode(), self.key.encode()):
+            raise Refused(403, "the key is missing or wrong; open the address that classtoken printed")
+
+    async def body(self, request: Request, limit: int) -> bytes:
+        """The body, counted while it streams in."""
+        declared = request.headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > limit:
+            raise Refused(413, f"the body has {declared} bytes; at most {limit} are read")
+        content = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                async for chunk in request.stream():
+                    content += chunk
+                    if len(content) > limit:
+                        raise Refused(413, f"the body is larger than {limit} bytes")
+        except TimeoutError:
+            raise Refused(408, f"the body took longer than {self.limits.body_seconds:g} seconds") from None
+        except ClientDisconnect:
+            raise Refused(400, "the body broke off") from None
+        return bytes(content)
+
+    async def analyse(self, work: Callable[[], Any]) -> Any:
+        """Run one analysis at a time in a thread; a few may wait, the rest is refused."""
+        if self.waiting >= self.limits.waiting:
+            raise Refused(503, "too many analyses are waiting; try again in a moment")
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self.limits.analysis_seconds), self.turn:
+                return await run_in_threadpool(work)
+        except TimeoutError:
+            raise Refused(503, f"the analysis took longer than {self.limits.analysis_seconds:g} seconds") from None
+        finally:
+            self.waiting -= 1
+
+    # -- routes --------------------------------------------------------------------------------------------------------
+
+    async def index(self, _: Request) -> Response:
+        return Response(served_index(), media_type="text/html; charset=utf-8")
+
+    async def script(self, _: Request) -> Response:
+        return Response(bundle().script, media_type="text/javascript; charset=utf-8")
+
+    async def style(self, _: Request) -> Response:
+        return Response(bundle().style, media_type="text/css; charset=utf-8")
+
+    async def document(self, request: Request) -> Response:
+        self.admit(request)
+        if self.cached is None:
+            self.cached = await self.analyse(lambda: self.walker.document().to_json())
+        return _json(self.cached)
+
+    async def input(self, request: Request) -> Response:
+        """A new input: a raw picture (image/png, image/jpeg, image/webp) or a text (text/plain)."""
+        self.admit(request)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/plain":
+            if self.walker.modality != "text":
+                raise Refused(415, "this model reads pictures; send image/png, image/jpeg or image/webp")
+            raw = await self.body(request, self.limits.text)
+            content: bytes | str = _text(raw)
+        else:
+            if self.walker.modality != "image":
+                raise Refused(415, "this model reads texts; send text/plain")
+            if kind not in ("image/png", "image/jpeg", "image/webp"):
+                raise Refused(415, f"'{kind[:60]}' is not read; send image/png, image/jpeg or image/webp")
+            raw = await self.body(request, self.limits.body)
+            content = await run_in_threadpool(checked_picture, raw, self.limits.pixels)
+        example = await self.analyse(lambda: self.walker.add(content))
+        return _json(dumps(plain(example)))
+
+    async def attention(self, request: Request) -> Response:
+        """A whole attention matrix as a block."""
+        self.admit(request)
+        example, layer, head = (request.path_params[name] for name in ("example", "layer", "head"))
+        matrix = await self.analyse(lambda: self.walker.attention(example, layer, head))
+        return _json(dumps(to_block(matrix)))
+
+    async def what_if(self, request: Request) -> Response:
+        """Answers after a change, as JSON in and a block out."""
+        self.admit(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refused(415, "send application/json")
+        try:
+            change = json.loads(await self.body(request, 100_000))
+        except (ValueError, RecursionError):
+            raise Refused(400, "the body is not JSON") from None
+        if not isinstance(change, dict) or not isinstance(change.get("example"), str):
+            raise Refused(400, "send an object with 'example' and the change")
+        values = await self.analyse(lambda: self.walker.what_if(change["example"], change))
+        return _json(dumps({"values": to_block(values)}))
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json; charset=utf-8")
+
+
+def _text(raw: bytes) -> str:
+    try:
+        text = raw.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise Refused(422, "the text is not UTF-8") from None
+    if not text:
+        raise Refused(422, "the text is empty")
+    return text
+
+
+def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A route whose refusals and errors become a status and one sentence, with the same headers as everything else."""
+
+    async def run(request: Request) -> Response:
+        try:
+            response = await handler(request)
+        except Refused as refused:
+            response = _problem(refused.status, refused.says)
+        except ClasstokenError as error:
+            response = _problem(422, str(error))
+        except Exception as error:
+            response = _problem(500, f"internal error: {type(error).__name__}")
+        response.headers.update(HEADERS)
+        return response
+
+    return run
+
+
+def _problem(status: int, says: str) -> Response:
+    response = Response(dumps({"error": says}), status, media_type="application/json; charset=utf-8")
+    if status in (408, 413):
+        response.headers["Connection"] = "close"  # what is left of the body is not read
+    return response
+
+
+async def _missing(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("not found", 404, headers=HEADERS)
+
+
+def app_of(walker: Walker, key: str, limits: Limits | None = None) -> Starlette:
+    """The application. `key` must come with every call of /api in the header `X-Classtoken-Key`."""
+    limits = limits or Limits()
+    service = Service(walker, key, limits)
+    routes = [
+        Route("/", guarded(service.index)),
+        Route("/static/app.js", guarded(service.script)),
+        Route("/static/app.css", guarded(service.style)),
+        Route("/api/document", guarded(service.document)),
+        Route("/api/input", guarded(service.input), methods=["POST"]),
+        Route("/api/attention/{example}/{layer:int}/{head:int}", guarded(service.attention)),
+        Route("/api/whatif", guarded(service.what_if), methods=["POST"]),
+    ]
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
+    return Starlette(routes=routes, middleware=[hosts], exception_handlers={404: _missing, 405: _missing})

@@ -1,0 +1,308 @@
+"""The server's promises under abuse: each control refuses what it must, and the server still answers afterwards."""
+
+import contextlib
+import io
+import json
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from tests.page.fixture import TOY, walkthrough
+
+from classtoken.errors import BadRecord, OptionError
+from classtoken.page.document import Example, Walkthrough
+from classtoken.serve.local import address_of, bound, checked_host, new_key
+from classtoken.serve.pictures import checked_picture
+from classtoken.serve.walkthrough import CSP, KEY_HEADER, Limits, app_of
+
+KEY = "a-key-for-tests"
+HEADERS = {KEY_HEADER: KEY}
+PNG = {**HEADERS, "Content-Type": "image/png"}
+
+
+class Fake:
+    """A walker without a model: remembers what it was given and how many worked at once."""
+
+    modality = "image"
+
+    def __init__(self) -> None:
+        self.page = walkthrough(TOY)
+        self.seen: list[bytes | str] = []
+        self.now = self.most = 0
+        self.pause = 0.0
+        self.lock = threading.Lock()
+
+    def document(self) -> Walkthrough:
+        return self.page
+
+    def add(self, content: bytes | str) -> Example:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(self.pause)
+        self.seen.append(content)
+        with self.lock:
+            self.now -= 1
+        return self.page.examples[0]
+
+    def attention(self, example: str, layer: int, head: int) -> Any:
+        if layer > 1:
+            raise OptionError(f"there is no layer {layer}")
+        return np.eye(3, dtype=np.float32)
+
+    def what_if(self, example: str, change: dict[str, Any]) -> Any:
+        if example == "boom":
+            raise RuntimeError("secret detail")
+        return np.array([0.5], dtype=np.float32)
+
+
+class Running:
+    """A real server on a free loopback port, in a thread."""
+
+    def __init__(self, walker: Any, limits: Limits):
+        import uvicorn
+
+        self.socket = bound("127.0.0.1", 0)
+        self.url = address_of(self.socket, KEY).split("#")[0].rstrip("/")
+        config = uvicorn.Config(
+            app_of(walker, KEY, limits), log_level="critical", ws="none", lifespan="off", http="h11"
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.socket.close()
+
+
+@pytest.fixture(scope="module")
+def walker() -> Fake:
+    return Fake()
+
+
+@pytest.fixture(scope="module")
+def server(walker: Fake) -> Iterator[Running]:
+    running = Running(walker, Limits(body_seconds=1.0, waiting=4))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+        yield client
+        # Whatever the test did: the server still answers.
+        assert client.get("/api/document", headers=HEADERS).status_code == 200
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30), **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, "teal").save(out, kind, **options)
+    return out.getvalue()
+
+
+def bomb(side: int) -> bytes:
+    """A small PNG that claims side x side pixels, all of them black."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    row = b"\0" * ((side + 7) // 8 + 1)
+    rows = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def test_the_page_and_its_parts_are_served_with_strict_headers(client: httpx.Client) -> None:
+    for path in ("/", "/static/app.js", "/static/app.css"):
+        found = client.get(path)
+        assert found.status_code == 200
+        assert found.headers["content-security-policy"] == CSP
+        assert found.headers["x-content-type-options"] == "nosniff"
+        assert found.headers["referrer-policy"] == "no-referrer"
+        assert "frame-ancestors 'none'" in found.headers["content-security-policy"]
+        assert "unsafe" not in found.headers["content-security-policy"]
+        assert "set-cookie" not in found.headers
+        assert not [name for name in found.headers if name.startswith("access-control")]
+    index = client.get("/").text
+    assert 'data-shell="served"' in index
+    assert "<script>" not in index
+    assert "<style" not in index
+    assert KEY not in index
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9", 200),
+        ("localhost", 200),
+        ("[::1]:80", 200),
+        ("evil.com", 400),
+        ("127.0.0.1.evil.com", 400),
+        ("", 400),
+    ],
+)
+def test_only_loopback_names_are_answered(client: httpx.Client, host: str, status: int) -> None:
+    assert client.get("/api/document", headers={**HEADERS, "Host": host}).status_code == status
+
+
+def test_the_key_is_needed_everywhere(client: httpx.Client) -> None:
+    for headers in ({}, {KEY_HEADER: "wrong"}, {KEY_HEADER: ""}, {"Cookie": f"key={KEY}"}):
+        assert client.get("/api/document", headers=headers).status_code == 403
+        assert client.get(f"/api/document?key={KEY}", headers=headers).status_code == 403
+        assert client.post("/api/input", content=picture(), headers=headers).status_code == 403
+        assert client.get("/api/attention/x/0/0", headers=headers).status_code == 403
+        assert client.post("/api/whatif", content=b"{}", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "strange"])
+def test_other_sites_are_refused(client: httpx.Client, site: str) -> None:
+    assert client.post("/api/input", content=picture(), headers={**PNG, "Sec-Fetch-Site": site}).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["null", "https://evil.com", "http://127.0.0.1:1", "http://localhost.evil.com"])
+def test_other_origins_are_refused(client: httpx.Client, origin: str) -> None:
+    assert client.post("/api/input", content=picture(), headers={**PNG, "Origin": origin}).status_code == 403
+
+
+def test_its_own_page_is_let_in(client: httpx.Client) -> None:
+    own = {**PNG, "Origin": str(client.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/input", content=picture(), headers=own).status_code == 200
+
+
+def test_a_body_that_is_too_large_is_refused_declared_or_streamed(client: httpx.Client) -> None:
+    assert client.post("/api/input", content=b"0" * 9_000_000, headers=PNG).status_code == 413
+
+    def stream() -> Iterator[bytes]:
+        for _ in range(90):
+            yield b"0" * 100_000
+
+    # The server may answer and close before all was sent.
+    with contextlib.suppress(httpx.WriteError):
+        assert client.post("/api/input", content=stream(), headers=PNG).status_code == 413
+
+
+def test_a_slow_body_is_given_up(client: httpx.Client) -> None:
+    def drip() -> Iterator[bytes]:
+        for _ in range(30):
+            yield b"0"
+            time.sleep(0.1)
+
+    start = time.monotonic()
+    with contextlib.suppress(httpx.WriteError, httpx.RemoteProtocolError):
+        assert client.post("/api/input", content=drip(), headers=PNG).status_code == 408
+    assert time.monotonic() - start < 8
+
+
+@pytest.mark.parametrize(
+    "kind", ["image/svg+xml", "image/gif", "application/pdf", "multipart/form-data; boundary=x", "", "text/plain"]
+)
+def test_only_three_kinds_of_picture_are_read(client: httpx.Client, kind: str) -> None:
+    assert client.post("/api/input", content=picture(), headers={**HEADERS, "Content-Type": kind}).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"GIF89a" + b"0" * 50,
+        b"%PDF-1.4",
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        picture("GIF"),
+        picture("TIFF"),
+        picture("BMP"),
+        picture()[:60],
+    ],
+)
+def test_the_content_decides_not_its_name(client: httpx.Client, walker: Fake, content: bytes) -> None:
+    before = len(walker.seen)
+    assert client.post("/api/input", content=content, headers=PNG).status_code == 422
+    assert len(walker.seen) == before
+
+
+def test_a_pixel_bomb_is_refused_before_it_is_decoded(client: httpx.Client) -> None:
+    content = bomb(30_000)
+    assert len(content) < 200_000
+    start = time.monotonic()
+    answer = client.post("/api/input", content=content, headers=PNG)
+    assert answer.status_code == 422
+    assert "pixels" in answer.json()["error"]
+    assert time.monotonic() - start < 5
+
+
+def test_metadata_does_not_survive_and_orientation_does() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    exif[0x010E] = "a secret place"
+    fresh = Image.open(io.BytesIO(checked_picture(picture("JPEG", exif=exif), 20_000_000)))
+    assert fresh.size == (30, 40)
+    assert fresh.mode == "RGB"
+    assert not fresh.getexif()
+    assert b"secret" not in checked_picture(picture("JPEG", exif=exif), 20_000_000)
+    with pytest.raises(BadRecord, match="at most 100 are read"):
+        checked_picture(picture(), 100)
+
+
+def test_fifty_uploads_at_once_are_queued_or_refused(client: httpx.Client, server: Running, walker: Fake) -> None:
+    walker.pause, walker.most = 0.03, 0
+
+    def upload(_: int) -> int:
+        return httpx.post(
+            f"{server.url}/api/input", content=picture(), headers=PNG, timeout=30, trust_env=False
+        ).status_code
+
+    with ThreadPoolExecutor(50) as pool:
+        found = list(pool.map(upload, range(50)))
+    walker.pause = 0.0
+    assert set(found) <= {200, 503}
+    assert found.count(200) >= 1
+    assert walker.most == 1
+
+
+def test_errors_are_sentences_and_give_no_secrets(client: httpx.Client) -> None:
+    headers = {**HEADERS, "Content-Type": "application/json"}
+    for content, status in [(b"{", 400), (b"[]", 400), (b'{"example": 3}', 400), (b"[" * 5000, 400)]:
+        assert client.post("/api/whatif", content=content, headers=headers).status_code == status
+    answer = client.post("/api/whatif", content=json.dumps({"example": "boom"}), headers=headers)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert client.post("/api/whatif", content=b"{}", headers=HEADERS).status_code == 415
+    assert client.get("/api/attention/x/7/0", headers=HEADERS).json()["error"] == "there is no layer 7"
+    assert client.get("/api/attention/x/1/0", headers=HEADERS).json()["shape"] == [3, 3]
+    assert client.get("/../../etc/passwd").status_code == 404
+    assert client.get("/api/input", headers=HEADERS).status_code == 404
+    assert client.get("/nothing").headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", "8.8.8.8", ""])
+def test_it_listens_to_this_machine_only(host: str) -> None:
+    with pytest.raises(OptionError, match=r"127\.0\.0\.1"):
+        checked_host(host)
+
+
+def test_loopback_names_and_keys() -> None:
+    assert checked_host("localhost") == "127.0.0.1"
+    assert checked_host("::1") == "::1"
+    keys = {new_key() for _ in range(50)}
+    assert len(keys) == 50
+    assert min(map(len, keys)) >= 40
+    with bound("127.0.0.1", 0) as sock:
+        port = sock.getsockname()[1]
+        assert address_of(sock, "k") == f"http://127.0.0.1:{port}/#key=k"
+        sock.listen()
+        with pytest.raises(OptionError, match="--port"):
+            bound("127.0.0.1", port)
