@@ -47,7 +47,7 @@ format: setup ## Put the code into the house's form
 	$(BIN)/ruff format .
 
 bench: setup ## Measure speed beside peers, alternating
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 soak: setup ## The long tests
 	$(BIN)/python -m pytest -m soak

@@ -181,6 +181,16 @@ class TestResume:
             sink.finish()
         assert verify(tmp_path).ok
 
+    @pytest.mark.parametrize("content", [b"", b"{", b'{"part": 1}', b"\xff\x00"])
+    def test_a_receipt_that_cannot_be_read_is_none(self, tmp_path: Path, content: bytes) -> None:
+        finished(tmp_path)
+        (tmp_path / "receipts" / "00001.json").write_bytes(content)
+        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+            assert sink.begin() == {0}
+            put(sink, 1)
+            sink.finish()
+        assert verify(tmp_path).ok
+
     def test_what_a_stopped_run_left_is_removed(self, tmp_path: Path) -> None:
         finished(tmp_path)
         left = tmp_path / ".part-00001.parquet.99.unfinished"

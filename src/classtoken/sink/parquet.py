@@ -6,10 +6,11 @@ DIR/manifest.json            what, how, from what; complete only when everything
 DIR/receipts/                a receipt per finished file, written after it: what is done is what has a receipt
 """
 
+import contextlib
 import fcntl
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classtoken.errors import OutputError
+from classtoken.errors import ClasstokenError, OutputError
 from classtoken.fingerprint import hash_file
-from classtoken.results.base import decode, encode
+from classtoken.results.base import Result
 from classtoken.sink.files import remove_unfinished, write_text, write_whole
 from classtoken.sink.manifest import NAME, Manifest, Part, read_manifest, summed
 from classtoken.sink.rows import QUARANTINE, schema, to_table
@@ -28,6 +29,14 @@ from classtoken.values import Record, Refused, Task
 RECEIPTS = "receipts"
 QUARANTINE_NAME = "quarantine.parquet"
 LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Receipt(Result):
+    """Says that a task is done: its file is on the disk, and these records are not in it."""
+
+    part: Part
+    refused: tuple[Refused, ...]
 
 
 class ParquetSink:
@@ -80,8 +89,7 @@ class ParquetSink:
         path = self.folder / f"part-{task.number:05d}.parquet"
         write_whole(path, lambda temporary: pq.write_table(table, temporary, **self._settings()))
         part = Part(task.number, path.name, len(records), path.stat().st_size, hash_file(path), len(refused), cut)
-        receipt = {"part": encode(part), "refused": encode(tuple(refused))}
-        write_text(self._receipt(task.number), json.dumps(receipt, ensure_ascii=True) + "\n")
+        write_text(self._receipt(task.number), Receipt(part, tuple(refused)).to_json() + "\n")
         self._parts[task.number] = part
         return part
 
@@ -148,9 +156,10 @@ class ParquetSink:
     def _receipts(self) -> list[tuple[Part, tuple[Refused, ...]]]:
         found = []
         for path in sorted((self.folder / RECEIPTS).glob("*.json")):
-            plain = json.loads(path.read_text(encoding="utf-8"))
-            part = decode(plain["part"], Part, path.name)
-            found.append((part, decode(plain["refused"], tuple[Refused, ...], path.name)))
+            # A receipt that cannot be read is none: its task is done again.
+            with contextlib.suppress(ClasstokenError, OSError, UnicodeDecodeError):
+                receipt = Receipt.from_json(path.read_text(encoding="utf-8"))
+                found.append((receipt.part, receipt.refused))
         return found
 
     def _write_quarantine(self, refused: Sequence[Refused]) -> None:
