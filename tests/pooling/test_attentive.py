@@ -76,7 +76,7 @@ def test_map_is_the_head_of_siglip(activation: str) -> None:
     with torch.no_grad():
         for weight in theirs.parameters():
             weight.copy_(torch.randn_like(weight) * 0.4)
-    ours = Map(24, 3, inner=40, activation=activation)
+    ours = Map(24, 3, inner=40, activation=activation.replace("pytorch_", ""))
     ours.load_state_dict(from_siglip(theirs.state_dict()))
     states, roles = torch.randn(5, 9, 24), patches(5, 9)
     with torch.no_grad():
@@ -100,6 +100,8 @@ def test_the_weights_of_map_are_those_of_torch() -> None:
     probe = ours.probe.expand(2, 1, 12)
     _, expected = theirs(probe, states, states, key_padding_mask=roles == Role.PAD, average_attn_weights=False)
     torch.testing.assert_close(ours.weights(states, roles, over=IMAGE_POOLED), expected[:, :, 0])
+    queries, keys = ours.query(ours.probe).view(3, 4), ours.key(states).unflatten(-1, (3, 4))
+    torch.testing.assert_close(ours.scores(states), torch.einsum("hk,blhk->bhl", queries, keys) / 2)
 
 
 def test_queries_by_their_formula_row_by_row() -> None:

@@ -189,6 +189,12 @@ def test_gem_lies_between_mean_and_maximum_and_grows_with_its_power() -> None:
     torch.testing.assert_close(found[-1], states.amax(1), rtol=0.03, atol=0)
 
 
+def test_gem_counts_negative_values_as_nothing() -> None:
+    found = Gem(1, 2.0)(numbers([3, -4, -100]), roles_of("xxx"), over=IMAGE_POOLED).item()
+    assert found == pytest.approx((9 / 3) ** 0.5)
+    assert Gem(1, 2.0)(numbers([-4, -4]), roles_of("xx"), over=IMAGE_POOLED).item() == pytest.approx(1e-6)
+
+
 def test_a_learned_power_gets_the_gradient_of_the_formula() -> None:
     states, roles = torch.rand(1, 5, 1, dtype=torch.float64) + 0.5, roles_of("xxxxx")
     gem = Gem(1, 2.0, learned=True).double()
