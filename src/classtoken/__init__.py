@@ -30,6 +30,7 @@ _PLACES = {
     "sklearn": "classtoken.sklearn",
     "train": "classtoken.jobs.train",
     "verify": "classtoken.sink",
+    "walkthrough": "classtoken.jobs.walkthrough",
 }
 
 __all__ = sorted(["__version__", *_PLACES])

@@ -15,6 +15,7 @@ VERBS: tuple[str, ...] = (
     "train",
     "predict",
     "explain",
+    "walkthrough",
 )
 
 

@@ -1,5 +1,7 @@
 """The model card of a walkthrough, and the few weights that the page's arithmetic needs."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -41,11 +43,32 @@ def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) ->
         readout=d.Readout(str(reading.contract.pooling), reads, readout_in_words(embedder, answering, reads)),
         outcome=answering.kind,
         classes=None if answering.kind == "cosine" else len(answering.labels),
-        trained_on=embedder.about("trained_on") if hasattr(embedder, "about") else "see the model's own card",
-        licence="see the model's own card",
+        trained_on=trained_on(embedder),
+        licence=licence_of(embedder),
         gaps=(),
         shared=shared_of(encoder, answering, shown),
     )
+
+
+def trained_on(embedder: Embedder) -> str:
+    """What the model's own README says it is, in its first paragraph; or where to look."""
+    readme = embedder.folder / "README.md"
+    if not readme.is_file():
+        return "not said in the model's folder"
+    lines = readme.read_text(encoding="utf-8", errors="replace").splitlines()
+    text = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith(("#", "-", "|", "<", "!"))]
+    plain = [line for line in text if ":" not in line[:14]]
+    return plain[0][:240] if plain else "see the README in the model's folder"
+
+
+def licence_of(embedder: Embedder) -> str:
+    """The licence that the model's README declares in its header."""
+    readme = embedder.folder / "README.md"
+    if readme.is_file():
+        for line in readme.read_text(encoding="utf-8", errors="replace").splitlines()[:40]:
+            if line.lower().startswith(("license:", "licence:")):
+                return line.partition(":")[2].strip()
+    return "Apache-2.0, with classtoken" if embedder.name.startswith("builtin:") else "not said in the model's folder"
 
 
 def readout_in_words(embedder: Embedder, answering: Answering, reads: bool) -> str:
@@ -143,10 +166,11 @@ def toy_of(embedder: Embedder, answering: Answering) -> dict[str, object] | None
         return None
     assert isinstance(stem, ImageStem)
     assert linear is not None
+    start: Any = encoder.stem
 
-    def of(module: nn.Module) -> dict[str, object]:
+    def of(module: Any) -> dict[str, object]:
         weight, bias = module.weight, module.bias
-        return {"weight": numbers(weight.flatten(1) if weight.dim() > 2 else weight), "bias": numbers(bias)}  # type: ignore[operator, arg-type]
+        return {"weight": numbers(weight.flatten(1) if weight.dim() > 2 else weight), "bias": numbers(bias)}
 
     blocks = []
     for i in range(encoder.depth):
@@ -159,9 +183,9 @@ def toy_of(embedder: Embedder, answering: Answering) -> dict[str, object] | None
         "channels": stem.channels,
         "activation": block.activation,
         "eps": block.norm_eps,
-        "stem": of(encoder.stem.patch),
-        "class_token": numbers(encoder.stem.class_token[0]),
-        "positions": numbers(encoder.stem.position),
+        "stem": of(start.patch),
+        "class_token": numbers(start.class_token[0]),
+        "positions": numbers(start.position),
         "blocks": blocks,
         "final_norm": of(encoder.final_norm),
         "head": {

@@ -26,7 +26,7 @@ from classtoken.values import Role
 
 ANSWERS = 8
 """answers shown of each input"""
-KEPT = 32
+KEPT = 8
 """a server's inputs held in memory; the oldest upload goes first"""
 
 
@@ -208,13 +208,14 @@ class Engine:
         logits = answering.logits(traced.outcome_BC)
         other_values = answering.values(other_trace.outcome_BC)[0, rows]
         swaps = lab.swapped(answering, prepared, other_trace.states_ND)[:, rows]
-        toy = toy_of(self.embedder, answering) is not None and prepared.tokens.pixels is not None
+        pixels = prepared.tokens.pixels
+        toy = toy_of(self.embedder, answering) is not None and pixels is not None
         vector = answering.subject.readout(traced.captured.states)[0]
         return d.Example(
             id=item.id,
             title=item.title,
             origin="example",
-            input=replace(prepared.input, pixels=numbers(prepared.tokens.pixels[0])) if toy else prepared.input,
+            input=prepared.input if pixels is None or not toy else replace(prepared.input, pixels=numbers(pixels[0])),
             tokens=prepared.shown,
             hero=prepared.hero,
             truth=prepared.truth,

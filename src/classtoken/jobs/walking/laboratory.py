@@ -72,13 +72,13 @@ def knockouts(
             row = weights.mean(0) if head is None else weights[head]
             top = sorted(content, key=lambda t: -row[t])[:count]
             sets = [top, *(generator.choice(content, count, replace=False).tolist() for _ in range(effort.nulls))]
-            values = _cut(answering, prepared, traced, sets, layer, head)[:, shown[0]].tolist()
-            cut = d.Knockout(layer, head, tuple(sorted(top)), "renormalise", 0, before, values[0], tuple(values[1:]))
-            found.append(cut)
+            values = cut(answering, prepared, traced, sets, layer, head)[:, shown[0]].tolist()
+            null = tuple(values[1:])
+            found.append(d.Knockout(layer, head, tuple(sorted(top)), "renormalise", 0, before, values[0], null))
     return tuple(found)
 
 
-def _cut(
+def cut(
     answering: Answering,
     prepared: Prepared,
     traced: Traced,

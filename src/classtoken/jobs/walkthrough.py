@@ -1,0 +1,114 @@
+"""`walkthrough`: an interactive page on how one vector is made, as one file, for a notebook, or served."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classtoken.errors import OptionError
+from classtoken.jobs.walking.engine import Engine
+from classtoken.jobs.walking.inputs import Item, is_image
+from classtoken.jobs.walking.surveys import Survey, default_survey, surveyed
+from classtoken.page.document import VERSION, Example, Walkthrough
+from classtoken.page.export import notebook_html, write_page
+from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
+from classtoken.source import open_source
+
+SURVEY_SMALL, SURVEY_LARGE = 40, 16
+"""inputs of the default survey, for models below and above 2 million weights"""
+
+
+def walkthrough(
+    model: str | Path,
+    items: Sequence[str] = (),
+    *,
+    out: Path | str,
+    data: str | None = None,
+    limit: int = 40,
+    device: str | None = None,
+    revision: str | None = None,
+) -> WalkthroughResult:
+    """Write a walkthrough of `items` (image files, or texts; none: examples) through a MODEL as one HTML file.
+
+    data: a SOURCE over which the page's statistics are taken (its first `limit` records); without one, pictures that
+    the package draws, or sentences that it puts together.
+    Raises the errors of `load`, `OptionError`, `BadRecord`, `OutputError`.
+    """
+    start = time.monotonic()
+    engine = Engine(model, items, device=device, revision=revision)
+    document = document_of(engine, data=data, limit=limit)
+    size = write_page(document, Path(out))
+    inputs = tuple(
+        WalkedInput(e.id, e.title, len(e.tokens), e.answers.labels[0].text, float(e.answers.values[0]))
+        for e in document.examples
+    )
+    name, layout = document.model.name, document.model.layout
+    return WalkthroughResult(name, layout, Path(out), size, VERSION, inputs, time.monotonic() - start)
+
+
+def document_of(engine: Engine, *, data: str | None = None, limit: int = 40) -> Walkthrough:
+    """The whole walkthrough with its statistics."""
+    survey = default_survey(engine.embedder, _survey_size(engine)) if data is None else _survey(engine, data, limit)
+    return engine.document(surveyed(engine.embedder, engine.answering, survey))
+
+
+class Page(str):
+    """HTML that a notebook draws when it is the value of a cell."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def notebook(model: str | Path, items: Sequence[str] = (), *, height: int = 760) -> Page:
+    """The same page as HTML for a notebook: `classtoken.jobs.walkthrough.notebook("builtin:scenes")` in a cell."""
+    return Page(notebook_html(document_of(Engine(model, items)), height=height))
+
+
+class Served:
+    """A model behind a server: the engine, with the statistics in its document."""
+
+    def __init__(self, engine: Engine, *, data: str | None = None, limit: int = 40):
+        self.engine, self.data, self.limit = engine, data, limit
+
+    @property
+    def modality(self) -> str:
+        """`image` or `text`."""
+        return self.engine.modality
+
+    def document(self) -> Walkthrough:
+        """The whole walkthrough."""
+        return document_of(self.engine, data=self.data, limit=self.limit)
+
+    def add(self, content: bytes | str) -> Example:
+        """A new input."""
+        return self.engine.add(content)
+
+    def attention(self, example: str, layer: int, head: int) -> np.ndarray:
+        """A whole attention matrix."""
+        return self.engine.attention(example, layer, head)
+
+    def what_if(self, example: str, change: Mapping[str, Any]) -> np.ndarray:
+        """Answers after a change."""
+        return self.engine.what_if(example, change)
+
+
+def _survey_size(engine: Engine) -> int:
+    weights = sum(parameter.numel() for parameter in engine.embedder.encoder.parameters())
+    return SURVEY_SMALL if weights < 2_000_000 else SURVEY_LARGE
+
+
+def _survey(engine: Engine, data: str, limit: int) -> Survey:
+    """The first records of a SOURCE as items."""
+    items: list[Item] = []
+    for record in open_source(data).records():
+        content = record.image if is_image(engine.embedder) else record.text
+        if content is None:
+            kind = "pictures" if is_image(engine.embedder) else "texts"
+            raise OptionError(f"--data {data}: record '{record.id}' has none of the {kind} that this model reads.")
+        label = "|".join(record.label) if isinstance(record.label, tuple) else record.label
+        items.append(Item(record.id, record.id, content, label))
+        if len(items) == limit:
+            break
+    return Survey(tuple(items), Path(data).name)

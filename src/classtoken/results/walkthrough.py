@@ -1,0 +1,43 @@
+"""What `walkthrough` says when it is done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from classtoken.results.base import Result
+
+
+@dataclass(frozen=True)
+class WalkedInput(Result):
+    """One input of the page and the model's first answer to it."""
+
+    id: str
+    title: str
+    tokens: int
+    answer: str
+    value: float
+    """a confidence, or a cosine for a model without a classifier"""
+
+
+@dataclass(frozen=True)
+class WalkthroughResult(Result):
+    """A page that was written."""
+
+    model: str
+    layout: str
+    out: Path
+    size: int
+    """bytes"""
+    format_version: int
+    inputs: tuple[WalkedInput, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        lines = [f"  {each.title}: {each.tokens} tokens -> {each.answer} ({each.value:.3f})" for each in self.inputs]
+        return "\n".join(
+            (
+                f"{self.model} ({self.layout})",
+                *lines,
+                f"wrote {self.out} ({self.size / 1e6:.1f} MB, {self.seconds:.1f} s); open it in any browser:",
+                f"  {self.out.resolve().as_uri()}",
+            )
+        )
