@@ -1,25 +1,20 @@
 """Modules that are not ours behind the same forward: equal numbers, declared gaps, nothing left changed or random."""
 
-import json
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers as hf
-from safetensors.torch import load_file, save_file
 from tests.encoder.cases_image import DINO, SMALL, VIT
 from tests.encoder.parity import TOLERANCE, randomise, relative
 from torch import Tensor, nn
 
-from classtoken.encoder.captured import Capture, capturing
-from classtoken.encoder.checkpoint import load_encoder, open_checkpoint
-from classtoken.encoder.families import FAMILIES
-from classtoken.encoder.foreign import Foreign, grid_of
+from classtoken.encoder.checkpoint import open_checkpoint
+from classtoken.encoder.foreign import Foreign
 from classtoken.encoder.foreign_files import load_foreign
 from classtoken.encoder.towers import load_towers
-from classtoken.errors import ModelError, TraceError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+from classtoken.errors import TraceError
 from classtoken.tensors import Recorder, Tokens, names_of_trace
 from classtoken.values import Role
 
@@ -125,14 +120,6 @@ def test_texts(name: str, tmp_path: Path) -> None:
     assert relative(expected.hidden_states[0], states.layers["embeddings"], keep) < TOLERANCE
     assert relative(expected.hidden_states[1], states.layers[0], keep) < TOLERANCE
     assert relative(expected.hidden_states[2], states.layers[-2], keep) < TOLERANCE
-
-
-@pytest.mark.parametrize("build", [deberta, gpt2, mobilebert])
-def test_a_text_that_is_too_long_is_refused(build: Any, tmp_path: Path) -> None:
-    _, foreign = read(build, tmp_path)
-    ids = torch.randint(5, 60, (1, 21))
-    with pytest.raises(ModelError, match="21 tokens does not fit: this model has positions for 20"):
-        foreign(Tokens(torch.full_like(ids, Role.CONTENT), ids))
 
 
 @pytest.mark.parametrize("name", [name for name, (_, gaps) in TEXTS.items() if "weights" not in gaps])
@@ -253,144 +240,3 @@ def test_a_window_model_says_what_it_cannot_give(tmp_path: Path) -> None:
         foreign(tokens, layers=(-1,))
     recorder = Recorder(["final"])
     assert torch.equal(foreign(tokens, trace=recorder).last_BLD, recorder.kept["final"])
-
-
-@torch.no_grad()
-def test_an_empty_map_is_an_error(tmp_path: Path) -> None:
-    """The interface that nobody calls gives no map; that is said, never passed on."""
-    model = made(deberta, tmp_path)
-    inputs = {"input_ids": torch.randint(5, 60, (1, 5))}
-    with pytest.raises(TraceError, match="attention of 0 blocks"), capturing(model, Capture(Recorder(["x"]), 3)):
-        model(**inputs)
-
-
-@torch.no_grad()
-def test_after_an_error_everything_is_as_before(tmp_path: Path) -> None:
-    _, foreign = read(bert, tmp_path)
-    assert foreign.gaps
-    before = foreign.config._attn_implementation
-
-    class Stop(Recorder):
-        def __call__(self, name: str, value: Tensor) -> Tensor:
-            raise InterruptedError(name)
-
-    with pytest.raises(InterruptedError):
-        foreign(text_batch(), trace=Stop(["blocks.1.weights"]))
-    assert foreign.config._attn_implementation == before
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in foreign.modules())
-
-
-@torch.no_grad()
-def test_two_threads_do_not_meet(tmp_path: Path) -> None:
-    folders = [tmp_path / "a", tmp_path / "b"]
-    models = [read(bert, folder)[1] for folder in folders]
-    batches = [text_batch(), text_batch()]
-    names = ["blocks.2.weights"]
-    alone = [Recorder(names) for _ in models]
-    for foreign, batch, recorder in zip(models, batches, alone, strict=True):
-        foreign(batch, trace=recorder)
-    together = [[Recorder(names) for _ in range(8)] for _ in models]
-
-    def work(i: int) -> None:
-        with torch.no_grad():
-            for recorder in together[i]:
-                models[i](batches[i], trace=recorder)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for i in range(2):
-        assert all(torch.equal(r.kept[names[0]], alone[i].kept[names[0]]) for r in together[i])
-
-
-# -- what is refused ---------------------------------------------------------------------------------------------------
-
-
-def without(folder: Path, part: str) -> None:
-    """Take the weights out whose names hold `part`."""
-    weights = load_file(folder / "model.safetensors")
-    kept = {name: tensor for name, tensor in weights.items() if part not in name}
-    assert len(kept) < len(weights)
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def test_a_missing_weight_is_refused_because_it_would_be_random(tmp_path: Path) -> None:
-    made(deberta, tmp_path)
-    without(tmp_path, "layer.1.output.dense")
-    with pytest.raises(WeightsError, match=r"2 missing: .*layer\.1\.output\.dense"):
-        load_foreign(open_checkpoint(tmp_path))
-
-
-def test_a_missing_pooler_is_reported_and_does_no_harm(tmp_path: Path) -> None:
-    made(lambda: hf.EsmModel(esm().config, add_pooling_layer=True), tmp_path)
-    without(tmp_path, "pooler")
-    _, loaded = load_foreign(open_checkpoint(tmp_path))
-    foreign: Any = loaded.encoder
-    assert foreign.missing == ("pooler.dense.bias", "pooler.dense.weight")
-
-
-def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    made(deberta, tmp_path)
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"intermediate_size": 40}))
-    with pytest.raises(ModelError, match=r"intermediate|shape|size"):
-        load_foreign(open_checkpoint(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "says"),
-    [
-        ({"model_type": "brand_new"}, UnsupportedModel, "brand_new"),
-        ({"model_type": "own", "auto_map": {"AutoModel": "modeling_own.Own"}}, UnsafeCheckpoint, "auto_map"),
-    ],
-)
-def test_other_code_is_never_run(change: dict[str, Any], error: type[Exception], says: str, tmp_path: Path) -> None:
-    made(bert, tmp_path)
-    (tmp_path / "modeling_own.py").write_text("raise SystemExit('this must not run')")
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(error, match=says) as caught:
-        load_towers(open_checkpoint(tmp_path))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_model_of_two_sides_is_refused(tmp_path: Path) -> None:
-    small = {"vision_config": {**VIT}, "text_config": {**WORDS}, "projection_dim": 8}
-    made(lambda: hf.ChineseCLIPModel(hf.ChineseCLIPConfig(**small)), tmp_path)
-    with pytest.raises(UnsupportedModel, match="chinese_clip"):
-        load_foreign(open_checkpoint(tmp_path))
-
-
-@torch.no_grad()
-def test_the_encoder_of_a_model_that_has_a_decoder(tmp_path: Path) -> None:
-    config = hf.BartConfig(
-        d_model=32,
-        encoder_layers=2,
-        decoder_layers=1,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        encoder_ffn_dim=40,
-        decoder_ffn_dim=40,
-        vocab_size=60,
-        max_position_embeddings=20,
-    )
-    model, foreign = read(lambda: hf.BartModel(config), tmp_path)
-    tokens = text_batch()
-    theirs = model.get_encoder()(input_ids=tokens.ids_BL, attention_mask=tokens.mask_BL.long()).last_hidden_state
-    assert relative(theirs, foreign(tokens).last_BLD, tokens.mask_BL) < TOLERANCE
-
-
-@pytest.mark.parametrize(
-    ("patches", "size", "grid"),
-    [(16, (32, 32), (4, 4)), (8, (16, 32), (2, 4)), (15, (32, 32), None), (0, (8, 8), None)],
-)
-def test_grids(patches: int, size: tuple[int, int], grid: tuple[int, int] | None) -> None:
-    assert grid_of(patches, *size) == grid
-
-
-def test_families_are_never_foreign() -> None:
-    """Every row of the table is read natively; `load_encoder` is the only way for them."""
-    assert load_encoder.__module__ != Foreign.__module__
-    assert all(family.types for family in FAMILIES)

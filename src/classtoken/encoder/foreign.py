@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from classtoken.encoder.captured import Capture, capturing
+from classtoken.encoder.foreign_config import depth_of, grid_of, image_size
 from classtoken.encoder.hooked import tensor_of, with_states
 from classtoken.errors import ModelError, TraceError
 from classtoken.tensors import States, Tokens, Trace, names_of_trace
@@ -62,7 +63,7 @@ class Foreign(nn.Module):
     @cached_property
     def blocks(self) -> tuple[nn.Module, ...]:
         """The modules whose outputs are the residual stream: the longest list of equal modules of the right number."""
-        count = _depth(self.config)
+        count = depth_of(self.config)
         lists = [m for m in self.model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
         plain = [m for m in lists if len({type(block) for block in m}) == 1]
         return tuple(plain[0]) if plain else ()
@@ -70,7 +71,7 @@ class Foreign(nn.Module):
     @property
     def depth(self) -> int:
         """Blocks; stages, where a model has stages."""
-        return _depth(self.config)
+        return depth_of(self.config)
 
     @property
     def heads(self) -> int:
@@ -126,7 +127,7 @@ class Foreign(nn.Module):
         wanted = {layer if isinstance(layer, str) else self._block(layer) for layer in layers}
         kept: dict[Layer, Tensor] = {}
         with self._watched(trace, wanted, kept):
-            last, grid = self._last(self.model(**self._inputs(tokens)), tokens)
+            last, grid = self._last(self._run(tokens, trace), tokens)
         if trace is not None:
             last = trace("final", last)
         named = {layer: kept[layer if isinstance(layer, str) else self._block(layer)] for layer in layers}
@@ -148,6 +149,17 @@ class Foreign(nn.Module):
             if asked and trace is not None:
                 stack.enter_context(capturing(self.model, Capture(trace, self.depth)))
             yield
+
+    def _run(self, tokens: Tokens, trace: Trace | None) -> Any:
+        try:
+            return self.model(**self._inputs(tokens))
+        except ValueError as error:
+            if trace is not None:  # it may be the trace's own
+                raise
+            line = " ".join(str(error).split())
+            raise ModelError(
+                f"this {self.config.model_type} model of transformers refuses the batch: {line}"
+            ) from error
 
     def _refuse_gaps(self, layers: Sequence[Layer], trace: Trace | None) -> None:
         if layers and "states" in self.gaps:
@@ -265,28 +277,6 @@ class Foreign(nn.Module):
 
 
 SPECIAL = (Role.CLASS, Role.DISTILLATION, Role.REGISTER)
-
-
-def image_size(config: Any) -> tuple[int, int]:
-    """Height and width of the native image; 224 where the config names none (convolutional models)."""
-    size = getattr(config, "image_size", None) or 224
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-
-
-def grid_of(patches: int, height: int, width: int) -> tuple[int, int] | None:
-    """Rows and columns of so many patches in an image's shape; None when they make no such grid."""
-    for rows in range(1, patches + 1):
-        if patches % rows == 0 and rows * width == (patches // rows) * height:
-            return (rows, patches // rows)
-    return None
-
-
-def _depth(config: Any) -> int:
-    for name in ("num_hidden_layers", "num_layers", "n_layer", "depths"):
-        value = getattr(config, name, None)
-        if value:
-            return len(value) if isinstance(value, list | tuple) else int(value)
-    return 0
 
 
 def _part(name: str) -> str:

@@ -1,5 +1,6 @@
 """The residual stream of a module that is not ours: hooks on its blocks, taken off again when the run is over."""
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -27,9 +28,15 @@ def _exchanged(out: Any, states: Tensor) -> Any:
 def with_states(
     blocks: Sequence[nn.Module], trace: Trace | None, wanted: Collection[Layer], kept: dict[Layer, Tensor]
 ) -> Iterator[None]:
-    """While it lasts, put what enters block 0 ("embeddings") and leaves block i into `kept`, after the trace saw it."""
+    """While it lasts, put what enters block 0 ("embeddings") and leaves block i into `kept`, after the trace saw it.
+
+    Hooks belong to the module, a run to its thread: what other threads compute meanwhile is passed by.
+    """
+    owner = threading.get_ident()
 
     def shown(name: str, layer: Layer, states: Tensor) -> Tensor:
+        if threading.get_ident() != owner:
+            return states
         states = states if trace is None else trace(name, states)
         if layer in wanted:
             kept[layer] = states
