@@ -28,7 +28,8 @@ def test_every_committed_file_of_the_package_is_in_it(root: Path, wheel: Path) -
 
 
 def test_it_runs_without_the_sources(wheel: Path, tmp_path: Path) -> None:
-    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); from classtoken.cli import main; raise SystemExit(main(['--help']))"
+    start = f"import sys; sys.path.insert(0, {str(wheel)!r})"
+    code = f"{start}; from classtoken.cli import main; raise SystemExit(main(['--help']))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: classtoken" in done.stdout

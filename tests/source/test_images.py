@@ -1,7 +1,10 @@
 """Folders of images, globs of them, labels and masks beside them."""
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from classtoken.errors import SourceError
@@ -102,6 +105,22 @@ class TestLabels:
         table.write_text("file,label,more\nx.jpg,cat|pet,1\ny.jpg,dog,2\n", encoding="utf-8")
         records = list(open_source(tmp_path / "images", SourceOptions(labels=table)).records())
         assert [(r.id, r.label) for r in records] == [("a/x.jpg", ("cat", "pet")), ("y.jpg", "dog"), ("z.jpg", None)]
+
+    @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+    def test_of_tables_without_ids_by_row_number_across_files(self, tmp_path: Path, suffix: str) -> None:
+        for name, texts in (("a", ["x", "y"]), ("b", ["z"])):
+            path = tmp_path / f"{name}{suffix}"
+            if suffix == ".csv":
+                path.write_text("text\n" + "\n".join(texts) + "\n")
+            elif suffix == ".jsonl":
+                path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+            else:
+                pq.write_table(pa.table({"text": texts}), path)
+        table = tmp_path / "labels.tsv"
+        table.write_text("id\tlabel\n0\tp\n2\tq\n")
+        source = open_source(tmp_path / f"*{suffix}", SourceOptions(labels=table))
+        assert [(r.id, r.label) for r in source.records()] == [("0", "p"), ("1", None), ("2", "q")]
+        assert make_plan(source).listing.notes == (f"{table}: no label for 1 of 3 records.",)
 
     def test_records_without_a_label_are_said(self, tmp_path: Path) -> None:
         make(tmp_path / "images", "x.jpg", "y.jpg")

@@ -87,9 +87,11 @@ class Source(ABC):
 
     def ids(self, listing: Listing) -> Iterator[str]:
         """The ids of all records that have one; cheaper than the records where only ids need be read."""
+        first = 0
         for shard in listing.shards:
-            entries = self.rows(shard.name, 0, 0, shard.offsets[0]) if shard.rows else iter(())
+            entries = self.rows(shard.name, 0, first, shard.offsets[0]) if shard.rows else iter(())
             yield from (entry.id for entry in islice(entries, shard.rows) if isinstance(entry, Record))
+            first += shard.rows
 
     def entries(self, limit: int | None = None) -> Iterator[Entry]:
         """Every record, and in their places those that could not be read. Duplicate ids raise `SourceError`."""

@@ -40,7 +40,9 @@ class Lance(Source):
             yield to_entry(row, columns, number, self.folder.parent, self.options.label_separator)
 
     def ids(self, listing: Listing) -> Iterator[str]:
-        column = self._columns().id or ""
+        column = self._columns().id
+        if column is None:
+            return super().ids(listing)
         values = (row[column] for row in self._from(0, {column}))
         return filter(None, map(to_id, islice(values, listing.shards[0].rows)))
 

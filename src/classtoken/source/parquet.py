@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,20 +48,21 @@ class Parquet(Source):
             groups, skip = _groups_from(file, start)
             number = first - skip
             wanted = [name for name in self._common_schema().names if name in used(columns)]
-            for batch in file.iter_batches(BATCH, row_groups=groups, columns=wanted):
-                for row in batch.to_pylist():
-                    if number >= first:
-                        yield to_entry(row, columns, number, path.parent, self.options.label_separator)
-                    number += 1
+            for row in _python_rows(path, file, groups, wanted):
+                if number >= first:
+                    yield to_entry(row, columns, number, path.parent, self.options.label_separator)
+                number += 1
 
     def ids(self, listing: Listing) -> Iterator[str]:
         column = self._columns().id
+        if column is None:
+            yield from super().ids(listing)
+            return
         for shard in listing.shards:
-            with open_parquet(self.files[shard.name]) as file:
-                values = (
-                    value for batch in file.iter_batches(columns=[column]) for value in batch.column(0).to_pylist()
-                )
-                yield from filter(None, map(to_id, islice(values, shard.rows)))
+            path = self.files[shard.name]
+            with open_parquet(path) as file:
+                rows = _python_rows(path, file, list(range(file.num_row_groups)), [column])
+                yield from filter(None, (to_id(row[column]) for row in islice(rows, shard.rows)))
 
     def _columns(self) -> Columns:
         return resolve(self._common_schema().names, self.options, self.name)
@@ -87,7 +89,19 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path} cannot be read as Parquet ({error}); is it whole?") from error
+        raise _unreadable(path, error) from error
+
+
+def _python_rows(path: Path, file: pq.ParquetFile, groups: list[int], names: list[str]) -> Iterator[dict[str, Any]]:
+    try:
+        for batch in file.iter_batches(BATCH, row_groups=groups, columns=names):
+            yield from batch.to_pylist()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())}); is it whole?")
 
 
 def _groups_from(file: pq.ParquetFile, start: int) -> tuple[list[int], int]:

@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
-from classtoken.source.columns import Columns, headerless, resolve, to_entry
+from classtoken.source.columns import Columns, headerless, resolve, to_entry, to_id
 from classtoken.source.kinds import Kinds
 from classtoken.source.lines import Lines, strip_end
 from classtoken.values import Refused
@@ -69,6 +70,17 @@ class LineTable(Source):
                 yield Refused(f"row {number}", row.reason)
             else:
                 yield to_entry(row, columns, number, path.parent, self.options.label_separator)
+
+    def ids(self, listing: Listing) -> Iterator[str]:
+        column = self._columns().id
+        if column is None:
+            yield from super().ids(listing)
+            return
+        for shard in listing.shards:
+            lines = Lines(self.files[shard.name])
+            lines.position = self.first_row(lines.path)
+            rows = islice(self.parse(lines, lines.position), shard.rows)
+            yield from filter(None, (to_id(row.get(column)) for row in rows if not isinstance(row, Bad)))
 
     def see(self, row: Row) -> None:
         """Called with every row while scanning."""
