@@ -1,0 +1,41 @@
+"""What the generators of docs share: tables, a line that says who wrote the page, writing it or checking it.
+
+python tools/docs_NAME.py            write the page
+python tools/docs_NAME.py --check    exit code 1 when it is old
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+
+def notice(tool: str) -> str:
+    """The first line of a generated page."""
+    return f"<!-- written by tools/{tool}; change that, then run `make docs` -->\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)])
+
+
+def into(page: str, tool: str, text: str) -> str:
+    """A page with the part between `<!-- begin TOOL -->` and `<!-- end TOOL -->` replaced."""
+    begin, end = f"<!-- begin {tool} -->", f"<!-- end {tool} -->"
+    if begin not in page or end not in page:
+        raise ValueError(f"the page lacks the lines {begin} and {end}")
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n{text.strip()}\n{end}", page)
+
+
+def finish(path: Path, text: str) -> None:
+    """Write a page; with `--check` only say, by the exit code, whether it is as it would be written."""
+    if "--check" in sys.argv:
+        raise SystemExit(path.read_text(encoding="utf-8") != text)
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path.name}")
