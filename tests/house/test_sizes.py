@@ -1,4 +1,7 @@
-"""Files up to 300 lines, functions up to 60. What is longer has its reason here."""
+"""Files up to 300 lines, functions up to 60. What is longer has its reason here.
+
+The signature and the manual page of a command (`cli/`) do not count: they list its options with their help.
+"""
 
 import ast
 from pathlib import Path
@@ -6,9 +9,7 @@ from pathlib import Path
 FILE, FUNCTION = 300, 60
 
 #: `path` or `path:function`, from `src/classtoken` -> why it may be longer. An entry that is not needed fails.
-LONGER: dict[str, str] = {
-    "cli/embed.py:embed": "a command's signature lists its options with their help; there is no logic in it",
-}
+LONGER: dict[str, str] = {}
 
 
 def too_long(root: Path) -> dict[str, int]:
@@ -23,7 +24,8 @@ def too_long(root: Path) -> dict[str, int]:
             found[name] = lines
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                first = node.body[1].lineno if name.startswith("cli/") and len(node.body) > 1 else node.lineno
+                length = (node.end_lineno or first) - first + 1
                 if length > FUNCTION:
                     found[f"{name}:{node.name}"] = length
     return found
