@@ -1,6 +1,7 @@
 """Loading and embedding: the reference's vectors, or a refusal that says why."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -296,3 +297,16 @@ class TestSave:
             embedder.save(tmp_path / "b")
         assert [path.name for path in (tmp_path / "b").iterdir()] == ["mine.txt"]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [("hidden_size", "large", "cannot be"), ("num_hidden_layers", 3, "missing"), ("hidden_act", "xyz", "'xyz'")],
+)
+def test_a_config_that_cannot_be_is_one_line(tmp_path: Path, key: str, value: object, message: str) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, key: value}))
+    with pytest.raises(ct.errors.ModelError, match=message) as error:
+        ct.load(folder)
+    assert "\n" not in str(error.value)

@@ -14,7 +14,8 @@ from classtoken.encoder.families.table import PAIRS, family_of
 from classtoken.encoder.families.timm import timm_family
 from classtoken.encoder.families.timm_config import is_timm, timm_config
 from classtoken.encoder.foreign_files import load_foreign
-from classtoken.encoder.shape import ImageStem, shape_from_dict
+from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
+from classtoken.errors import ModelError
 
 #: `model_type` of encoders that classtoken trained itself in a shape that no family of another library has.
 OWN_TYPE = "classtoken"
@@ -39,17 +40,28 @@ def load_towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
         return (_own(checkpoint),)
     rows = rows_of(checkpoint)
     if rows:
+        shapes = [_shape(checkpoint, family, config) for family, config in rows]
         weights = checkpoint.weights.read()
         return tuple(
-            LoadedTower(
-                family.modality,
-                config,
-                load_encoder(weights, family, family.shape(config), config, str(checkpoint.folder)),
-            )
-            for family, config in rows
+            LoadedTower(family.modality, config, load_encoder(weights, family, shape, config, str(checkpoint.folder)))
+            for (family, config), shape in zip(rows, shapes, strict=True)
         )
     modality, loaded = load_foreign(checkpoint)
     return (LoadedTower(modality, checkpoint.config, loaded),)
+
+
+def _shape(checkpoint: Checkpoint, family: Family, config: Mapping[str, Any]) -> Shape:
+    """The row's shape of a config; one line for a config that lacks something or holds a value of another type."""
+    try:
+        return family.shape(config)
+    except KeyError as error:
+        raise ModelError(
+            f"the config of '{checkpoint.folder}' ({family.name}) lacks {error}. Copy it again."
+        ) from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ModelError(
+            f"the config of '{checkpoint.folder}' ({family.name}) holds a value that cannot be: {error}. Copy it again."
+        ) from error
 
 
 def rows_of(checkpoint: Checkpoint) -> tuple[tuple[Family, Mapping[str, Any]], ...]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -10,20 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classtoken.contract.model import read_model
-from classtoken.contract.reading import Reading
 from classtoken.contract.saving import save_model
+from classtoken.embedder.checks import check_names, device_of, listed
+from classtoken.embedder.tower import Tower
 from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.locate import locate
-from classtoken.encoder.shape import ImageStem, TextStem
-from classtoken.errors import ClasstokenError, ContractError, OptionError, TraceError
-from classtoken.pooling.spec import Spec, parse, parse_many
+from classtoken.errors import ContractError, OptionError
+from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout, one_pass
 from classtoken.results.inspect import Contract
-from classtoken.tensors import Recorder, States, Tokens, Trace, names_of_trace
+from classtoken.tensors import Recorder, States, Tokens, Trace
 from classtoken.tokens.batching import batches_by_length
-from classtoken.tokens.image import ImagePreprocessor
-from classtoken.tokens.recipe_files import hugging_face_recipe
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout, Role
 
@@ -32,30 +27,6 @@ PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bf
 TOKEN_BUDGET = 2048
 """tokens of a text batch on the CPU; larger batches were not faster (benchmarks/embed.py)"""
 IMAGE_ROWS = 16
-
-
-@dataclass
-class Tower:
-    """One side of a model: how its inputs are prepared, encoded and read out."""
-
-    reading: Reading
-    prepare: TextPreprocessor | ImagePreprocessor
-
-    @property
-    def modality(self) -> str:
-        """`text` or `image`."""
-        return self.reading.modality
-
-    @property
-    def layout(self) -> Layout:
-        """Roles in order, as inputs come out of the preprocessing."""
-        if isinstance(self.prepare, ImagePreprocessor):
-            return self.prepare.layout
-        runs: list[tuple[Role, int | None]] = []
-        for role in self.prepare.leading:
-            runs.append((role, 1))
-        behind = self.prepare.tokenizer.ends[1]
-        return Layout((*runs, (Role.CONTENT, None), *(((Role.END, behind),) if behind else ())))
 
 
 class Embedder:
@@ -76,7 +47,7 @@ class Embedder:
             raise OptionError(f"precision '{precision}' is not known; known are {', '.join(PRECISIONS)}.")
         self.folder, self.towers, self.name = folder, dict(towers), name
         self.pooling, self.precision, self.normalize = pooling, precision, normalize
-        self.device = _device(device)
+        self.device = device_of(device)
         self.dtype = PRECISIONS[precision]
         for tower in self.towers.values():
             tower.reading.encoder.to(self.device, self.dtype)
@@ -147,7 +118,7 @@ class Embedder:
         """
         tower = self.tower(modality)
         readouts = self._readouts(tower, pooling if pooling is not None else self.pooling)
-        found = self._vectors(tower, _listed(items), list(readouts.values()), prompt, batch)
+        found = self._vectors(tower, listed(items), list(readouts.values()), prompt, batch)
         arrays = dict(zip(readouts, found, strict=True))
         return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
@@ -167,7 +138,7 @@ class Embedder:
         def run(tokens: Tokens) -> list[Tensor]:
             return [classifier(self._encode(tower, tokens, layers=layers, rows=rows))]
 
-        return self._run(tower, _listed(items), run, 1, None, batch)[0]
+        return self._run(tower, listed(items), run, 1, None, batch)[0]
 
     def probabilities(self, items: Sequence[Any] | Any, *, batch: int | None = None) -> np.ndarray:
         """Calibrated probabilities, (n, classes): softmax, or a sigmoid per label for a multi-label model."""
@@ -182,7 +153,7 @@ class Embedder:
     def tokens(self, items: Sequence[Any] | Any, *, modality: str | None = None, prompt: str | None = None) -> Tokens:
         """Items prepared as one batch, on the model's device."""
         tower = self.tower(modality)
-        return self._to_device(self._prepare(tower, _listed(items), prompt))
+        return self._to_device(tower.tokens(listed(items), prompt))
 
     def states(
         self, items: Sequence[Any] | Any, *, layers: Sequence[int | str] = (), modality: str | None = None
@@ -297,11 +268,6 @@ class Embedder:
             chunk = items[start : start + size]
             yield list(range(start, start + len(chunk))), tower.prepare(chunk)
 
-    def _prepare(self, tower: Tower, items: list[Any], prompt: str | None) -> Tokens:
-        if isinstance(tower.prepare, TextPreprocessor):
-            return tower.prepare(items, prompt=prompt)
-        return tower.prepare(items)
-
     def _to_device(self, tokens: Tokens) -> Tokens:
         return tokens.to(self.device, self.dtype)
 
@@ -331,83 +297,3 @@ class Embedder:
             f"'{self.name}' has no classifier, so it gives no labels and no logits. Train one: "
             f"classtoken train SOURCE --model {self.name} --out DIR."
         )
-
-
-def load(
-    model: str | Path,
-    *,
-    pooling: str | None = None,
-    precision: Precision = "fp32",
-    device: str | None = None,
-    revision: str | None = None,
-    normalize: bool | None = None,
-) -> Embedder:
-    """Load a MODEL (folder, hub id, `builtin:NAME`) under its contract.
-
-    pooling: read out something else than the contract's vector. normalize: unit length or not, whatever the contract
-    says. Raises `ModelError` and its kin, `VectorRefused`, `ContractError`.
-    """
-    folder = locate(model, revision)
-    towers = {reading.modality: Tower(reading, preprocessor(folder, reading)) for reading in read_model(folder)}
-    return Embedder(
-        folder, towers, name=str(model), pooling=pooling, precision=precision, device=device, normalize=normalize
-    )
-
-
-def preprocessor(folder: Path, reading: Reading) -> TextPreprocessor | ImagePreprocessor:
-    """The authors' preprocessing of one tower."""
-    stem = getattr(getattr(reading.encoder, "shape", None), "stem", None)
-    if reading.modality == "image":
-        family = reading.family
-        default = None
-        if family is not None and family.image_defaults is not None:
-            default = hugging_face_recipe(family.image_defaults, None, f"the usual one of {family.name}")
-        patch = stem.patch if isinstance(stem, ImageStem) else _merged_patch(reading)
-        return ImagePreprocessor.from_folder(folder, reading.encoder.layout, patch=patch, default=default)
-    positions = None
-    if isinstance(stem, TextStem) and stem.positions:
-        positions = stem.positions - stem.position_offset
-    return TextPreprocessor.from_folder(folder, positions=positions)
-
-
-def _merged_patch(reading: Reading) -> int | None:
-    """Pixels under one token of a foreign model, which may merge patches on its way (Swin); None where unknown."""
-    side, grid = reading.config.get("image_size"), reading.encoder.layout.grid
-    return side // grid[0] if isinstance(side, int) and grid and side >= grid[0] else None
-
-
-def check_names(encoder: Any, names: Sequence[str]) -> tuple[str, ...]:
-    """Trace names that this encoder has and can give. Raises `TraceError` for others."""
-    known = set(names_of_trace(encoder.depth))
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise TraceError(
-            f"there is no internal value {strange[0]!r}; a model of {encoder.depth} blocks has embeddings, "
-            f"blocks.0.scores to blocks.{encoder.depth - 1}.states (scores, weights, values, heads, attention, "
-            "feedforward, states), and final."
-        )
-    lost = [name for name in names if name.rsplit(".", 1)[-1] in encoder.gaps or name in encoder.gaps]
-    if lost:
-        raise TraceError(f"{lost[0]!r} cannot be given by this model, which is not native; it lacks {encoder.gaps}.")
-    return tuple(names)
-
-
-def _device(name: str | torch.device | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, ClasstokenError) as error:
-        raise OptionError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}). Try cpu.") from error
-    return device
-
-
-def _listed(items: Sequence[Any] | Any) -> list[Any]:
-    """One item or many, as a list."""
-    if isinstance(items, str | bytes | Path) or not isinstance(items, Iterable) or hasattr(items, "convert"):
-        return [items]
-    return list(items)
-
-
-__all__ = ["PRECISIONS", "Embedder", "Precision", "Tower", "load", "parse"]
