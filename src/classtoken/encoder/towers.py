@@ -59,8 +59,9 @@ def _shape(checkpoint: Checkpoint, family: Family, config: Mapping[str, Any]) ->
             f"the config of '{checkpoint.folder}' ({family.name}) lacks {error}. Copy it again."
         ) from error
     except (TypeError, ValueError, ArithmeticError) as error:
+        why = str(error).splitlines()[0]
         raise ModelError(
-            f"the config of '{checkpoint.folder}' ({family.name}) holds a value that cannot be: {error}. Copy it again."
+            f"the config of '{checkpoint.folder}' ({family.name}) holds a value that cannot be: {why}; copy it anew."
         ) from error
 
 
