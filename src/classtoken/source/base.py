@@ -86,7 +86,7 @@ class Source(ABC):
         """
 
     def ids(self, listing: Listing) -> Iterator[str]:
-        """The ids of all records that have one; cheaper than the records where only ids need be read."""
+        """The ids of all records, and of refused rows where they have one; cheaper where only ids need be read."""
         first = 0
         for shard in listing.shards:
             entries = self.rows(shard.name, 0, first, shard.offsets[0]) if shard.rows else iter(())
