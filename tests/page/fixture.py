@@ -2,14 +2,15 @@
 
 import base64
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from tests.page import reference as ref
 
 from classtoken.page import document as d
 from classtoken.page.blocks import plain
-from tests.page import reference as ref
 
 CLASSES = ("cat", "dog", "bird", "fish", "horse")
 
@@ -80,11 +81,14 @@ def knockouts(size: ref.Size, w: ref.Weights, pixels: np.ndarray, run: ref.Trace
         top = 1 + np.argsort(-weights)[:3]
         null = [after(layer, 1 + rng.choice(size.tokens - 1, 3, replace=False)) for _ in range(9)]
         before = float(run.values[order[0]])
-        out.append(d.Knockout(layer, None, tuple(map(int, top)), "renormalise", 0, before, after(layer, top), tuple(null)))
+        out.append(
+            d.Knockout(layer, None, tuple(map(int, top)), "renormalise", 0, before, after(layer, top), tuple(null))
+        )
     return out
 
 
-def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool, full: bool) -> d.Example:
+def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool, full: bool, light: bool) -> d.Example:
+    """One input. `light` leaves out what takes many forwards: removals keep the clean answer."""
     pixels, donor_pixels = picture(size, 1, kind), picture(size, 2, other)
     run, donor = ref.forward(size, w, pixels), ref.forward(size, w, donor_pixels)
     order = [int(i) for i in np.argsort(-run.values)]
@@ -108,8 +112,15 @@ def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool,
         id=kind,
         title=f"a {kind}",
         origin="example",
-        input=d.Input("image", data_uri(pixels), size.grid * size.patch, size.grid * size.patch, (size.grid, size.grid),
-                      None, pixels if toy else None),
+        input=d.Input(
+            "image",
+            data_uri(pixels),
+            size.grid * size.patch,
+            size.grid * size.patch,
+            (size.grid, size.grid),
+            None,
+            pixels if toy else None,
+        ),
         tokens=tokens(size),
         hero=0,
         truth=d.Truth(CLASSES[order[0]], mask.astype(np.float32)),
@@ -118,57 +129,145 @@ def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool,
         final=run.final[0],
         vector=run.final[0],
         answers=d.Answers(labels, shown(run.logits), shown(run.values), run.logits),
-        contrast=d.Contrast(f"a {other}", data_uri(donor_pixels), None, tokens(size), donor.before.astype(np.float16), donor.before[0], donor.states[:, 0]),
+        contrast=d.Contrast(
+            f"a {other}",
+            data_uri(donor_pixels),
+            None,
+            tokens(size),
+            donor.before.astype(np.float16),
+            donor.before[0],
+            donor.states[:, 0],
+        ),
         lens=d.Lens(lens, "the final norm and the classifier, put on the class token of each layer"),
-        knockouts=tuple(knockouts(size, w, pixels, run, order)),
-        removals=d.Removals(tuple(removable), np.stack([values_of(removed=frozenset([t])) for t in removable[:40]] + [shown(run.values)] * max(0, len(removable) - 40))),
-        swaps=(d.Swap(f"a {other}", shown(donor.values),
-                      np.stack([values_of(swap=(l, donor.states[l, 0])) for l in range(size.depth + 1)])),),
-        causal=d.Causal(shown(causal.values), float(np.linalg.norm(causal.final[0] - causal_donor.final[0])),
-                        float(np.linalg.norm(run.final[0] - donor.final[0])), "each token sees only those before it"),
-        poolings=tuple(d.Alternative(p, values_of(pooling=p), "the classifier was made for the class token") for p in ("cls", "mean", "max")),
+        knockouts=() if light else tuple(knockouts(size, w, pixels, run, order)),
+        removals=d.Removals(
+            tuple(removable),
+            np.stack([shown(run.values) if light else values_of(removed=frozenset([t])) for t in removable]),
+        ),
+        swaps=(
+            d.Swap(
+                f"a {other}",
+                shown(donor.values),
+                np.stack([values_of(swap=(layer, donor.states[layer, 0])) for layer in range(size.depth + 1)]),
+            ),
+        ),
+        causal=d.Causal(
+            shown(causal.values),
+            float(np.linalg.norm(causal.final[0] - causal_donor.final[0])),
+            float(np.linalg.norm(run.final[0] - donor.final[0])),
+            "each token sees only those before it",
+        ),
+        poolings=tuple(
+            d.Alternative(p, values_of(pooling=p), "the classifier was made for the class token")
+            for p in ("cls", "mean", "max")
+        ),
         two=d.Two(shown(two.values), np.array(cosines), "a second class token with the same vector and position"),
-    )  # fmt: skip
+    )
 
 
 def model(size: ref.Size, w: ref.Weights, labels: tuple[d.Label, ...], name: str) -> d.ModelCard:
     order = [label.index for label in labels]
     norm = d.Norm("layer", w["final_norm"]["weight"], w["final_norm"]["bias"], size.eps)
     return d.ModelCard(
-        name=name, family="vit", modality="image", depth=size.depth, heads=size.heads, hidden=size.hidden,
-        head_size=size.hidden // size.heads, feedforward=size.feedforward, parameters=1234, norm="pre",
+        name=name,
+        family="vit",
+        modality="image",
+        depth=size.depth,
+        heads=size.heads,
+        hidden=size.hidden,
+        head_size=size.hidden // size.heads,
+        feedforward=size.feedforward,
+        parameters=1234,
+        norm="pre",
         score_scale=1 / float(np.sqrt(size.hidden // size.heads)),
-        position=d.Position("added", "a learned vector for each position"), patch=size.patch,
+        position=d.Position("added", "a learned vector for each position"),
+        patch=size.patch,
         layout=f"1 class + {size.grid}x{size.grid} patch = {size.tokens}",
-        readout=d.Readout("cls", True, "the class token after the final norm"), outcome="probability",
-        classes=size.classes, trained_on="nothing: random weights", licence="none", gaps=(),
+        readout=d.Readout("cls", True, "the class token after the final norm"),
+        outcome="probability",
+        classes=size.classes,
+        trained_on="nothing: random weights",
+        licence="none",
+        gaps=(),
         shared=d.Shared(
-            attention_bias=np.stack([b["output"]["bias"] for b in w["blocks"]]), final_norm=norm,
+            attention_bias=np.stack([b["output"]["bias"] for b in w["blocks"]]),
+            final_norm=norm,
             head=d.Head(w["head"]["weight"][order], w["head"]["bias"][order]),
         ),
-    )  # fmt: skip
+    )
 
 
 def statistic(mean: float, spread: float) -> d.Statistic:
     return d.Statistic(mean, mean - spread, mean + spread)
 
 
-def walkthrough(size: ref.Size, *, toy: bool = True, full: bool = True, name: str = "fixture") -> d.Walkthrough:
+def walkthrough(
+    size: ref.Size, *, toy: bool = True, full: bool = True, light: bool = False, name: str = "fixture"
+) -> d.Walkthrough:
     """A document with two examples; `toy` puts all weights in, `full` keys and values of all tokens."""
     w = ref.random_weights(size, 7)
-    examples = tuple(example(size, w, a, b, toy=toy, full=full) for a, b in (("disc", "bar"), ("bar", "disc")))
+    examples = tuple(
+        example(size, w, a, b, toy=toy, full=full, light=light) for a, b in (("disc", "bar"), ("bar", "disc"))
+    )
     per_layer = tuple(statistic(size.tokens * 0.6 - layer, 1.0) for layer in range(size.depth))
-    band = d.Band("effective_tokens", "effective number of tokens", "tokens", 40, "random pictures", per_layer,
-                  d.BandControl("random weights", per_layer))  # fmt: skip
-    claim = d.Claim("object-share", (5,), "Attention on the object, over its share of the picture", "x", 40, "pictures",
-                    statistic(1.2, 0.1), d.Control("random weights", statistic(1.0, 0.1)), "tests/page/fixture.py")  # fmt: skip
+    band = d.Band(
+        "effective_tokens",
+        "effective number of tokens",
+        "tokens",
+        40,
+        "random pictures",
+        per_layer,
+        d.BandControl("random weights", per_layer),
+    )
+    claim = d.Claim(
+        "object-share",
+        (5,),
+        "Attention on the object, over its share of the picture",
+        "x",
+        40,
+        "pictures",
+        statistic(1.2, 0.1),
+        d.Control("random weights", statistic(1.0, 0.1)),
+        "tests/page/fixture.py",
+    )
     bins = tuple(d.Bin(i / 5, (i + 1) / 5, 8, i / 5 + 0.1, i / 5 + 0.05) for i in range(5))
     return d.Walkthrough(
-        "classtoken (fixture)", model(size, w, examples[0].answers.labels, name), examples, (band,), (claim,),
+        "classtoken (fixture)",
+        model(size, w, examples[0].answers.labels, name),
+        examples,
+        (band,),
+        (claim,),
         d.Calibration(40, "random pictures", bins),
-        (d.FamilyRow("ViT", "1", "0", "class token", "the original"), d.FamilyRow("SigLIP", "none", "0", "attention pooling", "no class token")),
+        (
+            d.FamilyRow("ViT", "1", "0", "class token", "the original"),
+            d.FamilyRow("SigLIP", "none", "0", "attention pooling", "no class token"),
+        ),
         plain(w) if toy else None,
-    )  # fmt: skip
+    )
 
 
 TOY = ref.Size()
+PHOTO = ref.Size(grid=14, patch=8, channels=3, hidden=24, heads=3, depth=12, feedforward=48, classes=5)
+
+
+def as_text(page: d.Walkthrough) -> d.Walkthrough:
+    """The same numbers as if they came from a sentence: special tokens, spans, no grid, cosines for answers."""
+    text = "Seven small <b>words</b> & ☂ all said."
+    pieces = ["Seven", "small", "<b>", "words", "</b>", "&", "☂", "all said"]
+    spans = [(text.index(piece), text.index(piece) + len(piece)) for piece in pieces]
+    content = [d.Token("content", piece, span=span) for piece, span in zip(pieces, spans, strict=True)]
+    tokens = (d.Token("class", "[CLS]"), *content, d.Token("end", "[SEP]"))
+    examples = tuple(
+        replace(
+            e,
+            input=d.Input("text", text=text),
+            tokens=tokens,
+            truth=d.Truth(),
+            contrast=replace(e.contrast, image=None, text="Another sentence.", tokens=tokens) if e.contrast else None,
+        )
+        for e in page.examples
+    )
+    model = replace(
+        page.model, modality="text", patch=None, outcome="cosine", classes=None, layout="1 class + n word piece + 1 end"
+    )
+    return replace(page, model=model, examples=examples, toy=None, calibration=None)

@@ -1,4 +1,4 @@
-"""An exact vision encoder in numpy (float64), written from the formulas alone: what the page and its tests compare with.
+"""An exact vision encoder in numpy (float64), from the formulas alone: what the page is compared with.
 
 It shares no line with the product's encoder nor with the page's TypeScript.
 """
@@ -112,9 +112,7 @@ def block(x: np.ndarray, w: Weights, heads: int, eps: float, causal: bool, cut: 
     tokens, d = x.shape
     k = d // heads
     normed = norm(x, w["norm1"], eps)
-    q, key, v = (
-        apply(normed, w[n]).reshape(tokens, heads, k).transpose(1, 0, 2) for n in ("query", "key", "value")
-    )
+    q, key, v = (apply(normed, w[n]).reshape(tokens, heads, k).transpose(1, 0, 2) for n in ("query", "key", "value"))
     scores = q @ key.transpose(0, 2, 1) / np.sqrt(k)
     if causal:
         scores = np.where(np.tril(np.ones((tokens, tokens), bool)), scores, -np.inf)

@@ -1,10 +1,11 @@
-"""Write the golden trace of the page's own tests, and its page to look at: `python -m tests.page.write_fixture FOLDER`."""
+"""Write the golden trace of the page's own tests, and its page: `python -m tests.page.write_fixture FOLDER`."""
 
 import sys
 from pathlib import Path
 
-from classtoken.page.export import write_page
 from tests.page.fixture import TOY, walkthrough
+
+from classtoken.page.export import write_page
 
 GOLDEN = Path(__file__).resolve().parents[2] / "web" / "tests" / "golden.json"
 

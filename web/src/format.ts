@@ -14,12 +14,14 @@ export function number(x: number, decimals = 3): string {
 /** A share of 1 as per cent. */
 export function percent(x: number, decimals = 1): string {
   if (!Number.isFinite(x)) return "?";
+  // 99.97 % is not 100 %: near the ends one more digit is said, as long as it says something.
+  if (decimals === 1 && x !== 0 && x !== 1 && (x > 0.9995 || (x > 0 && x < 0.0005))) decimals = 3;
   const text = (Math.abs(x) * 100).toFixed(decimals);
   return `${x < 0 && Number(text) !== 0 ? MINUS : ""}${text} %`;
 }
 
 /** A difference of shares in percentage points, always with its sign. */
 export function points(x: number): string {
-  const text = (Math.abs(x) * 100).toFixed(1);
+  const text = (Math.abs(x) * 100).toFixed(Math.abs(x) < 0.0005 ? 3 : 1);
   return `${Number(text) === 0 ? "±" : x < 0 ? MINUS : "+"}${text} points`;
 }

@@ -2,7 +2,8 @@
 import { open } from "./blocks";
 import type { Example, Walkthrough } from "./data";
 import { forward } from "./maths/forward";
-import { meanOf } from "./maths/basic";
+import { largest, meanOf } from "./maths/basic";
+import { overall } from "./maths/findings";
 import { address, type Source } from "./maths/origin";
 import { toySource } from "./maths/toy";
 import { tracedSource } from "./maths/traced";
@@ -48,7 +49,10 @@ class View {
   });
 
   /** Weights that the class token gives (or, with `back`, gets), for the chosen layer and head. */
-  weights = $derived.by(() => (this.example ? weightsOf(this.example, this.layer, this.head, this.back) : new Float64Array()));
+  weights = $derived.by(() => {
+    const head = this.step === 4 ? (this.head ?? 0) : this.head;
+    return this.example ? weightsOf(this.example, this.layer, head, this.back && this.step === 5) : new Float64Array();
+  });
 
   /** The address that the arithmetic panel explains: the last one clicked, or the step's own. */
   focus = $derived(this.trail.at(-1) ?? firstAddress(this.step, this));
@@ -90,6 +94,12 @@ function firstAddress(step: number, view: View): string {
 
 export function firstContent(view: { example: Example | null; hero: number }): number {
   return view.example?.tokens.findIndex((token) => token.role === "content") ?? 0;
+}
+
+/** The content token that the class token reads most, over all layers and heads: where a reader starts. */
+export function brightest(example: Example): number {
+  const mean = overall(example).map((x, t) => (example.tokens[t].role === "content" ? x : -1));
+  return largest(mean, 1)[0];
 }
 
 export const view = new View();

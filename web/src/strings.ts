@@ -72,7 +72,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     title: "The class token compares itself with every token",
     says: [
       `From the class token's state the layer makes a query, from every token a key (${m.head_size} numbers each). Query times key, summed up and divided by √${m.head_size}, is the score: how well that token fits what the class token is looking for. It scores itself as well.`,
-      `${m.heads} heads do this side by side, each with its own learned queries and keys. Choose one below.`,
+      `${m.heads} heads do this side by side, each with its own learned queries and keys. Choose one below: they look for different things.`,
     ],
     formula: "score = q · k / √d",
     beware: "A score alone says nothing: only differences count. If every score rose by 5, nothing would change.",
@@ -111,8 +111,8 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     short: "Before & after",
     title: "The same token, before and after",
     says: [
-      `On the left the class token as it was learned, on the right what it has become for this ${thing(m)}. It started the same for both inputs; the curve shows how the two drift apart, layer by layer.`,
-      m.readout.reads_class_token ? "The right-hand vector is all that the answer is read from." : `The answer is read from another vector: ${m.readout.says}.`,
+      `Above the class token as it was learned, below what it has become for this ${thing(m)}. It started the same for both inputs; the curve shows how the two drift apart, layer by layer.`,
+      m.readout.reads_class_token ? "The lower vector is all that the answer is read from." : `The answer is read from another vector: ${m.readout.says}.`,
     ],
     formula: "cosine = 1: same direction; 0: nothing in common",
     beware: `It is tempting to say “a summary of the ${thing(m)}”. What we know is less: that the answer can be read from it. What else it holds would have to be measured.`,
@@ -257,6 +257,7 @@ export const words = {
   matters: "Does it matter?",
   beware: "What not to conclude",
   arithmetic: "Arithmetic",
+  dock: "Layers and arithmetic",
   layer: "Layer",
   head: "Head",
   allHeads: "mean",
@@ -318,6 +319,7 @@ export const words = {
   self: "on itself",
   onSpecial: "on special tokens",
   brightest: "looked at most",
+  highest: "highest scores",
   darkest: "looked at least",
   mostIgnored: (n: number, total: number, mass: number, word: string) =>
     `Half of the ${word} (${n} of ${total}) share ${percent(mass)} of this attention.`,
@@ -338,11 +340,12 @@ export const words = {
     outside: "More than chance: here, what it looked at did matter.",
     none: "No knock-out was computed for this layer.",
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
+    needed: (what: string, word: string) => `The ${word} whose removal costs “${what}” most, one at a time:`,
     before: "Attention has not been at work yet. From step 4 on, this box says whether what you see matters to the answer.",
     lab: "Everything here is such a test.",
   },
-  weightsBeware: (top: string, share: string, cosine: string) =>
-    `${top} gets ${share} of this attention. That is where the class token looked, not why the model answered.${cosine}`,
+  weightsBeware: (top: string, share: string) =>
+    `${top} gets ${share} of this attention. That is where the class token looked, not why the model answered.`,
   claims: "Over many inputs",
   claim: (value: string, low: string, high: string, n: number, data: string) => `${value} (95 % interval ${low} to ${high}; n = ${n}, ${data})`,
   control: (what: string, value: string, low: string, high: string) => `Control, ${what}: ${value} (${low} to ${high}).`,

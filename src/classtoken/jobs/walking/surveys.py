@@ -156,13 +156,13 @@ def _swaps(answering: Answering, prepared: Sequence[Prepared], traced: Sequence[
         donor = traced[(i + 1) % len(traced)].states_ND
         answers = lab.swapped(answering, each, donor, layers=(half, depth)).argmax(-1).tolist()
         for layer, found in zip((half, depth), answers, strict=True):
-            stays[layer].append(float(found == first))
+            stays[layer].append(100.0 * (found == first))
     return d.Claim(
         "swap-half",
         (7, 8, 10),
         f"share of inputs whose first answer stays when the class token before layer {half + 1} of {depth} is "
         "replaced by another input's",
-        "of 1",
+        "%",
         len(prepared),
         survey.says,
         statistic(stays[half]),
@@ -188,8 +188,9 @@ def _cuts(
         before = answering.values(trace.outcome_BC)[0]
         first = int(before.argmax())
         moved = (lab.cut(answering, each, trace, sets, layer, None)[:, first] - before[first]).abs().tolist()
-        top_moves.append(moved[0])
-        random_moves.append(float(np.mean(moved[1:])))
+        scale = 1.0 if answering.kind == "cosine" else 100.0
+        top_moves.append(scale * moved[0])
+        random_moves.append(scale * float(np.mean(moved[1:])))
     if len(top_moves) < 5:
         return []
     return [
@@ -197,7 +198,7 @@ def _cuts(
             "cut-last",
             (4, 5, 6),
             "in the last layer, cutting the tenth that is looked at most moves the first answer by",
-            "",
+            "points" if answering.kind != "cosine" else "of cosine",
             len(top_moves),
             survey.says,
             statistic(top_moves),

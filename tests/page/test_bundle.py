@@ -1,0 +1,88 @@
+"""The committed bundle is what the committed sources build; pages hold nothing that could fetch or break out."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.page.fixture import TOY, as_text, walkthrough
+
+from classtoken.errors import InternalError, OutputError
+from classtoken.page.blocks import from_block, plain, to_block
+from classtoken.page.bundle import bundle, digest_of_sources
+from classtoken.page.document import dumps
+from classtoken.page.export import notebook_html, page, served_index, write_page
+
+
+def test_the_bundle_was_built_from_these_sources(root: Path) -> None:
+    assert bundle().sources == digest_of_sources(root / "web"), "run: make web, and commit what it wrote"
+
+
+def test_building_again_gives_the_same_bundle(root: Path, tmp_path: Path) -> None:
+    if shutil.which("npx") is None or not (root / "web" / "node_modules" / "vite").is_dir():
+        pytest.skip("node or the page's packages are not here; make web-test installs them")
+    command = ["npx", "vite", "build", "--logLevel", "error", "--outDir", str(tmp_path), "--emptyOutDir"]
+    subprocess.run(command, cwd=root / "web", check=True, capture_output=True, timeout=200)
+    assert (tmp_path / "app.js").read_text(encoding="utf-8") == bundle().script
+    assert (tmp_path / "app.css").read_text(encoding="utf-8") == bundle().style
+
+
+def test_a_page_is_one_file_that_asks_for_nothing() -> None:
+    text = page(walkthrough(TOY))
+    assert not re.findall(r"<(?:link|script|img|iframe)[^>]+(?:src|href)=[\"'](?!data:)", text)
+    assert "@import" not in text
+    assert "url(" not in bundle().style
+    assert "default-src 'none'" in text
+    assert "connect-src" not in text
+    assert text.count("</script>") == 2
+    assert served_index().count("<script") == 1
+
+
+def test_a_hostile_text_cannot_leave_its_place() -> None:
+    evil = "</script><script>alert(1)</script><!--\u2028"
+    assert "<" not in dumps({"text": evil})
+    assert "\u2028" not in dumps({"text": evil})
+    text = as_text(walkthrough(TOY))
+    assert "</script><script>" not in page(text).split('id="walkthrough">')[1].split("</script>")[0]
+    assert 'sandbox="allow-scripts allow-modals"' in notebook_html(text)
+    assert "<script" not in notebook_html(text)
+
+
+def test_blocks_come_back_as_they_went() -> None:
+    rng = np.random.default_rng(0)
+    for array in (
+        rng.normal(size=(2, 3)).astype(np.float32),
+        rng.normal(size=5).astype(np.float16),
+        np.arange(4, dtype=np.uint8),
+        np.arange(3, dtype=np.int32),
+        np.zeros((0, 4), np.float32),
+    ):
+        again = from_block(to_block(array))
+        assert again.dtype == array.dtype
+        np.testing.assert_array_equal(again, array)
+    assert from_block(to_block(np.array([0.5]))).dtype == np.float32
+    with pytest.raises(InternalError, match="NaN"):
+        to_block(np.array([np.nan]))
+    with pytest.raises(InternalError, match="complex"):
+        to_block(np.array([1j]))
+    with pytest.raises(InternalError, match="inf"):
+        plain({"x": float("inf")})
+
+
+def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "page.html"
+    size = write_page(walkthrough(TOY), out)
+    assert out.stat().st_size == size
+    assert [p.name for p in out.parent.iterdir()] == ["page.html"]
+    with pytest.raises(OutputError, match=r"something\.html"):
+        write_page(walkthrough(TOY), tmp_path / "page.txt")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_page(walkthrough(TOY), out / "below-a-file.html")
+
+
+def test_the_golden_trace_is_the_references(root: Path) -> None:
+    """What the TypeScript is tested against is what the numpy reference gives, and Python's encoder (test_encoder)."""
+    golden = (root / "web" / "tests" / "golden.json").read_text(encoding="utf-8")
+    assert golden == walkthrough(TOY).to_json() + "\n", "run: python -m tests.page.write_fixture FOLDER"
