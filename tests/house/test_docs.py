@@ -1,30 +1,35 @@
-"""The pages in docs/ are run: commands give what is shown, Python blocks hold, links lead somewhere.
+"""README and the pages in docs/ are run: commands give what is shown, Python blocks hold, links lead somewhere.
 
 A `console` block holds commands after `$ ` and what they print (stdout, or the line on stderr; `...` stands for
-anything), with `[exit code N]` where it is not 0. `python` blocks of a page run one after another. A block after
-`<!-- not run: reason -->` is left out.
+anything), with `[exit code N]` where it is not 0. `python` blocks of a page run one after another; a `text` block right
+behind one is what it prints. A block after `<!-- not run: reason -->` is left out, one after `<!-- needs ../shared -->`
+where that folder is not here.
 """
 
 import contextlib
 import doctest
 import io
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from tests import folders
 
-from classtoken.cli import main
+from classtoken.cli import VERBS, main
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+SHARED = ROOT.parent / "shared"
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: .+? -->\n+)?^```(?P<kind>console|python)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE
+    r"(?P<skip><!-- not run: .+? -->\n+)?(?P<needs><!-- needs \.\./shared -->\n+)?"
+    r"^```(?P<kind>console|python)\n(?P<body>.*?)^```$(?:\n\n^```text\n(?P<printed>.*?)^```$)?",
+    re.DOTALL | re.MULTILINE,
 )
 CHECKER = doctest.OutputChecker()
 
@@ -42,10 +47,10 @@ def steps(page: Path) -> list[Step]:
     """What is to be run on a page, in order."""
     found: list[Step] = []
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        if block["skip"]:
+        if block["skip"] or (block["needs"] and not SHARED.is_dir()):
             continue
         if block["kind"] == "python":
-            found.append(Step("python", block["body"]))
+            found.append(Step("python", block["body"], block["printed"] or ""))
             continue
         for part in re.split(r"^\$ ", block["body"], flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
@@ -58,12 +63,13 @@ def materials(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
     """The files that the pages speak of."""
     root = tmp_path_factory.mktemp("docs")
     (root / "models").mkdir()
-    (root / "models" / "minilm").symlink_to(minilm)
+    shutil.copytree(minilm, root / "models" / "minilm", copy_function=os.symlink)
     folders.tiny_vit(root / "models" / "vit", pooler=False)
+    peculiar_models(root / "models")
     (root / "photos").mkdir()
     for name, picture in zip("abcd", folders.pictures(4), strict=True):
         picture.save(root / "photos" / f"{name}.png")
-    Image.new("RGB", (30, 30), "red").save(root / "cat.jpg")
+    folders.pictures(5, (48, 64))[4].save(root / "cat.jpg")
     (root / "photos" / "notes.txt").write_text("not an image")
     reviews = [
         "A wonderful film,good",
@@ -79,6 +85,35 @@ def materials(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
     return root
 
 
+def peculiar_models(folder: Path) -> None:
+    """Small random models whose published kin are the traps of docs/coming-from.md; DeiT itself where it is here."""
+    import transformers as peer
+
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    image = {**size, "image_size": 32, "patch_size": 8}
+    text = {**size, "vocab_size": len(folders.WORDS), "projection_size": 32, "pad_token_id": 0}
+    short = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    registers = peer.Dinov2WithRegistersConfig(image_size=32, patch_size=8, num_register_tokens=4, **short)
+    clip = {**text, "max_position_embeddings": 16, "eos_token_id": 3, "bos_token_id": 2}
+    siglip = {**text, "max_position_embeddings": 64}
+    made = {
+        "dinov2-registers": peer.Dinov2WithRegistersModel(registers),
+        "vit-mae": peer.ViTMAEModel(peer.ViTMAEConfig(**image)),
+        "clip": peer.CLIPModel(peer.CLIPConfig(text_config=clip, vision_config=image, projection_dim=24)),
+        "siglip": peer.SiglipModel(peer.SiglipConfig(text_config=siglip, vision_config=image)),
+    }
+    for name, model in made.items():
+        folders.randomise(model).save_pretrained(folder / name)
+        folders.image_processor(folder / name)
+    for name, longest in (("clip", 16), ("siglip", 64)):
+        folders.bert_tokenizer(folder / name, longest=longest)
+    deit, published = folder / "deit-tiny-patch16-224", SHARED / "models" / "deit-tiny-patch16-224"
+    if published.is_dir():
+        deit.symlink_to(published)
+    else:
+        folders.tiny_vit(deit, head=True)
+
+
 @pytest.fixture
 def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own for each page, with the materials in it."""
@@ -91,7 +126,9 @@ def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def run(step: Step, names: dict[str, object]) -> None:
     """One step; a command runs in this process, which is quicker."""
     if step.kind == "python":
-        exec(compile(step.source, "<page>", "exec"), names)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(step.source, "<page>", "exec"), names)
+        same(step, printed.getvalue())
         return
     program, *arguments = shlex.split(step.source)
     assert program == "classtoken", f"only classtoken's own commands are run, not {step.source!r}"
@@ -100,6 +137,13 @@ def run(step: Step, names: dict[str, object]) -> None:
         code = main(arguments)
     said = out.getvalue() or err.getvalue()
     said += f"[exit code {code}]\n" if code else ""
+    same(step, said)
+
+
+def same(step: Step, said: str) -> None:
+    """What came out is what the page shows."""
+    if step.kind == "python" and not step.shown:
+        return
     assert CHECKER.check_output(step.shown, said, doctest.ELLIPSIS), (
         f"$ {step.source}\n{said}\nbut the page shows\n{step.shown}"
     )
@@ -126,7 +170,7 @@ def test_pages_are_found_and_mistakes_in_them_noticed(tmp_path: Path) -> None:
         run(block, {})
 
 
-@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("*.md")}), ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://", "mailto:")):
@@ -137,3 +181,20 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_generated_pages_are_fresh(tool: Path) -> None:
     done = subprocess.run([sys.executable, str(tool), "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"run `make docs` ({done.stderr})"
+
+
+def test_the_map_of_the_house_has_every_room(root: Path) -> None:
+    """ARCHITECTURE.md names every folder and file on the first floor of the package."""
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = [path for path in (root / "src" / "classtoken").iterdir() if not path.name.startswith(("_", "."))]
+    named = {path.name: f"{path.name}/" if path.is_dir() else path.name for path in rooms if path.suffix != ".typed"}
+    assert [name for name in named.values() if f"`{name}" not in text] == []
+
+
+def test_every_command_is_shown_at_work(root: Path) -> None:
+    """A page of its own with an example that this file runs, or one that says why it cannot be run here."""
+    for verb in VERBS:
+        text = (root / "docs" / f"{verb}.md").read_text(encoding="utf-8")
+        assert f"\n$ classtoken {verb} " in text, (
+            f"docs/{verb}.md shows no `$ classtoken {verb} ...` in a console block"
+        )
