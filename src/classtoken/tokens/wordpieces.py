@@ -12,6 +12,9 @@ from typing import Any, Protocol
 from classtoken.errors import ModelError, UnsafeCheckpoint
 from classtoken.tokens.files import first_module, read_json
 
+VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoken")
+WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
+"""tokenizers that read characters or bytes"""
 GENERIC_CLASSES = ("PreTrainedTokenizer", "Tokenizers", "TokenizersBackend")
 BERT_TYPES = (
     "bert",
@@ -136,6 +139,12 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
         raise UnsafeCheckpoint(
             f"{folder}: the tokenizer is code of the checkpoint's own (auto_map), which is never run. Save it as "
             "tokenizer.json with tokenizer.backend_tokenizer.save(...) where you trust it."
+        )
+    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
+    if name not in WITHOUT_VOCABULARY and not any(path for kind in VOCABULARIES for path in folder.glob(kind)):
+        raise ModelError(
+            f"{folder}: no tokenizer.json and no vocabulary file ({', '.join(VOCABULARIES)}); transformers would make up "
+            "an empty one. Copy the tokenizer's files too."
         )
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)

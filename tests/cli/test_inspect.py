@@ -1,0 +1,153 @@
+"""`classtoken inspect`: what a person reads, what a program reads, and one line for every bad input."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from tests import folders
+
+from classtoken.cli import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["inspect", *arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folders.tiny_vit(tmp_path / "vit", head=True)
+    code, out, _ = run(capsys, str(folder))
+    assert code == 0
+    assert "layout    1 class + 4x4 patch = 17" in out
+    assert "x pooler" in out
+    assert "RANDOM in transformers" in out
+    code, out, _ = run(capsys, str(folder), "--evidence", "--no-verify")
+    assert "model.safetensors:" in out
+    assert "RANDOM in transformers" not in out  # that takes an experiment
+
+
+def test_json_is_one_object_with_frozen_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, str(folders.tiny_bert(tmp_path / "bert")), "--json", "--no-verify")
+    found = json.loads(out)
+    assert code == 0
+    assert list(found) == ["model", "towers", "labels", "verified", "notes"]
+    assert list(found["towers"][0]) == [
+        "modality",
+        "family",
+        "paper",
+        "layout",
+        "depth",
+        "heads",
+        "hidden_size",
+        "parameters",
+        "contract",
+        "vectors",
+        "claims",
+        "preprocessing",
+        "good_for",
+        "not_for",
+        "advice",
+        "gaps",
+    ]
+    assert list(found["towers"][0]["contract"]) == [
+        "pooling",
+        "size",
+        "after",
+        "unit_length",
+        "reason",
+        "source",
+        "prompt",
+        "include_prompt",
+        "max_length",
+    ]
+
+
+def empty(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def unknown_family(folder: Path) -> None:
+    edit(folder, model_type="nonesuch")
+
+
+def remote_code(folder: Path) -> None:
+    edit(folder, model_type="nonesuch", auto_map={"AutoModel": "modeling.Model"})
+
+
+def truncated(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def pickle_only(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def mismatching(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights["strange"] = weights.pop("encoder.layer.0.output.dense.bias")
+    name = "encoder.layer.1.output.dense.bias"
+    weights[name] = weights[name][:-1].clone()
+    save_file(weights, path)
+
+
+def no_tokenizer(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+def broken_json(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def edit(folder: Path, **values: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (empty, ["holds no config.json"]),
+        (unknown_family, ["nonesuch"]),
+        (remote_code, ["code of its own", "auto_map"]),
+        (truncated, ["cannot be read"]),
+        (pickle_only, ["pickle weights", "safe_serialization"]),
+        (
+            mismatching,
+            ["1 missing", "feedforward.down.bias", "1 left over", "strange", "1 of another shape", "31 instead of 32"],
+        ),
+        (no_tokenizer, ["tokenizer"]),
+        (broken_json, ["no readable JSON"]),
+    ],
+)
+def test_every_bad_folder_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: object, words: list[str]
+) -> None:
+    folder = folders.tiny_bert(tmp_path / "model")
+    harm(folder)  # type: ignore[operator]
+    code, out, err = run(capsys, str(folder))
+    assert (code, out) == (2, "")
+    assert err.startswith("classtoken: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("./nothing", "there is no folder './nothing'"),
+        ("some/model-on-a-hub", "nor in the cache"),
+        ("builtin:nonesuch", "there is no built-in model 'nonesuch'. There are:"),
+    ],
+)
+def test_names_that_lead_nowhere(capsys: pytest.CaptureFixture[str], model: str, words: str) -> None:
+    code, out, err = run(capsys, model)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
