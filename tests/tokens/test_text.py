@@ -169,7 +169,7 @@ def test_an_empty_text_without_special_tokens_is_a_bad_record(folders: dict[str,
 
 
 def test_broken_folders(minilm: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no tokenizer\.json, and the vocabulary cannot be converted"):
+    with pytest.raises(ModelError, match=r"no tokenizer\.json and no vocabulary file"):
         TextPreprocessor.from_folder(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match=r"tokenizer\.json: not a readable tokenizer"):

@@ -143,8 +143,8 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
     name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
     if name not in WITHOUT_VOCABULARY and not any(path for kind in VOCABULARIES for path in folder.glob(kind)):
         raise ModelError(
-            f"{folder}: no tokenizer.json and no vocabulary file ({', '.join(VOCABULARIES)}); transformers would make up "
-            "an empty one. Copy the tokenizer's files too."
+            f"{folder}: no tokenizer.json and no vocabulary file ({', '.join(VOCABULARIES)}); transformers would make "
+            "up an empty one. Copy the tokenizer's files too."
         )
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
