@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,12 @@ OPEN = {
 DRAWERS = {"utils", "util", "helpers", "common", "misc", "manager"}
 
 
-def sources(root: Path) -> Iterator[tuple[str, ast.Module]]:
+@cache
+def sources(root: Path) -> tuple[tuple[str, ast.Module], ...]:
     """Every module of the package, parsed."""
     package = root / "src" / "classtoken"
-    for path in sorted(package.rglob("*.py")):
-        yield path.relative_to(package).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+    paths = sorted(package.rglob("*.py"))
+    return tuple((path.relative_to(package).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths)
 
 
 def committed(root: Path) -> Iterator[tuple[str, str]]:
