@@ -10,6 +10,7 @@ from torch import Tensor
 
 from classtoken.analysis.interventions import before_layer, record
 from classtoken.analysis.subject import Subject
+from classtoken.encoder.encoder import Encoder
 from classtoken.errors import TraceError
 from classtoken.tensors import States, Tokens
 from classtoken.values import Role
@@ -39,7 +40,9 @@ class Lens:
 
 
 def lens(subject: Subject, tokens: Tokens) -> Lens:
-    """The outcome at every layer, through the final norm where the model has one."""
+    """The outcome at every layer, through the final norm where the model has one. `TraceError` for foreign modules."""
+    if not isinstance(subject.encoder, Encoder):
+        raise TraceError("the lens needs the model's own final norm, which a foreign module does not show.")
     kept = _all_states(subject, tokens)
     roles = tokens.roles_BL
     outcomes = [subject.outcome(_as_final(subject, x, roles, tokens)) for x in kept[:-1]]

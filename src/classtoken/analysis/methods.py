@@ -49,6 +49,7 @@ class Method:
     signed: bool = False
     control: bool = False
     needs_native: bool = False
+    needs_embeddings: bool = False
     needs_linear: bool = False
     needs_image: bool = False
     slow: bool = False
@@ -129,7 +130,7 @@ METHODS: tuple[Method, ...] = (
         "slope of the outcome times the embedding",
         lambda s, t, y, o: relevance.gradient_input(s, t, y),
         signed=True,
-        needs_native=True,
+        needs_embeddings=True,
     ),
     Method(
         "integrated",
@@ -137,7 +138,7 @@ METHODS: tuple[Method, ...] = (
         "slopes summed on the way from a mean image or masked text; adds up to the difference",
         lambda s, t, y, o: integrated(s, t, y, _baseline(t, o)).relevance_BL,
         signed=True,
-        needs_native=True,
+        needs_embeddings=True,
         slow=True,
     ),
     Method(
@@ -183,6 +184,8 @@ def available(subject: Subject, tokens: Tokens) -> tuple[Method, ...]:
 
     def fits(method: Method) -> bool:
         if method.needs_native and not native:
+            return False
+        if method.needs_embeddings and "embeddings" in subject.encoder.gaps:
             return False
         if method.needs_linear and (subject.linear is None or not one):
             return False

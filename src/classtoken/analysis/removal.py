@@ -10,19 +10,24 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from classtoken.analysis.accounting import native
+from classtoken.analysis.capture import take
 from classtoken.analysis.interventions import CutEdges, Mode
-from classtoken.analysis.subject import Subject
+from classtoken.analysis.subject import Subject, undisturbed
+from classtoken.encoder.attention import View
 from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.groups import padded_group
 from classtoken.errors import OptionError
-from classtoken.tensors import Tokens
+from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 
 
 def remove(subject: Subject, tokens: Tokens, gone_BL: Tensor) -> Tensor:
     """Outcomes (B, C) of a batch without the tokens where `gone_BL` is True.
 
-    Fused for image encoders whose positions are added in the stem (the tokens become padding there); through the trace
-    elsewhere. Raises `OptionError` when nothing is left to read or to be read out.
+    Image encoders whose positions are added in the stem run on the shorter sequence itself where all rows lose equally
+    many tokens, and take the removed ones for padding where not; others hide them through the trace. Raises
+    `OptionError` when nothing is left to read or to be read out.
     """
     left = (tokens.roles_BL != Role.PAD) & ~gone_BL
     if not bool(left.any(1).all()):
@@ -30,16 +35,42 @@ def remove(subject: Subject, tokens: Tokens, gone_BL: Tensor) -> Tensor:
     roles = torch.where(gone_BL, torch.full_like(tokens.roles_BL, int(Role.PAD)), tokens.roles_BL)
     with torch.no_grad():
         if positions_stay(subject):
+            counts = left.sum(1)
+            if tokens.pixels is not None and tokens.pixels.dim() == 4 and int(counts.min()) == int(counts.max()):
+                return _shorter(subject, tokens, left)
             return subject.outcome(subject.run(replace(tokens, roles_BL=roles)))
         edges = gone_BL[:, None, :] & ~torch.eye(gone_BL.shape[1], dtype=torch.bool, device=gone_BL.device)
         states = subject.run(tokens, CutEdges(Mode.RENORMALISE, None, None, edges_BLL=edges))
         return subject.outcome(replace(states, roles_BL=roles))
 
 
+def _shorter(subject: Subject, tokens: Tokens, left_BL: Tensor) -> Tensor:
+    """The blocks on the tokens that are left, each with the position that it had."""
+    encoder = native(subject)
+    places = left_BL.nonzero()[:, 1].view(len(left_BL), -1)
+    roles = tokens.roles_BL.gather(1, places)
+    assert tokens.pixels is not None
+    with undisturbed(encoder):
+        pixels = tokens.pixels
+        same = pixels.stride(0) == 0  # one picture, expanded by `repeat`: its patches are cut once
+        embedded, _ = encoder.stem(pixels[:1] if same else pixels)
+        states = take(embedded.expand(len(places), -1, -1), places, dim=1)
+        group = padded_group(roles)
+        view = View(group, group.sight(encoder.causal, 0), None, None)
+        for i in range(encoder.depth):
+            states = encoder.block(i)(states, [view])
+        return subject.outcome(States(encoder.final_norm(states), roles, final_norm=encoder.final_norm))
+
+
 def positions_stay(subject: Subject) -> bool:
-    """True when calling a token padding changes nobody's position: images with positions from the stem alone."""
+    """True for images whose positions come from the stem alone: nobody's place changes when a token leaves."""
     encoder = subject.encoder
-    return isinstance(encoder, Encoder) and encoder.layout.grid is not None and not encoder.shape.position.rotary
+    if not isinstance(encoder, Encoder) or encoder.layout.grid is None:
+        return False
+    position = encoder.shape.position
+    plain = not position.rotary and not position.buckets and position.tables == "none"
+    readout_reads_last = not getattr(subject.readout, "layers", ())
+    return plain and not encoder.shape.block.windows and readout_reads_last
 
 
 def repeat(tokens: Tokens, row: int, times: int) -> Tokens:

@@ -95,7 +95,9 @@ def _attend(
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
     show = _shown(len(query))
     scores = show("scores", scores)
-    weights = show("weights", scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype))
+    weights = show(
+        "weights", scores.softmax(dim=-1, dtype=torch.promote_types(query.dtype, torch.float32)).to(query.dtype)
+    )
     mixed = weights @ show("values", value)
     capture = _RUNNING.get()
     if capture is not None:

@@ -55,6 +55,14 @@ class Foreign(nn.Module):
         self.modality, self.missing = modality, missing
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock: a copy has its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._lock = threading.Lock()
+
     @property
     def config(self) -> Any:
         """The model's config object."""

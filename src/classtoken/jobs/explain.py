@@ -19,6 +19,7 @@ from classtoken.analysis.rollout import read_rows, routes
 from classtoken.analysis.subject import Subject, check_target
 from classtoken.analysis.unseen import unseen
 from classtoken.embedder import Embedder, load
+from classtoken.encoder.encoder import Encoder
 from classtoken.errors import ClasstokenError, OptionError
 from classtoken.jobs.explaining.describing import artefacts_of, layer_rows, notes_of, readout_in_words
 from classtoken.jobs.explaining.inputs import Prepared, name_of, prepared
@@ -256,7 +257,7 @@ def _without(layer: int, head: int) -> CutHeads:
 
 
 def _lens(subject: Subject, tokens: Tokens, target: int) -> tuple[result.LensStep, ...]:
-    if "states" in subject.encoder.gaps or "embeddings" in subject.encoder.gaps or subject.head is None:
+    if not isinstance(subject.encoder, Encoder) or subject.head is None:
         return ()
     steps = []
     found = lens(subject, tokens)

@@ -88,11 +88,11 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
     notes = []
     if subject.causal:
         notes.append(CAUSAL)
-    if Role.CLASS not in subject.reads:
+    if subject.terms != (frozenset({Role.CLASS}),):
         names = ", ".join(sorted(role.name for role in subject.reads))
         notes.append(
-            f"the vector is not the class token's: it reads {names} tokens. The class token's rows are shown all the "
-            "same; relevance maps are of the vector that is really read out"
+            f"the vector is not the class token's alone: it reads {names} tokens. The class token's rows are shown all "
+            "the same; relevance maps are of the vector that is really read out"
         )
     if not bool((tokens.roles_BL == Role.CLASS).any()):
         notes.append("this model has no class token; relevance maps are of the tokens that are read out")

@@ -17,6 +17,7 @@ from classtoken.analysis.lens import lens
 from classtoken.analysis.subject import Subject
 from classtoken.analysis.truth import patch_shares
 from classtoken.embedder import Embedder
+from classtoken.encoder.encoder import Encoder
 from classtoken.errors import BadRecord, OptionError
 from classtoken.jobs.explaining.inputs import patch_of, with_grid
 from classtoken.tensors import Tokens
@@ -169,7 +170,7 @@ def _states(subject: Subject, tokens: Tokens, found: Gathered) -> None:
     if int(classes.sum(1).min()) > 1:
         held = [x[classes].view(len(tokens), -1, x.shape[-1]) for x in states]
         found.add("class_states", torch.stack(held, 1))
-    if subject.head is not None:
+    if subject.head is not None and isinstance(subject.encoder, Encoder):
         outcome = lens(subject, tokens).outcome_BNC
         found.add("lens_answers", outcome.argmax(-1))
 

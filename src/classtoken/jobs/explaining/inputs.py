@@ -83,7 +83,7 @@ def _image(prepare: ImagePreprocessor, item: Any, tokens: Tokens) -> Prepared:
         else:
             counts[role] = counts.get(role, 0) + 1
             views.append(TokenView(role, f"{NAMES.get(role, role.name.lower())} {counts[role]}"))
-    name = Path(item).name if isinstance(item, str | Path) else type(item).__name__
+    name = Path(item).name if isinstance(item, str | Path) else "image"
     side = patch_of(tokens)
     return Prepared(name, "image", tokens, tuple(views), picture_of(tokens), side)
 

@@ -1,0 +1,242 @@
+"""`explain` on tiny models that transformers wrote: everything that a page shows is there and agrees with the model."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests import folders
+
+from classtoken.cli import main
+from classtoken.embedder import Embedder, load
+from classtoken.errors import OptionError, OutputError, TraceError
+from classtoken.jobs.explain import Choices, explain
+from classtoken.jobs.explain_data import explain_data
+from classtoken.report.written import write_explanation, write_findings
+from classtoken.results.explain import Explanation
+from classtoken.results.explain_data import Findings
+from classtoken.source import SourceOptions
+from classtoken.values import Role
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return load(folders.tiny_vit(tmp_path_factory.mktemp("vit"), head=True))
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return load(folders.tiny_bert(tmp_path_factory.mktemp("bert"), head=True))
+
+
+@pytest.fixture(scope="module")
+def seen(vit: Embedder) -> Explanation:
+    return explain(folders.pictures(1)[0], vit)
+
+
+@pytest.fixture(scope="module")
+def read(bert: Embedder) -> Explanation:
+    return explain(folders.SENTENCES[2], bert)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures with labels and masks (a mask covers the left half)."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    rows = [("id", "label")]
+    for n, picture in enumerate(folders.pictures(10, (32, 32))):
+        picture.save(folder / "images" / f"{n}.png")
+        mask = np.zeros((32, 32), np.uint8)
+        mask[:, :16] = 7
+        Image.fromarray(mask).save(folder / "masks" / f"{n}.png")
+        rows.append((f"{n}.png", str(n % 3)))
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def findings(vit: Embedder, data: Path) -> Findings:
+    options = SourceOptions(labels=data / "labels.csv", masks=data / "masks")
+    return explain_data(data / "images", vit, source_options=options, faithful=4, choices=Choices(quick=True, points=5))
+
+
+def test_an_image(seen: Explanation, vit: Embedder) -> None:
+    logits = vit.logits(folders.pictures(1))[0]
+    assert seen.target == int(logits.argmax())
+    assert seen.before == pytest.approx(float(torch.tensor(logits).softmax(-1).max()), abs=1e-5)
+    assert seen.grid == (4, 4)
+    assert len(seen.content) == 16
+    assert seen.tokens[0].role == Role.CLASS
+    assert seen.tokens[seen.content[5]].cell == (1, 1)
+    assert not [m.refused for m in seen.maps if m.refused]
+    names = {m.name for m in seen.maps}
+    assert {"attention", "rollout", "flow", "chefer", "integrated", "direct", "occlusion", "random", "edges"} <= names
+    assert len(seen.weights) == 2
+    assert all(math.isclose(sum(head), 1, abs_tol=1e-4) for layer in seen.weights for head in layer)
+    for row in seen.layers:
+        assert sum(masses[0] for masses in row.masses.values()) == pytest.approx(1, abs=1e-4)
+        assert len(row.sizes) == 4
+    assert seen.image is not None
+    assert seen.image.startswith("data:image/png;base64,")
+
+
+def test_curves_begin_at_the_answer(seen: Explanation, read: Explanation) -> None:
+    for found in (seen, read):
+        for m in found.maps:
+            assert m.deletion_curve[0] == pytest.approx(found.before, abs=1e-5)
+            assert m.insertion_curve[-1] == pytest.approx(found.before, abs=1e-5)
+            assert m.deletion_curve[-1] == pytest.approx(m.insertion_curve[0], abs=1e-6)
+
+
+def test_the_lens_ends_at_the_answer(seen: Explanation) -> None:
+    assert [step.layer for step in seen.lens] == [0, 1, 2]
+    assert seen.lens[-1].target == pytest.approx(seen.before, abs=1e-6)
+    assert seen.lens[-1].best == seen.target_label
+
+
+def test_knock_outs_have_their_null(seen: Explanation) -> None:
+    assert len(seen.knockouts) == 2
+    for knock in seen.knockouts:
+        assert knock.before == pytest.approx(seen.before, abs=1e-5)
+        assert len(knock.null) == 20
+        assert 0 < knock.share_of_null <= 1
+        assert knock.mode == "renormalise"
+
+
+def test_a_text(read: Explanation) -> None:
+    assert read.modality == "text"
+    assert [t.text for t in read.tokens][:3] == ["[CLS]", "the", "red"]
+    assert read.tokens[-1].role == Role.END
+    assert "direct" not in {m.name for m in read.maps}  # a pooler stands between: no linear split
+    assert "edges" not in {m.name for m in read.maps}
+    assert read.grid is None
+    assert read.image is None
+    assert read.unseen is not None
+    assert set(read.unseen.least) <= set(read.content)
+
+
+def test_a_vector_without_a_classifier(tmp_path: Path) -> None:
+    model = folders.sentence_transformer(tmp_path / "st")
+    found = explain(folders.SENTENCES[0], str(model), choices=Choices(methods=("attention", "occlusion")))
+    assert found.outcome == "along"
+    assert found.answers == ()
+    assert "not the class token's" in " ".join(found.notes)
+    assert found.before > 0
+    with pytest.raises(OptionError, match="has no classes"):
+        explain(folders.SENTENCES[0], str(model), choices=Choices(target=1))
+
+
+def test_results_come_back_from_json(seen: Explanation, read: Explanation, findings: Findings) -> None:
+    assert Explanation.from_json(seen.to_json()) == seen
+    assert Explanation.from_json(read.to_json()) == read
+    assert Findings.from_json(findings.to_json()) == findings
+    assert str(seen)
+    assert str(read)
+    assert str(findings)
+
+
+def test_files(seen: Explanation, read: Explanation, findings: Findings, tmp_path: Path) -> None:
+    for found in (seen, read):
+        for suffix in ("html", "json", "png"):
+            path = tmp_path / f"a.{suffix}"
+            write_explanation(found, path)
+            assert path.stat().st_size > 1000
+    for suffix in ("html", "json"):
+        write_findings(findings, tmp_path / f"b.{suffix}")
+    page = (tmp_path / "b.html").read_text()
+    assert "random weights" in page
+    assert "Which maps are right?" in page
+    with pytest.raises(OptionError, match=r"ends in '\.pdf'"):
+        write_explanation(seen, tmp_path / "a.pdf")
+    with pytest.raises(OutputError, match="there is no folder"):
+        write_explanation(seen, tmp_path / "none" / "a.html")
+
+
+def test_findings(findings: Findings, vit: Embedder, data: Path) -> None:
+    assert findings.n == 10
+    entropy = findings.by_layer("relative_entropy")
+    assert len(entropy.values) == len(entropy.control) == 2
+    assert all(v.low <= v.estimate <= v.high and v.n == 10 for v in entropy.values)
+    measures = {s.measure for s in findings.ranking[0].scores}
+    assert measures == {"deletion", "insertion", "saco", "pointing", "mass/area", "iou", "precision"}
+    areas = [m.score("deletion").value.estimate for m in findings.ranking]  # type: ignore[union-attr]
+    assert areas == sorted(areas)
+    random = next(m for m in findings.ranking if m.name == "random")
+    assert random.score("pointing").over_random is None  # type: ignore[union-attr]
+    labels = np.array([n % 3 for n in range(10)])
+    files = [data / "images" / f"{n}.png" for n in range(10)]
+    right = float((vit.logits(files).argmax(1) == labels).mean())
+    assert findings.accuracy is not None
+    assert findings.accuracy.estimate == pytest.approx(right)
+    assert findings.lens[-1].estimate == pytest.approx(right)
+    if findings.swap:  # the class token before layer 0 is everybody's, after the last it is all that is read
+        assert findings.swap[0].estimate == 1
+        assert findings.swap_donor[-1].estimate == 1
+    assert findings.coverage[0].grid == (4, 4)
+    assert sum(findings.coverage[0].mean) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (Choices(target=7), "class 7 does not exist: this model has classes 0 to 2"),
+        (Choices(target="horse"), "there is no class 'horse'"),
+        (Choices(methods=("magic",)), "there is no method 'magic'"),
+        (Choices(methods=("attention",), points=1), "at least 2 points"),
+    ],
+)
+def test_bad_choices(vit: Embedder, choices: Choices, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        explain(folders.pictures(1)[0], vit, choices=choices)
+
+
+def test_methods_that_do_not_fit(bert: Embedder) -> None:
+    with pytest.raises(OptionError, match="'edges' does not fit this model and input"):
+        explain("the cat", bert, choices=Choices(methods=("edges",)))
+    with pytest.raises(OptionError, match="one input is explained at a time"):
+        explain(["the cat", "a dog"], bert)
+
+
+def test_the_command(bert: Embedder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["explain", "a dog runs far away", "--model", str(bert.folder), "--quick"]
+    assert main([*command, "--methods", "attention,rollout,random", "--out", str(tmp_path / "x.html"), "--json"]) == 0
+    out = capsys.readouterr()
+    assert Explanation.from_json(out.out).map("rollout").scores
+    assert "wrote" in out.err
+    assert json.loads(out.out)["format"] == 1
+    assert main([*command, "--class", "9"]) == 2
+    assert "class 9 does not exist" in capsys.readouterr().err
+    assert main(["explain", "--model", str(bert.folder)]) == 2
+    assert "give one INPUT, or --data SOURCE" in capsys.readouterr().err
+    assert main([*command, "--out", str(tmp_path / "x.gif")]) == 2
+    assert "the output is one of .html, .json, .png" in capsys.readouterr().err
+
+
+def test_the_command_over_data(bert: Embedder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "texts.txt"
+    source.write_text("\n".join(folders.SENTENCES[:3]) + "\n")
+    command = ["explain", "--data", str(source), "--model", str(bert.folder), "--faithful", "2", "--quick"]
+    assert main([*command, "--points", "3", "--out", str(tmp_path / "f.html"), "--json"]) == 0
+    found = Findings.from_json(capsys.readouterr().out)
+    assert found.n == 3
+    source.write_text("one\n")
+    assert main(command) == 2
+    assert "need at least two inputs" in capsys.readouterr().err
+
+
+def test_an_image_without_a_class_token_model_says_so(vit: Embedder) -> None:
+    found = explain(folders.pictures(1)[0], vit, choices=Choices(methods=("attention",), pooling="mean"))
+    assert "not the class token's" in " ".join(found.notes)
+
+
+def test_no_attention_is_an_error(vit: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(vit.encoder), "gaps", ("scores", "weights", "values"))
+    with pytest.raises(TraceError, match="an empty map is never drawn"):
+        explain(folders.pictures(1)[0], vit)

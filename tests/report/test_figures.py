@@ -1,0 +1,126 @@
+"""Figures are well-formed, carry their numbers, escape what comes from outside, and need nothing from elsewhere."""
+
+import itertools
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from classtoken.errors import InternalError
+from classtoken.report import charts, colour, html, maps, png, svg, words
+
+NASTY = "<script>alert(\"x\")</script> & 'quotes'"
+finite = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+def texts(figure: str) -> str:
+    return " ".join(ElementTree.fromstring(figure).itertext())
+
+
+def figures() -> dict[str, str]:
+    xs = (0.0, 1.0, 2.0)
+    band = charts.Series(NASTY, xs, (0.1, 0.5, 0.4), (0.0, 0.4, 0.3), (0.2, 0.6, 0.5))
+    plain = charts.Series("random weights", xs, (0.9, 0.9, 0.8), control=True)
+    return {
+        "lines": charts.lines([band, plain], heading=NASTY, x_label="layer", y_label="share"),
+        "dots": charts.dots([charts.Dot(NASTY, 0.5, 0.4, 0.6)], heading="h", x_label="x", reference=0.3),
+        "matrix": charts.matrix([[0.1, 0.2], [0.3, -0.4]], heading=NASTY, diverging=True),
+        "heat map": maps.heat_map([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], (2, 3), heading=NASTY, unit="share", outline=[1]),
+        "grid": maps.map_grid([[[0.1, 0.2], [0.3, 0.4]]], (1, 2), heading=NASTY),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(figures()))
+def test_figures_are_well_formed_and_escaped(name: str) -> None:
+    figure = figures()[name]
+    root = ElementTree.fromstring(figure)
+    assert root.tag.endswith("svg")
+    assert "<script" not in figure
+    assert root.attrib["role"] == "img"
+    assert "prefers-color-scheme:dark" in figure
+    assert not re.search(r"(href|src)=\"(?!data:)", figure)
+    assert "nan" not in figure.lower().replace("nano", "")
+
+
+def test_numbers_stand_in_the_figures() -> None:
+    said = {name: texts(figure) for name, figure in figures().items()}
+    assert "0.5 (95 %: 0.4 to 0.6)" in said["lines"]
+    assert "0.5 [0.4, 0.6]" in said["dots"]
+    assert "-0.4" in said["matrix"]
+    assert "strongest patches 5: 0.6, 4: 0.5, 3: 0.4" in said["heat map"]
+    assert "patch 5 (row 1, column 2): 0.6 share" in said["heat map"]
+
+
+def test_a_map_must_fill_its_grid() -> None:
+    with pytest.raises(InternalError, match="4 values do not fill"):
+        maps.heat_map([1.0] * 4, (2, 3), heading="h")
+
+
+def test_cividis_rises_evenly_in_lightness() -> None:
+    steps = [colour.luminance(colour.heat(i / 50)) for i in range(51)]
+    assert all(b > a for a, b in itertools.pairwise(steps))
+    assert colour.heat(-3) == colour.CIVIDIS[0]
+    assert colour.heat(7) == colour.CIVIDIS[-1]
+    assert colour.signed(0) == colour.DIVERGING[2]
+
+
+@given(st.floats(0, 1), st.booleans())
+def test_ink_can_be_read_on_every_heat(share: float, diverging: bool) -> None:
+    ground = colour.signed(2 * share - 1) if diverging else colour.heat(share)
+    ink = (0, 0, 0) if colour.ink_on(ground) == "#000" else (255, 255, 255)
+    assert colour.contrast(ground, ink) >= 4.5
+
+
+@given(st.lists(finite, min_size=1, max_size=20), st.booleans())
+def test_scales_stay_in_range(values: list[float], diverging: bool) -> None:
+    shares, low, high = colour.scaled(values, diverging=diverging)
+    assert all(-1 <= s <= 1 for s in shares)
+    assert low <= min(values)
+    assert high >= max(values)
+    assert diverging is False or all((s > 0) == (v > 0) for s, v in zip(shares, values, strict=True) if abs(v) > 1e-9)
+
+
+@given(finite, st.floats(1e-3, 1e6))
+def test_ticks_are_within_and_even(low: float, span: float) -> None:
+    found = charts.ticks(low, low + span)
+    assert 1 <= len(found) <= 12
+    gaps = [b - a for a, b in itertools.pairwise(found)]
+    assert not gaps or max(gaps) - min(gaps) <= 1e-6 * max(1.0, abs(low), span)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0, "0"), (0.12345, "0.123"), (1234.5, "1.2e+03"), (-0.0002, "-2.0e-04"), (999, "999")]
+)
+def test_numbers_for_readers(value: float, said: str) -> None:
+    assert svg.shown(value) == said
+
+
+def test_words_carry_numbers_and_mark_special_tokens() -> None:
+    drawn = words.shaded_words(["[CLS]", NASTY, "cat"], [0.9, 0.1, 0.3], special=[True, False, False])
+    assert "<script" not in drawn
+    assert drawn.count('class="word special"') == 1
+    assert "<small>0.3</small>" in drawn
+    assert "scale 0.1 to 0.3" in drawn  # special tokens are not on the words' scale
+
+
+def test_a_page_is_self_contained() -> None:
+    section = html.Section(NASTY, NASTY, html.table((NASTY,), [(NASTY,)]), NASTY)
+    page = html.page(NASTY, NASTY, [section])
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+    assert not re.search(r"(src|href)=\"(?!#|data:)", page)
+    assert page.count("<h1>") == 1
+    assert 'lang="en"' in page
+
+
+def test_png_sheets(tmp_path: Path) -> None:
+    panels = [png.Panel("attention", (0.1, 0.9, 0.2, 0.4)), png.Panel("signed", (-1.0, 0.5, 0.0, 1.0), True)]
+    png.write_maps(tmp_path / "a.png", "heading", panels, (2, 2), maps.png_uri([0.0, 1.0, 0.5, 0.2], (2, 2)))
+    png.write_words(tmp_path / "b.png", "heading", panels, ["one", "two", "three", "four"], width=200)
+    for name in ("a.png", "b.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 20
