@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from classtoken.embedder import Embedder, Precision, load
 from classtoken.errors import BadRecord, OptionError, OutputError
 from classtoken.head import probabilities
-from classtoken.jobs.train import read_records
+from classtoken.jobs.training.records import read_records
 from classtoken.results.base import write
 from classtoken.results.train import PredictResult
 from classtoken.source import Source, SourceOptions

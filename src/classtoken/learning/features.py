@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +49,9 @@ def features(
     if path.exists():
         with np.load(path, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files if not name.startswith("_")}
-            places, bad, reasons = kept["_places"], kept["_bad"].tolist(), kept["_reasons"].tolist()
-        refused = tuple(Refused(str(a), str(b)) for a, b in zip(bad, reasons, strict=True))
-        return Features(tuple(records[i] for i in places.tolist()), refused, arrays, cached=True)
+            kept_rows, refused_rows = kept["_places"].tolist(), kept["_bad"].tolist()
+        refused = tuple(Refused(str(name), str(reason)) for name, reason in refused_rows)
+        return Features(tuple(records[i] for i in kept_rows), refused, arrays, cached=True)
     places, parts, refused_list = _compute(embedder, records, modality, pooling, tokens, report)
     if not places:
         first = f" The first: {refused_list[0].reason}" if refused_list else ""
@@ -58,13 +59,9 @@ def features(
     arrays = _joined(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = path.with_suffix(".writing.npz")
-    np.savez(
-        writing,
-        _places=np.array(places),
-        _bad=np.array([r.id for r in refused_list], dtype=str),
-        _reasons=np.array([r.reason for r in refused_list], dtype=str),
-        **arrays,
-    )
+    bad = np.array([[r.id, r.reason] for r in refused_list], dtype=str).reshape(-1, 2)
+    everything: dict[str, Any] = {**arrays, "_places": np.array(places), "_bad": bad}
+    np.savez(writing, **everything)
     writing.replace(path)
     return Features(tuple(records[i] for i in places), tuple(refused_list), arrays, cached=False)
 
@@ -139,7 +136,7 @@ def _joined(parts: Sequence[dict[str, NDArray]]) -> dict[str, NDArray]:
 
 def _made_by(embedder: Embedder, modality: str) -> list[object]:
     tower = embedder.tower(modality)
-    weights = sum(float(p.double().abs().sum()) for p in tower.reading.encoder.parameters())
+    weights = sum(float(p.detach().double().abs().sum()) for p in tower.reading.encoder.parameters())
     recipe = getattr(tower.prepare, "recipe", None)
     return [embedder.name, f"{weights:.10e}", str(embedder.dtype), modality, asdict(recipe) if recipe else None]
 

@@ -97,9 +97,7 @@ def finetune(
         device=device,
         title=out.name,
     )
-    outcome = loop.run()
-    encoder.requires_grad_(True)
-    return Trained(network, prepared, outcome)
+    return Trained(network, prepared, loop.run())
 
 
 def _prepare(recipe: Recipe, embedder: Embedder, records: Sequence[Record], modality: str, device: str) -> Prepared:
@@ -122,6 +120,8 @@ def _prepare(recipe: Recipe, embedder: Embedder, records: Sequence[Record], moda
     learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
     over, layout = tower.reading.over, tower.layout
     if isinstance(prepare, ImagePreprocessor):
+        assert wanted.mean is not None
+        assert wanted.std is not None
         data: Pictures | Texts = Pictures(
             pixels.to(device), targets.to(device), layout, wanted.mean, wanted.std, recipe.augment, len(labels)
         )

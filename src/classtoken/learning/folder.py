@@ -88,11 +88,6 @@ def write_tuned(
     write_saved(folder, saved)
 
 
-def write_saved_readout(folder: Path, saved: SavedReadout) -> None:
-    """Only the readout and the head: the encoder's files are there as they were."""
-    write_saved(folder, saved)
-
-
 def copy_files(origin: Path, folder: Path) -> None:
     """All small files of a model folder and its safetensors; no pickles, no code, no cards."""
     if folder.resolve() == origin.resolve():

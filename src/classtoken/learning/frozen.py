@@ -65,6 +65,8 @@ def train_frozen(
     vectors = found.arrays["vectors"]
     readout = embedder.tower(modality).reading.readout(spec)
     steps = 0
+    judge: Head
+    made: Head
     if recipe.head.kind == "linear":
         numbers = targets.numpy()
         judge, _ = fit_logistic(
@@ -72,7 +74,7 @@ def train_frozen(
         )
         head, tried = fit_logistic(vectors, numbers, several=several, balanced=balanced, seed=recipe.loop.seed)
         chosen = max(tried, key=lambda t: t.score).setting
-        made: Head = head
+        made = head
     else:
         made, judge, tried, chosen, steps = _grid_on_vectors(
             recipe, vectors, targets, labels, several, (rows, held), out, device

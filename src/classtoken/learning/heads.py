@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from classtoken.head import Head
 from classtoken.learning.batches import Batch
+from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores
 from classtoken.readout.readout import Readout
 from classtoken.tensors import States, Tokens
@@ -62,6 +63,9 @@ class FrozenStates:
 class OnVectors(nn.Module):
     """logits = head((vector - mean) / deviation)."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, head: Head, mean: Tensor, scale: Tensor):
         super().__init__()
         self.head = head
@@ -69,6 +73,7 @@ class OnVectors(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, tokens: Tokens) -> Tensor:
+        assert tokens.pixels is not None
         return self.head((tokens.pixels - self.mean) / self.scale)
 
 
@@ -84,7 +89,7 @@ class OnStates(nn.Module):
         return self.head(self.readout(States(tokens.pixels, tokens.roles_BL, tokens.grid)))
 
 
-class Grid(nn.Module):
+class Grid(Objective):
     """Several candidates, each with its own learning rate, trained on the same batches."""
 
     metric = "best"
@@ -96,7 +101,7 @@ class Grid(nn.Module):
         self.candidates = nn.ModuleList(candidates)
         self.rates, self.task, self.weights_C = tuple(rates), task, weights_C
 
-    def rate_of(self, name: str) -> float:
+    def rate_of(self, name: str) -> float | None:
         """The learning rate of a parameter by its name."""
         return self.rates[int(name.split(".")[1])]
 
@@ -109,9 +114,6 @@ class Grid(nn.Module):
         assert batch.targets is not None
         every = [classification_loss(x, batch.targets, self.task, 0.0, self.weights_C) for x in self.logits(batch)]
         return torch.stack(every).nan_to_num(nan=0.0, posinf=0.0).sum()
-
-    def stepped(self, done: float) -> None:
-        """Nothing moves beside the weights."""
 
     def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
         """Every candidate's accuracy (or mean average precision), by number, and the best of them."""

@@ -12,32 +12,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from classtoken.errors import TrainingError
 from classtoken.learning import resume
-from classtoken.learning.batches import Batch, Feed
+from classtoken.learning.batches import Feed
 from classtoken.learning.log import Log
+from classtoken.learning.objectives.base import Objective
 from classtoken.learning.optimise import Average, optimisers, schedule, set_rates
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
 from classtoken.learning.seeds import FORWARD, seed_of
-
-
-class Objective(Protocol):
-    """What is minimised, and how one sees that it helped. An nn.Module: its parameters are what learns."""
-
-    metric: str
-    """name of the score that chooses; larger is better"""
-
-    def loss(self, batch: Batch) -> Tensor: ...
-
-    def stepped(self, done: float) -> None:
-        """Called after every step with the part of the run that is done (a teacher's average moves here)."""
-
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]: ...
 
 
 @dataclass
@@ -70,7 +57,7 @@ class Loop:
 
     def __init__(
         self,
-        objective: nn.Module,
+        objective: Objective,
         feed: Feed,
         held_out: Feed | None,
         options: LoopOptions,

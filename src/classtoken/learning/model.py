@@ -33,7 +33,7 @@ class WrittenOut:
 class Network(nn.Module):
     """vector = readout(encoder(tokens)); logits = head(vector)."""
 
-    def __init__(self, encoder: nn.Module, readout: Readout, head: Head):
+    def __init__(self, encoder: nn.Module, readout: Readout, head: nn.Module):
         super().__init__()
         self.encoder, self.readout, self.head = encoder, readout, head
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from classtoken.learning.muon import Muon
+from classtoken.learning.objectives.base import Objective
 from classtoken.learning.recipe import OptimiserOptions
 
 
@@ -49,7 +50,8 @@ def groups(module: nn.Module, options: OptimiserOptions, depth: int) -> list[dic
         decays = parameter.dim() > 1 and not any(word in name for word in _UNDECAYED)
         muon = options.kind == "muon" and decays and (".blocks." in f".{name}" or ".convolutions." in f".{name}")
         rate = options.matrix_learning_rate if muon else options.learning_rate
-        rate = module.rate_of(name) if hasattr(module, "rate_of") else rate  # a grid of candidates has its own
+        own = module.rate_of(name) if isinstance(module, Objective) else None  # a grid of candidates has several
+        rate = rate if own is None else own
         rate *= options.layer_decay ** depth_of(name, depth)
         group = found.setdefault(
             (muon, rate, decays),

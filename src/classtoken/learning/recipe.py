@@ -291,8 +291,12 @@ def overridden(
         name: replace(getattr(made, name), **{k: v for k, v in values.items() if v is not None})
         for name, values in changes.items()
     }
-    plain = {name: value for name, value in (("pooling", pooling), ("unfreeze", unfreeze)) if value is not None}
-    return replace(made, **tables, **plain)
+    return replace(
+        made,
+        pooling=made.pooling if pooling is None else pooling,
+        unfreeze=made.unfreeze if unfreeze is None else unfreeze,
+        **tables,
+    )
 
 
 def _finetuning(augment: bool) -> Recipe:

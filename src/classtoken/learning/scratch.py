@@ -7,23 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem, shape_from_dict
 from classtoken.errors import OptionError
 from classtoken.learning.batches import Feed, split
+from classtoken.learning.beginning import begin_with
 from classtoken.learning.images import load_images
 from classtoken.learning.labels import check, classes_of, targets_of
 from classtoken.learning.loop import Loop, Outcome
 from classtoken.learning.model import Network, new_head, new_readout, set_regularisation, spec_for, width_of
+from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.distillation import Distillation, precomputed
-from classtoken.learning.objectives.supervised import Supervised, class_weights
+from classtoken.learning.objectives.supervised import Supervised, Task, class_weights
 from classtoken.learning.pictures import Pictures
 from classtoken.learning.recipe import Recipe
 from classtoken.learning.seeds import WEIGHTS, seed_of
 from classtoken.learning.teacher import ImageTeacher, text_probabilities
 from classtoken.learning.texts import Texts, learn_vocabulary
+from classtoken.learning.unsupervised import UNSUPERVISED, unsupervised, views_for
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Record, Refused, Role
@@ -43,6 +46,11 @@ class Prepared:
     layout_positions: int | None = None
     grid: tuple[int, int] | None = None
     over: frozenset[Role] = TEXT_POOLED
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is something to be right about."""
+        return self.data.targets is not None
 
     @property
     def targets(self) -> Tensor:
@@ -96,10 +104,11 @@ def train_from_scratch(
     network = new_network(recipe, shape, prepared)
     objective = objective_for(recipe, network, prepared, device)
     options = recipe.loop
-    held_out = Feed(prepared.data, prepared.held_out, options.batch, options.seed) if len(prepared.held_out) else None
+    data = views_for(recipe, shape, prepared.data)
+    held_out = Feed(data, prepared.held_out, options.batch, options.seed) if len(prepared.held_out) else None
     loop = Loop(
         objective,
-        Feed(prepared.data, prepared.learned, options.batch, options.seed),
+        Feed(data, prepared.learned, options.batch, options.seed),
         held_out,
         options,
         recipe.optimiser,
@@ -118,11 +127,10 @@ def prepare_images(recipe: Recipe, shape: Shape, records: Iterable[Record], devi
     assert isinstance(stem, ImageStem)
     mean, std = recipe.data.mean, recipe.data.std
     pixels, kept, refused = load_images(records, image_recipe(stem, mean, std))
-    labels, several = classes_of(kept)
-    check(kept, labels)
-    targets = targets_of(kept, labels, several)
+    labels, several, targets = _labels(recipe, kept)
     learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
-    data = Pictures(pixels.to(device), targets.to(device), shape.layout, mean, std, recipe.augment, len(labels))
+    on_device = None if targets is None else targets.to(device)
+    data = Pictures(pixels.to(device), on_device, shape.layout, mean, std, recipe.augment, len(labels))
     mark = fingerprint(recipe, kept, pixels.numpy().tobytes())
     positions = stem.grid[0] * stem.grid[1]
     return Prepared(data, labels, several, learned, held_out, tuple(refused), mark, positions, stem.grid, IMAGE_POOLED)
@@ -136,30 +144,44 @@ def prepare_texts(
     assert isinstance(stem, TextStem)
     usable = [record for record in records if record.text]
     refused = tuple(Refused(record.id, "there is no text in this record.") for record in records if not record.text)
-    labels, several = classes_of(usable)
-    check(usable, labels)
+    labels, several, targets = _labels(recipe, usable)
     extra = [record for record in unlabelled if record.text]
     texts = [str(record.text) for record in (*usable, *extra)]
     if not (out / "tokenizer.json").exists():
         learn_vocabulary(texts, stem.vocabulary, out, recipe.data.longest)
     prepare = TextPreprocessor.from_folder(out, positions=stem.positions or None, max_length=recipe.data.longest)
-    targets = targets_of(usable, labels, several)
     learned, held_out = split([record.label for record in usable], recipe.data.held_out, recipe.loop.seed)
     taught = None
-    if recipe.objective.kind == "distillation" and recipe.objective.teacher:
+    if targets is None:
+        learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
+    elif recipe.objective.kind == "distillation" and recipe.objective.teacher:
         taught = text_probabilities(recipe.objective.teacher, texts, learned, targets, labels, device).to(device)
         targets = torch.cat((targets, targets.new_full((len(extra), *targets.shape[1:]), -1)))
         learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
-    rows = prepare.encode(texts if taught is not None else texts[: len(usable)])
-    data = Texts(rows, targets.to(device), prepare, device, recipe.augment.drop_words, taught)
+    rows = prepare.encode(texts if taught is not None or targets is None else texts[: len(usable)])
+    on_device = None if targets is None else targets.to(device)
+    data = Texts(rows, on_device, prepare, device, recipe.augment.drop_words, taught)
     mark = fingerprint(recipe, (*usable, *extra), "\0".join(texts).encode())
     return shape, Prepared(data, labels, several, learned, held_out, refused, mark)
+
+
+def _labels(recipe: Recipe, records: Sequence[Record]) -> tuple[tuple[str, ...], bool, Tensor | None]:
+    """Labels, whether rows may have several, and targets; without targets where nothing is learned from labels."""
+    if recipe.objective.kind in UNSUPERVISED:
+        labelled = recipe.objective.kind == "dino" and all(record.label is not None for record in records)
+        labels, several = classes_of(records)
+        return labels, several, targets_of(records, labels, several) if labelled and labels else None
+    labels, several = classes_of(records)
+    check(records, labels)
+    return labels, several, targets_of(records, labels, several)
 
 
 def new_network(recipe: Recipe, shape: Shape, prepared: Prepared) -> Network:
     """Fresh weights: the encoder's by its own rule, readout's and head's from the recipe's seed too."""
     seed = recipe.loop.seed
     encoder = Encoder(shape).initialise(seed_of(seed, WEIGHTS))
+    if recipe.start is not None:
+        begin_with(encoder, recipe.start, seed)
     set_regularisation(encoder, recipe.loop.drop_path, recipe.loop.dropout)
     tokens = shape.stem.class_tokens if isinstance(shape.stem, ImageStem) else 1
     spec = spec_for(recipe.pooling or "cls", recipe.head.kind, tokens)
@@ -171,6 +193,8 @@ def new_network(recipe: Recipe, shape: Shape, prepared: Prepared) -> Network:
         grid=prepared.grid,
         seed=seed_of(seed, WEIGHTS, 1),
     )
+    if recipe.objective.kind in UNSUPERVISED:
+        return Network(encoder, readout, nn.Identity())
     head = new_head(
         recipe.head.kind,
         width_of(readout, shape.hidden_size),
@@ -182,9 +206,12 @@ def new_network(recipe: Recipe, shape: Shape, prepared: Prepared) -> Network:
     return Network(encoder, readout, head)
 
 
-def objective_for(recipe: Recipe, network: Network, prepared: Prepared, device: str) -> Supervised | Distillation:
-    """What the recipe minimises, over labels."""
-    wanted, task = recipe.objective, "multi" if prepared.several else "single"
+def objective_for(recipe: Recipe, network: Network, prepared: Prepared, device: str) -> Objective:
+    """What the recipe minimises."""
+    wanted = recipe.objective
+    if wanted.kind in UNSUPERVISED:
+        return unsupervised(recipe, network, prepared.data)
+    task: Task = "multi" if prepared.several else "single"
     if wanted.kind == "distillation":
         if wanted.teacher is None:
             raise OptionError("[objective] kind = 'distillation' needs a teacher: the name of a MODEL.")

@@ -49,7 +49,10 @@ class Scene:
     def mask(self, kind: str) -> NDArray[np.bool_]:
         """The pixels that show anything of one kind."""
         rows = [i for i, thing in enumerate(self.seen) if thing.kind == kind]
-        return self.masks[rows].any(axis=0) if rows else np.zeros(self.image.shape[:2], dtype=bool)
+        shown: NDArray[np.bool_] = np.zeros(self.image.shape[:2], dtype=bool)
+        for row in rows:
+            shown |= self.masks[row]
+        return shown
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class _Canvas:
         pen = ImageDraw.Draw(image)
         for p in places:
             pen.ellipse((p.x - p.radius, p.y + p.radius * 0.72, p.x + p.radius, p.y + p.radius * 1.12), fill=205)
-        self.background = self.background * (np.asarray(image, np.float32) / 255)[..., None]
+        self.background = self.background * (np.asarray(image, np.float32) / np.float32(255))[..., None]
 
     def add(self, parts: list[Part], place: _Place, rng: Generator, *, turn: float, mirrored: bool) -> None:
         """Paint one thing over what is there: its outline first, then its parts."""

@@ -30,7 +30,7 @@ def tree(rng: Generator) -> list[Part]:
         for x, y, r, tone in ((-0.42, -0.25, 0.45, "dark"), (0.42, -0.22, 0.46, "base"), (0.0, -0.55, 0.55, "base"))
     ]
     fruit = [
-        Part(ellipse(*rng.uniform((-0.5, -0.8), (0.5, 0.0)), 0.08, 0.08, count=8), "accent")
+        Part(ellipse(rng.uniform(-0.5, 0.5), rng.uniform(-0.8, 0.0), 0.08, 0.08, count=8), "accent")
         for _ in range(int(rng.integers(0, 4)))
     ]
     return [Part(limb((0, 1.0), (0, 0.0), 0.16, 0.10), "dim"), *blobs, *fruit]

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from classtoken.head import DistilledHead
 from classtoken.learning.batches import Batch
 from classtoken.learning.model import Network
+from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, collect
 
 Teach = Callable[[Batch], Tensor]
@@ -26,7 +27,7 @@ def soft_loss(logits_BC: Tensor, teacher_BC: Tensor, temperature: float) -> Tens
     return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
-class Distillation(nn.Module):
+class Distillation(Objective):
     """(1 - w) labels + w teacher.
 
     With a distillation token (head `distilled`), the class token learns the label and the distillation token the
@@ -64,9 +65,6 @@ class Distillation(nn.Module):
         given = classification_loss(own[labelled], batch.targets[labelled], self.task, self.smoothing)
         share = float(labelled.float().mean())
         return (1 - self.weight) * share * given + (1 - (1 - self.weight) * share) * learned
-
-    def stepped(self, done: float) -> None:
-        """Nothing moves beside the weights."""
 
     def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
         """Loss and accuracy against the true labels."""

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classtoken.learning.batches import Batch
+from classtoken.learning.objectives.base import Objective
 from classtoken.learning.scores import average_precision
 
 Task = Literal["single", "multi"]
@@ -42,22 +43,24 @@ def classification_loss(
     return (rows * of_row).sum() / of_row.sum()
 
 
-class Supervised(nn.Module):
+class Supervised(Objective):
     """Labels from logits."""
 
     def __init__(self, model: nn.Module, task: Task, *, smoothing: float = 0.0, weights_C: Tensor | None = None):
         super().__init__()
         self.model, self.task, self.smoothing = model, task, smoothing
-        self.register_buffer("weights_C", weights_C, persistent=False)
+        self.weights_C = weights_C
         self.metric = "accuracy" if task == "single" else "mean_average_precision"
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean loss of the batch."""
         assert batch.targets is not None
-        return classification_loss(self.model(batch.views[0]), batch.targets, self.task, self.smoothing, self.weights_C)
+        return classification_loss(
+            self.model(batch.views[0]), batch.targets, self.task, self.smoothing, self._weights(batch)
+        )
 
-    def stepped(self, done: float) -> None:
-        """Nothing moves beside the weights."""
+    def _weights(self, batch: Batch) -> Tensor | None:
+        return None if self.weights_C is None or batch.targets is None else self.weights_C.to(batch.targets.device)
 
     def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
         """Loss and accuracy (single), or loss, mean average precision and exact match (multi)."""

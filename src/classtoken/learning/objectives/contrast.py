@@ -1,0 +1,82 @@
+"""Contrast within a batch: two sentences or two towers, the matching pair against all others."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from classtoken.learning.batches import Batch
+from classtoken.learning.model import Network
+from classtoken.learning.objectives.base import Objective
+
+
+def in_batch_loss(first_BD: Tensor, second_BD: Tensor, temperature: float) -> Tensor:
+    """-mean log softmax_j(cos(a_i, b_j) / t) at j = i (Gao et al. 2021, SimCSE, equation 1)."""
+    scores_BB = F.normalize(first_BD.float(), dim=-1) @ F.normalize(second_BD.float(), dim=-1).T / temperature
+    return F.cross_entropy(scores_BB, torch.arange(len(scores_BB), device=scores_BB.device))
+
+
+def clip_loss(images_BD: Tensor, texts_BD: Tensor, scale: Tensor) -> Tensor:
+    """The mean of both directions of `in_batch_loss`, with a learned factor instead of 1 / t (Radford et al. 2021)."""
+    scores_BB = scale * F.normalize(images_BD.float(), dim=-1) @ F.normalize(texts_BD.float(), dim=-1).T
+    own = torch.arange(len(scores_BB), device=scores_BB.device)
+    return (F.cross_entropy(scores_BB, own) + F.cross_entropy(scores_BB.T, own)) / 2
+
+
+def top_match(first_ND: Tensor, second_ND: Tensor) -> float:
+    """Part of the rows whose nearest row on the other side, by cosine, is their own."""
+    scores = F.normalize(first_ND.float(), dim=-1) @ F.normalize(second_ND.float(), dim=-1).T
+    return float((scores.argmax(-1) == torch.arange(len(scores), device=scores.device)).float().mean())
+
+
+class SentenceContrast(Objective):
+    """SimCSE: a sentence is its own partner, seen through another dropout; with two views, the views are partners."""
+
+    metric = "top_match"
+
+    def __init__(self, model: Network, temperature: float = 0.05):
+        super().__init__()
+        self.model, self.temperature = model, temperature
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss of the batch. Without dropout and without a second view both sides are equal: nothing is learned."""
+        first, second = batch.views[0], batch.views[-1]
+        return in_batch_loss(self.model.vectors(first), self.model.vectors(second), self.temperature)
+
+    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+        """How often the partner is the nearest (two views), and how evenly the vectors fill the sphere."""
+        pairs = [(self.model.vectors(b.views[0]), self.model.vectors(b.views[-1])) for b in held_out]
+        first, second = torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs])
+        distances = torch.pdist(F.normalize(first.float(), dim=-1)[:1024]).square()
+        return {"top_match": top_match(first, second), "uniformity": float((-2 * distances).exp().mean().log())}
+
+
+class Clip(Objective):
+    """CLIP: images and texts in one space; `batch.views` are (image, text). Each tower projects to `size` numbers."""
+
+    metric = "top_match"
+
+    def __init__(self, images: Network, texts: Network, widths: tuple[int, int], size: int, *, seed: int = 0):
+        super().__init__()
+        self.images, self.texts = images, texts
+        generator = torch.Generator().manual_seed(seed)
+        self.to_image, self.to_text = (nn.Linear(width, size, bias=False) for width in widths)
+        for projection in (self.to_image, self.to_text):
+            nn.init.normal_(projection.weight, std=projection.in_features**-0.5, generator=generator)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    def both(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Projected vectors of both sides."""
+        image, text = batch.views
+        return self.to_image(self.images.vectors(image)), self.to_text(self.texts.vectors(text))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss of the batch; the factor is kept at or below 100, as in the paper."""
+        return clip_loss(*self.both(batch), self.log_scale.exp().clamp(max=100.0))
+
+    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+        """How often an image's nearest text is its own."""
+        pairs = [self.both(batch) for batch in held_out]
+        return {"top_match": top_match(torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs]))}

@@ -1,0 +1,160 @@
+"""DINO: learning without labels, from a teacher that is the average of oneself (Caron et al. 2021)."""
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from classtoken.learning.augment import flip, resized_crop
+from classtoken.learning.batches import Batch
+from classtoken.learning.model import Network
+from classtoken.learning.objectives.base import Objective
+from classtoken.learning.pictures import Pictures
+from classtoken.tokens.roles import at_grid
+
+
+def dino_loss(
+    student: list[Tensor], teacher: list[Tensor], centre: Tensor, student_t: float, teacher_t: float
+) -> Tensor:
+    """Mean of H(softmax((t - c) / tau_t), softmax(s / tau_s)) over pairs of different crops (DINO, equation 3).
+
+    `student[i]` and `teacher[j]` (B, K) are the scores of crop i and j; the first crops of the student are those of the
+    teacher.
+    """
+    total, pairs = torch.zeros((), device=centre.device), 0
+    for j, taught in enumerate(teacher):
+        wanted = ((taught.float() - centre) / teacher_t).softmax(-1).detach()
+        for i, scores in enumerate(student):
+            if i != j:
+                total = total - (wanted * (scores.float() / student_t).log_softmax(-1)).sum(-1).mean()
+                pairs += 1
+    return total / pairs
+
+
+class ProjectionHead(nn.Module):
+    """Two hidden layers with GELU, a bottleneck at unit length, and prototypes of unit length (DINO, appendix C)."""
+
+    def __init__(self, size: int, prototypes: int, *, hidden: int = 256, bottleneck: int = 64, seed: int = 0):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(size, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)
+        )
+        self.prototypes = nn.Parameter(torch.empty(prototypes, bottleneck))
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
+                nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.prototypes, generator=generator)
+
+    def forward(self, vectors_BD: Tensor) -> Tensor:
+        return F.normalize(self.layers(vectors_BD), dim=-1) @ F.normalize(self.prototypes, dim=-1).T
+
+
+class Dino(Objective):
+    """Student and teacher have one shape; the student sees all crops, the teacher the two large ones.
+
+    The teacher is an average of the student, its momentum rising by a cosine to 1; its outputs are centred, so that no
+    prototype takes all, and sharpened, so that they do not become uniform.
+    """
+
+    metric = "neighbours"
+    centre: Tensor
+
+    def __init__(
+        self,
+        model: Network,
+        size: int,
+        *,
+        prototypes: int = 256,
+        student_temperature: float = 0.1,
+        teacher_temperature: float = 0.04,
+        momentum: float = 0.996,
+        centre_momentum: float = 0.9,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.model = model
+        self.projection = ProjectionHead(size, prototypes, seed=seed)
+        self.teacher, self.teacher_projection = copy.deepcopy(model), copy.deepcopy(self.projection)
+        for parameter in (*self.teacher.parameters(), *self.teacher_projection.parameters()):
+            parameter.requires_grad_(False)
+        self.register_buffer("centre", torch.zeros(prototypes))
+        self.student_temperature, self.teacher_temperature = student_temperature, teacher_temperature
+        self.momentum, self.centre_momentum = momentum, centre_momentum
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean over pairs of crops; moves the centre towards the batch's mean (equation 4)."""
+        student = [self.projection(self.model.vectors(view)) for view in batch.views]
+        with torch.no_grad():
+            self.teacher.eval()
+            teacher = [self.teacher_projection(self.teacher.vectors(view)) for view in batch.views[:2]]
+        found = dino_loss(student, teacher, self.centre, self.student_temperature, self.teacher_temperature)
+        with torch.no_grad():
+            mean = torch.cat(teacher).float().mean(0)
+            self.centre.mul_(self.centre_momentum).add_(mean, alpha=1 - self.centre_momentum)
+        return found
+
+    @torch.no_grad()
+    def stepped(self, done: float) -> None:
+        """teacher <- m teacher + (1 - m) student, with m from `momentum` to 1 by a cosine."""
+        m = 1 - (1 - self.momentum) * (1 + math.cos(math.pi * done)) / 2
+        for mine, theirs in ((self.model, self.teacher), (self.projection, self.teacher_projection)):
+            for name, value in theirs.state_dict().items():
+                own = mine.state_dict()[name]
+                value.copy_(torch.lerp(value, own, 1 - m) if value.is_floating_point() else own)
+
+    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+        """Part of the rows whose nearest other row (cosine) has the same label, by the teacher's vectors.
+
+        Without labels: the entropy of the teacher's mean output over its largest value, 1 where all prototypes are used.
+        """
+        batches = list(held_out)
+        vectors = torch.cat([F.normalize(self.teacher.vectors(b.views[0]).float(), dim=-1) for b in batches])
+        found: dict[str, float] = {}
+        outputs = torch.cat([self.teacher_projection(self.teacher.vectors(b.views[0])).float() for b in batches])
+        used = ((outputs - self.centre) / self.teacher_temperature).softmax(-1).mean(0)
+        found["used"] = float(-(used * used.clamp(min=1e-12).log()).sum() / math.log(len(used)))
+        if batches[0].targets is None:
+            return {**found, "neighbours": found["used"]}
+        targets = torch.cat([b.targets for b in batches if b.targets is not None])
+        alike = (vectors @ vectors.T).fill_diagonal_(-2.0).argmax(-1)
+        same = (targets == targets[alike]) if targets.dim() == 1 else (targets == targets[alike]).all(-1)
+        return {**found, "neighbours": float(same.float().mean())}
+
+
+@dataclass(frozen=True)
+class MultiCrop:
+    """Pictures as DINO sees them: two large crops at full size, some small ones at `local` pixels."""
+
+    pictures: Pictures
+    crops: int
+    local: tuple[int, int]
+    patch: int
+    large: tuple[float, float] = (0.4, 1.0)
+    small: tuple[float, float] = (0.1, 0.4)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def train(self, rows: Tensor, generator: Generator) -> Batch:
+        """These rows, cropped, flipped and brightened differently for every view."""
+        whole = self.pictures.pixels[rows.to(self.pictures.pixels.device)]
+        full = (whole.shape[2], whole.shape[3])
+        sizes = [(self.large, full)] * 2 + [(self.small, self.local)] * self.crops
+        views = []
+        for area, size in sizes:
+            crop = flip(resized_crop(whole, area, size, generator), generator)
+            light = (0.7 + 0.6 * torch.rand(len(crop), 3, generator=generator)).to(crop.device)
+            crop = (crop.float() * light[:, :, None, None]).clamp(0, 255).to(whole.dtype)
+            layout = at_grid(self.pictures.layout, (size[0] // self.patch, size[1] // self.patch))
+            views.append(self.pictures.tokens(self.pictures.numbers(crop), layout))
+        return Batch(tuple(views), None, rows)
+
+    def plain(self, rows: Tensor) -> Batch:
+        """These rows as they are, with their labels where there are some."""
+        return self.pictures.plain(rows)

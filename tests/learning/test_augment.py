@@ -1,0 +1,98 @@
+"""Augmentations: repeatable, and each does what its name says."""
+
+import pytest
+import torch
+
+from classtoken.learning.augment import (
+    OPERATIONS,
+    augmented,
+    cutout,
+    flip,
+    mix,
+    randaugment,
+    resized_crop,
+    shift,
+)
+from classtoken.learning.recipe import AugmentOptions
+from classtoken.learning.seeds import generator_of
+
+
+def some(count: int = 6, side: int = 12) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, side, side), generator=generator_of(1), dtype=torch.uint8)
+
+
+def test_the_same_generator_gives_the_same_pictures() -> None:
+    options = AugmentOptions(pad_crop=2, resized_crop=(0.3, 1.0), flip=True, randaugment=2, magnitude=0.7, cutout=4)
+    first, again, other = (augmented(some(), options, generator_of(seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert first.dtype == torch.uint8
+    assert first.shape == some().shape
+
+
+def test_a_shift_is_a_window_of_the_mirrored_picture() -> None:
+    pictures = some()
+    moved = shift(pictures, 2, generator_of(0))
+    padded = torch.nn.functional.pad(pictures.float(), (2,) * 4, mode="reflect").to(torch.uint8)
+    for row in range(len(pictures)):
+        windows = [padded[row, :, i : i + 12, j : j + 12] for i in range(5) for j in range(5)]
+        assert any(torch.equal(moved[row], window) for window in windows)
+
+
+def test_a_flip_mirrors_about_half() -> None:
+    pictures = some(200, 4)
+    flipped = flip(pictures, generator_of(0))
+    same = (flipped == pictures).flatten(1).all(1)
+    mirrored = (flipped == pictures.flip(-1)).flatten(1).all(1)
+    assert bool((same | mirrored).all())
+    assert 0.4 < float(mirrored.float().mean()) < 0.6
+
+
+def test_a_crop_of_the_whole_area_keeps_a_square_picture_nearly() -> None:
+    """With area 1 only the sides' ratio varies; the mean colour stays."""
+    flat = torch.full((4, 3, 12, 12), 77, dtype=torch.uint8)
+    assert torch.equal(resized_crop(flat, (1.0, 1.0), (8, 8), generator_of(0)), flat[..., :8, :8])
+
+
+def test_a_crop_lies_inside_the_picture() -> None:
+    """A ramp from 0 to 255: a crop of a tenth of the area spans about a third of it, never more than 0..255."""
+    ramp = torch.linspace(0, 255, 30).round().to(torch.uint8).expand(50, 3, 30, 30)
+    taken = resized_crop(ramp, (0.1, 0.1), (30, 30), generator_of(0)).float()
+    spans = taken.amax((1, 2, 3)) - taken.amin((1, 2, 3))
+    assert 50 < float(spans.min())
+    assert float(spans.max()) < 120
+
+
+def test_cutout_hides_one_square() -> None:
+    hidden = cutout(torch.zeros(20, 3, 12, 12, dtype=torch.uint8), 4, generator_of(0))
+    counts = (hidden == 128).flatten(1).sum(1)
+    assert int(counts.max()) <= 3 * 5 * 5
+    assert int(counts.min()) > 0
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_every_operation_keeps_the_range_and_strength_zero_is_nearly_nothing(name: str) -> None:
+    x = some().float() / 255
+    weak = OPERATIONS[name](x, torch.zeros(len(x)))
+    assert float((weak - x).abs().max()) < 5e-3, name
+    strong = OPERATIONS[name](x, torch.full((len(x),), 0.8))
+    assert strong.isfinite().all()
+    assert name == "identity" or float((strong - x).abs().mean()) > 1e-3
+
+
+def test_randaugment_draws_per_picture() -> None:
+    same = some(1).repeat(12, 1, 1, 1)
+    changed = randaugment(same, 1, 0.9, generator_of(2))
+    assert len({picture.numpy().tobytes() for picture in changed}) > 5
+
+
+def test_mixing_mixes_targets_as_pictures() -> None:
+    """Pictures of one colour a class: the mean colour of a mixed picture says its share, and so does its target."""
+    x = torch.arange(3.0)[:, None, None, None].expand(3, 3, 10, 10).clone()
+    targets = torch.eye(3)
+    for mixup, cutmix in ((0.8, 0.0), (0.0, 0.8)):
+        mixed, shares = mix(x, targets, mixup, cutmix, generator_of(5))
+        assert torch.allclose(shares.sum(1), torch.ones(3))
+        expected = (shares * torch.arange(3.0)).sum(1)
+        assert torch.allclose(mixed.mean((1, 2, 3)), expected, atol=1e-5)
+    assert mix(x, targets, 0.0, 0.0, generator_of(0))[1] is targets

@@ -1,0 +1,132 @@
+"""The loop: the next step after a kill is the one that would have been, and what goes wrong is said."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from tests.learning.small import loop, network, pictures
+
+from classtoken.errors import ManifestMismatch, TrainingError
+from classtoken.learning import resume
+from classtoken.learning.model import set_regularisation
+from classtoken.learning.objectives.supervised import Supervised
+from classtoken.learning.recipe import AugmentOptions, LoopOptions, OptimiserOptions
+
+AUGMENT = AugmentOptions(pad_crop=1, flip=True, mixup=0.4, cutmix=0.4, randaugment=1)
+KINDS = ("adamw", "sgd", "muon")
+
+
+def prepared(folder: Path, kind: str, precision: str = "fp32"):
+    """A run in which everything is drawn that can be drawn: order, augmentation, mixing, dropout, dropped paths."""
+    net = network()
+    set_regularisation(net.encoder, 0.2, 0.1)
+    return loop(
+        folder,
+        objective=Supervised(net, "single", smoothing=0.1),
+        data=pictures(augment=AUGMENT),
+        options=LoopOptions(epochs=4, batch=24, ema=0.9, precision=precision, accumulate=2),
+        optimiser=OptimiserOptions(kind=kind, learning_rate=3e-3, matrix_learning_rate=5e-3),
+    )
+
+
+def same(first: dict, second: dict) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_was_cut_ends_bit_equal(tmp_path: Path, kind: str) -> None:
+    whole = prepared(tmp_path / "whole", kind)
+    outcome = whole.run()
+    assert outcome.steps == 12
+    cut_at = random.Random(kind).randrange(1, 11)
+    prepared(tmp_path / "cut", kind).run(until=cut_at)
+    second = prepared(tmp_path / "cut", kind)
+    again = second.run()
+    assert same(whole.objective.state_dict(), second.objective.state_dict())
+    assert [look["loss"] for look in again.looks] == [look["loss"] for look in outcome.looks]
+    kept = [torch.load(tmp_path / name / resume.NAME, weights_only=True) for name in ("whole", "cut")]
+    assert same(kept[0]["average"]["values"], kept[1]["average"]["values"])
+
+
+def test_the_log_has_every_row_once_after_a_cut(tmp_path: Path) -> None:
+    """Rows written after the last checkpoint belong to work that was undone: they are written anew."""
+    first = prepared(tmp_path, "adamw")
+    first.run(until=7)
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("11,3.7,0.1,0.1,,,9.9\n")
+    prepared(tmp_path, "adamw").run()
+    with (tmp_path / "log.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row["loss"]]
+    assert steps == sorted(set(steps)) == list(range(1, 13))
+
+
+def test_a_half_written_checkpoint_is_never_read(tmp_path: Path) -> None:
+    first = prepared(tmp_path, "adamw")
+    first.run(until=3)
+    (tmp_path / f".{resume.NAME}.writing").write_bytes(b"cut off")
+    assert prepared(tmp_path, "adamw").run().steps == 12
+
+
+def test_another_run_is_refused_by_name(tmp_path: Path) -> None:
+    loop(tmp_path).run(until=2)
+    with pytest.raises(ManifestMismatch, match="another run"):
+        loop(tmp_path, fingerprint="other").run()
+
+
+def test_a_broken_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+    tmp_path.joinpath(resume.NAME).write_bytes(b"nothing")
+    with pytest.raises(TrainingError, match="Delete it"):
+        loop(tmp_path).run()
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    class Breaks(Supervised):
+        def loss(self, batch):
+            self.steps = getattr(self, "steps", 0) + 1
+            return super().loss(batch) * (float("nan") if self.steps == 6 else 1.0)
+
+    options = LoopOptions(epochs=4, batch=24, checkpoint_steps=2)
+    run = loop(tmp_path, objective=Breaks(network(), "single"), options=options)
+    with pytest.raises(TrainingError, match=r"nan at step 6 of 12.*Lower the learning rate"):
+        run.run()
+    kept = torch.load(tmp_path / resume.NAME, weights_only=True)
+    assert kept["progress"]["step"] == 4
+    assert all(v.isfinite().all() for v in kept["objective"].values() if v.is_floating_point())
+
+
+def test_stopping_early_keeps_the_best_look(tmp_path: Path) -> None:
+    """With a learning rate of 0 no look is better than the first: after `patience` more the run stops."""
+    options = LoopOptions(epochs=50, batch=24, patience=3)
+    run = loop(tmp_path, options=options, optimiser=OptimiserOptions(learning_rate=0.0, weight_decay=0.0))
+    outcome = run.run()
+    assert outcome.stopped_early
+    assert len(outcome.looks) == 4
+    assert outcome.best_step == 3
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(tmp_path: Path) -> None:
+    """Gradient accumulation changes memory, not the result (to rounding)."""
+    runs = []
+    for accumulate in (1, 3):
+        options = LoopOptions(epochs=1, batch=24, accumulate=accumulate)
+        run = loop(
+            tmp_path / str(accumulate), options=options, optimiser=OptimiserOptions(kind="sgd", learning_rate=0.1)
+        )
+        run.run()
+        runs.append(run.objective.state_dict())
+    for name, value in runs[0].items():
+        assert torch.allclose(value, runs[1][name], atol=1e-6), name
+
+
+def test_a_run_learns_and_its_average_is_what_is_judged(tmp_path: Path) -> None:
+    options, moving = LoopOptions(epochs=15, batch=24, ema=0.8), OptimiserOptions(learning_rate=1e-2)
+    outcome = loop(tmp_path, options=options, optimiser=moving).run()
+    assert outcome.best > 0.9  # chance 0.33; a loop that does not move the weights stays there
+    assert {"loss", "accuracy", "step"} <= set(outcome.looks[-1])
+
+
+def test_bf16_learns_too(tmp_path: Path) -> None:
+    options = LoopOptions(epochs=15, batch=24, precision="bf16")
+    assert loop(tmp_path, options=options, optimiser=OptimiserOptions(learning_rate=1e-2)).run().best > 0.8

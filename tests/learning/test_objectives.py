@@ -1,0 +1,318 @@
+"""Every objective: its mathematics against an independent formula, and a task that a broken version fails."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax, logsumexp, softmax
+from sklearn.metrics import average_precision_score, log_loss
+from tests.learning.small import network, pictures, shape
+
+from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.shape import BlockShape, Shape, TextStem
+from classtoken.head import make_head
+from classtoken.learning.batches import Batch, Feed
+from classtoken.learning.loop import Loop
+from classtoken.learning.model import Network
+from classtoken.learning.objectives.contrast import Clip, SentenceContrast, clip_loss, in_batch_loss
+from classtoken.learning.objectives.dino import Dino, MultiCrop, dino_loss
+from classtoken.learning.objectives.distillation import Distillation, hard_loss, precomputed, soft_loss
+from classtoken.learning.objectives.masked import UNTOUCHED, Masked, hide
+from classtoken.learning.objectives.supervised import Supervised, class_weights, classification_loss
+from classtoken.learning.recipe import LoopOptions, OptimiserOptions
+from classtoken.learning.scores import average_precision
+from classtoken.pooling.spec import parse
+from classtoken.readout.readout import Readout
+from classtoken.tensors import Tokens
+from classtoken.values import TEXT_POOLED, Role
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3], [-1.0, 3.0, 0.0]])
+
+
+# --- supervised ----------------------------------------------------------------------------------------------------
+
+
+def test_cross_entropy_is_scikit_learns_and_smoothing_is_its_formula() -> None:
+    targets = torch.tensor([0, 2, 1])
+    expected = log_loss(targets.numpy(), softmax(LOGITS.double().numpy(), axis=1), labels=[0, 1, 2])
+    assert float(classification_loss(LOGITS, targets, "single")) == pytest.approx(expected, rel=1e-6)
+    logs = log_softmax(LOGITS.double().numpy(), axis=1)
+    smooth = np.full((3, 3), 0.1 / 3)
+    smooth[np.arange(3), targets.numpy()] += 0.9
+    expected = -(smooth * logs).sum(1).mean()
+    assert float(classification_loss(LOGITS, targets, "single", 0.1)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_class_weights_are_scikit_learns_balanced_ones() -> None:
+    targets = torch.tensor([0, 0, 0, 1])
+    weights = class_weights(targets, 2)
+    assert weights.tolist() == pytest.approx([4 / (2 * 3), 4 / (2 * 1)])
+    two = LOGITS[:, :2].repeat(2, 1)[:4]
+    losses = -log_softmax(two.double().numpy(), axis=1)[np.arange(4), targets.numpy()]
+    expected = (losses * weights[targets].numpy()).sum() / weights[targets].numpy().sum()
+    assert float(classification_loss(two, targets, "single", 0.0, weights)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_several_labels_are_independent_decisions() -> None:
+    targets = torch.tensor([[1.0, 0, 1], [0, 0, 0], [0, 1, 1]])
+    p = 1 / (1 + np.exp(-LOGITS.double().numpy()))
+    expected = -(targets.numpy() * np.log(p) + (1 - targets.numpy()) * np.log(1 - p)).mean()
+    assert float(classification_loss(LOGITS, targets, "multi")) == pytest.approx(expected, rel=1e-6)
+
+
+def test_average_precision_is_scikit_learns_also_with_ties() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        scores, truth = rng.integers(0, 6, 40) / 5, rng.random(40) < 0.3
+        expected = average_precision_score(truth, scores)
+        assert average_precision(torch.tensor(scores), torch.tensor(truth)) == pytest.approx(expected)
+
+
+def test_several_labels_and_a_token_per_class_learn(tmp_path) -> None:
+    data = pictures(of=shape(class_tokens=3))
+    data = replace(data, targets=torch.nn.functional.one_hot(data.targets, 3).float())
+    made = network(shape(class_tokens=3), pooling="cls(0)+cls(1)+cls(2)", head="per_token")
+    assert run(tmp_path, Supervised(made, "multi"), data, epochs=20) > 0.9
+
+
+# --- distillation --------------------------------------------------------------------------------------------------
+
+
+def test_hard_and_soft_distillation_are_their_formulas() -> None:
+    teacher = torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 4.0], [3.0, 1.0, 1.0]])
+    logs = log_softmax(LOGITS.double().numpy(), axis=1)
+    assert float(hard_loss(LOGITS, teacher)) == pytest.approx(-logs[[0, 1, 2], [1, 2, 0]].mean(), rel=1e-6)
+    p = softmax(teacher.double().numpy() / 3, axis=1)
+    q = log_softmax(LOGITS.double().numpy() / 3, axis=1)
+    expected = 9 * (p * (np.log(p) - q)).sum(1).mean()
+    assert float(soft_loss(LOGITS, teacher, 3.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_distillation_token_learns_the_teacher_and_the_class_token_the_label() -> None:
+    """The two are kept apart: the teacher's gradient does not reach the label's head, nor the other way round."""
+    made = network(shape(distillation=1), pooling="cls+dist", head="distilled")
+    data = pictures(24, of=shape(distillation=1))
+    batch = data.plain(torch.arange(24))
+    teacher = torch.nn.functional.one_hot((batch.targets + 1) % 3, 3).float() * 9
+    for weight, learns, rests in ((1.0, "distillation", "output"), (0.0, "output", "distillation")):
+        made.zero_grad()
+        Distillation(made, lambda _: teacher, weight=weight).loss(batch).backward()
+        assert made.head.get_submodule(learns).weight.grad.abs().sum() > 0
+        gradient = made.head.get_submodule(rests).weight.grad
+        assert gradient is None or gradient.abs().sum() == 0
+
+
+def test_a_student_learns_from_a_teacher_alone(tmp_path) -> None:
+    """Its rows have no labels (-1): only the teacher tells, and only through its probabilities."""
+    data = pictures()
+    teacher = torch.nn.functional.one_hot(data.targets, 3).float() * 0.94 + 0.02
+    blind = Taught(data, teacher, torch.full((len(data),), -1))
+    objective = Distillation(network(), precomputed, mode="soft", weight=0.5)
+    feed = Feed(blind, torch.arange(72), 24, 0)
+    held = Feed(data, torch.arange(72, 96), 24, 0)
+    options, moving = LoopOptions(epochs=15, batch=24, evaluate_every=5), OptimiserOptions(learning_rate=1e-2)
+    outcome = Loop(objective, feed, held, options, moving, folder=tmp_path, fingerprint="x", depth=2).run()
+    assert outcome.best > 0.9
+
+
+class Taught:
+    """Pictures with a teacher's probabilities and other targets."""
+
+    def __init__(self, data, teacher, targets):
+        self.data, self.teacher, self.targets = data, teacher, targets
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def plain(self, rows) -> Batch:
+        batch = self.data.plain(rows)
+        return Batch(batch.views, self.targets[rows], rows, self.teacher[rows])
+
+    def train(self, rows, generator) -> Batch:
+        return self.plain(rows)
+
+
+# --- DINO ----------------------------------------------------------------------------------------------------------
+
+
+def test_dino_is_the_cross_entropy_of_different_crops() -> None:
+    rng = np.random.default_rng(0)
+    student, teacher, centre = rng.normal(size=(3, 4, 5)), rng.normal(size=(2, 4, 5)), rng.normal(size=5)
+    terms = []
+    for j in range(2):
+        wanted = softmax((teacher[j] - centre) / 0.04, axis=1)
+        for i in range(3):
+            if i != j:
+                scaled = student[i] / 0.1
+                logs = scaled - logsumexp(scaled, axis=1, keepdims=True)
+                terms.append(-(wanted * logs).sum(1).mean())
+    found = dino_loss(
+        [torch.tensor(s) for s in student], [torch.tensor(t) for t in teacher], torch.tensor(centre), 0.1, 0.04
+    )
+    assert float(found) == pytest.approx(np.mean(terms), rel=1e-5)
+
+
+def test_the_teacher_is_the_average_and_no_gradient_reaches_it() -> None:
+    objective = Dino(network(head="linear"), 16, prototypes=8, momentum=0.9)
+    before = objective.teacher.state_dict()["encoder.stem.class_token"].clone()
+    with torch.no_grad():
+        objective.model.encoder.stem.class_token.add_(1.0)
+    objective.stepped(0.0)
+    assert torch.allclose(objective.teacher.state_dict()["encoder.stem.class_token"], before + 0.1, atol=1e-6)
+    crops = MultiCrop(pictures(12), 1, (8, 8), 4)
+    objective.loss(crops.train(torch.arange(12), torch.Generator().manual_seed(0))).backward()
+    assert all(p.grad is None for p in objective.teacher.parameters())
+    assert objective.model.encoder.stem.class_token.grad.abs().sum() > 0
+    assert objective.centre.abs().sum() > 0
+
+
+def test_dino_finds_classes_without_labels_and_uses_its_prototypes(tmp_path) -> None:
+    """Neighbours by the teacher's vectors share their class more often than before, and no prototype takes all."""
+    data = pictures(192)
+    objective = Dino(network(), 16, prototypes=16, momentum=0.9, seed=1)
+    crops = MultiCrop(data, 2, (8, 8), 4, large=(0.8, 1.0), small=(0.4, 0.8))
+    feed, held = Feed(crops, torch.arange(128), 32, 0), Feed(crops, torch.arange(128, 192), 64, 0)
+    options, moving = (
+        LoopOptions(epochs=25, batch=32, keep="last", evaluate_every=25),
+        OptimiserOptions(learning_rate=2e-3),
+    )
+    outcome = Loop(objective, feed, held, options, moving, folder=tmp_path, fingerprint="x", depth=2).run()
+    assert outcome.looks[-1]["used"] > 0.3  # a collapsed teacher has 0 (one prototype)
+    assert outcome.looks[-1]["neighbours"] > 0.5  # chance 0.33
+
+
+# --- contrast ------------------------------------------------------------------------------------------------------
+
+
+def test_contrast_is_its_formula_in_both_directions() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(5, 7)), rng.normal(size=(5, 7))
+    cos = (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (b / np.linalg.norm(b, axis=1, keepdims=True)).T
+    forward, backward = (-np.diag(log_softmax(s, axis=1)).mean() for s in (cos / 0.05, cos.T / 0.05))
+    first, second = torch.tensor(a), torch.tensor(b)
+    assert float(in_batch_loss(first, second, 0.05)) == pytest.approx(forward, rel=1e-5)
+    found = clip_loss(first, second, torch.tensor(20.0))
+    assert float(found) == pytest.approx((forward + backward) / 2, rel=1e-5)
+
+
+def test_simcse_learns_to_know_a_sentence_again(tmp_path) -> None:
+    """Two views of a row share four of their five words: after training the partner is the nearest, before it is not."""
+    objective = SentenceContrast(text_network())
+    data = Pairs(32)
+    objective.eval()
+    with torch.no_grad():
+        before = objective.score(iter([data.plain(torch.arange(32))]))["top_match"]
+    assert run(tmp_path, objective, data, epochs=150, rows=32) > max(0.7, before + 0.3)
+
+
+def test_clip_brings_two_towers_together(tmp_path) -> None:
+    """Images and texts of the same class match; held-out pairs of three classes, one row each."""
+    data = ImageText()
+    objective = Clip(network(), text_network(), (16, 16), 8)
+    assert run(tmp_path, objective, data, epochs=60, rows=3) > 0.99  # chance 0.33
+
+
+# --- masked tokens -------------------------------------------------------------------------------------------------
+
+
+def test_hiding_follows_the_80_10_10_rule_and_spares_special_tokens() -> None:
+    ids = torch.full((40, 50), 7)
+    roles = torch.full_like(ids, int(Role.CONTENT))
+    roles[:, 0], roles[:, -5:] = Role.CLASS, Role.PAD
+    tokens = Tokens(roles, ids_BL=ids)
+    hidden, targets = hide(tokens, 0.5, 4, 1000, torch.Generator().manual_seed(0))
+    chosen = targets != UNTOUCHED
+    assert not chosen[:, 0].any()
+    assert not chosen[:, -5:].any()
+    assert float(chosen[:, 1:-5].float().mean()) == pytest.approx(0.5, abs=0.03)
+    now = hidden.ids_BL[chosen]
+    assert float((now == 4).float().mean()) == pytest.approx(0.8, abs=0.03)
+    assert float((now == 7).float().mean()) == pytest.approx(0.1, abs=0.03)
+    assert (hidden.ids_BL[~chosen] == 7).all()
+    assert (targets[chosen] == 7).all()
+
+
+def test_masked_tokens_learn_what_follows_what(tmp_path) -> None:
+    """In these rows every piece follows from its neighbours; chance is 1 in 12."""
+    made = text_network()
+    objective = Masked(made.encoder, 16, 17, 4, part=0.2)
+    assert run(tmp_path, objective, Counting(128), epochs=100, rows=128) > 0.3
+
+
+# --- what the tests share ------------------------------------------------------------------------------------------
+
+
+def run(folder, objective, data, *, epochs: int, rows: int = 72) -> float:
+    """Train; the best look at the held-out (or the same) rows."""
+    held = torch.arange(72, 96) if rows == 72 else torch.arange(rows)
+    batch = min(24 if rows == 72 else 64, rows)
+    options = LoopOptions(epochs=epochs, batch=batch, evaluate_every=5)
+    moving = OptimiserOptions(learning_rate=1e-2)
+    feed, look = Feed(data, torch.arange(rows), batch, 0), Feed(data, held, batch, 0)
+    return Loop(objective, feed, look, options, moving, folder=folder, fingerprint="x", depth=2).run().best
+
+
+def text_network() -> Network:
+    """A text encoder of 17 pieces (5 special), class token first."""
+    of = Shape(
+        hidden_size=16,
+        depth=1,
+        stem=TextStem(vocabulary=17, positions=16),
+        block=BlockShape(heads=2, feedforward_size=32, norm_eps=1e-6),
+    )
+    encoder = Encoder(of).initialise(0)
+    return Network(encoder, Readout(parse("cls"), 1, TEXT_POOLED, size=16), make_head("linear", 16, 2))
+
+
+def texts(ids: torch.Tensor) -> Tokens:
+    """[CLS] before every row."""
+    ids = torch.cat((torch.full((len(ids), 1), 2), ids), dim=1)
+    roles = torch.full_like(ids, int(Role.CONTENT))
+    roles[:, 0] = Role.CLASS
+    return Tokens(roles, ids_BL=ids)
+
+
+class Rows:
+    """Batches that are the same whether they are learned from or looked at."""
+
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def train(self, rows, generator) -> Batch:
+        return self.plain(rows)
+
+    def plain(self, rows) -> Batch:
+        return Batch(self.views(rows), None, rows)
+
+
+class Pairs(Rows):
+    """A row's two views: the same six words, each view without another one of them."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self.words = torch.randint(5, 17, (count, 6), generator=torch.Generator().manual_seed(0))
+
+    def views(self, rows) -> tuple[Tokens, ...]:
+        return texts(self.words[rows][:, :5]), texts(self.words[rows][:, 1:])
+
+
+class ImageText(Rows):
+    """Three pictures and the three texts that belong to them."""
+
+    count = 3
+
+    def views(self, rows) -> tuple[Tokens, ...]:
+        return pictures(3).plain(rows).views[0], texts(5 + rows[:, None].repeat(1, 4))
+
+
+class Counting(Rows):
+    """Rows that count upwards around a circle of twelve pieces."""
+
+    def __init__(self, count: int):
+        self.count = count
+
+    def views(self, rows) -> tuple[Tokens, ...]:
+        return (texts(5 + (rows[:, None] + torch.arange(10)) % 12),)

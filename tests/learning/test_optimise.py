@@ -1,0 +1,100 @@
+"""Schedules, groups, averages and Muon against independent formulas."""
+
+import math
+
+import pytest
+import torch
+from tests.learning.small import network
+
+from classtoken.learning.muon import Muon, orthogonal
+from classtoken.learning.objectives.supervised import Supervised
+from classtoken.learning.optimise import Average, depth_of, groups, schedule
+from classtoken.learning.recipe import OptimiserOptions
+from classtoken.learning.seeds import generator_of, rows_of_step, seed_of, steps_per_epoch
+
+
+def test_the_cosine_rises_and_falls_as_written() -> None:
+    options = OptimiserOptions(warmup=0.1, schedule="cosine", final=0.1)
+    assert schedule(options, 0, 100) == pytest.approx(0.1)
+    assert schedule(options, 9, 100) == pytest.approx(1.0)
+    assert schedule(options, 55, 100) == pytest.approx(0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * 0.5)))
+    assert schedule(options, 100, 100) == pytest.approx(0.1)
+
+
+def test_linear_and_constant() -> None:
+    assert schedule(OptimiserOptions(warmup=0.0, schedule="linear", final=0.0), 25, 100) == pytest.approx(0.75)
+    assert schedule(OptimiserOptions(warmup=0.0, schedule="constant"), 99, 100) == 1.0
+
+
+def test_blocks_are_counted_from_the_head() -> None:
+    assert [depth_of(f"model.encoder.blocks.{i}.x", 12) for i in (0, 11)] == [12, 1]
+    assert depth_of("model.encoder.stem.position", 12) == 13
+    assert depth_of("model.head.output.weight", 12) == depth_of("model.encoder.final_norm.weight", 12) == 0
+
+
+def test_layer_decay_and_weight_decay_reach_the_right_weights() -> None:
+    objective = Supervised(network(), "single")
+    made = groups(objective, OptimiserOptions(learning_rate=1.0, layer_decay=0.5, weight_decay=0.1), depth=2)
+    rate = {name: group["lr"] for group in made for name in group["names"]}
+    decay = {name: group["weight_decay"] for group in made for name in group["names"]}
+    assert rate["model.head.output.weight"] == 1.0
+    assert rate["model.encoder.blocks.1.feedforward.up.weight"] == 0.5
+    assert rate["model.encoder.blocks.0.feedforward.up.weight"] == 0.25
+    assert rate["model.encoder.stem.class_token"] == 0.125
+    assert decay["model.encoder.blocks.0.feedforward.up.weight"] == 0.1
+    for name in (
+        "model.encoder.stem.class_token",
+        "model.encoder.stem.position",
+        "model.encoder.blocks.0.attention.query.bias",
+    ):
+        assert decay[name] == 0.0, name
+    assert sum(len(group["names"]) for group in made) == len(list(objective.parameters()))
+
+
+def test_the_average_is_the_recurrence() -> None:
+    layer = torch.nn.Linear(2, 2)
+    average = Average(layer, 0.5)
+    expected = layer.weight.detach().clone()
+    for update in range(4):
+        with torch.no_grad():
+            layer.weight.add_(1.0)
+        average.update(layer)
+        decay = min(0.5, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * layer.weight.detach()
+    assert torch.allclose(average.values["weight"], expected)
+
+
+def test_orthogonal_is_near_u_v_of_the_singular_value_decomposition() -> None:
+    for rows, columns in ((8, 8), (8, 20), (20, 8)):
+        matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(rows))
+        found = orthogonal(matrix)
+        values = torch.linalg.svdvals(found)
+        assert float(values.min()) > 0.6
+        assert float(values.max()) < 1.3
+        u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+        cosine = torch.nn.functional.cosine_similarity(found.flatten(), (u @ v).flatten(), dim=0)
+        assert cosine > 0.97
+
+
+def test_one_step_of_muon_is_its_formula() -> None:
+    weight = torch.nn.Parameter(torch.randn(6, 4, generator=torch.Generator().manual_seed(1)))
+    before, gradient = weight.detach().clone(), torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
+    weight.grad = gradient.clone()
+    Muon([{"params": [weight]}], lr=0.1, momentum=0.9, weight_decay=0.5).step()
+    momentum = 0.1 * gradient
+    ahead = gradient + 0.9 * (momentum - gradient)
+    expected = before * (1 - 0.1 * 0.5) - 0.1 * math.sqrt(6 / 4) * orthogonal(ahead.bfloat16()).float()
+    assert torch.allclose(weight.detach(), expected, atol=1e-6)
+
+
+def test_an_epoch_shows_every_row_once_and_the_next_in_another_order() -> None:
+    first = [rows_of_step(20, 5, 0, step) for step in range(4)]
+    assert sorted(torch.cat(first).tolist()) == list(range(20))
+    assert torch.cat(first).tolist() != torch.cat([rows_of_step(20, 5, 0, step) for step in range(4, 8)]).tolist()
+    assert steps_per_epoch(3, 8) == 1
+
+
+def test_draws_are_functions_of_their_numbers() -> None:
+    assert seed_of(1, 2, 3) == seed_of(1, 2, 3)
+    assert len({seed_of(0, purpose, step) for purpose in range(6) for step in range(50)}) == 300
+    assert torch.equal(torch.rand(3, generator=generator_of(4)), torch.rand(3, generator=generator_of(4)))
