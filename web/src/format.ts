@@ -23,5 +23,5 @@ export function percent(x: number, decimals = 1): string {
 /** A difference of shares in percentage points, always with its sign. */
 export function points(x: number): string {
   const text = (Math.abs(x) * 100).toFixed(Math.abs(x) < 0.0005 ? 3 : 1);
-  return `${Number(text) === 0 ? "±" : x < 0 ? MINUS : "+"}${text} points`;
+  return Number(text) === 0 ? "±0 points" : `${x < 0 ? MINUS : "+"}${text} points`;
 }

@@ -1,0 +1,104 @@
+"""The served page in a real browser: nothing but loopback is asked, the key leaves the address, uploads arrive."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+from tests.serve.fake import KEY, Fake, Running
+
+from classtoken.serve.walkthrough import Limits
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def walker() -> Fake:
+    return Fake()
+
+
+@pytest.fixture(scope="module")
+def server(walker: Fake) -> Iterator[Running]:
+    running = Running(walker, Limits())
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def page(chromium: Any, server: Running) -> Iterator[Any]:
+    requests: list[str] = []
+    problems: list[str] = []
+    page = chromium.new_page()
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.goto(f"{server.url}/#key={KEY}&step=3")
+    page.wait_for_selector("h2#step-title")
+    yield page
+    page.close()
+    assert problems == []  # a violated content security policy would be one
+    assert [url for url in requests if not url.startswith((server.url + "/", "data:", "blob:"))] == []
+    assert [url for url in requests if KEY in url] == []
+
+
+def test_the_key_leaves_the_address_and_survives_a_reload(page: Any) -> None:
+    assert "key" not in page.evaluate("location.hash")
+    assert "step=3" in page.evaluate("location.hash")
+    page.reload()
+    page.wait_for_selector("h2#step-title")
+    assert page.evaluate("document.cookie") == ""
+
+
+def test_a_picture_is_sent_and_walked_through(page: Any, walker: Fake) -> None:
+    before = len(walker.seen)
+    out = io.BytesIO()
+    Image.new("RGB", (50, 40), "orange").save(out, "JPEG")
+    page.get_by_role("button", name="+ Your own").click()
+    page.set_input_files("input[type=file]", {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()})
+    page.wait_for_selector("dialog[open]", state="detached")
+    assert len(walker.seen) == before + 1
+    received = walker.seen[-1]
+    assert isinstance(received, bytes)
+    assert Image.open(io.BytesIO(received)).size == (50, 40)
+    assert page.locator(".inputs [aria-pressed=true]").count() == 1
+
+
+def test_a_picture_can_be_pasted(page: Any, walker: Fake) -> None:
+    before = len(walker.seen)
+    page.evaluate(
+        """async () => {
+            const canvas = new OffscreenCanvas(20, 10);
+            canvas.getContext('2d').fillRect(0, 0, 20, 10);
+            const data = new DataTransfer();
+            data.items.add(new File([await canvas.convertToBlob()], 'x.png', {type: 'image/png'}));
+            window.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}));
+        }"""
+    )
+    page.wait_for_function("document.querySelectorAll('.inputs button').length > 3")
+    page.wait_for_selector("dialog[open]", state="detached")
+    assert len(walker.seen) == before + 1
+
+
+def test_a_bad_file_is_refused_in_a_sentence(chromium: Any, server: Running) -> None:
+    page = chromium.new_page()
+    page.goto(f"{server.url}/#key={KEY}")
+    page.wait_for_selector("h2#step-title")
+    page.get_by_role("button", name="+ Your own").click()
+    page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.wait_for_selector("dialog [role=alert]")
+    assert "send a PNG, JPEG or WebP" in page.locator("dialog [role=alert]").inner_text()
+    page.close()
+
+
+def test_without_the_key_it_says_what_to_do(chromium: Any, server: Running) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(server.url)
+    page.wait_for_selector("main.empty")
+    assert "everything after the #" in page.locator("main.empty").inner_text()
+    page.goto("about:blank")
+    page.goto(f"{server.url}/#key=wrong")
+    page.wait_for_selector("main.empty")
+    assert "key is missing or wrong" in page.locator("main.empty").inner_text()
+    context.close()

@@ -1,0 +1,75 @@
+"""A walker without a model, and a real server around it."""
+
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from tests.page.fixture import TOY, walkthrough
+
+from classtoken.errors import OptionError
+from classtoken.page.document import Example, Walkthrough
+from classtoken.serve.local import address_of, bound
+from classtoken.serve.walkthrough import Limits, app_of
+
+KEY = "a-key-for-tests"
+
+
+class Fake:
+    """A walker without a model: remembers what it was given and how many worked at once."""
+
+    modality = "image"
+
+    def __init__(self) -> None:
+        self.page = walkthrough(TOY)
+        self.seen: list[bytes | str] = []
+        self.now = self.most = 0
+        self.pause = 0.0
+        self.lock = threading.Lock()
+
+    def document(self) -> Walkthrough:
+        return self.page
+
+    def add(self, content: bytes | str) -> Example:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(self.pause)
+        self.seen.append(content)
+        with self.lock:
+            self.now -= 1
+        return replace(self.page.examples[0], id=f"yours-{len(self.seen)}", origin="yours")
+
+    def attention(self, example: str, layer: int, head: int) -> Any:
+        if layer > 1:
+            raise OptionError(f"there is no layer {layer}")
+        return np.eye(3, dtype=np.float32)
+
+    def what_if(self, example: str, change: dict[str, Any]) -> Any:
+        if example == "boom":
+            raise RuntimeError("secret detail")
+        return np.array([0.5], dtype=np.float32)
+
+
+class Running:
+    """A real server on a free loopback port, in a thread."""
+
+    def __init__(self, walker: Any, limits: Limits):
+        import uvicorn
+
+        self.socket = bound("127.0.0.1", 0)
+        self.url = address_of(self.socket, KEY).split("#")[0].rstrip("/")
+        config = uvicorn.Config(
+            app_of(walker, KEY, limits), log_level="critical", ws="none", lifespan="off", http="h11"
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.socket.close()
