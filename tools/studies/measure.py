@@ -157,7 +157,7 @@ def _possible(subject: object, inputs: Inputs) -> tuple[str, ...]:
     from classtoken.analysis.methods import available
 
     there = {m.name for m in available(subject, inputs.batches[0])}  # type: ignore[arg-type]
-    return tuple(name for name in (*IMAGE_MAPS, "occlusion", "integrated", "flow") if name in there)
+    return tuple(name for name in (*IMAGE_MAPS, "occlusion") if name in there)
 
 
 class _Listed:
