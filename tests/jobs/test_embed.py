@@ -201,3 +201,13 @@ def test_real_photographs(tmp_path: Path, shared: Path) -> None:
     assert result.rows == 6
     expected = ct.load(model).embed([folder / name for name in found.ids], pooling="cls")
     np.testing.assert_allclose(found.arrays["cls"], expected, atol=1e-4, rtol=1e-5)
+
+
+def test_unit_length_can_be_refused_to_a_contract_that_has_it(tmp_path: Path) -> None:
+    model = folders.sentence_transformer(tmp_path / "st")
+    source = write_texts(tmp_path / "a.txt", texts(3))
+    ct.embed(model, source, tmp_path / "unit")
+    ct.embed(model, source, tmp_path / "raw", normalize=False)
+    unit, raw = ct.read(tmp_path / "unit").arrays["mean"], ct.read(tmp_path / "raw").arrays["mean"]
+    assert np.abs(np.linalg.norm(raw, axis=1) - 1).min() > 0.01
+    np.testing.assert_allclose(raw / np.linalg.norm(raw, axis=1, keepdims=True), unit, atol=1e-6)

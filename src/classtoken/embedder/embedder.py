@@ -211,7 +211,7 @@ class Embedder:
         """Readouts by the name of their column: the canonical spec."""
         reading = tower.reading
         if pooling is None:
-            return {reading.contract.pooling: self._placed(reading.readout(None, unit_length=self.normalize or None))}
+            return {reading.contract.pooling: self._placed(reading.readout(None, unit_length=self.normalize))}
         specs: tuple[Spec, ...] = parse_many(pooling)
         return {str(spec): self._placed(reading.readout(spec, unit_length=self.normalize)) for spec in specs}
 
