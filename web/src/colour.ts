@@ -6,12 +6,22 @@ const CIVIDIS: [number, number, number][] = [
   [165, 156, 116], [195, 179, 105], [225, 204, 85], [246, 224, 64], [254, 232, 56],
 ];
 
-export function cividis(x: number): string {
+function cividisParts(x: number): number[] {
   const place = Math.min(1, Math.max(0, Number.isFinite(x) ? x : 0)) * (CIVIDIS.length - 1);
   const low = Math.min(CIVIDIS.length - 2, Math.floor(place));
   const part = place - low;
-  const mix = CIVIDIS[low].map((value, i) => Math.round(value + (CIVIDIS[low + 1][i] - value) * part));
-  return `rgb(${mix.join(" ")})`;
+  return CIVIDIS[low].map((value, i) => Math.round(value + (CIVIDIS[low + 1][i] - value) * part));
+}
+
+export const cividis = (x: number): string => `rgb(${cividisParts(x).join(" ")})`;
+
+/** Black or white, whichever stands out more on that colour (WCAG's relative luminance). */
+export function inkOn(x: number): string {
+  const [r, g, b] = cividisParts(x).map((value) => {
+    const part = value / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
 /** Blue below zero, orange above, the ground's own colour at zero; `x` in [-1, 1]. */
