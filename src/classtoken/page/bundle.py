@@ -46,7 +46,7 @@ def bundle() -> Bundle:
 
 
 def digest_of_sources(web: Path) -> str:
-    """The digest that web/tools/stamp.js writes: sha256 over `path NUL sha256(content) newline` of every source file."""
+    """The digest that web/tools/stamp.js writes: sha256 of `path NUL sha256(content) newline` of each source."""
     paths = []
     for name in SOURCES:
         path = web / name

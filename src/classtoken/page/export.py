@@ -37,7 +37,8 @@ def page(walkthrough: Walkthrough) -> str:
         '<link rel="icon" href="data:,">\n'
         f"<style>{parts.style}</style>\n"
     )
-    body = f'<script type="application/json" id="walkthrough">{walkthrough.to_json()}</script>\n<script>{script}</script>\n'
+    data = f'<script type="application/json" id="walkthrough">{walkthrough.to_json()}</script>\n'
+    body = f"{data}<script>{script}</script>\n"
     return _shell(head, body, kind="file", title=f"classtoken walkthrough: {walkthrough.model.name}")
 
 
