@@ -197,7 +197,7 @@ def test_contrast_is_its_formula_in_both_directions() -> None:
 
 
 def test_simcse_learns_to_know_a_sentence_again(tmp_path) -> None:
-    """Two views of a row share four of their five words: after training the partner is the nearest, before it is not."""
+    """Two views of a row share four of their five words: after training the partner is the nearest."""
     objective = SentenceContrast(text_network())
     data = Pairs(32)
     objective.eval()

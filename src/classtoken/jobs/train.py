@@ -104,7 +104,8 @@ def _modality(embedder: Embedder, records: Sequence[Record], asked: str | None) 
     fits = [name for name in embedder.modalities if name in there and asked in (None, name)]
     if len(fits) != 1:
         raise OptionError(
-            f"'{embedder.name}' reads {' and '.join(embedder.modalities)}, the records have {' and '.join(there) or 'nothing'}"
+            f"'{embedder.name}' reads {' and '.join(embedder.modalities)}, the records have "
+            f"{' and '.join(there) or 'nothing'}"
             f"{f', and {asked} was asked for' if asked else ''}; name one side with --modality text or image."
         )
     return fits[0]

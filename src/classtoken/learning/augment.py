@@ -41,7 +41,7 @@ def resized_crop(pictures: Tensor, area: tuple[float, float], size: tuple[int, i
 
     Bilinear, by one affine grid for the whole batch; a crop that would stand out of the picture is made to fit.
     """
-    B, _, height, width = pictures.shape
+    B = len(pictures)
     part = uniform(B, *area, generator)
     ratio = torch.exp(uniform(B, math.log(3 / 4), math.log(4 / 3), generator))
     tall = (part / ratio).sqrt().clamp(max=1.0)

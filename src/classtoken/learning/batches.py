@@ -84,7 +84,7 @@ class Feed:
 
 
 def split(labels: Sequence[object], held_out: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to learn from and rows held out: the same part of every label, at least one row of each in both if it has two.
+    """Rows to learn from and rows held out: the same part of every label, at least one of each in both if it has two.
 
     Rows whose label occurs once are learned from. The draw depends on the seed only.
     """

@@ -32,8 +32,8 @@ def begin_with(encoder: Encoder, model: str, seed: int) -> None:
         fitted = _fitted(name, tensor, ours[name], given, encoder, generator)
         if fitted is None:
             raise OptionError(
-                f"start = '{model}' does not fit: {name} is {tuple(tensor.shape)} there and {tuple(ours[name].shape)} in "
-                "[model]."
+                f"start = '{model}' does not fit: {name} is {tuple(tensor.shape)} there and {tuple(ours[name].shape)} "
+                "in [model]."
             )
         ours[name].copy_(fitted)
 

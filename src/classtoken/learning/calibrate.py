@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: one temperature fitted on held-out logits, and the error before and after."""
+"""Whether probabilities mean what they say: a temperature fitted on held-out logits, the error before and after."""
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -10,7 +10,7 @@ BINS = 15
 
 
 def fit_temperature(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
-    """T that minimises the loss of logits / T on held-out rows (Guo et al. 2017), within 0.05 and 20; 1 without rows."""
+    """T that minimises the loss of logits / T on held-out rows (Guo et al. 2017), from 0.05 to 20; 1 without rows."""
     if not len(logits_NC):
         return 1.0
     logits_NC = logits_NC.double().cpu()

@@ -31,8 +31,8 @@ def unfreeze(encoder: Encoder, which: str) -> int:
         word, _, number = which.partition("-")
         if word != "last" or not number.isdigit() or not 1 <= int(number) <= len(encoder.blocks):
             raise OptionError(
-                f"--unfreeze {which!r} is not understood; write all, or last-1 to last-{len(encoder.blocks)} for so many "
-                "blocks."
+                f"--unfreeze {which!r} is not understood; write all, or last-1 to last-{len(encoder.blocks)} for "
+                "so many blocks."
             )
         encoder.requires_grad_(False)
         chosen = [*list(encoder.blocks)[-int(number) :], encoder.final_norm]  # type: ignore[list-item]
@@ -58,8 +58,8 @@ def finetune(
     encoder = tower.reading.encoder
     if not isinstance(encoder, Encoder) or (tower.reading.family is None and tower.reading.config.get("shape") is None):
         raise OptionError(
-            f"'{embedder.name}' comes in as a foreign module, whose weights are not trained here. Leave out --unfreeze: a "
-            "head on its frozen vectors can be."
+            f"'{embedder.name}' comes in as a foreign module, whose weights are not trained here. Leave out "
+            "--unfreeze: a head on its frozen vectors can be."
         )
     prepared = _prepare(recipe, embedder, records, modality, device)
     unfreeze(encoder, recipe.unfreeze)

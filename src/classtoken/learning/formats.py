@@ -42,7 +42,7 @@ def files_of(encoder: Encoder, labels: Sequence[str], several: bool) -> tuple[di
 
 
 def classifier_names(encoder: Encoder, head: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A linear head on the class token under the name that the published classifier has; empty where none reads it so."""
+    """A linear head on the class token by the published classifier's names; empty where none reads it so."""
     form = published_form(encoder.shape)
     if form is None or form[0] is not VIT or set(head) != {"output.weight", "output.bias"}:
         return {}

@@ -34,8 +34,8 @@ def check(records: Sequence[Record], labels: Sequence[str]) -> None:
         )
     if len(labels) < 2:
         raise TrainingError(
-            f"the records have {len(labels)} label{'s' * (len(labels) != 1)} ({', '.join(labels) or 'none'}); learning to "
-            "tell classes apart needs two or more. Add records of another class."
+            f"the records have {len(labels)} label{'s' * (len(labels) != 1)} ({', '.join(labels) or 'none'}); learning "
+            "to tell classes apart needs two or more. Add records of another class."
         )
 
 

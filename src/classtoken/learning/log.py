@@ -1,4 +1,4 @@
-"""What a run says while it goes: a progress line on stderr, and `log.csv` with a row per tenth of an epoch and per look."""
+"""What a run says while it goes: a line on stderr, and `log.csv` with a row per tenth of an epoch and per look."""
 
 import csv
 import sys

@@ -90,8 +90,8 @@ def new_head(kind: str, width: int, labels: Sequence[str], *, hidden: int, seed:
     """A fresh head. Refuses a class token per class where the two numbers differ."""
     if kind == "per_token" and len(labels) != class_tokens:
         raise OptionError(
-            f"head 'per_token' has one class token a class: the encoder has {class_tokens} and the records {len(labels)} "
-            f"labels ({', '.join(labels[:8])}). Set class_tokens = {len(labels)}."
+            f"head 'per_token' has one class token a class: the encoder has {class_tokens} and the records "
+            f"{len(labels)} labels ({', '.join(labels[:8])}). Set class_tokens = {len(labels)}."
         )
     return make_head(kind, width, len(labels), hidden=hidden, seed=seed)
 

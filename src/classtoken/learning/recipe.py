@@ -57,7 +57,7 @@ class ObjectiveOptions:
     label_smoothing: float = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     teacher: str | None = None
-    """distillation: a MODEL; one without a classifier for these labels first gets a linear head on its frozen vectors"""
+    """distillation: a MODEL; one without a classifier for these labels gets a linear head on its frozen vectors"""
     mode: Literal["hard", "soft"] = "hard"
     """distillation: learn the teacher's label (DeiT's hard distillation) or its probabilities"""
     teacher_weight: float = 0.5

@@ -40,10 +40,12 @@ def load(folder: Path, fingerprint: str) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise TrainingError(
-            f"the checkpoint '{path}' cannot be read ({type(error).__name__}). Delete it to begin anew, or give another --out."
+            f"the checkpoint '{path}' cannot be read ({type(error).__name__}). "
+            "Delete it to begin anew, or give another --out."
         ) from error
     if state.get("fingerprint") != fingerprint:
         raise ManifestMismatch(
-            f"'{path}' belongs to another run (recipe or records differ). Give the same ones, another --out, or delete it."
+            f"'{path}' belongs to another run (recipe or records differ). "
+            "Give the same ones, another --out, or delete it."
         )
     return state

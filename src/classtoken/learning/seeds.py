@@ -21,7 +21,7 @@ def generator_of(*numbers: int) -> torch.Generator:
 
 
 def rows_of_step(count: int, batch: int, seed: int, step: int) -> torch.Tensor:
-    """The rows of one step: every epoch is a fresh permutation of `count` rows; an incomplete last batch is left out."""
+    """The rows of one step: every epoch is a fresh permutation of `count` rows, without an incomplete last batch."""
     per_epoch = steps_per_epoch(count, batch)
     epoch, place = divmod(step, per_epoch)
     order = torch.randperm(count, generator=generator_of(seed, ORDER, epoch))

@@ -53,8 +53,8 @@ class ImageTeacher:
         prepare = self.embedder.tower("image").prepare
         if order is None or not isinstance(prepare, ImagePreprocessor):
             raise OptionError(
-                f"the teacher '{model}' has no image classifier for the labels {', '.join(labels[:6])}; train one first: "
-                f"classtoken train SOURCE --model {model} --out DIR."
+                f"the teacher '{model}' has no image classifier for the labels {', '.join(labels[:6])}; train one "
+                f"first: classtoken train SOURCE --model {model} --out DIR."
             )
         self.order, self.prepare, self.own = torch.tensor(order, device=device), prepare, (mean, std)
 

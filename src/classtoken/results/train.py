@@ -58,7 +58,7 @@ class TrainResult(Result):
             f"{self.out}: {words.get(self.way, self.way)}, {len(self.labels)} labels, pooling {self.pooling}, "
             f"head {self.head}",
             f"  {self.learned} records learned from, {self.held_out} held out: {shown}",
-            f"  calibration error {self.error:.4f} (before temperature {self.temperature:.3f}: {self.error_before:.4f})",
+            f"  calibration error {self.error:.4f}, {self.error_before:.4f} before temperature {self.temperature:.3f}",
             f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, {self.steps} steps, "
             f"{self.seconds:.1f} s{', stopped early' if self.stopped_early else ''}",
         ]

@@ -78,7 +78,7 @@ def draw(seed: int, index: int, *, size: int = SIZE, labels: Sequence[str] | Non
 
 
 def draw_tiny(seed: int, index: int, *, size: int = 24) -> Scene:
-    """One face, filling a plain small picture: cat, dog or bird in turn; for models that one can watch number by number."""
+    """One face on a plain small picture: bird, cat or dog in turn; for models that one can watch number by number."""
     rng = np.random.default_rng((seed, index, 2**31))
     kind = LABELS[index % len(LABELS)]
     parts = FACES[kind](rng)

@@ -19,7 +19,7 @@ def in_batch_loss(first_BD: Tensor, second_BD: Tensor, temperature: float) -> Te
 
 
 def clip_loss(images_BD: Tensor, texts_BD: Tensor, scale: Tensor) -> Tensor:
-    """The mean of both directions of `in_batch_loss`, with a learned factor instead of 1 / t (Radford et al. 2021)."""
+    """Both directions of `in_batch_loss`, with a learned factor instead of 1 / t, averaged (Radford et al. 2021)."""
     scores_BB = scale * F.normalize(images_BD.float(), dim=-1) @ F.normalize(texts_BD.float(), dim=-1).T
     own = torch.arange(len(scores_BB), device=scores_BB.device)
     return (F.cross_entropy(scores_BB, own) + F.cross_entropy(scores_BB.T, own)) / 2

@@ -111,7 +111,7 @@ class Dino(Objective):
     def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
         """Part of the rows whose nearest other row (cosine) has the same label, by the teacher's vectors.
 
-        Without labels: the entropy of the teacher's mean output over its largest value, 1 where all prototypes are used.
+        Without labels: the entropy of the teacher's mean output over its largest value; 1 where all prototypes serve.
         """
         batches = list(held_out)
         vectors = torch.cat([F.normalize(self.teacher.vectors(b.views[0]).float(), dim=-1) for b in batches])

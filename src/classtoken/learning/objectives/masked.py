@@ -36,7 +36,7 @@ def hide(
 
 
 class Masked(Objective):
-    """Cross-entropy of the hidden pieces; the output layer is the embedding table itself, behind dense, GELU and norm."""
+    """Cross-entropy of the hidden pieces; the output layer is the embedding table itself, after dense, GELU, norm."""
 
     metric = "guessed"
 

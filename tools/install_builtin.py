@@ -1,0 +1,110 @@
+"""Put a trained folder into the package as a built-in model, with its figure on a test split, measured once.
+
+    python tools/install_builtin.py photos RUN --test ../shared/data/cifar10/test.parquet
+    python tools/install_builtin.py scenes RUN --test "builtin:scenes?count=2000&seed=2"
+
+Copies config, weights, readout, preprocessing or vocabulary and the training record to src/classtoken/builtin/NAME, and
+writes README.md from `about.md` there and the measured figures.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from classtoken.jobs.predict import predict
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILT_IN = ROOT / "src/classtoken/builtin"
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "classtoken.json",
+    "classtoken.safetensors",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "1_Pooling/config.json",
+)
+MOST = 8_000_000
+
+
+def main() -> int:
+    """Copy, measure, write the card."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--test", required=True, help="a SOURCE that nothing was learned from or chosen on")
+    given = parser.parse_args()
+    target = BUILT_IN / given.name
+    for name in FILES:
+        if (given.run / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(given.run / name, target / name)
+            (target / name).chmod(0o644)
+    size = (target / "model.safetensors").stat().st_size
+    if size > MOST:
+        sys.exit(f"{target}/model.safetensors has {size} bytes, more than {MOST}")
+    with tempfile.TemporaryDirectory() as folder:
+        found = predict(given.test, folder, model=target)
+    record = json.loads((given.run / "training.json").read_text(encoding="utf-8"))
+    record["result"]["out"] = f"builtin:{given.name}"
+    for name in ("teacher", "unlabelled", "source"):  # where files lay is nobody's business
+        for table in ("objective", "data"):
+            value = record["recipe"][table].get(name)
+            if isinstance(value, str):
+                record["recipe"][table][name] = value if value.startswith("builtin:") else Path(value).name
+            elif isinstance(value, list):
+                record["recipe"][table][name] = [Path(v).name for v in value]
+    record["test"] = {
+        "source": given.test if given.test.startswith("builtin:") else Path(given.test).name,
+        "records": found.judged,
+        "accuracy": found.accuracy,
+        "label_accuracy": found.label_accuracy,
+    }
+    (target / "training.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    about = (target / "about.md").read_text(encoding="utf-8")
+    (target / "README.md").write_text(card(given.name, about, record, size), encoding="utf-8")
+    print(f"builtin:{given.name}: {found}")
+    return 0
+
+
+def card(name: str, about: str, record: dict[str, Any], size: int) -> str:
+    """The model card; every figure is out of the training record."""
+    result, test, where = record["result"], record["test"], record["result"]["machine"]
+    figures = [("accuracy on the test split (every label of a record right)", test["accuracy"])]
+    if test["label_accuracy"] is not None:
+        figures.append(("accuracy per label on the test split", test["label_accuracy"]))
+    figures += [(f"{key.replace('_', ' ')} on the held-out part", value) for key, value in result["scores"].items()]
+    figures.append(("calibration error on the held-out part, after the temperature", result["error"]))
+    rows = "\n".join(f"| {what} | {value:.4f} |" for what, value in figures)
+    return f"""# builtin:{name}
+
+{about.strip()}
+
+## Figures
+
+| what | value |
+|---|---|
+{rows}
+
+Test split: {test["source"]}, {test["records"]} records, looked at once, after all had been chosen on the held-out part.
+`tools/install_builtin.py` made this table.
+
+## Training
+
+- {result["learned"]} records learned from, {result["held_out"]} held out
+- {result["steps"]} steps in {result["seconds"] / 60:.1f} minutes on {where["processor"]}, {where["threads"]} of
+  {where["cores"]} cores, which other work had a share of; device {where["device"]}, torch {where["torch"]}
+- {result["parameters"]:,} parameters, {size / 1e6:.2f} MB as 16-bit numbers
+- recipe: `recipe.toml` beside this file; record: `training.json`
+"""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
