@@ -27,6 +27,7 @@ def check_names(encoder: Any, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def device_of(name: str | torch.device | None) -> torch.device:
+    """The device of a name; without one CUDA where it is there, else the CPU. Raises `OptionError`."""
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
