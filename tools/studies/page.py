@@ -135,7 +135,7 @@ def maps(study: str, found: Findings) -> list[str]:
     n = max(m.n for m in scored)
     lines = [
         "### Which maps beat random scores?",
-        f'Deletion by real removal, n = {n}; lower is better. "Better by" is the paired difference to random scores (the '
+        f'Deletion by real removal, n = {n}; lower is better. "Better by" is the paired difference to random (the '
         "mean of 4 draws) on the same inputs.",
         _table(scored, ("deletion", "insertion", "saco")),
         f"![deletion areas]({study}-maps-deletion.svg)",
@@ -174,7 +174,7 @@ def artefacts(study: str, found: Findings) -> list[str]:
         return []
     most = max(range(len(row.values)), key=lambda i: row.values[i].estimate)
     v = row.values[most]
-    return [f"**High-norm tokens** (relative to the model's own norms): at most {100 * v.estimate:.2f} % of the patches "
+    return [f"**High-norm tokens** (by the model's own norms): at most {100 * v.estimate:.2f} % of the patches "
             f"or word pieces [{100 * v.low:.2f}, {100 * v.high:.2f}], after layer {most}."]  # fmt: skip
 
 
