@@ -2,8 +2,9 @@
 
     python benchmarks/explain.py [--threads 1] [--repeats 3] [--keep benchmarks/results/explain.json]
 
-Budgets hold for two free cores. On a machine that others use, wall-clock says how long it took there and CPU seconds how
-much work it was: with one thread these are the wall-clock of one free core, so the verdict is by the smaller. Needs DeiT-Tiny and the photographs in ../shared.
+Budgets hold for two free cores. On a machine that others use, wall-clock says how long it took there and CPU seconds
+how much work it was: with one thread these are the wall-clock of one free core, so the verdict is by the smaller.
+Needs DeiT-Tiny and the photographs in ../shared.
 """
 
 import argparse
