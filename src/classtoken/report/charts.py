@@ -118,7 +118,7 @@ def _line(s: Series, colour: str, dash: str, at: object) -> list[str]:
 def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560, reference: float | None = None) -> str:
     """A number and its 95 % interval per line, written out at the right; `reference` is a line to be compared with."""
     names = max((len(row.name) for row in rows), default=0)
-    left, right, step = min(44 + 6.4 * names, width * 0.45), 128, 22
+    left, right, step = min(44 + 6.4 * names, width * 0.45), 158, 22
     values = [v for row in rows for v in (row.low, row.high, row.value)]
     values += [] if reference is None else [reference]
     low, high = _padded(min(values), max(values))
@@ -163,8 +163,8 @@ def matrix(
     columns = len(values[0])
     tall = 20
     width, height = max(70 + columns * cell + 16, 300), 62 + tall * len(values) + 34
-    parts = [text(8, 18, heading, class_="title"), text(60, 40, f"{row_label} \\ {column_label}", class_="soft",
-                                                        text_anchor="end")]  # fmt: skip
+    corner = text(62, 40, f"{row_label} \\ {column_label}", class_="soft", text_anchor="end", font_size=10)
+    parts = [text(8, 18, heading, class_="title"), corner]
     parts += [text(70 + (c + 0.5) * cell, 40, str(c), text_anchor="middle", class_="soft") for c in range(columns)]
     for i, share in enumerate(shares):
         r, c = divmod(i, columns)
