@@ -16,7 +16,7 @@ from classtoken.page.export import notebook_html, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
 
-SURVEY_SMALL, SURVEY_LARGE = 40, 16
+SURVEY_SMALL, SURVEY_LARGE = 40, 12
 """inputs of the default survey, for models below and above 2 million weights"""
 
 

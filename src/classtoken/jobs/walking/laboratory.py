@@ -114,13 +114,22 @@ def run_on(
     trace: Trace | None = None,
     grid: tuple[int, int] | None = None,
 ) -> States:
-    """The rest of a forward, from the states that enter a layer: exact, and what comes before is not done again."""
+    """The rest of a forward, from the states that enter a layer: exact, and what comes before is not done again.
+
+    Where the readout reads the class token alone, the last block computes no other token's row.
+    """
     encoder = native(subject)
     group = padded_group(roles_BL)
+    end = encoder.depth - 1
+    alone = subject.reads == {Role.CLASS} and (trace is None or layer < end)
+    rows_BR = (roles_BL == Role.CLASS).nonzero()[:, 1].view(len(roles_BL), -1) if alone else None
     with undisturbed(encoder):
         for i in range(layer, encoder.depth):
-            x_BLD = encoder.block(i)(x_BLD, [encoder.view(i, group, grid, x_BLD)], trace, f"blocks.{i}")
+            view = encoder.view(i, group, grid, x_BLD, rows_BR if i == end else None)
+            x_BLD = encoder.block(i)(x_BLD, [view], trace, f"blocks.{i}")
         last = encoder.final_norm(x_BLD)
+    if rows_BR is not None:
+        roles_BL = roles_BL.gather(1, rows_BR)
     return States(last, roles_BL, grid, {encoder.depth - 1: x_BLD, -1: x_BLD}, encoder.final_norm)
 
 
