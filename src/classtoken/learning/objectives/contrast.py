@@ -41,7 +41,7 @@ class SentenceContrast(Objective):
         self.model, self.temperature = model, temperature
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean loss of the batch. Without dropout and without a second view both sides are equal: nothing is learned."""
+        """Mean loss of the batch. Without dropout or a second view both sides are equal, and nothing is learned."""
         first, second = batch.views[0], batch.views[-1]
         return in_batch_loss(self.model.vectors(first), self.model.vectors(second), self.temperature)
 
