@@ -174,12 +174,7 @@ def capture(
     with torch.set_grad_enabled(gradients):
         states = subject.states(tokens, Chain(edits, keep))
         outcome = subject.outcome(states)
-    missing = sorted(names.keys() - keep.kept.keys())
-    if missing:
-        raise TraceError(
-            f"{len(missing)} of {len(names)} values were not captured ({missing[0]} first): this model's attention "
-            "does not pass through the trace. Load it so that attention is written out (attn_implementation='eager')."
-        )
+    refuse_missing(names, keep.kept)
     return Captured(
         chosen,
         {part: tuple(keep.kept[f"blocks.{i}.{part}"] for i in chosen) for part in inner},
@@ -190,6 +185,16 @@ def capture(
         keep.kept.get("embeddings"),
         chosen_heads,
     )
+
+
+def refuse_missing(names: Collection[str], kept: Collection[str]) -> None:
+    """Raise `TraceError` when some values never came by: an empty map must not be drawn."""
+    missing = sorted(set(names) - set(kept))
+    if missing:
+        raise TraceError(
+            f"{len(missing)} of {len(names)} values were not captured ({missing[0]} first): this model's attention "
+            "does not pass through the trace. Load it so that attention is written out (attn_implementation='eager')."
+        )
 
 
 def take(value: Tensor, places_BR: Tensor, dim: int) -> Tensor:

@@ -47,7 +47,7 @@ def predict(
 ) -> Answer:
     """Label every record with a trained classifier.
 
-    Writes DIR/predictions.csv (id, label, probability) and DIR/quarantine.jsonl with the records that
+    Writes DIR/predictions.csv (id, label, probability) and DIR/quarantine.parquet with the records that
     could not be read and why. Where the records have labels, it says how many were right.
 
     \b

@@ -99,10 +99,7 @@ def explain_data(
         control="the same weights, the values of every tensor in random order",
         seconds=time.perf_counter() - started,
         rate=rate,
-        notes=(
-            *_counts(inputs, len(unread), faithful),
-            *notes,
-        ),
+        notes=(*_counts(inputs, len(unread), faithful), *notes),
     )
 
 

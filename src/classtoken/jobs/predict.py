@@ -1,8 +1,8 @@
 """A trained classifier applied to a whole source."""
 
 import csv
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
@@ -15,6 +15,7 @@ from classtoken.head import probabilities
 from classtoken.jobs.training.records import read_records
 from classtoken.results.base import write
 from classtoken.results.train import PredictResult
+from classtoken.sink import write_quarantine
 from classtoken.source import Source, SourceOptions
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Record, Refused
@@ -55,7 +56,7 @@ def predict(
         raise OptionError(f"the {side} side of '{embedder.name}' has no classifier; name another --modality.")
     refused: list[Refused] = []
     out.mkdir(parents=True, exist_ok=True)
-    found = judged = right = hits = 0
+    tally = Tally(len(labels), classifier.multilabel)
     writing = out / ".predictions.csv.writing"
     with writing.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -65,28 +66,55 @@ def predict(
             for record, row in zip(records, chances, strict=True):
                 chosen = _chosen(row, labels, classifier.multilabel)
                 table.writerow([record.id, "|".join(chosen), f"{row.max():.6f}", *(f"{p:.6f}" for p in row if every)])
-                found += 1
-                if record.label is not None:
-                    given = set(record.label) if isinstance(record.label, tuple) else {record.label}
-                    judged, right = judged + 1, right + (set(chosen) == given)
-                    hits += len(labels) - len(set(chosen) ^ given) if classifier.multilabel else 0
+                tally.count(record, chosen)
     writing.replace(out / "predictions.csv")
-    with (out / "quarantine.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"id": r.id, "reason": r.reason}, ensure_ascii=False) + "\n" for r in refused)
+    write_quarantine(out, refused)
     result = PredictResult(
         out=out.as_posix(),
         model=embedder.name,
         labels=labels,
-        records=found,
+        records=tally.found,
         refused=len(refused),
         examples=tuple(refused[:EXAMPLES]),
         seconds=monotonic() - began,
-        judged=judged,
-        accuracy=right / judged if judged else None,
-        label_accuracy=hits / (judged * len(labels)) if judged and classifier.multilabel else None,
+        judged=tally.judged,
+        accuracy=tally.accuracy,
+        label_accuracy=tally.label_accuracy,
     )
     write(result, out / "result.json")
     return result
+
+
+@dataclass
+class Tally:
+    """Records labelled, and of those whose label is known how many were right."""
+
+    labels: int
+    multilabel: bool
+    found: int = 0
+    judged: int = 0
+    right: int = 0
+    hits: int = 0
+
+    def count(self, record: Record, chosen: tuple[str, ...]) -> None:
+        """One more record and the labels chosen for it."""
+        self.found += 1
+        if record.label is None:
+            return
+        given = set(record.label) if isinstance(record.label, tuple) else {record.label}
+        self.judged += 1
+        self.right += set(chosen) == given
+        self.hits += self.labels - len(set(chosen) ^ given)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Records whose labels are all right, of those that were judged."""
+        return self.right / self.judged if self.judged else None
+
+    @property
+    def label_accuracy(self) -> float | None:
+        """Labels given or withheld rightly, of all labels of all judged records; for several labels a row."""
+        return self.hits / (self.judged * self.labels) if self.judged and self.multilabel else None
 
 
 def _logits(

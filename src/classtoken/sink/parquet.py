@@ -163,9 +163,7 @@ class ParquetSink:
         return found
 
     def _write_quarantine(self, refused: Sequence[Refused]) -> None:
-        columns = [[entry.id for entry in refused], [entry.reason for entry in refused]]
-        table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=QUARANTINE)
-        write_whole(self.folder / QUARANTINE_NAME, lambda temporary: pq.write_table(table, temporary))
+        write_quarantine(self.folder, refused)
 
     def _settings(self) -> dict[str, object]:
         """Vectors do not get smaller by compression; everything else does."""
@@ -176,3 +174,10 @@ class ParquetSink:
             "use_dictionary": ["label", "group"],
             "write_statistics": ["id"],
         }
+
+
+def write_quarantine(folder: Path, refused: Sequence[Refused]) -> None:
+    """`folder/quarantine.parquet`: id and reason of every record that was refused."""
+    columns = [[entry.id for entry in refused], [entry.reason for entry in refused]]
+    table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=QUARANTINE)
+    write_whole(folder / QUARANTINE_NAME, lambda temporary: pq.write_table(table, temporary))
