@@ -208,8 +208,9 @@ def mask_shares(record: Record, grid: tuple[int, int] | None, prepare: object) -
         return None
     with Image.open(Path(str(path))) as file:
         values = np.asarray(file)
-    mask = values > 0
-    return usable(patch_shares(crop_mask(mask if mask.ndim == 2 else mask.any(-1), prepare), grid))
+    mask = np.asarray(values > 0)
+    flat = mask if mask.ndim == 2 else np.asarray(mask.any(-1))
+    return usable(patch_shares(crop_mask(flat, prepare), grid))
 
 
 def usable(shares_P: np.ndarray) -> np.ndarray | None:
