@@ -3,7 +3,7 @@
 1. inspect    which vector does this checkpoint really give?
 2. embed      every function of the Python standard library, by the first lines of its docstring
 3. search     by meaning
-4. see        one class token being made, as a page (where the built-in models are there)
+4. see        one class token being made, as a page to open in a browser
 """
 
 import csv
@@ -77,6 +77,9 @@ def main() -> None:
         for place in np.argsort(-scores)[:3]:
             name = vectors.ids[place]
             print(f"    {scores[place]:.2f}  {name:34s} {rows[name][:70]}")
+
+    say("4. See one class token being made (classtoken walkthrough --model builtin:toy --out demo/walkthrough.html)")
+    print(ct.walkthrough("builtin:toy", out=OUT / "walkthrough.html"))
 
 
 def say(text: str) -> None:
