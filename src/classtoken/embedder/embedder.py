@@ -25,7 +25,7 @@ from classtoken.values import Layout, Role
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TOKEN_BUDGET = 2048
-"""tokens of a text batch on the CPU; larger batches were not faster (benchmarks/embed.py)"""
+"""tokens of a text batch; benchmarks/bench_embed.py --budgets compares others"""
 IMAGE_ROWS = 16
 
 
