@@ -14,7 +14,8 @@ from classtoken.embedder import load
 from classtoken.errors import ContractError, OptionError, OutputError, TrainingError
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
-from classtoken.learning.recipe import Recipe, overridden, recipe_from_dict
+from classtoken.learning.overrides import overridden
+from classtoken.learning.recipe import Recipe, recipe_from_dict
 from classtoken.results.train import PredictResult, TrainResult
 
 COLOURS = {"blue": (30, 40, 220), "green": (30, 200, 40), "red": (220, 40, 30)}

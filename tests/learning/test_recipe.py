@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from classtoken.errors import OptionError
-from classtoken.learning.recipe import Recipe, overridden, read_recipe, recipe_from_dict
+from classtoken.learning.overrides import overridden
+from classtoken.learning.recipe import Recipe, read_recipe, recipe_from_dict
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN = sorted((ROOT / "src/classtoken/builtin").glob("*/recipe.toml"))

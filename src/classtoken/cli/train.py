@@ -106,7 +106,8 @@ def train(
         classtoken train builtin:scenes?count=24000 --config recipe.toml --out scenes
     """
     from classtoken.jobs.train import train as job
-    from classtoken.learning.recipe import overridden, read_recipe
+    from classtoken.learning.overrides import overridden
+    from classtoken.learning.recipe import read_recipe
 
     recipe = overridden(
         None if config is None else read_recipe(config),
