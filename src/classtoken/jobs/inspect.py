@@ -143,7 +143,7 @@ def uses(reading: Reading, tower: LoadedTower) -> tuple[tuple[str, ...], tuple[s
     contract, good, bad = reading.contract, [], []
     if reading.classifier is not None:
         good.append("classification (this checkpoint's classifier reads it; so can a new linear head)")
-    if contract.unit_length or contract.source in ("modules.json", "classtoken.json"):
+    if contract.unit_length or contract.source == "modules.json":
         good.append("retrieval and similarity by cosine (declared by the authors)")
     elif reading.modality == "text":
         good.append("features for a trained head")
