@@ -135,7 +135,9 @@ def scenes(n: int, faithful: int, points: int) -> Findings:
         if len(scene.labels) and len(records) < n:
             records.append(replace(record, label=scene.labels[0]))
             pictures.append(scene)
-    found = explain_data(_Listed(records), embedder, faithful=0, limit=n, report=_say)
+    with tempfile.TemporaryDirectory() as folder:
+        images = drawn.write(folder, n, seed=seed)
+        found = explain_data(images, embedder, faithful=0, limit=n, report=_say)
     inputs = prepare(embedder, records, modality=None, prompt=None)
     labels = list(subject.labels)
     masks = {r.id: scene.mask(scene.labels[0]) for r, scene in zip(records, pictures, strict=True)}
@@ -158,18 +160,6 @@ def _possible(subject: object, inputs: Inputs) -> tuple[str, ...]:
 
     there = {m.name for m in available(subject, inputs.batches[0])}  # type: ignore[arg-type]
     return tuple(name for name in (*IMAGE_MAPS, "occlusion") if name in there)
-
-
-class _Listed:
-    """Records in memory as a source."""
-
-    name = "scenes"
-
-    def __init__(self, records: list[Record]):
-        self.listed = records
-
-    def records(self, refused: list | None = None, *, limit: int | None = None) -> list[Record]:
-        return self.listed[:limit]
 
 
 def photos(n: int, faithful: int, points: int) -> Findings:

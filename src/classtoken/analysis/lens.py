@@ -3,6 +3,7 @@
 What could be decoded at a layer is not what the model uses there: see swaps (`interventions.PatchStates`) for that.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -39,15 +40,18 @@ class Lens:
         return same.shape[1] - same.flip(1).long().cumprod(1).sum(1)
 
 
-def lens(subject: Subject, tokens: Tokens) -> Lens:
-    """The outcome at every layer, through the final norm where the model has one. `TraceError` for foreign modules."""
+def lens(subject: Subject, tokens: Tokens, states: Sequence[Tensor] | None = None) -> Lens:
+    """The outcome at every layer, through the final norm where the model has one. `TraceError` for foreign modules.
+
+    states: what goes into every layer and leaves the last, where somebody has captured it already.
+    """
     if not isinstance(subject.encoder, Encoder):
         raise TraceError("the lens needs the model's own final norm, which a foreign module does not show.")
-    kept = _all_states(subject, tokens)
-    roles = tokens.roles_BL
-    outcomes = [subject.outcome(_as_final(subject, x, roles, tokens)) for x in kept[:-1]]
+    kept = _all_states(subject, tokens) if states is None else list(states)
     with torch.no_grad():
-        return Lens(torch.stack([o.detach() for o in (*outcomes, subject(tokens))], 1))
+        outcomes = [subject.outcome(_as_final(subject, x, tokens.roles_BL, tokens)) for x in kept[:-1]]
+        final = subject.states(tokens) if states is None else _as_final(subject, kept[-1], tokens.roles_BL, tokens)
+        return Lens(torch.stack([*outcomes, subject.outcome(final)], 1))
 
 
 def patch_lens(subject: Subject, tokens: Tokens, target: int, *, layer: int = -1) -> Tensor:

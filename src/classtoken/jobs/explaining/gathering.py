@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from classtoken.analysis.artefacts import outliers
-from classtoken.analysis.capture import capture, row_places
+from classtoken.analysis.capture import Captured, Keep, row_places, take
 from classtoken.analysis.description import attention_distance, class_distance, describe_row
 from classtoken.analysis.interventions import PatchStates, before_layer, record
 from classtoken.analysis.lens import lens
@@ -113,66 +113,76 @@ def gather(subject: Subject, inputs: Inputs, report: Callable[[str], None] | Non
     """Descriptions, lens and states of the class token(s) over all inputs."""
     found = Gathered()
     for n, tokens in enumerate(inputs.batches):
-        _attention(subject, tokens, found)
-        _states(subject, tokens, found)
+        _describe(subject, tokens, found)
         if report is not None and n % 4 == 0:
             report(f"explain: {min((n + 1) * BATCH, len(inputs.records))} of {len(inputs.records)} inputs described")
     return found
 
 
-def _attention(subject: Subject, tokens: Tokens, found: Gathered) -> None:
+def _describe(subject: Subject, tokens: Tokens, found: Gathered) -> None:
+    """Everything that one forward shows: the class token's rows, distances, states of all layers."""
     side, grid = patch_of(tokens), tokens.grid
-    has_class = bool((tokens.roles_BL == Role.CLASS).any(1).all())
-    if has_class:
-        captured = capture(subject, tokens, ["weights"], rows={Role.CLASS})
-        places = row_places(tokens.roles_BL, {Role.CLASS})
-        row = describe_row(captured, places)
-        found.add("relative_entropy", row.relative_BNH)
-        found.add("effective_tokens", row.effective_BNH)
-        found.add("on_itself", row.itself_BNH)
-        found.add("head_agreement", row.agreement_BN)
-        for role, mass in row.masses.items():
-            found.add(f"mass_{role.name.lower()}", mass)
-        weights = captured.stack("weights")
+    classes = tokens.roles_BL == Role.CLASS
+    places = row_places(tokens.roles_BL, {Role.CLASS}) if bool(classes.any(1).all()) else None
+    rows: list[Tensor] = []
+    distances: list[Tensor] = []
+
+    def reduce(weights_BHLL: Tensor) -> Tensor:
+        if places is not None:
+            rows.append(take(weights_BHLL, places, dim=2))
         if grid is not None:
-            spread = [class_distance(w, tokens.roles_BL, grid, side).mean(2) for w in captured.parts["weights"]]
-            found.add("spread", torch.stack(spread, 1))
-            content = (tokens.roles_BL == Role.CONTENT).nonzero()[:, 1].view(len(tokens), -1)
-            direct = weights.mean((1, 2, 3)).gather(1, content)
-            found.add("direct", direct)
-        if places.shape[1] > 1:
-            found.add("class_maps", weights[:, -1].mean(1))
-    if grid is not None:
-        distances: list[Tensor] = []
+            distances.append(attention_distance(weights_BHLL, tokens.roles_BL, grid, side))
+        return weights_BHLL.new_empty(0)
 
-        class Distance:
-            def wants(self, name: str) -> bool:
-                return name.endswith(".weights")
-
-            def __call__(self, name: str, value: Tensor) -> Tensor:
-                if self.wants(name):
-                    distances.append(attention_distance(value, tokens.roles_BL, grid, side))
-                return value
-
-        with torch.no_grad():
-            subject.states(tokens, Distance())
-        found.add("attention_distance", torch.stack(distances, 1))
-
-
-def _states(subject: Subject, tokens: Tokens, found: Gathered) -> None:
-    if {"states", "embeddings"} & set(subject.encoder.gaps):
-        return
     names = [before_layer(i, subject.depth) for i in range(subject.depth + 1)]
-    kept = record(subject, tokens, names)
-    states = [kept[name] for name in names]
+    shown = not {"states", "embeddings"} & set(subject.encoder.gaps)
+    reductions: dict[str, Callable[[Tensor], Tensor]] = {f"blocks.{i}.weights": reduce for i in range(subject.depth)}
+    reductions |= {name: _same for name in names} if shown else {}
+    keep = Keep(reductions)
+    with torch.no_grad():
+        final = subject.states(tokens, keep)
+        outcome = subject.outcome(final)
+    layers = tuple(range(subject.depth))
+    captured = Captured(layers, {"weights": tuple(rows)}, final, outcome, tokens.roles_BL, grid)
+    if places is not None:
+        _rows(captured, places, side, found)
+    if distances:
+        found.add("attention_distance", torch.stack(distances, 1))
+    if shown:
+        _states(subject, tokens, [keep.kept[name] for name in names], found)
+
+
+def _same(value: Tensor) -> Tensor:
+    return value
+
+
+def _rows(captured: Captured, places_BR: Tensor, side: int, found: Gathered) -> None:
+    roles, grid = captured.roles_BL, captured.grid
+    row = describe_row(captured, places_BR)
+    found.add("relative_entropy", row.relative_BNH)
+    found.add("effective_tokens", row.effective_BNH)
+    found.add("on_itself", row.itself_BNH)
+    found.add("head_agreement", row.agreement_BN)
+    for role, mass in row.masses.items():
+        found.add(f"mass_{role.name.lower()}", mass)
+    weights = captured.stack("weights")
+    if grid is not None:
+        spread = [class_distance(w, roles, grid, side).mean(2) for w in captured.parts["weights"]]
+        found.add("spread", torch.stack(spread, 1))
+        content = (roles == Role.CONTENT).nonzero()[:, 1].view(len(roles), -1)
+        found.add("direct", weights.mean((1, 2, 3)).gather(1, content))
+    if places_BR.shape[1] > 1:
+        found.add("class_maps", weights[:, -1].mean(1))
+
+
+def _states(subject: Subject, tokens: Tokens, states: list[Tensor], found: Gathered) -> None:
     found.add("outlier_share", torch.stack([outliers(x, tokens.roles_BL).share_B for x in states[1:]], 1))
     classes = tokens.roles_BL == Role.CLASS
     if int(classes.sum(1).min()) > 1:
         held = [x[classes].view(len(tokens), -1, x.shape[-1]) for x in states]
         found.add("class_states", torch.stack(held, 1))
     if subject.head is not None and isinstance(subject.encoder, Encoder):
-        outcome = lens(subject, tokens).outcome_BNC
-        found.add("lens_answers", outcome.argmax(-1))
+        found.add("lens_answers", lens(subject, tokens, states).outcome_BNC.argmax(-1))
 
 
 def swaps(subject: Subject, inputs: Inputs) -> Gathered:
