@@ -81,6 +81,16 @@ def materials(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
         "Ugh,bad",
     ]
     (root / "reviews.csv").write_text("text,label\n" + "\n".join(reviews) + "\n", encoding="utf-8")
+    opinions = [
+        ("A wonderful film", "What a bore"),
+        ("I loved it", "Never again"),
+        ("Fine acting", "Ugh"),
+        ("Great fun from start to end", "I want my money back"),
+        ("A masterpiece", "Dull and far too long"),
+        ("Warm and clever", "A waste of an evening"),
+    ]
+    lines = "".join(f"{good},good\n{bad},bad\n" for good, bad in opinions)
+    (root / "opinions.csv").write_text(f"text,label\n{lines}", encoding="utf-8")
     (root / "emotions.tsv").write_text("so happy\t17\ta\nwhat, me?\t4,27\tb\noh no\t25\tc\n", encoding="utf-8")
     return root
 
