@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from classtoken.errors import TrainingError
 from classtoken.head import LinearHead
 
 Floats = NDArray[np.float64]
@@ -59,10 +60,7 @@ def fit_logistic(
 def _score(
     x: Floats, targets: NDArray, c: float, standardised: bool, several: bool, balanced: bool, seed: int
 ) -> float:
-    folds = (
-        KFold(5, shuffle=True, random_state=seed) if several else StratifiedKFold(5, shuffle=True, random_state=seed)
-    )
-    parts = list(folds.split(x, None if several else targets))
+    parts = _folds(targets, several, seed)
     if len(x) >= FOLDED_BELOW:
         parts = parts[:1]
     logits = np.zeros((len(x), targets.shape[1] if several else int(targets.max()) + 1))
@@ -75,6 +73,24 @@ def _score(
         return float((logits[seen].argmax(1) == targets[seen]).mean())
     present = targets[seen].sum(0) > 0
     return float(average_precision_score(targets[seen][:, present], logits[seen][:, present]))
+
+
+def _folds(targets: NDArray, several: bool, seed: int) -> list[tuple[NDArray, NDArray]]:
+    """Five parts, or as many as the smallest class has records; a class of one record is in one part only.
+
+    Raises `TrainingError` where no class has two records: then nothing can be held out.
+    """
+    counts = np.array([len(targets)]) if several else np.bincount(targets)
+    if counts.max() < 2:
+        raise TrainingError(
+            f"{len(targets)} records, and no class has two: nothing can be held out to choose settings on. Give more."
+        )
+    number = max(2, min(5, int(counts[counts > 0].min())))
+    kind = KFold if several else StratifiedKFold
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # scikit-learn's word on classes of one record
+        parts = kind(number, shuffle=True, random_state=seed).split(np.zeros((len(targets), 1)), targets)
+        return list(parts)
 
 
 def _fit(
