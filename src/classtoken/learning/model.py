@@ -19,8 +19,8 @@ from classtoken.values import Role
 class WrittenOut:
     """A trace that changes nothing, but has attention written out instead of fused.
 
-    On the CPU the fused kernel's backward pass takes about four times as long for short rows (65 tokens, bfloat16:
-    182 ms fused, 47 ms written out; `benchmarks/attention_backward.py`).
+    On the CPU the fused kernel's backward pass takes 2 to 4 times as long for short rows in bfloat16, and a third of
+    the time in float32 (65 tokens; `benchmarks/attention_backward.py`), so this is for bfloat16.
     """
 
     def wants(self, name: str) -> bool:
@@ -40,7 +40,8 @@ class Network(nn.Module):
     def vectors(self, tokens: Tokens) -> Float[Tensor, "B V"]:
         """One vector a row."""
         native = isinstance(self.encoder, Encoder)
-        written_out = native and self.training and tokens.roles_BL.device.type == "cpu"
+        on_cpu = tokens.roles_BL.device.type == "cpu"
+        written_out = native and self.training and on_cpu and torch.is_autocast_enabled("cpu")
         states = self.encoder(
             tokens, layers=self.readout.layers, rows=self.readout.rows, trace=WrittenOut() if written_out else None
         )
