@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/installed.stamp
 NODE_INSTALLED := web/node_modules/installed.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak web web-test docs browser lock clean
+.PHONY: help setup demo test check format bench soak builtin web web-test docs browser lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ bench: setup ## Measure speed beside peers, alternating
 
 soak: setup ## The long tests
 	$(BIN)/python -m pytest -m soak
+
+builtin: setup ## Train a built-in model again and measure it: make builtin NAME=toy
+	$(BIN)/python tools/train_builtin.py $(NAME) $(if $(DATA),--data $(DATA))
 
 docs: setup ## Write the generated pages anew
 	@set -e; for script in tools/docs_*.py; do echo "== $$script"; $(BIN)/python $$script; done

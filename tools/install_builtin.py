@@ -41,19 +41,25 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--test", required=True, help="a SOURCE that nothing was learned from or chosen on")
     given = parser.parse_args()
-    target = BUILT_IN / given.name
+    install(given.name, given.run, given.test)
+    return 0
+
+
+def install(title: str, run: Path, source: str) -> None:
+    """Copy a run's folder to the built-in `title`, measure it on `source` and write its card."""
+    target = BUILT_IN / title
     for name in FILES:
-        if (given.run / name).is_file():
+        if (run / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(given.run / name, target / name)
+            shutil.copyfile(run / name, target / name)
             (target / name).chmod(0o644)
     size = (target / "model.safetensors").stat().st_size
     if size > MOST:
         sys.exit(f"{target}/model.safetensors has {size} bytes, more than {MOST}")
     with tempfile.TemporaryDirectory() as folder:
-        found = predict(given.test, folder, model=target)
-    record = json.loads((given.run / "training.json").read_text(encoding="utf-8"))
-    record["result"]["out"] = f"builtin:{given.name}"
+        found = predict(source, folder, model=target)
+    record = json.loads((run / "training.json").read_text(encoding="utf-8"))
+    record["result"]["out"] = f"builtin:{title}"
     for name in ("teacher", "unlabelled", "source"):  # where files lay is nobody's business
         for table in ("objective", "data"):
             value = record["recipe"][table].get(name)
@@ -62,16 +68,15 @@ def main() -> int:
             elif isinstance(value, list):
                 record["recipe"][table][name] = [Path(v).name for v in value]
     record["test"] = {
-        "source": given.test if given.test.startswith("builtin:") else Path(given.test).name,
+        "source": source if source.startswith("builtin:") else Path(source).name,
         "records": found.judged,
         "accuracy": found.accuracy,
         "label_accuracy": found.label_accuracy,
     }
     (target / "training.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     about = (target / "about.md").read_text(encoding="utf-8")
-    (target / "README.md").write_text(card(given.name, about, record, size), encoding="utf-8")
-    print(f"builtin:{given.name}: {found}")
-    return 0
+    (target / "README.md").write_text(card(title, about, record, size), encoding="utf-8")
+    print(f"builtin:{title}: {found}")
 
 
 def card(name: str, about: str, record: dict[str, Any], size: int) -> str:

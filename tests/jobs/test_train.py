@@ -259,3 +259,25 @@ def test_a_loss_that_is_not_finite_is_said(tmp_path: Path, squares: Path) -> Non
     )
     with pytest.raises(TrainingError, match="Lower the learning rate"):
         train(squares, tmp_path / "model", recipe=recipe)
+
+
+def test_labels_are_called_by_the_names_that_the_recipe_gives(tmp_path: Path) -> None:
+    """The model says `good`, and still judges data in which the same is called 1."""
+    opinions = [("I loved it", 1), ("what a bore", 0), ("great fun", 1), ("dull and long", 0)] * 5
+    table = tmp_path / "texts.csv"
+    table.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in opinions))
+    recipe = recipe_from_dict({"data": {"label_names": {"0": "bad", "1": "good"}, "held_out": 0.2}})
+    result = train(table, tmp_path / "model", model=tiny_bert(tmp_path / "bert"), recipe=recipe)
+    assert result.labels == ("bad", "good")
+    model = load(tmp_path / "model")
+    assert model.labels == ("bad", "good")
+    predicted = predict(table, tmp_path / "out", model=model)
+    assert predicted.accuracy == 1.0
+    assert {row["label"] for row in predictions(tmp_path / "out")} == {"bad", "good"}
+    table.write_text(table.read_text().replace(",1\n", ",good\n"))
+    assert predict(table, tmp_path / "out", model=model).accuracy == 1.0
+    with pytest.raises(TrainingError, match="'good' has no name in label_names, which has 0, 1"):
+        train(table, tmp_path / "again", model=tmp_path / "bert", recipe=recipe)
+    twice = recipe_from_dict({"data": {"label_names": {"0": "bad", "1": "bad"}}})
+    with pytest.raises(TrainingError, match="calls both '0' and '1' 'bad'"):
+        train(table, tmp_path / "again", model=tmp_path / "bert", recipe=twice)

@@ -81,5 +81,6 @@ def _with(saved: SavedReadout, pooling: str, unit: bool) -> SavedReadout:
         labels=saved.labels if keeps_head else (),
         multilabel=saved.multilabel,
         temperature=saved.temperature if keeps_head else 1.0,
+        label_names=saved.label_names if keeps_head else {},
         training=saved.training,
     )

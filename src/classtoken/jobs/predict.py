@@ -1,8 +1,8 @@
 """A trained classifier applied to a whole source."""
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -41,7 +41,8 @@ def predict(
 
     With several labels a row, `label` holds those above one half joined by `|`, and `probability` that of the most
     probable one. `every`: a column `p:LABEL` per class too. Probabilities are at the model's fitted temperature. Where
-    the records have labels, the result says how many were right. Raises `ContractError` for a model without classifier.
+    the records have labels, under the model's names or those of the data that it learned from, the result says how many
+    were right. Raises `ContractError` for a model without classifier.
     """
     began, out = monotonic(), Path(out)
     if out.exists() and not out.is_dir():
@@ -56,7 +57,7 @@ def predict(
         raise OptionError(f"the {side} side of '{embedder.name}' has no classifier; name another --modality.")
     refused: list[Refused] = []
     out.mkdir(parents=True, exist_ok=True)
-    tally = Tally(len(labels), classifier.multilabel)
+    tally = Tally(len(labels), classifier.multilabel, classifier.label_names)
     writing = out / ".predictions.csv.writing"
     with writing.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -91,6 +92,7 @@ class Tally:
 
     labels: int
     multilabel: bool
+    names: Mapping[str, str] = field(default_factory=dict)
     found: int = 0
     judged: int = 0
     right: int = 0
@@ -101,7 +103,8 @@ class Tally:
         self.found += 1
         if record.label is None:
             return
-        given = set(record.label) if isinstance(record.label, tuple) else {record.label}
+        named = record.label if isinstance(record.label, tuple) else (record.label,)
+        given = {self.names.get(label, label) for label in named}
         self.judged += 1
         self.right += set(chosen) == given
         self.hits += self.labels - len(set(chosen) ^ given)

@@ -10,7 +10,7 @@ import torch
 from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError, OutputError, SourceError
 from classtoken.jobs.training.finish import Run, finish, finish_frozen
-from classtoken.jobs.training.records import read_records
+from classtoken.jobs.training.records import read_records, renamed
 from classtoken.learning.finetune import finetune
 from classtoken.learning.frozen import train_frozen
 from classtoken.learning.recipe import Recipe, read_recipe
@@ -49,7 +49,8 @@ def train(
     if spec is None:
         raise OptionError("there is nothing to learn from: give a SOURCE, or a recipe with [data] source.")
     refused: list[Refused] = []
-    records = read_records(spec, _options(source_options, wanted), refused, wanted.data.limit)
+    read = read_records(spec, _options(source_options, wanted), refused, wanted.data.limit)
+    records = renamed(read, wanted.data.label_names)
     if model is None:
         if wanted.model is None:
             raise OptionError("give --model MODEL to train a head or fine-tune, or --config FILE with a [model] table.")

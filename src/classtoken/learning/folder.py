@@ -46,6 +46,7 @@ def saved_readout(
     several: bool,
     temperature: float = 1.0,
     unit_length: bool = False,
+    label_names: Mapping[str, str] | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> SavedReadout:
     """What classtoken.json and classtoken.safetensors hold."""
@@ -62,6 +63,7 @@ def saved_readout(
         labels=tuple(labels),
         multilabel=several,
         temperature=temperature,
+        label_names=label_names or {},
         training=training or {},
     )
 

@@ -24,6 +24,9 @@ class DataOptions:
     text_column: str | None = None
     image_column: str | None = None
     label_column: str | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    """what the labels of the records are to be called, as in {"0" = "negative", "1" = "positive"}: all of them, each
+    with a name of its own; empty: as they are"""
     held_out: float = 0.1
     """part of the records on which settings are chosen and stopping is decided, stratified by label"""
     limit: int | None = None
@@ -245,6 +248,8 @@ def _check(kind: Any, name: str, value: Any, where: str) -> None:
     choices = getattr(kind, "__args__", ()) if getattr(kind, "__origin__", None) is Literal else ()
     if choices and value not in choices:
         raise OptionError(f"{where}: {name} = {value!r} is not one of {', '.join(map(str, choices))}.")
+    if name == "label_names" and not (isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values())):
+        raise OptionError(f"{where}: {name} = {value!r} is not a table of old and new names of labels.")
     if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise OptionError(f"{where}: {name} = {value!r} is not a number.")
     if kind is int and isinstance(value, float):

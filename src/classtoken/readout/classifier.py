@@ -52,12 +52,14 @@ class PublishedHead(nn.Module):
 
 class Classifier(nn.Module):
     """States -> logits. `labels` names the classes in order; `temperature` divides the logits where it was fitted;
-    `multilabel` means one sigmoid a label instead of one softmax."""
+    `multilabel` means one sigmoid a label instead of one softmax; `label_names` maps what labels were called in the
+    data that was learned from to `labels`, where those differ."""
 
     def __init__(self, readout: Readout, head: nn.Module, labels: tuple[str, ...]):
         super().__init__()
         self.readout, self.head, self.labels = readout, head, labels
         self.temperature, self.multilabel = 1.0, False
+        self.label_names: Mapping[str, str] = {}
 
     def forward(self, states: States) -> Float[Tensor, "B C"]:
         """Logits, float32."""

@@ -3,7 +3,8 @@
 classtoken.json          {"format": 1,
                           "readout": {"pooling": "cls", "unit_length": false, "poolings": {SPEC: {...arguments}}},
                           "head": {"kind": "linear", "size": 192, "classes": 10, ...} | null,
-                          "labels": [...], "multilabel": false, "temperature": 1.0, "training": {...}}
+                          "labels": [...], "multilabel": false, "temperature": 1.0,
+                          "label_names": {"0": "negative", ...}, "training": {...}}
 classtoken.safetensors   `poolings.SPEC.NAME` and `head.NAME`, where the readout or the head has weights
 """
 
@@ -30,7 +31,8 @@ SETTINGS, WEIGHTS = "classtoken.json", "classtoken.safetensors"
 class SavedReadout:
     """What stands in the two files, as modules and values.
 
-    `pooling_arguments` and `head_arguments` are what builds the modules again, in `make` and `make_head`.
+    `pooling_arguments` and `head_arguments` are what builds the modules again, in `make` and `make_head`;
+    `label_names` is what labels were called in the data that was learned from, where they were given other names.
     """
 
     pooling: str
@@ -42,6 +44,7 @@ class SavedReadout:
     labels: tuple[str, ...] = ()
     multilabel: bool = False
     temperature: float = 1.0
+    label_names: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -58,6 +61,7 @@ def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> Non
         "labels": list(saved.labels),
         "multilabel": saved.multilabel,
         "temperature": saved.temperature,
+        **({"label_names": dict(saved.label_names)} if saved.label_names else {}),
         "training": dict(saved.training),
     }
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -102,6 +106,7 @@ def read_saved(folder: Path) -> SavedReadout | None:
         labels=tuple(settings.get("labels", ())),
         multilabel=bool(settings.get("multilabel", False)),
         temperature=float(settings.get("temperature", 1.0)),
+        label_names=settings.get("label_names", {}),
         training=settings.get("training", {}),
     )
 

@@ -90,6 +90,7 @@ def finish(trained: Trained, run: Run) -> TrainResult:
         labels=labels,
         several=prepared.several and head is not None,
         temperature=temperature,
+        label_names=run.recipe.data.label_names,
         training={"way": run.way, "scores": dict(scores)},
     )
     _write_network(run, encoder.cpu(), saved)
@@ -172,6 +173,7 @@ def finish_frozen(fitted: Fitted, run: Run) -> TrainResult:
         several=fitted.several,
         temperature=temperature,
         unit_length=contract.unit_length and contract.pooling == str(fitted.readout.spec),
+        label_names=run.recipe.data.label_names,
         training={"way": run.way, "scores": dict(scores)},
     )
     write_saved(run.out, saved)

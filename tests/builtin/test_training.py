@@ -1,0 +1,67 @@
+"""Built-in models and what trains them again: a part for every recipe, a card for every model, an honest comparison."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT_IN = ROOT / "src/classtoken/builtin"
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """tools/train_builtin.py as a module."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    spec = importlib.util.spec_from_file_location("train_builtin", ROOT / "tools/train_builtin.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "train_builtin", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_recipe_has_its_command_and_every_model_its_figure(tool: ModuleType) -> None:
+    names = {path.parent.name for path in BUILT_IN.glob("*/recipe.toml")}
+    assert set(tool.PARTS) == names
+    for name in names:
+        test = json.loads((BUILT_IN / name / "training.json").read_text(encoding="utf-8"))["test"]
+        card = (BUILT_IN / name / "README.md").read_text(encoding="utf-8")
+        assert f"| {test['accuracy']:.4f} |" in card
+        assert str(test["records"]) in card
+        assert (BUILT_IN / name / "model.safetensors").stat().st_size <= 8_000_000
+
+
+def test_the_command_is_classtokens_own(tool: ModuleType, minilm: Path) -> None:
+    command = tool.train_command("sentiment", tool.PARTS["sentiment"], Path("data"), Path("runs/sentiment"))
+    assert command[:2] == ["train", "data/text/sst2/train.csv"]
+    assert command[command.index("--teacher") + 1] == str(minilm)
+    assert command[-3:] == ["--half", "--out", "runs/sentiment"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said", "holds"),
+    [
+        ((900, 1000), (905, 1000), "within noise", True),
+        ((900, 1000), (850, 1000), "WORSE", False),  # z = 3.4
+        ((850, 1000), (900, 1000), "better", True),
+        ((1000, 1000), (1000, 1000), "within noise", True),
+        (None, (9, 10), "no figure before", True),
+    ],
+)
+def test_a_figure_holds_unless_it_is_worse_beyond_chance(
+    tool: ModuleType, before: tuple[int, int] | None, after: tuple[int, int], said: str, holds: bool
+) -> None:
+    line, found = tool.agreement(before, after)
+    assert said in line
+    assert found is holds
+
+
+def test_the_comparison_is_statsmodels_two_sided_test(tool: ModuleType) -> None:
+    """proportions_ztest([800, 830], [1000, 1000]) of statsmodels 0.14 gives p = 0.0837."""
+    line, _ = tool.agreement((800, 1000), (830, 1000))
+    assert "p = 0.084" in line
