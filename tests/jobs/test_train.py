@@ -281,3 +281,49 @@ def test_labels_are_called_by_the_names_that_the_recipe_gives(tmp_path: Path) ->
     twice = recipe_from_dict({"data": {"label_names": {"0": "bad", "1": "bad"}}})
     with pytest.raises(TrainingError, match="calls both '0' and '1' 'bad'"):
         train(table, tmp_path / "again", model=tmp_path / "bert", recipe=twice)
+
+
+def test_a_teacher_labels_pictures_that_have_no_labels(tmp_path: Path, squares: Path) -> None:
+    """Six labelled pictures and the labels that a trained model gives to the others; several labels a row too."""
+    train(squares, tmp_path / "teacher", recipe=scratch())
+    few = tmp_path / "few.csv"
+    paths = [path for path in sorted(squares.rglob("*.png")) if path.stem < "04"]
+    few.write_text("image,label\n" + "".join(f"{path},{path.parent.name}\n" for path in paths))
+    wanted = {"kind": "distillation", "mode": "soft", "teacher": str(tmp_path / "teacher")}
+    plain = {**scratch().to_dict(), "objective": wanted, "data": {"held_out": 0.34, "unlabelled": [str(squares)]}}
+    result = train(few, tmp_path / "student", recipe=recipe_from_dict(plain))
+    assert (result.records, result.learned, result.held_out) == (12 + 60, 9 + 60, 3)
+    predicted = predict(squares, tmp_path / "out", model=tmp_path / "student")
+    assert predicted.accuracy is not None
+    assert predicted.accuracy > 0.8
+    with pytest.raises(OptionError, match="labels alone have no use for them"):
+        train(few, tmp_path / "a", recipe=recipe_from_dict({**plain, "objective": {}}))
+    with pytest.raises(OptionError, match="mix labels"):
+        train(few, tmp_path / "b", recipe=recipe_from_dict({**plain, "augment": {"mixup": 0.2}}))
+
+
+def test_what_a_frozen_or_given_encoder_cannot_learn_from_is_refused(tmp_path: Path, squares: Path) -> None:
+    vit = tiny_vit(tmp_path / "vit")
+    for recipe, said in (
+        (overridden(None, teacher="builtin:toy"), "nothing to teach a frozen encoder"),
+        (overridden(None, unlabelled=["more"]), "only an encoder from scratch"),
+        (recipe_from_dict({"objective": {"kind": "dino"}, "unfreeze": "all"}), "only an encoder from scratch"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            train(squares, tmp_path / "model", model=vit, recipe=recipe)
+
+
+def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
+    rows = [
+        f"{text},{'long' if len(text) > 12 else 'short'}{'|the' if 'the' in text else ''}" for text in SENTENCES * 4
+    ]
+    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    bert = tiny_bert(tmp_path / "bert")
+    for head in ("linear", "mlp"):
+        recipe = overridden(None, head=head, balanced=True, epochs=10.0, batch=8, held_out=0.25)
+        result = train(tmp_path / "texts.csv", tmp_path / head, model=bert, recipe=recipe)
+        assert result.task == "multilabel"
+        assert result.scores["mean_average_precision"] > 0.7
+    recipe = overridden(None, unfreeze="all", balanced=True, epochs=4.0, batch=8, held_out=0.25, augment=False)
+    result = train(tmp_path / "texts.csv", tmp_path / "tuned", model=bert, recipe=recipe)
+    assert result.scores["mean_average_precision"] > 0.5

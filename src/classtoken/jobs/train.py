@@ -8,13 +8,15 @@ from time import monotonic
 import torch
 
 from classtoken.embedder import Embedder, load
+from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, OutputError, SourceError
 from classtoken.jobs.training.finish import Run, finish, finish_frozen
 from classtoken.jobs.training.records import read_records, renamed
 from classtoken.learning.finetune import finetune
 from classtoken.learning.frozen import train_frozen
 from classtoken.learning.recipe import Recipe, read_recipe
-from classtoken.learning.scratch import train_from_scratch
+from classtoken.learning.scratch import shape_of, train_from_scratch
+from classtoken.learning.unsupervised import UNSUPERVISED
 from classtoken.results.train import TrainResult
 from classtoken.source import Source, SourceOptions
 from classtoken.values import Record, Refused
@@ -54,10 +56,9 @@ def train(
     if model is None:
         if wanted.model is None:
             raise OptionError("give --model MODEL to train a head or fine-tune, or --config FILE with a [model] table.")
-        columns = SourceOptions(text_column=wanted.data.unlabelled_text_column)
-        extra = [r for s in wanted.data.unlabelled for r in read_records(s, columns, [], None)]
-        trained = train_from_scratch(wanted, records, out, unlabelled=extra, device=place)
+        trained = train_from_scratch(wanted, records, out, unlabelled=_unlabelled(wanted, refused), device=place)
         return finish(trained, Run(wanted, out, place, "scratch", tuple(refused), monotonic() - began, half))
+    _check_further(wanted)
     embedder = load(model, device=place, revision=revision)
     listed = list(records)
     side = _modality(embedder, listed, modality)
@@ -74,6 +75,30 @@ def train(
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise OutputError(f"'{out}' is a file; give a folder to --out.")
+
+
+def _unlabelled(recipe: Recipe, refused: list[Refused]) -> list[Record]:
+    """Records without their labels; bad ones go into `refused`."""
+    if not recipe.data.unlabelled:
+        return []
+    shape = shape_of(recipe)
+    if recipe.objective.kind == "supervised" and isinstance(shape.stem, ImageStem):
+        raise OptionError(
+            "unlabelled pictures are learned from with a teacher (--teacher MODEL) or with [objective] kind = 'dino'; "
+            "labels alone have no use for them."
+        )
+    columns = SourceOptions(text_column=recipe.data.unlabelled_text_column)
+    return [replace(r, label=None) for s in recipe.data.unlabelled for r in read_records(s, columns, refused, None)]
+
+
+def _check_further(recipe: Recipe) -> None:
+    """Refuse what only an encoder from scratch, or one that learns, can do."""
+    wanted = recipe.objective
+    if recipe.data.unlabelled or wanted.kind in UNSUPERVISED:
+        what = "records without labels" if recipe.data.unlabelled else f"[objective] kind = '{wanted.kind}'"
+        raise OptionError(f"{what}: only an encoder from scratch learns so. Leave out --model; give a [model] table.")
+    if wanted.kind == "distillation" and not recipe.unfreeze:
+        raise OptionError("a teacher has nothing to teach a frozen encoder; add --unfreeze all or last-N.")
 
 
 def _options(given: SourceOptions | None, recipe: Recipe) -> SourceOptions:

@@ -16,6 +16,7 @@ from classtoken.learning.pictures import Pictures
 from classtoken.learning.recipe import Recipe
 from classtoken.learning.scratch import Prepared, Trained, fingerprint, objective_for
 from classtoken.learning.seeds import WEIGHTS, seed_of
+from classtoken.learning.teacher import text_probabilities
 from classtoken.learning.texts import Texts
 from classtoken.pooling.spec import parse
 from classtoken.tokens.image import ImagePreprocessor
@@ -142,7 +143,11 @@ def _prepare(recipe: Recipe, embedder: Embedder, records: Sequence[Record], moda
     assert isinstance(prepare, TextPreprocessor)
     texts = [str(record.text) for record in kept]
     rows = prepare.encode(texts)
-    data = Texts(rows, targets.to(device), prepare, device, recipe.augment.drop_words)
+    teacher = recipe.objective.teacher if recipe.objective.kind == "distillation" else None
+    taught = (
+        None if teacher is None else text_probabilities(teacher, texts, learned, targets, labels, device).to(device)
+    )
+    data = Texts(rows, targets.to(device), prepare, device, recipe.augment.drop_words, taught)
     mark = fingerprint(recipe, kept, "\0".join(texts).encode())
     longest = max(len(row) for row in rows)
     return Prepared(data, labels, several, learned, held_out, tuple(refused), mark, longest, None, over)

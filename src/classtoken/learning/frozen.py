@@ -177,7 +177,7 @@ def _run_grid(
     """Train all candidates at once and say which is best on the held-out rows."""
     task: Task = "multi" if several else "single"
     weights = None
-    if recipe.objective.class_weights == "balanced" and not several:
+    if recipe.objective.class_weights == "balanced":
         weights = class_weights(data.targets[parts[0].to(data.targets.device)], classes)
     batch = min(recipe.loop.batch, max(1, len(parts[0])))
     scaled = [rate * batch / 256 if kind == "sgd" else rate for rate in rates]

@@ -39,16 +39,6 @@ def check(records: Sequence[Record], labels: Sequence[str]) -> None:
         )
 
 
-def known(records: Sequence[Record], labels: Sequence[str]) -> None:
-    """Refuse records whose labels a model does not have."""
-    strange = sorted(set(classes_of(records)[0]) - set(labels))
-    if strange:
-        raise TrainingError(
-            f"the records have {len(strange)} label{'s' * (len(strange) != 1)} that the model's head does not know "
-            f"({', '.join(strange[:6])}); it knows {', '.join(labels[:8])}. Train a new head without --start."
-        )
-
-
 def targets_of(records: Sequence[Record], labels: Sequence[str], several: bool) -> Tensor:
     """(N,) numbers of labels, or (N, C) of 0 and 1 where rows may have several."""
     number = {name: i for i, name in enumerate(labels)}

@@ -19,7 +19,7 @@ from classtoken.learning.labels import check, classes_of, targets_of
 from classtoken.learning.loop import Loop, Outcome
 from classtoken.learning.model import Network, new_head, new_readout, set_regularisation, spec_for, width_of
 from classtoken.learning.objectives.base import Objective
-from classtoken.learning.objectives.distillation import Distillation, precomputed
+from classtoken.learning.objectives.distillation import Distillation, precomputed, precomputed_several
 from classtoken.learning.objectives.supervised import Supervised, Task, class_weights
 from classtoken.learning.pictures import Pictures
 from classtoken.learning.recipe import Recipe
@@ -98,7 +98,7 @@ def train_from_scratch(
     shape = shape_of(recipe)
     out.mkdir(parents=True, exist_ok=True)
     if isinstance(shape.stem, ImageStem):
-        prepared = prepare_images(recipe, shape, records, device)
+        prepared = prepare_images(recipe, shape, records, unlabelled, device)
     else:
         shape, prepared = prepare_texts(recipe, shape, list(records), unlabelled, out, device)
     network = new_network(recipe, shape, prepared)
@@ -121,14 +121,23 @@ def train_from_scratch(
     return Trained(network, prepared, loop.run(until=until))
 
 
-def prepare_images(recipe: Recipe, shape: Shape, records: Iterable[Record], device: str) -> Prepared:
-    """Pictures in memory as bytes, targets, and the split."""
+def prepare_images(
+    recipe: Recipe, shape: Shape, records: Iterable[Record], unlabelled: Sequence[Record], device: str
+) -> Prepared:
+    """Pictures in memory as bytes, targets (none: -1, or nan where there may be several), and the split."""
     stem = shape.stem
     assert isinstance(stem, ImageStem)
     mean, std = recipe.data.mean, recipe.data.std
     pixels, kept, refused = load_images(records, image_recipe(stem, mean, std))
     labels, several, targets = _labels(recipe, kept)
     learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
+    if unlabelled:
+        if recipe.augment.mixup or recipe.augment.cutmix:
+            raise OptionError("mixup and cutmix mix labels, and unlabelled pictures have none; set both to 0.")
+        more, extra, bad = load_images(unlabelled, image_recipe(stem, mean, std))
+        learned = torch.cat((learned, torch.arange(len(kept), len(kept) + len(extra))))
+        targets = None if targets is None else with_nothing(targets, len(extra))
+        pixels, kept, refused = torch.cat((pixels, more)), [*kept, *extra], [*refused, *bad]
     on_device = None if targets is None else targets.to(device)
     data = Pictures(pixels.to(device), on_device, shape.layout, mean, std, recipe.augment, len(labels))
     mark = fingerprint(recipe, kept, pixels.numpy().tobytes())
@@ -156,13 +165,19 @@ def prepare_texts(
         learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
     elif recipe.objective.kind == "distillation" and recipe.objective.teacher:
         taught = text_probabilities(recipe.objective.teacher, texts, learned, targets, labels, device).to(device)
-        targets = torch.cat((targets, targets.new_full((len(extra), *targets.shape[1:]), -1)))
+        targets = with_nothing(targets, len(extra))
         learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
     rows = prepare.encode(texts if taught is not None or targets is None else texts[: len(usable)])
     on_device = None if targets is None else targets.to(device)
     data = Texts(rows, on_device, prepare, device, recipe.augment.drop_words, taught)
     mark = fingerprint(recipe, (*usable, *extra), "\0".join(texts).encode())
     return shape, Prepared(data, labels, several, learned, held_out, refused, mark)
+
+
+def with_nothing(targets: Tensor, count: int) -> Tensor:
+    """Targets with `count` rows more that have no label: -1, or nan where a row may have several."""
+    nothing = float("nan") if targets.is_floating_point() else -1
+    return torch.cat((targets, targets.new_full((count, *targets.shape[1:]), nothing)))
 
 
 def _labels(recipe: Recipe, records: Sequence[Record]) -> tuple[tuple[str, ...], bool, Tensor | None]:
@@ -215,7 +230,7 @@ def objective_for(recipe: Recipe, network: Network, prepared: Prepared, device: 
     if wanted.kind == "distillation":
         if wanted.teacher is None:
             raise OptionError("[objective] kind = 'distillation' needs a teacher: the name of a MODEL.")
-        teach = precomputed
+        teach = precomputed_several if prepared.several else precomputed
         if isinstance(prepared.data, Pictures):
             data = prepared.data
             teach = ImageTeacher(wanted.teacher, prepared.labels, data.mean, data.std, device)
@@ -226,6 +241,7 @@ def objective_for(recipe: Recipe, network: Network, prepared: Prepared, device: 
             weight=wanted.teacher_weight,
             temperature=wanted.temperature,
             smoothing=wanted.label_smoothing,
+            task=task,
         )
     weights = None
     if wanted.class_weights == "balanced":

@@ -31,17 +31,26 @@ def text_probabilities(
     """The teacher's probabilities (N, C) for every text.
 
     A teacher without a classifier for these labels gets a logistic regression on its frozen vectors of the labelled
-    `rows` (C = 1, scikit-learn).
+    `rows` (C = 1, scikit-learn). Raises `OptionError` where it would need one for several labels a row.
     """
     embedder = load(model, device=device)
     order = order_of(embedder, labels)
     if order is not None:
         logits = torch.from_numpy(embedder.logits(list(texts)))[:, order]
-        return logits.softmax(-1)
+        return logits.sigmoid() if targets.dim() == 2 else logits.softmax(-1)
+    if targets.dim() == 2:
+        raise _without_classifier(model, "text", labels)
     vectors = embedder.embed(list(texts))
     assert isinstance(vectors, np.ndarray)
     fitted = LogisticRegression(max_iter=1000).fit(vectors[rows.numpy()], targets[rows].numpy())
     return torch.from_numpy(fitted.predict_proba(vectors)).float()
+
+
+def _without_classifier(model: str, modality: str, labels: Sequence[str]) -> OptionError:
+    return OptionError(
+        f"the teacher '{model}' has no {modality} classifier for the labels {', '.join(labels[:6])}; train one first: "
+        f"classtoken train SOURCE --model {model} --out DIR."
+    )
 
 
 class ImageTeacher:
@@ -52,10 +61,7 @@ class ImageTeacher:
         order = order_of(self.embedder, labels)
         prepare = self.embedder.tower("image").prepare
         if order is None or not isinstance(prepare, ImagePreprocessor):
-            raise OptionError(
-                f"the teacher '{model}' has no image classifier for the labels {', '.join(labels[:6])}; train one "
-                f"first: classtoken train SOURCE --model {model} --out DIR."
-            )
+            raise _without_classifier(model, "image", labels)
         self.order, self.prepare, self.own = torch.tensor(order, device=device), prepare, (mean, std)
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,13 +16,27 @@ from classtoken.learning.objectives.supervised import Task, classification_loss,
 Teach = Callable[[Batch], Tensor]
 
 
-def hard_loss(logits_BC: Tensor, teacher_BC: Tensor) -> Tensor:
-    """Cross-entropy with the teacher's label, argmax of its scores (DeiT, equation 3)."""
+def hard_loss(logits_BC: Tensor, teacher_BC: Tensor, task: Task = "single") -> Tensor:
+    """Cross-entropy with the teacher's label, argmax of its scores (DeiT, equation 3).
+
+    With several labels a row ("multi"): mean binary cross-entropy with those that the teacher scores above 0.
+    """
+    if task == "multi":
+        return F.binary_cross_entropy_with_logits(logits_BC.float(), (teacher_BC > 0).float())
     return F.cross_entropy(logits_BC.float(), teacher_BC.argmax(-1))
 
 
-def soft_loss(logits_BC: Tensor, teacher_BC: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(teacher || student), both softened by T (DeiT, equation 2); `teacher_BC` are the teacher's logits."""
+def soft_loss(logits_BC: Tensor, teacher_BC: Tensor, temperature: float, task: Task = "single") -> Tensor:
+    """T^2 KL(teacher || student), both softened by T (DeiT, equation 2); `teacher_BC` are the teacher's logits.
+
+    With several labels a row ("multi") each label is a distribution over yes and no, and the mean is over all of them.
+    """
+    if task == "multi":
+        student, teacher = logits_BC.float() / temperature, teacher_BC.float() / temperature
+        p = teacher.sigmoid()
+        divergence = p * (F.logsigmoid(teacher) - F.logsigmoid(student))
+        divergence = divergence + (1 - p) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+        return temperature**2 * divergence.mean()
     student = (logits_BC.float() / temperature).log_softmax(-1)
     teacher = (teacher_BC.float() / temperature).log_softmax(-1)
     return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
@@ -34,8 +49,6 @@ class Distillation(Objective):
     teacher; without one, the same logits learn both. Rows without a label of their own learn from the teacher alone.
     """
 
-    metric = "accuracy"
-
     def __init__(
         self,
         model: Network,
@@ -45,11 +58,13 @@ class Distillation(Objective):
         weight: float = 0.5,
         temperature: float = 1.0,
         smoothing: float = 0.0,
+        task: Task = "single",
     ):
         super().__init__()
         self.model, self.teach = model, teach
         self.mode, self.weight, self.temperature, self.smoothing = mode, weight, temperature, smoothing
-        self.task: Task = "single"
+        self.task: Task = task
+        self.metric = "accuracy" if task == "single" else "mean_average_precision"
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean loss of the batch."""
@@ -57,7 +72,10 @@ class Distillation(Objective):
         head = self.model.head
         own, taught = head.both(vectors) if isinstance(head, DistilledHead) else (head(vectors),) * 2
         teacher = self.teach(batch)
-        learned = hard_loss(taught, teacher) if self.mode == "hard" else soft_loss(taught, teacher, self.temperature)
+        if self.mode == "hard":
+            learned = hard_loss(taught, teacher, self.task)
+        else:
+            learned = soft_loss(taught, teacher, self.temperature, self.task)
         assert batch.targets is not None
         labelled = batch.targets >= 0 if batch.targets.dim() == 1 else batch.targets.isfinite().all(-1)
         if not bool(labelled.any()):
@@ -67,11 +85,17 @@ class Distillation(Objective):
         return (1 - self.weight) * share * given + (1 - (1 - self.weight) * share) * learned
 
     def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
-        """Loss and accuracy against the true labels."""
+        """Scores against the true labels."""
         return classification_scores(*collect(self.model, held_out), self.task)
 
 
 def precomputed(batch: Batch) -> Tensor:
-    """The teacher's log-probabilities that were computed beforehand."""
+    """The teacher's log-probabilities that were computed beforehand: scores of one class among several."""
     assert batch.taught is not None
     return batch.taught.clamp(min=1e-8).log()
+
+
+def precomputed_several(batch: Batch) -> Tensor:
+    """The teacher's probabilities that were computed beforehand, as log-odds: a score for each label on its own."""
+    assert batch.taught is not None
+    return torch.logit(batch.taught, eps=1e-6)

@@ -15,7 +15,14 @@ Task = Literal["single", "multi"]
 
 
 def class_weights(targets: Tensor, classes: int) -> Tensor:
-    """Balanced weights: N / (C n_c) for a class with n_c of N rows, so that every class weighs the same in the sum."""
+    """Balanced weights: N / (C n_c) for a class with n_c of N rows, so that every class weighs the same in the sum.
+
+    With several labels a row, `targets` (N, C), each label is a decision of two: (2, C) weights N / (2 n) of the rows
+    without it and with it.
+    """
+    if targets.dim() == 2:
+        with_it = targets.sum(0)
+        return len(targets) / (2 * torch.stack((len(targets) - with_it, with_it)).clamp(min=1))
     counts = torch.bincount(targets, minlength=classes).float()
     return len(targets) / (classes * counts.clamp(min=1))
 
@@ -26,14 +33,18 @@ def classification_loss(
     """single: cross-entropy against (1 - e) t + e / C; multi: mean binary cross-entropy against (1 - e) t + e / 2.
 
     `targets` of a single-label task may be whole numbers (B,), or shares (B, C) when pictures were mixed. With class
-    weights the mean over rows is weighted by that of each row's label, as scikit-learn's class_weight does.
+    weights (`class_weights`) the mean is weighted by that of each row's label, or of each decision, as scikit-learn's
+    class_weight does.
     """
     logits_BC = logits_BC.float()
     if task == "multi":
         loss = F.binary_cross_entropy_with_logits(
             logits_BC, targets * (1 - smoothing) + smoothing / 2, reduction="none"
         )
-        return loss.mean() if weights_C is None else (loss * weights_C).mean() / weights_C.mean()
+        if weights_C is None:
+            return loss.mean()
+        weights_BC = torch.lerp(weights_C[0].expand_as(targets), weights_C[1].expand_as(targets), targets)
+        return (loss * weights_BC).sum() / weights_BC.sum()
     shares = F.one_hot(targets, logits_BC.shape[1]).to(logits_BC.dtype) if targets.dim() == 1 else targets
     smooth = shares * (1 - smoothing) + smoothing / logits_BC.shape[1]
     rows = -(smooth * logits_BC.log_softmax(-1)).sum(-1)
