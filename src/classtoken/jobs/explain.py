@@ -22,7 +22,7 @@ from classtoken.embedder import Embedder, load
 from classtoken.encoder.encoder import Encoder
 from classtoken.errors import ClasstokenError, OptionError
 from classtoken.jobs.explaining.describing import artefacts_of, layer_rows, notes_of, readout_in_words
-from classtoken.jobs.explaining.inputs import Prepared, name_of, prepared
+from classtoken.jobs.explaining.inputs import name_of, prepared, window_of
 from classtoken.results import explain as result
 from classtoken.tensors import Tokens
 from classtoken.values import Role
@@ -72,8 +72,9 @@ def explain(
     with torch.no_grad():
         outcome_BC = subject(tokens)
     target = target_of(subject, outcome_BC, options.target)
+    subject = subject.for_class(target)
     methods = methods_of(options, subject, tokens)
-    maps, definition = relevance_maps(subject, tokens, target, methods, setting_of(options, given), options)
+    maps, definition = relevance_maps(subject, tokens, target, methods, Setting(given.patch, given.mask_id, options.seed, window_of(tokens)), options)
     before = float(subject.probability(outcome_BC, target))
     classes = (tokens.roles_BL[0] == Role.CLASS).nonzero()[:, 0]
     captured = _class_rows(subject, tokens) if len(classes) else None
@@ -125,13 +126,6 @@ def methods_of(options: Choices, subject: Subject, tokens: Tokens) -> tuple[Meth
     if options.methods is not None:
         return chosen(options.methods, subject, tokens)
     return tuple(m for m in available(subject, tokens) if not (options.quick and m.slow))
-
-
-def setting_of(options: Choices, given: Prepared) -> Setting:
-    """What the maps need besides the model: occlusion of pictures goes by windows of 2x2 patches on large grids."""
-    grid = given.tokens.grid
-    window = 2 if grid is not None and grid[0] * grid[1] > 64 else 1
-    return Setting(given.patch, given.mask_id, options.seed, window)
 
 
 def relevance_maps(

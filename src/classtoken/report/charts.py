@@ -154,30 +154,34 @@ def matrix(
     heading: str,
     row_label: str = "layer",
     column_label: str = "head",
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
     diverging: bool = False,
     cell: float = 44,
 ) -> str:
-    """Numbers in coloured cells, rows by columns (layers by heads)."""
+    """Numbers in coloured cells, rows by columns (layers by heads); both are numbered from 0 where they have no names."""
     flat = [v for row in values for v in row]
     shares, low, high = scaled(flat, diverging=diverging)
     columns = len(values[0])
+    across = column_names or [str(c) for c in range(columns)]
+    down = row_names or [str(r) for r in range(len(values))]
     tall = 20
     width, height = max(70 + columns * cell + 16, 300), 62 + tall * len(values) + 34
     corner = text(62, 40, f"{row_label} \\ {column_label}", class_="soft", text_anchor="end", font_size=10)
     parts = [text(8, 18, heading, class_="title"), corner]
-    parts += [text(70 + (c + 0.5) * cell, 40, str(c), text_anchor="middle", class_="soft") for c in range(columns)]
+    parts += [text(70 + (c + 0.5) * cell, 40, across[c], text_anchor="middle", class_="soft") for c in range(columns)]
     for i, share in enumerate(shares):
         r, c = divmod(i, columns)
         colour = signed(share) if diverging else heat(share)
         x, y = 70 + c * cell, 48 + r * tall
-        said = title(f"{row_label} {r}, {column_label} {c}: {shown(flat[i])}")
+        said = title(f"{row_label} {down[r]}, {column_label} {across[c]}: {shown(flat[i])}")
         parts.append(element("rect", said, x=x, y=y, width=cell - 2, height=tall - 2, fill=hexed(colour)))
         parts.append(
             element("text", shown(flat[i]), x=x + cell / 2 - 1, y=y + 13, text_anchor="middle", font_size=10,
                     style=f"fill:{ink_on(colour)}")
         )  # fmt: skip
         if c == 0:
-            parts.append(text(60, y + 13, str(r), text_anchor="end", class_="soft"))
+            parts.append(text(60, y + 13, down[r], text_anchor="end", class_="soft"))
     ends = f"scale: {shown(low)} to {shown(high)}"
     parts.append(text(70, height - 12, ends, class_="soft"))
     return figure(width, height, parts, label=heading)

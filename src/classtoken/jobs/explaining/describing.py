@@ -88,7 +88,15 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
     notes = []
     if subject.causal:
         notes.append(CAUSAL)
-    if subject.terms != (frozenset({Role.CLASS}),):
+    several = int((tokens.roles_BL[0] == Role.CLASS).sum())
+    if subject.per_class:
+        notes.append(
+            f"this model has {several} class tokens, and each class is read from its own: rows and maps are of the "
+            "explained class's token"
+        )
+    elif several > 1:
+        notes.append(f"this model has {several} class tokens; rows and maps are means over those that are read out")
+    if subject.reads != {Role.CLASS}:
         names = ", ".join(sorted(role.name for role in subject.reads))
         notes.append(
             f"the vector is not the class token's alone: it reads {names} tokens. The class token's rows are shown all "
