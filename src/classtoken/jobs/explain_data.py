@@ -230,7 +230,7 @@ def _cosines(states_NSKD: np.ndarray) -> tuple[Interval, ...]:
 
 def _counts(inputs: Inputs, unread: int, faithful: int) -> tuple[str, ...]:
     lost = inputs.refused + unread
-    notes = [f"{lost} records could not be read and are left out"] if lost else []
+    notes = [f"{lost} of {lost + len(inputs.records)} records could not be read and were left out"] if lost else []
     if faithful:
         tested = min(faithful, len(inputs.records))
         notes.append(f"maps were tested on the first {tested} inputs; the order is by deletion area, lower is better")

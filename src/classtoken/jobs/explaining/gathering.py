@@ -96,12 +96,13 @@ def prepare(embedder: Embedder, records: list[Record], *, modality: str | None, 
 
 
 def _readable(embedder: Embedder, record_: Record, image: bool, modality: str | None) -> bool:
-    """Whether a record can be prepared: texts are cheap to try, pictures are only opened."""
+    """Whether a record can be prepared and has something to attend to; pictures are only opened."""
     try:
         if image and record_.image is not None:
             decode(record_.image)
         elif not image and record_.text is not None:
-            embedder.tokens([record_.text], modality=modality)
+            roles = embedder.tokens([record_.text], modality=modality).roles_BL
+            return bool((roles == Role.CONTENT).any()) and roles.shape[1] > 1
         else:
             return False
     except BadRecord:
