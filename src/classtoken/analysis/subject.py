@@ -1,7 +1,7 @@
 """The model as analysis sees it: an encoder that can be traced, a readout, and the outcome that is to be explained."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -31,6 +31,8 @@ class Subject:
         along a direction (`towards`), by default along the vector that the whole input gives.
     terms: for each pooling in the readout, the roles whose final states it reads (`cls`: the class token; `mean`: the
         patches; `cls+mean` has two terms).
+    shares: for each term roles_BL -> weights (B, L) of its sum over tokens; even ones where a term is no such sum.
+    per_class: class c is read from term c alone (a class token for each class); see `for_class`.
     multilabel: a sigmoid for each class instead of one softmax.
     linear: set where logits are linear in the pooled state after the final norm; the exact split of a logit needs it.
     """
@@ -39,6 +41,8 @@ class Subject:
     readout: Callable[[States], Tensor]
     head: Callable[[Tensor], Tensor] | None = None
     terms: tuple[frozenset[Role], ...] = (frozenset({Role.CLASS}),)
+    shares: tuple[Callable[[Tensor], Tensor] | None, ...] = ()
+    per_class: bool = False
     linear: Linear | None = None
     labels: tuple[str, ...] = ()
     multilabel: bool = False
@@ -111,14 +115,21 @@ class Subject:
         Several terms count alike. Raises `OptionError` for a row without any token of a term's roles.
         """
         weights = torch.zeros(roles_BL.shape, device=roles_BL.device)
-        for roles in self.terms:
+        for roles, share in zip(self.terms, self.shares or (None,) * len(self.terms), strict=True):
             wanted = torch.isin(roles_BL, torch.tensor(sorted(roles), device=roles_BL.device))
-            counts = wanted.sum(1, keepdim=True)
-            if bool((counts == 0).any()):
+            if bool((~wanted.any(1)).any()):
                 names = ", ".join(sorted(role.name for role in roles))
                 raise OptionError(f"a row has no token of the roles that the readout reads ({names}).")
-            weights += wanted / counts / len(self.terms)
+            read = wanted.float() if share is None else share(roles_BL)
+            weights += read / read.sum(1, keepdim=True) / len(self.terms)
         return weights
+
+    def for_class(self, target: int) -> "Subject":
+        """The subject of one class: where each class has a class token of its own, that token alone is read."""
+        if not self.per_class:
+            return self
+        check_target(target, len(self.terms))
+        return replace(self, terms=self.terms[target : target + 1], shares=self.shares[target : target + 1])
 
     def aimed(self, tokens: Tokens, trace: Trace | None = None) -> "Subject":
         """The same subject with an outcome: unchanged with a head, else along the unit vector of the whole input."""
@@ -148,13 +159,24 @@ class Subject:
             for module in modules:
                 for parameter in memo[id(module)].parameters():  # type: ignore[attr-defined]
                     _randomise(parameter, how, generator)
-        if other.linear is None:
+        if self.linear is None:
             return other
-        return replace(other, linear=None)
+        parts = (self.linear.weight_CD, self.linear.bias_C)
+        return replace(other, linear=Linear(*(_copy_of(part, modules, memo) for part in parts)))
 
     def _modules(self) -> tuple[nn.Module, ...]:
         own = (self.encoder, self.readout, self.head)
         return tuple({id(m): m for m in (*own, *self.modules) if isinstance(m, nn.Module)}.values())
+
+
+def _copy_of(part: Tensor, modules: Iterable[nn.Module], memo: dict[int, object]) -> Tensor:
+    """What a parameter became in a deep copy; a tensor that is no parameter of the modules stays."""
+    for parameter in (p for module in modules for p in module.parameters()):
+        if parameter.data_ptr() == part.data_ptr() and parameter.shape == part.shape:
+            copied = memo[id(parameter)]
+            assert isinstance(copied, Tensor)
+            return copied.detach()
+    return part
 
 
 def _randomise(parameter: Tensor, how: str, generator: torch.Generator) -> None:

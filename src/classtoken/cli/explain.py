@@ -57,6 +57,16 @@ def explain(
     faithful: Annotated[
         int, typer.Option("--faithful", metavar="N", min=0, help="With --data: inputs on which maps are tested.")
     ] = 16,
+    cuts: Annotated[
+        list[str] | None,
+        typer.Option("--cut", metavar="WHAT", help="Take away tokens, edges, heads, layers; see below."),
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="renormalise, zero, mean, resample or all.")
+    ] = None,
+    donors: Annotated[
+        list[str] | None, typer.Option("--donor", metavar="INPUT", help="Another input, whose values stand in.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of every random control.")] = 0,
     limit: Limit = None,
     id_column: IdColumn = None,
@@ -78,9 +88,18 @@ def explain(
     at. With --data: the same over many inputs, means with 95 % intervals beside random weights.
 
     \b
+    --cut, as often as needed, each with random cuts of equal size; --mode says what stands in its place:
+        tokens:p3,p5-p9     nobody reads these patches or word pieces (a bare number: a place in the sequence)
+        edges:class>p3@4-6  the class token does not read p3, in layers 4 to 6 only
+        heads:2.1           what head 1 of layer 2 adds;  layers:3, attention:3, feedforward:3  what layers add
+        removed:p3          the token is not in the sequence (no mode)
+    With --donor, states of the other input are swapped in before every layer, role by role.
+
+    \b
     Examples:
         classtoken explain cat.jpg --model builtin:photos --out why.html
         classtoken explain "a lovely film" --model models/sst2 --methods attention,occlusion
+        classtoken explain cat.jpg --model builtin:photos --cut heads:2.1 --mode all --donor dog.jpg
         classtoken explain --data photos/ --masks masks/ --model builtin:scenes --out findings.html
     """
     from classtoken.jobs.explain import Choices
@@ -90,10 +109,14 @@ def explain(
 
     if (item is None) == (data is None):
         raise typer.BadParameter("give one INPUT, or --data SOURCE (not both, and not neither)")
+    if data is not None and (cuts or mode or donors):
+        raise typer.BadParameter("--cut, --mode and --donor are of one INPUT, not of --data")
     if out is not None:
         check_suffix(out, SUFFIXES if data is None else SUFFIXES[:2])
     names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
-    choices = Choices(names, target, pooling, modality, prompt, quick, points, seed)
+    choices = Choices(
+        names, target, pooling, modality, prompt, quick, points, seed, tuple(cuts or ()), mode, tuple(donors or ())
+    )
     if data is None:
         text = sys.stdin.read().strip() if item == "-" else item
         explanation = one_input(text, model, choices=choices, device=device, revision=revision)

@@ -1,7 +1,7 @@
 """`explain`: one input, from the picture of where the class token looked to the test whether it matters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +10,25 @@ from torch import Tensor
 
 from classtoken.analysis import faithfulness as faith
 from classtoken.analysis.capture import capture
-from classtoken.analysis.interventions import CutHeads, Mode, cut_tokens
+from classtoken.analysis.interventions import CutHeads, Mode, as_mode
 from classtoken.analysis.lens import lens
 from classtoken.analysis.methods import BY_NAME, Method, Setting, available, chosen
 from classtoken.analysis.model import subject_of
-from classtoken.analysis.removal import repeat
 from classtoken.analysis.rollout import read_rows, routes
-from classtoken.analysis.subject import Subject, check_target
+from classtoken.analysis.subject import Subject, check_target, check_tokens
 from classtoken.analysis.unseen import unseen
 from classtoken.embedder import Embedder, load
 from classtoken.encoder.encoder import Encoder
 from classtoken.errors import ClasstokenError, OptionError
-from classtoken.jobs.explaining.describing import artefacts_of, layer_rows, notes_of, readout_in_words
-from classtoken.jobs.explaining.inputs import Prepared, name_of, prepared
+from classtoken.jobs.explaining.cuts import parse_cut
+from classtoken.jobs.explaining.describing import artefacts_of, class_rows, layer_rows, notes_of, readout_in_words
+from classtoken.jobs.explaining.inputs import Prepared, name_of, prepared, window_of
+from classtoken.jobs.explaining.knocking import ALL, Knocker, modes_of, swaps
 from classtoken.results import explain as result
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
 QUICK = tuple(method.name for method in BY_NAME.values() if not method.slow)
-DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Choices:
     methods: names of `analysis.methods`; None for all that fit (without the slow ones where `quick`).
     target: class to explain, an index or a label; None for the answer. points: of the deletion and insertion curves.
     pooling: explain this vector instead of the classifier's answer. prompt: of a text.
+    cuts: what to take away besides (`jobs.explaining.cuts`); mode: what stands in its place, a mode of
+    `analysis.interventions` or `all`. donors: other inputs, whose values stand in for modes mean and resample; states
+    of the first are swapped in before every layer.
     """
 
     methods: tuple[str, ...] | None = None
@@ -48,6 +51,9 @@ class Choices:
     quick: bool = False
     points: int = 20
     seed: int = 0
+    cuts: tuple[str, ...] = ()
+    mode: str | None = None
+    donors: tuple[Any, ...] = ()
 
 
 def explain(
@@ -68,15 +74,21 @@ def explain(
     subject = subject_of(embedder, pooling=options.pooling, modality=options.modality)
     given = prepared(embedder, item, modality=options.modality, prompt=options.prompt)
     tokens = given.tokens
+    check_tokens(tokens)
+    if not bool((tokens.roles_BL == Role.CONTENT).any()):
+        raise OptionError(f"this {given.modality} holds no patch or word piece, so there is nothing to explain.")
     subject = subject.aimed(tokens)
     with torch.no_grad():
         outcome_BC = subject(tokens)
     target = target_of(subject, outcome_BC, options.target)
+    subject = subject.for_class(target)
+    others = [prepared(embedder, d, modality=options.modality, prompt=options.prompt) for d in options.donors]
+    knocker = Knocker(subject, tokens, target, tuple(other.tokens for other in others), options.seed)
+    knockouts = _knockouts(knocker, options)
     methods = methods_of(options, subject, tokens)
-    maps, definition = relevance_maps(subject, tokens, target, methods, setting_of(options, given), options)
+    setting = Setting(given.patch, given.mask_id, options.seed, window_of(tokens))
+    maps, definition = relevance_maps(subject, tokens, target, methods, setting, options)
     before = float(subject.probability(outcome_BC, target))
-    classes = (tokens.roles_BL[0] == Role.CLASS).nonzero()[:, 0]
-    captured = _class_rows(subject, tokens) if len(classes) else None
     return result.Explanation(
         model=name_of(embedder),
         item=given.name,
@@ -90,12 +102,14 @@ def explain(
         grid=tokens.grid,
         answers=_answers(subject, outcome_BC),
         layers=layer_rows(subject, tokens),
-        weights=captured or (),
+        weights=_class_rows(subject, tokens),
         maps=maps,
         curves=definition,
         routes=_routes(subject, tokens),
-        knockouts=_knockouts(subject, tokens, target, options.seed),
+        knockouts=knockouts,
         head_effects=() if options.quick else _head_effects(subject, tokens, target),
+        swaps=swaps(subject, tokens, others[0].tokens, target) if others else (),
+        donor=_donor(subject, others[0], target) if others else None,
         lens=_lens(subject, tokens, target),
         unseen=_unseen(subject, tokens, maps),
         artefacts=artefacts_of(subject, tokens),
@@ -125,13 +139,6 @@ def methods_of(options: Choices, subject: Subject, tokens: Tokens) -> tuple[Meth
     if options.methods is not None:
         return chosen(options.methods, subject, tokens)
     return tuple(m for m in available(subject, tokens) if not (options.quick and m.slow))
-
-
-def setting_of(options: Choices, given: Prepared) -> Setting:
-    """What the maps need besides the model: occlusion of pictures goes by windows of 2x2 patches on large grids."""
-    grid = given.tokens.grid
-    window = 2 if grid is not None and grid[0] * grid[1] > 64 else 1
-    return Setting(given.patch, given.mask_id, options.seed, window)
 
 
 def relevance_maps(
@@ -194,9 +201,9 @@ def _answers(subject: Subject, outcome_BC: Tensor, count: int = 5) -> tuple[resu
 
 
 def _class_rows(subject: Subject, tokens: Tokens) -> tuple[tuple[tuple[float, ...], ...], ...]:
-    """Weights of the class token's row (of several class tokens: their mean), layer by layer, head by head."""
-    found = capture(subject, tokens, ["weights"], rows={Role.CLASS}, dtype=torch.float32).parts["weights"]
-    return tuple(tuple(_plain(head) for head in layer[0].mean(1)) for layer in found)
+    """Weights of the class token's row (of several: the mean of those that are read), layer by layer, head by head."""
+    found = class_rows(subject, tokens, ["weights"], dtype=torch.float32)
+    return () if found is None else tuple(tuple(_plain(h) for h in w[0].mean(1)) for w in found[0].parts["weights"])
 
 
 def _routes(subject: Subject, tokens: Tokens) -> tuple[result.Route, ...]:
@@ -207,34 +214,33 @@ def _routes(subject: Subject, tokens: Tokens) -> tuple[result.Route, ...]:
     return tuple(result.Route(via, source, share) for via, source, share in found.largest(0, 10))
 
 
-def _knockouts(subject: Subject, tokens: Tokens, target: int, seed: int) -> tuple[result.KnockOut, ...]:
-    """The readout's tokens kept from reading the tokens they look at most, against as many random ones."""
-    content = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
-    count = max(1, len(content) // 10)
-    if len(content) < 2 * count + 1:
-        return ()
-    reader = subject.reader(tokens.roles_BL)
-    rows = [read_rows(w.mean(1), reader)[0] for w in capture(subject, tokens, ["weights"]).parts["weights"]]
-    mean = torch.stack(rows).mean(0)
-    top = content[mean[content].argsort(descending=True)[:count]]
-    generator = torch.Generator().manual_seed(seed)
-    sets = [top] + [content[torch.randperm(len(content), generator=generator)[:count]] for _ in range(DRAWS)]
-    cut = torch.zeros(len(sets), tokens.roles_BL.shape[1], dtype=torch.bool, device=tokens.roles_BL.device)
-    for i, places in enumerate(sets):
-        cut[i, places] = True
-    before = float(subject.probability(subject(tokens).detach(), target))
-    found = []
-    one = bool(reader.max() == 1)
-    cuts = ((reader > 0, "the read-out token is kept from"),) if one else ()
-    for readers, what in (*cuts, (None, "nobody may read")):
-        edit = cut_tokens(cut, Mode.RENORMALISE, readers_BL=None if readers is None else readers.expand_as(cut))
-        with torch.no_grad():
-            after = subject.probability(subject(repeat(tokens, 0, len(sets)), edit), target).tolist()
-        name = f"{what} the {count} tokens with most attention"
-        found.append(
-            result.KnockOut(name, "renormalise", tuple(sorted(top.tolist())), before, after[0], tuple(after[1:]))
-        )
-    return tuple(found)
+def _knockouts(knocker: Knocker, options: Choices) -> tuple[result.KnockOut, ...]:
+    """The cuts that were asked for; else of the tokens with most attention, in every mode that can be had."""
+    if options.mode not in (None, ALL):
+        as_mode(str(options.mode))
+    subject, roles = knocker.subject, [Role(int(r)) for r in knocker.tokens.roles_BL[0]]
+    if options.cuts:
+        cuts = [parse_cut(text, roles, subject.depth, subject.heads) for text in options.cuts]
+        found = []
+        for cut in cuts:
+            modes = (Mode.RENORMALISE,) if cut.kind == "removed" else modes_of(options.mode, knocker.donors)
+            fit = [m for m in modes if m != Mode.RENORMALISE or cut.kind in ("tokens", "edges", "removed")]
+            found += [knocker.knock(cut, mode) for mode in (fit if options.mode == ALL else modes)]
+        return tuple(found)
+    length = knocker.tokens.roles_BL.shape[1]
+    fitting = tuple(d for d in knocker.donors if d.roles_BL.shape[1] == length)
+    if options.mode is not None:
+        modes = modes_of(options.mode, knocker.donors)
+    else:
+        modes = (Mode.RENORMALISE,) if options.quick else modes_of(ALL, fitting)
+    return tuple(replace(knocker, donors=fitting or knocker.donors).most_attended(modes))
+
+
+def _donor(subject: Subject, given: Prepared, target: int) -> result.DonorView:
+    with torch.no_grad():
+        outcome = subject(given.tokens)
+    answer = "" if subject.head is None else _label(subject, int(outcome[0].argmax()))
+    return result.DonorView(given.name, answer, float(subject.probability(outcome, target)))
 
 
 def _head_effects(subject: Subject, tokens: Tokens, target: int) -> tuple[tuple[float, ...], ...]:

@@ -14,10 +14,17 @@ from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError
 from classtoken.jobs.explain import Choices, methods_of
 from classtoken.jobs.explaining.describing import notes_of, readout_in_words
-from classtoken.jobs.explaining.gathering import Gathered, Inputs, gather, labels_of, prepare, swaps
+from classtoken.jobs.explaining.gathering import Gathered, Inputs, gather, prepare, swaps, truth_of
 from classtoken.jobs.explaining.inputs import name_of
 from classtoken.jobs.explaining.ranking import rank_maps
-from classtoken.measure.specialisation import between_pairs, cosine_by_layer, map_overlap
+from classtoken.measure.specialisation import (
+    between_pairs,
+    cosine_by_layer,
+    map_overlap,
+    read_out,
+    readable,
+    specialisation,
+)
 from classtoken.measure.statistics import bootstrap, wilson
 from classtoken.results.explain_data import ByLayer, Coverage, Findings, Ranked, Tokens
 from classtoken.results.statistics import Interval
@@ -26,6 +33,7 @@ from classtoken.values import Refused
 
 DEFAULT_LIMIT = 64
 RESAMPLES = 1999
+CONTROL = "the same weights, the values of every tensor in random order"
 TITLES = {
     "relative_entropy": ("entropy of the class token's attention", "of ln(tokens)"),
     "effective_tokens": ("tokens that it spreads over", "tokens"),
@@ -49,11 +57,13 @@ def explain_data(
     source_options: SourceOptions | None = None,
     limit: int | None = None,
     faithful: int = 16,
+    slow_control: bool = False,
     device: str | None = None,
     revision: str | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Findings:
     """Findings over a SOURCE. `limit`: inputs (64 if left out); `faithful`: inputs on which maps are tested one by one.
+    slow_control: hold slow maps, too, against those of random weights.
 
     The control has the same weights, every tensor's values in random order. Raises what `load` and `open_source` raise,
     and `OptionError` for fewer than two inputs.
@@ -74,13 +84,14 @@ def explain_data(
     control = subject.randomised(seed=options.seed)
     with torch.no_grad():
         random = gather(control, inputs)
-    methods = () if faithful == 0 else methods_of(options, subject.aimed(inputs.batches[0]), inputs.batches[0])
+    methods = () if faithful == 0 else methods_of(options, subject.for_class(0), inputs.batches[0])
     ranking = rank_maps(
         embedder, subject, control, inputs, methods, most=faithful, points=options.points, seed=options.seed,
-        modality=options.modality, report=report,
+        modality=options.modality, slow_control=slow_control, report=report,
     )  # fmt: skip
     kept, taken = _swaps(subject, inputs)
-    lens, lens_of, accuracy = _lens(subject, inputs, found)
+    truth = truth_of(inputs.records, subject.labels, multilabel=subject.multilabel)
+    lens, lens_of = _lens(subject, found, truth)
     notes = notes_of(embedder, subject, inputs.batches[0], options.pooling)
     return Findings(
         model=name_of(embedder),
@@ -93,10 +104,10 @@ def explain_data(
         swap_donor=taken,
         lens=lens,
         lens_of=lens_of,
-        accuracy=accuracy,
+        accuracy=lens[-1] if lens and truth is not None else None,
         coverage=_coverage(found, inputs),
-        tokens=_tokens(found, random),
-        control="the same weights, the values of every tensor in random order",
+        tokens=_tokens(subject, found, random, truth),
+        control=CONTROL,
         seconds=time.perf_counter() - started,
         rate=rate,
         notes=(*_counts(inputs, len(unread), faithful), *notes),
@@ -134,10 +145,10 @@ def _swaps(subject: Subject, inputs: Inputs) -> tuple[tuple[Interval, ...], tupl
     if "answers" not in found:
         return (), ()
     answers, clean, donor = found["answers"], found["clean"][:, None], found["donor"][:, None]
-    differ = (clean != donor)[:, 0]
+    differ = (clean != donor).any(-1)[:, 0]
     if not differ.any():
         return (), ()
-    kept, taken = (answers == clean)[differ], (answers == donor)[differ]
+    kept, taken = ((answers == whose).all(-1)[differ] for whose in (clean, donor))
     n = int(differ.sum())
     return (
         tuple(wilson(int(c), n) for c in kept.sum(0)),
@@ -145,16 +156,20 @@ def _swaps(subject: Subject, inputs: Inputs) -> tuple[tuple[Interval, ...], tupl
     )
 
 
-def _lens(subject: Subject, inputs: Inputs, found: Gathered) -> tuple[tuple[Interval, ...], str, Interval | None]:
+def _lens(subject: Subject, found: Gathered, truth: np.ndarray | None) -> tuple[tuple[Interval, ...], str]:
+    """The share of right answers by layer (with several labels an input: of inputs whose labels are all right)."""
     if "lens_answers" not in found:
-        return (), "", None
+        return (), ""
     answers = found["lens_answers"]
-    names = {name: i for i, name in enumerate(subject.labels)}
-    labels = labels_of(inputs.records, names, len(subject.labels))
-    right = answers == (answers[:, -1:] if labels is None else labels[:, None])
+    if truth is None:
+        right = (answers == answers[:, -1:]).all(-1)
+    elif subject.multilabel:
+        right = (answers == truth[:, None]).all(-1)
+    else:
+        right = np.take_along_axis(truth, answers[..., 0].astype(int), 1)
     shares = tuple(wilson(int(c), len(right)) for c in right.sum(0))
-    what = "answers equal to the final one" if labels is None else "right answers"
-    return shares, f"{what} with the state before layer", None if labels is None else shares[-1]
+    what = "answers equal to the final one" if truth is None else "right answers"
+    return shares, f"{what} with the state before layer"
 
 
 def _coverage(found: Gathered, inputs: Inputs) -> tuple[Coverage, ...]:
@@ -176,16 +191,35 @@ def _coverage(found: Gathered, inputs: Inputs) -> tuple[Coverage, ...]:
     return tuple(rows)
 
 
-def _tokens(found: Gathered, random: Gathered) -> Tokens | None:
+def _tokens(subject: Subject, found: Gathered, random: Gathered, truth: np.ndarray | None) -> Tokens | None:
+    """Whether several class tokens are several, beside those of random weights."""
     if "class_states" not in found:
         return None
-    states = found["class_states"]
-    overlaps = None
-    if "class_maps" in found:
-        maps = found["class_maps"]
-        values = np.array([between_pairs(map_overlap(maps[i : i + 1])[0]) for i in range(len(maps))])
-        overlaps = bootstrap(values, resamples=RESAMPLES)
-    return Tokens(states.shape[2], _cosines(states), overlaps, _cosines(random["class_states"]))
+    states, other = found["class_states"], random["class_states"]
+    kinds = () if truth is None else tuple(np.flatnonzero(readable(truth)).tolist())
+    known, by_chance = None, None
+    if truth is not None and kinds:
+        known, by_chance = (
+            specialisation(read_out(x[:, -1], truth[:, kinds]), truth[:, kinds]) for x in (states, other)
+        )
+    return Tokens(
+        states.shape[2],
+        _cosines(states),
+        _overlap(found),
+        _cosines(other),
+        _overlap(random),
+        tuple(subject.labels[c] for c in kinds),
+        known,
+        by_chance,
+    )
+
+
+def _overlap(found: Gathered) -> Interval | None:
+    if "class_maps" not in found:
+        return None
+    maps = found["class_maps"]
+    values = np.array([between_pairs(map_overlap(maps[i : i + 1])[0]) for i in range(len(maps))])
+    return bootstrap(values, resamples=RESAMPLES)
 
 
 def _cosines(states_NSKD: np.ndarray) -> tuple[Interval, ...]:
@@ -196,7 +230,7 @@ def _cosines(states_NSKD: np.ndarray) -> tuple[Interval, ...]:
 
 def _counts(inputs: Inputs, unread: int, faithful: int) -> tuple[str, ...]:
     lost = inputs.refused + unread
-    notes = [f"{lost} records could not be read and are left out"] if lost else []
+    notes = [f"{lost} of {lost + len(inputs.records)} records could not be read and were left out"] if lost else []
     if faithful:
         tested = min(faithful, len(inputs.records))
         notes.append(f"maps were tested on the first {tested} inputs; the order is by deletion area, lower is better")

@@ -70,6 +70,35 @@ def average_precision(scores_NM: ArrayLike, truth_N: ArrayLike) -> Floats:
     return (hits * precision).sum(0) / truth.sum()
 
 
+def readable(truth_NC: ArrayLike, folds: int = 5) -> NDArray[np.bool_]:
+    """Labels that at least `folds` inputs have and as many have not, (C): fewer cannot be probed fold by fold."""
+    truth = np.asarray(truth_NC).astype(bool)
+    return (truth.sum(0) >= folds) & ((~truth).sum(0) >= folds)
+
+
+def read_out(states_NKD: ArrayLike, truth_NC: ArrayLike, *, folds: int = 5, seed: int = 0) -> Floats:
+    """What a linear probe reads of each label in each class token's state alone, (N, K, C).
+
+    Logistic regression (C = 1) on standardised states, a probe per token and label; every input is scored by the probe
+    of the folds that it is not in. Raises `OptionError` for a label that is not `readable`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    states, truth = np.asarray(states_NKD, dtype=np.float64), np.asarray(truth_NC).astype(bool)
+    if not readable(truth, folds).all():
+        raise OptionError(f"a label needs {folds} inputs that have it and {folds} that have not; leave rare ones out.")
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    scores = np.empty((len(states), states.shape[1], truth.shape[1]))
+    for k in range(scores.shape[1]):
+        for c in range(scores.shape[2]):
+            scores[:, k, c] = cross_val_predict(probe, states[:, k], truth[:, c], cv=split, method="decision_function")
+    return scores
+
+
 def specialisation(
     scores_NKC: ArrayLike, truth_NC: ArrayLike, *, permutations: int = 999, seed: int = 0
 ) -> Specialisation:

@@ -72,7 +72,10 @@ def lines(
         _, y = at(min(xs), tick)
         parts.append(element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="grid"))
         parts.append(text(LEFT - 6, y + 4, shown(tick), text_anchor="end", class_="soft"))
+    counted = all(x == round(x) for x in xs)
     for tick in ticks(min(xs), max(xs), 8):
+        if counted and tick != round(tick):  # there is no layer 2.5
+            continue
         x, _ = at(tick, low)
         parts.append(text(x, bottom + 16, shown(tick), text_anchor="middle", class_="soft"))
     parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, x_label, text_anchor="middle", class_="soft"))
@@ -118,7 +121,8 @@ def _line(s: Series, colour: str, dash: str, at: object) -> list[str]:
 def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560, reference: float | None = None) -> str:
     """A number and its 95 % interval per line, written out at the right; `reference` is a line to be compared with."""
     names = max((len(row.name) for row in rows), default=0)
-    left, right, step = min(44 + 6.4 * names, width * 0.45), 158, 22
+    written = [_interval(row) for row in rows]
+    left, right, step = min(44 + 6.4 * names, width * 0.45), 24 + 7 * max(map(len, written), default=20), 22
     values = [v for row in rows for v in (row.low, row.high, row.value)]
     values += [] if reference is None else [reference]
     low, high = _padded(min(values), max(values))
@@ -138,7 +142,7 @@ def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560,
         )
     for n, row in enumerate(rows):
         y, colour = TOP + step * n + step / 2, CONTROL if row.control else SERIES[0]
-        numbers = f"{shown(row.value)} [{shown(row.low)}, {shown(row.high)}]"
+        numbers = written[n]
         parts.append(text(left - 10, y + 4, row.name, text_anchor="end"))
         parts.append(element("line", x1=at(row.low), x2=at(row.high), y1=y, y2=y, stroke=colour, stroke_width=2))
         mark = {"fill": "none", "stroke": colour, "stroke_width": 2} if row.control else {"fill": colour}
@@ -154,33 +158,42 @@ def matrix(
     heading: str,
     row_label: str = "layer",
     column_label: str = "head",
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
     diverging: bool = False,
     cell: float = 44,
 ) -> str:
-    """Numbers in coloured cells, rows by columns (layers by heads)."""
+    """Numbers in coloured cells, rows by columns (layers by heads), numbered from 0 where they have no names."""
     flat = [v for row in values for v in row]
     shares, low, high = scaled(flat, diverging=diverging)
     columns = len(values[0])
+    across = column_names or [str(c) for c in range(columns)]
+    down = row_names or [str(r) for r in range(len(values))]
     tall = 20
     width, height = max(70 + columns * cell + 16, 300), 62 + tall * len(values) + 34
     corner = text(62, 40, f"{row_label} \\ {column_label}", class_="soft", text_anchor="end", font_size=10)
     parts = [text(8, 18, heading, class_="title"), corner]
-    parts += [text(70 + (c + 0.5) * cell, 40, str(c), text_anchor="middle", class_="soft") for c in range(columns)]
+    parts += [text(70 + (c + 0.5) * cell, 40, across[c], text_anchor="middle", class_="soft") for c in range(columns)]
     for i, share in enumerate(shares):
         r, c = divmod(i, columns)
         colour = signed(share) if diverging else heat(share)
         x, y = 70 + c * cell, 48 + r * tall
-        said = title(f"{row_label} {r}, {column_label} {c}: {shown(flat[i])}")
+        said = title(f"{row_label} {down[r]}, {column_label} {across[c]}: {shown(flat[i])}")
         parts.append(element("rect", said, x=x, y=y, width=cell - 2, height=tall - 2, fill=hexed(colour)))
         parts.append(
             element("text", shown(flat[i]), x=x + cell / 2 - 1, y=y + 13, text_anchor="middle", font_size=10,
                     style=f"fill:{ink_on(colour)}")
         )  # fmt: skip
         if c == 0:
-            parts.append(text(60, y + 13, str(r), text_anchor="end", class_="soft"))
+            parts.append(text(60, y + 13, down[r], text_anchor="end", class_="soft"))
     ends = f"scale: {shown(low)} to {shown(high)}"
     parts.append(text(70, height - 12, ends, class_="soft"))
     return figure(width, height, parts, label=heading)
+
+
+def _interval(row: Dot) -> str:
+    """1.5 [1.2, 1.7], or the number alone where there is no interval."""
+    return shown(row.value) + ("" if row.low == row.high else f" [{shown(row.low)}, {shown(row.high)}]")
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

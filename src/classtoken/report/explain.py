@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from classtoken.report.charts import Dot, Series, dots, lines, matrix
+from classtoken.report.charts import Series, lines
 from classtoken.report.html import Section, folded, page, row, table
+from classtoken.report.knockouts import matters, swapped
 from classtoken.report.maps import heat_map, map_grid
 from classtoken.report.png import Panel
 from classtoken.report.svg import shown
@@ -18,7 +19,7 @@ def explanation_page(found: Explanation) -> str:
     sections = [_answer(found), _maps(found), _faithful(found)]
     if found.layers:
         sections += [_attention(found), _depth(found)]
-    sections += [_indirect(found), _matters(found), _unseen(found), _artefacts(found), _notes(found)]
+    sections += [_indirect(found), matters(found), swapped(found), _unseen(found), _artefacts(found), _notes(found)]
     lead = f"model {found.model}; read out: {found.readout}; explained: {found.target_label}"
     return page(f"Why this vector: {found.item}", lead, [s for s in sections if s.body])
 
@@ -196,27 +197,6 @@ def _indirect(found: Explanation) -> Section:
 def _name(found: Explanation, i: int) -> str:
     token = found.tokens[i]
     return token.text if token.text else f"{token.role.name.lower()} (token {i})"
-
-
-def _matters(found: Explanation) -> Section:
-    body = ""
-    for k in found.knockouts:
-        effects = [abs(v - k.before) for v in k.null]
-        middle = sorted(effects)[len(effects) // 2]
-        points = [
-            Dot("most attended", abs(k.after - k.before), abs(k.after - k.before), abs(k.after - k.before)),
-            Dot(f"{len(k.null)} random sets", middle, min(effects), max(effects), control=True),
-        ]
-        body += dots(points, heading=f"{k.what} ({k.mode})", x_label=f"change from {shown(k.before)}", width=620)
-    if found.head_effects:
-        body += matrix(found.head_effects, heading="What the answer loses without one head (its output set to zero)",
-                       diverging=True)  # fmt: skip
-    return Section(
-        "Does it matter?",
-        "Attention is cut and the model run again. The grey dot is the median of random sets of equal size, its line "
-        "their whole range: an effect within it is no evidence that the attended tokens were special.",
-        body,
-    )
 
 
 def _unseen(found: Explanation) -> Section:

@@ -6,7 +6,7 @@ from classtoken.report.charts import Dot, Series, dots, lines, matrix
 from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.maps import heat_map
 from classtoken.report.svg import shown
-from classtoken.results.explain_data import ByLayer, Findings
+from classtoken.results.explain_data import ByLayer, Findings, Tokens
 from classtoken.results.statistics import Interval
 
 MEASURES = {
@@ -170,18 +170,52 @@ def _coverage(found: Findings) -> Section:
     )
 
 
+def token_figures(t: Tokens) -> dict[str, str]:
+    """Cosine by layer of several class tokens, and what each knows of each label."""
+    series = [_series("model", t.cosine)]
+    if t.control_cosine:
+        series.append(_series("random weights", t.control_cosine, control=True))
+    drawn = {
+        "tokens-cosine": lines(
+            series, heading=f"Cosine of the states of {t.count} class tokens (n = {t.cosine[0].n})",
+            x_label="layers done", y_label="mean over pairs", width=500, height=260,
+        )
+    }  # fmt: skip
+    if t.knows is not None:
+        drawn["tokens-know"] = matrix(
+            t.knows.precision,
+            heading="Average precision of a probe on one class token's last state",
+            row_label="token",
+            column_label="label",
+            column_names=t.labels,
+            cell=60,
+        )
+    return drawn
+
+
 def _tokens(found: Findings) -> Section:
     t = found.tokens
     if t is None:
         return Section("", "")
-    series = [_series("model", t.cosine)]
-    if t.control_cosine:
-        series.append(_series("random weights", t.control_cosine, control=True))
-    body = lines(series, heading="Cosine of the class tokens' states", x_label="layers done", y_label="mean cosine")
-    said = "" if t.overlap is None else f" Their last attention maps share {shown(t.overlap.estimate)} of their mass."
+    said = "" if t.overlap is None else f" Their last attention maps share {shown(t.overlap.estimate)} of their mass"
+    if t.overlap is not None and t.control_overlap is not None:
+        said += f" (random weights: {shown(t.control_overlap.estimate)})"
+    body = row(*token_figures(t).values())
+    if t.knows is not None:
+        rows = [("model", t.knows)] + ([("random weights", t.control_knows)] if t.control_knows else [])
+        head = ("", "interaction of token and label", "with exchanged tokens", "95 % of those below", "p")
+        body += table(
+            head,
+            [(name, *(shown(v) for v in (k.observed, k.by_chance, k.chance_high, k.p))) for name, k in rows],
+            numbers=range(1, 5),
+        )
     return Section(
-        f"{t.count} class tokens", f"1 is collapse: all of them hold the same.{said}", body,
-    )  # fmt: skip
+        f"{t.count} class tokens",
+        f"A cosine of 1 is collapse: all of them hold the same.{said}{'.' if said else ''}",
+        body,
+        "Tokens specialise when some know one label better and others another: the interaction, against tokens that "
+        "are exchanged at random within every input.",
+    )
 
 
 def _plain(words: str) -> str:

@@ -69,7 +69,7 @@ def heat_map(
     )
     said = ", ".join(f"{i}: {shown(values[i])}" for i in strongest)
     if said:
-        parts.append(text(0, height + 74, f"strongest patches {said}", class_="soft", font_size=11))
+        parts.append(text(0, height + 74, f"strongest {said}", class_="soft", font_size=11))
     return figure(max(width, 240), height + 82, parts, label=f"{heading}: heat map of {grid[0]} by {grid[1]} patches")
 
 
@@ -104,7 +104,7 @@ def map_grid(
     """Small maps, rows by columns (heads by layers), each on its own scale; the pointer says which."""
     rows, columns = len(maps), len(maps[0])
     wide = cell * min(1.0, grid[1] / grid[0])
-    width, height = max(52 + columns * (wide + 6), 260), 44 + rows * (cell + 6)
+    width, height = max(52 + columns * (wide + 6), 260, 7.2 * len(heading)), 44 + rows * (cell + 6)
     parts = [text(0, 14, heading, class_="title")]
     parts += [
         text(

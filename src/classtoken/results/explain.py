@@ -99,10 +99,32 @@ class KnockOut(Result):
     null: tuple[float, ...]
 
     @property
-    def share_of_null(self) -> float:
-        """Share of the random controls whose effect is at least as large (with the usual +1)."""
+    def share_of_null(self) -> float | None:
+        """Share of the random controls whose effect is at least as large (with the usual +1); None without any."""
         effect = abs(self.after - self.before)
+        if not self.null:
+            return None
         return (1 + sum(abs(v - self.before) >= effect for v in self.null)) / (1 + len(self.null))
+
+
+@dataclass(frozen=True)
+class SwapStep(Result):
+    """The answer when another input's states stand before layer `layer` for all tokens of a role (`what`)."""
+
+    layer: int
+    what: str
+    target: float
+    best: str
+    best_probability: float
+
+
+@dataclass(frozen=True)
+class DonorView(Result):
+    """The other input: its name, the model's answer to it, and how much of the explained class is in it."""
+
+    name: str
+    answer: str
+    target: float
 
 
 @dataclass(frozen=True)
@@ -158,6 +180,8 @@ class Explanation(Result):
     routes: tuple[Route, ...] = ()
     knockouts: tuple[KnockOut, ...] = ()
     head_effects: tuple[tuple[float, ...], ...] = ()
+    swaps: tuple[SwapStep, ...] = ()
+    donor: DonorView | None = None
     lens: tuple[LensStep, ...] = ()
     unseen: UnseenTokens | None = None
     artefacts: Artefacts | None = None
@@ -187,11 +211,7 @@ class Explanation(Result):
             lines += [f"explained    {self.target_label}"]
         lines += _rows_in_words(self)
         lines += _maps_in_words(self)
-        for k in self.knockouts:
-            lines.append(
-                f"knock-out    {k.what} ({k.mode}): {k.before:.3f} -> {k.after:.3f}; "
-                f"{100 * k.share_of_null:.0f} % of random sets do as much"
-            )
+        lines += _knocks_in_words(self)
         lines += [f"note         {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -219,3 +239,15 @@ def _maps_in_words(explanation: Explanation) -> list[str]:
         numbers = "".join("         -" if v is None else f"  {v:8.3f}" for v in (m.deletion, m.insertion, m.saco))
         lines.append(f"{m.title:26s}{numbers}   {explanation.tokens[best].text}")
     return [*lines, "  (deletion: lower is better; insertion, SaCo: higher is better; controls at the end)", ""]
+
+
+def _knocks_in_words(explanation: Explanation) -> list[str]:
+    lines = []
+    for k in explanation.knockouts:
+        share = k.share_of_null
+        null = "no random control" if share is None else f"{100 * share:.0f} % of {len(k.null)} random ones do as much"
+        lines.append(f"knock-out    {k.what} ({k.mode}): {k.before:.3f} -> {k.after:.3f}; {null}")
+    for what in dict.fromkeys(step.what for step in explanation.swaps):
+        values = " ".join(f"{step.target:.3f}" for step in explanation.swaps if step.what == what)
+        lines.append(f"swapped in   {what.lower()} states of the donor before layer 0, 1, ...: {values}")
+    return lines

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from classtoken.results.base import Result
-from classtoken.results.statistics import Interval
+from classtoken.results.statistics import Interval, Specialisation
 
 FORMAT = 1
 
@@ -25,12 +25,26 @@ class ByLayer(Result):
 
 @dataclass(frozen=True)
 class Score(Result):
-    """One measure of one map over n inputs, and whether it beats random scores there: the interval of the paired
-    difference (positive: better than random)."""
+    """One measure of one map over n inputs, and whether it beats its controls on the same inputs.
+
+    over_random: the paired difference to random scores (positive: better than random); `p`: of a paired permutation
+    test of it, adjusted for as many maps as were compared (Holm). control: the same measure, on the same model, of the
+    maps that this method makes of random weights; over_control: the paired difference to those.
+    """
 
     measure: str
     value: Interval
     over_random: Interval | None = None
+    p: float | None = None
+    control: Interval | None = None
+    over_control: Interval | None = None
+
+    @property
+    def beats_random(self) -> bool | None:
+        """True and False where the adjusted p is at most 0.05 (better, worse); None where neither is shown."""
+        if self.over_random is None or self.p is None or self.p > 0.05:
+            return None
+        return self.over_random.estimate > 0
 
 
 @dataclass(frozen=True)
@@ -64,12 +78,21 @@ class Coverage(Result):
 
 @dataclass(frozen=True)
 class Tokens(Result):
-    """Several class tokens: mean cosine of their states per layer, overlap of their last maps, against one control."""
+    """Several class tokens, each beside the same of random weights.
+
+    cosine: mean over pairs of tokens of the cosine of their states, per layer; overlap: the mass that their attention
+    maps of the last layer share. labels, knows: what each token's last state knows of each label (a linear probe per
+    token and label, scored on inputs that it was not fitted on), against tokens exchanged within every input.
+    """
 
     count: int
     cosine: tuple[Interval, ...]
     overlap: Interval | None
     control_cosine: tuple[Interval, ...] = ()
+    control_overlap: Interval | None = None
+    labels: tuple[str, ...] = ()
+    knows: Specialisation | None = None
+    control_knows: Specialisation | None = None
 
 
 @dataclass(frozen=True)

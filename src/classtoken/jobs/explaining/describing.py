@@ -1,11 +1,14 @@
 """Rows, artefacts and notes of one input."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from classtoken.analysis.accounting import layer_sizes
 from classtoken.analysis.artefacts import outliers, sinks
-from classtoken.analysis.capture import capture, row_places
+from classtoken.analysis.capture import PER_HEAD, Captured, capture, row_places
 from classtoken.analysis.description import describe_row
 from classtoken.analysis.subject import Subject
 from classtoken.embedder import Embedder
@@ -16,19 +19,44 @@ from classtoken.values import Role
 CAUSAL = (
     "this model is causal: its leading class token sees nothing but itself, so its vector is the same for every input"
 )
+CAUSAL_LAST = "this model is causal: a token sees those before it alone, and only the last one can hold the whole input"
+
+
+def class_rows(
+    subject: Subject, tokens: Tokens, parts: Sequence[str], *, dtype: torch.dtype | None = None
+) -> tuple[Captured, Tensor] | None:
+    """Rows of `parts` (not values) of an input's class tokens, and where they stand.
+
+    Of several class tokens those that the readout reads, if it reads any. None for a model without a class token.
+    """
+    if not bool((tokens.roles_BL == Role.CLASS).any()):
+        return None
+    captured = capture(subject, tokens, parts, rows={Role.CLASS}, dtype=dtype)
+    places_BR = row_places(tokens.roles_BL, {Role.CLASS})
+    read = subject.reader(tokens.roles_BL).gather(1, places_BR)[0] > 0
+    if bool(read.all()) or not bool(read.any()):
+        return captured, places_BR
+    numbers = read.nonzero()[:, 0]
+    kept = {
+        part: tuple(v.index_select(2 if part in PER_HEAD else 1, numbers) for v in values)
+        for part, values in captured.parts.items()
+    }
+    first = captured.embeddings_BLD
+    return replace(captured, parts=kept, embeddings_BLD=None if first is None else first[:, read]), places_BR[:, read]
 
 
 def layer_rows(subject: Subject, tokens: Tokens) -> tuple[LayerRow, ...]:
     """The class token's attention in numbers, layer by layer; nothing for a model without a class token."""
-    if not bool((tokens.roles_BL == Role.CLASS).any()):
-        return ()
     parts = ["weights"]
     gaps = subject.encoder.gaps
     sized = not {"attention", "feedforward", "states", "embeddings"} & set(gaps)
     if sized:
         parts += ["attention", "feedforward", "states", "embeddings"]
-    captured = capture(subject, tokens, parts, rows={Role.CLASS})
-    row = describe_row(captured, row_places(tokens.roles_BL, {Role.CLASS}))
+    found = class_rows(subject, tokens, parts)
+    if found is None:
+        return ()
+    captured, places_BR = found
+    row = describe_row(captured, places_BR)
     sizes = layer_sizes(captured) if sized else None
     rows = []
     for layer in range(subject.depth):
@@ -87,8 +115,16 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
     """What a reader must know before believing the pictures."""
     notes = []
     if subject.causal:
-        notes.append(CAUSAL)
-    if subject.terms != (frozenset({Role.CLASS}),):
+        notes.append(CAUSAL if tokens.roles_BL[0, 0] == Role.CLASS else CAUSAL_LAST)
+    several = int((tokens.roles_BL[0] == Role.CLASS).sum())
+    if subject.per_class:
+        notes.append(
+            f"this model has {several} class tokens, and each class is read from its own: rows and maps are of the "
+            "explained class's token"
+        )
+    elif several > 1:
+        notes.append(f"this model has {several} class tokens; rows and maps are means over those that are read out")
+    if subject.reads != {Role.CLASS}:
         names = ", ".join(sorted(role.name for role in subject.reads))
         notes.append(
             f"the vector is not the class token's alone: it reads {names} tokens. The class token's rows are shown all "

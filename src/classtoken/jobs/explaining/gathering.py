@@ -1,6 +1,6 @@
 """The same numbers over many inputs, batch by batch: arrays with a row per input."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,12 +96,13 @@ def prepare(embedder: Embedder, records: list[Record], *, modality: str | None, 
 
 
 def _readable(embedder: Embedder, record_: Record, image: bool, modality: str | None) -> bool:
-    """Whether a record can be prepared: texts are cheap to try, pictures are only opened."""
+    """Whether a record can be prepared and has something to attend to; pictures are only opened."""
     try:
         if image and record_.image is not None:
             decode(record_.image)
         elif not image and record_.text is not None:
-            embedder.tokens([record_.text], modality=modality)
+            roles = embedder.tokens([record_.text], modality=modality).roles_BL
+            return bool((roles == Role.CONTENT).any()) and roles.shape[1] > 1
         else:
             return False
     except BadRecord:
@@ -182,7 +183,12 @@ def _states(subject: Subject, tokens: Tokens, states: list[Tensor], found: Gathe
         held = [x[classes].view(len(tokens), -1, x.shape[-1]) for x in states]
         found.add("class_states", torch.stack(held, 1))
     if subject.head is not None and isinstance(subject.encoder, Encoder):
-        found.add("lens_answers", lens(subject, tokens, states).outcome_BNC.argmax(-1))
+        found.add("lens_answers", answers_of(subject, lens(subject, tokens, states).outcome_BNC))
+
+
+def answers_of(subject: Subject, outcome: Tensor) -> Tensor:
+    """What the model says, (..., 1): the best class; with several labels an input (..., C): which of them apply."""
+    return (outcome > 0).long() if subject.multilabel else outcome.argmax(-1, keepdim=True)
 
 
 def swaps(subject: Subject, inputs: Inputs) -> Gathered:
@@ -197,13 +203,11 @@ def swaps(subject: Subject, inputs: Inputs) -> Gathered:
         kept = record(subject, tokens, names)
         places = tokens.roles_BL == Role.CLASS
         with torch.no_grad():
-            clean = subject(tokens).argmax(-1)
+            clean = answers_of(subject, subject(tokens))
             found.add("clean", clean)
-            found.add("donor", clean.roll(1))
-            answers = [
-                subject(tokens, PatchStates(name=name, value_BLD=kept[name].roll(1, 0), places_BL=places)).argmax(-1)
-                for name in names
-            ]
+            found.add("donor", clean.roll(1, 0))
+            edits = [PatchStates(name=name, value_BLD=kept[name].roll(1, 0), places_BL=places) for name in names]
+            answers = [answers_of(subject, subject(tokens, edit)) for edit in edits]
         found.add("answers", torch.stack(answers, 1))
     return found
 
@@ -240,15 +244,19 @@ def crop_mask(mask_HW: np.ndarray, prepare: ImagePreprocessor) -> np.ndarray:
     return share.clamp(0, 1).double().numpy() > 0.5
 
 
-def labels_of(records: tuple[Record, ...], names: Mapping[str, int], classes: int) -> np.ndarray | None:
-    """Class indices of the records by name or number; None when any is missing or unknown."""
-    found = []
-    for record_ in records:
-        label = record_.label[0] if isinstance(record_.label, tuple) and record_.label else record_.label
-        if not isinstance(label, str):
-            return None
-        index = names.get(label, int(label) if label.isdigit() else -1)
-        if not 0 <= index < classes:
-            return None
-        found.append(index)
-    return np.array(found)
+def truth_of(records: tuple[Record, ...], labels: tuple[str, ...], *, multilabel: bool) -> np.ndarray | None:
+    """Which classes each record has, by name or number, (n, C); None when any is missing or unknown.
+
+    multilabel: a record without a label has none of the classes, where others have some.
+    """
+    if all(r.label is None for r in records) or (not multilabel and any(r.label is None for r in records)):
+        return None
+    names = {name: i for i, name in enumerate(labels)}
+    truth = np.zeros((len(records), len(labels)), dtype=bool)
+    for row, record_ in enumerate(records):
+        for label in (record_.label,) if isinstance(record_.label, str) else record_.label or ():
+            index = names.get(str(label), int(label) if str(label).isdigit() else -1)
+            if not 0 <= index < len(labels):
+                return None
+            truth[row, index] = True
+    return truth

@@ -95,6 +95,11 @@ def patch_of(tokens: Tokens) -> int:
     return int(tokens.pixels.shape[-2]) // tokens.grid[0]
 
 
+def window_of(tokens: Tokens) -> int:
+    """Side of the windows that occlusion removes together: 2x2 patches on grids of more than 64."""
+    return 2 if tokens.grid is not None and tokens.grid[0] * tokens.grid[1] > 64 else 1
+
+
 def picture_of(tokens: Tokens) -> str | None:
     """What the model saw as a PNG data URI: its pixels brought to 0..255 by their own range."""
     if tokens.pixels is None or tokens.pixels.dim() != 4:
