@@ -1,6 +1,7 @@
 """A walkthrough of real models: the document's arithmetic holds, and its experiments are what they say."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from tests.page import reference as ref
 from tests.page.fixture import TOY, picture
+from tests.page.tiny import drawn, written
 
 from classtoken.cli import main
 from classtoken.embedder import load
@@ -31,6 +33,12 @@ def toy() -> Engine:
 @pytest.fixture(scope="module")
 def document(toy: Engine) -> d.Walkthrough:
     return document_of(toy)
+
+
+@pytest.fixture
+def picture_file(tmp_path: Path) -> Path:
+    """A drawn cat in a file."""
+    return drawn("cat", tmp_path / "a.png")
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
@@ -89,7 +97,7 @@ def check_arithmetic(page: d.Walkthrough) -> None:
 
 def test_the_documents_arithmetic_holds(document: d.Walkthrough) -> None:
     check_arithmetic(document)
-    assert [e.title for e in document.examples] == ["a cat", "a dog", "a bird"]
+    assert [e.title for e in document.examples] == ["a drawn cat", "a drawn dog", "a drawn bird"]
     assert document.toy is not None
     assert document.model.readout.reads_class_token
 
@@ -244,6 +252,107 @@ def test_a_server_s_questions(toy: Engine, document: d.Walkthrough) -> None:
             toy.what_if(example, change)
     with pytest.raises(OptionError, match="no layer"):
         toy.attention(e.id, 9, 0)
+
+
+def test_what_takes_long_is_asked_for_later(toy: Engine, document: d.Walkthrough) -> None:
+    added = toy.add(_png())
+    assert added.removals is None
+    assert added.knockouts == ()
+    found = toy.experiments(added.id)
+    assert found.removals is not None
+    assert len(found.removals.tokens) == 9
+    assert {cut.layer for cut in found.knockouts} == {0, 1}
+    again = toy.experiments("cat")
+    e = document.examples[0]
+    assert again.removals is not None
+    assert e.removals is not None
+    np.testing.assert_array_equal(again.removals.values, e.removals.values)
+    assert again.knockouts == e.knockouts
+
+
+# -- several class tokens, registers, distillation tokens --------------------------------------------------------------
+
+
+def test_a_class_token_for_each_class(picture_file: Path) -> None:
+    """Every class token is watched with rows of its own; the page shows the best class's one first."""
+    engine = Engine("builtin:scenes-multi", [str(picture_file)])
+    page = engine.document(full=False)
+    check_arithmetic(page)
+    (e,) = page.examples
+    labels = engine.answering.labels
+    named = [token.text for token in e.tokens if token.role == "class"]
+    assert named == [f"class token “{label}”" for label in labels]
+    assert e.hero == e.answers.labels[0].index
+    assert sorted([e.hero, *(other.hero for other in e.others)]) == [0, 1, 2]
+    assert page.model.readout.reads == ("class",)
+    assert not page.model.readout.reads_class_token
+    assert page.model.stem == "convolutions"
+    assert e.poolings == ()
+    assert e.contrast is not None
+    for other in e.others:
+        np.testing.assert_allclose(other.layers.weights, softmax(other.layers.scores), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            other.layers.states[0], e.embeddings.before[other.hero] + e.embeddings.position[other.hero], atol=1e-5
+        )
+        assert other.layers.keys is None
+        matrix = engine.attention(e.id, 2, 1)
+        np.testing.assert_allclose(other.layers.weights[2, 1], matrix[other.hero], atol=1e-5)
+        np.testing.assert_allclose(other.layers.back[2, 1], matrix[:, other.hero], atol=1e-5)
+        assert not np.allclose(other.layers.states[-1], e.layers.states[-1])
+    head = page.model.shared.head
+    assert head is not None
+    assert head.starts is not None
+    D = page.model.hidden
+    for row, start in enumerate(head.starts):
+        logit = head.weight[row] @ e.vector[start : start + D] + head.bias[row]  # type: ignore[index]
+        assert logit == pytest.approx(float(e.answers.logits[row]), abs=1e-3)  # type: ignore[index]
+    clean = engine.what_if(e.id, {})
+    last = page.model.depth
+    for hero in (0, 1, 2):  # each answers for its own class and for no other
+        swapped = engine.what_if(
+            e.id, {"swap": {"donor": engine.add(picture_file.read_bytes()).id, "layer": last, "hero": hero}}
+        )
+        np.testing.assert_allclose(swapped, clean, atol=1e-5)
+    with pytest.raises(OptionError, match="no class token"):
+        engine.what_if(e.id, {"swap": {"donor": e.id, "layer": 1, "hero": 9}})
+    with pytest.raises(OptionError, match="object"):
+        engine.what_if(e.id, {"swap": "all"})
+    found = engine.experiments(e.id)
+    assert len(found.others) == 2
+    assert {cut.layer for cut in found.others[0]} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "roles", "reads", "says"),
+    [
+        (
+            "distilled",
+            {"class": 1, "distillation": 1, "content": 16},
+            ("class", "distillation"),
+            "the distillation token",
+        ),
+        ("registers", {"class": 1, "register": 3, "content": 16}, ("class", "content"), "the mean of the patches"),
+    ],
+)
+def test_registers_and_distillation_tokens(
+    tmp_path: Path, picture_file: Path, name: str, roles: dict[str, int], reads: tuple[str, ...], says: str
+) -> None:
+    page = Engine(written(name, tmp_path / name), [str(picture_file)]).document(full=False)
+    check_arithmetic(page)
+    (e,) = page.examples
+    assert dict(Counter(token.role for token in e.tokens)) == roles
+    assert set(page.model.readout.reads) == set(reads)
+    assert not page.model.readout.reads_class_token
+    assert "the class token" in page.model.readout.says
+    assert says in page.model.readout.says
+    assert e.truth.label is None
+
+
+def test_a_label_that_the_model_does_not_know_is_no_truth(tmp_path: Path) -> None:
+    """The drawn cat's label is no class of this model, so the page must not call the answer wrong."""
+    engine = Engine(written("registers", tmp_path / "registers"))
+    assert {item.label for item in engine.given} == {"cat", "dog", "bird"}
+    assert all(e.truth.label is None for e in engine.document(full=False).examples)
 
 
 def _png() -> bytes:

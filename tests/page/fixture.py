@@ -182,9 +182,11 @@ def model(size: ref.Size, w: ref.Weights, labels: tuple[d.Label, ...], name: str
         score_scale=1 / float(np.sqrt(size.hidden // size.heads)),
         position=d.Position("added", "a learned vector for each position"),
         patch=size.patch,
+        stem="linear",
         layout=f"1 class + {size.grid}x{size.grid} patch = {size.tokens}",
         readout=d.Readout("cls", True, "the class token after the final norm"),
         outcome="probability",
+        temperature=1.0,
         classes=size.classes,
         trained_on="nothing: random weights",
         licence="none",
@@ -268,6 +270,12 @@ def as_text(page: d.Walkthrough) -> d.Walkthrough:
         for e in page.examples
     )
     model = replace(
-        page.model, modality="text", patch=None, outcome="cosine", classes=None, layout="1 class + n word piece + 1 end"
+        page.model,
+        modality="text",
+        patch=None,
+        stem="table",
+        outcome="cosine",
+        classes=None,
+        layout="1 class + n word piece + 1 end",
     )
     return replace(page, model=model, examples=examples, toy=None, calibration=None)

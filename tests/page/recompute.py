@@ -20,6 +20,11 @@ async () => {
     const numbers = [...terms.querySelectorAll('button[data-address]')].map((b) => parse(b.textContent));
     const others = [...terms.querySelectorAll('span.num')].map((e) => parse(e.textContent));
     if (op === 'sum') return [numbers.reduce((a, b) => a + b, 0), numbers.reduce((a, b) => a + slack(b), 0)];
+    if (op === 'mean') {
+      const divided = Number(terms.textContent.match(/\) \/ (\d+)/)[1]);
+      if (divided !== numbers.length) return [NaN, 0];
+      return [numbers.reduce((a, b) => a + b, 0) / divided, numbers.reduce((a, b) => a + slack(b), 0) / divided];
+    }
     if (op === 'dot') {
       const text = terms.textContent.trim();
       const times = / times \(/.test(text) ? parse(text.split(' times (')[0]) : 1;

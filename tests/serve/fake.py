@@ -9,7 +9,7 @@ import numpy as np
 from tests.page.fixture import TOY, walkthrough
 
 from classtoken.errors import OptionError
-from classtoken.page.document import Example, Walkthrough
+from classtoken.page.document import Example, Experiments, Walkthrough
 from classtoken.serve.local import address_of, bound
 from classtoken.serve.walkthrough import Limits, app_of
 
@@ -45,6 +45,10 @@ class Fake:
         if layer > 1:
             raise OptionError(f"there is no layer {layer}")
         return np.eye(3, dtype=np.float32)
+
+    def experiments(self, example: str) -> Experiments:
+        found = self.page.examples[0]
+        return Experiments(found.knockouts, found.removals, ())
 
     def what_if(self, example: str, change: dict[str, Any]) -> Any:
         if example == "boom":

@@ -1,5 +1,5 @@
 /** The server behind a served page; a page on disk has none. The key comes in the fragment and travels in a header. */
-import type { Block, Example, Walkthrough } from "./data";
+import type { Block, Example, Experiments, Walkthrough } from "./data";
 
 const KEY = "classtoken-key";
 
@@ -26,15 +26,14 @@ async function call<T>(path: string, options: RequestInit = {}): Promise<T> {
 
 export interface Change {
   removed?: number[];
-  pooling?: string;
-  causal?: boolean;
-  swap?: { donor: string; layer: number };
+  swap?: { donor: string; layer: number; hero: number };
 }
 
 export const api = {
   document: () => call<Walkthrough>("api/document"),
   image: (file: Blob) => call<Example>("api/input", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" } }),
   text: (text: string) => call<Example>("api/input", { method: "POST", body: text, headers: { "Content-Type": "text/plain; charset=utf-8" } }),
+  experiments: (example: string) => call<Experiments>(`api/experiments/${encodeURIComponent(example)}`),
   matrix: (example: string, layer: number, head: number) => call<Block>(`api/attention/${encodeURIComponent(example)}/${layer}/${head}`),
   whatIf: (example: string, change: Change) =>
     call<{ values: Block }>("api/whatif", { method: "POST", body: JSON.stringify({ example, ...change }), headers: { "Content-Type": "application/json" } }),

@@ -52,6 +52,11 @@ function checkExample(problems: Problem[], document: Walkthrough, example: Examp
   shape(problems, at("answers"), answers.values, [A]);
   if (example.lens) shape(problems, at("lens"), example.lens.values, [N + 1, A]);
   if (example.removals) shape(problems, at("removals"), example.removals.values, [example.removals.tokens.length, A]);
+  for (const other of example.others) {
+    for (const name of ["scores", "weights", "back"] as const) shape(problems, at(`${name} of class token ${other.hero}`), other.layers[name], [N, H, L]);
+    shape(problems, at(`states of class token ${other.hero}`), other.layers.states, [N + 1, D]);
+    shape(problems, at(`final state of class token ${other.hero}`), other.final, [D]);
+  }
   for (const swap of example.swaps) shape(problems, at(`swap with ${swap.donor}`), swap.values, [N + 1, A]);
 }
 

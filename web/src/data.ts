@@ -37,9 +37,11 @@ export interface ModelCard {
   score_scale: number; // scores = q.k * score_scale, usually 1/sqrt(K)
   position: { kind: "added" | "rotary" | "bias" | "none"; says: string };
   patch: number | null;
+  stem: "linear" | "convolutions" | "table"; // a weighted sum of the patch's own pixels; overlapping convolutions; a look-up
   layout: string; // "1 class + 14x14 patch = 197"
-  readout: { pooling: string; reads_class_token: boolean; says: string };
+  readout: { pooling: string; reads_class_token: boolean; says: string; reads: string[] }; // the one class token alone; roles read
   outcome: "probability" | "sigmoid" | "cosine"; // what an answer's value is
+  temperature: number; // logits, and the head's rows, are divided by it already
   classes: number | null; // C; null without a classifier
   trained_on: string;
   licence: string;
@@ -49,7 +51,7 @@ export interface ModelCard {
     attention_bias: Block | null; // (N, D): bias of each output projection; null where there is none
     norms: { first: Norm; second: Norm }[] | null; // post-norm models only, one pair a layer
     final_norm: Norm | null;
-    head: { weight: Block; bias: Block | null } | null; // rows of the answers of examples[0], (A, D) and (A)
+    head: { weight: Block; bias: Block | null; starts: number[] | null } | null; // rows of the answers of examples[0], (A, V) and (A); where in the vector each row begins
   };
 }
 
@@ -146,6 +148,26 @@ export interface Example {
   causal: { values: Block | null; change: number; reference: number; says: string } | null;
   poolings: Alternative[];
   two: { values: Block; cosine: Block; says: string } | null; // cosine: (N + 1) between the two class tokens
+  others: Other[]; // the model's other class tokens, where it has several
+}
+
+/** What an example holds of another class token; keys, values and norms are of all tokens and stand in the example. */
+export interface Other {
+  hero: number;
+  layers: Layers;
+  final: Block;
+  class_token: Block; // of the contrast
+  states: Block; // of the contrast
+  knockouts: Knockout[];
+  swaps: Swap[];
+  causal: Example["causal"];
+}
+
+/** What a server computes after an input has been shown. */
+export interface Experiments {
+  knockouts: Knockout[];
+  removals: Removals | null;
+  others: Knockout[][];
 }
 
 export interface Statistic {
@@ -189,6 +211,7 @@ export interface FamilyRow {
   registers: string;
   readout: string;
   note: string;
+  used_by: string; // a checkpoint of it
 }
 
 /** All weights of a small pre-norm vision encoder, so that the page can do the whole forward again. Linear: y = W x + b. */

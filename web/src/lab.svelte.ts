@@ -13,6 +13,7 @@ class Lab {
   removed = $state.raw<ReadonlySet<number>>(new Set());
   pooling = $state("mean");
   swapLayer = $state(0);
+  donor = $state<string | null>(null); // another input to swap with; null: the one that was computed with the input
   values = $state.raw<Float64Array | null>(null);
   busy = $state(false);
   problem = $state("");
@@ -26,7 +27,7 @@ export const lab = new Lab();
 export const free = (): boolean => view.run !== null || served();
 
 export function toggle(t: number): void {
-  if (t === view.hero) return;
+  if (view.example?.tokens[t].role !== "content") return;
   const next = new Set(free() ? lab.removed : lab.removed.has(t) ? [t] : []);
   if (!next.delete(t)) next.add(t);
   lab.removed = next;
@@ -43,8 +44,17 @@ function computed(example: Example): Float64Array {
   if (lab.mode === "pooling") return toy(example, { pooling: lab.pooling as WhatIf["pooling"] });
   if (lab.mode === "causal") return toy(example, { causal: true });
   if (lab.mode === "two") return toy(example, { second: true });
-  return toy(example, { swap: { layer: lab.swapLayer, state: open(example.contrast!.states).row(lab.swapLayer) } });
+  return toy(example, { swap: { layer: lab.swapLayer, state: donated(example) } });
 }
+
+/** The class token's state that a toy's swap puts in: that of the chosen input, or of the contrast. */
+function donated(example: Example): ArrayLike<number> {
+  const donor = view.examples.find((each) => each.id === lab.donor) ?? example.contrast!;
+  return open("layers" in donor ? donor.layers.states : donor.states).row(lab.swapLayer);
+}
+
+/** Inputs whose class token can be put in: any other where the model can be run, here or at the server. */
+export const donors = (): Example[] => (free() ? view.examples.filter((each) => each.id !== view.example?.id) : []);
 
 /** What a page on disk holds; null where it was not computed. */
 function precomputed(example: Example): Float64Array | null {
@@ -54,6 +64,7 @@ function precomputed(example: Example): Float64Array | null {
   }
   if (lab.mode === "causal") return example.causal?.values ? open(example.causal.values).all() : null;
   if (lab.mode === "two") return example.two ? open(example.two.values).all() : null;
+  if (lab.mode === "swap" && lab.donor) return null;
   if (lab.mode === "swap") return example.swaps[0] ? open(example.swaps[0].values).row(lab.swapLayer) : null;
   if (lab.removed.size === 0) return open(example.answers.values).all();
   const place = example.removals?.tokens.indexOf([...lab.removed][0]) ?? -1;
@@ -68,13 +79,15 @@ export async function experiment(): Promise<void> {
   lab.missing = false;
   const known = view.run && (lab.mode !== "swap" || example.contrast) ? computed(example) : precomputed(example);
   lab.values = known;
-  if (known || !served() || lab.mode !== "remove") {
+  const live = lab.mode === "remove" || (lab.mode === "swap" && lab.donor !== null);
+  if (known || !served() || !live) {
     lab.missing = known === null;
     return;
   }
   lab.busy = true;
   try {
-    const answer = await api.whatIf(example.id, { removed: [...lab.removed].sort((a, b) => a - b) });
+    const swap = lab.donor === null ? undefined : { donor: lab.donor, layer: lab.swapLayer, hero: view.hero };
+    const answer = await api.whatIf(example.id, lab.mode === "swap" ? { swap } : { removed: [...lab.removed].sort((a, b) => a - b) });
     if (turn === lab.turn) lab.values = open(answer.values).all();
   } catch (error) {
     if (turn === lab.turn) lab.problem = (error as Error).message;

@@ -2,6 +2,7 @@
 import { open } from "./blocks";
 import type { Example, Walkthrough } from "./data";
 import { forward } from "./maths/forward";
+import { seenFrom } from "./heroes";
 import { largest, meanOf } from "./maths/basic";
 import { overall } from "./maths/findings";
 import { address, type Source } from "./maths/origin";
@@ -14,8 +15,10 @@ class View {
   document = $state.raw<Walkthrough | null>(null);
   problems = $state.raw<string[]>([]);
   added = $state.raw<Example[]>([]); // the reader's own inputs, after the document's
+  working = $state.raw<ReadonlySet<string>>(new Set()); // inputs whose experiments the server is still running
   step = $state(1);
   which = $state(0); // example
+  watched = $state<number | null>(null); // which class token, where there are several; null: the example's first
   layer = $state(0);
   head = $state<number | null>(null); // null: mean over heads
   token = $state(0);
@@ -25,12 +28,14 @@ class View {
   heat = $state(true);
   truth = $state(false);
   back = $state(false); // who reads the class token, instead of what it reads
+  ignored = $state(false); // hatch the half that is looked at least
   shared = $state(false); // one colour scale for all layers and heads
   dark = $state(false);
   concepts = $state(false);
 
   examples = $derived<Example[]>([...(this.document?.examples ?? []), ...this.added]);
-  example = $derived<Example | null>(this.examples[this.which] ?? this.examples[0] ?? null);
+  whole = $derived<Example | null>(this.examples[this.which] ?? this.examples[0] ?? null);
+  example = $derived<Example | null>(this.whole && seenFrom(this.whole, this.watched));
   hero = $derived(this.example?.hero ?? 0);
   model = $derived(this.document?.model ?? null);
 
@@ -45,7 +50,7 @@ class View {
     const example = this.example;
     if (!this.document || !this.model || !example) return null;
     if (this.run && this.document.toy) return toySource(this.document.toy, open(example.input.pixels!), this.model.heads, this.run);
-    return tracedSource(this.model, example, example === this.document.examples[0]);
+    return tracedSource(this.model, example, this.document.examples[0].answers.labels.map((label) => label.index));
   });
 
   /** Weights that the class token gives (or, with `back`, gets), for the chosen layer and head. */
@@ -56,6 +61,12 @@ class View {
 
   /** The address that the arithmetic panel explains: the last one clicked, or the step's own. */
   focus = $derived(this.trail.at(-1) ?? firstAddress(this.step, this));
+}
+
+/** The half of the content that is looked at least. */
+export function leastOf(example: Example, weights: ArrayLike<number>): number[] {
+  const content = example.tokens.map((_, t) => t).filter((t) => example.tokens[t].role === "content");
+  return content.sort((a, b) => weights[a] - weights[b]).slice(0, Math.floor(content.length / 2));
 }
 
 /** One layer's weights, one head's or the mean over heads. */
@@ -80,7 +91,7 @@ function firstAddress(step: number, view: View): string {
     case 4:
       return address("score", layer, head, hero, token);
     case 5:
-      return address("weight", layer, head, hero, token);
+      return view.head === null ? address("share", layer, hero, token) : address("weight", layer, head, hero, token);
     case 6:
       return address("middle", layer, hero, dimension);
     case 7:
@@ -115,6 +126,7 @@ export function go(step: number): void {
 
 export function choose(which: number): void {
   view.which = which;
+  view.watched = null;
   view.trail = [];
   const example = view.examples[which];
   if (example && view.token >= example.tokens.length) view.token = example.hero ?? 0;

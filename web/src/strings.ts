@@ -10,7 +10,7 @@ export const thing = (model: ModelCard) => (image(model) ? "picture" : "sentence
 export const roles: Record<RoleName, { name: string; says: string }> = {
   class: { name: "class token", says: "learned, the same for every input, put in front; it reads the others" },
   distillation: { name: "distillation token", says: "a second class token, trained to repeat a teacher's answer" },
-  register: { name: "register", says: "a learned scratch token: attention may park things here; it is never read out" },
+  register: { name: "register", says: "a learned scratch token: layers may keep notes here; it is never read out" },
   prompt: { name: "instruction", says: "put before the text; not part of it" },
   content: { name: "content", says: "a piece of the input" },
   end: { name: "end token", says: "marks the end of the text; it often receives attention that has nowhere else to go" },
@@ -25,32 +25,53 @@ interface StepText {
   beware: string;
 }
 
+const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", content: "all the rest", register: "the registers", end: "the end token" };
+const several = (e: Example) => e.tokens.filter((token) => token.role === "class").length > 1;
+
+/** How the class token takes part in the answer: alone, with others, or not at all. */
+function readFrom(m: ModelCard, e: Example): string {
+  if (m.readout.reads_class_token)
+    return `At the end the answer is read from this one token alone. So whatever the answer uses of your ${thing(m)} must get into it on the way: how, is the story of the next steps.`;
+  if (several(e) && m.readout.reads.join() === "class")
+    return `This model has several: the answer is read from all of them. In the bar at the bottom you choose the one to watch.`;
+  if (m.readout.reads.includes("class") && m.outcome !== "cosine") {
+    const rest = m.readout.reads.filter((role) => role !== "class").map((role) => TOGETHER[role] ?? role);
+    return `At the end the answer is read from it together with ${rest.join(" and ")} (${m.readout.says}).`;
+  }
+  return `This model's makers do NOT take their result from it but from ${m.readout.says}. It takes part all the same, so it can be watched.`;
+}
+
 const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m, e) => ({
     short: image(m) ? "Patches" : "Word pieces",
     title: image(m) ? "The picture becomes a row of vectors" : "The sentence becomes a row of vectors",
     says: image(m)
       ? [
-          `The picture is cut into ${e.input.grid?.join(" × ") ?? ""} squares, called patches. Each patch becomes a list of ${m.hidden} numbers: its vector. Every number is a weighted sum of that patch's pixels, with weights that were learned in training.`,
-          `Pick a patch to see its vector. From here on the model sees no pixels, only these vectors. Vectors in a row like this are called tokens.`,
+          `The picture is cut into ${e.input.grid?.join(" × ") ?? ""} squares, called patches. Each patch becomes a list of ${m.hidden} numbers, its vector: blue below zero, orange above. ${
+            m.stem === "convolutions"
+              ? "Small learned filters (convolutions) make them from the patch's pixels and a few around it."
+              : "Every number is a weighted sum of that patch's pixels, with weights that were learned in training."
+          }`,
+          `Click a patch to see its vector. From here on the model sees no pixels, only these vectors; it calls them tokens.`,
         ]
       : [
-          `The sentence is cut into ${e.tokens.length} word pieces. Each piece is looked up in a table of learned vectors: ${m.hidden} numbers for each.`,
-          `Pick a piece to see its vector. Some pieces, in square brackets, stand for no word: the model's makers added them. Vectors in a row like this are called tokens.`,
+          `The sentence is cut into word pieces; with the marks in square brackets, which its makers added, there are ${e.tokens.length}. For each piece the model keeps a learned list of ${m.hidden} numbers, its vector: blue below zero, orange above.`,
+          `Click a piece to see its vector. From here on the model sees no letters, only these vectors; it calls them tokens.`,
         ],
-    formula: image(m) ? "vector = W · pixels + b" : "vector = table[piece]",
-    beware: `One ${piece(m)}'s vector knows nothing of its neighbours yet, nor of where it stands.`,
+    formula: image(m) ? (m.stem === "convolutions" ? "vector = learned filters(pixels)" : "vector = W · pixels + b") : "vector = table[piece]",
+    beware: m.stem === "convolutions"
+      ? "A patch's vector already knows a little of the pixels around it, but not yet where in the picture it stands."
+      : `One ${piece(m)}'s vector knows nothing of its neighbours yet, nor of where it stands.`,
   }),
-  (m) => ({
+  (m, e) => ({
     short: "Class token",
-    title: m.readout.reads_class_token ? "One more token is put in front" : "A class token stands in front, too",
+    title: several(e) ? "Class tokens are put in front" : m.readout.reads.includes("class") && m.outcome !== "cosine" ? "One more token is put in front" : "A class token stands in front, too",
     says: [
-      `The class token is one extra vector at position 0. It is not made from the ${thing(m)}: it was learned in training and is the same for every input. Compare: two inputs, their ${piece(m, true)} differ, their class tokens do not.`,
-      m.readout.reads_class_token
-        ? `At the end, the answer is read from this one token alone. So whatever the answer uses of your ${thing(m)} must reach it through attention: that is the story of the next steps. “CLS” is short for classification.`
-        : `This model's makers do NOT read their answer from it: ${m.readout.says}. It takes part all the same, so it can be watched.`,
+      `${several(e) ? "Tokens are put before the others: class tokens, gold on this page. The" : "One token more is put before the others: the class token, gold on this page. Its"} ${m.hidden} numbers${several(e) ? " of each" : ""} are not made from the ${thing(m)}. They were learned in training and are the same for every ${thing(m)}. See for yourself: here are two inputs. Their ${piece(m, true)} differ, their class tokens do not.`,
+      readFrom(m, e),
+      `“Class”, or CLS, is short for classification, its first use.`,
     ],
-    formula: "tokens = [class, piece 1, piece 2, …]",
+    formula: `tokens = [class, ${piece(m)} 1, ${piece(m)} 2, …]`,
     beware: "“The same for every input” is true only here, before the first layer. One layer later it has read your input.",
   }),
   (m) => ({
@@ -58,30 +79,31 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     title: "Every token is told where it stands",
     says: [
       m.position.kind === "added"
-        ? `Attention sees a set, not a row: without help it could not tell the first token from the last. So a vector for the position is added, number by number. The class token's position is 0.`
-        : `This model adds no position vector here: ${m.position.says}.`,
+        ? `The model treats tokens as a heap, not as a row: by itself it could not tell the first from the last. So a learned vector for the place is added to each, number by number. The class token's place is 0.`
+        : `The model treats tokens as a heap, not as a row. This one adds no vector for the place here: ${m.position.says}.`,
       m.position.kind === "added"
-        ? `The map shows how alike the chosen token's position vector is to all the others.`
+        ? `The colours show how alike the chosen token's position vector is to all the others.`
         : `The vectors go into the first layer as they are.`,
     ],
-    formula: m.shared.embedding_norm ? "token = norm(vector + position)" : "token = vector + position",
-    beware: "If neighbours have similar position vectors, the model has learned that; it is not built in.",
+    formula: m.position.kind !== "added" ? null : m.shared.embedding_norm ? "token = norm(vector + position)" : "token = vector + position",
+    beware: m.position.says.startsWith("sines") ? "These position vectors are a fixed formula; what the model makes of them, it has learned." : "If neighbours have similar position vectors, the model has learned that; it is not built in.",
   }),
   (m) => ({
     short: "Scores",
     title: "The class token compares itself with every token",
     says: [
-      `From the class token's state the layer makes a query, from every token a key (${m.head_size} numbers each). Query times key, summed up and divided by √${m.head_size}, is the score: how well that token fits what the class token is looking for. It scores itself as well.`,
-      `${m.heads} heads do this side by side, each with its own learned queries and keys. Choose one below: they look for different things.`,
+      `Now the class token looks around. It does so in ${m.depth} rounds, called layers. In each it asks a question, its query: ${m.head_size} numbers made from its own vector. Every token holds up a label, its key: ${m.head_size} numbers made from the token's vector.`,
+      `Multiply the two number by number, add up, divide by √${m.head_size}: that is the score. The better a token fits the question, the higher. The class token scores itself as well.`,
+      `${m.heads} heads do this side by side, each with a question of its own. Choose layer and head in the bar at the bottom.`,
     ],
-    formula: "score = q · k / √d",
+    formula: "score = query · key / √d",
     beware: "A score alone says nothing: only differences count. If every score rose by 5, nothing would change.",
   }),
   () => ({
     short: "Weights",
     title: "Scores become shares of attention",
     says: [
-      `Softmax turns the scores of one head into weights: all positive, together exactly 1. One point more in score is 2.7 times the weight. This is the class token's attention: the heat map that people print.`,
+      `Each head's scores are turned into shares (the formula is called softmax): all positive, together exactly 1. One point more in score makes the share 2.7 times as large. These shares are the class token's attention: the heat map that people print.`,
       `It goes both ways: the other tokens read the class token, too. Switch to “who reads it”.`,
     ],
     formula: "weight = exp(score) / sum of all exp(score)",
@@ -91,17 +113,17 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     short: "Update",
     title: "The class token takes in what it looked at",
     says: [
-      `Every token also offers a value. Each head adds up all values, each times its weight, and passes the sum through a learned matrix. What the heads give is added to what the class token already holds.`,
-      `Then a feed-forward part (${m.feedforward} numbers wide) works on each token alone, and its result is added too. That is one layer. Pick a number in a strip to follow it.`,
+      `Looking is one thing, taking in another. Every token also offers a value: ${m.head_size} numbers for others to take. Each head adds up all values, each times its weight, and a learned matrix brings the sum to ${m.hidden} numbers. That is added to what the class token already holds.`,
+      `Then a small network on each token alone (feed-forward, ${m.feedforward} numbers wide) adds its part. That is one layer. Click a number in a strip to follow it.`,
     ],
     formula: m.norm === "pre" ? "state + attention + feed-forward = new state" : "norm(norm(state + attention) + feed-forward) = new state",
-    beware: "A big weight on a token whose value is short brings little. Compare “share of attention” with “share of what was added”.",
+    beware: "A big weight on a token whose value is short brings little. Compare “share of attention” with “share of what was added” in step 5.",
   }),
   (m) => ({
     short: "Depth",
     title: `The same again, ${m.depth} times`,
     says: [
-      `Each layer has its own learned numbers. Drag through the layers: the attention changes, and so does what the class token holds.`,
+      `Each layer has its own learned numbers. Drag the layer in the bar at the bottom, or click a small map: the attention changes, and so does what the class token holds.`,
       `The lens asks: if the model had to answer after this layer, what would it say?`,
     ],
     formula: "state 0 → state 1 → … → answer",
@@ -111,46 +133,44 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     short: "Before & after",
     title: "The same token, before and after",
     says: [
-      `Above the class token as it was learned, below what it has become for this ${thing(m)}. It started the same for both inputs; the curve shows how the two drift apart, layer by layer.`,
-      m.readout.reads_class_token ? "The lower vector is all that the answer is read from." : `The answer is read from another vector: ${m.readout.says}.`,
+      `Above, the class token as it was learned; below, what it has become for this ${thing(m)}. Cosine says how alike two vectors are. The class token started alike for two inputs, cosine 1; the curve shows how the two drift apart, layer by layer.`,
+      m.readout.reads_class_token ? "The lower vector is all that the answer is read from." : `The answer is read from ${m.readout.says}.`,
     ],
-    formula: "cosine = 1: same direction; 0: nothing in common",
+    formula: "cosine: 1 = same direction, 0 = nothing in common",
     beware: `It is tempting to say “a summary of the ${thing(m)}”. What we know is less: that the answer can be read from it. What else it holds would have to be measured.`,
   }),
   (m) => ({
     short: "Answer",
     title: m.outcome === "cosine" ? "One vector in, likeness out" : m.outcome === "sigmoid" ? "One vector in, one answer for each label" : "One vector in, one answer out",
     says:
-      m.outcome === "sigmoid"
+      m.outcome === "cosine"
         ? [
-            `The classifier multiplies the vector with one learned row per label: that gives a logit for each. A sigmoid makes each a confidence of its own: ${m.classes ?? "all"} separate questions, whose answers need not sum to 1.`,
-            `A confidence is what the model says, not how often it is right. Whether the two agree was measured below, where it could be.`,
-          ]
-        : m.outcome === "probability"
-        ? [
-            `The classifier multiplies the vector with one learned row per class: that gives a logit for each. Softmax makes them confidences that sum to 1 over ${m.classes ?? "all"} classes.`,
-            `A confidence is what the model says, not how often it is right. Whether the two agree was measured below, where it could be.`,
+            `This model knows no classes. It gives a vector, and vectors are compared: the cosine between two says how alike the model finds their inputs.`,
+            `The vector is ${m.readout.says}.`,
           ]
         : [
-            `This model has no classes. It gives a vector, and vectors are compared: the cosine to other texts says how alike the model finds them.`,
-            `Read-out: ${m.readout.says}.`,
+            `For each class the model has learned one row of numbers. Row times vector, added up, is the class's raw score, called logit.${m.temperature === 1 ? "" : ` (Divided by ${number(m.temperature, 2)}, a number fitted after training so that confidences are honest.)`}`,
+            m.outcome === "sigmoid"
+              ? `A formula called sigmoid makes each a confidence of its own: ${m.classes ?? "all"} separate questions, whose answers need not sum to 1.`
+              : `Softmax, as in step 5, makes them confidences that sum to 1 over ${m.classes ?? "all"} classes.`,
+            `A confidence is what the model says, not how often it is right. Whether the two agree was measured, where it could be.`,
           ],
     formula: m.outcome !== "cosine" ? "logit = row · vector + b" : "likeness = cosine(vector, other vector)",
     beware:
       m.outcome === "sigmoid"
         ? "The model can only answer about the labels it knows. All low means “none of these”, not “nothing there”."
         : m.outcome === "probability"
-        ? "The model must choose among the classes it knows. It has no way to say “none of these”."
-        : "A cosine of 0.8 in one model is not 0.8 in another: only the order can be compared.",
+          ? "The model must choose among the classes it knows. It has no way to say “none of these”."
+          : "A cosine of 0.8 in one model is not 0.8 in another: only the order can be compared.",
   }),
   (m) => ({
     short: "What if",
     title: "A laboratory",
     says: [
-      `Change something and see whether the answer cares: this is the only test here that shows cause. Take ${piece(m, true)} away, swap the class token for another input's, read the answer from the mean or the maximum instead.`,
+      `Change something and see whether the answer cares: of all that this page shows, only such tests show cause. Take ${piece(m, true)} away, swap the class token for another input's, read the answer from the mean or the maximum instead.`,
     ],
     formula: null,
-    beware: "One picture is one experiment. A rule needs many, and a control.",
+    beware: "One input is one experiment. A rule needs many, and a control.",
   }),
 ];
 
@@ -193,6 +213,8 @@ export function label(address: Address, m: ModelCard, e: Example): string {
       return `score that ${token(c)} gives ${token(d)} (${head})`;
     case "weight":
       return `weight that ${token(c)} gives ${token(d)} (${head})`;
+    case "share":
+      return `weight that ${token(b)} gives ${token(c)}, mean over heads (${layer})`;
     case "context":
       return `weighted sum of values for ${of(c, d)} (${head})`;
     case "headout":
@@ -237,13 +259,33 @@ export function tokenName(t: number, e: Example): string {
   const token = e.tokens[t];
   if (!token) return `token ${t}`;
   if (token.role === "content") return token.cell ? `patch ${token.text}` : `“${token.text}”`;
-  return token.cell === null && token.text.startsWith("[") ? token.text : roles[token.role].name;
+  return token.text && token.text !== token.role ? token.text : roles[token.role].name;
 }
 
 /** A short name of an address, for links inside sentences and for the trail. */
 export const words = {
   brand: "classtoken",
   tagline: "see one vector being made",
+  intro: {
+    title: "What you are about to see",
+    answers: (m: ModelCard, best: string, sure: string) =>
+      `This model was given the ${thing(m)} on the left, and its answer is ${best} (${sure}). To get there it turns the whole ${thing(m)} into ONE list of numbers, a vector, and reads the answer from that.`,
+    compares: (m: ModelCard) => `This model turns a whole ${thing(m)} into ONE list of numbers, a vector, so that ${thing(m)}s can be compared.`,
+    story: (m: ModelCard) => `Ten steps show how that vector is made, with this model's real numbers.${m.readout.reads.includes("class") ? " Its main character is the class token: gold wherever you see it." : " One token is gold wherever you see it: the class token."} Go on with “Next”, or the arrow keys.`,
+  },
+  summary: {
+    title: "What you have seen",
+    is: "What it is.",
+    isSays: (m: ModelCard) => `The class token is ${m.hidden} learned numbers, the same for every ${thing(m)}, put in front of the ${piece(m, true)}. In ${m.depth} layers it read the other tokens and became a vector for this one ${thing(m)}.`,
+    looked: "What it looked at.",
+    lookedSays: (m: ModelCard, names: string, share: string) => `Over all layers and heads the ${piece(m, true)} that it looked at most are ${names}: together ${share} of its attention.`,
+    object: (attention: string, area: string) => `Of its attention on patches, ${attention} fell on the object, which covers ${area} of the picture.`,
+    not: "What you must not conclude.",
+    notSays: (best: string) => `That it answered “${best}” because of them: to look is not yet to use.`,
+    cuts: (more: number, all: number, word: string) =>
+      `The test: cut off from the ${word} that it looked at most, layer by layer, its answer moved more than with random cuts in ${more} of ${all} layers.${more < all ? " In the others, the picture of attention explains nothing." : ""}`,
+    untested: "Whether they mattered was not tested for this input.",
+  },
   skip: "Skip to the step",
   steps: "Steps",
   previous: "Previous",
@@ -257,18 +299,22 @@ export const words = {
   matters: "Does it matter?",
   beware: "What not to conclude",
   arithmetic: "Arithmetic",
-  dock: "Layers and arithmetic",
+  bar: "Layer, head and steps",
   layer: "Layer",
   head: "Head",
+  everyHead: "all",
   allHeads: "mean",
   allHeadsLong: "mean over all heads",
   tables: "Tables",
   tablesLong: "Show all numbers as tables",
   concepts: "Concepts",
   conceptsLong: "Concepts: what a class token is, who uses it, what attention does not tell",
+  evidence: "Evidence.",
+  step: (n: number) => `step ${n}`,
   theme: "Dark",
   print: "Print",
   keys: "Keys",
+  size: (m: ModelCard) => `${m.depth} layers × ${m.heads} heads`,
   modelCard: "Model",
   cardRows: (m: ModelCard): [string, string][] => [
     ["family", m.family],
@@ -281,6 +327,14 @@ export const words = {
   ],
   close: "Close",
   heat: "Heat map",
+  heatOf: {
+    position: "likeness of position vectors",
+    score: (layer: number, head: number) => `score, layer ${layer + 1}, head ${head + 1}`,
+    weight: (layer: number, head: number | null) => `attention of the class token, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
+    back: (layer: number, head: number | null) => `attention on the class token, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
+  },
+  ignored: "Hatch what it looked at least",
+  watched: "Class token",
   object: "True outline",
   objectSays: (attention: string, area: string) => `${attention} of this attention falls on the object, which covers ${area} of the picture.`,
   direction: "Direction",
@@ -302,7 +356,7 @@ export const words = {
     trace: "Taken from the model's forward as Python recorded it. Its own origin needs weights that this page does not hold.",
     constant: "A constant.",
   },
-  op: { sum: "sum", dot: "sum of products", softmax: "softmax", norm: "norm", gelu: "GELU", relu: "ReLU", sigmoid: "sigmoid", given: "given" },
+  op: { sum: "sum", mean: "mean", dot: "sum of products", softmax: "softmax", norm: "norm", gelu: "GELU", relu: "ReLU", sigmoid: "sigmoid", given: "given" },
   times: "times",
   mean: "mean",
   spread: "spread",
@@ -315,10 +369,13 @@ export const words = {
   removedEffect: "Effect of removing it",
   uniform: (x: number) => `evenly spread would be ${percent(x, 2)} each`,
   uniformShort: "even share",
-  effective: (x: number, n: number) => `as if spread evenly over ${x.toFixed(1)} of ${n} tokens`,
+  effectiveSays: "over how many tokens the attention is spread, as if evenly",
+  effective: (x: number, n: number) => `spread as if evenly over ${x.toFixed(1)} of ${n} tokens`,
   self: "on itself",
-  onSpecial: "on special tokens",
+  onSpecial: "on other special tokens",
+  backMean: (share: string) => `A token gives the class token ${share} of its attention, on average over all tokens.`,
   brightest: "looked at most",
+  readMost: "read it most",
   highest: "highest scores",
   darkest: "looked at least",
   mostIgnored: (n: number, total: number, mass: number, word: string) =>
@@ -341,9 +398,9 @@ export const words = {
     none: "No knock-out was computed for this layer.",
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
     needed: (what: string, word: string) => `The ${word} whose removal costs “${what}” most, one at a time:`,
-    before: "Attention has not been at work yet. From step 4 on, this box says whether what you see matters to the answer.",
-    lab: "Everything here is such a test.",
+    working: "The tests are being run …",
   },
+  backBeware: "That a token reads the class token does not say that it makes use of what it finds there.",
   weightsBeware: (top: string, share: string) =>
     `${top} gets ${share} of this attention. That is where the class token looked, not why the model answered.`,
   claims: "Over many inputs",
@@ -358,7 +415,7 @@ export const words = {
   otherInput: "another input",
   noContrast: "There is no second input to compare with in this page.",
   patchAlone: "one token's vector",
-  fromPixels: "enlarged",
+  fromPixels: (stem: ModelCard["stem"]) => (stem === "convolutions" ? "enlarged; learned filters make of it:" : "enlarged; W · pixels + b makes of it:"),
   dimension: (i: number, of: number) => `number ${i} of ${of}`,
   positionMap: "likeness of position vectors",
   noPosition: "no position vector is added",
@@ -385,6 +442,16 @@ export const words = {
   cosineBetween: "cosine between the class tokens of the two inputs",
   drift: (first: number, last: number) => `${number(first, 3)} after layer 1, ${number(last, 3)} at the end`,
   truth: (text: string) => `true label: ${text}`,
+  drawn: "This picture was drawn by classtoken. A model trained on photographs may well be lost on it: try a photograph of your own.",
+  vectorOf: (m: ModelCard) => m.readout.says,
+  numbersOf: (name: string, n: number) => `${name}: ${n} numbers`,
+  query: "query",
+  key: "key",
+  ofClass: (what: string) => `${what}, class token`,
+  of: (what: string, token: string) => `${what}, ${token}`,
+  score: "score",
+  weight: "weight",
+  calibrationColumns: ["confidence", "n", "mean confidence", "right"],
   right: "right",
   wrong: "wrong",
   calibration: "Is the confidence honest?",
@@ -407,8 +474,10 @@ export const words = {
     reset: "Put all back",
     topMost: (word: string) => `Most needed ${word}`,
     topSays: "one at a time, by how far the first answer falls",
+    noPooling: (says: string) => `This model's classifier reads ${says}: no other single pooling fits it.`,
     poolingSays: "The same states, read out otherwise, through the same classifier.",
     swapSays: (donor: string) => `Before a layer, replace the class token's state by that of another input (${donor}), and let the model go on. If early states mattered, the answer would follow the donor.`,
+    swapDonor: "Take it from",
     swapLayer: "Swap before layer",
     swapEnd: "at the very end",
     swapFlat: (k: number, n: number) => `Up to the swap before layer ${k} of ${n}, the first answer keeps more than half of its value: what the class token held until then was not needed, the remaining layers read it again.`,
@@ -416,7 +485,7 @@ export const words = {
     causalSays: "With a causal mask a token sees only tokens before it. The class token stands first: it sees only itself.",
     causalChange: (change: string, reference: string) => `Put in another input, and the final class token moves by ${change}. Without the mask it moves by ${reference}.`,
     causalZero: "Nothing of the input reaches it. That is why decoders (GPT and kin) have no class token in front, and read the last token instead.",
-    twoSays: "A second class token, with the same vector and the same position.",
+    twoSays: "One more class token, with the same vector and the same position.",
     twoSame: (cosine: string) => `Cosine of the two at the end: ${cosine}. Two equal class tokens stay equal: nothing tells them apart. To specialise, they need other targets, other weights or another start.`,
     missing: "This experiment was not computed for this page. Start the page with --serve to try it.",
     working: "working …",
@@ -434,7 +503,8 @@ export const words = {
     snap: "Take the picture",
     text: "Type or paste a sentence",
     go: "Walk through it",
-    served: (name: string, kind: string) => `A page on disk cannot run the model. With Python: classtoken walkthrough ${kind} --model ${name} --serve`,
+    disk: "A page on disk cannot run the model. With classtoken installed, one of these does:",
+    exampleText: "My sentence.",
     busy: "The model is at work …",
     noCamera: "There is no camera, or the browser does not allow it.",
   },
@@ -472,6 +542,7 @@ export interface Concept {
   title: string;
   says: string[];
   evidence?: string;
+  live?: { step: number; says: string; causal?: boolean }; // where this page shows it
 }
 
 /** The Concepts section. A sentence that research contradicts stands with its evidence. */
@@ -479,42 +550,62 @@ export const concepts: Concept[] = [
   {
     title: "Why a class token, and why “CLS”?",
     says: [
-      "A transformer gives one vector per token. Most uses need one vector per input. BERT (2018) put a special piece [CLS], for classification, in front of every sentence and read its final state; ViT (2020) did the same for pictures.",
-      "It belongs to no word and no patch, so it has no content of its own to carry along: its place is free for what the answer needs.",
+      "A transformer gives one vector per token. Most uses need ONE vector per input: a classifier, a search, a comparison. BERT (2018) put a special piece [CLS], for classification, in front of every text and read its last state; ViT (2020) did the same for pictures.",
+      "Any other token has a piece of the input to carry along. This one belongs to no word and no patch: its place is free for what the answer needs.",
     ],
+    live: { step: 2, says: "See it put in front" },
   },
   {
-    title: "Learned, not fixed; position zero; both ways",
+    title: "Learned, not fixed",
     says: [
-      "The class token's first vector is a parameter like any weight: training changes it, using the model does not.",
-      "Position zero is a convention. Attention has no direction here: the class token reads all tokens, and all tokens read the class token, in every layer.",
+      "Its first vector is a parameter like any weight: training changes it, using the model does not. It is the same for every input, and it is not zero, not random, not made from the input.",
     ],
+    live: { step: 2, says: "Two inputs, one class token" },
+  },
+  {
+    title: "Position zero, and attention in both directions",
+    says: [
+      "Standing in front is a convention: with attention in both directions any fixed place would do. The class token reads all tokens, and all tokens read the class token, in every layer.",
+    ],
+    live: { step: 5, says: "What it reads, who reads it" },
   },
   {
     title: "Why not in a causal decoder?",
     says: [
-      "In GPT and its kin a token sees only what stands before it. A token at position zero would see only itself: its state would be the same for every input. Step 10 shows that, live: distance 0. Decoders read their last token instead.",
+      "In GPT and its kin a token sees only itself and what stands before it. A token at position zero would see only itself: its state would be the same for every input. So they read their last token, the only one that has seen everything, or a mean that counts later tokens more.",
     ],
+    live: { step: 10, says: "Try the mask: the distance becomes 0", causal: true },
   },
   {
     title: "Class token, average, maximum, learned pooling: the trade-offs",
     says: [
-      "Class token: one vector that the model was trained to read. Needs training with it; costs one token.",
-      "Average: no parameter, steady, what most sentence models use. Every piece counts the same, the background too.",
-      "Maximum: keeps the strongest value of each number; sensitive to a single token.",
-      "Learned weighted average: one weight per token or position; little to learn, better than a plain average where few tokens matter.",
-      "Multi-head attention pooling (MAP): a learned query reads the final tokens, as in SigLIP and CoCa: a class token that comes late.",
-      "All tokens into the classifier: keeps everything, and has the most to learn and to overfit.",
-      "Which is best depends on the model and the task: `classtoken compare` measures it on your data.",
+      "Class token: one vector that the model was trained to read. Costs one token; worth nothing in a model that was not trained with it as its answer.",
+      "Average: nothing to learn, steady; what most sentence models use. Every piece counts the same, the background too.",
+      "Maximum: keeps the strongest value of each number; one odd token can decide it.",
+      "Learned weights: one weight per token or place. Little to learn; better than an average where few tokens matter.",
+      "Multi-head attention pooling: a learned query reads the finished tokens, as in SigLIP; a class token that comes late. Strong where the encoder was not trained for a class token; more weights to train.",
+      "All tokens into the classifier: throws nothing away, and has the most to learn and to overfit; needs inputs of one size.",
+      "Which is best depends on model and task. Measure it on your own data.",
+    ],
+    live: { step: 10, says: "Read this input's answer otherwise" },
+  },
+  {
+    title: "BERT, ViT, DeiT, DINO, CLIP, SigLIP: who does what",
+    says: [
+      "BERT: [CLS] with a small layer on top for classifiers; for sentence vectors the average is usual. ViT: class token into the classifier. DeiT: class token, and in one version a distillation token beside it. DINO: no labels at all; the class token is trained to agree between different crops of one picture. CLIP: for pictures the class token, projected; for texts the end token. SigLIP: no class token; multi-head attention pooling.",
+      "The table below is made from the code that loads these families.",
     ],
   },
   {
     title: "Registers, distillation tokens, class attention",
     says: [
-      "Registers (DINOv2, DINOv3) are learned tokens that are never read out. Large models tend to misuse plain patches as scratch paper; registers take that over and keep maps clean.",
-      "A distillation token (DeiT) is a second class token whose target is a teacher's answer. It differs from the first because its target differs.",
-      "Class attention (CaiT) adds the class token only in the last layers, which then only update it.",
+      "Registers (DINOv2 with registers, DINOv3) are learned tokens that are never read out. Some large models use plain patches as scratch paper, which spoils their maps; registers take that over.",
+      "A distillation token (DeiT) is like a second class token, but its target is another model's answer. It differs from the first because its target differs.",
+      "Several class tokens with the same target and the same start stay equal; with a class of its own for each, they differ.",
+      "Class attention (CaiT) adds the class token only in the last layers, where the patches no longer change.",
     ],
+    evidence: "Darcet et al. 2024 for registers; but replacing a register's numbers by a constant left accuracy as it was (Sun et al. 2024): what they hold is disputed.",
+    live: { step: 10, says: "Put in a second class token" },
   },
   {
     title: "What attention does not tell",
@@ -525,28 +616,32 @@ export const concepts: Concept[] = [
       "So next to each map this page cuts what was attended and compares with cutting at random.",
     ],
     evidence: "Jain & Wallace 2019 (“Attention is not explanation”), Wiegreffe & Pinter 2019 (“not not”); Clark et al. 2019 for [SEP]; Kobayashi et al. 2020 for the length of values.",
+    live: { step: 5, says: "The map, and its test" },
   },
   {
     title: "“The class token cannot receive information in the first layer”: false",
     says: ["In layer 1 the class token attends to every patch. What is true: its own query is the same for every input there, and the others learn nothing about the input from it."],
-    evidence: "The attention of layer 1 in step 5, and the curve of step 8: the states of two inputs differ after layer 1 already.",
+    evidence: "Here: the attention of layer 1 in step 5, and the curve of step 8, where the states of two inputs differ after layer 1 already.",
+    live: { step: 8, says: "The curve" },
   },
   {
     title: "“Attention is spread out early and focused late”: not in general",
-    says: ["In BERT the last layer's class token attends very broadly again; in some vision models attention is near even at all depths."],
-    evidence: "Clark et al. 2019: 3.89 nats in BERT's last layer. For this model: the effective number of tokens in step 7.",
+    says: ["In BERT the last layer's class token attends very broadly again, and in between much attention is parked on [SEP]. In masked autoencoders it is near even at all depths."],
+    evidence: "Clark et al. 2019: 3.89 nats in BERT's last layer. For this model: the effective number of tokens.",
+    live: { step: 7, says: "Layer by layer, over many inputs" },
   },
   {
     title: "“The class token gradually gathers a summary”: contested",
-    says: ["In several vision models, swapping class tokens between pictures in early layers leaves the final answer as it was: the last layers read the patches again. “Reads out” is safer than “accumulates”."],
-    evidence: "For this model: the swap curve of step 10.",
+    says: ["In several vision models, swapping class tokens between pictures in early layers is reported to leave the final answer as it was: the last layers read the patches again. “Reads out” is safer than “accumulates”."],
+    evidence: "Laboratory notes, not peer reviewed (lrast, 2026: ViT-B, DeiT, BEiT, DINOv2-B, CLIP). For this model: the swap, with n and interval.",
+    live: { step: 10, says: "Swap it yourself" },
   },
   {
     title: "“The class token beats averaging”: it depends",
-    says: ["With a frozen vision model and a linear classifier it often does. Trained from scratch, averaging is as good or better; for sentence likeness without fine-tuning it is far better."],
-    evidence: "Beyer et al. 2022 (plain ViT-S/16: 76.5 with averaging against 75.0); Reimers & Gurevych 2019 (untuned BERT on sentence likeness: 54.81 averaged, 29.19 class token); SimCSE reverses it (82.5 class token, 81.2 averaged).",
+    says: ["With a frozen vision model and a linear classifier it often does. Trained from scratch, averaging did as well or better; for sentence likeness without fine-tuning it is far better."],
+    evidence: "Beyer et al. 2022 (plain ViT-S/16, 90 epochs: 76.5 averaged, 75.0 class token); Reimers & Gurevych 2019 (untuned BERT on sentence likeness: 54.81 averaged, 29.19 class token); Gao et al. 2021 reverse it (SimCSE: 82.5 class token, 81.2 averaged).",
   },
 ];
 
-export const familiesTitle = "Who uses what";
-export const familiesColumns = ["Family", "Class token", "Registers", "Read-out", "Note"];
+export const familiesTitle = "Who uses what: the families that classtoken reads";
+export const familiesColumns = ["Family", "for example", "Class token", "Registers", "Read-out", "Why"];

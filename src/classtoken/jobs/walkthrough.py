@@ -11,7 +11,7 @@ from classtoken.errors import OptionError
 from classtoken.jobs.walking.engine import Engine
 from classtoken.jobs.walking.inputs import Item, is_image
 from classtoken.jobs.walking.surveys import Survey, default_survey, surveyed
-from classtoken.page.document import VERSION, Example, Walkthrough
+from classtoken.page.document import VERSION, Example, Experiments, Walkthrough
 from classtoken.page.export import notebook_html, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
@@ -88,6 +88,10 @@ class Served:
     def attention(self, example: str, layer: int, head: int) -> np.ndarray:
         """A whole attention matrix."""
         return self.engine.attention(example, layer, head)
+
+    def experiments(self, example: str) -> Experiments:
+        """Knock-outs and removals of an added input."""
+        return self.engine.experiments(example)
 
     def what_if(self, example: str, change: Mapping[str, Any]) -> np.ndarray:
         """Answers after a change."""

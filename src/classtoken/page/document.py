@@ -19,11 +19,13 @@ from classtoken.page.example import (
     Contrast,
     Embeddings,
     Example,
+    Experiments,
     Input,
     Knockout,
     Label,
     Layers,
     Lens,
+    Other,
     Removals,
     Swap,
     Token,
@@ -49,10 +51,14 @@ class Norm:
 
 @dataclass(frozen=True)
 class Head:
-    """The classifier's rows of the answers shown: weight (A, D), bias (A)."""
+    """The classifier's rows of the answers shown: weight (A, V), bias (A); V is the length of what a row reads.
+
+    starts: where in the vector each row begins to read; None where every row reads it from its beginning.
+    """
 
     weight: Array
     bias: Array | None
+    starts: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,15 @@ class Position:
 
 @dataclass(frozen=True)
 class Readout:
-    """Which vector the checkpoint's authors meant, and whether the class token is in it."""
+    """Which vector the checkpoint's authors meant, and from which tokens it is made.
+
+    reads_class_token: it is the one class token and nothing else. reads: roles of all tokens that it reads.
+    """
 
     pooling: str
     reads_class_token: bool
     says: str
+    reads: tuple[str, ...] = ("class",)
 
 
 @dataclass(frozen=True)
@@ -108,9 +118,11 @@ class ModelCard:
     score_scale: float
     position: Position
     patch: int | None
+    stem: Literal["linear", "convolutions", "table"]
     layout: str
     readout: Readout
     outcome: Literal["probability", "sigmoid", "cosine"]
+    temperature: float
     classes: int | None
     trained_on: str
     licence: str
@@ -200,6 +212,7 @@ class FamilyRow:
     registers: str
     readout: str
     note: str
+    used_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,6 +256,7 @@ __all__ = [
     "Control",
     "Embeddings",
     "Example",
+    "Experiments",
     "FamilyRow",
     "Head",
     "Input",
@@ -253,6 +267,7 @@ __all__ = [
     "ModelCard",
     "Norm",
     "NormPair",
+    "Other",
     "Position",
     "Readout",
     "Removals",

@@ -170,8 +170,26 @@ class Two:
 
 
 @dataclass(frozen=True)
+class Other:
+    """Another class token of the same input, where the model has several: what an `Example` holds of its own.
+
+    `layers` come without keys, values and norms, which are of all tokens and stand in the example.
+    class_token (D) and states (N + 1, D) are those of the contrasting input.
+    """
+
+    hero: int
+    layers: Layers
+    final: Array
+    class_token: Array
+    states: Array
+    knockouts: tuple[Knockout, ...]
+    swaps: tuple[Swap, ...]
+    causal: Causal | None
+
+
+@dataclass(frozen=True)
 class Example:
-    """One input, walked through."""
+    """One input, walked through. `hero` is the class token that is watched; `others` are the model's other ones."""
 
     id: str
     title: str
@@ -193,3 +211,13 @@ class Example:
     causal: Causal | None = None
     poolings: tuple[Alternative, ...] = ()
     two: Two | None = None
+    others: tuple[Other, ...] = ()
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """What takes many forwards, of one input; `others`: the knock-outs of its other class tokens, in their order."""
+
+    knockouts: tuple[Knockout, ...]
+    removals: Removals | None
+    others: tuple[tuple[Knockout, ...], ...]

@@ -30,7 +30,7 @@ from starlette.routing import Route
 from classtoken.errors import ClasstokenError
 from classtoken.page.blocks import plain, to_block
 from classtoken.page.bundle import bundle
-from classtoken.page.document import Example, Walkthrough, dumps
+from classtoken.page.document import Example, Experiments, Walkthrough, dumps
 from classtoken.page.export import served_index
 from classtoken.serve.pictures import checked_picture
 
@@ -65,6 +65,8 @@ class Walker(Protocol):
     def attention(self, example: str, layer: int, head: int) -> Any: ...
 
     def what_if(self, example: str, change: dict[str, Any]) -> Any: ...
+
+    def experiments(self, example: str) -> Experiments: ...
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,13 @@ class Service:
         matrix = await self.analyse(lambda: self.walker.attention(example, layer, head))
         return _json(dumps(to_block(matrix)))
 
+    async def experiments(self, request: Request) -> Response:
+        """Knock-outs and removals of an input that was sent; asked for after it, since they take longer."""
+        self.admit(request)
+        example = request.path_params["example"]
+        found = await self.analyse(lambda: self.walker.experiments(example))
+        return _json(dumps(plain(found)))
+
     async def what_if(self, request: Request) -> Response:
         """Answers after a change, as JSON in and a block out."""
         self.admit(request)
@@ -253,6 +262,7 @@ def app_of(walker: Walker, key: str, limits: Limits | None = None) -> Starlette:
         Route("/api/document", guarded(service.document)),
         Route("/api/input", guarded(service.input), methods=["POST"]),
         Route("/api/attention/{example}/{layer:int}/{head:int}", guarded(service.attention)),
+        Route("/api/experiments/{example}", guarded(service.experiments)),
         Route("/api/whatif", guarded(service.what_if), methods=["POST"]),
     ]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)

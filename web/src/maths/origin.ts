@@ -10,6 +10,7 @@ export type Address = string;
 export type Origin =
   | { op: "given"; why: "learned" | "pixel" | "trace" | "constant" }
   | { op: "sum"; terms: Address[] }
+  | { op: "mean"; terms: Address[] }
   | { op: "dot"; pairs: [Address, Address][]; plus: Address | null; times: number }
   | { op: "softmax"; among: Address[]; at: number }
   | { op: "norm"; kind: "layer" | "rms"; among: Address[]; at: number; weight: Address; bias: Address | null; eps: number }
@@ -38,6 +39,8 @@ export function recompute(origin: Origin, value: (address: Address) => number): 
       return null;
     case "sum":
       return origin.terms.reduce((total, term) => total + value(term), 0);
+    case "mean":
+      return origin.terms.reduce((total, term) => total + value(term), 0) / origin.terms.length;
     case "dot":
       return (
         origin.pairs.reduce((total, [a, b]) => total + value(a) * value(b), 0) * origin.times +
@@ -67,6 +70,7 @@ export function named(origin: Origin): Address[] {
     case "given":
       return [];
     case "sum":
+    case "mean":
       return origin.terms;
     case "dot":
       return [...origin.pairs.flat(), ...(origin.plus ? [origin.plus] : [])];

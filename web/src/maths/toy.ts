@@ -104,6 +104,10 @@ function attentionKinds(run: Run, heads: number, D: number, eps: number): Record
       value: (l, h, i, j) => run.layers[l].weights[h][i][j],
       origin: (l, h, i, j) => ({ op: "softmax", among: along(L, "score", l, h, i), at: j }),
     },
+    share: {
+      value: (l, i, j) => run.layers[l].weights.reduce((total, head) => total + head[i][j], 0) / heads,
+      origin: (l, i, j) => meanOverHeads(heads, l, i, j),
+    },
     context: {
       value: (l, h, t, k) => run.layers[l].context[h][t][k],
       origin: (l, h, t, k) => product(L, (j) => address("weight", l, h, t, j), (j) => address("v", l, h, j, k), null),
@@ -121,6 +125,11 @@ function attentionKinds(run: Run, heads: number, D: number, eps: number): Record
       }),
     },
   };
+}
+
+/** The mean over heads of the weight that token i gives to token j. */
+export function meanOverHeads(heads: number, l: number, i: number, j: number): Origin {
+  return { op: "mean", terms: Array.from({ length: heads }, (_, h) => address("weight", l, h, i, j)) };
 }
 
 function normOf(among: Address[], at: number, weight: Address, bias: Address, eps: number): Origin {

@@ -3,7 +3,7 @@ import { open } from "../blocks";
 import type { Block, Example, ModelCard, Norm } from "../data";
 import { add } from "./basic";
 import { address, along, type Address, type Origin, type Source } from "./origin";
-import { sourceOf, type Kind } from "./toy";
+import { meanOverHeads, sourceOf, type Kind } from "./toy";
 
 const trace: Origin = { op: "given", why: "trace" };
 const learned: Origin = { op: "given", why: "learned" };
@@ -95,6 +95,11 @@ function attentionKinds(model: ModelCard, example: Example, hero: number): Recor
       : trace,
   );
   kinds.weight = heroOnly(layers.weights, hero, 2, (l, h, i, j) => ({ op: "softmax", among: along(L, "score", l, h, i), at: j }));
+  const weights = open(layers.weights);
+  kinds.share = {
+    value: (l, i, j) => (i === hero ? Array.from({ length: model.heads }, (_, h) => weights.at(l, h, j)).reduce((a, b) => a + b, 0) / model.heads : NaN),
+    origin: (l, i, j) => meanOverHeads(model.heads, l, i, j),
+  };
   if (layers.context) {
     kinds.context = heroOnly(layers.context, hero, 2, (l, h, i, k) =>
       layers.values
@@ -147,7 +152,7 @@ function streamKinds(model: ModelCard, example: Example, hero: number): Record<s
   return kinds;
 }
 
-function answerKinds(model: ModelCard, example: Example, first: boolean): Record<string, Kind> {
+function answerKinds(model: ModelCard, example: Example, rows: number[]): Record<string, Kind> {
   const { answers } = example;
   const [final, vector] = [open(example.final), open(example.vector)];
   const same = final.shape[0] === vector.shape[0] && final.all().every((x, d) => x === vector.at(d));
@@ -159,18 +164,19 @@ function answerKinds(model: ModelCard, example: Example, first: boolean): Record
   const shown = open(answers.values);
   if (answers.all_logits) {
     const logits = open(answers.all_logits);
-    const weight = head && first ? open(head.weight) : null;
+    const weight = head ? open(head.weight) : null;
+    const row = (c: number) => rows.indexOf(c);
     if (weight) {
-      kinds["head.w"] = { value: (c, d) => weight.at(place(c), d), origin: () => learned };
-      if (head!.bias) kinds["head.b"] = { value: (c) => open(head!.bias!).at(place(c)), origin: () => learned };
+      kinds["head.w"] = { value: (c, d) => weight.at(row(c), d), origin: () => learned };
+      if (head!.bias) kinds["head.b"] = { value: (c) => open(head!.bias!).at(row(c)), origin: () => learned };
     }
     kinds.logit = {
       value: (c) => logits.at(c),
       origin: (c) =>
-        weight && place(c) >= 0
+        weight && row(c) >= 0
           ? {
               op: "dot",
-              pairs: Array.from({ length: weight.shape[1] }, (_, d) => [address("head.w", c, d), address("vector", d)]),
+              pairs: Array.from({ length: weight.shape[1] }, (_, d) => [address("head.w", c, d), address("vector", (head!.starts?.[row(c)] ?? 0) + d)]),
               plus: head!.bias ? address("head.b", c) : null,
               times: 1,
             }
@@ -189,13 +195,13 @@ function answerKinds(model: ModelCard, example: Example, first: boolean): Record
   return kinds;
 }
 
-/** Every number of a traced example. `first`: the head's rows in the document are this example's. */
-export function tracedSource(model: ModelCard, example: Example, first: boolean): Source {
+/** Every number of a traced example. `rows`: the classes whose rows of the classifier the document holds, in order. */
+export function tracedSource(model: ModelCard, example: Example, rows: number[]): Source {
   const hero = example.hero ?? 0;
   return sourceOf({
     ...embeddingKinds(model, example),
     ...attentionKinds(model, example, hero),
     ...streamKinds(model, example, hero),
-    ...answerKinds(model, example, first),
+    ...answerKinds(model, example, rows),
   });
 }

@@ -1,6 +1,8 @@
 """The model card of a walkthrough, and the few weights that the page's arithmetic needs."""
 
-from typing import Any
+import re
+import textwrap
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +13,9 @@ from classtoken.embedder import Embedder
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.shape import ImageStem, TextStem
+from classtoken.head import PerTokenHead
 from classtoken.jobs.walking.answering import Answering
+from classtoken.jobs.walking.inputs import is_image
 from classtoken.page import document as d
 from classtoken.values import Role
 
@@ -24,9 +28,10 @@ def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) ->
     encoder = native(answering.subject)
     reading = embedder.tower(embedder.modalities[0]).reading
     shape, block = encoder.shape, encoder.shape.block
-    reads = answering.subject.terms == (frozenset({Role.CLASS}),)
+    one = embedder.tower(embedder.modalities[0]).layout.count(Role.CLASS) <= 1
+    reads = one and answering.subject.terms == (frozenset({Role.CLASS}),)
     return d.ModelCard(
-        name=embedder.name if embedder.name.startswith("builtin:") else embedder.folder.name,
+        name=name_of(embedder),
         family=reading.family.name if reading.family is not None else "classtoken",
         modality="image" if isinstance(shape.stem, ImageStem) else "text",
         depth=encoder.depth,
@@ -39,9 +44,16 @@ def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) ->
         score_scale=float(encoder.block(0).attention.scale),
         position=position_of(encoder),
         patch=shape.stem.patch if isinstance(shape.stem, ImageStem) else None,
+        stem=stem_of(shape.stem),
         layout=str(embedder.tower(embedder.modalities[0]).layout),
-        readout=d.Readout(str(reading.contract.pooling), reads, readout_in_words(embedder, answering, reads)),
+        readout=d.Readout(
+            str(reading.contract.pooling),
+            reads,
+            readout_in_words(embedder),
+            tuple(role.name.lower() for role in sorted(answering.subject.reads)),
+        ),
         outcome=answering.kind,
+        temperature=answering.temperature,
         classes=None if answering.kind == "cosine" else len(answering.labels),
         trained_on=trained_on(embedder),
         licence=licence_of(embedder),
@@ -50,15 +62,35 @@ def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) ->
     )
 
 
+def name_of(embedder: Embedder) -> str:
+    """What the model is called: as asked for, or its folder's name; of a folder called `model`, what it lies in."""
+    if embedder.name.startswith("builtin:"):
+        return embedder.name
+    folder = embedder.folder.resolve()
+    return folder.parent.name if folder.name in ("model", "models", "checkpoint") else folder.name
+
+
+def stem_of(stem: ImageStem | TextStem) -> Literal["linear", "convolutions", "table"]:
+    """How a token gets its first vector: a weighted sum of its own pixels, convolutions that overlap, or a table."""
+    if isinstance(stem, TextStem):
+        return "table"
+    return "convolutions" if stem.convolutions else "linear"
+
+
 def trained_on(embedder: Embedder) -> str:
-    """What the model's own README says it is, in its first paragraph; or where to look."""
+    """What the model's own README says it is: the first sentences of its first paragraph; or where to look."""
     readme = embedder.folder / "README.md"
     if not readme.is_file():
         return "not said in the model's folder"
-    lines = readme.read_text(encoding="utf-8", errors="replace").splitlines()
-    text = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith(("#", "-", "|", "<", "!"))]
-    plain = [line for line in text if ":" not in line[:14]]
-    return plain[0][:240] if plain else "see the README in the model's folder"
+    text = readme.read_text(encoding="utf-8", errors="replace")
+    if text.startswith("---"):
+        text = text.partition("\n---")[2]  # the header of a model card
+    for paragraph in text.split("\n\n"):
+        line = " ".join(paragraph.split())
+        if line and line[0].isalnum():
+            plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line).replace("`", "").replace("*", "")
+            return textwrap.shorten(plain, 260, placeholder=" …")
+    return "see the README in the model's folder"
 
 
 def licence_of(embedder: Embedder) -> str:
@@ -71,17 +103,25 @@ def licence_of(embedder: Embedder) -> str:
     return "Apache-2.0, with classtoken" if embedder.name.startswith("builtin:") else "not said in the model's folder"
 
 
-def readout_in_words(embedder: Embedder, answering: Answering, reads: bool) -> str:
+def readout_in_words(embedder: Embedder) -> str:
     """Which vector the answer is read from, for people."""
     reading = embedder.tower(embedder.modalities[0]).reading
-    if reading.classifier is not None:
-        spec = str(reading.classifier.readout.spec)
-        words = {"cls": "the class token after the final norm", "mean": "the mean of all content tokens"}
-        says = words.get(spec, f"the pooling '{spec}'")
-        if answering.temperature != 1.0:
-            says += f"; logits divided by the fitted temperature {answering.temperature:.2f}"
-        return says
-    return ("the class token: " if reads else "") + str(reading.contract)
+    content = "patches" if is_image(embedder) else "tokens"
+    words = {
+        "cls": "the class token",
+        "dist": "the distillation token",
+        "cls_dist": "the mean of class token and distillation token",
+        "mean": f"the mean of the {content}",
+        "max": f"the largest of each number over the {content}",
+    }
+    contract, classifier = reading.contract, reading.classifier
+    spec = str(contract.pooling if classifier is None else classifier.readout.spec)
+    numbered = {f"cls({i})": f"class token {i + 1}" for i in range(64)}
+    parts = [{**words, **numbered}.get(part, f"the pooling '{part}'") for part in spec.split("+")]
+    says = " and ".join([", ".join(parts[:-1]), parts[-1]]) + ", side by side" if len(parts) > 1 else parts[0]
+    if classifier is not None:
+        return f"{says}, after the final norm"
+    return ", then ".join([says, *contract.after, *(["brought to length 1"] if contract.unit_length else [])])
 
 
 def position_of(encoder: Encoder) -> d.Position:
@@ -125,21 +165,31 @@ def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) ->
         found = [encoder.block(i) for i in range(encoder.depth)]
         norms = [(norm_of(b.attention_norm), norm_of(b.feedforward_norm)) for b in found]
         pairs = tuple(d.NormPair(first, second) for first, second in norms if first and second)
-    linear, head = answering.subject.linear, None
-    if linear is not None:
-        rows = list(shown)
-        head = d.Head(
-            numbers(linear.weight_CD[rows] / answering.temperature),
-            numbers(linear.bias_C[rows] / answering.temperature),
-        )
     biases = [numbers(output_bias(encoder, i)) for i in range(encoder.depth)]
     return d.Shared(
         embedding_norm=norm_of(encoder.stem.norm),
         attention_bias=np.stack(biases) if "output" in block.biases else None,
         norms=pairs,
         final_norm=norm_of(encoder.final_norm),
-        head=head,
+        head=head_of(answering, shown),
     )
+
+
+def head_of(answering: Answering, shown: tuple[int, ...]) -> d.Head | None:
+    """The rows of a classifier that is one linear map of the vector; None for any other."""
+    head, rows = answering.subject.head, list(shown)
+    starts = None
+    weight_CV: Tensor
+    if isinstance(head, PerTokenHead):
+        weight_CV, bias_C = head.weight, head.bias
+        starts = tuple(row * weight_CV.shape[1] for row in rows)
+    else:
+        steps = [] if not isinstance(head, nn.Module) else [m for m in head.modules() if not list(m.children())]
+        if len(steps) != 1 or not isinstance(steps[0], nn.Linear):
+            return None
+        weight_CV, bias_C = steps[0].weight, steps[0].bias
+    bias = None if bias_C is None else numbers(bias_C[rows] / answering.temperature)
+    return d.Head(numbers(weight_CV[rows] / answering.temperature), bias, starts)
 
 
 def toy_of(embedder: Embedder, answering: Answering) -> dict[str, object] | None:
@@ -210,5 +260,6 @@ def family_rows() -> tuple[d.FamilyRow, ...]:
         else:
             reads_first = family.head is not None and family.head.kind in ("pooled", "dense")
             tokens, registers = "its first token, for classifiers" if reads_first else "none", "0"
-        rows.append(d.FamilyRow(family.name, tokens, registers, authors.spec, authors.reason))
+        used_by = family.used_by[0] if family.used_by else ""
+        rows.append(d.FamilyRow(family.name, tokens, registers, authors.spec, authors.reason, used_by))
     return tuple(rows)

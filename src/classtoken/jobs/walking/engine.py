@@ -1,7 +1,7 @@
 """One loaded model and its inputs: builds the walkthrough for a page on disk, answers a server's questions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,26 +18,15 @@ from classtoken.jobs.walking import laboratory as lab
 from classtoken.jobs.walking.answering import Answering, answering_of
 from classtoken.jobs.walking.card import card_of, family_rows, numbers, toy_of
 from classtoken.jobs.walking.inputs import SENTENCES, Item, Prepared, example_pictures, is_image, items_of, prepare
-from classtoken.jobs.walking.numbers import Traced, trace_of, within_budget
+from classtoken.jobs.walking.numbers import seen_from, within_budget
+from classtoken.jobs.walking.walker import Walked, Walker
 from classtoken.page import document as d
 from classtoken.page.blocks import plain
 from classtoken.pooling.spec import parse
 from classtoken.values import Role
 
-ANSWERS = 8
-"""answers shown of each input"""
 KEPT = 8
 """a server's inputs held in memory; the oldest upload goes first"""
-
-
-@dataclass(frozen=True)
-class Walked:
-    """An input, its trace and what the page shows of it."""
-
-    prepared: Prepared
-    traced: Traced
-    shown: tuple[int, ...]
-    example: d.Example
 
 
 class Engine:
@@ -49,8 +38,10 @@ class Engine:
         self.embedder = load(model, device=device, revision=revision)
         self.lock = Lock()
         given = items_of(self.embedder, items)
-        self.references = [(item.title, prepare(self.embedder, item).tokens) for item in self._references(given)]
-        self.answering: Answering = answering_of(self.embedder, self.references)
+        self._compared = self._references()
+        references = [(item.title, prepare(self.embedder, item).tokens) for item in self._compared]
+        self.answering: Answering = answering_of(self.embedder, references)
+        self.walker = Walker(self.embedder, self.answering, tuple(self._compared), tuple(t for _, t in references))
         self.walked: dict[str, Walked] = {}
         self.uploads = 0
         self.given = _distinct(given)
@@ -142,16 +133,28 @@ class Engine:
         return numbers(self.answering.values(subject.outcome(states))[0, list(walked.shown)])
 
     def _swap(self, prepared: Prepared, swap: Mapping[str, Any]) -> PatchStates:
-        donor, layer = self._find(str(swap.get("donor"))), swap.get("layer")
+        if not isinstance(swap, Mapping):
+            raise OptionError("'swap' must be an object with 'donor' and 'layer'.")
+        donor, layer, hero = self._find(str(swap.get("donor"))), swap.get("layer"), swap.get("hero", prepared.hero)
         depth = self.answering.subject.depth
         if not isinstance(layer, int) or not 0 <= layer <= depth:
             raise OptionError(f"swap layer {layer!r} does not exist: 0 to {depth}.")
+        heroes = self.walker.heroes(prepared, 0)
+        if hero not in heroes:
+            raise OptionError(f"token {hero!r} is no class token; the class tokens are at {sorted(heroes)}.")
+        states_ND = seen_from(self.answering.subject, donor.traced, hero).states_ND
         length = prepared.tokens.roles_BL.shape[1]
         places = torch.zeros(1, length, dtype=torch.bool)
-        places[0, prepared.hero] = True
-        value = torch.zeros(1, length, donor.traced.states_ND.shape[1])
-        value[0, prepared.hero] = torch.from_numpy(donor.traced.states_ND[layer])
+        places[0, hero] = True
+        value = torch.zeros(1, length, states_ND.shape[1])
+        value[0, hero] = torch.from_numpy(states_ND[layer])
         return PatchStates(name=before_layer(layer, depth), value_BLD=value, places_BL=places)
+
+    def experiments(self, example: str) -> d.Experiments:
+        """What takes long, of an input that was added: knock-outs of each class token, and single removals."""
+        walked = self._find(example)
+        with self.lock:
+            return self.walker.experiments(walked)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -161,7 +164,11 @@ class Engine:
             raise OptionError(f"there is no input '{example[:60]}'; it may have been dropped. Send it again.")
         return found
 
-    def _references(self, given: list[Item]) -> list[Item]:
+    def _walk(self, item: Item, *, full: bool) -> Walked:
+        partner = self._partner.get(item.id, next(s for s in self._spare if s.content != item.content))
+        return self.walker.walk(item, partner, full=full)
+
+    def _references(self) -> list[Item]:
         """What vectors are compared with: fixed sentences, or the package's own pictures."""
         if is_image(self.embedder):
             return example_pictures(self.embedder)
@@ -179,73 +186,6 @@ class Engine:
             partners[item.id] = nearby if nearby is not item else next(s for s in spare if s.content != item.content)
         self._spare = spare
         return partners
-
-    def _walk(self, item: Item, *, full: bool) -> Walked:
-        answering = self.answering
-        prepared = prepare(self.embedder, item)
-        traced = trace_of(answering.subject, prepared)
-        values = answering.values(traced.outcome_BC)[0]
-        shown = tuple(values.argsort(descending=True)[:ANSWERS].tolist())
-        partner = self._partner.get(item.id, next(s for s in self._spare if s.content != item.content))
-        other = prepare(self.embedder, partner)
-        other_trace = trace_of(answering.subject, other)
-        example = self._example(prepared, traced, values, shown, other, other_trace)
-        if full:
-            effort = lab.effort_for(traced)
-            example = replace(
-                example,
-                knockouts=lab.knockouts(answering, prepared, traced, shown, effort),
-                removals=lab.removals(answering, prepared, traced, shown),
-            )
-        return Walked(prepared, traced, shown, example)
-
-    def _example(
-        self, prepared: Prepared, traced: Traced, values: torch.Tensor, shown: tuple[int, ...], other: Prepared,
-        other_trace: Traced,
-    ) -> d.Example:  # fmt: skip
-        answering, item = self.answering, prepared.item
-        rows = list(shown)
-        logits = answering.logits(traced.outcome_BC)
-        other_values = answering.values(other_trace.outcome_BC)[0, rows]
-        swaps = lab.swapped(answering, prepared, other_trace.states_ND)[:, rows]
-        pixels = prepared.tokens.pixels
-        toy = toy_of(self.embedder, answering) is not None and pixels is not None
-        vector = answering.subject.readout(traced.captured.states)[0]
-        return d.Example(
-            id=item.id,
-            title=item.title,
-            origin="example",
-            input=prepared.input if pixels is None or not toy else replace(prepared.input, pixels=numbers(pixels[0])),
-            tokens=prepared.shown,
-            hero=prepared.hero,
-            truth=prepared.truth,
-            embeddings=traced.embeddings,
-            layers=traced.layers,
-            final=traced.final_D,
-            vector=numbers(vector),
-            answers=d.Answers(
-                tuple(d.Label(i, answering.labels[i]) for i in rows),
-                None if logits is None else numbers(logits[0, rows]),
-                numbers(values[rows]),
-                None if logits is None else numbers(logits[0]),
-            ),
-            contrast=d.Contrast(
-                other.item.title,
-                other.input.image,
-                other.input.text,
-                other.shown,
-                other_trace.embeddings.before.astype(np.float16),
-                other_trace.embeddings.before[other.hero],
-                other_trace.states_ND,
-            ),
-            lens=lab.lens_of(answering, prepared, shown),
-            swaps=(d.Swap(other.item.title, numbers(other_values), numbers(swaps)),),
-            causal=lab.causal(answering, prepared, other, shown, traced, other_trace.final_D),
-            poolings=lab.poolings(
-                self.embedder, answering, traced, prepared.tokens, [t for _, t in self.references], shown
-            ),
-            two=lab.two(answering, prepared, shown),
-        )
 
 
 def checked_tokens(removed: Any, prepared: Prepared) -> list[int]:

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from PIL import Image
 
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
+from classtoken.head import PerTokenHead
 from classtoken.page import document as d
+from classtoken.readout.classifier import Classifier
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
@@ -78,7 +80,7 @@ def example_pictures(embedder: Embedder) -> list[Item]:
         scene = scenes.draw_tiny(3, index) if tiny else scenes.draw(3, index)
         if len(scene.labels) == 1 and scene.labels[0] not in found:
             name = scene.labels[0]
-            found[name] = Item(name, f"a {name}", Image.fromarray(scene.image), name, scene.mask(name))
+            found[name] = Item(name, f"a drawn {name}", Image.fromarray(scene.image), name, scene.mask(name))
         if len(found) == len(scenes.LABELS):
             break
     return [found[name] for name in ("cat", "dog", "bird") if name in found]
@@ -99,8 +101,22 @@ def prepare(embedder: Embedder, item: Item) -> Prepared:
         shown, shape, truth = _image(tower.prepare, tokens, item)
     else:
         shown, shape, truth = _text(tower.prepare, tokens, str(item.content))
-    label = item.label
-    return Prepared(item, tokens, shown, shape, d.Truth(label, truth), roles.index(Role.CLASS))
+    classifier = tower.reading.classifier
+    known = classifier is not None and item.label in classifier.labels
+    names = iter(class_token_names(roles.count(Role.CLASS), classifier))
+    shown = tuple(
+        replace(token, text=next(names)) if token.role == "class" and not token.text else token for token in shown
+    )
+    return Prepared(item, tokens, shown, shape, d.Truth(item.label if known else None, truth), roles.index(Role.CLASS))
+
+
+def class_token_names(count: int, classifier: Classifier | None) -> list[str]:
+    """What several class tokens are called: by the class that each one answers for, or by their number."""
+    if count == 1:
+        return [""]
+    if classifier is not None and isinstance(classifier.head, PerTokenHead):
+        return [f"class token “{label}”" for label in classifier.labels]
+    return [f"class token {i + 1}" for i in range(count)]
 
 
 def _picture(path: Path) -> Item:

@@ -48,15 +48,22 @@ class Traced:
 @torch.no_grad()
 def trace_of(subject: Subject, prepared: Prepared) -> Traced:
     """Trace one input. The class token's states are (N + 1, D): what enters block 0, then what leaves each block."""
-    encoder, hero = native(subject), prepared.hero
-    embeddings = embeddings_of(encoder, prepared.tokens)
-    captured = capture(subject, prepared.tokens, PARTS)
+    embeddings = embeddings_of(native(subject), prepared.tokens)
+    return _seen(subject, capture(subject, prepared.tokens, PARTS), embeddings, prepared.hero)
+
+
+@torch.no_grad()
+def seen_from(subject: Subject, traced: Traced, hero: int) -> Traced:
+    """The same forward with another class token to watch."""
+    return _seen(subject, traced.captured, traced.embeddings, hero)
+
+
+def _seen(subject: Subject, captured: Captured, embeddings: d.Embeddings, hero: int) -> Traced:
     assert captured.embeddings_BLD is not None
     every = torch.cat((captured.embeddings_BLD[:, None], captured.stack("states")), 1)[0]
-    states_ND = numbers(every[:, hero])
-    layers = _layers(encoder, captured, every, hero)
+    layers = _layers(native(subject), captured, every, hero)
     final = numbers(captured.states.last_BLD[0, hero])
-    return Traced(captured, layers, embeddings, states_ND, final, captured.outcome_BC)
+    return Traced(captured, layers, embeddings, numbers(every[:, hero]), final, captured.outcome_BC)
 
 
 def _layers(encoder: Encoder, captured: Captured, every_NLD: Tensor, hero: int) -> d.Layers:
@@ -117,7 +124,7 @@ def embeddings_of(encoder: Encoder, tokens: Tokens) -> d.Embeddings:
         return d.Embeddings(numbers(after_LD), None, numbers(after_LD))
     before = summed_LD - position_LD
     if isinstance(stem, ImageEmbedding) and stem.class_token is not None:
-        before[tokens.roles_BL[0] == Role.CLASS] = stem.class_token.detach()[0]
+        before[tokens.roles_BL[0] == Role.CLASS] = stem.class_token.detach().flatten(0, -2)
     plain = isinstance(stem.norm, nn.Identity)
     return d.Embeddings(numbers(before), numbers(position_LD), None if plain else numbers(after_LD))
 
