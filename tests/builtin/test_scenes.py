@@ -71,10 +71,13 @@ def test_shapes_do_tell_what_is_there() -> None:
     assert cross_val_score(LogisticRegression(C=0.01, max_iter=500), shapes, truth, cv=5).mean() > 0.55  # chance: 0.33
 
 
-def test_tiny_faces_come_in_turn_and_fill_the_picture() -> None:
-    faces = [scenes.draw_tiny(0, i) for i in range(6)]
-    assert [face.labels[0] for face in faces] == ["bird", "cat", "dog"] * 2
-    assert all(face.image.shape == (24, 24, 3) and face.masks[0].mean() > 0.25 for face in faces)
+def test_tiny_faces_come_in_turn_and_are_seen_even_behind_a_thing() -> None:
+    faces = [scenes.draw_tiny(0, i) for i in range(60)]
+    assert [face.labels[0] for face in faces] == ["bird", "cat", "dog"] * 20
+    assert all(face.image.shape == (24, 24, 3) and face.masks[0].mean() > 0.15 for face in faces)
+    assert all(face.seen[0].visible > 0.5 for face in faces)
+    hidden = [face for face in faces if len(face.seen) == 2]
+    assert 20 < len(hidden) < 50  # six of ten have something in front of them
 
 
 def test_a_written_folder_is_a_source_with_labels_and_masks(tmp_path) -> None:

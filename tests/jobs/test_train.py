@@ -11,7 +11,7 @@ from PIL import Image
 from tests.folders import SENTENCES, tiny_bert, tiny_vit
 
 from classtoken.embedder import load
-from classtoken.errors import ContractError, OptionError, OutputError, TrainingError
+from classtoken.errors import ContractError, ModelError, OptionError, OutputError, TrainingError
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
 from classtoken.learning.overrides import overridden
@@ -327,3 +327,46 @@ def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
     recipe = overridden(None, unfreeze="all", balanced=True, epochs=4.0, batch=8, held_out=0.25, augment=False)
     result = train(tmp_path / "texts.csv", tmp_path / "tuned", model=bert, recipe=recipe)
     assert result.scores["mean_average_precision"] > 0.5
+
+
+def test_labels_that_the_model_does_not_have_are_named(tmp_path: Path, squares: Path) -> None:
+    train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"))
+    (squares / "red").rename(squares / "crimson")
+    (squares / "crimson/broken.png").write_bytes(b"no image")
+    predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
+    assert predicted.unknown == ("crimson",)
+    assert predicted.accuracy is not None
+    assert predicted.accuracy < 0.7
+    assert "the model has no label crimson" in str(predicted)
+    assert f"{tmp_path}/out/quarantine.parquet" in str(predicted)
+    assert (tmp_path / "out/quarantine.parquet").is_file()
+    assert "crimson/broken.png: crimson" not in str(predicted)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"loop": {"epochs": -1.0}}, r"\[loop\] epochs = -1 is out of range: it is above 0"),
+        ({"loop": {"batch": 0}}, r"\[loop\] batch = 0 is out of range: it is 1 or more"),
+        ({"data": {"held_out": 1.5}}, r"held_out = 1.5 is out of range: it is 0 or more, at most 0.9"),
+        ({"head": {"kind": "per_token"}}, "on frozen vectors there are linear, cosine, mlp"),
+        ({"head": {"kind": "distilled"}}, "on frozen vectors there are linear, cosine, mlp"),
+    ],
+)
+def test_numbers_and_heads_that_make_no_sense_are_refused(
+    tmp_path: Path, squares: Path, recipe: dict, said: str
+) -> None:
+    with pytest.raises(OptionError, match=said):
+        train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"), recipe=recipe_from_dict(recipe))
+
+
+def test_a_shape_that_lacks_something_says_what(tmp_path: Path, squares: Path) -> None:
+    for model, said in (
+        ({"hidden_size": 8}, "lacks depth, stem, block"),
+        ({**PLAIN, "block": {"heads": 2}}, "'block' of a shape lacks feedforward_size"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            train(squares, tmp_path / "model", recipe=recipe_from_dict({"model": model}))
+    recipe = recipe_from_dict({"model": PLAIN, "head": {"kind": "distilled"}})
+    with pytest.raises(OptionError, match="set distillation_tokens = 1"):
+        train(squares, tmp_path / "model", recipe=recipe)

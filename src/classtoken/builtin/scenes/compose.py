@@ -20,6 +20,8 @@ FINER = 3
 """everything is drawn at three times the size and then averaged down"""
 LEAST_SEEN = 0.35
 """an animal of which less would be seen is not left in: the scene is drawn anew"""
+HIDDEN_FACES = 0.6
+"""part of the tiny faces that have a thing in front of them"""
 
 
 @dataclass(frozen=True)
@@ -78,21 +80,25 @@ def draw(seed: int, index: int, *, size: int = SIZE, labels: Sequence[str] | Non
 
 
 def draw_tiny(seed: int, index: int, *, size: int = 24) -> Scene:
-    """One face on a plain small picture: bird, cat or dog in turn; for models that one can watch number by number."""
+    """One face on a plain small picture: bird, cat or dog in turn; for models that one can watch number by number.
+
+    Faces lean, differ in size and stand off the centre, and in front of most of them is a thing that hides a part: were
+    they all plain to see, a model would be so sure of each that no single patch could change its answer.
+    """
     rng = np.random.default_rng((seed, index, 2**31))
     kind = LABELS[index % len(LABELS)]
     parts = FACES[kind](rng)
     low, high = np.array(pick(rng, PASTELS), np.float32), np.array(pick(rng, PASTELS), np.float32)
     down = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
     canvas = _Canvas(np.broadcast_to(low + down * (high - low), (size, size, 3)), size)
-    place = _Place(
-        kind,
-        size * (0.5 + rng.uniform(-0.04, 0.04)),
-        size * (0.52 + rng.uniform(-0.04, 0.04)),
-        size * rng.uniform(0.38, 0.44),
-    )
-    canvas.add(parts, place, rng, turn=rng.uniform(-0.1, 0.1), mirrored=bool(rng.random() < 0.5))
-    return canvas.finish([place], rng, grain=2.0)
+    x, y = size * (0.5 + rng.uniform(-0.1, 0.1)), size * (0.52 + rng.uniform(-0.1, 0.1))
+    places = [_Place(kind, x, y, size * rng.uniform(0.32, 0.44))]
+    canvas.add(parts, places[0], rng, turn=rng.uniform(-0.25, 0.25), mirrored=bool(rng.random() < 0.5))
+    if rng.random() < HIDDEN_FACES:
+        thing, (x, y) = str(rng.choice(sorted(THINGS))), size * rng.uniform(0.15, 0.85, 2)
+        places.append(_Place(thing, float(x), float(y), size * rng.uniform(0.16, 0.26)))
+        canvas.add(THINGS[thing](rng), places[1], rng, turn=rng.normal(0.0, 0.14), mirrored=bool(rng.random() < 0.5))
+    return canvas.finish(places, rng, grain=2.0)
 
 
 def _places(rng: Generator, kinds: list[str], size: int) -> list[_Place]:
