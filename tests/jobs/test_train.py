@@ -113,12 +113,30 @@ def test_a_head_on_frozen_vectors(tmp_path: Path, squares: Path) -> None:
     assert train(squares, tmp_path / "model", model=vit, recipe=Recipe()).features_cached
     before, after = load(vit), load(tmp_path / "model")
     path = squares / "red/00.png"
-    assert np.array_equal(before.embed(path, pooling="cls"), after.embed(path))
+    ours, theirs = before.encoder.state_dict(), after.encoder.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    assert np.abs(before.embed(path, pooling="cls") - after.embed(path)).max() < 1e-5
     assert after.labels == ("blue", "green", "red")
     predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
     assert (predicted.records, predicted.refused) == (60, 1)
     assert predicted.accuracy is not None
     assert predicted.accuracy > 0.9
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_a_linear_head_on_the_class_token_is_transformers_own_classifier(
+    tmp_path: Path, squares: Path, head: bool
+) -> None:
+    """Also where the checkpoint came with a classifier for other labels: that one is gone."""
+    import transformers
+
+    train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit", head=head), recipe=Recipe(pooling="cls"))
+    model, paths = load(tmp_path / "model"), sorted(squares.rglob("*.png"))[::9]
+    theirs = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "model").eval()
+    assert list(theirs.config.id2label.values()) == ["blue", "green", "red"]
+    with torch.no_grad():
+        expected = theirs(pixel_values=model.tokens(paths).pixels).logits.numpy()
+    assert np.abs(model.logits(paths) - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
