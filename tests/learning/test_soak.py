@@ -38,14 +38,18 @@ def start(folder: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder), str(ROOT)], stderr=subprocess.DEVNULL)
 
 
-def reached(folder: Path) -> int:
-    """The last step in the log; a row that is being written does not count."""
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of the log as they are now."""
     path = folder / "log.csv"
     if not path.is_file():
-        return 0
+        return []
     with path.open(newline="", encoding="utf-8") as file:
-        steps = [row["step"] for row in csv.DictReader(file) if row.get("seconds")]
-    return int(steps[-1]) if steps else 0
+        return list(csv.DictReader(file))
+
+
+def reached(folder: Path) -> int:
+    """The last step in the log; a row that is being written does not count."""
+    return max((int(row["step"]) for row in rows(folder) if row.get("seconds")), default=0)
 
 
 def killed_at(folder: Path, step: int) -> int:
@@ -77,5 +81,5 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     for name, value in whole["objective"].items():
         assert torch.equal(value, killed["objective"][name]), name
     assert whole["progress"]["looks"] == killed["progress"]["looks"]
-    rows = [[row["step"] for row in csv.DictReader((tmp_path / n / "log.csv").open())] for n in ("whole", "killed")]
-    assert rows[0] == rows[1]
+    first, second = ([row["step"] for row in rows(tmp_path / name)] for name in ("whole", "killed"))
+    assert first == second
