@@ -117,8 +117,8 @@ def clothing(found: dict[str, Any]) -> str:
         [
             "### Product photographs: which way is best?",
             f"DeiT-Tiny on 10 kinds of clothing: {found['learned']} photographs to learn from and to choose on, "
-            f"{found['tested']} looked at once (`benchmarks/clothing.py`; {where(found)}). Intervals are Wilson's, "
-            "differences to scikit-learn's best logistic regression on the class token are paired. ECE: before and "
+            f"{found['tested']} looked at once (`benchmarks/training/clothing.py`; {where(found)}). Intervals are "
+            "Wilson's, differences to scikit-learn's best logistic regression on the class token are paired. ECE: before and "
             "after the temperature, on the held-out part of what was learned from. Seconds are those of a machine that "
             "other work shared.",
             table(["way", "accuracy", "ahead of `scikit-learn/cls`", "ECE", "seconds"], rows),
@@ -137,8 +137,8 @@ def learning(found: dict[str, Any]) -> str:
         [
             "### Scenes: what is a teacher worth?",
             "A student of 63,000 parameters has the labels of 359 scenes; `builtin:scenes` labels 2,400 more for it "
-            f"(`benchmarks/learning.py`; {where(found)}). Equal numbers of steps of equal size. All three labels of a "
-            "scene right, on 1,000 fresh scenes:",
+            f"(`benchmarks/training/learning.py`; {where(found)}). Equal numbers of steps of equal size. All three "
+            "labels of a scene right, on 1,000 fresh scenes:",
             table(["the student learns from", "accuracy", "ahead of labels alone", "steps"], rows),
         ]
     )
@@ -158,13 +158,11 @@ def unlabelled(found: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             "### Faces without labels: what does DINO learn?",
-            f"3,000 tiny faces, {found['seconds'] / 60:.0f} minutes (`benchmarks/unlabelled.py`; {where(found)}). What "
-            f"a classifier makes of each description, on {found['tested']} fresh faces:",
+            f"3,000 tiny faces, {found['seconds'] / 60:.0f} minutes (`benchmarks/training/unlabelled.py`; "
+            f"{where(found)}). What a classifier makes of each description, on {found['tested']} fresh faces:",
             table(["classifier", "on", "accuracy", "DINO is ahead by"], rows),
-            "With few labels, and with a straight line, the class token that was learned without any is far ahead of the "
-            "pixels; with 3,000 labelled faces to look up, the pixels' nearest neighbour is the better one. What made it "
-            "learn was to take the colours away (`grey = 1.0`), which otherwise tell which picture a crop came from, and "
-            "more than a thousand steps.",
+            "With few labels, and with a straight line, the class token that was learned without any is far ahead of "
+            "the pixels; with 3,000 labelled faces to look up, the pixels' nearest neighbours are the better ones.",
         ]
     )
 

@@ -1,6 +1,6 @@
 """Product categories: heads, learned poolings and fine-tuning of DeiT-Tiny beside scikit-learn's best.
 
-    python benchmarks/clothing.py [--data ../shared] [--only linear/cls ...] [--keep benchmarks/results/clothing.json]
+    python benchmarks/training/clothing.py [--data ../shared] [--only linear/cls ...] [--keep FILE]
 
 The 1,000 photographs of clothing-dev are split once: 700 to learn from and to choose on, 300 that are looked at once by
 each way. scikit-learn gets the same vectors: LogisticRegression in a GridSearchCV over the 10 values of C that its own
@@ -32,7 +32,7 @@ from classtoken.learning.overrides import overridden
 from classtoken.learning.record import machine
 from classtoken.measure.statistics import compare, wilson
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "bench-results" / "clothing"
 POOLINGS = ("cls", "mean", "cls+mean")
 LEARNED = ("map", "queries(8)", "multihead(3)", "weighted", "all")

@@ -1,6 +1,6 @@
 """What a teacher and what pictures without labels are worth, on scenes that the package draws.
 
-    python benchmarks/learning.py [--only NAME ...] [--keep benchmarks/results/learning.json]
+    python benchmarks/training/learning.py [--only NAME ...] [--keep benchmarks/results/learning.json]
 
 A small student (`recipes/student.toml`) has the labels of 359 scenes; `builtin:scenes`, which learned from 22,800
 others, labels 2,400 more for it. All ways take the same number of steps of the same size, so that the student without a
@@ -25,7 +25,7 @@ from classtoken.learning.seeds import steps_per_epoch
 from classtoken.measure.statistics import compare, wilson
 
 HERE = Path(__file__).resolve().parent
-WORK = HERE.parent / "bench-results" / "learning"
+WORK = HERE.parents[1] / "bench-results" / "learning"
 TEST = "builtin:scenes?count=1000&seed=12"
 UNLABELLED = 2400
 MORE = f"builtin:scenes?count={UNLABELLED}&seed=13"

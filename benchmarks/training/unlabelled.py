@@ -1,6 +1,6 @@
 """What DINO learns from pictures without labels, read by classifiers that see few labels, or all.
 
-    python benchmarks/unlabelled.py [--keep benchmarks/results/unlabelled.json]
+    python benchmarks/training/unlabelled.py [--keep benchmarks/results/unlabelled.json]
 
 `recipes/dino.toml` on 3,000 tiny faces that the package draws, their labels not looked at. Then three descriptions of
 the same faces are compared on 800 fresh ones: the class token of that encoder, that of the encoder with first weights
@@ -30,7 +30,7 @@ from classtoken.tokens.decode import decode
 from classtoken.values import Record
 
 HERE = Path(__file__).resolve().parent
-WORK = HERE.parent / "bench-results" / "unlabelled"
+WORK = HERE.parents[1] / "bench-results" / "unlabelled"
 FEW = 20
 LEARNED, TESTED = (3000, 5), (800, 6)
 """number and seed of the faces"""
