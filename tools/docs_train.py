@@ -117,10 +117,10 @@ def clothing(found: dict[str, Any]) -> str:
         [
             "### Product photographs: which way is best?",
             f"DeiT-Tiny on 10 kinds of clothing: {found['learned']} photographs to learn from and to choose on, "
-            f"{found['tested']} looked at once (`benchmarks/training/clothing.py`; {where(found)}). Intervals "
-            "are Wilson's, differences to scikit-learn's best logistic regression on the class token are paired. ECE: before "
-            "and after the temperature, on the held-out part of what was learned from. Seconds are those of a machine that "
-            "other work shared.",
+            f"{found['tested']} looked at once (`benchmarks/training/clothing.py`; {where(found)}). Intervals are "
+            "Wilson's; differences to scikit-learn's best logistic regression on the class token are paired. ECE: "
+            "before and after the temperature, on the held-out part of what was learned from. Seconds are those of a "
+            "machine that other work shared.",
             table(["way", "accuracy", "ahead of `scikit-learn/cls`", "ECE", "seconds"], rows),
             f"Ours against scikit-learn's on the same vectors: {'; '.join(own)}.",
         ]
