@@ -11,7 +11,7 @@ from PIL import Image
 from tests.folders import SENTENCES, tiny_bert, tiny_vit
 
 from classtoken.embedder import load
-from classtoken.errors import ContractError, OptionError, OutputError, TrainingError
+from classtoken.errors import ContractError, ModelError, OptionError, OutputError, TrainingError
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
 from classtoken.learning.overrides import overridden
@@ -113,12 +113,30 @@ def test_a_head_on_frozen_vectors(tmp_path: Path, squares: Path) -> None:
     assert train(squares, tmp_path / "model", model=vit, recipe=Recipe()).features_cached
     before, after = load(vit), load(tmp_path / "model")
     path = squares / "red/00.png"
-    assert np.array_equal(before.embed(path, pooling="cls"), after.embed(path))
+    ours, theirs = before.encoder.state_dict(), after.encoder.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    assert np.abs(before.embed(path, pooling="cls") - after.embed(path)).max() < 1e-5
     assert after.labels == ("blue", "green", "red")
     predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
     assert (predicted.records, predicted.refused) == (60, 1)
     assert predicted.accuracy is not None
     assert predicted.accuracy > 0.9
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_a_linear_head_on_the_class_token_is_transformers_own_classifier(
+    tmp_path: Path, squares: Path, head: bool
+) -> None:
+    """Also where the checkpoint came with a classifier for other labels: that one is gone."""
+    import transformers
+
+    train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit", head=head), recipe=Recipe(pooling="cls"))
+    model, paths = load(tmp_path / "model"), sorted(squares.rglob("*.png"))[::9]
+    theirs = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "model").eval()
+    assert list(theirs.config.id2label.values()) == ["blue", "green", "red"]
+    with torch.no_grad():
+        expected = theirs(pixel_values=model.tokens(paths).pixels).logits.numpy()
+    assert np.abs(model.logits(paths) - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
@@ -327,3 +345,46 @@ def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
     recipe = overridden(None, unfreeze="all", balanced=True, epochs=4.0, batch=8, held_out=0.25, augment=False)
     result = train(tmp_path / "texts.csv", tmp_path / "tuned", model=bert, recipe=recipe)
     assert result.scores["mean_average_precision"] > 0.5
+
+
+def test_labels_that_the_model_does_not_have_are_named(tmp_path: Path, squares: Path) -> None:
+    train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"))
+    (squares / "red").rename(squares / "crimson")
+    (squares / "crimson/broken.png").write_bytes(b"no image")
+    predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
+    assert predicted.unknown == ("crimson",)
+    assert predicted.accuracy is not None
+    assert predicted.accuracy < 0.7
+    assert "the model has no label crimson" in str(predicted)
+    assert f"{tmp_path}/out/quarantine.parquet" in str(predicted)
+    assert (tmp_path / "out/quarantine.parquet").is_file()
+    assert "crimson/broken.png: crimson" not in str(predicted)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"loop": {"epochs": -1.0}}, r"\[loop\] epochs = -1 is out of range: it is above 0"),
+        ({"loop": {"batch": 0}}, r"\[loop\] batch = 0 is out of range: it is 1 or more"),
+        ({"data": {"held_out": 1.5}}, r"held_out = 1.5 is out of range: it is 0 or more, at most 0.9"),
+        ({"head": {"kind": "per_token"}}, "on frozen vectors there are linear, cosine, mlp"),
+        ({"head": {"kind": "distilled"}}, "on frozen vectors there are linear, cosine, mlp"),
+    ],
+)
+def test_numbers_and_heads_that_make_no_sense_are_refused(
+    tmp_path: Path, squares: Path, recipe: dict, said: str
+) -> None:
+    with pytest.raises(OptionError, match=said):
+        train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"), recipe=recipe_from_dict(recipe))
+
+
+def test_a_shape_that_lacks_something_says_what(tmp_path: Path, squares: Path) -> None:
+    for model, said in (
+        ({"hidden_size": 8}, "lacks depth, stem, block"),
+        ({**PLAIN, "block": {"heads": 2}}, "'block' of a shape lacks feedforward_size"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            train(squares, tmp_path / "model", recipe=recipe_from_dict({"model": model}))
+    recipe = recipe_from_dict({"model": PLAIN, "head": {"kind": "distilled"}})
+    with pytest.raises(OptionError, match="set distillation_tokens = 1"):
+        train(squares, tmp_path / "model", recipe=recipe)

@@ -10,6 +10,7 @@ from classtoken.learning.augment import (
     flip,
     mix,
     randaugment,
+    recoloured,
     resized_crop,
     shift,
 )
@@ -96,3 +97,18 @@ def test_mixing_mixes_targets_as_pictures() -> None:
         expected = (shares * torch.arange(3.0)).sum(1)
         assert torch.allclose(mixed.mean((1, 2, 3)), expected, atol=1e-5)
     assert mix(x, targets, 0.0, 0.0, generator_of(0))[1] is targets
+
+
+def test_colours_change_and_grey_pictures_have_none() -> None:
+    generator = torch.Generator().manual_seed(0)
+    plain = torch.randint(40, 200, (64, 3, 6, 6), dtype=torch.uint8)
+    grey = recoloured(plain, 0.0, 1.0, generator)
+    assert (grey == grey[:, :1]).all()
+    luma = (plain.float() * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    assert (grey.float() - luma).abs().max() <= 0.5
+    assert torch.equal(recoloured(plain, 0.0, 0.0, generator), plain)
+    changed = recoloured(plain, 0.8, 0.25, generator)
+    assert 0 < (changed == changed[:, :1]).all(1).flatten(1).all(1).sum() < 40  # a quarter of 64, by chance
+    shift = changed.float().mean((1, 2, 3)) - plain.float().mean((1, 2, 3))
+    assert shift.min() < -20
+    assert shift.max() > 5

@@ -2,6 +2,7 @@
 
 import csv
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,30 @@ def test_a_run_that_was_cut_ends_bit_equal(tmp_path: Path, kind: str) -> None:
     assert [look["loss"] for look in again.looks] == [look["loss"] for look in outcome.looks]
     kept = [torch.load(tmp_path / name / resume.NAME, weights_only=True) for name in ("whole", "cut")]
     assert same(kept[0]["average"]["values"], kept[1]["average"]["values"])
+
+
+def test_ctrl_c_ends_after_the_step_and_the_run_goes_on_bit_equal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = prepared(tmp_path / "whole", "adamw")
+    whole.run()
+    pressed = prepared(tmp_path / "pressed", "adamw")
+    loss, calls = pressed.objective.loss, []
+
+    def watched(batch):
+        calls.append(1)
+        if len(calls) == 9:  # in the first of two parts of step 5
+            signal.raise_signal(signal.SIGINT)
+        return loss(batch)
+
+    pressed.objective.loss = watched
+    with pytest.raises(KeyboardInterrupt):
+        pressed.run()
+    assert "stopped at step 5 of 12; the same command goes on" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    second = prepared(tmp_path / "pressed", "adamw")
+    assert second.run().steps == 12
+    assert same(whole.objective.state_dict(), second.objective.state_dict())
 
 
 def test_the_log_has_every_row_once_after_a_cut(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from classtoken.errors import OptionError
 from classtoken.learning.overrides import overridden
+from classtoken.learning.ranges import check_ranges
 from classtoken.learning.recipe import Recipe, read_recipe, recipe_from_dict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,9 @@ def test_every_recipe_that_ships_is_read_and_goes_through_json(path: Path) -> No
         ({"augment": {"flip": 1}}, "neither true nor false"),
         ({"optimiser": {"learning_rate": "fast"}}, "not a number"),
         ({"head": 3}, "must be a table"),
+        ({"data": {"mean": 3}}, "not a list of numbers"),
+        ({"data": {"unlabelled": "more.csv"}}, "not a list of texts"),
+        ({"data": {"label_names": {"0": 1}}}, "not a table of old and new names"),
     ],
 )
 def test_slips_of_the_pen_are_refused_by_name(plain: dict, said: str) -> None:
@@ -66,3 +70,9 @@ def test_options_replace_single_values_and_fine_tuning_has_its_own_defaults() ->
     assert tuned.augment.flip
     assert tuned.objective.kind == "distillation"
     assert not overridden(None, unfreeze="all", augment=False).augment.flip
+
+
+def test_every_range_is_of_a_number_that_there_is_and_holds_its_default() -> None:
+    """And every recipe that ships is within them."""
+    for recipe in (Recipe(), *(read_recipe(path) for path in BUILT_IN)):
+        check_ranges(recipe)

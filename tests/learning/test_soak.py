@@ -1,5 +1,6 @@
-"""Real kills: a training process is ended at twenty random moments and must end as if nothing had happened."""
+"""Real kills: a training process is ended at twenty random steps and must end as if nothing had happened."""
 
+import csv
 import random
 import signal
 import subprocess
@@ -30,28 +31,55 @@ loop(Path(sys.argv[1]), objective=Supervised(net, "single"), data=data, options=
 """
 
 
+KILLS, STEPS = 20, 300
+
+
 def start(folder: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder), str(ROOT)], stderr=subprocess.DEVNULL)
 
 
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of the log as they are now."""
+    path = folder / "log.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def reached(folder: Path) -> int:
+    """The last step in the log; a row that is being written does not count."""
+    return max((int(row["step"]) for row in rows(folder) if row.get("seconds")), default=0)
+
+
+def killed_at(folder: Path, step: int) -> int:
+    """Start, kill as soon as the log has come to a step, and say which it was; -1 if the run was over before."""
+    process = start(folder)
+    try:
+        while reached(folder) < step:
+            if process.poll() is not None:
+                return -1
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    return reached(folder)
+
+
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     assert start(tmp_path / "whole").wait() == 0
-    rng, kills = random.Random(0), 0
-    while kills < 20:
-        process = start(tmp_path / "killed")
-        try:
-            process.wait(timeout=rng.uniform(3.0, 9.0))
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            time.sleep(0.05)
+    rng = random.Random(0)
+    wanted = sorted(rng.sample(range(2, STEPS - 20), KILLS))
+    found = [killed_at(tmp_path / "killed", step) for step in wanted]
+    assert all(at >= step for at, step in zip(found, wanted, strict=True)), found  # every kill met a run under way
     assert start(tmp_path / "killed").wait() == 0
     whole, killed = (torch.load(tmp_path / n / resume.NAME, weights_only=True) for n in ("whole", "killed"))
-    assert kills > 0
+    assert whole["progress"]["step"] == killed["progress"]["step"] == STEPS
     for name, value in whole["objective"].items():
         assert torch.equal(value, killed["objective"][name]), name
     assert whole["progress"]["looks"] == killed["progress"]["looks"]
+    first, second = ([row["step"] for row in rows(tmp_path / name)] for name in ("whole", "killed"))
+    assert first == second

@@ -4,7 +4,7 @@
 positions enter (`position`). It never holds a model's name: the encoder cannot ask which family it is.
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from classtoken.errors import ModelError
@@ -173,9 +173,14 @@ class Shape:
 
 def shape_from_dict(plain: dict[str, Any]) -> Shape:
     """Build a `Shape` from JSON values; unknown or missing fields raise `ModelError` that lists them."""
-    stem = dict(plain.get("stem", {}))
+    lost = [name for name in ("hidden_size", "depth", "stem", "block") if name not in plain]
+    if lost:
+        raise ModelError(
+            f"a shape lacks {', '.join(lost)}; it has hidden_size, depth, stem and block, and may have position."
+        )
+    stem = dict(plain["stem"])
     kind = stem.pop("kind", "image" if "patch" in stem else "text")
-    block, position = dict(plain.get("block", {})), dict(plain.get("position", {}))
+    block, position = dict(plain["block"]), dict(plain.get("position", {}))
     if kind == "image":
         stem["image"] = tuple(stem.get("image", ()))
         stem["convolutions"] = tuple((int(c), int(s)) for c, s in stem.get("convolutions", ()))
@@ -200,7 +205,7 @@ def _strict(kind: type, values: dict[str, Any], where: str) -> Any:
     unknown = sorted(values.keys() - known)
     if unknown:
         raise ModelError(f"'{where}' of a shape has no field {', '.join(unknown)}. It has {', '.join(sorted(known))}.")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ModelError(f"'{where}' of a shape is incomplete: {error}.") from error
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    if needed - values.keys():
+        raise ModelError(f"'{where}' of a shape lacks {', '.join(sorted(needed - values.keys()))}.")
+    return kind(**values)

@@ -55,9 +55,8 @@ def predict(
     classifier = embedder.tower(side).reading.classifier
     if classifier is None:
         raise OptionError(f"the {side} side of '{embedder.name}' has no classifier; name another --modality.")
-    refused: list[Refused] = []
     out.mkdir(parents=True, exist_ok=True)
-    tally = Tally(len(labels), classifier.multilabel, classifier.label_names)
+    refused, tally = list[Refused](), Tally(len(labels), classifier.multilabel, classifier.label_names)
     writing = out / ".predictions.csv.writing"
     with writing.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -81,6 +80,7 @@ def predict(
         judged=tally.judged,
         accuracy=tally.accuracy,
         label_accuracy=tally.label_accuracy,
+        unknown=tuple(sorted(tally.seen - set(labels))),
     )
     write(result, out / "result.json")
     return result
@@ -97,6 +97,7 @@ class Tally:
     judged: int = 0
     right: int = 0
     hits: int = 0
+    seen: set[str] = field(default_factory=set)
 
     def count(self, record: Record, chosen: tuple[str, ...]) -> None:
         """One more record and the labels chosen for it."""
@@ -105,6 +106,7 @@ class Tally:
             return
         named = record.label if isinstance(record.label, tuple) else (record.label,)
         given = {self.names.get(label, label) for label in named}
+        self.seen |= given
         self.judged += 1
         self.right += set(chosen) == given
         self.hits += self.labels - len(set(chosen) ^ given)
@@ -140,7 +142,7 @@ def _logits(
                 prepare.prepare(item, name=record.id)
             good.append(record)
         except BadRecord as error:
-            refused.append(Refused(record.id, str(error)))
+            refused.append(Refused(record.id, str(error).removeprefix(f"{record.id}: ")))
         if len(good) == CHUNK:
             yield good, _of(embedder, side, good)
             good = []

@@ -14,6 +14,7 @@ from classtoken.jobs.training.finish import Run, finish, finish_frozen
 from classtoken.jobs.training.records import read_records, renamed
 from classtoken.learning.finetune import finetune
 from classtoken.learning.frozen import train_frozen
+from classtoken.learning.ranges import check_ranges
 from classtoken.learning.recipe import Recipe, read_recipe
 from classtoken.learning.scratch import shape_of, train_from_scratch
 from classtoken.learning.unsupervised import UNSUPERVISED
@@ -45,6 +46,7 @@ def train(
     """
     began = monotonic()
     wanted = recipe if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe is not None else Recipe()
+    check_ranges(wanted)
     place, out = _device(device), Path(out)
     _check_out(out)
     spec = source if source is not None else wanted.data.source

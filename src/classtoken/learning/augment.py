@@ -162,6 +162,19 @@ def randaugment(pictures: Tensor, count: int, magnitude: float, generator: Gener
     return (x * 255).round().to(pictures.dtype)
 
 
+def recoloured(pictures: Tensor, strength: float, grey: float, generator: Generator) -> Tensor:
+    """Brightness, contrast and saturation changed by up to `strength`; that part of the pictures `grey`.
+
+    The colour part of SimCLR's and DINO's augmentation (Chen et al. 2020; Caron et al. 2021), without hue: where views
+    of a picture share their colours, an encoder need learn nothing else about it.
+    """
+    x = pictures.float() / 255
+    for operation in (_brightness, _contrast, _colour):
+        x = operation(x, uniform(len(x), -strength, strength, generator).to(x.device)).clamp(0, 1)
+    plain = (torch.rand(len(x), generator=generator) < grey)[:, None, None, None].to(x.device)
+    return (torch.where(plain, _grey(x), x) * 255).round().to(pictures.dtype)
+
+
 def mix(x: Tensor, targets_BC: Tensor, mixup: float, cutmix: float, generator: Generator) -> tuple[Tensor, Tensor]:
     """Pictures and targets mixed with those of the batch in another order, with one share for the batch.
 
@@ -203,6 +216,8 @@ def augmented(pictures: Tensor, options: AugmentOptions, generator: Generator) -
         pictures = flip(pictures, generator)
     if options.randaugment:
         pictures = randaugment(pictures, options.randaugment, options.magnitude, generator)
+    if options.colour or options.grey:
+        pictures = recoloured(pictures, options.colour, options.grey, generator)
     if options.cutout:
         pictures = cutout(pictures, options.cutout, generator)
     return pictures

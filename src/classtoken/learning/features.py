@@ -54,7 +54,7 @@ def features(
         return Features(tuple(records[i] for i in kept_rows), refused, arrays, cached=True)
     places, parts, refused_list = _compute(embedder, records, modality, pooling, tokens, report)
     if not places:
-        first = f" The first: {refused_list[0].reason}" if refused_list else ""
+        first = f" The first: {refused_list[0].id}: {refused_list[0].reason}" if refused_list else ""
         raise SourceError(f"none of the {len(records)} records could be read.{first}")
     arrays = _joined(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _prepared(
                 ready += prepare.encode([str(item)])  # type: ignore[arg-type]
             good.append(row)
         except BadRecord as error:
-            refused.append(Refused(record.id, str(error)))
+            refused.append(Refused(record.id, str(error).removeprefix(f"{record.id}: ")))
     return good, prepare.collate(ready)  # type: ignore[arg-type]
 
 

@@ -20,7 +20,7 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
 from classtoken.encoder.names import to_theirs
 from classtoken.errors import OutputError
-from classtoken.head import Head
+from classtoken.head import Head, LinearHead
 from classtoken.learning.formats import classifier_names, files_of
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
@@ -80,14 +80,27 @@ def write_own(folder: Path, encoder: Encoder, saved: SavedReadout, *, half: bool
 def write_tuned(
     folder: Path, origin: Path, config: Mapping[str, Any], family: Family, encoder: Encoder, saved: SavedReadout
 ) -> None:
-    """A published encoder that was trained further: its own format, with the new weights, readout and head."""
+    """A published encoder with a new head, and new weights where it was trained further, in its own format."""
     copy_files(origin, folder)
-    head = saved.head.state_dict() if saved.head is not None and saved.pooling == "cls" else {}
-    named = {} if family.head is None or family.head.kind != "linear" else to_theirs(head, family.head.names)[0]
+    named: dict[str, Tensor] = {}
+    if published_head(family, saved):
+        assert family.head is not None
+        assert saved.head is not None
+        named = dict(to_theirs(saved.head.state_dict(), family.head.names)[0])
     weights = reference_names(encoder, family, family.prefixes[0] if family.prefixes else "") | named
-    labels = {"id2label": {str(i): name for i, name in enumerate(saved.labels)}}
-    _write(folder, {**config, **labels, "label2id": {name: i for i, name in enumerate(saved.labels)}}, weights, False)
+    labels = {
+        "id2label": {str(i): name for i, name in enumerate(saved.labels)},
+        "label2id": {name: i for i, name in enumerate(saved.labels)},
+        "problem_type": "multi_label_classification" if saved.multilabel else "single_label_classification",
+    }
+    _write(folder, {**config, **labels}, weights, False)
     write_saved(folder, saved)
+
+
+def published_head(family: Family, saved: SavedReadout) -> bool:
+    """Whether the family's own classifier is this very head: linear, on the class token as it is."""
+    alike = isinstance(saved.head, LinearHead) and saved.pooling == "cls" and not saved.unit_length
+    return alike and family.head is not None and family.head.kind == "linear"
 
 
 def copy_files(origin: Path, folder: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from classtoken.embedder import Embedder
+from classtoken.errors import OptionError
 from classtoken.head import Head, LinearHead, MlpHead, make_head
 from classtoken.learning.batches import Feed, split
 from classtoken.learning.features import Features, features
@@ -24,6 +25,8 @@ from classtoken.learning.seeds import WEIGHTS, seed_of
 from classtoken.pooling.spec import Spec, parse
 from classtoken.readout.readout import Readout
 from classtoken.values import Record, Refused
+
+FROZEN_HEADS = ("linear", "cosine", "mlp")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ def train_frozen(
     recipe: Recipe, embedder: Embedder, records: Sequence[Record], out: Path, *, modality: str, device: str
 ) -> Fitted:
     """Features once, then the head: logistic regression for `linear`, a grid of learning rates for everything else."""
+    if recipe.head.kind not in FROZEN_HEADS:
+        raise OptionError(
+            f"head '{recipe.head.kind}' belongs to an encoder from scratch, with tokens of its own for it; on frozen "
+            f"vectors there are {', '.join(FROZEN_HEADS)}."
+        )
     spec = parse(recipe.pooling)
     learned_pooling = any(term.learned or term.name == "all" for term in spec.terms)
     found = features(embedder, records, out, modality=modality, pooling=recipe.pooling, tokens=learned_pooling)

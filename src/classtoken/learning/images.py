@@ -32,7 +32,7 @@ def load_images(records: Iterable[Record], recipe: ImageRecipe) -> tuple[torch.T
             pictures.append(prepare(image, bytes_only, name=record.id).values.astype(np.uint8))
             kept.append(replace(record, image=None))  # the pixels are all that is needed of it
         except BadRecord as error:
-            refused.append(Refused(record.id, str(error)))
+            refused.append(Refused(record.id, str(error).removeprefix(f"{record.id}: ")))
     if not pictures:
         return torch.zeros(0, 3, 1, 1, dtype=torch.uint8), kept, refused
     return torch.from_numpy(np.stack(pictures)), kept, refused

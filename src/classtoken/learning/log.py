@@ -70,6 +70,10 @@ class Log:
             sys.stderr.write(f"{self.title}: step {step}/{self.steps}, loss {self.smooth:.4f} {self.score}{left}\n")
             sys.stderr.flush()
 
+    def stopped(self, step: int) -> None:
+        """Somebody has pressed Ctrl-C."""
+        sys.stderr.write(f"{self.title}: stopped at step {step} of {self.steps}; the same command goes on from there\n")
+
     def look(self, step: int, scores: dict[str, float], metric: str) -> None:
         """The held-out part has been looked at."""
         self.score = f"{metric} {scores[metric]:.4f}"

@@ -25,6 +25,7 @@ from classtoken.learning.objectives.base import Objective
 from classtoken.learning.optimise import Average, optimisers, schedule, set_rates
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
 from classtoken.learning.seeds import FORWARD, seed_of
+from classtoken.learning.stopping import Stop
 
 
 @dataclass
@@ -80,14 +81,17 @@ class Loop:
         self.log = Log(folder, title, self.steps, feed.steps)
 
     def run(self, *, until: int | None = None) -> Outcome:
-        """Train to the end (or to step `until`, leaving a checkpoint) and put the chosen weights into the objective."""
+        """Train to the end (or to step `until`, leaving a checkpoint) and put the chosen weights into the objective.
+
+        Ctrl-C ends it after the step under way, with a checkpoint.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._restore()
         every = max(1, round(self.options.evaluate_every * self.feed.steps))
         last = self.steps if until is None else min(until, self.steps)
         began, saved = time.monotonic() - self.progress.seconds, time.monotonic()
         early = self._patience_is_over()
-        with self.log:
+        with self.log, Stop() as stop:
             while self.progress.step < last and not early:
                 loss = self._step(self.progress.step)
                 self.progress.step += 1
@@ -100,7 +104,12 @@ class Loop:
                 if steps_due or time.monotonic() - saved >= self.options.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
+                if stop.asked:
+                    break
             self._save()
+        if stop.asked:
+            self.log.stopped(self.progress.step)
+            raise KeyboardInterrupt
         if until is None or early or last == self.steps:
             self._choose()
         p = self.progress

@@ -54,10 +54,10 @@ class Network(nn.Module):
 
 
 def spec_for(pooling: str, head: str, class_tokens: int) -> Spec:
-    """The pooling as parsed; a head with a class token per class reads each of them by its number."""
+    """The pooling as parsed, `cls` as the head means it: a class token per class by its number, or cls and dist."""
     if head == "per_token" and pooling == "cls":
         return parse("+".join(f"cls({i})" for i in range(class_tokens)))
-    return parse(pooling)
+    return parse("cls+dist" if head == "distilled" and pooling == "cls" else pooling)
 
 
 def pooling_arguments(

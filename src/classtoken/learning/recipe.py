@@ -74,6 +74,10 @@ class ObjectiveOptions:
     local_crops: int = 4
     local_size: int = 0
     """DINO: pixels of a local crop; 0 is half the image, rounded to whole patches"""
+    large_crop: tuple[float, float] = (0.4, 1.0)
+    """DINO: range of the area of the two crops that the teacher sees"""
+    small_crop: tuple[float, float] = (0.1, 0.4)
+    """DINO: range of the area of a local crop"""
     masked: float = 0.15
     """masked tokens: part of the word pieces that is hidden"""
 
@@ -90,6 +94,10 @@ class AugmentOptions:
     randaugment: int = 0
     """operations per picture (RandAugment, Cubuk et al. 2020)"""
     magnitude: float = 0.3
+    colour: float = 0.0
+    """largest change of brightness, contrast and saturation, each drawn for itself"""
+    grey: float = 0.0
+    """part of the pictures whose colours are taken away"""
     mixup: float = 0.0
     """alpha of mixup's Beta distribution (Zhang et al. 2018)"""
     cutmix: float = 0.0
@@ -248,6 +256,11 @@ def _check(kind: Any, name: str, value: Any, where: str) -> None:
     choices = getattr(kind, "__args__", ()) if getattr(kind, "__origin__", None) is Literal else ()
     if choices and value not in choices:
         raise OptionError(f"{where}: {name} = {value!r} is not one of {', '.join(map(str, choices))}.")
+    many = str(kind).startswith("tuple[float")
+    if many and not (isinstance(value, tuple) and all(isinstance(v, (int, float)) for v in value)):
+        raise OptionError(f"{where}: {name} = {value!r} is not a list of numbers, as in [0.5, 0.5, 0.5].")
+    if str(kind).startswith("tuple[str") and not (isinstance(value, tuple) and all(isinstance(v, str) for v in value)):
+        raise OptionError(f"{where}: {name} = {value!r} is not a list of texts.")
     if name == "label_names" and not (isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values())):
         raise OptionError(f"{where}: {name} = {value!r} is not a table of old and new names of labels.")
     if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, float))):

@@ -19,6 +19,7 @@ from classtoken.learning.labels import check, classes_of, targets_of
 from classtoken.learning.loop import Loop, Outcome
 from classtoken.learning.model import Network, new_head, new_readout, set_regularisation, spec_for, width_of
 from classtoken.learning.objectives.base import Objective
+from classtoken.learning.objectives.dino import Dino
 from classtoken.learning.objectives.distillation import Distillation, precomputed, precomputed_several
 from classtoken.learning.objectives.supervised import Supervised, Task, class_weights
 from classtoken.learning.pictures import Pictures
@@ -118,7 +119,10 @@ def train_from_scratch(
         device=device,
         title=out.name,
     )
-    return Trained(network, prepared, loop.run(until=until))
+    outcome = loop.run(until=until)
+    if isinstance(objective, Dino):  # its authors publish the teacher, and it is what the looks have measured
+        network.load_state_dict(objective.teacher.state_dict())
+    return Trained(network, prepared, outcome)
 
 
 def prepare_images(
@@ -199,6 +203,11 @@ def new_network(recipe: Recipe, shape: Shape, prepared: Prepared) -> Network:
         begin_with(encoder, recipe.start, seed)
     set_regularisation(encoder, recipe.loop.drop_path, recipe.loop.dropout)
     tokens = shape.stem.class_tokens if isinstance(shape.stem, ImageStem) else 1
+    if recipe.head.kind == "distilled" and not shape.layout.count(Role.DISTILLATION):
+        raise OptionError(
+            "head 'distilled' reads a distillation token, and the encoder has none; set distillation_tokens = 1 in "
+            "[model.stem]."
+        )
     spec = spec_for(recipe.pooling or "cls", recipe.head.kind, tokens)
     readout = new_readout(
         spec,

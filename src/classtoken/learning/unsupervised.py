@@ -57,4 +57,5 @@ def views_for(recipe: Recipe, shape: Shape, data: Pictures | Texts) -> Batches:
     side = recipe.objective.local_size or max(stem.patch, min(stem.image) // 2 // stem.patch * stem.patch)
     if side % stem.patch:
         raise OptionError(f"local_size = {side} is not a whole number of patches of {stem.patch} pixels.")
-    return MultiCrop(data, recipe.objective.local_crops, (side, side), stem.patch)
+    wanted = recipe.objective
+    return MultiCrop(data, wanted.local_crops, (side, side), stem.patch, wanted.large_crop, wanted.small_crop)

@@ -87,6 +87,8 @@ class PredictResult(Result):
     judged: int = 0
     accuracy: float | None = None
     label_accuracy: float | None = None
+    unknown: tuple[str, ...] = ()
+    """labels of the records that the model does not have: it cannot be right about them"""
 
     def __str__(self) -> str:
         lines = [f"{self.records} records labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
@@ -95,7 +97,10 @@ class PredictResult(Result):
                 "" if self.label_accuracy is None else f" (all labels of a record; {self.label_accuracy:.4f} a label)"
             )
             lines.append(f"  accuracy {self.accuracy:.4f} on {self.judged} labelled records{several}")
+        if self.unknown:
+            names = ", ".join(self.unknown[:6]) + (" ..." if len(self.unknown) > 6 else "")
+            lines.append(f"  note: the model has no label {names}; records of it count as wrong")
         if self.refused:
-            lines.append(f"  {self.refused} could not be read, see {self.out}/quarantine.jsonl:")
+            lines.append(f"  {self.refused} could not be read, see {self.out}/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         return "\n".join(lines)

@@ -163,7 +163,6 @@ def finish_frozen(fitted: Fitted, run: Run) -> TrainResult:
         examples=every[:EXAMPLES],
         machine=machine(run.device),
     )
-    files.copy_files(run.embedder.folder, run.out)
     contract = reading.contract
     saved = files.saved_readout(
         fitted.readout,
@@ -176,7 +175,12 @@ def finish_frozen(fitted: Fitted, run: Run) -> TrainResult:
         label_names=run.recipe.data.label_names,
         training={"way": run.way, "scores": dict(scores)},
     )
-    write_saved(run.out, saved)
+    encoder, origin = reading.encoder, run.embedder.folder
+    if reading.family is not None and isinstance(encoder, Encoder) and files.published_head(reading.family, saved):
+        files.write_tuned(run.out, origin, reading.config, reading.family, encoder, saved)
+    else:
+        files.copy_files(origin, run.out)
+        write_saved(run.out, saved)
     _write_record(run.out, result, run.recipe, every)
     return result
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from classtoken.learning.augment import flip, resized_crop
+from classtoken.learning.augment import flip, recoloured, resized_crop
 from classtoken.learning.batches import Batch
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
@@ -142,7 +142,8 @@ class MultiCrop:
         return len(self.pictures)
 
     def train(self, rows: Tensor, generator: Generator) -> Batch:
-        """These rows, cropped, flipped and brightened differently for every view."""
+        """These rows, cropped, flipped and coloured differently for every view."""
+        options = self.pictures.options
         whole = self.pictures.pixels[rows.to(self.pictures.pixels.device)]
         full = (whole.shape[2], whole.shape[3])
         sizes = [(self.large, full)] * 2 + [(self.small, self.local)] * self.crops
@@ -151,6 +152,8 @@ class MultiCrop:
             crop = flip(resized_crop(whole, area, size, generator), generator)
             light = (0.7 + 0.6 * torch.rand(len(crop), 3, generator=generator)).to(crop.device)
             crop = (crop.float() * light[:, :, None, None]).clamp(0, 255).to(whole.dtype)
+            if options.colour or options.grey:
+                crop = recoloured(crop, options.colour, options.grey, generator)
             layout = at_grid(self.pictures.layout, (size[0] // self.patch, size[1] // self.patch))
             views.append(self.pictures.tokens(self.pictures.numbers(crop), layout))
         return Batch(tuple(views), None, rows)
