@@ -90,6 +90,7 @@ def explain_data(
         modality=options.modality, slow_control=slow_control, report=report,
     )  # fmt: skip
     kept, taken = _swaps(subject, inputs)
+    kept_control, _ = _swaps(control, inputs)
     truth = truth_of(inputs.records, subject.labels, multilabel=subject.multilabel)
     lens, lens_of = _lens(subject, found, truth)
     notes = notes_of(embedder, subject, inputs.batches[0], options.pooling)
@@ -104,6 +105,8 @@ def explain_data(
         swap_donor=taken,
         lens=lens,
         lens_of=lens_of,
+        swap_control=kept_control,
+        lens_control=_lens(subject, random, truth)[0],
         accuracy=lens[-1] if lens and truth is not None else None,
         coverage=_coverage(found, inputs),
         tokens=_tokens(subject, found, random, truth),
