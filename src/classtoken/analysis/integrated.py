@@ -24,6 +24,7 @@ from classtoken.values import Role
 
 LIMIT = 0.01
 STEPS = (16, 32, 64, 128, 256)
+AT_ONCE = 8  # points of the path with their graphs in memory
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class _Path:
 
 
 def integrate(
-    subject: Subject, tokens: Tokens, targets_B: Tensor, baseline: Tokens | Tensor, *, steps: int, batch: int = 32
+    subject: Subject, tokens: Tokens, targets_B: Tensor, baseline: Tokens | Tensor, *, steps: int, batch: int = AT_ONCE
 ) -> Integrated:
     """Integrated gradients with a given number of steps, whatever its error; `integrated` refuses a large one.
 
@@ -128,7 +129,7 @@ def integrated(
 
     Raises `OptionError` when the error stays above `limit`: then the numbers do not add up to what they explain.
     """
-    path = _Path(subject, tokens, targets_B, baseline, 32)
+    path = _Path(subject, tokens, targets_B, baseline, AT_ONCE)
     for steps in STEPS:
         found = path.integral(steps)
         if bool((found.error_B <= limit).all()):
