@@ -1,6 +1,7 @@
 """How long the parts of `explain` take on DeiT-Tiny (197 tokens, 12 layers), and batches beside single calls.
 
     python benchmarks/explain.py [--threads 1] [--repeats 3] [--keep benchmarks/results/explain.json]
+    python benchmarks/explain.py --memory one|data     # the most memory that a whole explanation, or 69 inputs, take
 
 Budgets hold for two free cores. On a machine that others use, wall-clock says how long it took there and CPU seconds
 how much work it was: with one thread these are the wall-clock of one free core, so the verdict is by the smaller.
@@ -13,6 +14,7 @@ import importlib
 import importlib.util
 import json
 import platform
+import resource
 import time
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +29,9 @@ from classtoken.analysis.methods import BY_NAME, Setting
 from classtoken.analysis.model import subject_of
 from classtoken.analysis.rollout import roll
 from classtoken.builtin import scenes
-from classtoken.embedder import load
+from classtoken.embedder import Embedder, load
+from classtoken.jobs.explain import explain
+from classtoken.jobs.explain_data import explain_data
 from classtoken.jobs.explaining.gathering import gather, one, prepare
 from classtoken.source import open_source
 from classtoken.values import Record
@@ -70,6 +74,20 @@ def batched(model: str | Path, records: list[Record], repeats: int) -> dict[str,
     }
 
 
+def memory(embedder: Embedder, what: str) -> None:
+    """The process's largest size after one answer, and after a whole explanation or the findings of 69 photographs."""
+    photographs = SHARED / "data" / "imagenet-samples"
+    first = next(iter(sorted(photographs.glob("*.jpg"))))
+    embedder.logits([first])
+    before, work = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    if what == "one":
+        explain(first, embedder)
+    else:
+        explain_data(photographs, embedder, limit=69, faithful=0)
+    after, work = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - work
+    print(f"{what}: {before / 1024:.0f} MB after one answer, at most {after / 1024:.0f} MB; {work:.1f} s of CPU")
+
+
 def sources() -> dict[str, tuple[str | Path, list[Record]]]:
     """What batches are measured on: photographs, texts, drawn scenes."""
     files = sorted((SHARED / "data" / "imagenet-samples").glob("*.jpg"))[: 2 * ROWS]
@@ -92,9 +110,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--keep", type=Path, default=None)
+    parser.add_argument("--memory", choices=("one", "data"), default=None)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     embedder = load(SHARED / "models" / "deit-tiny-patch16-224")
+    if options.memory:
+        memory(embedder, options.memory)
+        return
     files = sorted((SHARED / "data" / "imagenet-samples").glob("*.jpg"))[:ROWS]
     subject, batch = subject_of(embedder), embedder.tokens(files)
     tokens = one(batch, 0)
