@@ -5,7 +5,7 @@
     accounting     the exact sum that the class token's state is
     description    entropy, distance, mass by role, agreement of heads
     rollout, flow  indirect paths
-    interventions  knock-outs, patches, swaps; removal: tokens that are not there
+    interventions  knock-outs, patches, swaps; removal: tokens that are not there; resume: on from a layer
     relevance      gradients, integrated gradients, occlusion
     lens           the classifier applied to every layer
     faithfulness   deletion, insertion, SaCo; truth: scores against masks

@@ -78,13 +78,18 @@ def attention_distance(
     P = grid[0] * grid[1]
     if not bool((content.sum(1) == P).all()):
         raise TraceError(f"attention distance needs all {P} patches of the {grid[0]}x{grid[1]} grid.")
-    places = content.nonzero()[:, 1].view(len(roles_BL), P)
-    H = weights_BHLL.shape[1]
-    rows = weights_BHLL.gather(2, places[:, None, :, None].expand(-1, H, -1, weights_BHLL.shape[-1]))
-    inner = rows.gather(3, places[:, None, None, :].expand(-1, H, P, -1))
-    distances = patch_distances(grid, patch, dtype=weights_BHLL.dtype).to(weights_BHLL.device)
-    mass = inner.sum(-1).clamp_min(torch.finfo(inner.dtype).tiny)
-    return ((inner * distances).sum(-1) / mass).mean(-1)
+    if bool((content == content[:1]).all()):
+        content = content[:1]  # one layout for all rows: one matrix of distances
+    # Distances between places in the sequence, 0 where one has none: a product and two sums, nothing is copied out.
+    rows, places = content.nonzero().unbind(1)
+    places = places.view(len(content), P)
+    distances = weights_BHLL.new_zeros(len(content), *weights_BHLL.shape[2:])
+    of_patches = patch_distances(grid, patch, dtype=weights_BHLL.dtype).to(weights_BHLL.device)
+    distances[rows.view(-1, P, 1), places[:, :, None], places[:, None, :]] = of_patches
+    total = (weights_BHLL * distances[:, None]).sum(-1)
+    mass = (weights_BHLL * content[:, None, None].to(weights_BHLL.dtype)).sum(-1)
+    seen = total / mass.clamp_min(torch.finfo(weights_BHLL.dtype).tiny)
+    return (seen * content[:, None].to(seen.dtype)).sum(-1) / P
 
 
 def class_distance(weights_BHRL: Tensor, roles_BL: Tensor, grid: tuple[int, int] | None, patch: float = 1.0) -> Tensor:

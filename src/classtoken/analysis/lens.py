@@ -49,9 +49,9 @@ def lens(subject: Subject, tokens: Tokens, states: Sequence[Tensor] | None = Non
         raise TraceError("the lens needs the model's own final norm, which a foreign module does not show.")
     kept = _all_states(subject, tokens) if states is None else list(states)
     with torch.no_grad():
-        outcomes = [subject.outcome(_as_final(subject, x, tokens.roles_BL, tokens)) for x in kept[:-1]]
-        final = subject.states(tokens) if states is None else _as_final(subject, kept[-1], tokens.roles_BL, tokens)
-        return Lens(torch.stack([*outcomes, subject.outcome(final)], 1))
+        stacked = torch.cat(kept)  # every layer as rows of one batch: the readout is asked once
+        outcome = subject.outcome(_as_final(subject, stacked, tokens.roles_BL.repeat(len(kept), 1), tokens))
+        return Lens(outcome.unflatten(0, (len(kept), -1)).transpose(0, 1))
 
 
 def patch_lens(subject: Subject, tokens: Tokens, target: int, *, layer: int = -1) -> Tensor:

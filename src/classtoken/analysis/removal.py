@@ -13,12 +13,11 @@ from torch import Tensor
 from classtoken.analysis.accounting import native
 from classtoken.analysis.capture import take
 from classtoken.analysis.interventions import CutEdges, Mode
+from classtoken.analysis.resume import run_on
 from classtoken.analysis.subject import Subject, undisturbed
-from classtoken.encoder.attention import View
 from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.groups import padded_group
 from classtoken.errors import OptionError
-from classtoken.tensors import States, Tokens
+from classtoken.tensors import Tokens
 from classtoken.values import Role
 
 
@@ -46,20 +45,16 @@ def remove(subject: Subject, tokens: Tokens, gone_BL: Tensor) -> Tensor:
 
 def _shorter(subject: Subject, tokens: Tokens, left_BL: Tensor) -> Tensor:
     """The blocks on the tokens that are left, each with the position that it had."""
-    encoder = native(subject)
     places = left_BL.nonzero()[:, 1].view(len(left_BL), -1)
     roles = tokens.roles_BL.gather(1, places)
     assert tokens.pixels is not None
+    encoder = native(subject)
     with undisturbed(encoder):
         pixels = tokens.pixels
         same = pixels.stride(0) == 0  # one picture, expanded by `repeat`: its patches are cut once
         embedded, _ = encoder.stem(pixels[:1] if same else pixels)
-        states = take(embedded.expand(len(places), -1, -1), places, dim=1)
-        group = padded_group(roles)
-        view = View(group, group.sight(encoder.causal, 0), None, None)
-        for i in range(encoder.depth):
-            states = encoder.block(i)(states, [view])
-        return subject.outcome(States(encoder.final_norm(states), roles, final_norm=encoder.final_norm))
+    states = take(embedded.expand(len(places), -1, -1), places, dim=1)
+    return subject.outcome(run_on(subject, states, roles, 0))
 
 
 def positions_stay(subject: Subject) -> bool:

@@ -29,7 +29,7 @@ from classtoken.measure.statistics import bootstrap, wilson
 from classtoken.results.explain_data import ByLayer, Coverage, Findings, Ranked, Tokens
 from classtoken.results.statistics import Interval
 from classtoken.source import Source, SourceOptions, open_source
-from classtoken.values import Refused
+from classtoken.values import Record, Refused
 
 DEFAULT_LIMIT = 64
 RESAMPLES = 1999
@@ -71,19 +71,14 @@ def explain_data(
     options = choices or Choices(quick=True)
     started = time.perf_counter()
     embedder = model if isinstance(model, Embedder) else load(model, device=device, revision=revision)
-    opened = open_source(source, source_options)
-    unread: list[Refused] = []
-    records = list(opened.records(unread, limit=limit or DEFAULT_LIMIT))
-    if len(records) < 2:
-        raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}.")
+    name, records, unread = _read(source, source_options, limit or DEFAULT_LIMIT)
     subject = subject_of(embedder, pooling=options.pooling, modality=options.modality)
     inputs = prepare(embedder, records, modality=options.modality, prompt=options.prompt)
     before = time.perf_counter()
     found = gather(subject, inputs, report)
     rate = len(inputs.records) / (time.perf_counter() - before)
     control = subject.randomised(seed=options.seed)
-    with torch.no_grad():
-        random = gather(control, inputs)
+    random = gather(control, inputs)
     methods = () if faithful == 0 else methods_of(options, subject.for_class(0), inputs.batches[0])
     ranking = rank_maps(
         embedder, subject, control, inputs, methods, most=faithful, points=options.points, seed=options.seed,
@@ -95,7 +90,7 @@ def explain_data(
     notes = notes_of(embedder, subject, inputs.batches[0], options.pooling)
     return Findings(
         model=name_of(embedder),
-        data=Path(opened.name).name,
+        data=name,
         n=len(inputs.records),
         readout=readout_in_words(embedder, options.pooling, options.modality),
         layers=tuple(_by_layer(name, found, random) for name in TITLES if name in found),
@@ -104,14 +99,26 @@ def explain_data(
         swap_donor=taken,
         lens=lens,
         lens_of=lens_of,
+        swap_control=_swaps(control, inputs)[0],
+        lens_control=_lens(subject, random, truth)[0],
         accuracy=lens[-1] if lens and truth is not None else None,
         coverage=_coverage(found, inputs),
         tokens=_tokens(subject, found, random, truth),
         control=CONTROL,
         seconds=time.perf_counter() - started,
         rate=rate,
-        notes=(*_counts(inputs, len(unread), faithful), *notes),
+        notes=(*_counts(inputs, unread, faithful), *notes),
     )
+
+
+def _read(source: str | Path | Source, options: SourceOptions | None, limit: int) -> tuple[str, list[Record], int]:
+    """The source's name, its first records, and how many could not be read."""
+    opened = open_source(source, options)
+    unread: list[Refused] = []
+    records = list(opened.records(unread, limit=limit))
+    if len(records) < 2:
+        raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}.")
+    return Path(opened.name).name, records, len(unread)
 
 
 def sort_ranking(ranking: tuple[Ranked, ...]) -> tuple[Ranked, ...]:

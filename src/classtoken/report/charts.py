@@ -170,7 +170,7 @@ def matrix(
     across = column_names or [str(c) for c in range(columns)]
     down = row_names or [str(r) for r in range(len(values))]
     tall = 20
-    width, height = max(70 + columns * cell + 16, 300), 62 + tall * len(values) + 34
+    width, height = max(70 + columns * cell + 16, 300, 7.2 * len(heading)), 62 + tall * len(values) + 34
     corner = text(62, 40, f"{row_label} \\ {column_label}", class_="soft", text_anchor="end", font_size=10)
     parts = [text(8, 18, heading, class_="title"), corner]
     parts += [text(70 + (c + 0.5) * cell, 40, across[c], text_anchor="middle", class_="soft") for c in range(columns)]

@@ -58,6 +58,7 @@ def _lens(found: Explanation) -> str:
 
 
 def _maps(found: Explanation) -> Section:
+    strongest = "the strongest are outlined and their numbers written out" if found.grid else "numbers are written out"
     drawn = [_map(found, m) for m in found.maps if m.scores and not m.control]
     refused = [(m.title, m.refused) for m in found.maps if m.refused]
     body = row(*drawn) if found.grid else "".join(drawn)
@@ -65,7 +66,7 @@ def _maps(found: Explanation) -> Section:
         body += folded("maps that were refused", table(("map", "why"), refused))
     return Section(
         "Which parts of the input",
-        "One picture per method, each on its own scale; the strongest are outlined and their numbers written out. "
+        f"One picture per method, each on its own scale; {strongest}. "
         "Blue in a signed map speaks against the answer, orange for it.",
         body,
         "The maps differ, so at most one of them can be right about everything: the next section tests them.",
@@ -77,7 +78,8 @@ def _map(found: Explanation, m: RelevanceMap) -> str:
         picture = heat_map(m.scores, found.grid, heading=m.title, picture=found.image, diverging=m.signed)
         return f"{picture}<figcaption>{m.says}</figcaption>"
     words = [found.tokens[i].text for i in found.content]
-    return f"<h3>{m.title}</h3><figcaption>{m.says}</figcaption>{shaded_words(words, m.scores, diverging=m.signed)}"
+    boxes = shaded_words(words, m.scores, diverging=m.signed)
+    return f'<h3>{m.title}</h3><span class="ends">{m.says}</span>{boxes}'
 
 
 def _faithful(found: Explanation) -> Section:
@@ -156,8 +158,8 @@ def _attention(found: Explanation) -> Section:
     body += table(head, rows, numbers=range(1, len(head)))
     return Section(
         "Where the class token looks",
-        "Softmax weights of the class token's own query; patches drawn, other tokens in the table. Each small map has "
-        "its own scale.",
+        "Softmax weights of the class token's own query"
+        + ("; patches drawn, other tokens in the table. Each small map has its own scale." if found.grid else "."),
         body,
         "A large weight on a token with a tiny value moves nothing: compare 'attention x value length' above.",
     )

@@ -18,16 +18,17 @@ def matters(found: Explanation) -> Section:
     """Knock-outs in every mode that was tried, each beside its random controls, and single heads."""
     body = ""
     for what in dict.fromkeys(k.what for k in found.knockouts):
-        points = [point for k in found.knockouts if k.what == what for point in _dots(k)]
+        same = [k for k in found.knockouts if k.what == what]
+        points = [point for k in same for point in _dots(k)]
         before = shown(found.knockouts[0].before)
-        body += dots(points, heading=what, x_label=f"size of the change, from {before}", width=620)
+        body += dots(points, heading=found.named(same[0]), x_label=f"size of the change, from {before}", width=620)
     if found.knockouts:
         rows = [
             (k.what, k.mode, f"{shown(k.before)} to {shown(k.after)}",
-             "" if k.share_of_null is None else f"{100 * k.share_of_null:.0f} % of {len(k.null)}")
+             k.beside_null)
             for k in found.knockouts
         ]  # fmt: skip
-        head = ("what was taken away", "mode", "the answer goes from", "random ones that do as much")
+        head = ("what was taken away", "mode", "the answer goes from", "beside random ones")
         body += folded("all numbers", table(head, rows))
     if found.head_effects:
         body += matrix(found.head_effects, heading="What the answer loses without one head (its output set to zero)",

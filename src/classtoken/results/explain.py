@@ -101,10 +101,20 @@ class KnockOut(Result):
     @property
     def share_of_null(self) -> float | None:
         """Share of the random controls whose effect is at least as large (with the usual +1); None without any."""
+        return (1 + self.as_much) / (1 + len(self.null)) if self.null else None
+
+    @property
+    def as_much(self) -> int:
+        """How many of the random controls have an effect at least as large."""
         effect = abs(self.after - self.before)
-        if not self.null:
-            return None
-        return (1 + sum(abs(v - self.before) >= effect for v in self.null)) / (1 + len(self.null))
+        return sum(abs(v - self.before) >= effect for v in self.null)
+
+    @property
+    def beside_null(self) -> str:
+        """The comparison with the random controls in words."""
+        if self.share_of_null is None:
+            return "no random control"
+        return f"{self.as_much} of {len(self.null)} random ones do as much (p = {self.share_of_null:.2f})"
 
 
 @dataclass(frozen=True)
@@ -202,6 +212,11 @@ class Explanation(Result):
             raise KeyError(f"no map '{name}'; there are {', '.join(found)}")
         return found[name]
 
+    def named(self, k: KnockOut) -> str:
+        """What was taken away, with the tokens where they are few."""
+        few = ", ".join(self.tokens[i].text for i in k.tokens) if 0 < len(k.tokens) <= 3 else ""
+        return k.what + (f" [{few}]" if few else "")
+
     def __str__(self) -> str:
         lines = [f"{self.item}  [{self.model}, read out: {self.readout}]", ""]
         if self.outcome == "probability":
@@ -244,9 +259,9 @@ def _maps_in_words(explanation: Explanation) -> list[str]:
 def _knocks_in_words(explanation: Explanation) -> list[str]:
     lines = []
     for k in explanation.knockouts:
-        share = k.share_of_null
-        null = "no random control" if share is None else f"{100 * share:.0f} % of {len(k.null)} random ones do as much"
-        lines.append(f"knock-out    {k.what} ({k.mode}): {k.before:.3f} -> {k.after:.3f}; {null}")
+        lines.append(
+            f"knock-out    {explanation.named(k)} ({k.mode}): {k.before:.3f} -> {k.after:.3f}; {k.beside_null}"
+        )
     for what in dict.fromkeys(step.what for step in explanation.swaps):
         values = " ".join(f"{step.target:.3f}" for step in explanation.swaps if step.what == what)
         lines.append(f"swapped in   {what.lower()} states of the donor before layer 0, 1, ...: {values}")

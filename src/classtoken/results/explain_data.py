@@ -29,7 +29,8 @@ class Score(Result):
 
     over_random: the paired difference to random scores (positive: better than random); `p`: of a paired permutation
     test of it, adjusted for as many maps as were compared (Holm). control: the same measure, on the same model, of the
-    maps that this method makes of random weights; over_control: the paired difference to those.
+    maps that this method makes of random weights; over_control: the paired difference to those. over_edges: the
+    paired difference to an edge detector, where there are pictures.
     """
 
     measure: str
@@ -38,6 +39,7 @@ class Score(Result):
     p: float | None = None
     control: Interval | None = None
     over_control: Interval | None = None
+    over_edges: Interval | None = None
 
     @property
     def beats_random(self) -> bool | None:
@@ -99,7 +101,8 @@ class Tokens(Result):
 class Findings(Result):
     """Statistics of one model over one data set. `swap[l]`: share of inputs whose answer stays when the class token
     before layer l is another input's; `swap_donor`: share that takes over the donor's answer. `lens[l]`: share of right
-    answers (of answers equal to the final one, without labels) with the state before layer l."""
+    answers (of answers equal to the final one, without labels) with the state before layer l. `_control`: the same for
+    random weights; nothing where they give no two inputs different answers."""
 
     model: str
     data: str
@@ -111,6 +114,8 @@ class Findings(Result):
     swap_donor: tuple[Interval, ...] = ()
     lens: tuple[Interval, ...] = ()
     lens_of: str = ""
+    swap_control: tuple[Interval, ...] = ()
+    lens_control: tuple[Interval, ...] = ()
     accuracy: Interval | None = None
     coverage: tuple[Coverage, ...] = ()
     tokens: Tokens | None = None

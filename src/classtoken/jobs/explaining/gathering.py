@@ -12,8 +12,9 @@ from torch import Tensor
 from classtoken.analysis.artefacts import outliers
 from classtoken.analysis.capture import Captured, Keep, row_places, take
 from classtoken.analysis.description import attention_distance, class_distance, describe_row
-from classtoken.analysis.interventions import PatchStates, before_layer, record
+from classtoken.analysis.interventions import before_layer, record
 from classtoken.analysis.lens import lens
+from classtoken.analysis.resume import resume
 from classtoken.analysis.subject import Subject
 from classtoken.analysis.truth import patch_shares
 from classtoken.embedder import Embedder
@@ -79,7 +80,9 @@ def one(tokens: Tokens, row: int) -> Tokens:
     )
 
 
-def prepare(embedder: Embedder, records: list[Record], *, modality: str | None, prompt: str | None) -> Inputs:
+def prepare(
+    embedder: Embedder, records: list[Record], *, modality: str | None, prompt: str | None, batch: int = BATCH
+) -> Inputs:
     """Records -> batches. Bad ones are counted; `OptionError` when none is left."""
     tower = embedder.tower(modality)
     preprocessor = tower.prepare
@@ -88,8 +91,8 @@ def prepare(embedder: Embedder, records: list[Record], *, modality: str | None, 
     if not good:
         raise OptionError(f"none of the {len(records)} records can be read by this model.")
     batches = []
-    for start in range(0, len(good), BATCH):
-        items = [r.image if image else r.text for r in good[start : start + BATCH]]
+    for start in range(0, len(good), batch):
+        items = [r.image if image else r.text for r in good[start : start + batch]]
         tokens = embedder.tokens(items, modality=modality, prompt=prompt)
         batches.append(with_grid(preprocessor, tokens) if isinstance(preprocessor, ImagePreprocessor) else tokens)
     return Inputs(tuple(good), tuple(batches), len(records) - len(good))
@@ -113,10 +116,12 @@ def _readable(embedder: Embedder, record_: Record, image: bool, modality: str | 
 def gather(subject: Subject, inputs: Inputs, report: Callable[[str], None] | None = None) -> Gathered:
     """Descriptions, lens and states of the class token(s) over all inputs."""
     found = Gathered()
+    done = 0
     for n, tokens in enumerate(inputs.batches):
         _describe(subject, tokens, found)
+        done += len(tokens)
         if report is not None and n % 4 == 0:
-            report(f"explain: {min((n + 1) * BATCH, len(inputs.records))} of {len(inputs.records)} inputs described")
+            report(f"explain: {done} of {len(inputs.records)} inputs described")
     return found
 
 
@@ -201,13 +206,13 @@ def swaps(subject: Subject, inputs: Inputs) -> Gathered:
             continue
         names = [before_layer(i, subject.depth) for i in range(subject.depth + 1)]
         kept = record(subject, tokens, names)
-        places = tokens.roles_BL == Role.CLASS
+        places = (tokens.roles_BL == Role.CLASS)[..., None]
         with torch.no_grad():
             clean = answers_of(subject, subject(tokens))
             found.add("clean", clean)
             found.add("donor", clean.roll(1, 0))
-            edits = [PatchStates(name=name, value_BLD=kept[name].roll(1, 0), places_BL=places) for name in names]
-            answers = [answers_of(subject, subject(tokens, edit)) for edit in edits]
+            mixed = [torch.where(places, kept[name].roll(1, 0), kept[name]) for name in names]
+            answers = [answers_of(subject, resume(subject, tokens, x, layer)) for layer, x in enumerate(mixed)]
         found.add("answers", torch.stack(answers, 1))
     return found
 

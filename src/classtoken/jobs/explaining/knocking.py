@@ -11,7 +11,6 @@ from classtoken.analysis.interventions import (
     CutEdges,
     Donor,
     Mode,
-    PatchStates,
     as_mode,
     before_layer,
     cut_heads,
@@ -20,6 +19,7 @@ from classtoken.analysis.interventions import (
     record,
 )
 from classtoken.analysis.removal import remove, repeat
+from classtoken.analysis.resume import resume
 from classtoken.analysis.rollout import read_rows
 from classtoken.analysis.subject import Subject
 from classtoken.errors import OptionError
@@ -79,12 +79,13 @@ class Knocker:
             content = (self.tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0].tolist()
             if not set(cut.keys) <= set(content) or len(content) <= len(cut.keys):
                 return []
-            return [replace(cut, keys=drawn) for drawn in _draws(content, len(cut.keys), generator)]
+            others = [i for i in content if (i,) != cut.keys]
+            return [replace(cut, keys=drawn) for drawn in _draws(others, len(cut.keys), generator)]
         if cut.kind == "heads":
-            others = [
+            pairs = [
                 (i, h) for i in range(self.subject.depth) for h in range(self.subject.heads) if (i, h) not in cut.heads
             ]
-            return [replace(cut, heads=drawn) for drawn in _draws(others, len(cut.heads), generator)]
+            return [replace(cut, heads=drawn) for drawn in _draws(pairs, len(cut.heads), generator)]
         assert cut.layers is not None
         rest = [i for i in range(self.subject.depth) if i not in cut.layers]
         return [replace(cut, layers=drawn) for drawn in _draws(rest, len(cut.layers), generator)]
@@ -124,9 +125,7 @@ class Knocker:
     def _donors(self, cut: Cut, sets: Sequence[Cut], mode: Mode) -> tuple[Donor, ...]:
         """Values of the other inputs: all of them for their mean, one after another for resampling."""
         if not self.donors:
-            raise OptionError(
-                f"mode '{mode.value}' puts in what other inputs have; name one or more with --donor."
-            )
+            raise OptionError(f"mode '{mode.value}' puts in what other inputs have; name one or more with --donor.")
         longest = self.tokens.roles_BL.shape[1]
         if any(donor.roles_BL.shape[1] != longest for donor in self.donors):
             lengths = ", ".join(str(donor.roles_BL.shape[1]) for donor in self.donors)
@@ -194,8 +193,7 @@ def swaps(subject: Subject, tokens: Tokens, donor: Tokens, target: int) -> tuple
         for layer, name in enumerate(names):
             value = own[name].clone()
             value[0, here] = theirs[name][0, there]
-            with torch.no_grad():
-                outcome = subject(tokens, PatchStates(name=name, value_BLD=value))
+            outcome = resume(subject, tokens, value, layer)
             best = int(outcome[0].argmax())
             found.append(
                 SwapStep(

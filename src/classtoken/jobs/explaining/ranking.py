@@ -146,11 +146,13 @@ def _ranked(method: Method, numbers: Numbers, refused: int) -> Ranked:
         if method.name != "random" and len(random.get(measure, ())) == len(values):
             compared = compare(sign * np.array(values), sign * np.array(random[measure]), resamples=RESAMPLES)
             over, p = compared.difference, compared.p
+        edges = numbers.get("edges", {}).get(measure, ()) if not method.control else ()
+        over_edges = _interval(sign * (np.array(values) - np.array(edges))) if len(edges) == len(values) else None
         other = own.get(CONTROL + measure, ())
         if len(other) == len(values):
             control = _interval(other)
             over_control = _interval(sign * (np.array(values) - np.array(other)))
-        scores.append(Score(measure, _interval(values), over, p, control, over_control))
+        scores.append(Score(measure, _interval(values), over, p, control, over_control, over_edges))
     sanity = _interval(own["sanity"]) if len(own.get("sanity", ())) > 1 else None
     count = max((len(v) for v in own.values()), default=0)
     return Ranked(method.name, method.title, method.control, count, tuple(scores), sanity, refused)

@@ -12,16 +12,15 @@ from classtoken.analysis.accounting import native
 from classtoken.analysis.interventions import CutEdges, Mode, PatchStates, before_layer, cut_tokens, hide_later
 from classtoken.analysis.lens import lens
 from classtoken.analysis.removal import remove, repeat
-from classtoken.analysis.subject import Subject, undisturbed
+from classtoken.analysis.resume import run_on
 from classtoken.embedder import Embedder
-from classtoken.encoder.groups import padded_group
 from classtoken.jobs.walking.answering import Answering
 from classtoken.jobs.walking.card import numbers
 from classtoken.jobs.walking.inputs import Prepared
 from classtoken.jobs.walking.numbers import Traced
 from classtoken.page import document as d
 from classtoken.pooling.spec import parse
-from classtoken.tensors import States, Tokens, Trace
+from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 
 ROWS = 24
@@ -104,33 +103,6 @@ def cut(
         states = run_on(answering.subject, x_BLD, roles, layer, edit, grid=prepared.tokens.grid)
         found.append(answering.values(answering.subject.outcome(states)))
     return torch.cat(found)
-
-
-def run_on(
-    subject: Subject,
-    x_BLD: Tensor,
-    roles_BL: Tensor,
-    layer: int,
-    trace: Trace | None = None,
-    grid: tuple[int, int] | None = None,
-) -> States:
-    """The rest of a forward, from the states that enter a layer: exact, and what comes before is not done again.
-
-    Where the readout reads the class token alone, the last block computes no other token's row.
-    """
-    encoder = native(subject)
-    group = padded_group(roles_BL)
-    end = encoder.depth - 1
-    alone = subject.reads == {Role.CLASS} and (trace is None or layer < end)
-    rows_BR = (roles_BL == Role.CLASS).nonzero()[:, 1].view(len(roles_BL), -1) if alone else None
-    with undisturbed(encoder):
-        for i in range(layer, encoder.depth):
-            view = encoder.view(i, group, grid, x_BLD, rows_BR if i == end else None)
-            x_BLD = encoder.block(i)(x_BLD, [view], trace, f"blocks.{i}")
-        last = encoder.final_norm(x_BLD)
-    if rows_BR is not None:
-        roles_BL = roles_BL.gather(1, rows_BR)
-    return States(last, roles_BL, grid, {encoder.depth - 1: x_BLD, -1: x_BLD}, encoder.final_norm)
 
 
 @torch.no_grad()
