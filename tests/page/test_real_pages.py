@@ -70,15 +70,17 @@ def test_what_the_readout_reads_is_said_rightly(open_page: Open) -> None:
         assert says in open_page(name, "#step=2").locator(".right").inner_text()
 
 
-def test_stems_are_described_as_what_they_are(open_page: Open) -> None:
-    assert "convolutions" in open_page("multi").locator(".right").inner_text()
-    assert "weighted sum of that patch's pixels" in open_page("registers").locator(".right").inner_text()
+def test_stems_are_described_as_what_they_are(open_page: Open, documents: Documents) -> None:
+    says = {"convolutions": "(convolutions)", "linear": "weighted sum of that patch's pixels", "table": "word pieces"}
+    for name in ("multi", "registers", "sentiment"):
+        assert says[documents[name].model.stem] in open_page(name).locator(".right").inner_text()
 
 
 def test_every_class_token_can_be_watched(open_page: Open, documents: Documents) -> None:
     document = documents["multi"]
     example = document.examples[0]
-    page = open_page("multi", "#step=5&layer=4&head=1")
+    last = document.model.depth
+    page = open_page("multi", f"#step=5&layer={last}&head=1")
     page.keyboard.press("t")
     rows = {example.hero: example.layers, **{other.hero: other.layers for other in example.others}}
     for hero, layers in rows.items():
@@ -86,8 +88,8 @@ def test_every_class_token_can_be_watched(open_page: Open, documents: Documents)
         page.get_by_role("group", name="Class token").get_by_role("button", name=name).click()
         page.locator(".middle tbody tr").first.wait_for()
         shown = cells(page)
-        np.testing.assert_allclose(shown[:, 0], layers.scores[3, 0], atol=5.1e-5)
-        np.testing.assert_allclose(shown[:, 1], layers.weights[3, 0], atol=5.1e-5)
+        np.testing.assert_allclose(shown[:, 0], layers.scores[last - 1, 0], atol=5.1e-5)
+        np.testing.assert_allclose(shown[:, 1], layers.weights[last - 1, 0], atol=5.1e-5)
     watched = place(page)["class"]
     again = open_page("multi", f"#step=8&class={watched}")  # a deep link holds it
     pressed = again.get_by_role("group", name="Class token").locator("[aria-pressed=true]")
