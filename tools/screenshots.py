@@ -1,49 +1,67 @@
-"""Screenshots of every step of a walkthrough page: `python tools/screenshots.py MODEL docs/screenshots`.
+"""Screenshots of the walkthrough for docs/: `python tools/screenshots.py docs/screenshots`.
 
-Needs a Chromium (`make browser`) and Playwright. The pictures in docs/ were made from a built-in model, so that anybody
-can make them again; look at them after every change of the page, with the eyes of someone who is new to all this.
+Needs a Chromium (`make browser`) and Playwright. They are made from the built-in models, so that anybody can make them
+again: real pictures of attention from builtin:scenes, the arithmetic from builtin:toy, words from builtin:sentiment.
+Look at them after every change of the page or of those models, with the eyes of someone who is new to all this.
 """
 
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import classtoken as ct
 
-STEPS = range(1, 11)
-LOOKS = {
-    "laptop": {"viewport": {"width": 1280, "height": 720}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1280, "height": 720}, "color_scheme": "dark"},
+LOOKS: dict[str, dict[str, Any]] = {
+    "laptop": {"viewport": {"width": 1366, "height": 768}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1366, "height": 768}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"},
 }
-WANTED = {"laptop": STEPS, "dark": (5, 10), "phone": (5,)}
+#: file name without its end, model, look, place in the page
+SHOTS = (
+    *((f"step-{step}-laptop", "builtin:scenes", "laptop", f"step={step}&layer=3") for step in (1, 2, 3, 4, 5, 7, 8, 9)),
+    ("step-6-laptop", "builtin:toy", "laptop", "step=6&layer=2"),
+    ("step-10-laptop", "builtin:scenes", "laptop", "step=10"),
+    ("step-5-phone", "builtin:scenes", "phone", "step=5&layer=3"),
+    ("step-5-dark", "builtin:scenes-multi", "dark", "step=5&layer=4"),
+    ("step-10-dark", "builtin:sentiment", "dark", "step=10"),
+    ("step-5-text", "builtin:sentiment", "laptop", "step=5&layer=2"),
+)
 
 
-def main(model: str, out: Path, inputs: list[str]) -> None:
-    """Write step-N-LOOK.png for every step on a laptop, and a few in the dark and on a phone."""
+def pages(folder: Path) -> dict[str, Path]:
+    """A page for each model named."""
+    found = {}
+    for model in sorted({shot[1] for shot in SHOTS}):
+        found[model] = folder / f"{model.partition(':')[2]}.html"
+        print(ct.walkthrough(model, out=found[model]))
+    return found
+
+
+def main(out: Path) -> None:
+    """Write one PNG for each of SHOTS; on a telephone the whole length of the page."""
     out.mkdir(parents=True, exist_ok=True)
-    found = subprocess.run(["tools/browser.sh"], capture_output=True, text=True, check=True).stdout.split()[0]
+    chromium = subprocess.run(["tools/browser.sh"], capture_output=True, text=True, check=True).stdout.split()[0]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        page_file = Path(folder) / "page.html"
-        print(ct.walkthrough(model, inputs, out=page_file))
+        files = pages(Path(folder))
         flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=found, headless=True, args=flags)
-        for look, options in LOOKS.items():
-            page = browser.new_page(**options)
-            for step in WANTED[look]:
-                page.goto("about:blank")
-                page.goto(f"{page_file.as_uri()}#step={step}&layer=2")
-                page.wait_for_selector("h2#step-title")
-                page.wait_for_timeout(400)
-                path = out / f"step-{step}-{look}.png"
-                page.screenshot(path=path, full_page=look == "phone")
-                Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=flags)
+        for name, model, look, place in SHOTS:
+            page = browser.new_page(**LOOKS[look])
+            page.goto(f"{files[model].as_uri()}#{place}")
+            page.wait_for_selector("h2#step-title")
+            page.wait_for_timeout(500)
+            page.screenshot(path=out / f"{name}.png", full_page=look == "phone")
+            Image.open(out / f"{name}.png").convert("RGB").quantize(256, kmeans=3).save(
+                out / f"{name}.png", optimize=True
+            )
+            page.close()
         browser.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    main(Path(sys.argv[1]))

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from classtoken.embedder import load
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.errors import OptionError
+from classtoken.jobs.walking.card import trained_on
 from classtoken.jobs.walking.engine import Engine
 from classtoken.jobs.walking.laboratory import run_on
 from classtoken.jobs.walkthrough import document_of, notebook
@@ -286,18 +288,20 @@ def test_a_class_token_for_each_class(picture_file: Path) -> None:
     assert sorted([e.hero, *(other.hero for other in e.others)]) == [0, 1, 2]
     assert page.model.readout.reads == ("class",)
     assert not page.model.readout.reads_class_token
-    assert page.model.stem == "convolutions"
+    stem: Any = engine.answering.subject.encoder.shape.stem  # type: ignore[attr-defined]
+    assert page.model.stem == ("convolutions" if stem.convolutions else "linear")
     assert e.poolings == ()
     assert e.contrast is not None
+    last = page.model.depth - 1
     for other in e.others:
         np.testing.assert_allclose(other.layers.weights, softmax(other.layers.scores), rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(
             other.layers.states[0], e.embeddings.before[other.hero] + e.embeddings.position[other.hero], atol=1e-5
         )
         assert other.layers.keys is None
-        matrix = engine.attention(e.id, 2, 1)
-        np.testing.assert_allclose(other.layers.weights[2, 1], matrix[other.hero], atol=1e-5)
-        np.testing.assert_allclose(other.layers.back[2, 1], matrix[:, other.hero], atol=1e-5)
+        matrix = engine.attention(e.id, last, 1)
+        np.testing.assert_allclose(other.layers.weights[last, 1], matrix[other.hero], atol=1e-5)
+        np.testing.assert_allclose(other.layers.back[last, 1], matrix[:, other.hero], atol=1e-5)
         assert not np.allclose(other.layers.states[-1], e.layers.states[-1])
     head = page.model.shared.head
     assert head is not None
@@ -307,10 +311,9 @@ def test_a_class_token_for_each_class(picture_file: Path) -> None:
         logit = head.weight[row] @ e.vector[start : start + D] + head.bias[row]  # type: ignore[index]
         assert logit == pytest.approx(float(e.answers.logits[row]), abs=1e-3)  # type: ignore[index]
     clean = engine.what_if(e.id, {})
-    last = page.model.depth
     for hero in (0, 1, 2):  # each answers for its own class and for no other
         swapped = engine.what_if(
-            e.id, {"swap": {"donor": engine.add(picture_file.read_bytes()).id, "layer": last, "hero": hero}}
+            e.id, {"swap": {"donor": engine.add(picture_file.read_bytes()).id, "layer": page.model.depth, "hero": hero}}
         )
         np.testing.assert_allclose(swapped, clean, atol=1e-5)
     with pytest.raises(OptionError, match="no class token"):
@@ -319,7 +322,7 @@ def test_a_class_token_for_each_class(picture_file: Path) -> None:
         engine.what_if(e.id, {"swap": "all"})
     found = engine.experiments(e.id)
     assert len(found.others) == 2
-    assert {cut.layer for cut in found.others[0]} == {0, 1, 2, 3}
+    assert {cut.layer for cut in found.others[0]} == set(range(page.model.depth))
 
 
 @pytest.mark.parametrize(
@@ -353,6 +356,20 @@ def test_a_label_that_the_model_does_not_know_is_no_truth(tmp_path: Path) -> Non
     engine = Engine(written("registers", tmp_path / "registers"))
     assert {item.label for item in engine.given} == {"cat", "dog", "bird"}
     assert all(e.truth.label is None for e in engine.document(full=False).examples)
+
+
+@pytest.mark.parametrize(
+    ("readme", "says"),
+    [
+        ("# name\nMade of [wood](https://x.y): `hard`\nand dry.\n\nMore.", "Made of wood: hard and dry."),
+        ("---\nlicense: mit\n---\n\n# name\n\n| a | b |\n\n![x](y)\n\nA tree.", "A tree."),
+        ("# only a title", "see the README in the model's folder"),
+        ("word " * 100, "word " * 51 + "\u2026"),
+    ],
+)
+def test_what_a_model_is_comes_from_its_readme(tmp_path: Path, readme: str, says: str) -> None:
+    (tmp_path / "README.md").write_text(readme, encoding="utf-8")
+    assert trained_on(SimpleNamespace(folder=tmp_path)) == says  # type: ignore[arg-type]
 
 
 def _png() -> bytes:

@@ -2,14 +2,19 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.page.fixture import PHOTO, TOY, as_text, walkthrough
+from tests.page.tiny import drawn, written
 
+from classtoken.jobs.walking.engine import Engine
+from classtoken.page.document import Walkthrough
 from classtoken.page.export import write_page
+
+Open = Callable[..., Any]
 
 FLAGS = (
     "--no-sandbox",
@@ -19,6 +24,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 
 
@@ -38,11 +45,49 @@ def chromium(root: Path) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Pages on disk: a toy with all of its weights, a sentence, and one of 14x14 patches, 12 layers, 3 heads."""
+def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Walkthrough]:
+    """Walkthroughs of real models: a class token a class, a post-norm text encoder, registers, DeiT's second token."""
+    folder = tmp_path_factory.mktemp("models")
+    cat = str(drawn("cat", folder / "cat.png"))
+    sentences = ["A wonderful film, funny and warm from beginning to end.", "The plot is thin and the jokes fall flat."]
+    return {
+        "multi": Engine("builtin:scenes-multi", [cat]).document(full=False),
+        "sentiment": Engine("builtin:sentiment", sentences).document(),
+        "registers": Engine(written("registers", folder / "registers"), [cat]).document(),
+        "distilled": Engine(written("distilled", folder / "distilled"), [cat]).document(full=False),
+    }
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory, documents: dict[str, Walkthrough]) -> dict[str, Path]:
+    """Pages on disk: a toy with all of its weights, a sentence, one of 14x14 patches and 12 layers; real models'."""
     folder = tmp_path_factory.mktemp("pages")
     toy = walkthrough(TOY)
-    written = {"toy": toy, "text": as_text(toy), "photo": walkthrough(PHOTO, toy=False, light=True)}
-    for name, page in written.items():
+    made = {"toy": toy, "text": as_text(toy), "photo": walkthrough(PHOTO, toy=False, light=True)}
+    written_pages = {**made, **documents}
+    for name, page in written_pages.items():
         write_page(page, folder / f"{name}.html")
-    return {name: folder / f"{name}.html" for name in written}
+    return {name: folder / f"{name}.html" for name in written_pages}
+
+
+@pytest.fixture
+def open_page(chromium: Any, pages: dict[str, Path]) -> Iterator[Open]:
+    """Open a page by name; at the end: not one request may have left it, and nothing may have gone wrong inside."""
+    contexts, requests, problems = [], [], []
+
+    def open_one(name: str = "toy", hash: str = "", *, width: int = 1280, height: int = 720, **options: Any) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(f"{pages[name].as_uri()}{hash}")
+        page.wait_for_selector("h2#step-title")
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not problems
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []

@@ -1,11 +1,13 @@
 """A script that walks through the arithmetic panel by clicking its numbers, and does each sum again.
 
 It knows the page only by what a reader sees: the kind of arithmetic, numbers as text, buttons that lead further back.
-The tolerance of every result is what rounding its terms to the digits shown can amount to.
+Of `most` numbers, or of all. The tolerance of every result is what rounding its terms to the digits shown can amount
+to.
 """
 
 WALK = r"""
-async () => {
+async (most) => {
+  most ??= Infinity;
   const panel = () => document.querySelector('.arithmetic');
   const parse = (t) => Number(t.trim().replaceAll('−', '-'));
   const settle = () => new Promise((done) => queueMicrotask(() => queueMicrotask(done)));
@@ -73,7 +75,7 @@ async () => {
   // Depth first, by clicking forwards and back as a reader would; leaves are visited through the same buttons.
   async function walk() {
     for (const next of await visit()) {
-      if (seen.has(next)) continue;
+      if (seen.has(next) || seen.size >= most) continue;
       panel().querySelector('[data-all]')?.click();
       await settle();
       panel().querySelector(`button[data-address="${next}"]`).click();

@@ -1,43 +1,21 @@
 """The page in a real browser: keyboard, mouse, small screens, no network, numbers, arithmetic, speed."""
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.page import reference as ref
-from tests.page.fixture import TOY, picture
+from tests.page.conftest import Open
+from tests.page.fixture import TOY, picture, walkthrough
 from tests.page.recompute import WALK
+
+from classtoken.page.export import notebook_html
 
 pytestmark = pytest.mark.browser
 
-Open = Callable[..., Any]
 STEPS = range(1, 11)
-
-
-@pytest.fixture
-def open_page(chromium: Any, pages: dict[str, Path]) -> Iterator[Open]:
-    """Open a page by name; at the end: not one request may have left it, and nothing may have gone wrong inside."""
-    contexts, requests, problems = [], [], []
-
-    def open_one(name: str = "toy", hash: str = "", *, width: int = 1280, height: int = 720, **options: Any) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.goto(f"{pages[name].as_uri()}{hash}")
-        page.wait_for_selector("h2#step-title")
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert not problems
-    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 
 
 def place(page: Any) -> dict[str, str]:
@@ -149,14 +127,31 @@ def test_a_deep_link_opens_what_it_names_and_nonsense_is_put_right(open_page: Op
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (640, 360), (1280, 720), (3840, 2160)])
 def test_nothing_hangs_over_the_edge(open_page: Open, width: int, height: int) -> None:
     """360 px, 200 % zoom of a laptop (half its pixels), a laptop, 4K: nothing scrolls sideways."""
-    page = open_page("photo", width=width, height=height)
-    for _ in STEPS:
-        wide, tall = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
-        assert wide <= width
-        if width == 1280:
-            assert tall <= height
-        assert page.get_by_role("button", name="Previous").is_visible()
-        page.keyboard.press("ArrowRight")
+    for name in ("photo", "multi", "sentiment"):
+        page = open_page(name, width=width, height=height)
+        for step in STEPS:
+            wide, tall = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+            assert wide <= width, (name, step)
+            if width == 1280:
+                assert tall <= height, (name, step)
+            assert page.get_by_role("button", name="Previous").is_visible()
+            page.keyboard.press("ArrowRight")
+
+
+def test_layer_and_head_are_in_reach_of_the_thumb(open_page: Open) -> None:
+    """On a telephone they stay at the bottom of the screen while the picture is in view, whatever one scrolls to."""
+    page = open_page("photo", "#step=5", width=360, height=740)
+    for where in ("0", "document.querySelector('.picture').offsetTop", "document.body.scrollHeight"):
+        page.evaluate(f"window.scrollTo(0, {where})")
+        box = page.locator(".depth input").bounding_box()
+        assert 740 - 160 < box["y"] < 740 - 40
+    page.evaluate("document.querySelector('.picture').scrollIntoView({block: 'start'})")
+    picture, bar = page.locator(".picture").bounding_box(), page.locator("footer").bounding_box()
+    assert picture["y"] + picture["height"] < bar["y"]
+    before = page.locator(".picture [role=option]").nth(5).get_attribute("aria-label")
+    page.locator(".depth input").fill("9")
+    assert place(page)["layer"] == "9"
+    assert page.locator(".picture [role=option]").nth(5).get_attribute("aria-label") != before
 
 
 def test_reduced_motion_moves_nothing(open_page: Open) -> None:
@@ -209,6 +204,9 @@ def axe(root: Path) -> str:
         ("toy", {"color_scheme": "light"}),
         ("photo", {"color_scheme": "dark"}),
         ("text", {"color_scheme": "light", "width": 360, "height": 740}),
+        ("multi", {"color_scheme": "light"}),
+        ("sentiment", {"color_scheme": "dark", "width": 360, "height": 740}),
+        ("registers", {"forced_colors": "active"}),
     ],
 )
 def test_axe_finds_nothing_at_any_step(open_page: Open, axe: str, name: str, options: dict[str, Any]) -> None:
@@ -338,6 +336,24 @@ def test_it_paints_soon_and_steps_fast(open_page: Open) -> None:
             await new Promise(r => setTimeout(r, 0)); document.body.offsetHeight; times.push(performance.now() - t); }
         return times; }"""
     assert float(np.median(page.evaluate(script))) < 1_000
+
+
+def test_a_notebook_shows_the_same_page(chromium: Any, tmp_path: Path) -> None:
+    """In a sandboxed frame, which has no address to keep its place in: all steps, and nothing goes wrong inside."""
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><title>cell</title>{notebook_html(walkthrough(TOY))}", encoding="utf-8")
+    page = chromium.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.goto(path.as_uri())
+    frame = page.frame_locator("iframe")
+    for step in STEPS:
+        frame.get_by_text(f"Step {step} of 10", exact=True).wait_for()
+        if step < 10:
+            frame.get_by_role("button", name="Next").click()
+    page.close()
+    assert problems == []
 
 
 @pytest.mark.parametrize(

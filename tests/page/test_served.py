@@ -75,7 +75,7 @@ def test_a_picture_can_be_pasted(page: Any, walker: Fake) -> None:
             window.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}));
         }"""
     )
-    page.locator(".inputs button").nth(3).wait_for()  # a locator: the page's policy forbids evaluated strings
+    page.locator(".inputs button").nth(2).wait_for()  # a locator: the page's policy forbids evaluated strings
     page.wait_for_selector("dialog[open]", state="detached")
     assert len(walker.seen) == before + 1
 

@@ -102,6 +102,7 @@ def test_the_key_is_needed_everywhere(client: httpx.Client) -> None:
         assert client.get(f"/api/document?key={KEY}", headers=headers).status_code == 403
         assert client.post("/api/input", content=picture(), headers=headers).status_code == 403
         assert client.get("/api/attention/x/0/0", headers=headers).status_code == 403
+        assert client.get("/api/experiments/x", headers=headers).status_code == 403
         assert client.post("/api/whatif", content=b"{}", headers=headers).status_code == 403
 
 

@@ -27,6 +27,11 @@ export function readHash(hash: string): void {
   if (token !== null) view.token = token;
 }
 
+/** Keep the place in the address; a frame in a notebook has no address of its own. */
+export function keepPlace(): void {
+  if (location.protocol !== "about:") history.replaceState(null, "", writeHash());
+}
+
 export function writeHash(): string {
   const part = new URLSearchParams();
   part.set("step", String(view.step));

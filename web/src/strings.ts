@@ -271,19 +271,19 @@ export const words = {
     answers: (m: ModelCard, best: string, sure: string) =>
       `This model was given the ${thing(m)} on the left, and its answer is ${best} (${sure}). To get there it turns the whole ${thing(m)} into ONE list of numbers, a vector, and reads the answer from that.`,
     compares: (m: ModelCard) => `This model turns a whole ${thing(m)} into ONE list of numbers, a vector, so that ${thing(m)}s can be compared.`,
-    story: (m: ModelCard) => `Ten steps show how that vector is made, with this model's real numbers.${m.readout.reads.includes("class") ? " Its main character is the class token: gold wherever you see it." : " One token is gold wherever you see it: the class token."} Go on with “Next”, or the arrow keys.`,
+    story: (m: ModelCard) => `Ten steps show how that vector is made, with this model's real numbers.${m.readout.reads.includes("class") && m.outcome !== "cosine" || m.readout.reads_class_token ? " Its main character is the class token: gold wherever you see it." : " One token is gold wherever you see it: the class token."} Go on with “Next”, or the arrow keys.`,
   },
   summary: {
     title: "What you have seen",
     is: "What it is.",
-    isSays: (m: ModelCard) => `The class token is ${m.hidden} learned numbers, the same for every ${thing(m)}, put in front of the ${piece(m, true)}. In ${m.depth} layers it read the other tokens and became a vector for this one ${thing(m)}.`,
+    isSays: (m: ModelCard) => `The class token is ${m.hidden} learned numbers, the same for every ${thing(m)}, put in front of the ${piece(m, true)}. In ${m.depth} layers it read the other tokens and became a vector for this one ${thing(m)}.${m.readout.reads_class_token ? "" : ` (What this model gives is ${m.readout.says}.)`}`,
     looked: "What it looked at.",
     lookedSays: (m: ModelCard, names: string, share: string) => `Over all layers and heads the ${piece(m, true)} that it looked at most are ${names}: together ${share} of its attention.`,
     object: (attention: string, area: string) => `Of its attention on patches, ${attention} fell on the object, which covers ${area} of the picture.`,
     not: "What you must not conclude.",
-    notSays: (best: string) => `That it answered “${best}” because of them: to look is not yet to use.`,
-    cuts: (more: number, all: number, word: string) =>
-      `The test: cut off from the ${word} that it looked at most, layer by layer, its answer moved more than with random cuts in ${more} of ${all} layers.${more < all ? " In the others, the picture of attention explains nothing." : ""}`,
+    notSays: (m: ModelCard, best: string) => `${m.outcome === "cosine" ? "That the vector came out like this" : `That it answered “${best}”`} because of them: to look is not yet to use.`,
+    cuts: (more: number, all: number, word: string, most: string) =>
+      `The test: cut off from the ${word} that it looked at most, layer by layer, its answer moved more than with random cuts in ${more} of ${all} layers${more ? `, by ${most} at the most` : ""}.${more < all ? " In the others, the picture of attention explains nothing." : ""}`,
     untested: "Whether they mattered was not tested for this input.",
   },
   skip: "Skip to the step",
@@ -394,6 +394,7 @@ export const words = {
     effect: (what: string, before: string, after: string, change: string) => `${what} goes from ${before} to ${after} (${change}).`,
     random: (low: string, high: string, n: number) => `Cutting as many random ones instead: between ${low} and ${high} (${n} draws).`,
     inside: "No more than chance: this picture of attention does not explain the answer.",
+    small: "More than random cuts do, and yet next to nothing: the answer hardly needed what it looked at here.",
     outside: "More than chance: here, what it looked at did matter.",
     none: "No knock-out was computed for this layer.",
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
@@ -404,7 +405,7 @@ export const words = {
   weightsBeware: (top: string, share: string) =>
     `${top} gets ${share} of this attention. That is where the class token looked, not why the model answered.`,
   claims: "Over many inputs",
-  claim: (value: string, low: string, high: string, n: number, data: string) => `${value} (95 % interval ${low} to ${high}; n = ${n}, ${data})`,
+  claim: (value: string, low: string, high: string, n: number, data: string) => `${value} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
   control: (what: string, value: string, low: string, high: string) => `Control, ${what}: ${value} (${low} to ${high}).`,
   madeBy: "made by",
   legend: "Legend",
@@ -517,6 +518,7 @@ export const words = {
     gaps: "This model does not give everything:",
     noClass: "This model has no class token. Its answer is read from other tokens; the steps show what can be shown.",
   },
+  loading: "The model is being walked through; this page appears when that is done …",
   keysList: [
     ["→ / ←", "next / previous step"],
     ["Home / End", "first / last step"],
@@ -532,7 +534,7 @@ export const words = {
   matrix: {
     title: "Whole attention matrix",
     load: "Load the whole matrix",
-    says: "row: who reads; column: who is read",
+    says: (layer: number, head: number) => `layer ${layer + 1}, head ${head + 1}; row: who reads; column: who is read`,
     served: "Whole matrices need --serve: they are too large for a page on disk.",
   },
   points,

@@ -59,6 +59,7 @@ def walkthrough(
     from classtoken.serve.walkthrough import app_of
 
     sock, key = bound(checked_host(host), port), new_key()
+    typer.echo("Walking through the examples first ...", err=True)
     app = app_of(Served(Engine(model, inputs or (), device=device, revision=revision), data=data, limit=limit), key)
 
     def ready() -> None:

@@ -70,7 +70,8 @@ class Served:
     """A model behind a server: the engine, with the statistics in its document."""
 
     def __init__(self, engine: Engine, *, data: str | None = None, limit: int = 40):
-        self.engine, self.data, self.limit = engine, data, limit
+        self.engine = engine
+        self._document = document_of(engine, data=data, limit=limit)
 
     @property
     def modality(self) -> str:
@@ -78,8 +79,8 @@ class Served:
         return self.engine.modality
 
     def document(self) -> Walkthrough:
-        """The whole walkthrough."""
-        return document_of(self.engine, data=self.data, limit=self.limit)
+        """The whole walkthrough, made when serving began: nobody waits for it in front of an empty page."""
+        return self._document
 
     def add(self, content: bytes | str) -> Example:
         """A new input."""

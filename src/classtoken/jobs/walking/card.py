@@ -85,7 +85,8 @@ def trained_on(embedder: Embedder) -> str:
     text = readme.read_text(encoding="utf-8", errors="replace")
     if text.startswith("---"):
         text = text.partition("\n---")[2]  # the header of a model card
-    for paragraph in text.split("\n\n"):
+    plain_lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for paragraph in plain_lines.split("\n\n"):
         line = " ".join(paragraph.split())
         if line and line[0].isalnum():
             plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line).replace("`", "").replace("*", "")

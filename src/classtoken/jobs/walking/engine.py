@@ -17,7 +17,16 @@ from classtoken.errors import OptionError
 from classtoken.jobs.walking import laboratory as lab
 from classtoken.jobs.walking.answering import Answering, answering_of
 from classtoken.jobs.walking.card import card_of, family_rows, numbers, toy_of
-from classtoken.jobs.walking.inputs import SENTENCES, Item, Prepared, example_pictures, is_image, items_of, prepare
+from classtoken.jobs.walking.inputs import (
+    SENTENCES,
+    Item,
+    Prepared,
+    example_pictures,
+    is_image,
+    items_of,
+    prepare,
+    short,
+)
 from classtoken.jobs.walking.numbers import seen_from, within_budget
 from classtoken.jobs.walking.walker import Walked, Walker
 from classtoken.page import document as d
@@ -78,9 +87,7 @@ class Engine:
         """A new input: the bytes of a picture, or a text. Without what takes long; the laboratory is asked live."""
         with self.lock:
             self.uploads += 1
-            title = (
-                "your picture" if isinstance(content, bytes) else content if len(content) < 29 else content[:27] + "…"
-            )
+            title = f"your picture {self.uploads}" if isinstance(content, bytes) else short(content)
             item = Item(f"yours-{self.uploads}", title, content)
             walked = self._walk(item, full=False)
             walked = replace(walked, example=replace(walked.example, origin="yours"))

@@ -61,7 +61,7 @@ def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
             return example_pictures(embedder)
         return [_picture(Path(name)) for name in given]
     texts = list(given) or list(SENTENCES)
-    return [Item(f"text-{i + 1}", _short(text), text) for i, text in enumerate(texts)]
+    return [Item(f"text-{i + 1}", short(text), text) for i, text in enumerate(texts)]
 
 
 def is_image(embedder: Embedder) -> bool:
@@ -123,7 +123,8 @@ def _picture(path: Path) -> Item:
     return Item(path.stem[:40] or "picture", path.name, path)
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A text as a title."""
     return text if len(text) <= 28 else text[:27].rstrip() + "…"
 
 

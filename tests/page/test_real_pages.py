@@ -1,0 +1,181 @@
+"""Pages of real models in a browser: each token drawn as what it is, Python's numbers, arithmetic that follows."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from tests.page.conftest import Open
+from tests.page.recompute import WALK
+from tests.page.test_browser import STEPS, place, plain
+
+from classtoken.page.document import Example, Walkthrough
+
+pytestmark = pytest.mark.browser
+Documents = dict[str, Walkthrough]
+MOST = 500
+"""numbers that are followed in a page of thousands"""
+
+
+@pytest.mark.parametrize("name", ["multi", "sentiment", "registers"])
+def test_the_journey_by_keyboard_alone(open_page: Open, documents: Documents, name: str) -> None:
+    page = open_page(name, reduced_motion="reduce")
+    titles = set()
+    for step in STEPS:
+        if step > 1:
+            page.keyboard.press("ArrowRight")
+            page.wait_for_function("document.activeElement.id === 'step-title'")
+        assert page.locator("nav [aria-current='step']").inner_text().startswith(str(step))
+        titles.add(page.locator("h2#step-title").inner_text())
+    assert len(titles) == 10
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    for key in ("l", "h", "h"):
+        page.keyboard.press(key)
+    assert (place(page)["layer"], place(page)["head"]) == ("2", "2")
+    page.locator(".left [role=listbox]").focus()
+    before = place(page)["token"]
+    page.keyboard.press("ArrowRight")
+    assert place(page)["token"] != before
+
+
+@pytest.mark.parametrize("name", ["multi", "sentiment", "registers", "distilled"])
+def test_each_token_is_drawn_as_what_it_is(open_page: Open, documents: Documents, name: str) -> None:
+    example = documents[name].examples[0]
+    page = open_page(name, "#step=2&token=0")
+    drawn = page.evaluate("[...document.querySelectorAll('.sequence .chip')].map(e => e.classList[1])")
+    assert drawn == [token.role for token in example.tokens]
+    letters = page.evaluate("[...document.querySelectorAll('.sequence .chip')].map(e => e.textContent.trim())")
+    for token, letter in zip(example.tokens, letters, strict=True):
+        if token.role in ("class", "register", "distillation"):
+            assert letter == (token.text if token.text.startswith("[") else token.role[0].upper())
+    names = page.locator(".sequence [role=option]").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
+    counts = Counter(token.role for token in example.tokens)
+    assert sum(each.startswith("register") for each in names) == counts["register"]
+    assert sum(each.startswith("distillation token") for each in names) == counts["distillation"]
+    colours = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.sequence .chip')]"
+        ".map(e => [e.classList[1], getComputedStyle(e).backgroundColor]))"
+    )
+    special = [colours[role] for role in counts if role in ("class", "register", "distillation")]
+    assert len(set(special)) == len(special)
+
+
+def test_what_the_readout_reads_is_said_rightly(open_page: Open) -> None:
+    for name, says in (
+        ("multi", "the answer is read from all of them"),
+        ("sentiment", "read from this one token alone"),
+        ("distilled", "read from it together with the distillation token"),
+        ("registers", "read from it together with all the rest"),
+    ):
+        assert says in open_page(name, "#step=2").locator(".right").inner_text()
+
+
+def test_stems_are_described_as_what_they_are(open_page: Open, documents: Documents) -> None:
+    says = {"convolutions": "(convolutions)", "linear": "weighted sum of that patch's pixels", "table": "word pieces"}
+    for name in ("multi", "registers", "sentiment"):
+        assert says[documents[name].model.stem] in open_page(name).locator(".right").inner_text()
+
+
+def test_every_class_token_can_be_watched(open_page: Open, documents: Documents) -> None:
+    document = documents["multi"]
+    example = document.examples[0]
+    last = document.model.depth
+    page = open_page("multi", f"#step=5&layer={last}&head=1")
+    page.keyboard.press("t")
+    rows = {example.hero: example.layers, **{other.hero: other.layers for other in example.others}}
+    for hero, layers in rows.items():
+        name = example.tokens[hero].text
+        page.get_by_role("group", name="Class token").get_by_role("button", name=name).click()
+        page.locator(".middle tbody tr").first.wait_for()
+        shown = cells(page)
+        np.testing.assert_allclose(shown[:, 0], layers.scores[last - 1, 0], atol=5.1e-5)
+        np.testing.assert_allclose(shown[:, 1], layers.weights[last - 1, 0], atol=5.1e-5)
+    watched = place(page)["class"]
+    again = open_page("multi", f"#step=8&class={watched}")  # a deep link holds it
+    pressed = again.get_by_role("group", name="Class token").locator("[aria-pressed=true]")
+    assert pressed.get_attribute("aria-label") == example.tokens[int(watched)].text
+
+
+def cells(page: object) -> np.ndarray:
+    found = page.evaluate(  # type: ignore[attr-defined]
+        "[...document.querySelectorAll('.middle tbody tr')].map(r => [...r.cells].slice(2, 4).map(c => c.textContent))"
+    )
+    return np.array([[plain(cell) for cell in row] for row in found])
+
+
+@pytest.mark.parametrize("name", ["multi", "sentiment"])
+def test_the_numbers_shown_are_pythons(open_page: Open, documents: Documents, name: str) -> None:
+    model, example = documents[name].model, documents[name].examples[0]
+    page = open_page(name)
+    page.keyboard.press("t")
+    for layer in range(model.depth):
+        page.evaluate(f"location.hash = '#step=5&layer={layer + 1}&head=1'")
+        page.locator("caption", has_text=f"Layer {layer + 1}, Head 1").first.wait_for(state="attached")
+        shown = cells(page)
+        np.testing.assert_allclose(shown[:, 0], example.layers.scores[layer, 0], atol=5.1e-5)
+        np.testing.assert_allclose(shown[:, 1], example.layers.weights[layer, 0], atol=5.1e-5)
+    page.evaluate("location.hash = '#step=9'")
+    page.wait_for_selector(".bars button.num")
+    bars = [plain(text) for text in page.locator(".bars button.num").all_inner_texts()]
+    np.testing.assert_allclose(bars, example.answers.values[:6] * 100, atol=0.051)
+
+
+@pytest.mark.parametrize(
+    ("name", "hash", "kinds"),
+    [
+        ("multi", "#step=5&layer=3&token=20", {"mean", "softmax", "dot"}),  # mean over heads, softmax, q . k
+        ("multi", "#step=6&layer=3", {"sum"}),  # state + attention; heads + bias
+        ("multi", "#step=8", {"norm", "sum"}),
+        ("sentiment", "#step=5&layer=2&head=3&token=2", {"softmax", "dot"}),
+        ("sentiment", "#step=7&layer=2", {"norm", "sum"}),  # post-norm: norm(middle + feed-forward), down to embeddings
+        ("sentiment", "#step=9", {"softmax", "dot", "norm", "sum"}),  # from the answer to the embeddings
+        ("registers", "#step=9", {"softmax", "dot"}),  # class token and mean of patches, side by side
+    ],
+)
+def test_the_arithmetic_follows_from_what_is_shown(open_page: Open, name: str, hash: str, kinds: set[str]) -> None:
+    found = open_page(name, hash).evaluate(WALK, MOST)
+    assert found["wrong"] == []
+    assert kinds <= set(found["kinds"])
+
+
+def test_an_answer_from_several_class_tokens_adds_up(open_page: Open, documents: Documents) -> None:
+    """A logit is the row of its class times the state of its own class token, and that part of the vector alone."""
+    example: Example = documents["multi"].examples[0]
+    page = open_page("multi", "#step=9")
+    page.locator(".arithmetic .terms button").first.click()  # the logit
+    page.locator("[data-all]").click()
+    assert page.locator(".arithmetic").get_attribute("data-op") == "dot"
+    addresses = page.locator(".arithmetic .terms button[data-address^='vector:']").evaluate_all(
+        "all => all.map(e => Number(e.dataset.address.split(':')[1]))"
+    )
+    start = example.answers.labels[0].index * documents["multi"].model.hidden
+    assert addresses == list(range(start, start + documents["multi"].model.hidden))
+    assert "equal" in page.locator(".arithmetic .check").inner_text()
+
+
+def test_it_begins_and_ends_in_plain_words(open_page: Open, documents: Documents) -> None:
+    """The first screen says what this is; the last one what it was, what it looked at, and what not to conclude."""
+    for name in ("multi", "sentiment"):
+        example = documents[name].examples[0]
+        page = open_page(name)
+        assert f"its answer is \u201c{example.answers.labels[0].text}\u201d" in page.locator(".intro").inner_text()
+        page.keyboard.press("End")
+        says = page.locator(".matter").inner_text()
+        for part in ("What it is.", "What it looked at.", "What you must not conclude."):
+            assert part in says
+    cuts = [cut for cut in example.knockouts if cut.head is None]
+    more = sum(not min(cut.null_values) <= cut.after <= max(cut.null_values) for cut in cuts)
+    assert f"in {more} of {len(cuts)} layers" in says
+    assert "was not tested" in open_page("multi", "#step=10").locator(".matter").inner_text()
+
+
+def test_what_was_not_looked_at_can_be_hatched(open_page: Open, documents: Documents) -> None:
+    layers = documents["registers"].examples[0].layers
+    page = open_page("registers", "#step=5&layer=2&head=1")
+    page.get_by_label("Hatch what it looked at least").check()
+    hatched = page.evaluate(
+        "[...document.querySelectorAll('.picture [role=option]')].map((e, i) => e.classList.contains('dim') ? i : -1)"
+        ".filter(i => i >= 0)"
+    )
+    patches = layers.weights[1, 0][4:]
+    assert sorted(hatched) == sorted(np.argsort(patches, kind="stable")[:8].tolist())
