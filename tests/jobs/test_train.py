@@ -148,6 +148,7 @@ def test_a_linear_head_on_the_class_token_is_transformers_own_classifier(
         ("linear", "queries(4)"),
         ("linear", "multihead(2)"),
         ("linear", "weighted"),
+        ("linear", "all"),
     ],
 )
 def test_every_head_and_learned_pooling_opens_again(tmp_path: Path, squares: Path, head: str, pooling: str) -> None:

@@ -51,7 +51,9 @@ def saved_readout(
 ) -> SavedReadout:
     """What classtoken.json and classtoken.safetensors hold."""
     learned = {
-        str(term): pooling for term, pooling in zip(readout.spec.terms, readout.poolings, strict=True) if term.learned
+        str(term): pooling
+        for term, pooling in zip(readout.spec.terms, readout.poolings, strict=True)
+        if str(term) in arguments
     }
     return SavedReadout(
         pooling=str(readout.spec),

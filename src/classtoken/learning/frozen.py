@@ -163,7 +163,8 @@ def _pooled(
     with torch.no_grad():
         pieces = [chosen(data.plain(rows).views[0].to("cpu")) for rows in parts[1].split(256)]
     return Fitted(
-        chosen.readout, chosen.head, pooling_arguments(spec, size, positions, grid), tuple(labels), several, tried,
+        chosen.readout, chosen.head, pooling_arguments(spec, reading.encoder, positions, grid), tuple(labels), several,
+        tried,
         names[best], torch.cat(pieces).float(), targets[parts[1]], len(found.records), len(parts[0]), found.refused,
         found.cached, steps,
     )  # fmt: skip

@@ -61,15 +61,16 @@ def spec_for(pooling: str, head: str, class_tokens: int) -> Spec:
 
 
 def pooling_arguments(
-    spec: Spec, size: int, positions: int | None, grid: tuple[int, int] | None
+    spec: Spec, encoder: Any, positions: int | None, grid: tuple[int, int] | None
 ) -> dict[str, dict[str, Any]]:
     """What builds the learned poolings of a spec again (`pooling.make`), by their names."""
     arguments: dict[str, dict[str, Any]] = {}
     for term in spec.terms:
-        if term.learned:
-            arguments[str(term)] = {"dim": size}
+        if term.learned or term.name == "all":  # which has no weights, but needs to know how many tokens there are
+            arguments[str(term)] = {"dim": encoder.hidden_size}
             if term.name in ("weighted", "all"):
-                arguments[str(term)] |= {"positions": positions, "grid": None if grid is None else list(grid)}
+                tokens = encoder.layout.length if term.name == "all" else None  # None: as many as the text has
+                arguments[str(term)] |= {"positions": tokens or positions, "grid": None if grid is None else list(grid)}
     return arguments
 
 
@@ -78,8 +79,8 @@ def new_readout(
 ) -> Readout:
     """A readout whose learned poolings start from a seed."""
     size = encoder.hidden_size
-    arguments = pooling_arguments(spec, size, positions, grid)
-    learned = {str(term): make(term, **arguments[str(term)], seed=seed) for term in spec.terms if term.learned}
+    arguments = pooling_arguments(spec, encoder, positions, grid)
+    learned = {name: make(parse(name).terms[0], **given, seed=seed) for name, given in arguments.items()}
     return Readout(spec, encoder.depth, over, size=size, learned=learned)
 
 

@@ -84,9 +84,7 @@ def finish(trained: Trained, run: Run) -> TrainResult:
     saved = files.saved_readout(
         network.readout,
         head,
-        arguments=pooling_arguments(
-            network.readout.spec, encoder.hidden_size, prepared.layout_positions, prepared.grid
-        ),
+        arguments=pooling_arguments(network.readout.spec, encoder, prepared.layout_positions, prepared.grid),
         labels=labels,
         several=prepared.several and head is not None,
         temperature=temperature,
