@@ -52,10 +52,12 @@ def test_a_run_that_was_cut_ends_bit_equal(tmp_path: Path, kind: str) -> None:
 
 
 def test_ctrl_c_ends_after_the_step_and_the_run_goes_on_bit_equal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     whole = prepared(tmp_path / "whole", "adamw")
     whole.run()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins with it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     pressed = prepared(tmp_path / "pressed", "adamw")
     loss, calls = pressed.objective.loss, []
 
