@@ -26,7 +26,8 @@ from classtoken.measure.statistics import compare, wilson
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "bench-results" / "learning"
-TEST = "builtin:scenes?count=1000&seed=12"
+TEST = "builtin:scenes?count=1000&seed=22"
+"""nothing was chosen on these: how long the student learns was set on those of another seed"""
 UNLABELLED = 2400
 MORE = f"builtin:scenes?count={UNLABELLED}&seed=13"
 TEACHER = "builtin:scenes"

@@ -9,7 +9,6 @@ from classtoken.analysis.model import subject_of
 from classtoken.analysis.truth import overlap, patch_shares
 from classtoken.builtin import scenes
 from classtoken.embedder import Embedder, load
-from classtoken.errors import ClasstokenError
 from classtoken.values import Role
 
 COUNT = 30
@@ -18,10 +17,7 @@ METHODS = ("chefer", "direct", "attention", "random")
 
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
-    try:
-        return load("builtin:scenes")
-    except ClasstokenError as error:
-        pytest.skip(f"builtin:scenes is not here: {error}")
+    return load("builtin:scenes")
 
 
 def test_a_method_points_at_the_animal(embedder: Embedder) -> None:
