@@ -23,17 +23,17 @@ from typing import Any
 
 import torch
 
-from classtoken.analysis.capture import capture
-from classtoken.analysis.faithfulness import curves, random_scores
-from classtoken.analysis.methods import BY_NAME, Setting
-from classtoken.analysis.model import subject_of
-from classtoken.analysis.rollout import roll
-from classtoken.builtin import scenes
+from classtoken import drawn as scenes
 from classtoken.embedder import Embedder, load
 from classtoken.jobs.explain import explain
 from classtoken.jobs.explain_data import explain_data
-from classtoken.jobs.explaining.gathering import gather, one, prepare
+from classtoken.maps.faithfulness import curves, random_scores
+from classtoken.maps.rollout import roll
+from classtoken.maps.table import BY_NAME, Setting
+from classtoken.probe.capture import capture
+from classtoken.probe.from_embedder import subject_of
 from classtoken.source import open_source
+from classtoken.study.gathering import gather, one, prepare
 from classtoken.values import Record
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -20,11 +20,11 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from classtoken.jobs.walking.engine import Engine
 from classtoken.jobs.walkthrough import document_of
 from classtoken.page.blocks import plain
 from classtoken.page.document import dumps
 from classtoken.page.export import write_page
+from classtoken.walk.engine import Engine
 
 STEPPING = """async () => { const times = [];
     for (const key of ['ArrowRight', 'ArrowLeft', 'l', 'L', 'h']) for (let i = 0; i < 9; i++) {

@@ -28,8 +28,8 @@ from threadpoolctl import threadpool_limits
 from classtoken.embedder import Embedder, load
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
+from classtoken.learning.folder.record import machine
 from classtoken.learning.overrides import overridden
-from classtoken.learning.record import machine
 from classtoken.measure.statistics import compare, wilson
 
 ROOT = Path(__file__).resolve().parents[2]

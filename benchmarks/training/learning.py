@@ -19,9 +19,9 @@ import numpy as np
 
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
+from classtoken.learning.folder.record import machine
+from classtoken.learning.loop.seeds import steps_per_epoch
 from classtoken.learning.recipe import Recipe, read_recipe
-from classtoken.learning.record import machine
-from classtoken.learning.seeds import steps_per_epoch
 from classtoken.measure.statistics import compare, wilson
 
 HERE = Path(__file__).resolve().parent
@@ -90,7 +90,7 @@ def measured(name: str, recipe: Recipe) -> dict[str, Any]:
 
 def judged(model: str | Path) -> str:
     """1 for every scene of which all labels are right, 0 for the others."""
-    from classtoken.jobs.training.records import read_records
+    from classtoken.learning.data.records import read_records
     from classtoken.source import SourceOptions
 
     predict(TEST, WORK / "predicted", model=model)

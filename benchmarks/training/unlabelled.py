@@ -20,11 +20,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
-from classtoken.builtin import scenes
+from classtoken import drawn as scenes
 from classtoken.embedder import load
 from classtoken.jobs.train import train
+from classtoken.learning.folder.record import machine
 from classtoken.learning.recipe import Recipe, read_recipe
-from classtoken.learning.record import machine
 from classtoken.measure.statistics import compare, wilson
 from classtoken.tokens.decode import decode
 from classtoken.values import Record

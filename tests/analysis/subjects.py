@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from classtoken.analysis.subject import Linear, Subject
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
+from classtoken.probe.subject import Linear, Subject
 from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 

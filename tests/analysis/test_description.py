@@ -9,21 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.analysis.subjects import Case, images, registers_case, texts, vit, vit_case
 
-from classtoken.analysis.artefacts import outliers, sinks
-from classtoken.analysis.capture import capture
-from classtoken.analysis.description import (
-    attention_distance,
-    class_distance,
-    head_agreement,
-    mass_by_role,
-    patch_distances,
-    reading_mass,
-    self_mass,
-    share_at_mass,
-)
-from classtoken.analysis.faithfulness import CurveDefinition, curves, edge_scores, rank_correlation, saco_coefficient
-from classtoken.analysis.integrated import integrate, integrated
-from classtoken.analysis.interventions import (
+from classtoken.errors import OptionError, TraceError
+from classtoken.maps.faithfulness import CurveDefinition, curves, edge_scores, rank_correlation, saco_coefficient
+from classtoken.maps.integrated import integrate, integrated
+from classtoken.maps.occlusion import occlusion
+from classtoken.maps.truth import average_precision, overlap, patch_shares
+from classtoken.probe.capture import capture
+from classtoken.probe.interventions import (
     CutHeads,
     Mode,
     as_mode,
@@ -34,12 +26,20 @@ from classtoken.analysis.interventions import (
     hide_later,
     record,
 )
-from classtoken.analysis.occlusion import occlusion
-from classtoken.analysis.removal import remove, repeat
-from classtoken.analysis.subject import check_tokens
-from classtoken.analysis.truth import average_precision, overlap, patch_shares
-from classtoken.analysis.unseen import coverage, unseen
-from classtoken.errors import OptionError, TraceError
+from classtoken.probe.removal import remove, repeat
+from classtoken.probe.subject import check_tokens
+from classtoken.study.artefacts import outliers, sinks
+from classtoken.study.description import (
+    attention_distance,
+    class_distance,
+    head_agreement,
+    mass_by_role,
+    patch_distances,
+    reading_mass,
+    self_mass,
+    share_at_mass,
+)
+from classtoken.study.unseen import coverage, unseen
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

@@ -8,9 +8,9 @@ import torch
 from tests.encoder.cases import CASES
 from tests.encoder.parity import Case, load, set_up
 
-from classtoken.analysis.capture import capture
-from classtoken.analysis.rollout import roll
-from classtoken.analysis.subject import Subject
+from classtoken.maps.rollout import roll
+from classtoken.probe.capture import capture
+from classtoken.probe.subject import Subject
 from classtoken.tensors import States
 
 LIMIT = 5e-6

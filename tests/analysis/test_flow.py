@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classtoken.analysis.flow import attention_flow, bottleneck, flow_graph, shared_flow
-from classtoken.analysis.rollout import rollout
 from classtoken.errors import OptionError, TraceError
+from classtoken.maps.flow import attention_flow, bottleneck, flow_graph, shared_flow
+from classtoken.maps.rollout import rollout
 
 SCALE = 10**7
 

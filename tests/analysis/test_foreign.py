@@ -9,13 +9,10 @@ import transformers as hf
 from tests.analysis.subjects import ClassState
 from torch import nn
 
-from classtoken.analysis.accounting import ledger
-from classtoken.analysis.capture import capture
-from classtoken.analysis.integrated import integrated, masked_text, mean_image
-from classtoken.analysis.interventions import PatchStates, before_layer, cut_tokens, record
-from classtoken.analysis.lens import lens
-from classtoken.analysis.methods import Setting, available
-from classtoken.analysis.relevance import (
+from classtoken.encoder.foreign.model import Foreign
+from classtoken.errors import TraceError
+from classtoken.maps.integrated import integrated, masked_text, mean_image
+from classtoken.maps.relevance import (
     attention_gradients,
     chefer,
     chefer_matrix,
@@ -23,11 +20,14 @@ from classtoken.analysis.relevance import (
     gradient_attention,
     state_gradients,
 )
-from classtoken.analysis.removal import remove
-from classtoken.analysis.rollout import roll, routes
-from classtoken.analysis.subject import Subject
-from classtoken.encoder.foreign import Foreign
-from classtoken.errors import TraceError
+from classtoken.maps.rollout import roll, routes
+from classtoken.maps.table import Setting, available
+from classtoken.probe.accounting import ledger
+from classtoken.probe.capture import capture
+from classtoken.probe.interventions import PatchStates, before_layer, cut_tokens, record
+from classtoken.probe.lens import lens
+from classtoken.probe.removal import remove
+from classtoken.probe.subject import Subject
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

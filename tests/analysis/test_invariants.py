@@ -14,22 +14,10 @@ import torch
 from tests.analysis.subjects import CLASSES, Case, bert_linear_case, registers_case, texts, vit_case
 from torch import nn
 
-from classtoken.analysis import capture as capturing
-from classtoken.analysis.accounting import attribute_logit, ledger, token_contributions
-from classtoken.analysis.capture import Chain, capture, take
-from classtoken.analysis.description import effective_tokens, entropy, relative_entropy
-from classtoken.analysis.faithfulness import CurveDefinition, area_under, curves, opposite, random_scores
-from classtoken.analysis.integrated import integrated, masked_text, mean_image
-from classtoken.analysis.interventions import (
-    CutEdges,
-    Mode,
-    PatchStates,
-    before_layer,
-    cut_tokens,
-    record,
-)
-from classtoken.analysis.lens import lens
-from classtoken.analysis.relevance import (
+from classtoken.errors import TraceError
+from classtoken.maps.faithfulness import CurveDefinition, area_under, curves, opposite, random_scores
+from classtoken.maps.integrated import integrated, masked_text, mean_image
+from classtoken.maps.relevance import (
     attention,
     attention_gradients,
     chefer,
@@ -39,9 +27,21 @@ from classtoken.analysis.relevance import (
     gradient_input,
     state_gradients,
 )
-from classtoken.analysis.removal import remove
-from classtoken.analysis.rollout import Roller, roll, rollout, routes, with_residual
-from classtoken.errors import TraceError
+from classtoken.maps.rollout import Roller, roll, rollout, routes, with_residual
+from classtoken.probe import capture as capturing
+from classtoken.probe.accounting import attribute_logit, ledger, token_contributions
+from classtoken.probe.capture import Chain, capture, take
+from classtoken.probe.interventions import (
+    CutEdges,
+    Mode,
+    PatchStates,
+    before_layer,
+    cut_tokens,
+    record,
+)
+from classtoken.probe.lens import lens
+from classtoken.probe.removal import remove
+from classtoken.study.description import effective_tokens, entropy, relative_entropy
 from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 

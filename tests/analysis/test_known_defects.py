@@ -11,12 +11,12 @@ import torch
 from tests.analysis.subjects import Case, registers_case, vit_case
 from torch import Tensor
 
-from classtoken.analysis.capture import Captured, capture
-from classtoken.analysis.description import attention_distance
-from classtoken.analysis.relevance import attention_gradients, chefer_matrix
-from classtoken.analysis.rollout import discard_lowest, fuse_heads, rollout
-from classtoken.analysis.subject import Subject
 from classtoken.errors import TraceError
+from classtoken.maps.relevance import attention_gradients, chefer_matrix
+from classtoken.maps.rollout import discard_lowest, fuse_heads, rollout
+from classtoken.probe.capture import Captured, capture
+from classtoken.probe.subject import Subject
+from classtoken.study.description import attention_distance
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

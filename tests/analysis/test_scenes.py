@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from classtoken.analysis.methods import BY_NAME, Setting
-from classtoken.analysis.model import subject_of
-from classtoken.analysis.truth import overlap, patch_shares
-from classtoken.builtin import scenes
+from classtoken import drawn as scenes
 from classtoken.embedder import Embedder, load
+from classtoken.maps.table import BY_NAME, Setting
+from classtoken.maps.truth import overlap, patch_shares
+from classtoken.probe.from_embedder import subject_of
 from classtoken.values import Role
 
 COUNT = 30

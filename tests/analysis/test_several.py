@@ -6,15 +6,15 @@ import torch
 from tests.analysis.subjects import images, randomise, vit
 from torch import Tensor
 
-from classtoken.analysis.accounting import attribute_logit
-from classtoken.analysis.model import classifying
-from classtoken.analysis.relevance import attention, attention_gradients
-from classtoken.analysis.subject import Subject
 from classtoken.encoder.encoder import Encoder
 from classtoken.errors import OptionError
 from classtoken.head import PerTokenHead
+from classtoken.maps.relevance import attention, attention_gradients
 from classtoken.measure.specialisation import read_out, readable, specialisation
 from classtoken.pooling.spec import parse
+from classtoken.probe.accounting import attribute_logit
+from classtoken.probe.from_embedder import classifying
+from classtoken.probe.subject import Subject
 from classtoken.readout.classifier import Classifier
 from classtoken.readout.readout import Readout
 from classtoken.values import Role
@@ -75,7 +75,7 @@ def test_the_reader_is_the_poolings_own(spec: str, first: float, last: float) ->
     shape = vit(registers=4)
     tokens = images(shape)
     readout = Readout(parse(spec), 4, over=frozenset(Role) - {Role.PAD})
-    from classtoken.analysis.model import shares_of, terms_of
+    from classtoken.probe.from_embedder import shares_of, terms_of
 
     subject = Subject(Encoder(shape), readout, terms=terms_of(readout), shares=shares_of(readout))
     reader: Tensor = subject.reader(tokens.roles_BL)

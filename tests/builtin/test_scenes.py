@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from classtoken.builtin import scenes
+from classtoken import drawn as scenes
 from classtoken.source import SourceOptions, open_source
 from classtoken.tokens.decode import decode
 

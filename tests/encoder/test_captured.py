@@ -9,7 +9,7 @@ from tests.encoder.parity import TOLERANCE, relative
 from tests.encoder.test_foreign import bert, deberta, made, read, shared, text_batch
 from torch import Tensor
 
-from classtoken.encoder.captured import Capture, capturing
+from classtoken.encoder.foreign.captured import Capture, capturing
 from classtoken.errors import TraceError
 from classtoken.tensors import Recorder
 

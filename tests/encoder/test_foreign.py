@@ -11,8 +11,8 @@ from tests.encoder.parity import TOLERANCE, randomise, relative
 from torch import Tensor, nn
 
 from classtoken.encoder.checkpoint import open_checkpoint
-from classtoken.encoder.foreign import Foreign
-from classtoken.encoder.foreign_files import load_foreign
+from classtoken.encoder.foreign.files import load_foreign
+from classtoken.encoder.foreign.model import Foreign
 from classtoken.encoder.towers import load_towers
 from classtoken.errors import TraceError
 from classtoken.tensors import Recorder, Tokens, names_of_trace

@@ -13,8 +13,8 @@ from tests.encoder.parity import TOLERANCE, relative
 from tests.encoder.test_foreign import WORDS, bert, deberta, esm, gpt2, made, mobilebert, read, text_batch, vit
 
 from classtoken.encoder.checkpoint import open_checkpoint
-from classtoken.encoder.foreign_config import grid_of
-from classtoken.encoder.foreign_files import load_foreign
+from classtoken.encoder.foreign.config import grid_of
+from classtoken.encoder.foreign.files import load_foreign
 from classtoken.encoder.towers import load_towers
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.tensors import Tokens

@@ -15,9 +15,9 @@ STRANGE = re.compile(r"/w[o]rk/|/r[o]ot/|/h[o]me/[a-z]|registry\.npm[j]s|pythonh
 UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b|Not[I]mplementedError")
 #: Functions that take any keyword, and why that is no soup: the names are open by nature, or one dataclass's fields.
 OPEN = {
-    "encoder/captured.py": "a foreign attention function is handed whatever its authors hand on",
+    "encoder/foreign/captured.py": "a foreign attention function is handed whatever its authors hand on",
     "encoder/families/vit.py:replace_stem": "fields of one dataclass, as dataclasses.replace takes them",
-    "learning/log.py:_row": "columns of a log, written as they come",
+    "learning/loop/log.py:_row": "columns of a log, written as they come",
     "report/svg.py:element": "attributes of an XML element",
     "report/svg.py:text": "attributes of an XML element",
 }

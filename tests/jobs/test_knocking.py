@@ -6,17 +6,17 @@ import pytest
 import torch
 from tests import folders
 
-from classtoken.analysis.interventions import CutEdges, Mode, PatchStates, cut_heads, cut_layers, cut_tokens, record
-from classtoken.analysis.model import subject_of
-from classtoken.analysis.removal import remove
-from classtoken.analysis.subject import Subject
 from classtoken.cli import main
 from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError
 from classtoken.jobs.explain import Choices, explain
-from classtoken.jobs.explaining.cuts import parse_cut
-from classtoken.jobs.explaining.knocking import Knocker
+from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.interventions import CutEdges, Mode, PatchStates, cut_heads, cut_layers, cut_tokens, record
+from classtoken.probe.removal import remove
+from classtoken.probe.subject import Subject
 from classtoken.results.explain import Explanation
+from classtoken.study.cuts import parse_cut
+from classtoken.study.knocking import Knocker
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

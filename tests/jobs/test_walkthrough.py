@@ -18,13 +18,13 @@ from classtoken.embedder import load
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.errors import OptionError
-from classtoken.jobs.walking.card import trained_on
-from classtoken.jobs.walking.engine import Engine
-from classtoken.jobs.walking.laboratory import run_on
 from classtoken.jobs.walkthrough import document_of, notebook
 from classtoken.page import document as d
 from classtoken.tensors import Recorder, Tokens, names_of_trace
 from classtoken.values import Role
+from classtoken.walk.card import trained_on
+from classtoken.walk.engine import Engine
+from classtoken.walk.laboratory import run_on
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import torch
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
-from classtoken.learning.batches import Feed
-from classtoken.learning.loop import Loop
+from classtoken.learning.data.batches import Feed
+from classtoken.learning.data.pictures import Pictures
+from classtoken.learning.loop.loop import Loop
 from classtoken.learning.model import Network, new_head, new_readout
 from classtoken.learning.objectives.supervised import Supervised
-from classtoken.learning.pictures import Pictures
 from classtoken.learning.recipe import AugmentOptions, LoopOptions, OptimiserOptions
 from classtoken.pooling.spec import parse
 from classtoken.values import IMAGE_POOLED

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from classtoken.learning.augment import (
+from classtoken.learning.data.augment import (
     OPERATIONS,
     augmented,
     cutout,
@@ -14,8 +14,8 @@ from classtoken.learning.augment import (
     resized_crop,
     shift,
 )
+from classtoken.learning.loop.seeds import generator_of
 from classtoken.learning.recipe import AugmentOptions
-from classtoken.learning.seeds import generator_of
 
 
 def some(count: int = 6, side: int = 12) -> torch.Tensor:

@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from classtoken.errors import TrainingError
-from classtoken.learning.batches import split
-from classtoken.learning.calibrate import calibration_error, fit_temperature
-from classtoken.learning.labels import check, classes_of, targets_of
-from classtoken.learning.logistic import GRID, Regressions, fit_logistic
+from classtoken.learning.data.batches import split
+from classtoken.learning.data.labels import check, classes_of, targets_of
+from classtoken.learning.ways.calibrate import calibration_error, fit_temperature
+from classtoken.learning.ways.logistic import GRID, Regressions, fit_logistic
 from classtoken.values import Record
 
 

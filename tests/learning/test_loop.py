@@ -10,7 +10,7 @@ import torch
 from tests.learning.small import loop, network, pictures
 
 from classtoken.errors import ManifestMismatch, TrainingError
-from classtoken.learning import resume
+from classtoken.learning.loop import resume
 from classtoken.learning.model import set_regularisation
 from classtoken.learning.objectives.supervised import Supervised
 from classtoken.learning.recipe import AugmentOptions, LoopOptions, OptimiserOptions

@@ -13,8 +13,8 @@ from tests.learning.small import network, pictures, shape
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, Shape, TextStem
 from classtoken.head import make_head
-from classtoken.learning.batches import Batch, Feed
-from classtoken.learning.loop import Loop
+from classtoken.learning.data.batches import Batch, Feed
+from classtoken.learning.loop.loop import Loop
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.contrast import Clip, SentenceContrast, clip_loss, in_batch_loss
 from classtoken.learning.objectives.dino import Dino, MultiCrop, dino_loss

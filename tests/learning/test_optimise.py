@@ -6,11 +6,11 @@ import pytest
 import torch
 from tests.learning.small import network
 
-from classtoken.learning.muon import Muon, orthogonal
+from classtoken.learning.loop.muon import Muon, orthogonal
+from classtoken.learning.loop.optimise import Average, depth_of, groups, schedule
+from classtoken.learning.loop.seeds import generator_of, rows_of_step, seed_of, steps_per_epoch
 from classtoken.learning.objectives.supervised import Supervised
-from classtoken.learning.optimise import Average, depth_of, groups, schedule
 from classtoken.learning.recipe import OptimiserOptions
-from classtoken.learning.seeds import generator_of, rows_of_step, seed_of, steps_per_epoch
 
 
 def test_the_cosine_rises_and_falls_as_written() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from classtoken.learning import resume
+from classtoken.learning.loop import resume
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """

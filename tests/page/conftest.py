@@ -10,9 +10,9 @@ import pytest
 from tests.page.fixture import PHOTO, TOY, as_text, walkthrough
 from tests.page.tiny import drawn, written
 
-from classtoken.jobs.walking.engine import Engine
 from classtoken.page.document import Walkthrough
 from classtoken.page.export import write_page
+from classtoken.walk.engine import Engine
 
 Open = Callable[..., Any]
 

@@ -9,9 +9,9 @@ import pytest
 from tests.page.tiny import drawn, written
 from tests.serve.fake import KEY, Running
 
-from classtoken.jobs.walking.engine import Engine
 from classtoken.jobs.walkthrough import Served
 from classtoken.serve.walkthrough import Limits
+from classtoken.walk.engine import Engine
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ import torch
 import transformers as hf
 from PIL import Image
 
-from classtoken.builtin import scenes
+from classtoken import drawn as scenes
 
 SIZES = {"image_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3}
 

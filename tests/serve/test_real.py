@@ -10,9 +10,9 @@ import numpy as np
 from tests.serve.fake import KEY, Running
 from tests.serve.test_walkthrough import bomb, picture
 
-from classtoken.jobs.walking.engine import Engine
 from classtoken.page.blocks import from_block
 from classtoken.serve.walkthrough import KEY_HEADER, Limits
+from classtoken.walk.engine import Engine
 
 HEADERS = {KEY_HEADER: KEY}
 PNG = {**HEADERS, "Content-Type": "image/png"}

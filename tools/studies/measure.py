@@ -17,14 +17,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from classtoken.analysis.methods import BY_NAME, available
-from classtoken.analysis.model import subject_of
-from classtoken.analysis.truth import patch_shares
+from classtoken import drawn
 from classtoken.embedder import load
 from classtoken.jobs.explain import Choices, methods_of
 from classtoken.jobs.explain_data import CONTROL, explain_data, sort_ranking
-from classtoken.jobs.explaining.gathering import crop_mask, prepare, usable
-from classtoken.jobs.explaining.ranking import rank_maps
+from classtoken.maps.table import BY_NAME, available
+from classtoken.maps.truth import patch_shares
+from classtoken.probe.from_embedder import subject_of
 from classtoken.report.findings import (
     by_layer_figure,
     lens_figure,
@@ -36,6 +35,8 @@ from classtoken.report.findings import (
 from classtoken.results.base import write
 from classtoken.results.explain_data import Findings
 from classtoken.source import SourceOptions, open_source
+from classtoken.study.gathering import crop_mask, prepare, usable
+from classtoken.study.ranking import rank_maps
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Record
@@ -150,7 +151,6 @@ def minilm(n: int, faithful: int, points: int) -> Findings:
 
 def scenes(n: int, faithful: int, points: int, model: str = "builtin:scenes") -> Findings:
     """A built-in model of scenes on scenes that it was not trained on, each map against that animal's own mask."""
-    from classtoken.builtin import scenes as drawn
 
     embedder = load(model)
     subject = subject_of(embedder)

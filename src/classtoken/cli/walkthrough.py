@@ -52,11 +52,11 @@ def walkthrough(
     from classtoken.extras import need
 
     need("starlette", "serving the walkthrough")
-    from classtoken.jobs.walking.engine import Engine
     from classtoken.jobs.walkthrough import Served
     from classtoken.serve.local import address_of, bound, checked_host, new_key
     from classtoken.serve.local import serve as run
     from classtoken.serve.walkthrough import app_of
+    from classtoken.walk.engine import Engine
 
     sock, key = bound(checked_host(host), port), new_key()
     typer.echo("Walking through the examples first ...", err=True)

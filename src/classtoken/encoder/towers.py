@@ -13,7 +13,7 @@ from classtoken.encoder.families.row import Family
 from classtoken.encoder.families.table import PAIRS, family_of
 from classtoken.encoder.families.timm import timm_family
 from classtoken.encoder.families.timm_config import is_timm, timm_config
-from classtoken.encoder.foreign_files import load_foreign
+from classtoken.encoder.foreign.files import load_foreign
 from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
 from classtoken.errors import ModelError
 

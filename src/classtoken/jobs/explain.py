@@ -8,23 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from classtoken.analysis import faithfulness as faith
-from classtoken.analysis.capture import capture
-from classtoken.analysis.interventions import CutHeads, Mode, as_mode
-from classtoken.analysis.lens import lens
-from classtoken.analysis.methods import BY_NAME, Method, Setting, available, chosen
-from classtoken.analysis.model import subject_of
-from classtoken.analysis.rollout import read_rows, routes
-from classtoken.analysis.subject import Subject, check_target, check_tokens
-from classtoken.analysis.unseen import unseen
 from classtoken.embedder import Embedder, load
 from classtoken.encoder.encoder import Encoder
 from classtoken.errors import ClasstokenError, OptionError
-from classtoken.jobs.explaining.cuts import parse_cut
-from classtoken.jobs.explaining.describing import artefacts_of, class_rows, layer_rows, notes_of, readout_in_words
-from classtoken.jobs.explaining.inputs import Prepared, name_of, prepared, window_of
-from classtoken.jobs.explaining.knocking import ALL, Knocker, modes_of, swaps
+from classtoken.maps import faithfulness as faith
+from classtoken.maps.rollout import read_rows, routes
+from classtoken.maps.table import BY_NAME, Method, Setting, available, chosen
+from classtoken.probe.capture import capture
+from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.interventions import CutHeads, Mode, as_mode
+from classtoken.probe.lens import lens
+from classtoken.probe.subject import Subject, check_target, check_tokens
 from classtoken.results import explain as result
+from classtoken.study.cuts import parse_cut
+from classtoken.study.describing import artefacts_of, class_rows, layer_rows, notes_of, readout_in_words
+from classtoken.study.inputs import Prepared, name_of, prepared, window_of
+from classtoken.study.knocking import ALL, Knocker, modes_of, swaps
+from classtoken.study.unseen import unseen
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

@@ -7,16 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from classtoken.analysis.model import subject_of
-from classtoken.analysis.subject import Subject
-from classtoken.analysis.unseen import coverage
 from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError
 from classtoken.jobs.explain import Choices, methods_of
-from classtoken.jobs.explaining.describing import notes_of, readout_in_words
-from classtoken.jobs.explaining.gathering import Gathered, Inputs, gather, prepare, swaps, truth_of
-from classtoken.jobs.explaining.inputs import name_of
-from classtoken.jobs.explaining.ranking import rank_maps
 from classtoken.measure.specialisation import (
     between_pairs,
     cosine_by_layer,
@@ -26,9 +19,16 @@ from classtoken.measure.specialisation import (
     specialisation,
 )
 from classtoken.measure.statistics import bootstrap, wilson
+from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.subject import Subject
 from classtoken.results.explain_data import ByLayer, Coverage, Findings, Ranked, Tokens
 from classtoken.results.statistics import Interval
 from classtoken.source import Source, SourceOptions, open_source
+from classtoken.study.describing import notes_of, readout_in_words
+from classtoken.study.gathering import Gathered, Inputs, gather, prepare, swaps, truth_of
+from classtoken.study.inputs import name_of
+from classtoken.study.ranking import rank_maps
+from classtoken.study.unseen import coverage
 from classtoken.values import Record, Refused
 
 DEFAULT_LIMIT = 64

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from classtoken.embedder import Embedder, Precision, load
 from classtoken.errors import BadRecord, OptionError, OutputError
 from classtoken.head import probabilities
-from classtoken.jobs.training.records import read_records
+from classtoken.learning.data.records import read_records
 from classtoken.results.base import write
 from classtoken.results.train import PredictResult
 from classtoken.sink import write_quarantine

@@ -10,14 +10,14 @@ import torch
 from classtoken.embedder import Embedder, load
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, OutputError, SourceError
-from classtoken.jobs.training.finish import Run, finish, finish_frozen
-from classtoken.jobs.training.records import read_records, renamed
-from classtoken.learning.finetune import finetune
-from classtoken.learning.frozen import train_frozen
+from classtoken.learning.data.records import read_records, renamed
+from classtoken.learning.folder.finish import Run, finish, finish_frozen
 from classtoken.learning.ranges import check_ranges
 from classtoken.learning.recipe import Recipe, read_recipe
-from classtoken.learning.scratch import shape_of, train_from_scratch
-from classtoken.learning.unsupervised import UNSUPERVISED
+from classtoken.learning.ways.finetune import finetune
+from classtoken.learning.ways.frozen import train_frozen
+from classtoken.learning.ways.scratch import shape_of, train_from_scratch
+from classtoken.learning.ways.unsupervised import UNSUPERVISED
 from classtoken.results.train import TrainResult
 from classtoken.source import Source, SourceOptions
 from classtoken.values import Record, Refused

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from classtoken.errors import OptionError
-from classtoken.jobs.walking.engine import Engine
-from classtoken.jobs.walking.inputs import Item, is_image
-from classtoken.jobs.walking.surveys import Survey, default_survey, surveyed
 from classtoken.page.document import VERSION, Example, Experiments, Walkthrough
 from classtoken.page.export import notebook_html, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
+from classtoken.walk.engine import Engine
+from classtoken.walk.inputs import Item, is_image
+from classtoken.walk.surveys import Survey, default_survey, surveyed
 
 SURVEY_SMALL, SURVEY_LARGE = 40, 12
 """inputs of the default survey, for models below and above 2 million weights"""

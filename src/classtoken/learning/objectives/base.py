@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from classtoken.learning.batches import Batch
+from classtoken.learning.data.batches import Batch
 
 
 class Objective(nn.Module, ABC):

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from classtoken.learning.augment import flip, recoloured, resized_crop
-from classtoken.learning.batches import Batch
+from classtoken.learning.data.augment import flip, recoloured, resized_crop
+from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
-from classtoken.learning.pictures import Pictures
 from classtoken.tokens.roles import at_grid
 
 

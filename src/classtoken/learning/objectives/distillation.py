@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from classtoken.head import DistilledHead
-from classtoken.learning.batches import Batch
+from classtoken.learning.data.batches import Batch
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, collect

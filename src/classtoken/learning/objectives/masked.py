@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from classtoken.learning.batches import Batch
+from classtoken.learning.data.batches import Batch
+from classtoken.learning.loop.seeds import VIEWS, generator_of
 from classtoken.learning.objectives.base import Objective
-from classtoken.learning.seeds import VIEWS, generator_of
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classtoken.learning.batches import Batch
+from classtoken.learning.data.batches import Batch
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.scores import average_precision
 

@@ -1,0 +1,1 @@
+"""Encoders of transformers behind this package's own forward, their gaps declared."""

@@ -1,0 +1,110 @@
+"""A folder -> a foreign encoder: built by transformers from its own code, its weights checked for completeness."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from classtoken.encoder.checkpoint import Checkpoint, Loaded
+from classtoken.encoder.foreign.hooked import tensor_of
+from classtoken.encoder.foreign.model import Foreign
+from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+
+MODALITY: dict[str, Literal["text", "image"]] = {"input_ids": "text", "pixel_values": "image"}
+
+
+def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Loaded]:
+    """The encoder of a checkpoint that no row of the table reads.
+
+    Raises `UnsafeCheckpoint` (it needs code of its own), `UnsupportedModel` (transformers has no such type, or it gives
+    no token states), `WeightsError` (weights missing: they would be random).
+    """
+    name = checkpoint.model_type
+    model, missing = _built(checkpoint)
+    whole = dict(model.named_parameters())
+    if model.config.is_encoder_decoder:
+        model = model.get_encoder()
+    modality = MODALITY.get(str(model.main_input_name))
+    if modality is None or (hasattr(model.config, "text_config") and hasattr(model.config, "vision_config")):
+        raise UnsupportedModel(
+            f"a model of type '{name}' does not give token states of one text or image. Name the folder of one side."
+        )
+    foreign = Foreign(model, modality, missing)
+    if foreign.depth < 1:
+        raise UnsupportedModel(f"the config of a '{name}' does not say how many blocks it has.")
+    lost = [key for key in missing if key in whole and matters(foreign, whole[key])]
+    if lost:
+        shown = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
+        raise WeightsError(
+            f"the weights of {checkpoint.folder} do not fit: {len(lost)} missing: {shown}. They would be random."
+        )
+    return modality, Loaded(foreign, None, "", {})
+
+
+def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
+    """The model and the names of weights that its checkpoint lacks."""
+    from transformers import CONFIG_MAPPING, AutoModel
+
+    name = checkpoint.model_type
+    if name not in CONFIG_MAPPING:
+        refuse(checkpoint)
+    try:
+        with _quietly():
+            model, report = AutoModel.from_pretrained(
+                checkpoint.folder,
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise ModelError(f"transformers cannot load '{checkpoint.folder}' (model_type {name!r}): {line}") from error
+    if report.get("mismatched_keys"):
+        names = ", ".join(sorted(str(key[0]) for key in report["mismatched_keys"])[:6])
+        raise WeightsError(f"the weights of {checkpoint.folder} do not fit: of another shape: {names}.")
+    return model, tuple(sorted(report.get("missing_keys", ())))
+
+
+def refuse(checkpoint: Checkpoint) -> None:
+    """Say why a type that transformers does not have cannot be read."""
+    name = checkpoint.model_type
+    if "auto_map" in checkpoint.config:
+        raise UnsafeCheckpoint(
+            f"'{checkpoint.folder}' (model_type {name!r}) needs code of its own to be built "
+            "(auto_map in config.json), and classtoken runs none. Use a conversion to a type that transformers has."
+        )
+    raise UnsupportedModel(
+        f"model_type {name!r} of '{checkpoint.folder}' is known neither here nor to the installed transformers. "
+        "Update transformers, or use a conversion to a type that it has."
+    )
+
+
+@torch.no_grad()
+def matters(foreign: Foreign, weight: nn.Parameter) -> bool:
+    """Whether the states change with this weight: found by changing it for one run."""
+    inputs = foreign.random_input(0)
+    before, kept = tensor_of(foreign.model(**inputs)), weight.clone()
+    weight.copy_(torch.randn_like(weight))
+    after = tensor_of(foreign.model(**inputs))
+    weight.copy_(kept)
+    return not torch.equal(before, after)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the progress bar and the report, which `missing` replaces."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

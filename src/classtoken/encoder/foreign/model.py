@@ -1,0 +1,291 @@
+"""Any Hugging Face encoder behind the same forward as ours, with its gaps declared.
+
+What fits no row of the table comes in here: `AutoModel` builds it, and only code that ships with transformers is run.
+Which of its tokens are class tokens or registers is found by experiment: they are what does not change with the image.
+"""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from classtoken.encoder.foreign.captured import Capture, capturing
+from classtoken.encoder.foreign.config import depth_of, grid_of, image_size
+from classtoken.encoder.foreign.hooked import tensor_of, with_states
+from classtoken.errors import ModelError, TraceError
+from classtoken.tensors import States, Tokens, Trace, names_of_trace
+from classtoken.values import Layout, Role
+
+Layer = int | str
+SEEN = ("scores", "weights", "values")
+"""what the attention interface shows"""
+#: What transformers calls a table of learned absolute positions.
+POSITIONS = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
+#: Two runs of one model on the same input may differ by so much, relative to the largest value.
+EQUAL = 1e-4
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What a run on random input shows about a foreign model."""
+
+    layout: Layout
+    hidden_size: int
+    uniform: bool
+    """every block gives states of all tokens, (B, L, D)"""
+    attention: bool
+    """every block's attention goes through the interface, over all tokens, and gives the same result there"""
+
+
+class Foreign(nn.Module):
+    """A module of transformers that gives `last_hidden_state`; see `Encoder.forward` for the arguments.
+
+    `missing` are names of weights that the checkpoint lacks and that the states do not need (a pooler's). `rows` and
+    `packed` are not used: all tokens are computed, padded. One traced run at a time.
+    """
+
+    def __init__(self, model: nn.Module, modality: Literal["text", "image"], missing: tuple[str, ...] = ()):
+        super().__init__()
+        self.model = model.eval()
+        self.modality, self.missing = modality, missing
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock: a copy has its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._lock = threading.Lock()
+
+    @property
+    def config(self) -> Any:
+        """The model's config object."""
+        return self.model.config
+
+    @cached_property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The modules whose outputs are the residual stream: the longest list of equal modules of the right number."""
+        count = depth_of(self.config)
+        lists = [m for m in self.model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+        plain = [m for m in lists if len({type(block) for block in m}) == 1]
+        return tuple(plain[0]) if plain else ()
+
+    @property
+    def depth(self) -> int:
+        """Blocks; stages, where a model has stages."""
+        return depth_of(self.config)
+
+    @property
+    def heads(self) -> int:
+        """Heads of a block (of the last stage)."""
+        heads = getattr(self.config, "num_attention_heads", None) or getattr(self.config, "num_heads", None) or 0
+        return int(heads[-1] if isinstance(heads, list | tuple) else heads)
+
+    @property
+    def hidden_size(self) -> int:
+        """D, the size of a state."""
+        return self._probe.hidden_size
+
+    @property
+    def layout(self) -> Layout:
+        """Roles in order, at the native size; found by experiment for images."""
+        return self._probe.layout
+
+    @cached_property
+    def positions(self) -> int | None:
+        """Learned absolute positions of texts; None where there are none."""
+        tables = [m for name, m in self.model.named_modules() if name.rsplit(".", 1)[-1] in POSITIONS]
+        counts = [m.num_embeddings - getattr(m, "offset", 0) for m in tables if isinstance(m, nn.Embedding)]
+        return min(counts) if counts and self.modality == "text" else None
+
+    @property
+    def causal(self) -> bool:
+        """Whether the model says that a token sees only those before it; `contract` tests it."""
+        return bool(getattr(self.config, "is_decoder", False)) or any(
+            bool(getattr(module, "is_causal", False)) for module in self.model.modules()
+        )
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Last parts of trace names that it cannot give."""
+        probe = self._probe
+        lost = set() if probe.attention else set(SEEN)
+        lost |= {"heads", "attention", "feedforward"}
+        lost |= set() if probe.uniform else {"embeddings", "states"}
+        order = ("embeddings", "scores", "weights", "values", "heads", "attention", "feedforward", "states")
+        return tuple(part for part in order if part in lost)
+
+    def forward(
+        self,
+        tokens: Tokens,
+        *,
+        layers: Sequence[Layer] = (),
+        rows: Collection[Role] | None = None,
+        trace: Trace | None = None,
+        packed: bool = False,
+    ) -> States:
+        """States of all tokens. Raises `TraceError` where the trace or `layers` ask for a gap."""
+        self._refuse_gaps(layers, trace)
+        wanted = {layer if isinstance(layer, str) else self._block(layer) for layer in layers}
+        kept: dict[Layer, Tensor] = {}
+        with self._watched(trace, wanted, kept):
+            last, grid = self._last(self._run(tokens, trace), tokens)
+        if trace is not None:
+            last = trace("final", last)
+        named = {layer: kept[layer if isinstance(layer, str) else self._block(layer)] for layer in layers}
+        return States(last, self._roles(tokens, last), grid, named, None)
+
+    # -- parts of the forward ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _watched(self, trace: Trace | None, wanted: set[Layer], kept: dict[Layer, Tensor]) -> Iterator[None]:
+        """Hooks and the attention interface while the model runs; everything as before afterwards."""
+        asked = trace is not None and any(
+            trace.wants(name) for name in names_of_trace(self.depth) if _part(name) in SEEN
+        )
+        with ExitStack() as stack:
+            if trace is not None or wanted:
+                stack.enter_context(self._lock)
+            if self.blocks and (wanted or (trace is not None and "states" not in self.gaps)):
+                stack.enter_context(with_states(self.blocks, trace, wanted, kept))
+            if asked and trace is not None:
+                stack.enter_context(capturing(self.model, Capture(trace, self.depth)))
+            yield
+
+    def _run(self, tokens: Tokens, trace: Trace | None) -> Any:
+        try:
+            return self.model(**self._inputs(tokens))
+        except ValueError as error:
+            if trace is not None:  # it may be the trace's own
+                raise
+            line = " ".join(str(error).split())
+            raise ModelError(
+                f"this {self.config.model_type} model of transformers refuses the batch: {line}"
+            ) from error
+
+    def _refuse_gaps(self, layers: Sequence[Layer], trace: Trace | None) -> None:
+        if layers and "states" in self.gaps:
+            raise TraceError(
+                f"this model's blocks give no states of all tokens; only the last states can be read, got {layers}."
+            )
+        if trace is None:
+            return
+        gaps = self.gaps
+        for name in names_of_trace(self.depth):
+            if _part(name) in gaps and trace.wants(name):
+                raise TraceError(
+                    f"{name!r} cannot be given by this {self.config.model_type} model; it lacks {', '.join(gaps)}."
+                )
+
+    def _block(self, layer: int) -> int:
+        at = layer + self.depth if layer < 0 else layer
+        if not 0 <= at < self.depth:
+            raise ModelError(f"there is no block {layer}: this model has blocks 0 to {self.depth - 1}.")
+        return at
+
+    def _inputs(self, tokens: Tokens) -> dict[str, Any]:
+        if tokens.ids_BL is not None:
+            longest, room = tokens.ids_BL.shape[1], self.positions
+            if room is not None and longest > room:
+                raise ModelError(
+                    f"a text of {longest} tokens does not fit: this model has positions for {room}. Cut it."
+                )
+            return {"input_ids": tokens.ids_BL, "attention_mask": tokens.mask_BL.long()}
+        if tokens.pixels is None or self.modality == "text":
+            raise ModelError("this is a text model and the batch holds images (or the other way round).")
+        return {"pixel_values": tokens.pixels}
+
+    def _last(self, out: Any, tokens: Tokens) -> tuple[Tensor, tuple[int, int] | None]:
+        """(B, L, D) and the patch grid; a map of patches (B, D, h, w) is read row by row."""
+        last = out.last_hidden_state
+        if last.dim() == 4:
+            return last.flatten(2).mT, (last.shape[2], last.shape[3])
+        if tokens.pixels is None:
+            return last, None
+        special = sum(self.layout.count(role) for role in SPECIAL)
+        return last, grid_of(last.shape[1] - special, tokens.pixels.shape[2], tokens.pixels.shape[3])
+
+    def _roles(self, tokens: Tokens, last: Tensor) -> Tensor:
+        if tokens.pixels is None or tokens.roles_BL.shape[1] == last.shape[1]:
+            return tokens.roles_BL
+        special = [int(role) for role, n in self.layout.runs if role != Role.CONTENT for _ in range(n or 0)]
+        roles = special + [int(Role.CONTENT)] * (last.shape[1] - len(special))
+        return torch.tensor(roles, device=last.device).expand(len(last), -1)
+
+    # -- what a run shows ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    @torch.no_grad()
+    def _probe(self) -> _Probe:
+        """Two random inputs, and the first of them once more through the attention interface."""
+        inputs = [self.random_input(seed) for seed in (0, 1)]
+        seen: list[dict[Layer, Tensor]] = [{}, {}]
+        last: list[Tensor] = []
+        every: set[Layer] = {"embeddings", *range(self.depth)}
+        for batch, kept in zip(inputs, seen, strict=True):
+            with ExitStack() as stack:
+                if self.blocks:
+                    stack.enter_context(with_states(self.blocks, None, every, kept))
+                last.append(tensor_of(self.model(**batch)))
+        plain = last[0].flatten(2).mT if last[0].dim() == 4 else last[0]
+        uniform = bool(seen[0]) and all(x.shape == plain.shape for x in seen[0].values())
+        attention = uniform and self._shows_attention(inputs[0], plain)
+        return _Probe(self._layout(plain, last[0], seen if uniform else None), plain.shape[-1], uniform, attention)
+
+    def random_input(self, seed: int) -> dict[str, Tensor]:
+        """One input that this model takes, for experiments."""
+        generator = torch.Generator().manual_seed(seed)
+        parameter = next(self.model.parameters())
+        if self.modality == "text":
+            ids = torch.randint(1, max(2, int(self.config.vocab_size)), (1, 7), generator=generator)
+            return {
+                "input_ids": ids.to(parameter.device),
+                "attention_mask": torch.ones(1, 7).long().to(parameter.device),
+            }
+        height, width = image_size(self.config)
+        pixels = torch.randn(1, int(getattr(self.config, "num_channels", 3)), height, width, generator=generator)
+        return {"pixel_values": pixels.to(parameter)}
+
+    def _layout(self, plain: Tensor, last: Tensor, seen: list[dict[Layer, Tensor]] | None) -> Layout:
+        if self.modality == "text":
+            return Layout(((Role.CONTENT, None),))
+        height, width = image_size(self.config)
+        if last.dim() == 4 or seen is None:
+            grid = (last.shape[2], last.shape[3]) if last.dim() == 4 else grid_of(plain.shape[1], height, width)
+            return Layout(((Role.CONTENT, plain.shape[1]),), grid)
+        first, second = (kept["embeddings"] for kept in seen)
+        fixed = (first == second).all(-1)[0].tolist()
+        special = sum(fixed)
+        if fixed != [True] * special + [False] * (len(fixed) - special):
+            raise ModelError(
+                f"the tokens of this {self.config.model_type} model that no image changes do not stand first."
+            )
+        runs = (
+            (Role.CLASS, min(1, special)),
+            (Role.REGISTER, max(0, special - 1)),
+            (Role.CONTENT, len(fixed) - special),
+        )
+        return Layout(tuple((role, n) for role, n in runs if n), grid_of(len(fixed) - special, height, width))
+
+    def _shows_attention(self, batch: dict[str, Tensor], plain: Tensor) -> bool:
+        """Whether a run through the interface is captured in full and gives the same states."""
+        capture = Capture(None, self.depth)
+        with capturing(self.model, capture, strict=False):
+            again = tensor_of(self.model(**batch))
+        length = plain.shape[1]
+        whole = [shape[-2:] == (length, length) and shape[0] == 1 for shape in capture.shapes]
+        error = float((again - plain).abs().max() / plain.abs().max().clamp(min=1e-12))
+        return len(whole) == self.depth and all(whole) and error < EQUAL
+
+
+SPECIAL = (Role.CLASS, Role.DISTILLATION, Role.REGISTER)
+
+
+def _part(name: str) -> str:
+    return name.rsplit(".", 1)[-1]

@@ -1,0 +1,1 @@
+"""Records -> what a training step sees: pictures, texts, labels, augmentations, batches."""

@@ -1,0 +1,102 @@
+"""Batches: a function from the number of a step to what the model sees in it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from classtoken.learning.loop.seeds import AUGMENT, SPLIT, generator_of, rows_of_step, steps_per_epoch
+from classtoken.tensors import Tokens
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees: one or more views of the same rows, what is to be learned about them, and their row numbers.
+
+    `targets` is (B,) of whole numbers for one label a row, (B, C) of numbers for several labels or mixed ones, and None
+    for objectives that need no labels; a row of -1 (or of nan) has no label of its own. `taught` are a teacher's
+    probabilities (B, C), where they were computed beforehand.
+    """
+
+    views: tuple[Tokens, ...]
+    targets: Tensor | None
+    rows: Tensor
+    taught: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Some rows of it, for gradient accumulation."""
+        views = tuple(slice_tokens(view, start, stop) for view in self.views)
+        targets, taught = (None if t is None else t[start:stop] for t in (self.targets, self.taught))
+        return Batch(views, targets, self.rows[start:stop], taught)
+
+
+def slice_tokens(tokens: Tokens, start: int, stop: int) -> Tokens:
+    """Rows start..stop of a batch of tokens."""
+    return Tokens(
+        tokens.roles_BL[start:stop],
+        None if tokens.ids_BL is None else tokens.ids_BL[start:stop],
+        None if tokens.pixels is None else tokens.pixels[start:stop],
+        tokens.grid,
+        None if tokens.grids is None else tokens.grids[start:stop],
+        tokens.cut[start:stop],
+    )
+
+
+class Batches(Protocol):
+    """Where batches come from. `train` is a pure function of the seed and the step."""
+
+    def __len__(self) -> int: ...
+
+    def train(self, rows: Tensor, generator: torch.Generator) -> Batch: ...
+
+    def plain(self, rows: Tensor) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One part of the records (`rows`), in batches."""
+
+    data: Batches
+    rows: Tensor
+    batch: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of one epoch."""
+        return steps_per_epoch(len(self.rows), self.batch)
+
+    def at(self, step: int) -> Batch:
+        """The training batch of a step: its rows, augmented."""
+        rows = self.rows[rows_of_step(len(self.rows), self.batch, self.seed, step)]
+        return self.data.train(rows, generator_of(self.seed, AUGMENT, step))
+
+    def looks(self, batch: int | None = None) -> Iterator[Batch]:
+        """All rows once, in order, as they are."""
+        size = batch or max(self.batch, 256)
+        for start in range(0, len(self.rows), size):
+            yield self.data.plain(self.rows[start : start + size])
+
+
+def split(labels: Sequence[object], held_out: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows to learn from and rows held out: the same part of every label, at least one of each in both if it has two.
+
+    Rows whose label occurs once are learned from. The draw depends on the seed only.
+    """
+    generator = generator_of(seed, SPLIT)
+    by_label: dict[object, list[int]] = {}
+    for row, label in enumerate(labels):
+        by_label.setdefault(label, []).append(row)
+    learned: list[int] = []
+    held: list[int] = []
+    for rows in by_label.values():
+        order = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
+        count = min(len(rows) - 1, max(1, round(held_out * len(rows)))) if held_out > 0 else 0
+        held += order[:count]
+        learned += order[count:]
+    return torch.tensor(sorted(learned), dtype=torch.long), torch.tensor(sorted(held), dtype=torch.long)

@@ -1,0 +1,80 @@
+"""Texts for training: tokenized once, put into batches as they come."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Generator, Tensor
+
+from classtoken.learning.data.batches import Batch
+from classtoken.tensors import Tokens
+from classtoken.tokens.text import TextPreprocessor, TextRow
+from classtoken.values import Role
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def learn_vocabulary(texts: Sequence[str], size: int, folder: Path, longest: int) -> None:
+    """Word pieces as BERT has them (Schuster & Nakajima 2012), lower case, learned from texts, written to a folder.
+
+    Leaves `tokenizer.json` and `tokenizer_config.json`, which transformers and classtoken read alike.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=list(SPECIAL), show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": True,
+        "model_max_length": longest,
+        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Tokenized texts with their targets; `taught` are a teacher's probabilities, where there is one."""
+
+    rows: Sequence[TextRow]
+    targets: Tensor | None
+    prepare: TextPreprocessor
+    device: str = "cpu"
+    drop_words: float = 0.0
+    taught: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def train(self, rows: Tensor, generator: Generator) -> Batch:
+        """These rows; with `drop_words`, that part of the word pieces becomes the unknown token."""
+        batch = self.plain(rows)
+        if not self.drop_words:
+            return batch
+        tokens = batch.views[0]
+        drawn = torch.rand(tokens.roles_BL.shape, generator=generator).to(tokens.roles_BL.device)
+        hidden = (drawn < self.drop_words) & (tokens.roles_BL == Role.CONTENT)
+        unknown = self.prepare.tokenizer.id_of("[UNK]")
+        assert tokens.ids_BL is not None
+        tokens = replace(tokens, ids_BL=tokens.ids_BL.masked_fill(hidden, 0 if unknown is None else unknown))
+        return replace(batch, views=(tokens,))
+
+    def plain(self, rows: Tensor) -> Batch:
+        """These rows as they are."""
+        tokens: Tokens = self.prepare.collate([self.rows[i] for i in rows.tolist()]).to(self.device)
+        at = rows.to(self.device)
+        return Batch(
+            (tokens,),
+            None if self.targets is None else self.targets[at],
+            rows,
+            None if self.taught is None else self.taught[at],
+        )

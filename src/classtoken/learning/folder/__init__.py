@@ -1,0 +1,1 @@
+"""What training leaves behind: the folder, its record and its card."""

@@ -1,0 +1,180 @@
+"""A trained model's folder: what `classtoken.load` opens, and transformers or sentence-transformers where they can.
+
+config.json, model.safetensors    the encoder, under the names of the library whose format it fits
+classtoken.json, .safetensors     readout, head, labels, temperature (`readout.saved`)
+preprocessor_config.json          images; tokenizer*.json and modules.json for texts
+training.json                     recipe, figures, machine, time; README.md is the card made from it
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from classtoken.encoder.checkpoint import reference_names
+from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.families.row import Family
+from classtoken.encoder.names import to_theirs
+from classtoken.errors import OutputError
+from classtoken.head import Head, LinearHead
+from classtoken.learning.folder.formats import classifier_names, files_of
+from classtoken.readout.readout import Readout
+from classtoken.readout.saved import SavedReadout, write_saved
+from classtoken.tokens.recipe import ImageRecipe
+
+POOLING_MODES = {
+    "cls": "cls",
+    "mean": "mean",
+    "max": "max",
+    "mean_sqrt_len": "mean_sqrt_len_tokens",
+    "weightedmean": "weightedmean",
+    "last": "lasttoken",
+}
+"""our name -> sentence-transformers' name of a pooling"""
+
+
+def saved_readout(
+    readout: Readout,
+    head: Head | None,
+    *,
+    arguments: Mapping[str, Mapping[str, Any]],
+    labels: Sequence[str],
+    several: bool,
+    temperature: float = 1.0,
+    unit_length: bool = False,
+    label_names: Mapping[str, str] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> SavedReadout:
+    """What classtoken.json and classtoken.safetensors hold."""
+    learned = {
+        str(term): pooling
+        for term, pooling in zip(readout.spec.terms, readout.poolings, strict=True)
+        if str(term) in arguments
+    }
+    return SavedReadout(
+        pooling=str(readout.spec),
+        unit_length=unit_length,
+        learned=learned,
+        pooling_arguments=arguments,
+        head=head,
+        head_arguments=None if head is None else head.arguments,
+        labels=tuple(labels),
+        multilabel=several,
+        temperature=temperature,
+        label_names=label_names or {},
+        training=training or {},
+    )
+
+
+def write_own(folder: Path, encoder: Encoder, saved: SavedReadout, *, half: bool = False) -> None:
+    """An encoder that was trained from scratch, with its readout and head."""
+    config, weights = files_of(encoder, saved.labels, saved.multilabel)
+    if isinstance(saved.head, nn.Module) and saved.pooling == "cls":
+        weights |= classifier_names(encoder, saved.head.state_dict())
+    _write(folder, config, weights, half)
+    write_saved(folder, saved, half=half)
+
+
+def write_tuned(
+    folder: Path, origin: Path, config: Mapping[str, Any], family: Family, encoder: Encoder, saved: SavedReadout
+) -> None:
+    """A published encoder with a new head, and new weights where it was trained further, in its own format."""
+    copy_files(origin, folder)
+    named: dict[str, Tensor] = {}
+    if published_head(family, saved):
+        assert family.head is not None
+        assert saved.head is not None
+        named = dict(to_theirs(saved.head.state_dict(), family.head.names)[0])
+    weights = reference_names(encoder, family, family.prefixes[0] if family.prefixes else "") | named
+    labels = {
+        "id2label": {str(i): name for i, name in enumerate(saved.labels)},
+        "label2id": {name: i for i, name in enumerate(saved.labels)},
+        "problem_type": "multi_label_classification" if saved.multilabel else "single_label_classification",
+    }
+    _write(folder, {**config, **labels}, weights, False)
+    write_saved(folder, saved)
+
+
+def published_head(family: Family, saved: SavedReadout) -> bool:
+    """Whether the family's own classifier is this very head: linear, on the class token as it is."""
+    alike = isinstance(saved.head, LinearHead) and saved.pooling == "cls" and not saved.unit_length
+    return alike and family.head is not None and family.head.kind == "linear"
+
+
+def copy_files(origin: Path, folder: Path) -> None:
+    """All small files of a model folder and its safetensors; no pickles, no code, no cards."""
+    if folder.resolve() == origin.resolve():
+        raise OutputError(f"'{folder}' is the folder of the model itself; give another --out.")
+    for path in sorted(origin.rglob("*")):
+        inside = path.relative_to(origin)
+        kept = path.suffix in (".json", ".safetensors", ".txt", ".model") and not inside.name.startswith("classtoken.")
+        if path.is_file() and kept and len(inside.parts) <= 2 and inside.name != "training.json":
+            (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / inside)
+
+
+def write_image_settings(folder: Path, recipe: ImageRecipe) -> None:
+    """preprocessor_config.json as transformers' CLIPImageProcessor reads it: short side, centre crop, normalise."""
+    assert recipe.crop is not None
+    assert recipe.mean is not None
+    assert recipe.std is not None
+    settings = {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"shortest_edge": min(recipe.size)},
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": {"height": recipe.crop[0], "width": recipe.crop[1]},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(recipe.mean),
+        "image_std": list(recipe.std),
+    }
+    write_json(folder / "preprocessor_config.json", settings)
+
+
+def write_text_settings(folder: Path, pooling: str, size: int, longest: int, *, unit_length: bool = False) -> None:
+    """modules.json and what belongs to it, where sentence-transformers has this pooling."""
+    if pooling not in POOLING_MODES:
+        return
+    modules = [("", "", "Transformer"), ("1", "1_Pooling", "Pooling")] + [
+        ("2", "2_Normalize", "Normalize")
+    ] * unit_length
+    write_json(
+        folder / "modules.json",
+        [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (_, path, kind) in enumerate(modules)
+        ],
+    )
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False})
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    modes = {
+        f"pooling_mode_{theirs if theirs != 'cls' else 'cls_token'}": ours == pooling
+        for ours, theirs in POOLING_MODES.items()
+    }
+    modes["pooling_mode_mean_tokens"] = modes.pop("pooling_mode_mean")
+    modes["pooling_mode_max_tokens"] = modes.pop("pooling_mode_max")
+    modes["pooling_mode_weightedmean_tokens"] = modes.pop("pooling_mode_weightedmean")
+    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": size, **modes})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file for people and programs."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=list) + "\n", encoding="utf-8")
+
+
+def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", config)
+    plain = {}
+    for name, tensor in weights.items():
+        tensor = tensor.detach().cpu()
+        plain[name] = (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().clone()
+    save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})

@@ -1,0 +1,126 @@
+"""Parameter groups, schedules and optimisers: which weight moves how far at which step."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from classtoken.learning.loop.muon import Muon
+from classtoken.learning.objectives.base import Objective
+from classtoken.learning.recipe import OptimiserOptions
+
+
+def schedule(options: OptimiserOptions, step: int, steps: int) -> float:
+    """The factor on every learning rate at a step: rising over the warm-up, then falling to `final`.
+
+    warm-up: (step + 1) / w with w = warmup * steps; after it, with t in 0..1 the way that is done:
+    cosine: final + (1 - final) (1 + cos(pi t)) / 2 (Loshchilov & Hutter 2017); linear: 1 - (1 - final) t; constant: 1.
+    """
+    warm = options.warmup * steps
+    if step < warm:
+        return min(1.0, (step + 1) / warm)
+    done = min(1.0, (step - warm) / max(1.0, steps - warm))
+    if options.schedule == "constant":
+        return 1.0
+    falling = (1 + math.cos(math.pi * done)) / 2 if options.schedule == "cosine" else 1 - done
+    return options.final + (1 - options.final) * falling
+
+
+def depth_of(name: str, depth: int) -> int:
+    """How many blocks lie between a parameter and the head: 0 for the head, `depth` + 1 for the stem."""
+    parts = name.split(".")
+    if "blocks" in parts:
+        return depth - int(parts[parts.index("blocks") + 1])
+    if "stem" in parts:
+        return depth + 1
+    return 0
+
+
+def groups(module: nn.Module, options: OptimiserOptions, depth: int) -> list[dict]:
+    """Parameter groups by learning rate and decay.
+
+    Weight decay falls on matrices and kernels only: not on biases, norms, layer scales, learned tokens and positions.
+    A group's rate is learning_rate * layer_decay ** depth_of(name) (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT).
+    """
+    found: dict[tuple, dict] = {}
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decays = parameter.dim() > 1 and not any(word in name for word in _UNDECAYED)
+        muon = options.kind == "muon" and decays and (".blocks." in f".{name}" or ".convolutions." in f".{name}")
+        rate = options.matrix_learning_rate if muon else options.learning_rate
+        own = module.rate_of(name) if isinstance(module, Objective) else None  # a grid of candidates has several
+        rate = rate if own is None else own
+        rate *= options.layer_decay ** depth_of(name, depth)
+        group = found.setdefault(
+            (muon, rate, decays),
+            {
+                "params": [],
+                "names": [],
+                "lr": rate,
+                "weight_decay": options.weight_decay if decays else 0.0,
+                "muon": muon,
+            },
+        )
+        group["params"].append(parameter)
+        group["names"].append(name)
+    return list(found.values())
+
+
+_UNDECAYED = ("class_token", "distillation", "registers", "position", "bias")
+
+
+def optimisers(module: nn.Module, options: OptimiserOptions, depth: int) -> list[torch.optim.Optimizer]:
+    """One optimiser, or two for `muon`; each group remembers its highest rate as `peak`."""
+    every = groups(module, options, depth)
+    for group in every:
+        group["peak"] = group["lr"]
+    matrices = [{k: v for k, v in g.items() if k != "muon"} for g in every if g["muon"]]
+    others = [{k: v for k, v in g.items() if k != "muon"} for g in every if not g["muon"]]
+    made: list[torch.optim.Optimizer] = []
+    if matrices:
+        made.append(Muon(matrices, momentum=options.momentum))
+    if others and options.kind == "sgd":
+        made.append(torch.optim.SGD(others, momentum=options.momentum))
+    elif others:
+        made.append(torch.optim.AdamW(others, betas=options.betas, foreach=True))
+    return made
+
+
+def set_rates(made: Iterable[torch.optim.Optimizer], factor: float) -> None:
+    """Every group's rate = its peak times the schedule's factor."""
+    for optimiser in made:
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * factor
+
+
+class Average:
+    """A moving average of the weights: a <- d a + (1 - d) w, with d = min(decay, (1 + t) / (10 + t)) at step t.
+
+    The early, smaller d lets the first random weights be forgotten (as in TensorFlow's ExponentialMovingAverage).
+    Buffers (batch norm's statistics) are averaged too; whole numbers are copied.
+    """
+
+    def __init__(self, module: nn.Module, decay: float):
+        self.decay = decay
+        self.updates = 0
+        self.values = {name: t.detach().clone() for name, t in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Take one step towards the module's weights."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        for name, value in module.state_dict().items():
+            if value.is_floating_point():
+                self.values[name].lerp_(value.detach(), 1 - decay)
+            else:
+                self.values[name].copy_(value)
+
+    def state_dict(self) -> dict[str, int | dict[str, Tensor]]:
+        return {"updates": self.updates, "values": self.values}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.updates = int(state["updates"])
+        self.values = dict(state["values"])

@@ -1,0 +1,85 @@
+"""Teachers: any MODEL that classtoken loads, as a function from a batch to scores of our labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from classtoken.embedder import Embedder, load
+from classtoken.errors import ContractError, OptionError
+from classtoken.learning.data.batches import Batch
+from classtoken.tensors import Tokens
+from classtoken.tokens.image import ImagePreprocessor
+from classtoken.tokens.roles import image_roles
+
+
+def order_of(embedder: Embedder, labels: Sequence[str]) -> list[int] | None:
+    """Where each of our labels stands among the teacher's; None where it has no classifier for all of them."""
+    try:
+        known = {name: i for i, name in enumerate(embedder.labels)}
+    except ContractError:
+        return None
+    return [known[name] for name in labels] if set(labels) <= known.keys() else None
+
+
+def text_probabilities(
+    model: str, texts: Sequence[str], rows: Tensor, targets: Tensor, labels: Sequence[str], device: str
+) -> Tensor:
+    """The teacher's probabilities (N, C) for every text.
+
+    A teacher without a classifier for these labels gets a logistic regression on its frozen vectors of the labelled
+    `rows` (C = 1, scikit-learn). Raises `OptionError` where it would need one for several labels a row.
+    """
+    embedder = load(model, device=device)
+    order = order_of(embedder, labels)
+    if order is not None:
+        logits = torch.from_numpy(embedder.logits(list(texts)))[:, order]
+        return logits.sigmoid() if targets.dim() == 2 else logits.softmax(-1)
+    if targets.dim() == 2:
+        raise _without_classifier(model, "text", labels)
+    vectors = embedder.embed(list(texts))
+    assert isinstance(vectors, np.ndarray)
+    fitted = LogisticRegression(max_iter=1000).fit(vectors[rows.numpy()], targets[rows].numpy())
+    return torch.from_numpy(fitted.predict_proba(vectors)).float()
+
+
+def _without_classifier(model: str, modality: str, labels: Sequence[str]) -> OptionError:
+    return OptionError(
+        f"the teacher '{model}' has no {modality} classifier for the labels {', '.join(labels[:6])}; train one first: "
+        f"classtoken train SOURCE --model {model} --out DIR."
+    )
+
+
+class ImageTeacher:
+    """Logits of an image classifier for the very pictures that the student sees, brought to the teacher's size."""
+
+    def __init__(self, model: str, labels: Sequence[str], mean: Sequence[float], std: Sequence[float], device: str):
+        self.embedder = load(model, device=device)
+        order = order_of(self.embedder, labels)
+        prepare = self.embedder.tower("image").prepare
+        if order is None or not isinstance(prepare, ImagePreprocessor):
+            raise _without_classifier(model, "image", labels)
+        self.order, self.prepare, self.own = torch.tensor(order, device=device), prepare, (mean, std)
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Tensor:
+        """The teacher's logits for a batch, in the order of our labels."""
+        pixels = batch.views[0].pixels
+        assert pixels is not None
+        recipe, device = self.prepare.recipe, pixels.device
+        mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in self.own)
+        x = F.interpolate(pixels * std + mean, size=recipe.output, mode="bicubic", antialias=True).clamp(0, 1)
+        if recipe.mean is not None and recipe.std is not None:
+            mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (recipe.mean, recipe.std))
+            x = (x - mean) / std
+        tower = self.embedder.tower("image")
+        classifier = tower.reading.classifier
+        assert classifier is not None
+        encoder, readout = tower.reading.encoder, classifier.readout
+        grid = self.prepare.grid_of((x.shape[2], x.shape[3]))
+        tokens = Tokens(image_roles(encoder.layout, len(x), grid).to(device), pixels=x, grid=grid)
+        states = encoder(tokens, layers=readout.layers, rows=readout.rows)
+        return classifier(states)[:, self.order]

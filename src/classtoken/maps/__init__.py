@@ -1,0 +1,1 @@
+"""Every relevance map, and the tests that say whether a map tells what matters."""

@@ -1,0 +1,47 @@
+"""Occlusion: what the outcome loses when a token is truly not there, token by token or window by window."""
+
+import torch
+from torch import Tensor
+
+from classtoken.errors import OptionError
+from classtoken.maps.relevance import check_targets
+from classtoken.probe.removal import remove, repeat
+from classtoken.probe.subject import Subject
+from classtoken.tensors import Tokens
+from classtoken.values import Role
+
+
+def windows(roles_BL: Tensor, row: int, grid: tuple[int, int] | None, size: int) -> list[list[int]]:
+    """Places of the CONTENT tokens in groups: single tokens, or size x size patches of the grid."""
+    places = (roles_BL[row] == Role.CONTENT).nonzero()[:, 0].tolist()
+    if size == 1:
+        return [[place] for place in places]
+    if size < 1 or grid is None or grid[0] * grid[1] != len(places):
+        raise OptionError(f"windows of {size} need a patch grid; give 1 to remove tokens one by one.")
+    groups: dict[tuple[int, int], list[int]] = {}
+    for n, place in enumerate(places):
+        groups.setdefault((n // grid[1] // size, n % grid[1] // size), []).append(place)
+    return list(groups.values())
+
+
+def occlusion(subject: Subject, tokens: Tokens, targets_B: Tensor, *, window: int = 1, batch: int = 32) -> Tensor:
+    """outcome with everything - outcome without the token (or its window), signed (B, L); other roles 0.
+
+    A window's effect is shared by its tokens, so that the sum over tokens is the sum over windows.
+    """
+    with torch.no_grad():
+        whole_BC = subject(tokens)
+    check_targets(targets_B, whole_BC.shape[1])
+    relevance = torch.zeros(tokens.roles_BL.shape, dtype=whole_BC.dtype, device=whole_BC.device)
+    for b in range(len(tokens)):
+        groups = windows(tokens.roles_BL, b, tokens.grid, window)
+        target = int(targets_B[b])
+        for start in range(0, len(groups), batch):
+            part = groups[start : start + batch]
+            gone = torch.zeros(len(part), tokens.roles_BL.shape[1], dtype=torch.bool, device=relevance.device)
+            for i, places in enumerate(part):
+                gone[i, places] = True
+            without = remove(subject.row(b), repeat(tokens, b, len(part)), gone)[:, target]
+            for i, places in enumerate(part):
+                relevance[b, places] = (whole_BC[b, target] - without[i]) / len(places)
+    return relevance

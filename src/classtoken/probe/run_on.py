@@ -1,0 +1,48 @@
+"""The rest of a forward from the states that enter a layer: what comes before is not done again."""
+
+import torch
+from torch import Tensor
+
+from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.groups import padded_group
+from classtoken.probe.accounting import native
+from classtoken.probe.interventions import PatchStates, before_layer
+from classtoken.probe.subject import Subject, undisturbed
+from classtoken.tensors import States, Tokens, Trace
+from classtoken.values import Role
+
+
+def run_on(
+    subject: Subject,
+    x_BLD: Tensor,
+    roles_BL: Tensor,
+    layer: int,
+    trace: Trace | None = None,
+    grid: tuple[int, int] | None = None,
+) -> States:
+    """Final states from those that enter `layer` (the depth itself: that leave the last one), exactly.
+
+    Where the readout reads the class token alone, the last block computes no other token's row.
+    """
+    encoder = native(subject)
+    group = padded_group(roles_BL)
+    end = encoder.depth - 1
+    alone = subject.reads == {Role.CLASS} and (trace is None or layer < end) and layer <= end
+    rows_BR = (roles_BL == Role.CLASS).nonzero()[:, 1].view(len(roles_BL), -1) if alone else None
+    with undisturbed(encoder):
+        for i in range(layer, encoder.depth):
+            view = encoder.view(i, group, grid, x_BLD, rows_BR if i == end else None)
+            x_BLD = encoder.block(i)(x_BLD, [view], trace, f"blocks.{i}")
+        last = encoder.final_norm(x_BLD)
+    if rows_BR is not None:
+        roles_BL = roles_BL.gather(1, rows_BR)
+    return States(last, roles_BL, grid, {encoder.depth - 1: x_BLD, -1: x_BLD}, encoder.final_norm)
+
+
+def resume(subject: Subject, tokens: Tokens, x_BLD: Tensor, layer: int) -> Tensor:
+    """Outcomes (B, C) with the states `x_BLD` before a layer; foreign modules run the whole way."""
+    with torch.no_grad():
+        if isinstance(subject.encoder, Encoder) and not getattr(subject.readout, "layers", ()):
+            return subject.outcome(run_on(subject, x_BLD, tokens.roles_BL, layer, grid=tokens.grid))
+        name = before_layer(layer, subject.depth)
+        return subject(tokens, PatchStates(name=name, value_BLD=x_BLD))

@@ -1,0 +1,1 @@
+"""One input traced once, or many surveyed: descriptions, knock-outs, swaps, removals, each beside its control."""

@@ -1,0 +1,174 @@
+"""Maps tested on single inputs: deletion, insertion, SaCo, masks, and the same maps with random weights."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from classtoken.embedder import Embedder
+from classtoken.errors import ClasstokenError
+from classtoken.maps import faithfulness as faith
+from classtoken.maps.table import Method, Setting
+from classtoken.maps.truth import overlap
+from classtoken.measure.statistics import bootstrap, compare, holm
+from classtoken.probe.subject import Subject
+from classtoken.results.explain_data import Ranked, Score
+from classtoken.results.statistics import Interval
+from classtoken.study.gathering import Inputs, mask_shares
+from classtoken.study.inputs import mask_id_of, patch_of, window_of
+from classtoken.tensors import Tokens
+from classtoken.tokens.text import TextPreprocessor
+from classtoken.values import Record, Role
+
+LOWER_IS_BETTER = frozenset({"deletion"})
+Numbers = dict[str, dict[str, list[float]]]
+Maps = dict[str, torch.Tensor]
+RANDOM_DRAWS = 4
+RESAMPLES = 1999
+CONTROL = "random weights: "
+
+
+def rank_maps(
+    embedder: Embedder,
+    subject: Subject,
+    control: Subject | None,
+    inputs: Inputs,
+    methods: Sequence[Method],
+    *,
+    most: int,
+    points: int = 20,
+    seed: int = 0,
+    modality: str | None = None,
+    curves: bool = True,
+    targets: Sequence[int] | None = None,
+    shares_of: Callable[[Record, Tokens], np.ndarray | None] | None = None,
+    slow_control: bool = False,
+    report: Callable[[str], None] | None = None,
+) -> tuple[Ranked, ...]:
+    """Every method on up to `most` inputs, held against two controls on the same inputs: random scores, and the maps
+    that the same method makes of random weights (`control`), tested on the real model.
+
+    slow_control: make the maps of random weights for slow methods too.
+    targets: classes to explain, one an input; the model's answers where they are left out.
+    shares_of: the true object's share of every patch; by default from the record's mask.
+    """
+    prepare = embedder.tower(modality).prepare
+    numbers: Numbers = {m.name: {} for m in methods}
+    refused = dict.fromkeys(numbers, 0)
+    again = tuple(m for m in methods if not m.control and (slow_control or not m.slow))
+    for n, (record, tokens) in enumerate(inputs.single()):
+        if n >= most:
+            break
+        aimed = subject.aimed(tokens)
+        with torch.no_grad():
+            target = int(aimed(tokens)[0].argmax()) if targets is None else targets[n]
+        aimed = aimed.for_class(target)
+        mask_id = mask_id_of(prepare) if isinstance(prepare, TextPreprocessor) else None
+        setting = Setting(patch_of(tokens), mask_id, seed + n, window_of(tokens))
+        shares = mask_shares(record, tokens.grid, prepare) if shares_of is None else shares_of(record, tokens)
+        maps = _maps(aimed, tokens, target, methods, setting, refused)
+        others: Maps = {}
+        if control is not None:
+            others = _maps(control.aimed(tokens).for_class(target), tokens, target, again, setting, {})
+            _sanity(tokens, maps, others, numbers)
+        if curves:
+            _curves(aimed, tokens, target, maps, others, points, seed + n, numbers)
+        if shares is not None:
+            _truth(tokens, maps, others, shares, seed + n, numbers)
+        if report is not None:
+            report(f"explain: maps of {n + 1} of {min(most, len(inputs.records))} inputs tested")
+    return _adjusted(tuple(_ranked(method, numbers, refused[method.name]) for method in methods))
+
+
+def _maps(
+    subject: Subject, tokens: Tokens, target: int, methods: Sequence[Method], setting: Setting, refused: dict[str, int]
+) -> Maps:
+    maps = {}
+    for method in methods:
+        try:
+            maps[method.name] = method.run(subject, tokens, torch.tensor([target]), setting).detach()[0]
+        except ClasstokenError:
+            refused[method.name] = refused.get(method.name, 0) + 1
+    return maps
+
+
+def _curves(
+    subject: Subject, tokens: Tokens, target: int, maps: Maps, others: Maps, points: int, seed: int, out: Numbers
+) -> None:
+    definition = faith.CurveDefinition(points=points, seed=seed)
+    # The random control is the mean of several draws, so that the comparison is not with one lucky order.
+    extra = {f"random {i}": faith.random_scores(tokens, 1000 * i + seed)[0] for i in range(1, RANDOM_DRAWS)}
+    drawn = maps | (extra if "random" in maps else {}) | {CONTROL + name: scores for name, scores in others.items()}
+    for order in (definition, faith.opposite(definition)):
+        areas = {name: curve.area for name, curve in faith.curves(subject, tokens, target, drawn, order).items()}
+        for name in maps:
+            same = [name, *extra] if name == "random" else [name]
+            _put(out, name, order.order, float(np.mean([areas[s] for s in same])))
+            if name in others:
+                _put(out, name, CONTROL + order.order, areas[CONTROL + name])
+    for name, scores in maps.items():
+        _put(out, name, "saco", faith.saco(subject, tokens, target, scores, seed=seed))
+
+
+def _truth(tokens: Tokens, maps: Maps, others: Maps, shares: np.ndarray, seed: int, out: Numbers) -> None:
+    content = (tokens.roles_BL[0] == Role.CONTENT).cpu()
+    rows = [("", name, scores) for name, scores in maps.items()]
+    rows += [(CONTROL, name, scores) for name, scores in others.items()]
+    for prefix, name, scores in rows:
+        draws = [scores] if name != "random" else [faith.random_scores(tokens, 1000 * i + seed)[0] for i in range(16)]
+        found = [overlap(s.cpu()[content].double().numpy(), shares) for s in draws]
+        _put(out, name, f"{prefix}pointing", float(np.mean([f.pointing for f in found])))
+        _put(out, name, f"{prefix}mass/area", float(np.mean([f.mass_over_area for f in found])))
+        _put(out, name, f"{prefix}iou", float(np.mean([f.iou for f in found])))
+        _put(out, name, f"{prefix}precision", float(np.mean([f.average_precision for f in found])))
+
+
+def _sanity(tokens: Tokens, maps: Maps, others: Maps, out: Numbers) -> None:
+    """Rank correlation of a map with that of random weights."""
+    content = tokens.roles_BL[0] == Role.CONTENT
+    for name in others.keys() & maps.keys():
+        _put(out, name, "sanity", faith.rank_correlation(maps[name][content], others[name][content]))
+
+
+def _put(out: Numbers, name: str, measure: str, value: float) -> None:
+    out[name].setdefault(measure, []).append(value)
+
+
+def _ranked(method: Method, numbers: Numbers, refused: int) -> Ranked:
+    own, random = numbers[method.name], numbers.get("random", {})
+    scores = []
+    for measure, values in own.items():
+        if measure == "sanity" or measure.startswith(CONTROL) or len(values) < 2:
+            continue
+        sign = -1.0 if measure in LOWER_IS_BETTER else 1.0
+        over, p, control, over_control = None, None, None, None
+        if method.name != "random" and len(random.get(measure, ())) == len(values):
+            compared = compare(sign * np.array(values), sign * np.array(random[measure]), resamples=RESAMPLES)
+            over, p = compared.difference, compared.p
+        edges = numbers.get("edges", {}).get(measure, ()) if not method.control else ()
+        over_edges = _interval(sign * (np.array(values) - np.array(edges))) if len(edges) == len(values) else None
+        other = own.get(CONTROL + measure, ())
+        if len(other) == len(values):
+            control = _interval(other)
+            over_control = _interval(sign * (np.array(values) - np.array(other)))
+        scores.append(Score(measure, _interval(values), over, p, control, over_control, over_edges))
+    sanity = _interval(own["sanity"]) if len(own.get("sanity", ())) > 1 else None
+    count = max((len(v) for v in own.values()), default=0)
+    return Ranked(method.name, method.title, method.control, count, tuple(scores), sanity, refused)
+
+
+def _interval(values: Sequence[float] | np.ndarray) -> Interval:
+    return bootstrap(np.array(values), resamples=RESAMPLES)
+
+
+def _adjusted(ranking: tuple[Ranked, ...]) -> tuple[Ranked, ...]:
+    """p-values for as many maps as were compared with random scores in one measure (Holm)."""
+    found = {(r.name, s.measure): s.p for r in ranking for s in r.scores if s.p is not None}
+    for measure in {measure for _, measure in found}:
+        names = [name for name, m in found if m == measure]
+        adjusted = holm([found[name, measure] for name in names])
+        found |= {(name, measure): float(p) for name, p in zip(names, adjusted, strict=True)}
+    return tuple(
+        replace(r, scores=tuple(replace(s, p=found.get((r.name, s.measure))) for s in r.scores)) for r in ranking
+    )

@@ -1,0 +1,1 @@
+"""From an embedder and its inputs to the document that the walkthrough page shows."""

@@ -1,0 +1,266 @@
+"""The model card of a walkthrough, and the few weights that the page's arithmetic needs."""
+
+import re
+import textwrap
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from classtoken.embedder import Embedder
+from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.families import FAMILIES
+from classtoken.encoder.shape import ImageStem, TextStem
+from classtoken.head import PerTokenHead
+from classtoken.page import document as d
+from classtoken.probe.accounting import native, output_bias
+from classtoken.values import Role
+from classtoken.walk.answering import Answering
+from classtoken.walk.inputs import is_image
+
+TOY_PARAMETERS = 20_000
+"""up to so many weights a page holds them all, and does the whole forward itself"""
+
+
+def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) -> d.ModelCard:
+    """The card; `shown` are the indices of the answers whose classifier rows go along."""
+    encoder = native(answering.subject)
+    reading = embedder.tower(embedder.modalities[0]).reading
+    shape, block = encoder.shape, encoder.shape.block
+    one = embedder.tower(embedder.modalities[0]).layout.count(Role.CLASS) <= 1
+    reads = one and answering.subject.terms == (frozenset({Role.CLASS}),)
+    return d.ModelCard(
+        name=name_of(embedder),
+        family=reading.family.name if reading.family is not None else "classtoken",
+        modality="image" if isinstance(shape.stem, ImageStem) else "text",
+        depth=encoder.depth,
+        heads=encoder.heads,
+        hidden=encoder.hidden_size,
+        head_size=shape.head_size,
+        feedforward=block.feedforward_size,
+        parameters=sum(p.numel() for p in encoder.parameters()),
+        norm=block.order,
+        score_scale=float(encoder.block(0).attention.scale),
+        position=position_of(encoder),
+        patch=shape.stem.patch if isinstance(shape.stem, ImageStem) else None,
+        stem=stem_of(shape.stem),
+        layout=str(embedder.tower(embedder.modalities[0]).layout),
+        readout=d.Readout(
+            str(reading.contract.pooling),
+            reads,
+            readout_in_words(embedder),
+            tuple(role.name.lower() for role in sorted(answering.subject.reads)),
+        ),
+        outcome=answering.kind,
+        temperature=answering.temperature,
+        classes=None if answering.kind == "cosine" else len(answering.labels),
+        trained_on=trained_on(embedder),
+        licence=licence_of(embedder),
+        gaps=(),
+        shared=shared_of(encoder, answering, shown),
+    )
+
+
+def name_of(embedder: Embedder) -> str:
+    """What the model is called: as asked for, or its folder's name; of a folder called `model`, what it lies in."""
+    if embedder.name.startswith("builtin:"):
+        return embedder.name
+    folder = embedder.folder.resolve()
+    return folder.parent.name if folder.name in ("model", "models", "checkpoint") else folder.name
+
+
+def stem_of(stem: ImageStem | TextStem) -> Literal["linear", "convolutions", "table"]:
+    """How a token gets its first vector: a weighted sum of its own pixels, convolutions that overlap, or a table."""
+    if isinstance(stem, TextStem):
+        return "table"
+    return "convolutions" if stem.convolutions else "linear"
+
+
+def trained_on(embedder: Embedder) -> str:
+    """What the model's own README says it is: the first sentences of its first paragraph; or where to look."""
+    readme = embedder.folder / "README.md"
+    if not readme.is_file():
+        return "not said in the model's folder"
+    text = readme.read_text(encoding="utf-8", errors="replace")
+    if text.startswith("---"):
+        text = text.partition("\n---")[2]  # the header of a model card
+    plain_lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for paragraph in plain_lines.split("\n\n"):
+        line = " ".join(paragraph.split())
+        if line and line[0].isalnum():
+            plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line).replace("`", "").replace("*", "")
+            return textwrap.shorten(plain, 260, placeholder=" …")
+    return "see the README in the model's folder"
+
+
+def licence_of(embedder: Embedder) -> str:
+    """The licence that the model's README declares in its header."""
+    readme = embedder.folder / "README.md"
+    if readme.is_file():
+        for line in readme.read_text(encoding="utf-8", errors="replace").splitlines()[:40]:
+            if line.lower().startswith(("license:", "licence:")):
+                return line.partition(":")[2].strip()
+    return "Apache-2.0, with classtoken" if embedder.name.startswith("builtin:") else "not said in the model's folder"
+
+
+def readout_in_words(embedder: Embedder) -> str:
+    """Which vector the answer is read from, for people."""
+    reading = embedder.tower(embedder.modalities[0]).reading
+    content = "patches" if is_image(embedder) else "tokens"
+    words = {
+        "cls": "the class token",
+        "dist": "the distillation token",
+        "cls_dist": "the mean of class token and distillation token",
+        "mean": f"the mean of the {content}",
+        "max": f"the largest of each number over the {content}",
+    }
+    contract, classifier = reading.contract, reading.classifier
+    spec = str(contract.pooling if classifier is None else classifier.readout.spec)
+    numbered = {f"cls({i})": f"class token {i + 1}" for i in range(64)}
+    parts = [{**words, **numbered}.get(part, f"the pooling '{part}'") for part in spec.split("+")]
+    says = " and ".join([", ".join(parts[:-1]), parts[-1]]) + ", side by side" if len(parts) > 1 else parts[0]
+    if classifier is not None:
+        return f"{says}, after the final norm"
+    return ", then ".join([says, *contract.after, *(["brought to length 1"] if contract.unit_length else [])])
+
+
+def position_of(encoder: Encoder) -> d.Position:
+    """How positions come in."""
+    stem, position = encoder.shape.stem, encoder.shape.position
+    if position.rotary:
+        return d.Position("rotary", "queries and keys are turned by an angle for the place, in every layer")
+    if position.buckets or position.tables != "none":
+        return d.Position("bias", "a learned number for each distance is added to the scores, in every layer")
+    if isinstance(stem, TextStem):
+        if stem.positions:
+            return d.Position("added", "sines and cosines" if stem.sinusoidal else "a learned vector for each place")
+        return d.Position("none", "this model has no positions")
+    kinds = {"learned": "a learned vector for each place", "sinusoidal": "sines and cosines of row and column"}
+    if stem.positions in kinds:
+        return d.Position("added", kinds[stem.positions])
+    return d.Position("none", "this model has no positions")
+
+
+def numbers(tensor: Tensor) -> np.ndarray:
+    """A tensor as a float32 array."""
+    return tensor.detach().float().cpu().numpy()
+
+
+def norm_of(module: nn.Module) -> d.Norm | None:
+    """A norm's learned numbers; None where there is none."""
+    if isinstance(module, nn.LayerNorm):
+        weight = torch.ones(module.normalized_shape) if module.weight is None else module.weight
+        return d.Norm("layer", numbers(weight), None if module.bias is None else numbers(module.bias), module.eps)
+    if isinstance(module, nn.RMSNorm):
+        eps = torch.finfo(torch.float32).eps if module.eps is None else module.eps
+        return d.Norm("rms", numbers(module.weight), None, eps)
+    return None
+
+
+def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) -> d.Shared:
+    """Norms, output biases and the classifier's rows of the answers shown, divided by the temperature."""
+    block = encoder.shape.block
+    pairs = None
+    if block.order == "post":
+        found = [encoder.block(i) for i in range(encoder.depth)]
+        norms = [(norm_of(b.attention_norm), norm_of(b.feedforward_norm)) for b in found]
+        pairs = tuple(d.NormPair(first, second) for first, second in norms if first and second)
+    biases = [numbers(output_bias(encoder, i)) for i in range(encoder.depth)]
+    return d.Shared(
+        embedding_norm=norm_of(encoder.stem.norm),
+        attention_bias=np.stack(biases) if "output" in block.biases else None,
+        norms=pairs,
+        final_norm=norm_of(encoder.final_norm),
+        head=head_of(answering, shown),
+    )
+
+
+def head_of(answering: Answering, shown: tuple[int, ...]) -> d.Head | None:
+    """The rows of a classifier that is one linear map of the vector; None for any other."""
+    head, rows = answering.subject.head, list(shown)
+    starts = None
+    weight_CV: Tensor
+    if isinstance(head, PerTokenHead):
+        weight_CV, bias_C = head.weight, head.bias
+        starts = tuple(row * weight_CV.shape[1] for row in rows)
+    else:
+        steps = [] if not isinstance(head, nn.Module) else [m for m in head.modules() if not list(m.children())]
+        if len(steps) != 1 or not isinstance(steps[0], nn.Linear):
+            return None
+        weight_CV, bias_C = steps[0].weight, steps[0].bias
+    bias = None if bias_C is None else numbers(bias_C[rows] / answering.temperature)
+    return d.Head(numbers(weight_CV[rows] / answering.temperature), bias, starts)
+
+
+def toy_of(embedder: Embedder, answering: Answering) -> dict[str, object] | None:
+    """All weights of an encoder small and plain enough for the page to compute; None for others."""
+    encoder, linear = native(answering.subject), answering.subject.linear
+    stem, block = encoder.shape.stem, encoder.shape.block
+    plain = (
+        isinstance(stem, ImageStem)
+        and sum(p.numel() for p in encoder.parameters()) <= TOY_PARAMETERS
+        and linear is not None
+        and answering.kind == "probability"
+        and block.order == "pre"
+        and block.norm == "layer"
+        and block.activation in ("gelu", "relu")
+        and block.biases >= {"query", "key", "value", "output", "up", "down"}
+        and not (block.gated or block.layer_scale or block.head_norm or block.key_value_heads or block.shared)
+        and encoder.stem.convolutions is None
+        and (stem.class_tokens, stem.distillation_tokens, stem.registers) == (1, 0, 0)
+        and stem.positions == "learned"
+        and position_of(encoder).kind == "added"
+        and not (stem.cut_patches or stem.class_last or stem.norm)
+    )
+    if not plain:
+        return None
+    assert isinstance(stem, ImageStem)
+    assert linear is not None
+    start: Any = encoder.stem
+
+    def of(module: Any) -> dict[str, object]:
+        weight, bias = module.weight, module.bias
+        return {"weight": numbers(weight.flatten(1) if weight.dim() > 2 else weight), "bias": numbers(bias)}
+
+    blocks = []
+    for i in range(encoder.depth):
+        b = encoder.block(i)
+        a, f = b.attention, b.feedforward
+        named = {"norm1": b.attention_norm, "query": a.query, "key": a.key, "value": a.value, "output": a.output}
+        blocks.append({k: of(m) for k, m in {**named, "norm2": b.feedforward_norm, "up": f.up, "down": f.down}.items()})
+    return {
+        "patch": stem.patch,
+        "channels": stem.channels,
+        "activation": block.activation,
+        "eps": block.norm_eps,
+        "stem": of(start.patch),
+        "class_token": numbers(start.class_token[0]),
+        "positions": numbers(start.position),
+        "blocks": blocks,
+        "final_norm": of(encoder.final_norm),
+        "head": {
+            "weight": numbers(linear.weight_CD / answering.temperature),
+            "bias": numbers(linear.bias_C / answering.temperature),
+        },
+    }
+
+
+def family_rows() -> tuple[d.FamilyRow, ...]:
+    """Who uses what, from the families table; the layout and the authors' readout of each family's usual config."""
+    rows = []
+    for family in FAMILIES:
+        try:
+            shape, authors = family.shape({}), family.readout({})
+        except (KeyError, TypeError, ValueError):
+            continue
+        stem = shape.stem
+        if isinstance(stem, ImageStem):
+            tokens = str(stem.class_tokens or "none")
+            registers = str(stem.registers)
+        else:
+            reads_first = family.head is not None and family.head.kind in ("pooled", "dense")
+            tokens, registers = "its first token, for classifiers" if reads_first else "none", "0"
+        used_by = family.used_by[0] if family.used_by else ""
+        rows.append(d.FamilyRow(family.name, tokens, registers, authors.spec, authors.reason, used_by))
+    return tuple(rows)

@@ -1,0 +1,154 @@
+"""One input, traced and experimented on, as the page shows it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from classtoken.embedder import Embedder
+from classtoken.head import PerTokenHead
+from classtoken.page import document as d
+from classtoken.tensors import Tokens
+from classtoken.values import Role
+from classtoken.walk import laboratory as lab
+from classtoken.walk.answering import Answering
+from classtoken.walk.card import numbers, toy_of
+from classtoken.walk.inputs import Item, Prepared, prepare
+from classtoken.walk.numbers import Traced, seen_from, trace_of
+
+ANSWERS = 8
+"""answers shown of each input"""
+
+
+@dataclass(frozen=True)
+class Walked:
+    """An input, its trace and what the page shows of it."""
+
+    prepared: Prepared
+    traced: Traced
+    shown: tuple[int, ...]
+    example: d.Example
+
+
+@dataclass(frozen=True)
+class Walker:
+    """A model and what its vectors are compared with (`compared`, and the same prepared: `references`)."""
+
+    embedder: Embedder
+    answering: Answering
+    compared: tuple[Item, ...]
+    references: tuple[Tokens, ...]
+
+    def walk(self, item: Item, partner: Item, *, full: bool) -> Walked:
+        answering = self.answering
+        prepared = prepare(self.embedder, item)
+        traced = trace_of(answering.subject, prepared)
+        values = answering.values(traced.outcome_BC)[0]
+        shown = tuple(values.argsort(descending=True)[:ANSWERS].tolist())
+        heroes = self.heroes(prepared, shown[0])
+        prepared = replace(prepared, hero=heroes[0])
+        other = prepare(self.embedder, partner)
+        other_trace = trace_of(answering.subject, other)
+        views = [self._view(prepared, traced, shown, other, other_trace, hero) for hero in heroes]
+        example = self._example(prepared, traced, values, shown, other, other_trace.embeddings.before, views)
+        walked = Walked(prepared, traced, shown, example)
+        if not full:
+            return walked
+        found = self.experiments(walked)
+        others = tuple(replace(view, knockouts=cuts) for view, cuts in zip(example.others, found.others, strict=True))
+        changed = replace(example, knockouts=found.knockouts, removals=found.removals, others=others)
+        return replace(walked, example=changed)
+
+    def experiments(self, walked: Walked) -> d.Experiments:
+        """Knock-outs for every class token, and single removals: what takes many forwards."""
+        answering, prepared, shown = self.answering, walked.prepared, walked.shown
+        found = []
+        for hero in [prepared.hero, *(view.hero for view in walked.example.others)]:
+            traced = seen_from(answering.subject, walked.traced, hero)
+            effort = lab.effort_for(traced)
+            found.append(lab.knockouts(answering, replace(prepared, hero=hero), traced, shown, effort))
+        removals = lab.removals(answering, prepared, walked.traced, shown)
+        return d.Experiments(found[0], removals, tuple(found[1:]))
+
+    def heroes(self, prepared: Prepared, best: int) -> list[int]:
+        """Places of all class tokens; first the one that answers for the best class, where each answers for one."""
+        places = [t for t, role in enumerate(prepared.tokens.roles_BL[0].tolist()) if role == Role.CLASS]
+        if len(places) > 1 and isinstance(self.answering.subject.head, PerTokenHead):
+            places.insert(0, places.pop(best))
+        return places
+
+    def _view(
+        self, prepared: Prepared, traced: Traced, shown: tuple[int, ...], other: Prepared, other_trace: Traced,
+        hero: int,
+    ) -> d.Other:  # fmt: skip
+        """What a page shows of one class token: its rows, and the experiments on it."""
+        answering, rows = self.answering, list(shown)
+        prepared, other = replace(prepared, hero=hero), replace(other, hero=hero)
+        traced = seen_from(answering.subject, traced, hero)
+        other_trace = seen_from(answering.subject, other_trace, hero)
+        donor_values = answering.values(other_trace.outcome_BC)[0, rows]
+        swaps = lab.swapped(answering, prepared, other_trace.states_ND)[:, rows]
+        return d.Other(
+            hero=hero,
+            layers=traced.layers,
+            final=traced.final_D,
+            class_token=other_trace.embeddings.before[hero],
+            states=other_trace.states_ND,
+            knockouts=(),
+            swaps=(d.Swap(other.item.title, numbers(donor_values), numbers(swaps)),),
+            causal=lab.causal(answering, prepared, other, shown, traced, other_trace.final_D),
+        )
+
+    def _example(
+        self, prepared: Prepared, traced: Traced, values: torch.Tensor, shown: tuple[int, ...], other: Prepared,
+        other_before: np.ndarray, views: list[d.Other],
+    ) -> d.Example:  # fmt: skip
+        answering, item, first = self.answering, prepared.item, views[0]
+        rows = list(shown)
+        logits = answering.logits(traced.outcome_BC)
+        pixels = prepared.tokens.pixels
+        toy = toy_of(self.embedder, answering) is not None and pixels is not None
+        vector = answering.subject.readout(traced.captured.states)[0]
+        return d.Example(
+            id=item.id,
+            title=item.title,
+            origin="example",
+            input=prepared.input if pixels is None or not toy else replace(prepared.input, pixels=numbers(pixels[0])),
+            tokens=prepared.shown,
+            hero=first.hero,
+            truth=prepared.truth,
+            embeddings=traced.embeddings,
+            layers=first.layers,
+            final=first.final,
+            vector=numbers(vector),
+            answers=d.Answers(
+                tuple(d.Label(i, self._answer_name(i, item)) for i in rows),
+                None if logits is None else numbers(logits[0, rows]),
+                numbers(values[rows]),
+                None if logits is None else numbers(logits[0]),
+            ),
+            contrast=d.Contrast(
+                other.item.title,
+                other.input.image,
+                other.input.text,
+                other.shown,
+                other_before.astype(np.float16),
+                first.class_token,
+                first.states,
+            ),
+            lens=lab.lens_of(answering, prepared, shown),
+            knockouts=first.knockouts,
+            swaps=first.swaps,
+            causal=first.causal,
+            poolings=lab.poolings(self.embedder, answering, traced, prepared.tokens, self.references, shown),
+            two=lab.two(answering, prepared, shown),
+            others=tuple(
+                replace(view, layers=replace(view.layers, keys=None, values=None, norms=None)) for view in views[1:]
+            ),
+        )
+
+    def _answer_name(self, index: int, item: Item) -> str:
+        """A label; of a comparison with itself, that."""
+        if self.answering.kind == "cosine" and self.compared[index].content == item.content:
+            return f"itself, unchanged ({item.title})"
+        return self.answering.labels[index]
