@@ -11,7 +11,7 @@ from torch import Tensor
 from classtoken.contract.clues import transformer_folder
 from classtoken.contract.reading import Reading
 from classtoken.encoder.checkpoint import open_checkpoint, reference_names
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError, OutputError
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
 
@@ -52,12 +52,13 @@ def current_weights(source: Path, readings: Sequence[Reading]) -> dict[str, Tens
     """The file's tensors, with those of the encoders as they are in memory, under the file's own names."""
     weights = open_checkpoint(transformer_folder(source)).weights.read()
     for reading in readings:
-        if not isinstance(reading.encoder, Encoder):
-            continue  # foreign: its weights are those of the file
+        encoder = reading.encoder
+        if not is_trainable(encoder):
+            continue  # its weights are those of the file
         if reading.family is None:
-            now = dict(reading.encoder.state_dict())
+            now = dict(encoder.state_dict())
         else:
-            now = reference_names(reading.encoder, reading.family, reading.prefix)
+            now = reference_names(encoder, reading.family, reading.prefix)
         weights |= {name: tensor for name, tensor in now.items() if name in weights}
     return {
         name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous().clone()

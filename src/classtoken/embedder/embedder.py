@@ -12,7 +12,6 @@ from torch import Tensor
 from classtoken.contract.saving import save_model
 from classtoken.embedder.checks import check_names, device_of, listed
 from classtoken.embedder.tower import Tower
-from classtoken.encoder.encoder import Encoder
 from classtoken.errors import ContractError, OptionError
 from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout, one_pass
@@ -282,7 +281,7 @@ class Embedder:
         packed: bool = False,
     ) -> States:
         wanted = None if rows is None else frozenset(rows)
-        packed = packed and isinstance(tower.reading.encoder, Encoder)
+        packed = packed and tower.reading.encoder.packable
         states: States = tower.reading.encoder(tokens, layers=layers, rows=wanted, trace=trace, packed=packed)
         if self.dtype == torch.float32 or trace is not None:
             return states

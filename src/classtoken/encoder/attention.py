@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from classtoken.encoder.groups import Group
 from classtoken.encoder.position import rotate
 from classtoken.encoder.shape import Shape
+from classtoken.errors import TraceError
 from classtoken.tensors import Trace
 
 
@@ -136,6 +137,8 @@ class Attention(nn.Module):
         if not trace.wants(f"{name}.heads"):
             added = self.output(z_BHLK.transpose(1, 2).flatten(2))
             return added if scale is None else added * scale
+        if not isinstance(self.output, nn.Linear):
+            raise TraceError(f"'{name}.heads' cannot be given: the output weights of this model are no plain matrix.")
         weight_DHK = self.output.weight.unflatten(1, (self.heads, self.head_size))
         heads_BHLD = torch.einsum("bhlk,dhk->bhld", z_BHLK, weight_DHK)
         heads_BHLD = trace(f"{name}.heads", heads_BHLD if scale is None else heads_BHLD * scale)

@@ -30,8 +30,8 @@ Layer = int | str
 class Encoder(nn.Module):
     """Tokens in, one state per token out."""
 
-    gaps: tuple[str, ...] = ()
-    """trace names that it cannot give: none (a `Foreign` module has some)"""
+    packable = True
+    stepwise = True
 
     def __init__(self, shape: Shape):
         super().__init__()
@@ -71,6 +71,21 @@ class Encoder(nn.Module):
     def layout(self) -> Layout:
         """Roles in order, at the native size."""
         return self.shape.layout
+
+    @property
+    def open_weights(self) -> bool:
+        """Whether its matrices are plain numbers; not where a backend has put modules of its own in their place."""
+        return all(isinstance(self.block(i).attention.output, nn.Linear) for i in range(len(self.blocks)))
+
+    @property
+    def trainable(self) -> bool:
+        """Gradients reach the weights: they are plain numbers."""
+        return self.open_weights
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Trace names that it cannot give: none, but `heads` where the output matrix cannot be taken apart."""
+        return () if self.open_weights else ("heads",)
 
     def block(self, i: int) -> Block:
         """Block i; ALBERT's blocks share their weights."""

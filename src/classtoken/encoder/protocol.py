@@ -1,10 +1,15 @@
-"""What every encoder can do, native or foreign."""
+"""What every encoder does, and how one that cannot do everything says so.
+
+What an encoder can do is asked of it, never of its class: an encoder of transformers, one whose matrices are stored as
+8-bit numbers and one that another program computes stand behind the same properties.
+"""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import torch
 
+from classtoken.encoder.encoder import Encoder
 from classtoken.tensors import States, Tokens, Trace
 from classtoken.values import Layout, Role
 
@@ -29,6 +34,31 @@ class AnyEncoder(Protocol):
         """Trace names (or their last parts) that it cannot give."""
         ...
 
+    @property
+    def causal(self) -> bool:
+        """A token attends only to itself and those before it."""
+        ...
+
+    @property
+    def packable(self) -> bool:
+        """With `packed=True` it computes texts without their padding."""
+        ...
+
+    @property
+    def stepwise(self) -> bool:
+        """Its blocks can be run one at a time, from states of the caller's: `stem`, `view`, `block`, `final_norm`."""
+        ...
+
+    @property
+    def open_weights(self) -> bool:
+        """The matrices of its blocks can be read as plain numbers (`block(i).attention.output.weight`)."""
+        ...
+
+    @property
+    def trainable(self) -> bool:
+        """Gradients reach its weights, and what they become can be written under the names of its file."""
+        ...
+
     def __call__(
         self,
         tokens: Tokens,
@@ -42,3 +72,18 @@ class AnyEncoder(Protocol):
     def to(self, device: torch.device, dtype: torch.dtype) -> Any: ...
 
     def parameters(self) -> Any: ...
+
+
+def is_stepwise(encoder: Any) -> TypeGuard[Encoder]:
+    """`encoder.stepwise`; what has it has the parts of an `Encoder`."""
+    return bool(encoder.stepwise)
+
+
+def has_open_weights(encoder: Any) -> TypeGuard[Encoder]:
+    """`encoder.open_weights`, of an encoder that is stepwise too."""
+    return bool(encoder.stepwise and encoder.open_weights)
+
+
+def is_trainable(encoder: Any) -> TypeGuard[Encoder]:
+    """`encoder.trainable`; what has it has the parts of an `Encoder`."""
+    return bool(encoder.trainable)

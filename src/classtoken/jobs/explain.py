@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from classtoken.embedder import Embedder, load
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import ClasstokenError, OptionError
 from classtoken.maps import faithfulness as faith
 from classtoken.maps.rollout import read_rows, routes
@@ -263,7 +263,7 @@ def _without(layer: int, head: int) -> CutHeads:
 
 
 def _lens(subject: Subject, tokens: Tokens, target: int) -> tuple[result.LensStep, ...]:
-    if not isinstance(subject.encoder, Encoder) or subject.head is None:
+    if not is_stepwise(subject.encoder) or subject.head is None:
         return ()
     steps = []
     found = lens(subject, tokens)

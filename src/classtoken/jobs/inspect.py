@@ -91,7 +91,7 @@ def vectors(reading: Reading, tower: LoadedTower) -> Iterable[Vector]:
 
     if chosen not in ("cls", "mean", "pooler", "last", "dist", "cls_dist"):
         add(chosen, "the contract's own readout", reading.contract.size, "present")
-    causal = bool(getattr(reading.encoder, "causal", False))
+    causal = reading.encoder.causal
     if layout.count(Role.CLASS):
         many = layout.count(Role.CLASS) > 1
         empty = "; the mask is causal: the SAME for every input" if causal and prefix_first(layout) else ""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
 from classtoken.pooling.build import make
@@ -40,9 +40,8 @@ class Network(nn.Module):
 
     def vectors(self, tokens: Tokens) -> Float[Tensor, "B V"]:
         """One vector a row."""
-        native = isinstance(self.encoder, Encoder)
         on_cpu = tokens.roles_BL.device.type == "cpu"
-        written_out = native and self.training and on_cpu and torch.is_autocast_enabled("cpu")
+        written_out = is_trainable(self.encoder) and self.training and on_cpu and torch.is_autocast_enabled("cpu")
         states = self.encoder(
             tokens, layers=self.readout.layers, rows=self.readout.rows, trace=WrittenOut() if written_out else None
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import OptionError
 from classtoken.maps import relevance
 from classtoken.maps.faithfulness import edge_scores, random_scores
@@ -179,7 +179,7 @@ BY_NAME = {method.name: method for method in METHODS}
 
 def available(subject: Subject, tokens: Tokens) -> tuple[Method, ...]:
     """The methods that this model and input allow."""
-    native = isinstance(subject.encoder, Encoder)
+    native = has_open_weights(subject.encoder)
     one = bool((subject.reader(tokens.roles_BL).amax(1) == 1).all())
 
     def fits(method: Method) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import TraceError
 from classtoken.probe.capture import Captured, Keep, take
 from classtoken.probe.subject import Subject
@@ -44,13 +45,15 @@ class Ledger:
 
 
 def native(subject: Subject) -> Encoder:
-    """The subject's encoder, whose weights can be read. Raises `TraceError` for a foreign module."""
-    if not isinstance(subject.encoder, Encoder):
+    """The subject's encoder, whose weights can be read. Raises `TraceError` for one that does not give them."""
+    encoder = subject.encoder
+    if not has_open_weights(encoder):
         raise TraceError(
-            "the exact accounting needs the residual stream and the output weights, which a foreign module does not "
-            "give. Ask for attention instead, or load a family that is read natively."
+            "the exact accounting needs the residual stream and the output weights, which this encoder does not give "
+            "(a foreign module, or weights in another precision). Ask for attention instead, or load a family that is "
+            "read natively."
         )
-    return subject.encoder
+    return encoder
 
 
 def token_contributions(encoder: Encoder, layer: int, weights_BHRL: Tensor, values_BHLK: Tensor) -> Tensor:

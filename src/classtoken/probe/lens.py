@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import TraceError
 from classtoken.probe.interventions import before_layer, record
 from classtoken.probe.subject import Subject
@@ -45,7 +45,7 @@ def lens(subject: Subject, tokens: Tokens, states: Sequence[Tensor] | None = Non
 
     states: what goes into every layer and leaves the last, where somebody has captured it already.
     """
-    if not isinstance(subject.encoder, Encoder):
+    if not is_stepwise(subject.encoder):
         raise TraceError("the lens needs the model's own final norm, which a foreign module does not show.")
     kept = _all_states(subject, tokens) if states is None else list(states)
     with torch.no_grad():

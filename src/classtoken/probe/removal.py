@@ -10,12 +10,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import OptionError
-from classtoken.probe.accounting import native
 from classtoken.probe.capture import take
 from classtoken.probe.interventions import CutEdges, Mode
-from classtoken.probe.run_on import run_on
+from classtoken.probe.run_on import run_on, stepwise
 from classtoken.probe.subject import Subject, undisturbed
 from classtoken.tensors import Tokens
 from classtoken.values import Role
@@ -48,7 +47,7 @@ def _shorter(subject: Subject, tokens: Tokens, left_BL: Tensor) -> Tensor:
     places = left_BL.nonzero()[:, 1].view(len(left_BL), -1)
     roles = tokens.roles_BL.gather(1, places)
     assert tokens.pixels is not None
-    encoder = native(subject)
+    encoder = stepwise(subject)
     with undisturbed(encoder):
         pixels = tokens.pixels
         same = pixels.stride(0) == 0  # one picture, expanded by `repeat`: its patches are cut once
@@ -60,7 +59,7 @@ def _shorter(subject: Subject, tokens: Tokens, left_BL: Tensor) -> Tensor:
 def positions_stay(subject: Subject) -> bool:
     """True for images whose positions come from the stem alone: nobody's place changes when a token leaves."""
     encoder = subject.encoder
-    if not isinstance(encoder, Encoder) or encoder.layout.grid is None:
+    if not is_stepwise(encoder) or encoder.layout.grid is None:
         return False
     position = encoder.shape.position
     plain = not position.rotary and not position.buckets and position.tables == "none"

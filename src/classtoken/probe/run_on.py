@@ -5,11 +5,23 @@ from torch import Tensor
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.groups import padded_group
-from classtoken.probe.accounting import native
+from classtoken.encoder.protocol import is_stepwise
+from classtoken.errors import TraceError
 from classtoken.probe.interventions import PatchStates, before_layer
 from classtoken.probe.subject import Subject, undisturbed
 from classtoken.tensors import States, Tokens, Trace
 from classtoken.values import Role
+
+
+def stepwise(subject: Subject) -> Encoder:
+    """The subject's encoder, whose blocks can be run one at a time. Raises `TraceError` where they cannot."""
+    encoder = subject.encoder
+    if not is_stepwise(encoder):
+        raise TraceError(
+            "a forward cannot begin in the middle of this encoder: its blocks are not run one by one (a foreign "
+            "module). Load a family that is read natively."
+        )
+    return encoder
 
 
 def run_on(
@@ -24,7 +36,7 @@ def run_on(
 
     Where the readout reads the class token alone, the last block computes no other token's row.
     """
-    encoder = native(subject)
+    encoder = stepwise(subject)
     group = padded_group(roles_BL)
     end = encoder.depth - 1
     alone = subject.reads == {Role.CLASS} and (trace is None or layer < end) and layer <= end
@@ -42,7 +54,7 @@ def run_on(
 def resume(subject: Subject, tokens: Tokens, x_BLD: Tensor, layer: int) -> Tensor:
     """Outcomes (B, C) with the states `x_BLD` before a layer; foreign modules run the whole way."""
     with torch.no_grad():
-        if isinstance(subject.encoder, Encoder) and not getattr(subject.readout, "layers", ()):
+        if is_stepwise(subject.encoder) and not getattr(subject.readout, "layers", ()):
             return subject.outcome(run_on(subject, x_BLD, tokens.roles_BL, layer, grid=tokens.grid))
         name = before_layer(layer, subject.depth)
         return subject(tokens, PatchStates(name=name, value_BLD=x_BLD))

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from classtoken.embedder import Embedder
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import BadRecord, OptionError
 from classtoken.maps.truth import patch_shares
 from classtoken.probe.capture import Captured, Keep, row_places, take
@@ -187,7 +187,7 @@ def _states(subject: Subject, tokens: Tokens, states: list[Tensor], found: Gathe
     if int(classes.sum(1).min()) > 1:
         held = [x[classes].view(len(tokens), -1, x.shape[-1]) for x in states]
         found.add("class_states", torch.stack(held, 1))
-    if subject.head is not None and isinstance(subject.encoder, Encoder):
+    if subject.head is not None and is_stepwise(subject.encoder):
         found.add("lens_answers", answers_of(subject, lens(subject, tokens, states).outcome_BNC))
 
 

@@ -46,8 +46,11 @@ class Foreign(nn.Module):
     """A module of transformers that gives `last_hidden_state`; see `Encoder.forward` for the arguments.
 
     `missing` are names of weights that the checkpoint lacks and that the states do not need (a pooler's). `rows` and
-    `packed` are not used: all tokens are computed, padded. One traced run at a time.
+    `packed` are not used: all tokens are computed, padded. One traced run at a time. Its blocks are not run one by one,
+    its matrices not read and its weights not trained here.
     """
+
+    packable = stepwise = open_weights = trainable = False
 
     def __init__(self, model: nn.Module, modality: Literal["text", "image"], missing: tuple[str, ...] = ()):
         super().__init__()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from classtoken.embedder import Embedder
 from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.head import Head
 from classtoken.learning.data.batches import Feed
@@ -49,7 +50,7 @@ def finish(trained: Trained, run: Run) -> TrainResult:
     """Judge a trained network on the held-out part and write its folder."""
     prepared, network = trained.prepared, trained.network.eval()
     encoder = network.encoder
-    assert isinstance(encoder, Encoder)
+    assert is_trainable(encoder)
     head = network.head if isinstance(network.head, Head) else None
     temperature, scores, errors = 1.0, dict(trained.outcome.looks[-1]) if trained.outcome.looks else {}, (0.0, 0.0)
     if head is not None:
@@ -174,7 +175,7 @@ def finish_frozen(fitted: Fitted, run: Run) -> TrainResult:
         training={"way": run.way, "scores": dict(scores)},
     )
     encoder, origin = reading.encoder, run.embedder.folder
-    if reading.family is not None and isinstance(encoder, Encoder) and files.published_head(reading.family, saved):
+    if reading.family is not None and is_trainable(encoder) and files.published_head(reading.family, saved):
         files.write_tuned(run.out, origin, reading.config, reading.family, encoder, saved)
     else:
         files.copy_files(origin, run.out)

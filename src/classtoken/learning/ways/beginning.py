@@ -6,6 +6,7 @@ from torch import Tensor
 from classtoken.contract.model import read_model
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.locate import locate
+from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError
 from classtoken.learning.loop.seeds import WEIGHTS, generator_of
@@ -20,7 +21,7 @@ def begin_with(encoder: Encoder, model: str, seed: int) -> None:
     Where there are more class tokens than in the MODEL, each begins as a copy of its (first) class token and position
     with a little noise of its own.
     """
-    given = next((r.encoder for r in read_model(locate(model)) if isinstance(r.encoder, Encoder)), None)
+    given = next((r.encoder for r in read_model(locate(model)) if is_trainable(r.encoder)), None)
     if given is None:
         raise OptionError(f"start = '{model}' has no encoder of ours; name a folder that classtoken train has written.")
     generator = generator_of(seed, WEIGHTS, 7)

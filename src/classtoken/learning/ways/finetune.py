@@ -5,6 +5,7 @@ from pathlib import Path
 
 from classtoken.embedder import Embedder
 from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import TextStem
 from classtoken.errors import OptionError
 from classtoken.learning.data.batches import Feed, split
@@ -57,7 +58,7 @@ def finetune(
     """Train the encoder of a loaded MODEL further on labelled records, as the recipe says."""
     tower = embedder.tower(modality)
     encoder = tower.reading.encoder
-    if not isinstance(encoder, Encoder) or (tower.reading.family is None and tower.reading.config.get("shape") is None):
+    if not is_trainable(encoder) or (tower.reading.family is None and tower.reading.config.get("shape") is None):
         raise OptionError(
             f"'{embedder.name}' comes in as a foreign module, whose weights are not trained here. Leave out "
             "--unfreeze: a head on its frozen vectors can be."

@@ -1,6 +1,6 @@
 """The objectives that need no labels, built from a recipe."""
 
-from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem, Shape
 from classtoken.errors import OptionError
 from classtoken.learning.data.batches import Batches
@@ -19,7 +19,7 @@ UNSUPERVISED = ("dino", "contrast", "masked")
 def unsupervised(recipe: Recipe, network: Network, data: Pictures | Texts) -> Objective:
     """DINO for pictures; contrast or masked tokens for texts."""
     wanted, seed, encoder = recipe.objective, recipe.loop.seed, network.encoder
-    assert isinstance(encoder, Encoder)
+    assert is_trainable(encoder)
     if wanted.kind == "dino":
         if not isinstance(data, Pictures):
             raise OptionError("[objective] kind = 'dino' is for images; for texts there are contrast and masked.")
