@@ -92,7 +92,7 @@ def test_the_log_has_every_row_once_after_a_cut(tmp_path: Path) -> None:
 def test_a_half_written_checkpoint_is_never_read(tmp_path: Path) -> None:
     first = prepared(tmp_path, "adamw")
     first.run(until=3)
-    (tmp_path / f".{resume.NAME}.writing").write_bytes(b"cut off")
+    (tmp_path / f".{resume.NAME}.unfinished").write_bytes(b"cut off")
     assert prepared(tmp_path, "adamw").run().steps == 12
 
 

@@ -13,7 +13,6 @@ import pytest
 from classtoken.errors import ManifestMismatch, OutputError
 from classtoken.fingerprint import Fingerprint
 from classtoken.sink import Manifest, ParquetSink, read, read_manifest, verify
-from classtoken.sink.files import write_whole
 from classtoken.values import Record, Refused, Task
 
 MADE_BY = Fingerprint("w", "c", "p", "text", ("cls", "mean@-2"), None, "fp32")
@@ -193,7 +192,7 @@ class TestResume:
 
     def test_what_a_stopped_run_left_is_removed(self, tmp_path: Path) -> None:
         finished(tmp_path)
-        left = tmp_path / ".part-00001.parquet.99.unfinished"
+        left = tmp_path / ".part-00001.parquet.unfinished"
         left.write_bytes(b"half")
         with ParquetSink(tmp_path, MANIFEST, META) as sink:
             assert sink.begin() == {0, 1}
@@ -266,14 +265,3 @@ def test_a_manifest_that_cannot_be_read(tmp_path: Path, content: str) -> None:
 def test_a_folder_without_vectors(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds no vectors"):
         read(tmp_path)
-
-
-def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def half(path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    (tmp_path / "x").write_text("before")
-    with pytest.raises(OutputError, match=r"x cannot be written: No space left on device\. Mend that"):
-        write_whole(tmp_path / "x", half)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x": "before"}

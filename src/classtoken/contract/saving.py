@@ -1,7 +1,6 @@
 """Write a loaded model as a folder that `load` opens again, and every library that opened the original."""
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from classtoken.contract.clues import transformer_folder
 from classtoken.contract.reading import Reading
 from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.protocol import is_trainable
-from classtoken.errors import OptionError, OutputError
+from classtoken.errors import OptionError
+from classtoken.files import whole_folder
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
 
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")
@@ -21,18 +21,14 @@ WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*
 def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling: str | None, unit: bool | None) -> None:
     """The whole folder anew: its own files as they are, the encoder's weights as they are now, and the readout.
 
-    Everything is written beside `target` and moved there when it is whole. Raises `OutputError` for a folder that holds
+    The folder appears when it is whole. Raises `OutputError` for a folder that holds
     something, `OptionError` for several poolings at once.
     """
     if pooling is not None and "," in pooling:
         raise OptionError(f"a saved model has one readout, and '{pooling}' are several; load it with one of them.")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError(f"'{target}' is there already and holds something. Name a new folder.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place:
-        whole = Path(place) / "model"
+    with whole_folder(target) as whole:
         inner = transformer_folder(source)
-        shutil.copytree(source, whole, copy_function=shutil.copyfile)
+        _copy_files(source, whole)
         for pattern in WEIGHT_FILES:
             for path in (whole / inner.relative_to(source)).glob(pattern):
                 path.unlink()
@@ -43,9 +39,15 @@ def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling:
             write_saved(whole, _with(saved, chosen, bool(unit)))
         elif (source / "classtoken.safetensors").is_file():
             shutil.copyfile(source / "classtoken.safetensors", whole / "classtoken.safetensors")
-        if target.exists():
-            target.rmdir()
-        whole.rename(target)
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """All files, without the modes of the original (which may lie in a place that nobody may write)."""
+    for path in sorted(source.rglob("*")):
+        if path.is_dir():
+            (target / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
+        else:
+            shutil.copyfile(path, target / path.relative_to(source))
 
 
 def current_weights(source: Path, readings: Sequence[Reading]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from classtoken.embedder import Embedder, Precision, load
 from classtoken.errors import BadRecord, OptionError, OutputError
+from classtoken.files import whole_file
 from classtoken.head import probabilities
 from classtoken.learning.data.records import read_records
 from classtoken.results.base import write
@@ -57,8 +58,7 @@ def predict(
         raise OptionError(f"the {side} side of '{embedder.name}' has no classifier; name another --modality.")
     out.mkdir(parents=True, exist_ok=True)
     refused, tally = list[Refused](), Tally(len(labels), classifier.multilabel, classifier.label_names)
-    writing = out / ".predictions.csv.writing"
-    with writing.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(out / "predictions.csv") as writing, writing.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["id", "label", "probability", *([f"p:{name}" for name in labels] if every else [])])
         for records, logits in _logits(embedder, side, source, source_options, refused, limit):
@@ -67,7 +67,6 @@ def predict(
                 chosen = _chosen(row, labels, classifier.multilabel)
                 table.writerow([record.id, "|".join(chosen), f"{row.max():.6f}", *(f"{p:.6f}" for p in row if every)])
                 tally.count(record, chosen)
-    writing.replace(out / "predictions.csv")
     write_quarantine(out, refused)
     result = PredictResult(
         out=out.as_posix(),

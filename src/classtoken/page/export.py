@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from classtoken.errors import OutputError
+from classtoken.files import whole_file
 from classtoken.page.bundle import bundle
 from classtoken.page.document import Walkthrough
 
@@ -49,11 +50,10 @@ def write_page(walkthrough: Walkthrough, out: Path) -> int:
     content = page(walkthrough).encode()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(out.name + ".part")
-        partial.write_bytes(content)
-        partial.replace(out)
     except OSError as error:
-        raise OutputError(f"--out {out}: cannot be written ({error.strerror}); choose another place") from error
+        raise OutputError(f"{out} cannot be written: {error.strerror}. Choose another place.") from error
+    with whole_file(out) as temporary:
+        temporary.write_bytes(content)
     return len(content)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from classtoken.encoder.checkpoint import read_json
 from classtoken.errors import ModelError, WeightsError
+from classtoken.files import write_text
 from classtoken.head import make_head
 from classtoken.pooling.build import make
 from classtoken.pooling.spec import parse
@@ -64,7 +65,7 @@ def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> Non
         **({"label_names": dict(saved.label_names)} if saved.label_names else {}),
         "training": dict(saved.training),
     }
-    (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / SETTINGS, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
     weights: dict[str, Tensor] = {}
     for spec, module in saved.learned.items():
         weights |= {f"poolings.{spec}.{name}": t for name, t in module.state_dict().items()}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from classtoken.errors import OptionError, OutputError
+from classtoken.files import whole_file, write_text
 from classtoken.report.explain import explanation_page, panels
 from classtoken.report.findings import findings_page
 from classtoken.report.png import write_maps, write_words
@@ -27,7 +28,7 @@ def write_explanation(found: Explanation, path: Path) -> None:
     if path.suffix == ".json":
         write(found, path)
     elif path.suffix == ".html":
-        path.write_text(explanation_page(found), encoding="utf-8")
+        write_text(path, explanation_page(found))
     else:
         _png(found, path)
 
@@ -38,7 +39,7 @@ def write_findings(found: Findings, path: Path) -> None:
     if path.suffix == ".json":
         write(found, path)
     else:
-        path.write_text(findings_page(found), encoding="utf-8")
+        write_text(path, findings_page(found))
 
 
 def _png(found: Explanation, path: Path) -> None:
@@ -46,7 +47,8 @@ def _png(found: Explanation, path: Path) -> None:
     if not drawn:
         raise OptionError("there is no map to draw; name methods that this model allows, or write .html or .json.")
     heading = f"{found.item}: {found.target_label}"
-    if found.grid:
-        write_maps(path, heading, drawn, found.grid, found.image)
-    else:
-        write_words(path, heading, drawn, [found.tokens[i].text for i in found.content])
+    with whole_file(path) as temporary:
+        if found.grid:
+            write_maps(temporary, heading, drawn, found.grid, found.image)
+        else:
+            write_words(temporary, heading, drawn, [found.tokens[i].text for i in found.content])

@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
 from classtoken.errors import ClasstokenError, InternalError
+from classtoken.files import write_text
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -214,7 +215,5 @@ def _decode_key(key: str, hint: Any, where: str) -> Any:
 
 
 def write(result: Result, path: Path) -> None:
-    """Write a result under its final name at once: temporary file, then rename."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(result.to_json() + "\n", encoding="utf-8")
-    new.replace(path)
+    """Write a result as a whole file. Raises `OutputError`."""
+    write_text(path, result.to_json() + "\n")

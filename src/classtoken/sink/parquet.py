@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import ClasstokenError, OutputError
+from classtoken.files import remove_unfinished, whole_file, write_text
 from classtoken.fingerprint import hash_file
 from classtoken.results.base import Result
-from classtoken.sink.files import remove_unfinished, write_text, write_whole
 from classtoken.sink.manifest import NAME, Manifest, Part, read_manifest, summed
 from classtoken.sink.rows import QUARANTINE, schema, to_table
 from classtoken.values import Record, Refused, Task
@@ -87,7 +87,8 @@ class ParquetSink:
         """Write one task's file, then its receipt; when this returns, both are on the disk."""
         table = to_table(records, vectors, self._schema)
         path = self.folder / f"part-{task.number:05d}.parquet"
-        write_whole(path, lambda temporary: pq.write_table(table, temporary, **self._settings()))
+        with whole_file(path) as temporary:
+            pq.write_table(table, temporary, **self._settings())
         part = Part(task.number, path.name, len(records), path.stat().st_size, hash_file(path), len(refused), cut)
         write_text(self._receipt(task.number), Receipt(part, tuple(refused)).to_json() + "\n")
         self._parts[task.number] = part
@@ -180,4 +181,5 @@ def write_quarantine(folder: Path, refused: Sequence[Refused]) -> None:
     """`folder/quarantine.parquet`: id and reason of every record that was refused."""
     columns = [[entry.id for entry in refused], [entry.reason for entry in refused]]
     table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=QUARANTINE)
-    write_whole(folder / QUARANTINE_NAME, lambda temporary: pq.write_table(table, temporary))
+    with whole_file(folder / QUARANTINE_NAME) as temporary:
+        pq.write_table(table, temporary)

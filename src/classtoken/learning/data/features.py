@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from classtoken.embedder import Embedder
 from classtoken.errors import BadRecord, SourceError
+from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
@@ -58,11 +59,10 @@ def features(
         raise SourceError(f"none of the {len(records)} records could be read.{first}")
     arrays = _joined(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_suffix(".writing.npz")
     bad = np.array([[r.id, r.reason] for r in refused_list], dtype=str).reshape(-1, 2)
     everything: dict[str, Any] = {**arrays, "_places": np.array(places), "_bad": bad}
-    np.savez(writing, **everything)
-    writing.replace(path)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **everything)
     return Features(tuple(records[i] for i in places), tuple(refused_list), arrays, cached=False)
 
 

@@ -20,6 +20,7 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
 from classtoken.encoder.names import to_theirs
 from classtoken.errors import OutputError
+from classtoken.files import write_text
 from classtoken.head import Head, LinearHead
 from classtoken.learning.folder.formats import classifier_names, files_of
 from classtoken.readout.readout import Readout
@@ -167,7 +168,7 @@ def write_text_settings(folder: Path, pooling: str, size: int, longest: int, *, 
 
 def write_json(path: Path, value: Any) -> None:
     """A JSON file for people and programs."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=list) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=list) + "\n")
 
 
 def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool) -> None:

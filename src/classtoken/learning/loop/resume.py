@@ -1,33 +1,21 @@
 """Checkpoints that survive a kill at any moment, and the same next step after it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from classtoken.errors import ManifestMismatch, TrainingError
+from classtoken.files import whole_file
 
 NAME = "checkpoint.pt"
 
 
 def save(folder: Path, state: dict[str, Any]) -> Path:
-    """Write a checkpoint so that at every moment either the old or the new one is whole.
-
-    Temporary file in the same folder, fsync, rename over the old one, fsync of the folder.
-    """
+    """Write a checkpoint so that at every moment either the old or the new one is whole."""
     path = folder / NAME
-    temporary = folder / f".{NAME}.writing"
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    with whole_file(path) as temporary:
+        torch.save(state, temporary)
     return path
 
 

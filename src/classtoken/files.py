@@ -1,0 +1,154 @@
+"""Files and folders that are whole or absent: written under a temporary name, flushed to the disk, then renamed.
+
+This is the only place in the package that renames anything. A process that is killed while it writes leaves a file
+`.NAME.unfinished`; the next write of NAME takes it over, and `remove_unfinished` removes those of a whole folder.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from classtoken.errors import OutputError
+
+UNFINISHED = ".unfinished"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; when the block ends, that file appears as `path`, replacing what was there.
+
+    The bytes are on the disk before the name is, and the name is before the block is left. Its mode is that of any new
+    file (the umask's). When the block raises, nothing is left and `path` is as it was; an `OSError` of writing (a full
+    disk, a folder that may not be written) is raised as `OutputError`. Two writers of one path take turns, and the last
+    one stays.
+    """
+    temporary = _temporary(path)
+    with _as_output_error(path, temporary):
+        handle = _locked_file(temporary)
+        try:
+            try:
+                yield temporary
+                _flush(temporary)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            temporary.replace(path)
+        finally:
+            os.close(handle)
+        _flush(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty temporary folder to fill; when the block ends, it appears as `path`, which must be absent or empty.
+
+    Raises `OutputError` as `whole_file` does, when `path` is a file or holds something, and when another process is
+    filling it.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"'{path}' is there already and holds something. Name a new folder.")
+    temporary = _temporary(path)
+    with _as_output_error(path, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if temporary.exists():
+            with _unless_in_use(temporary) as free:
+                if not free:
+                    raise OutputError(f"another process is writing '{path}'; wait for it, or name another folder.")
+                shutil.rmtree(temporary)
+        temporary.mkdir()
+        with _unless_in_use(temporary):
+            try:
+                yield temporary
+                for inside in (*temporary.rglob("*"), temporary):
+                    _flush(inside)
+                if path.exists():
+                    path.rmdir()
+                temporary.rename(path)
+                _flush(path.parent)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8) as a whole. Raises `OutputError`."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder; those being written now are left alone."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        with _unless_in_use(path) as free:
+            if free and path.is_file():
+                path.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}{UNFINISHED}")
+
+
+def _locked_file(temporary: Path) -> int:
+    """The temporary file, empty and locked: another writer waits here until it is renamed, then begins its own."""
+    while True:
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with contextlib.suppress(OSError):  # file systems without locks do without
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), temporary.stat()):
+                    os.ftruncate(handle, 0)
+                    return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # the writer before us has renamed it: what we hold is its finished file
+
+
+@contextmanager
+def _unless_in_use(path: Path) -> Iterator[bool]:
+    """Whether no living process holds the lock of a temporary file or folder; if so, it is ours within the block."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False  # just renamed by its writer
+        return
+    try:
+        free = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            free = False
+        except OSError:
+            pass  # a file system without locks
+        yield free
+    finally:
+        os.close(handle)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _as_output_error(path: Path, temporary: Path) -> Iterator[None]:
+    """`OutputError` for what the system says about `path`; errors about other files (an input) stay as they are."""
+    try:
+        yield
+    except OSError as error:
+        about = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+        ours = about is None or about in (path, path.parent) or about.is_relative_to(temporary)
+        if not ours:
+            raise
+        what = os.strerror(error.errno) if error.errno else str(error)
+        raise OutputError(
+            f"{path} cannot be written: {what}. Fix that or choose another place, then run it again."
+        ) from error

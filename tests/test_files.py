@@ -1,0 +1,131 @@
+"""Files and folders that are whole or absent."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from classtoken.errors import OutputError
+from classtoken.files import remove_unfinished, whole_file, whole_folder, write_text
+
+
+def here(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def half(path: Path, error: BaseException) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+
+
+def test_a_file_appears_when_it_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("before")
+    with whole_file(path) as temporary:
+        temporary.write_text("after")
+        assert path.read_text() == "before"
+    assert here(tmp_path) == {"x": "after"}
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_and_folder_have_the_umasks_mode(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "x", "")
+        with whole_folder(tmp_path / "f") as folder:
+            (folder / "y").write_text("")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == mode
+    assert (tmp_path / "f").stat().st_mode & 0o666 == mode
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("before")
+    full = OSError(28, "No space left on device")
+    with pytest.raises(OutputError, match=r"x cannot be written: No space left on device\. Fix that"):
+        half(tmp_path / "x", full)
+    with pytest.raises(KeyboardInterrupt):
+        half(tmp_path / "x", KeyboardInterrupt())
+    assert here(tmp_path) == {"x": "before"}
+
+
+def test_an_input_that_cannot_be_read_is_not_blamed_on_the_output(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="input"), whole_file(tmp_path / "x") as temporary:
+        temporary.write_bytes((tmp_path / "input").read_bytes())
+    assert here(tmp_path) == {}
+
+
+@pytest.mark.parametrize("place", ["absent/x", "file/x"])
+def test_a_place_where_nothing_can_be_written(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_text(tmp_path / place, "")
+
+
+WRITE = """
+import sys, time
+from pathlib import Path
+from classtoken.files import whole_file, whole_folder
+path = Path(sys.argv[1])
+with whole_file(path / "x") as file, whole_folder(path / "f") as folder:
+    file.write_text("half")
+    (folder / "y").write_text("half")
+    (path / "begun").write_text("")
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_taken_over(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", WRITE, str(tmp_path)])
+    limit = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() and time.monotonic() < limit:
+        time.sleep(0.01)
+    remove_unfinished(tmp_path)  # in use: left alone
+    with pytest.raises(OutputError, match="another process is writing"), whole_folder(tmp_path / "f"):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (tmp_path / "begun").unlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".f.unfinished", ".x.unfinished"]
+    write_text(tmp_path / "x", "w")
+    with whole_folder(tmp_path / "f") as folder:
+        (folder / "z").write_text("")
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["f", "f/z", "x"]
+
+
+def test_a_folder_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".x.unfinished").write_text("half")
+    (tmp_path / "y").write_text("")
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["y"]
+
+
+def test_two_writers_of_one_file_take_turns(tmp_path: Path) -> None:
+    texts = [str(n) * 10_000 for n in range(8)]
+    threads = [threading.Thread(target=write_text, args=(tmp_path / "x", text)) for text in texts for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert here(tmp_path)["x"] in texts
+    assert len(here(tmp_path)) == 1
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    with whole_folder(tmp_path / "f") as folder:  # an empty one is filled
+        (folder / "x").write_text("")
+    with pytest.raises(OutputError, match="holds something"), whole_folder(tmp_path / "f"):
+        pass
+    with pytest.raises(OutputError, match="holds something"), whole_folder(tmp_path / "f" / "x"):
+        pass
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "g") as folder:
+        (folder / "x").write_text(str(1 / 0))
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["f", "f/x"]
