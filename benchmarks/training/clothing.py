@@ -29,7 +29,7 @@ from classtoken.embedder import Embedder, load
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
-from classtoken.learning.overrides import overridden
+from classtoken.learning.recipe import overridden
 from classtoken.measure.statistics import compare, wilson
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,7 @@ from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.learning.loop.seeds import steps_per_epoch
-from classtoken.learning.recipe import Recipe, read_recipe
+from classtoken.learning.recipe import Recipe
 from classtoken.measure.statistics import compare, wilson
 
 HERE = Path(__file__).resolve().parent
@@ -38,7 +38,7 @@ ALONE = "labels alone"
 
 def ways() -> dict[str, Recipe]:
     """Every way by its name."""
-    student = read_recipe(HERE / "recipes" / "student.toml")
+    student = Recipe.from_file(HERE / "recipes" / "student.toml")
     few, many = (steps_per_epoch(count, student.loop.batch) for count in (LEARNED, LEARNED + UNLABELLED))
     alone = replace(student.loop, epochs=student.loop.epochs * many / few)
     taught = replace(student, data=replace(student.data, unlabelled=(MORE,)))

@@ -24,7 +24,7 @@ from classtoken import drawn as scenes
 from classtoken.embedder import load
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
-from classtoken.learning.recipe import Recipe, read_recipe
+from classtoken.learning.recipe import Recipe
 from classtoken.measure.statistics import compare, wilson
 from classtoken.tokens.decode import decode
 from classtoken.values import Record
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=WORK / "results.json")
     given = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    recipe = read_recipe(HERE / "recipes" / "dino.toml")
+    recipe = Recipe.from_file(HERE / "recipes" / "dino.toml")
     first = replace(recipe.optimiser, learning_rate=0.0, matrix_learning_rate=0.0, weight_decay=0.0)
     still = replace(recipe, optimiser=first, loop=replace(recipe.loop, epochs=0.1))
     faces = [list(scenes.tiny_records(count, seed=seed)) for count, seed in (LEARNED, TESTED)]

@@ -14,8 +14,7 @@ from classtoken.embedder import load
 from classtoken.errors import ContractError, ModelError, OptionError, OutputError, TrainingError
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
-from classtoken.learning.overrides import overridden
-from classtoken.learning.recipe import Recipe, recipe_from_dict
+from classtoken.learning.recipe import Recipe, overridden
 from classtoken.results.train import PredictResult, TrainResult
 
 COLOURS = {"blue": (30, 40, 220), "green": (30, 200, 40), "red": (220, 40, 30)}
@@ -44,7 +43,7 @@ def squares(tmp_path: Path) -> Path:
 
 def scratch(**model) -> Recipe:
     plain = {"model": {**PLAIN, **model}, "loop": LOOP, "optimiser": MOVING, "data": {"held_out": 0.2}}
-    return recipe_from_dict(plain)
+    return Recipe.from_dict(plain)
 
 
 def predictions(folder: Path) -> list[dict[str, str]]:
@@ -192,7 +191,7 @@ def test_texts_from_scratch_open_in_sentence_transformers(tmp_path: Path) -> Non
         "block": {"heads": 2, "feedforward_size": 32, "order": "post", "final_norm": False},
     }
     data = {"held_out": 0.25, "longest": 12}
-    recipe = recipe_from_dict({"model": model, "data": data, "loop": {**LOOP, "epochs": 20.0}, "optimiser": MOVING})
+    recipe = Recipe.from_dict({"model": model, "data": data, "loop": {**LOOP, "epochs": 20.0}, "optimiser": MOVING})
     result = train(tmp_path / "texts.csv", tmp_path / "model", recipe=recipe)
     assert result.scores["accuracy"] > 0.9
     texts = ["the cat is happy", "a dog was sad"]
@@ -214,7 +213,7 @@ def test_a_teacher_labels_texts_that_have_no_labels(tmp_path: Path) -> None:
     }
     wanted = {"kind": "distillation", "mode": "soft", "teacher": str(teacher)}
     data = {"held_out": 0.25, "longest": 12, "unlabelled": [str(tmp_path / "more.txt")]}
-    recipe = recipe_from_dict({"model": model, "data": data, "objective": wanted, "loop": LOOP, "optimiser": MOVING})
+    recipe = Recipe.from_dict({"model": model, "data": data, "objective": wanted, "loop": LOOP, "optimiser": MOVING})
     result = train(tmp_path / "texts.csv", tmp_path / "model", recipe=recipe)
     assert result.records == 16 + 12
     assert result.scores["accuracy"] > 0.7
@@ -227,7 +226,7 @@ def test_without_labels_an_encoder_comes_out_that_embeds(tmp_path: Path, squares
         "objective": {"kind": kind, "local_crops": 1, "prototypes": 8},
         "loop": {**LOOP, "epochs": 3.0},
     }
-    result = train(squares, tmp_path / "model", recipe=recipe_from_dict(plain))
+    result = train(squares, tmp_path / "model", recipe=Recipe.from_dict(plain))
     assert "neighbours" in result.scores
     model = load(tmp_path / "model")
     assert model.embed(next(squares.rglob("*.png"))).shape == (1, 16)
@@ -239,7 +238,7 @@ def test_more_class_tokens_begin_as_copies(tmp_path: Path, squares: Path) -> Non
     train(squares, tmp_path / "one", recipe=scratch())
     plain = scratch(stem={**PLAIN["stem"], "class_tokens": 3}).to_dict()
     plain |= {"start": str(tmp_path / "one"), "head": {"kind": "per_token"}, "loop": {**LOOP, "epochs": 4.0}}
-    result = train(squares, tmp_path / "three", recipe=recipe_from_dict(plain))
+    result = train(squares, tmp_path / "three", recipe=Recipe.from_dict(plain))
     assert result.pooling == "cls(0)+cls(1)+cls(2)"
     tokens = load(tmp_path / "three").encoder.stem.class_token
     assert torch.pdist(tokens).min() > 1e-3  # they did not stay equal
@@ -273,7 +272,7 @@ def test_what_cannot_be_learned_from_is_said_in_one_line(tmp_path: Path, squares
 
 
 def test_a_loss_that_is_not_finite_is_said(tmp_path: Path, squares: Path) -> None:
-    recipe = recipe_from_dict(
+    recipe = Recipe.from_dict(
         {"model": PLAIN, "loop": LOOP, "optimiser": {"learning_rate": 1e30, "warmup": 0.0, "clip": 0.0}}
     )
     with pytest.raises(TrainingError, match="Lower the learning rate"):
@@ -285,7 +284,7 @@ def test_labels_are_called_by_the_names_that_the_recipe_gives(tmp_path: Path) ->
     opinions = [("I loved it", 1), ("what a bore", 0), ("great fun", 1), ("dull and long", 0)] * 5
     table = tmp_path / "texts.csv"
     table.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in opinions))
-    recipe = recipe_from_dict({"data": {"label_names": {"0": "bad", "1": "good"}, "held_out": 0.2}})
+    recipe = Recipe.from_dict({"data": {"label_names": {"0": "bad", "1": "good"}, "held_out": 0.2}})
     result = train(table, tmp_path / "model", model=tiny_bert(tmp_path / "bert"), recipe=recipe)
     assert result.labels == ("bad", "good")
     model = load(tmp_path / "model")
@@ -297,7 +296,7 @@ def test_labels_are_called_by_the_names_that_the_recipe_gives(tmp_path: Path) ->
     assert predict(table, tmp_path / "out", model=model).accuracy == 1.0
     with pytest.raises(TrainingError, match="'good' has no name in label_names, which has 0, 1"):
         train(table, tmp_path / "again", model=tmp_path / "bert", recipe=recipe)
-    twice = recipe_from_dict({"data": {"label_names": {"0": "bad", "1": "bad"}}})
+    twice = Recipe.from_dict({"data": {"label_names": {"0": "bad", "1": "bad"}}})
     with pytest.raises(TrainingError, match="calls both '0' and '1' 'bad'"):
         train(table, tmp_path / "again", model=tmp_path / "bert", recipe=twice)
 
@@ -310,15 +309,15 @@ def test_a_teacher_labels_pictures_that_have_no_labels(tmp_path: Path, squares: 
     few.write_text("image,label\n" + "".join(f"{path},{path.parent.name}\n" for path in paths))
     wanted = {"kind": "distillation", "mode": "soft", "teacher": str(tmp_path / "teacher")}
     plain = {**scratch().to_dict(), "objective": wanted, "data": {"held_out": 0.34, "unlabelled": [str(squares)]}}
-    result = train(few, tmp_path / "student", recipe=recipe_from_dict(plain))
+    result = train(few, tmp_path / "student", recipe=Recipe.from_dict(plain))
     assert (result.records, result.learned, result.held_out) == (12 + 60, 9 + 60, 3)
     predicted = predict(squares, tmp_path / "out", model=tmp_path / "student")
     assert predicted.accuracy is not None
     assert predicted.accuracy > 0.8
     with pytest.raises(OptionError, match="labels alone have no use for them"):
-        train(few, tmp_path / "a", recipe=recipe_from_dict({**plain, "objective": {}}))
+        train(few, tmp_path / "a", recipe=Recipe.from_dict({**plain, "objective": {}}))
     with pytest.raises(OptionError, match="mix labels"):
-        train(few, tmp_path / "b", recipe=recipe_from_dict({**plain, "augment": {"mixup": 0.2}}))
+        train(few, tmp_path / "b", recipe=Recipe.from_dict({**plain, "augment": {"mixup": 0.2}}))
 
 
 def test_what_a_frozen_or_given_encoder_cannot_learn_from_is_refused(tmp_path: Path, squares: Path) -> None:
@@ -326,7 +325,7 @@ def test_what_a_frozen_or_given_encoder_cannot_learn_from_is_refused(tmp_path: P
     for recipe, said in (
         (overridden(None, teacher="builtin:toy"), "nothing to teach a frozen encoder"),
         (overridden(None, unlabelled=["more"]), "only an encoder from scratch"),
-        (recipe_from_dict({"objective": {"kind": "dino"}, "unfreeze": "all"}), "only an encoder from scratch"),
+        (Recipe.from_dict({"objective": {"kind": "dino"}, "unfreeze": "all"}), "only an encoder from scratch"),
     ):
         with pytest.raises(OptionError, match=said):
             train(squares, tmp_path / "model", model=vit, recipe=recipe)
@@ -365,9 +364,9 @@ def test_labels_that_the_model_does_not_have_are_named(tmp_path: Path, squares: 
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ({"loop": {"epochs": -1.0}}, r"\[loop\] epochs = -1 is out of range: it is above 0"),
-        ({"loop": {"batch": 0}}, r"\[loop\] batch = 0 is out of range: it is 1 or more"),
-        ({"data": {"held_out": 1.5}}, r"held_out = 1.5 is out of range: it is 0 or more, at most 0.9"),
+        ({"loop": {"epochs": -1.0}}, r"recipe\.loop\.epochs must be above 0, not -1"),
+        ({"loop": {"batch": 0}}, r"recipe\.loop\.batch must be 1 or more, not 0"),
+        ({"data": {"held_out": 1.5}}, r"recipe\.data\.held_out must be 0 or more, at most 0.9, not 1.5"),
         ({"head": {"kind": "per_token"}}, "on frozen vectors there are linear, cosine, mlp"),
         ({"head": {"kind": "distilled"}}, "on frozen vectors there are linear, cosine, mlp"),
     ],
@@ -376,16 +375,16 @@ def test_numbers_and_heads_that_make_no_sense_are_refused(
     tmp_path: Path, squares: Path, recipe: dict, said: str
 ) -> None:
     with pytest.raises(OptionError, match=said):
-        train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"), recipe=recipe_from_dict(recipe))
+        train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"), recipe=Recipe.from_dict(recipe))
 
 
 def test_a_shape_that_lacks_something_says_what(tmp_path: Path, squares: Path) -> None:
     for model, said in (
         ({"hidden_size": 8}, "lacks depth, stem, block"),
-        ({**PLAIN, "block": {"heads": 2}}, "'block' of a shape lacks feedforward_size"),
+        ({**PLAIN, "block": {"heads": 2}}, "shape.block lacks feedforward_size"),
     ):
         with pytest.raises(ModelError, match=said):
-            train(squares, tmp_path / "model", recipe=recipe_from_dict({"model": model}))
-    recipe = recipe_from_dict({"model": PLAIN, "head": {"kind": "distilled"}})
+            train(squares, tmp_path / "model", recipe=Recipe.from_dict({"model": model}))
+    recipe = Recipe.from_dict({"model": PLAIN, "head": {"kind": "distilled"}})
     with pytest.raises(OptionError, match="set distillation_tokens = 1"):
         train(squares, tmp_path / "model", recipe=recipe)

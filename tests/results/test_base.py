@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classtoken.errors import ClasstokenError, InternalError
-from classtoken.results.base import Result, encode, write
+from classtoken.plain import encode
+from classtoken.results.base import Result, write
 from classtoken.values import Layout, Role
 
 
@@ -104,7 +105,7 @@ def test_numpy_scalars_are_numbers_and_arrays_are_refused() -> None:
     ("plain", "complaint"),
     [
         ({}, "Single lacks value"),
-        ({"value": 1.0, "more": 2}, "Single has more too many"),
+        ({"value": 1.0, "more": 2}, "Single has no field more; it has value"),
         ({"value": "high"}, "Single.value must be a number, not 'high'"),
         ({"value": True}, "Single.value must be a number"),
         ([1.0], "Single must be an object"),

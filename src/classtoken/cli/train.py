@@ -106,11 +106,10 @@ def train(
         classtoken train builtin:scenes?count=24000 --config recipe.toml --out scenes
     """
     from classtoken.jobs.train import train as job
-    from classtoken.learning.overrides import overridden
-    from classtoken.learning.recipe import read_recipe
+    from classtoken.learning.recipe import Recipe, overridden
 
     recipe = overridden(
-        None if config is None else read_recipe(config),
+        None if config is None else Recipe.from_file(config),
         head=head,
         pooling=pooling,
         unfreeze=unfreeze,

@@ -4,10 +4,12 @@
 positions enter (`position`). It never holds a model's name: the encoder cannot ask which family it is.
 """
 
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from classtoken.errors import ModelError
+from classtoken.plain import Misfit, decode, encode
 from classtoken.values import Layout, Role
 
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "silu", "relu"]
@@ -20,6 +22,7 @@ NO_BIASES: frozenset[str] = frozenset()
 class TextStem:
     """Word pieces: token + position + kind embeddings, a norm, and for ALBERT and ELECTRA a projection to D."""
 
+    json_kind: ClassVar[str] = "text"
     vocabulary: int
     embedding_size: int | None = None
     """size of embeddings that are projected to D; None: they have size D and no projection"""
@@ -38,6 +41,7 @@ class TextStem:
 class ImageStem:
     """Patches, and the learned tokens put before (or, with `class_last`, behind) them."""
 
+    json_kind: ClassVar[str] = "image"
     patch: int
     image: tuple[int, int]
     """height and width in pixels for which the positions were learned"""
@@ -163,49 +167,16 @@ class Shape:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `shape_from_dict` is the inverse."""
-        plain = asdict(self)
-        plain["stem"]["kind"] = "image" if isinstance(self.stem, ImageStem) else "text"
-        plain["block"]["biases"] = sorted(self.block.biases)
-        if isinstance(self.stem, ImageStem):
-            plain["stem"]["positioned"] = sorted(role.name for role in self.stem.positioned)
+        plain: dict[str, Any] = encode(self)
         return plain
 
 
-def shape_from_dict(plain: dict[str, Any]) -> Shape:
-    """Build a `Shape` from JSON values; unknown or missing fields raise `ModelError` that lists them."""
-    lost = [name for name in ("hidden_size", "depth", "stem", "block") if name not in plain]
-    if lost:
-        raise ModelError(
-            f"a shape lacks {', '.join(lost)}; it has hidden_size, depth, stem and block, and may have position."
-        )
-    stem = dict(plain["stem"])
-    kind = stem.pop("kind", "image" if "patch" in stem else "text")
-    block, position = dict(plain["block"]), dict(plain.get("position", {}))
-    if kind == "image":
-        stem["image"] = tuple(stem.get("image", ()))
-        stem["convolutions"] = tuple((int(c), int(s)) for c, s in stem.get("convolutions", ()))
-        if "positioned" in stem:
-            stem["positioned"] = frozenset(Role[name] for name in stem["positioned"])
-    if "biases" in block:
-        block["biases"] = frozenset(block["biases"])
-    block["windows"] = tuple(block.get("windows", ()))
-    position["rotary"] = tuple(position.get("rotary", ()))
-    stem_class = ImageStem if kind == "image" else TextStem
-    return Shape(
-        hidden_size=plain["hidden_size"],
-        depth=plain["depth"],
-        stem=_strict(stem_class, stem, "stem"),
-        block=_strict(BlockShape, block, "block"),
-        position=_strict(PositionShape, position, "position"),
-    )
-
-
-def _strict(kind: type, values: dict[str, Any], where: str) -> Any:
-    known = {f.name for f in fields(kind)}
-    unknown = sorted(values.keys() - known)
-    if unknown:
-        raise ModelError(f"'{where}' of a shape has no field {', '.join(unknown)}. It has {', '.join(sorted(known))}.")
-    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
-    if needed - values.keys():
-        raise ModelError(f"'{where}' of a shape lacks {', '.join(sorted(needed - values.keys()))}.")
-    return kind(**values)
+def shape_from_dict(plain: Mapping[str, Any]) -> Shape:
+    """Build a `Shape` from JSON values; what does not fit raises `ModelError` that names the field."""
+    stem = plain.get("stem")
+    if isinstance(stem, Mapping) and "kind" not in stem:
+        plain = {**plain, "stem": {**stem, "kind": "image" if "patch" in stem else "text"}}
+    try:
+        return decode(plain, Shape, "shape")
+    except Misfit as error:
+        raise ModelError(f"{error}.") from error

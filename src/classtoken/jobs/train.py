@@ -12,8 +12,7 @@ from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, OutputError, SourceError
 from classtoken.learning.data.records import read_records, renamed
 from classtoken.learning.folder.finish import Run, finish, finish_frozen
-from classtoken.learning.ranges import check_ranges
-from classtoken.learning.recipe import Recipe, read_recipe
+from classtoken.learning.recipe import Recipe
 from classtoken.learning.ways.finetune import finetune
 from classtoken.learning.ways.frozen import train_frozen
 from classtoken.learning.ways.scratch import shape_of, train_from_scratch
@@ -45,8 +44,8 @@ def train(
     that is not finite), `ManifestMismatch` when `out` holds another run, and what `load` and sources raise.
     """
     began = monotonic()
-    wanted = recipe if isinstance(recipe, Recipe) else read_recipe(recipe) if recipe is not None else Recipe()
-    check_ranges(wanted)
+    wanted = recipe if isinstance(recipe, Recipe) else Recipe.from_file(recipe) if recipe is not None else Recipe()
+    wanted = Recipe.from_dict(wanted.to_dict())  # a recipe made in Python is checked as one that is read
     place, out = _device(device), Path(out)
     _check_out(out)
     spec = source if source is not None else wanted.data.source

@@ -7,12 +7,23 @@ the pen does not train something else for hours.
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from classtoken.errors import OptionError
+from classtoken.plain import Limits, Misfit, decode, encode
+
+Count = Annotated[int, Limits(ge=0)]
+AtLeastOne = Annotated[int, Limits(ge=1)]
+NotNegative = Annotated[float, Limits(ge=0)]
+Positive = Annotated[float, Limits(gt=0)]
+Share = Annotated[float, Limits(ge=0, le=1)]
+PositiveShare = Annotated[float, Limits(gt=0, le=1)]
+Rate = Annotated[float, Limits(ge=0, le=0.99)]
+"""of what is dropped or smoothed: never everything"""
+Decay = Annotated[float, Limits(ge=0, le=0.999999)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +38,9 @@ class DataOptions:
     label_names: Mapping[str, str] = field(default_factory=dict)
     """what the labels of the records are to be called, as in {"0" = "negative", "1" = "positive"}: all of them, each
     with a name of its own; empty: as they are"""
-    held_out: float = 0.1
+    held_out: Annotated[float, Limits(ge=0, le=0.9)] = 0.1
     """part of the records on which settings are chosen and stopping is decided, stratified by label"""
-    limit: int | None = None
+    limit: AtLeastOne | None = None
     unlabelled: tuple[str, ...] = ()
     """further SOURCEs whose labels are not looked at: a teacher labels them, or the vocabulary learns from them"""
     unlabelled_text_column: str | None = None
@@ -37,9 +48,9 @@ class DataOptions:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """of each channel in 0..1; ImageNet's, as ViT-family checkpoints expect, unless the recipe says otherwise"""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    vocabulary: int = 8000
+    vocabulary: Annotated[int, Limits(ge=6)] = 8000
     """word pieces to learn when a text encoder starts from scratch"""
-    longest: int = 64
+    longest: Annotated[int, Limits(ge=3)] = 64
     """tokens of a text, [CLS] and [SEP] included; the rest is cut"""
 
 
@@ -48,7 +59,7 @@ class HeadOptions:
     """What turns the pooled vector into logits."""
 
     kind: Literal["linear", "cosine", "mlp", "per_token", "distilled"] = "linear"
-    hidden: int = 0
+    hidden: Count = 0
     """hidden size of `mlp`; 0 is twice the vector's"""
 
 
@@ -57,28 +68,28 @@ class ObjectiveOptions:
     """What is minimised; each objective reads the fields that are its own."""
 
     kind: Literal["supervised", "distillation", "dino", "contrast", "masked"] = "supervised"
-    label_smoothing: float = 0.0
+    label_smoothing: Rate = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     teacher: str | None = None
     """distillation: a MODEL; one without a classifier for these labels gets a linear head on its frozen vectors"""
     mode: Literal["hard", "soft"] = "hard"
     """distillation: learn the teacher's label (DeiT's hard distillation) or its probabilities"""
-    teacher_weight: float = 0.5
-    temperature: float = 1.0
+    teacher_weight: Share = 0.5
+    temperature: Positive = 1.0
     """distillation: softens both sides; contrast and dino: divides the student's scores"""
-    teacher_temperature: float = 0.04
-    teacher_momentum: float = 0.996
-    centre_momentum: float = 0.9
-    prototypes: int = 256
+    teacher_temperature: Positive = 0.04
+    teacher_momentum: Share = 0.996
+    centre_momentum: Share = 0.9
+    prototypes: Annotated[int, Limits(ge=2)] = 256
     """DINO: outputs of the projection head"""
-    local_crops: int = 4
-    local_size: int = 0
+    local_crops: Count = 4
+    local_size: Count = 0
     """DINO: pixels of a local crop; 0 is half the image, rounded to whole patches"""
-    large_crop: tuple[float, float] = (0.4, 1.0)
+    large_crop: tuple[PositiveShare, PositiveShare] = (0.4, 1.0)
     """DINO: range of the area of the two crops that the teacher sees"""
-    small_crop: tuple[float, float] = (0.1, 0.4)
+    small_crop: tuple[PositiveShare, PositiveShare] = (0.1, 0.4)
     """DINO: range of the area of a local crop"""
-    masked: float = 0.15
+    masked: PositiveShare = 0.15
     """masked tokens: part of the word pieces that is hidden"""
 
 
@@ -86,25 +97,25 @@ class ObjectiveOptions:
 class AugmentOptions:
     """What happens to a training picture or text; nothing is done where a field is 0 or false."""
 
-    pad_crop: int = 0
+    pad_crop: Count = 0
     """pixels by which the picture is shifted at most, edges mirrored (the CIFAR crop)"""
-    resized_crop: tuple[float, float] = (1.0, 1.0)
+    resized_crop: tuple[PositiveShare, PositiveShare] = (1.0, 1.0)
     """range of the area of a random crop that is resized to the full size"""
     flip: bool = False
-    randaugment: int = 0
+    randaugment: Count = 0
     """operations per picture (RandAugment, Cubuk et al. 2020)"""
-    magnitude: float = 0.3
-    colour: float = 0.0
+    magnitude: Share = 0.3
+    colour: Share = 0.0
     """largest change of brightness, contrast and saturation, each drawn for itself"""
-    grey: float = 0.0
+    grey: Share = 0.0
     """part of the pictures whose colours are taken away"""
-    mixup: float = 0.0
+    mixup: NotNegative = 0.0
     """alpha of mixup's Beta distribution (Zhang et al. 2018)"""
-    cutmix: float = 0.0
+    cutmix: NotNegative = 0.0
     """alpha of CutMix's Beta distribution (Yun et al. 2019)"""
-    cutout: int = 0
+    cutout: Count = 0
     """side in pixels of a grey square"""
-    drop_words: float = 0.0
+    drop_words: Share = 0.0
     """part of a text's word pieces replaced by the unknown token"""
 
 
@@ -113,20 +124,20 @@ class OptimiserOptions:
     """How weights are moved."""
 
     kind: Literal["adamw", "sgd", "muon"] = "adamw"
-    learning_rate: float = 1e-3
-    matrix_learning_rate: float = 0.02
+    learning_rate: NotNegative = 1e-3
+    matrix_learning_rate: NotNegative = 0.02
     """muon: of the matrices inside the blocks and the convolutions; the rest learns with AdamW at `learning_rate`"""
-    weight_decay: float = 0.05
-    momentum: float = 0.9
-    betas: tuple[float, float] = (0.9, 0.999)
-    layer_decay: float = 1.0
+    weight_decay: NotNegative = 0.05
+    momentum: Share = 0.9
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    layer_decay: PositiveShare = 1.0
     """factor on the learning rate per block away from the head (fine-tuning)"""
-    warmup: float = 0.05
+    warmup: Share = 0.05
     """part of all steps in which the learning rate rises"""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    final: float = 0.01
+    final: Share = 0.01
     """the learning rate at the end, as part of the highest"""
-    clip: float = 1.0
+    clip: NotNegative = 1.0
     """largest norm of the gradient; 0 is no limit"""
 
 
@@ -134,22 +145,22 @@ class OptimiserOptions:
 class LoopOptions:
     """How long, how much at once, how safely."""
 
-    epochs: float = 10.0
-    batch: int = 128
-    accumulate: int = 1
+    epochs: Positive = 10.0
+    batch: AtLeastOne = 128
+    accumulate: AtLeastOne = 1
     """parts of a batch computed one after another, their gradients summed"""
-    seed: int = 0
+    seed: Count = 0
     precision: Literal["fp32", "bf16"] = "fp32"
-    ema: float = 0.0
+    ema: Decay = 0.0
     """decay of the moving average of the weights; 0 keeps none"""
-    drop_path: float = 0.0
-    dropout: float = 0.0
-    evaluate_every: float = 1.0
+    drop_path: Rate = 0.0
+    dropout: Rate = 0.0
+    evaluate_every: Positive = 1.0
     """epochs between two looks at the held-out part"""
-    patience: int = 0
+    patience: Count = 0
     """looks without a better metric before stopping; 0 never stops early"""
-    checkpoint_seconds: float = 60.0
-    checkpoint_steps: int = 0
+    checkpoint_seconds: NotNegative = 60.0
+    checkpoint_steps: Count = 0
     """also after every so many steps; 0 leaves it to the clock"""
     keep: Literal["best", "last"] = "best"
     """whose weights are written at the end: those of the best look, or the last step's"""
@@ -175,14 +186,42 @@ class Recipe:
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
     loop: LoopOptions = field(default_factory=LoopOptions)
 
+    @classmethod
+    def from_file(cls, path: Path | str) -> "Recipe":
+        """Read a recipe from a .toml or .json file."""
+        path = Path(path)
+        try:
+            if path.suffix == ".toml":
+                plain = tomllib.loads(path.read_text(encoding="utf-8"))
+            elif path.suffix == ".json":
+                plain = json.loads(path.read_text(encoding="utf-8"))
+            else:
+                raise OptionError(f"the recipe '{path}' is neither .toml nor .json; rename it to say which it is.")
+        except OSError as error:
+            raise OptionError(
+                f"the recipe '{path}' cannot be read: {error.strerror}. Give an existing file."
+            ) from error
+        except ValueError as error:
+            raise OptionError(f"the recipe '{path}' is not valid {path.suffix[1:].upper()}: {error}.") from error
+        return cls.from_dict(plain, path.name)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], where: str = "recipe") -> "Recipe":
+        """A recipe from plain values. Unknown fields, wrong types and numbers out of range raise `OptionError`."""
+        try:
+            return decode(plain, cls, where)
+        except Misfit as error:
+            raise OptionError(f"{error}.") from error
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `recipe_from_dict` is the inverse."""
-        return asdict(self)
+        """Plain JSON values; `from_dict` is the inverse, and checks them."""
+        plain: dict[str, Any] = encode(self)
+        return plain
 
     def essence(self) -> dict[str, Any]:
         """What decides the weights: fields that differ from their defaults, but not where records lie or how often
         a checkpoint is written. A field added later, left at its default, does not change it."""
-        changed = _changed(asdict(self), asdict(Recipe()))
+        changed = _changed(self.to_dict(), Recipe().to_dict())
         for table, name in (("data", "source"), ("loop", "checkpoint_seconds"), ("loop", "checkpoint_steps")):
             changed.get(table, {}).pop(name, None)
         changed.pop("about", None)
@@ -202,70 +241,57 @@ def _changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
     return found
 
 
-_TABLES = {
-    "head": HeadOptions,
-    "data": DataOptions,
-    "objective": ObjectiveOptions,
-    "augment": AugmentOptions,
-    "optimiser": OptimiserOptions,
-    "loop": LoopOptions,
-}
+def overridden(
+    recipe: Recipe | None,
+    *,
+    head: Any = None,
+    pooling: str | None = None,
+    unfreeze: str | None = None,
+    epochs: float | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    layer_decay: float | None = None,
+    seed: int | None = None,
+    held_out: float | None = None,
+    balanced: bool | None = None,
+    augment: bool = True,
+    teacher: str | None = None,
+    unlabelled: Sequence[str] | None = None,
+    precision: Any = None,
+    patience: int | None = None,
+    limit: int | None = None,
+) -> Recipe:
+    """A recipe with single values replaced (None: left as they are); without a recipe, defaults for the way chosen.
+
+    Fine-tuning without a recipe takes the usual small rates: AdamW at 3e-4, layer decay 0.75, 10 epochs, dropped paths
+    0.1, an average of the weights, and for images crops, flips and two operations of RandAugment.
+    """
+    made = recipe or (_finetuning(augment) if unfreeze else Recipe())
+    weights = None if balanced is None else "balanced" if balanced else "none"
+    changes = {
+        "head": {"kind": head},
+        "data": {"held_out": held_out, "unlabelled": tuple(unlabelled) if unlabelled else None, "limit": limit},
+        "objective": {"class_weights": weights, "teacher": teacher, "kind": "distillation" if teacher else None},
+        "optimiser": {"learning_rate": learning_rate, "layer_decay": layer_decay},
+        "loop": {"epochs": epochs, "batch": batch, "seed": seed, "precision": precision, "patience": patience},
+    }
+    tables = {
+        name: replace(getattr(made, name), **{k: v for k, v in values.items() if v is not None})
+        for name, values in changes.items()
+    }
+    return replace(
+        made,
+        pooling=made.pooling if pooling is None else pooling,
+        unfreeze=made.unfreeze if unfreeze is None else unfreeze,
+        **tables,
+    )
 
 
-def recipe_from_dict(plain: Mapping[str, Any], where: str = "recipe") -> Recipe:
-    """A recipe from plain values; unknown fields raise `OptionError` naming them and the known ones."""
-    values = dict(plain)
-    for name, kind in _TABLES.items():
-        if name in values:
-            values[name] = _strict(kind, values[name], f"[{name}] of {where}")
-    return _strict(Recipe, values, where)
-
-
-def read_recipe(path: Path | str) -> Recipe:
-    """Read a recipe from a .toml or .json file."""
-    path = Path(path)
-    try:
-        if path.suffix == ".toml":
-            plain = tomllib.loads(path.read_text(encoding="utf-8"))
-        elif path.suffix == ".json":
-            plain = json.loads(path.read_text(encoding="utf-8"))
-        else:
-            raise OptionError(f"the recipe '{path}' is neither .toml nor .json; rename it to say which it is.")
-    except OSError as error:
-        raise OptionError(f"the recipe '{path}' cannot be read: {error.strerror}. Give an existing file.") from error
-    except ValueError as error:
-        raise OptionError(f"the recipe '{path}' is not valid {path.suffix[1:].upper()}: {error}.") from error
-    return recipe_from_dict(plain, f"'{path}'")
-
-
-def _strict(kind: type, values: Any, where: str) -> Any:
-    if not isinstance(values, Mapping):
-        raise OptionError(f"{where} must be a table of fields, not {values!r}.")
-    known = {f.name: f for f in fields(kind)}
-    unknown = sorted(values.keys() - known.keys())
-    if unknown:
-        raise OptionError(f"{where} has no field {', '.join(unknown)}. It has {', '.join(sorted(known))}.")
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    for name, value in given.items():
-        _check(known[name].type, name, value, where)
-    return kind(**given)
-
-
-def _check(kind: Any, name: str, value: Any, where: str) -> None:
-    """Numbers must be numbers, and a choice one of its words."""
-    choices = getattr(kind, "__args__", ()) if getattr(kind, "__origin__", None) is Literal else ()
-    if choices and value not in choices:
-        raise OptionError(f"{where}: {name} = {value!r} is not one of {', '.join(map(str, choices))}.")
-    many = str(kind).startswith("tuple[float")
-    if many and not (isinstance(value, tuple) and all(isinstance(v, (int, float)) for v in value)):
-        raise OptionError(f"{where}: {name} = {value!r} is not a list of numbers, as in [0.5, 0.5, 0.5].")
-    if str(kind).startswith("tuple[str") and not (isinstance(value, tuple) and all(isinstance(v, str) for v in value)):
-        raise OptionError(f"{where}: {name} = {value!r} is not a list of texts.")
-    if name == "label_names" and not (isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values())):
-        raise OptionError(f"{where}: {name} = {value!r} is not a table of old and new names of labels.")
-    if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise OptionError(f"{where}: {name} = {value!r} is not a number.")
-    if kind is int and isinstance(value, float):
-        raise OptionError(f"{where}: {name} = {value!r} is not a whole number.")
-    if kind is bool and not isinstance(value, bool):
-        raise OptionError(f"{where}: {name} = {value!r} is neither true nor false.")
+def _finetuning(augment: bool) -> Recipe:
+    """What fine-tuning does when no recipe says otherwise."""
+    pictures = AugmentOptions(resized_crop=(0.4, 1.0), flip=True, randaugment=2) if augment else AugmentOptions()
+    return Recipe(
+        augment=pictures,
+        optimiser=OptimiserOptions(learning_rate=3e-4, layer_decay=0.75, warmup=0.1),
+        loop=LoopOptions(epochs=10, batch=32, drop_path=0.1, ema=0.99),
+    )
