@@ -294,7 +294,7 @@ def machine() -> dict[str, Any]:
 def budgets(items: list[str], rounds: int) -> dict[str, float]:
     """Sentences a second at several numbers of tokens a batch (median of the rounds)."""
     import classtoken as ct
-    from classtoken.embedder import embedder as module
+    from classtoken.tokens import text as module
 
     model, usual = ct.load(minilm()), module.TOKEN_BUDGET
     seconds: dict[int, list[float]] = {512: [], 1024: [], 2048: [], 4096: [], 8192: []}

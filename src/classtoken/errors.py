@@ -69,7 +69,17 @@ class SourceError(ClasstokenError):
 
 
 class BadRecord(SourceError):
-    """One record is bad (an unreadable image, an empty text): it goes into quarantine."""
+    """One record is bad (an unreadable image, an empty text): it goes into quarantine.
+
+    `reason` says why and does not name the record; `name` does. As a text: `name: reason`.
+    """
+
+    def __init__(self, reason: str, name: str = ""):
+        super().__init__(reason, name)
+        self.reason, self.name = reason, name
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}" if self.name else self.reason
 
 
 class OptionError(ClasstokenError):

@@ -86,11 +86,14 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A record that could not be read or embedded, and why: a row of `quarantine.parquet`."""
+class Rejected:
+    """A record that gives no vector, and why: a row of `quarantine.parquet`. The reason does not name the record."""
 
     id: str
     reason: str
+
+
+Refused = Rejected
 
 
 @dataclass(frozen=True)

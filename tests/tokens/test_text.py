@@ -146,10 +146,10 @@ def test_sides_of_padding_hold_the_same_tokens(minilm: Path) -> None:
 def test_what_is_not_text(minilm: Path) -> None:
     ours = TextPreprocessor.from_folder(minilm)
     for text, message in {
-        "ab\ud800c": r"text 1 holds half a character \(a lone surrogate, '\\ud800'\) at 2",
-        None: "text 1 is of type NoneType",
-        3.5: "text 1 is of type float",
-        b"bytes": "text 1 is of type bytes",
+        "ab\ud800c": r"text 1: half a character \(a lone surrogate, '\\ud800'\) stands at 2",
+        None: "text 1: a value of type NoneType is not a text",
+        3.5: "text 1: a value of type float",
+        b"bytes": "text 1: a value of type bytes",
     }.items():
         with pytest.raises(BadRecord, match=message):
             ours(["fine", text])  # type: ignore[list-item]
@@ -164,7 +164,7 @@ def test_an_empty_text_without_special_tokens_is_a_bad_record(folders: dict[str,
     (folder / "tokenizer.json").write_text(json.dumps(stored))
     ours = TextPreprocessor.from_folder(folder, Layout(((Role.CONTENT, None),)))
     assert len(ours(["fox"])) == 1
-    with pytest.raises(BadRecord, match="text 1 has no token: it is empty"):
+    with pytest.raises(BadRecord, match="text 1: it is empty, and this tokenizer adds no token"):
         ours(["fox", ""])
 
 

@@ -13,19 +13,15 @@ from classtoken.contract.saving import save_model
 from classtoken.embedder.checks import check_names, device_of, listed
 from classtoken.embedder.tower import Tower
 from classtoken.errors import ContractError, OptionError
+from classtoken.inputs import item_batches
 from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
-from classtoken.tokens.batching import batches_by_length
-from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout, Role
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
-TOKEN_BUDGET = 2048
-"""tokens of a text batch; benchmarks/bench_embed.py --budgets compares others"""
-IMAGE_ROWS = 16
 
 
 class Embedder:
@@ -233,9 +229,7 @@ class Embedder:
 
     def _read(self, tower: Tower, tokens: Tokens, readouts: list[Readout], prompt: str | None) -> list[Tensor]:
         layers, rows = one_pass(readouts)
-        over = None
-        if isinstance(tower.prepare, TextPreprocessor):
-            over = tower.prepare.pooled_roles(prompt)
+        over = tower.prepare.pooled_roles(prompt)
         states = self._encode(tower, tokens, layers=layers, rows=rows, packed=True)
         return [readout(states, over=over) for readout in readouts]
 
@@ -245,27 +239,13 @@ class Embedder:
         """All items in batches of like length, results in the order of the items."""
         results: list[list[np.ndarray | None]] = [[None] * len(items) for _ in range(outputs)]
         with self.inference():
-            for places, tokens in self._batches(tower, items, prompt, batch):
-                for column, values in zip(results, run(self._to_device(tokens)), strict=True):
-                    for place, value in zip(places, values.float().cpu().numpy(), strict=True):
+            for ready in item_batches(tower.prepare, items, prompt=prompt, most_rows=batch):
+                for column, values in zip(results, run(self._to_device(ready.tokens)), strict=True):
+                    for place, value in zip(ready.places, values.float().cpu().numpy(), strict=True):
                         column[place] = value
         if not items:
             return [np.empty((0, 0), np.float32) for _ in range(outputs)]
         return [np.stack(cast(list[np.ndarray], column)).astype(np.float32, copy=False) for column in results]
-
-    def _batches(
-        self, tower: Tower, items: list[Any], prompt: str | None, batch: int | None
-    ) -> Iterable[tuple[list[int], Tokens]]:
-        if isinstance(tower.prepare, TextPreprocessor):
-            rows = tower.prepare.encode(items, prompt=prompt)
-            lengths = [tower.prepare.recipe.pad_to or len(row) for row in rows]
-            for places in batches_by_length(lengths, TOKEN_BUDGET, most_rows=batch, padded=False):
-                yield places, tower.prepare.collate([rows[place] for place in places])
-            return
-        size = batch or IMAGE_ROWS
-        for start in range(0, len(items), size):
-            chunk = items[start : start + size]
-            yield list(range(start, start + len(chunk))), tower.prepare(chunk)
 
     def _to_device(self, tokens: Tokens) -> Tokens:
         return tokens.to(self.device, self.dtype)

@@ -1,16 +1,18 @@
 """One side of a model: how its inputs are prepared, encoded and read out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from classtoken.contract.reading import Reading
 from classtoken.encoder.shape import ImageStem, TextStem
+from classtoken.inputs import Preprocessor, one_batch
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.recipe_files import hugging_face_recipe
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Layout, Role
+from classtoken.values import Layout
 
 
 @dataclass
@@ -18,32 +20,24 @@ class Tower:
     """One side of a model: how its inputs are prepared, encoded and read out."""
 
     reading: Reading
-    prepare: TextPreprocessor | ImagePreprocessor
+    prepare: Preprocessor
 
     @property
     def modality(self) -> str:
         """`text` or `image`."""
         return self.reading.modality
 
-    def tokens(self, items: list[Any], prompt: str | None = None) -> Tokens:
-        """Items prepared as one batch; the prompt is for texts."""
-        if isinstance(self.prepare, TextPreprocessor):
-            return self.prepare(items, prompt=prompt)
-        return self.prepare(items)
+    def tokens(self, items: Sequence[Any], prompt: str | None = None) -> Tokens:
+        """Items prepared as one batch; the prompt is for texts. Raises `BadRecord` at the first bad one."""
+        return one_batch(self.prepare, items, prompt=prompt)
 
     @property
     def layout(self) -> Layout:
         """Roles in order, as inputs come out of the preprocessing."""
-        if isinstance(self.prepare, ImagePreprocessor):
-            return self.prepare.layout
-        runs: list[tuple[Role, int | None]] = []
-        for role in self.prepare.leading:
-            runs.append((role, 1))
-        behind = self.prepare.tokenizer.ends[1]
-        return Layout((*runs, (Role.CONTENT, None), *(((Role.END, behind),) if behind else ())))
+        return self.prepare.layout
 
 
-def preprocessor(folder: Path, reading: Reading) -> TextPreprocessor | ImagePreprocessor:
+def preprocessor(folder: Path, reading: Reading) -> Preprocessor:
     """The authors' preprocessing of one tower."""
     stem = getattr(getattr(reading.encoder, "shape", None), "stem", None)
     if reading.modality == "image":

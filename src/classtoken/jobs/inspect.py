@@ -20,7 +20,6 @@ from classtoken.errors import ClasstokenError
 from classtoken.readout import own
 from classtoken.results.inspect import Claim, Evidence, Inspection, Kind, Tower, Vector, Verdict
 from classtoken.tensors import Tokens
-from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout, Role
 
@@ -205,9 +204,8 @@ def experiments(embedder: Embedder, tower: LoadedTower) -> list[Claim]:
 
 
 def _two_inputs(tower: LoadedTower) -> tuple[Tokens, Tokens]:
-    if isinstance(tower.prepare, ImagePreprocessor):
-        return tower.prepare(_pictures()[:1]), tower.prepare(_pictures()[1:])
-    return tower.prepare(TEXTS[:1]), tower.prepare(TEXTS[1:])
+    items: list[Any] = _pictures() if tower.modality == "image" else list(TEXTS)
+    return tower.tokens(items[:1]), tower.tokens(items[1:])
 
 
 def _pictures() -> list[np.ndarray]:
@@ -237,8 +235,8 @@ def _last_changed(tokens: Tokens) -> Tokens:
 
 def _company(tower: LoadedTower, vector: Any, alone: Tensor) -> list[Claim]:
     """Does company in the batch, padding, or its side move the vector?"""
-    if isinstance(tower.prepare, ImagePreprocessor):
-        together = vector(tower.prepare(_pictures()))[:1]
+    if not isinstance(tower.prepare, TextPreprocessor):
+        together = vector(tower.tokens(_pictures()))[:1]
         return [checks.unmoved("a batch mate", alone, together, "one image alone and beside another")]
     rows = tower.prepare.encode(TEXTS)
     sides = {side: vector(tower.prepare.collate(rows, side=side))[:1] for side in ("right", "left")}

@@ -42,6 +42,7 @@ def prepared(embedder: Embedder, item: Any, *, modality: str | None = None, prom
     tokens = embedder.tokens([item], modality=modality, prompt=prompt)
     if isinstance(tower.prepare, TextPreprocessor):
         return _text(embedder, tower.prepare, str(item), tokens, prompt)
+    assert isinstance(tower.prepare, ImagePreprocessor)
     return _image(tower.prepare, item, with_grid(tower.prepare, tokens))
 
 

@@ -1,14 +1,16 @@
 """Images -> `Tokens`, prepared exactly as the checkpoint's authors do it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from classtoken.errors import BadRecord, ModelError
+from classtoken.errors import BadRecord, ModelError, OptionError
 from classtoken.tensors import Tokens
 from classtoken.tokens.decode import DEFAULT, Decoding, ImageItem, decode, name_of
 from classtoken.tokens.files import first_module, read_json
@@ -16,7 +18,10 @@ from classtoken.tokens.pixels import Pixels, prepare
 from classtoken.tokens.recipe import ImageRecipe, Size
 from classtoken.tokens.recipe_files import read_recipe
 from classtoken.tokens.roles import at_grid, image_roles, patch_roles
-from classtoken.values import Layout
+from classtoken.values import Layout, Role
+
+#: Images of a batch.
+IMAGE_ROWS = 16
 
 
 class ImagePreprocessor:
@@ -25,6 +30,9 @@ class ImagePreprocessor:
     `prepare` (one image; no torch, may run in another process) and `collate` (a batch) are the two halves of a call, so
     that one bad image costs nobody else anything.
     """
+
+    modality = "image"
+    at_once = 1
 
     def __init__(self, recipe: ImageRecipe, layout: Layout, patch: int, decoding: Decoding = DEFAULT):
         if layout.grid is None:
@@ -85,8 +93,43 @@ class ImagePreprocessor:
         pixels = prepare(decode(item, self.decoding, name=name), self.recipe, name=name)
         if pixels.grid is None and 0 in self.grid_of(pixels.values.shape[1:]):
             height, width = pixels.values.shape[1:]
-            raise BadRecord(f"{name}: {width}x{height} pixels are less than one patch of {self.patch}x{self.patch}.")
+            raise BadRecord(f"{width}x{height} pixels are less than one patch of {self.patch}x{self.patch}.", name)
         return pixels
+
+    def name_of(self, item: Any, place: int) -> str:
+        """An image by its path, or by what it is."""
+        return name_of(item)
+
+    def ready(self, items: Sequence[ImageItem], *, prompt: str | None = None) -> list[Pixels]:
+        """`prepare` for several images. Raises `OptionError` for a prompt, which only texts have."""
+        if prompt is not None:
+            raise OptionError(f"the prompt {prompt!r} is for texts, and these are images; leave it out.")
+        return [self.prepare(item) for item in items]
+
+    def batches(
+        self, rows: Iterable[tuple[int, Pixels]], *, most_rows: int | None = None
+    ) -> Iterator[tuple[list[int], Tokens]]:
+        """Images as they come, `IMAGE_ROWS` a batch; where the recipe fixes no size, those of one size together."""
+        left = iter(rows)
+        while chunk := list(islice(left, most_rows or IMAGE_ROWS)):
+            by_size: dict[tuple[int, ...], list[tuple[int, Pixels]]] = defaultdict(list)
+            for place, pixels in chunk:
+                by_size[() if self.recipe.resize == "patches" else pixels.values.shape].append((place, pixels))
+            for group in by_size.values():
+                yield [place for place, _ in group], self.collate([pixels for _, pixels in group])
+
+    def pooled_roles(self, prompt: str | None = None) -> frozenset[Role] | None:
+        """The readout's own: there is no prompt before an image."""
+        return None
+
+    def picture(self, values_CHW: np.ndarray) -> np.ndarray:
+        """Prepared pixels as they were before normalisation, (height, width, 3) bytes: what the model saw."""
+        recipe = self.recipe
+        values = values_CHW.transpose(1, 2, 0)
+        if recipe.mean is not None and recipe.std is not None:
+            values = values * np.array(recipe.std) + np.array(recipe.mean)
+        scale = 1.0 if recipe.rescale is None else 1 / recipe.rescale
+        return (values * scale).round().clip(0, 255).astype(np.uint8)
 
     def collate(self, prepared: Sequence[Pixels]) -> Tokens:
         """Prepared images -> one batch. Raises `ModelError` when the recipe left them in different sizes."""

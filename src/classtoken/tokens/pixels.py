@@ -31,8 +31,9 @@ def prepare(image: Image.Image, recipe: ImageRecipe, *, name: str = "image") -> 
     height, width = resized_size((image.height, image.width), recipe)
     if height * width > MOST_RESIZED_PIXELS:
         raise BadRecord(
-            f"{name}: {image.width}x{image.height} would be resized to {width}x{height}, which is too large; "
-            "crop it to a shape less long and thin."
+            f"{image.width}x{image.height} would be resized to {width}x{height}, which is too large; "
+            "crop it to a shape less long and thin.",
+            name,
         )
     if recipe.rescale_first:
         return Pixels(_resize_in_floating_point(np.asarray(image), (height, width), recipe))

@@ -1,19 +1,26 @@
 """Texts -> `Tokens`: the checkpoint's own tokenizer, its prompts and limits, and a role for every token."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from classtoken.errors import BadRecord, OptionError
 from classtoken.tensors import Tokens
-from classtoken.tokens.batching import Side, pad
+from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.files import read_json
 from classtoken.tokens.text_recipe import TextRecipe, read_text_recipe
 from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
 from classtoken.values import TEXT_POOLED, Layout, Role
+
+#: Tokens of a batch; benchmarks/bench_embed.py --budgets compares others.
+TOKEN_BUDGET = 2048
+#: Texts among which those of like length are found.
+WINDOW = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,9 @@ class TextPreprocessor:
 
     Text that spells a special token ("[SEP]", "<|endoftext|>") becomes that token's id, as it does in the reference.
     """
+
+    modality = "text"
+    at_once = WINDOW
 
     def __init__(self, tokenizer: Tokenizer, recipe: TextRecipe, *, leading: Sequence[Role] = (), pad_id: int = 0):
         before, behind = tokenizer.ends
@@ -81,6 +91,17 @@ class TextPreprocessor:
             leading = _leading(layout)
         return cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id)
 
+    @property
+    def layout(self) -> Layout:
+        """Roles in order, as texts come out; the number of word pieces is open."""
+        before, behind = self.leading, self.tokenizer.ends[1]
+        ends = ((Role.END, behind),) if behind else ()
+        return Layout((*((role, 1) for role in before), (Role.CONTENT, None), *ends))
+
+    def name_of(self, item: Any, place: int) -> str:
+        """A text by its number."""
+        return f"text {place}"
+
     def describe(self) -> str:
         """One line for people."""
         return self.recipe.describe()
@@ -108,12 +129,27 @@ class TextPreprocessor:
         """Texts -> rows, cut to the longest text but not padded.
 
         Raises `BadRecord` for what is not text, holds half a character (a lone surrogate), or is empty for a tokenizer
-        that adds no token of its own; its message names the row.
+        that adds no token of its own; its name is `text` and the row's number.
         """
         before = self.prompt_text(prompt)
         cleaned = [self.recipe.clean(before + checked(text, row)) for row, text in enumerate(texts)]
         prompted = self._prompt_tokens(before) if before else 0
         return [self._row(ids, prompted, row) for row, ids in enumerate(self.tokenizer.ids(cleaned))]
+
+    def ready(self, items: Sequence[str], *, prompt: str | None = None) -> list[TextRow]:
+        """`encode` under the name that all preprocessors share."""
+        return self.encode(items, prompt=prompt)
+
+    def batches(
+        self, rows: Iterable[tuple[int, TextRow]], *, most_rows: int | None = None
+    ) -> Iterator[tuple[list[int], Tokens]]:
+        """Rows of like length together, at most `TOKEN_BUDGET` tokens a batch; within windows of `WINDOW` rows."""
+        left = iter(rows)
+        while window := list(islice(left, WINDOW)):
+            lengths = [self.recipe.pad_to or len(row) for _, row in window]
+            for chosen in batches_by_length(lengths, TOKEN_BUDGET, most_rows=most_rows, padded=False):
+                here = [window[index] for index in chosen]
+                yield [place for place, _ in here], self.collate([row for _, row in here])
 
     def lengths(self, texts: Sequence[str], *, prompt: str | None = None) -> list[int]:
         """Tokens of each text as they enter the encoder, for batches of like length."""
@@ -166,7 +202,8 @@ class TextPreprocessor:
     def _row(self, whole: list[int], prompted: int, row: int) -> TextRow:
         if not whole:
             raise BadRecord(
-                f"text {row} has no token: it is empty, and this tokenizer adds none of its own. Leave it out."
+                "it is empty, and this tokenizer adds no token of its own, so there is none. Leave it out.",
+                f"text {row}",
             )
         ids = np.array(whole, dtype=np.int64)
         if self.recipe.max_length is not None and len(whole) > self.recipe.max_length:
@@ -200,13 +237,16 @@ class TextPreprocessor:
 def checked(text: str, row: int) -> str:
     """The text, if it is one. Raises `BadRecord` for other types and for lone surrogates."""
     if not isinstance(text, str):
-        raise BadRecord(f"text {row} is of type {type(text).__name__}, not a text. Leave it out or write it as one.")
+        raise BadRecord(
+            f"a value of type {type(text).__name__} is not a text. Leave it out or write it as one.", f"text {row}"
+        )
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise BadRecord(
-            f"text {row} holds half a character (a lone surrogate, {text[error.start]!a}) at {error.start}; clean "
-            "it with text.encode('utf-8', 'replace').decode()."
+            f"half a character (a lone surrogate, {text[error.start]!a}) stands at {error.start}; clean the text with "
+            "text.encode('utf-8', 'replace').decode().",
+            f"text {row}",
         ) from error
     return text
 

@@ -100,6 +100,7 @@ def prepare(embedder: Embedder, item: Item) -> Prepared:
     if isinstance(tower.prepare, ImagePreprocessor):
         shown, shape, truth = _image(tower.prepare, tokens, item)
     else:
+        assert isinstance(tower.prepare, TextPreprocessor)
         shown, shape, truth = _text(tower.prepare, tokens, str(item.content))
     classifier = tower.reading.classifier
     known = classifier is not None and item.label in classifier.labels

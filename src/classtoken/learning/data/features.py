@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classtoken.embedder import Embedder
-from classtoken.errors import BadRecord, SourceError
+from classtoken.errors import SourceError
 from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
+from classtoken.inputs import batches
 from classtoken.tensors import Tokens
-from classtoken.tokens.image import ImagePreprocessor
-from classtoken.values import Record, Refused
-
-CHUNK = 256
+from classtoken.values import Record, Refused, Rejected
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,9 @@ def features(
     if not places:
         first = f" The first: {refused_list[0].id}: {refused_list[0].reason}" if refused_list else ""
         raise SourceError(f"none of the {len(records)} records could be read.{first}")
-    arrays = _joined(parts)
+    order = np.argsort(places)  # batches hold texts of like length
+    arrays = {name: array[order] for name, array in _joined(parts).items()}
+    places = sorted(places)
     path.parent.mkdir(parents=True, exist_ok=True)
     bad = np.array([[r.id, r.reason] for r in refused_list], dtype=str).reshape(-1, 2)
     everything: dict[str, Any] = {**arrays, "_places": np.array(places), "_bad": bad}
@@ -76,39 +76,15 @@ def _compute(
 ) -> tuple[list[int], list[dict[str, NDArray]], list[Refused]]:
     places: list[int] = []
     parts: list[dict[str, NDArray]] = []
-    refused: list[Refused] = []
-    for start in range(0, len(records), CHUNK if not tokens else CHUNK // 8):
-        rows = range(start, min(start + (CHUNK if not tokens else CHUNK // 8), len(records)))
-        good, batch = _prepared(embedder, records, rows, modality, refused)
-        if good:
-            places += good
-            parts.append(_states(embedder, batch, modality) if tokens else _vectors(embedder, batch, pooling, modality))
-        if report is not None:
-            report(rows[-1] + 1, len(records))
-    return places, parts, refused
-
-
-def _prepared(
-    embedder: Embedder, records: Sequence[Record], rows: range, modality: str, refused: list[Refused]
-) -> tuple[list[int], Tokens]:
-    """The rows that can be read, as one batch; the others go into `refused`."""
+    rejected: dict[int, Rejected] = {}
     prepare = embedder.tower(modality).prepare
-    good: list[int] = []
-    ready = []
-    for row in rows:
-        record = records[row]
-        item = record.image if modality == "image" else record.text
-        try:
-            if item is None or item == "":
-                raise BadRecord(f"there is no {modality} in this record.")
-            if isinstance(prepare, ImagePreprocessor):
-                ready.append(prepare.prepare(item, name=record.id))
-            else:
-                ready += prepare.encode([str(item)])  # type: ignore[arg-type]
-            good.append(row)
-        except BadRecord as error:
-            refused.append(Refused(record.id, str(error).removeprefix(f"{record.id}: ")))
-    return good, prepare.collate(ready)  # type: ignore[arg-type]
+    for batch in batches(prepare, enumerate(records), rejected.__setitem__):
+        places += batch.places
+        found = _states(embedder, batch.tokens, modality) if tokens else None
+        parts.append(_vectors(embedder, batch.tokens, pooling, modality) if found is None else found)
+        if report is not None:
+            report(len(places) + len(rejected), len(records))
+    return places, parts, [rejected[place] for place in sorted(rejected)]
 
 
 def _vectors(embedder: Embedder, batch: Tokens, pooling: str, modality: str) -> dict[str, NDArray]:

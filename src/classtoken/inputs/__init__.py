@@ -1,0 +1,31 @@
+"""Records and items -> what an encoder reads, or the reason why not: the one room where inputs are prepared.
+
+    rejected: dict[int, Rejected] = {}
+    for batch in batches(prepare, enumerate(records), rejected.__setitem__):
+        batch.places, batch.tokens            # which records, and their tokens
+    rejected[7].reason                        # what is wrong with record 7
+
+`rejecting` decides what counts as the record's own fault, and nothing else outside `tokens` catches a `BadRecord`.
+"""
+
+from classtoken.inputs.batches import PreparedBatch, batches, item_batches, one_batch, rows
+from classtoken.inputs.modality import choose_modality
+from classtoken.inputs.preprocessor import Preprocessor
+from classtoken.inputs.rejecting import Reject, each
+from classtoken.inputs.view import InputView, PreparedInput, prepare_one, view_of
+
+__all__ = [
+    "InputView",
+    "PreparedBatch",
+    "PreparedInput",
+    "Preprocessor",
+    "Reject",
+    "batches",
+    "choose_modality",
+    "each",
+    "item_batches",
+    "one_batch",
+    "prepare_one",
+    "rows",
+    "view_of",
+]

@@ -1,0 +1,31 @@
+"""Which side of a model a source is for: one rule for every verb."""
+
+from collections.abc import Sequence
+
+from classtoken.errors import OptionError, SourceError
+from classtoken.values import Record
+
+
+def choose_modality(
+    sides: Sequence[str], first: Record, asked: str | None = None, *, model: str, source: str = "the source"
+) -> str:
+    """`text` or `image`: what was asked for, else what both the model and the source's first record have.
+
+    `sides` are those of the model that can do what is wanted; `model` and `source` are names for messages. Raises
+    `OptionError` when both have both or the model has not what was asked for, `SourceError` when they have nothing in
+    common.
+    """
+    there = [name for name, value in (("text", first.text), ("image", first.image)) if value is not None]
+    if asked is not None and asked not in sides:
+        raise OptionError(f"modality is {asked!r}, and '{model}' reads {' and '.join(sides)}; ask for that.")
+    wanted = sides if asked is None else (asked,)
+    both = [name for name in wanted if name in there]
+    if not both:
+        raise SourceError(
+            f"'{model}' reads {' and '.join(wanted)}, but the first record of {source} has "
+            f"{'only ' + ' and '.join(there) if there else 'neither text nor image'}; name its {wanted[0]} column, or "
+            "give another source or model."
+        )
+    if len(both) > 1:
+        raise OptionError(f"'{model}' and {source} both have text and image; say which with the modality.")
+    return both[0]

@@ -1,0 +1,85 @@
+"""What is a record's own fault, and work on records in several threads that such faults do not stop."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from classtoken.errors import BadRecord, ClasstokenError, InternalError
+from classtoken.values import Record, Rejected
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+#: Called with the place of a record that gives nothing, and why.
+Reject = Callable[[int, Rejected], object]
+
+#: Decoding is done by at most so many threads, each with so many images waiting.
+MOST_THREADS = 8
+WAITING = 4
+
+
+def attempt(work: Callable[[In], Out], item: In) -> Out | BadRecord:
+    """The result of `work`, or a `BadRecord` where the item itself is to blame.
+
+    Whatever decoders and tokenizers raise over one item is that item's fault, also a panic of a native library (a
+    `BaseException`). Errors about models, options and outputs, interrupts and our own mistakes are not, and are raised.
+    """
+    try:
+        return work(item)
+    except BadRecord as error:
+        return error
+    except (ClasstokenError, InternalError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        return BadRecord(f"cannot be prepared ({type(error).__name__}: {error}). Leave it out.")
+
+
+def each(
+    work: Callable[[Record], Out], records: Iterable[tuple[int, Record]], reject: Reject, *, threads: int | None = None
+) -> Iterator[tuple[int, Out]]:
+    """`work` on every record in several threads, in order; records whose own fault stopped it go to `reject`."""
+
+    def one(entry: tuple[int, Record]) -> tuple[int, str, Out | BadRecord]:
+        place, record = entry
+        return place, record.id, attempt(work, record)
+
+    for place, name, found in in_order(one, records, threads or cores()):
+        if isinstance(found, BadRecord):
+            reject(place, rejected(name, found))
+        else:
+            yield place, found
+
+
+def rejected(name: str, error: BadRecord) -> Rejected:
+    """The record of that id, and why it is rejected: on one line and without the id."""
+    return Rejected(name, " ".join(error.reason.split()))
+
+
+def in_order(work: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:
+    """`work` on every item in several threads; results in the order of the items, a bounded number ahead.
+
+    Items are taken in the caller's thread. An error of `work` is raised where its result would stand.
+    """
+    if threads < 2:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[Out]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="classtoken-inputs") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= threads * WAITING:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for left in waiting:
+                left.cancel()
+
+
+def cores() -> int:
+    """Threads for decoding: the cores that this process may use, at most `MOST_THREADS`."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST_THREADS)
