@@ -113,3 +113,30 @@ class Task:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: what every verb hands to `report`, as often as it likes.
+
+    `done` and `total` count records, or steps of a training; `before` of them were done by earlier runs and do not
+    count in the rate. `what` names the part of the job where it has several; `note` is a word or two on how it goes.
+    """
+
+    done: int
+    total: int
+    before: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    what: str = ""
+    note: str = ""
+
+    @property
+    def rate(self) -> float:
+        """Records or steps a second, of this run."""
+        return (self.done - self.before) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left at this rate; None while there is none."""
+        return (self.total - self.done) / self.rate if self.rate > 0 else None

@@ -7,9 +7,9 @@ import pytest
 from tests.run.fake import FakeStage, embed, vector
 
 from classtoken.errors import BadRecord, ManifestMismatch, SourceError
-from classtoken.run import Progress
 from classtoken.sink import read, verify
 from classtoken.source import tables
+from classtoken.values import Progress
 
 
 def texts(tmp_path: Path, rows: list[str]) -> Path:
@@ -98,9 +98,6 @@ def test_progress_grows_to_the_end(tmp_path: Path) -> None:
     assert done == sorted(done)
     assert done[-1] == seen[-1].total == 23
     assert seen[-1].left == 0
-    assert Progress(10, 30, 5, 0, 2.0).rate == 2.5
-    assert Progress(10, 30, 5, 0, 2.0).left == 8
-    assert Progress(5, 30, 5, 0, 2.0).left is None
 
 
 def test_a_source_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,46 +4,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+
+from classtoken.values import Progress
 
 #: Seconds between two lines where there is no terminal.
 QUIET = 10.0
 
 
-class Counted(Protocol):
-    """How far a job is."""
-
-    @property
-    def done(self) -> int: ...
-
-    @property
-    def total(self) -> int: ...
-
-    @property
-    def refused(self) -> int: ...
-
-    @property
-    def rate(self) -> float: ...
-
-    @property
-    def left(self) -> float | None: ...
-
-
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[Counted], None]]:
+def progress(what: str) -> Iterator[Callable[[Progress], None]]:
     """A function to call with how far the job is, as often as one likes."""
     if not sys.stderr.isatty():
         yield _lines(what)
         return
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
+    counts = rich.MofNCompleteColumn()
+    columns = (rich.TextColumn("{task.fields[what]}"), rich.BarColumn(), counts, rich.TextColumn("{task.description}"))
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", what=what)
 
-        def show(now: Counted) -> None:
-            bar.update(task, completed=now.done, total=now.total, description=_rate(now))
+        def show(now: Progress) -> None:
+            bar.update(task, completed=now.done, total=now.total, description=_rate(now), what=now.what or what)
 
         yield show
 
@@ -53,22 +36,23 @@ def say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _lines(what: str) -> Callable[[Counted], None]:
+def _lines(what: str) -> Callable[[Progress], None]:
     last = time.monotonic()
 
-    def show(now: Counted) -> None:
+    def show(now: Progress) -> None:
         nonlocal last
         if time.monotonic() - last >= QUIET and now.done < now.total:
             last = time.monotonic()
-            say(f"{what}: {now.done} of {now.total}, {_rate(now)}")
+            say(f"{now.what or what}: {now.done} of {now.total}, {_rate(now)}")
 
     return show
 
 
-def _rate(now: Counted) -> str:
+def _rate(now: Progress) -> str:
     left = "" if now.left is None else f", {_duration(now.left)} left"
     refused = f", {now.refused} refused" if now.refused else ""
-    return f"{now.rate:.1f} a second{left}{refused}"
+    note = f", {now.note}" if now.note else ""
+    return f"{now.rate:.1f} a second{left}{refused}{note}"
 
 
 def _duration(seconds: float) -> str:

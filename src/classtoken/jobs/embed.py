@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 from classtoken.embedder import Embedder, Precision, load
 from classtoken.errors import OptionError, SourceError
 from classtoken.results.embed import EmbedResult
-from classtoken.run import Progress, run
+from classtoken.run import run
 from classtoken.run.embedding import EmbedStage
 from classtoken.sink import Manifest, ParquetSink
 from classtoken.source import Plan, Source, SourceOptions, make_plan, open_source
 from classtoken.source.plan import TASK_ROWS, Reader
-from classtoken.values import Record, Refused
+from classtoken.values import Progress, Record, Refused
 
 #: Refused records that the result names.
 EXAMPLES = 3

@@ -1,6 +1,6 @@
 """Plan, stage and sink put together: the tasks that have no receipt yet, embedded and written."""
 
-from classtoken.run.local import Progress, run
+from classtoken.run.local import run
 from classtoken.run.stage import Batch, Stage, Turned
 
-__all__ = ["Batch", "Progress", "Stage", "Turned", "run"]
+__all__ = ["Batch", "Stage", "Turned", "run"]

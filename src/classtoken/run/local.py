@@ -12,31 +12,10 @@ from classtoken.run.ahead import Ahead
 from classtoken.run.stage import Batch, Placed, Stage
 from classtoken.sink import Manifest, ParquetSink
 from classtoken.source import Plan, Reader, Source
-from classtoken.values import Record, Refused, Task
+from classtoken.values import Progress, Record, Refused, Task
 
 #: Batches that are prepared ahead of the model.
 DEPTH = 4
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is. `before` records were done by earlier runs and do not count in the rate."""
-
-    done: int
-    total: int
-    before: int
-    refused: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Records a second, of this run."""
-        return (self.done - self.before) / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that are left at this rate; None while there is none."""
-        return (self.total - self.done) / self.rate if self.rate > 0 else None
 
 
 @dataclass
