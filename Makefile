@@ -65,7 +65,8 @@ $(NODE_INSTALLED): web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 	@touch $@
 
-web: $(NODE_INSTALLED) ## Build the walkthrough page into the package
+web: setup $(NODE_INSTALLED) ## Build the walkthrough page into the package
+	$(BIN)/python tools/page_types.py
 	cd web && npm run check && npm run build
 
 web-test: ## The page's own tests, where there is node

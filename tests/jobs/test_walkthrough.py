@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,9 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.errors import OptionError
 from classtoken.jobs.walkthrough import document_of, notebook
-from classtoken.page import document as d
+from classtoken.page.card import NormWeights
+from classtoken.page.document import Walkthrough
+from classtoken.page.example import CutEffect
 from classtoken.tensors import Recorder, Tokens, names_of_trace
 from classtoken.values import Role
 from classtoken.walk.card import trained_on
@@ -33,7 +36,7 @@ def toy() -> Engine:
 
 
 @pytest.fixture(scope="module")
-def document(toy: Engine) -> d.Walkthrough:
+def document(toy: Engine) -> Walkthrough:
     return document_of(toy)
 
 
@@ -48,19 +51,19 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return powers / powers.sum(-1, keepdims=True)
 
 
-def norm(x: np.ndarray, p: d.Norm) -> np.ndarray:
+def norm(x: np.ndarray, p: NormWeights) -> np.ndarray:
     centred = x - x.mean(-1, keepdims=True)
     bias = 0 if p.bias is None else p.bias
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + p.eps) * p.weight + bias
 
 
-def check_arithmetic(page: d.Walkthrough) -> None:
+def check_arithmetic(page: Walkthrough) -> None:
     """What DATA.md promises to hold between the fields, with what the page holds and nothing else."""
     model, shared = page.model, page.model.shared
     for number, e in enumerate(page.examples):
         layers, close = e.layers, {"rtol": 1e-4, "atol": 1e-4}
-        assert e.hero is not None
-        assert e.tokens[e.hero].role == "class"
+        assert e.watched is not None
+        assert e.tokens[e.watched].role == "class"
         np.testing.assert_allclose(layers.weights, softmax(layers.scores), **close)
         np.testing.assert_allclose(layers.weights.sum(-1), 1, atol=1e-5)
         if layers.keys is not None:
@@ -84,7 +87,7 @@ def check_arithmetic(page: d.Walkthrough) -> None:
             assert shared.embedding_norm is not None
             np.testing.assert_allclose(e.embeddings.after, norm(summed, shared.embedding_norm), **close)
         entering = summed if e.embeddings.after is None else e.embeddings.after
-        np.testing.assert_allclose(entering[e.hero], layers.states[0], **close)
+        np.testing.assert_allclose(entering[e.watched], layers.states[0], **close)
         if shared.final_norm is not None:
             np.testing.assert_allclose(e.final, norm(layers.states[-1], shared.final_norm), **close)
         if e.answers.all_logits is not None and model.outcome == "probability":
@@ -97,21 +100,21 @@ def check_arithmetic(page: d.Walkthrough) -> None:
         np.testing.assert_allclose(e.lens.values[-1], e.answers.values, atol=1e-5)
 
 
-def test_the_documents_arithmetic_holds(document: d.Walkthrough) -> None:
+def test_the_documents_arithmetic_holds(document: Walkthrough) -> None:
     check_arithmetic(document)
     assert [e.title for e in document.examples] == ["a drawn cat", "a drawn dog", "a drawn bird"]
     assert document.toy is not None
     assert document.model.readout.reads_class_token
 
 
-def test_two_inputs_have_one_class_token(document: d.Walkthrough) -> None:
+def test_two_inputs_have_one_class_token(document: Walkthrough) -> None:
     for e in document.examples:
         assert e.contrast is not None
-        np.testing.assert_array_equal(e.embeddings.before[e.hero], e.contrast.class_token)
+        np.testing.assert_array_equal(e.embeddings.before[e.watched], e.contrast.class_token)
         assert np.abs(e.embeddings.before[1:] - e.contrast.before[1:].astype(np.float32)).max() > 0.1
 
 
-def test_every_claim_has_its_statistic_and_a_control(document: d.Walkthrough) -> None:
+def test_every_claim_has_its_statistic_and_a_control(document: Walkthrough) -> None:
     assert {claim.id for claim in document.claims} == {"swap-half", "object-share", "cut-last"}
     for claim in document.claims:
         assert claim.n >= 5
@@ -124,7 +127,7 @@ def test_every_claim_has_its_statistic_and_a_control(document: d.Walkthrough) ->
     assert sum(b.n for b in document.calibration.bins) == document.calibration.n
 
 
-def test_the_laboratory_is_what_it_says(toy: Engine, document: d.Walkthrough) -> None:
+def test_the_laboratory_is_what_it_says(toy: Engine, document: Walkthrough) -> None:
     """Removals, swaps and cuts against another way of doing them: the numpy reference with the model's own weights."""
     e = document.examples[0]
     weights = page_weights(document)
@@ -158,7 +161,7 @@ def test_the_laboratory_is_what_it_says(toy: Engine, document: d.Walkthrough) ->
 
     for cut in e.knockouts:
 
-        def mask(scores: np.ndarray, cut: d.Knockout = cut) -> np.ndarray:
+        def mask(scores: np.ndarray, cut: CutEffect = cut) -> np.ndarray:
             scores = scores.copy()
             heads = range(size.heads) if cut.head is None else [cut.head]
             for head in heads:
@@ -170,19 +173,18 @@ def test_the_laboratory_is_what_it_says(toy: Engine, document: d.Walkthrough) ->
         assert len(cut.null_values) == 19
 
 
-def page_weights(document: d.Walkthrough) -> dict[str, Any]:
-    """The toy's weights out of the document, as the reference takes them."""
-
-    from classtoken.page.blocks import from_block
+def page_weights(document: Walkthrough) -> dict[str, Any]:
+    """The toy's weights out of the document, in float64, as the reference takes them."""
 
     def back(value: Any) -> Any:
-        if isinstance(value, dict) and "dtype" in value:
-            return from_block(value).astype(np.float64)
+        if isinstance(value, np.ndarray):
+            return value.astype(np.float64)
         if isinstance(value, dict):
             return {key: back(each) for key, each in value.items()}
-        return [back(each) for each in value] if isinstance(value, list) else value
+        return [back(each) for each in value] if isinstance(value, tuple) else value
 
-    return back(dict(document.toy or {}))
+    assert document.toy is not None
+    return back(asdict(document.toy))
 
 
 def test_python_and_typescript_share_one_golden_trace() -> None:
@@ -220,7 +222,7 @@ def test_python_and_typescript_share_one_golden_trace() -> None:
     np.testing.assert_allclose(recorder.kept["final"][0], golden.final, atol=2e-5)
 
 
-def test_a_server_s_questions(toy: Engine, document: d.Walkthrough) -> None:
+def test_a_server_s_questions(toy: Engine, document: Walkthrough) -> None:
     e = document.examples[0]
     matrix = toy.attention(e.id, 1, 0)
     np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-5)
@@ -256,7 +258,7 @@ def test_a_server_s_questions(toy: Engine, document: d.Walkthrough) -> None:
         toy.attention(e.id, 9, 0)
 
 
-def test_what_takes_long_is_asked_for_later(toy: Engine, document: d.Walkthrough) -> None:
+def test_what_takes_long_is_asked_for_later(toy: Engine, document: Walkthrough) -> None:
     added = toy.add(_png())
     assert added.removals is None
     assert added.knockouts == ()
@@ -284,8 +286,8 @@ def test_a_class_token_for_each_class(picture_file: Path) -> None:
     labels = engine.answering.labels
     named = [token.text for token in e.tokens if token.role == "class"]
     assert named == [f"class token “{label}”" for label in labels]
-    assert e.hero == e.answers.labels[0].index
-    assert sorted([e.hero, *(other.hero for other in e.others)]) == [0, 1, 2]
+    assert e.watched == e.answers.labels[0].index
+    assert sorted([e.watched, *(other.position for other in e.others)]) == [0, 1, 2]
     assert page.model.readout.reads == ("class",)
     assert not page.model.readout.reads_class_token
     stem: Any = engine.answering.subject.encoder.shape.stem  # type: ignore[attr-defined]
@@ -296,12 +298,14 @@ def test_a_class_token_for_each_class(picture_file: Path) -> None:
     for other in e.others:
         np.testing.assert_allclose(other.layers.weights, softmax(other.layers.scores), rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(
-            other.layers.states[0], e.embeddings.before[other.hero] + e.embeddings.position[other.hero], atol=1e-5
+            other.layers.states[0],
+            e.embeddings.before[other.position] + e.embeddings.position[other.position],
+            atol=1e-5,
         )
         assert other.layers.keys is None
         matrix = engine.attention(e.id, last, 1)
-        np.testing.assert_allclose(other.layers.weights[last, 1], matrix[other.hero], atol=1e-5)
-        np.testing.assert_allclose(other.layers.back[last, 1], matrix[:, other.hero], atol=1e-5)
+        np.testing.assert_allclose(other.layers.weights[last, 1], matrix[other.position], atol=1e-5)
+        np.testing.assert_allclose(other.layers.back[last, 1], matrix[:, other.position], atol=1e-5)
         assert not np.allclose(other.layers.states[-1], e.layers.states[-1])
     head = page.model.shared.head
     assert head is not None
@@ -311,13 +315,20 @@ def test_a_class_token_for_each_class(picture_file: Path) -> None:
         logit = head.weight[row] @ e.vector[start : start + D] + head.bias[row]  # type: ignore[index]
         assert logit == pytest.approx(float(e.answers.logits[row]), abs=1e-3)  # type: ignore[index]
     clean = engine.what_if(e.id, {})
-    for hero in (0, 1, 2):  # each answers for its own class and for no other
+    for watched in (0, 1, 2):  # each answers for its own class and for no other
         swapped = engine.what_if(
-            e.id, {"swap": {"donor": engine.add(picture_file.read_bytes()).id, "layer": page.model.depth, "hero": hero}}
+            e.id,
+            {
+                "swap": {
+                    "donor": engine.add(picture_file.read_bytes()).id,
+                    "layer": page.model.depth,
+                    "token": watched,
+                }
+            },
         )
         np.testing.assert_allclose(swapped, clean, atol=1e-5)
     with pytest.raises(OptionError, match="no class token"):
-        engine.what_if(e.id, {"swap": {"donor": e.id, "layer": 1, "hero": 9}})
+        engine.what_if(e.id, {"swap": {"donor": e.id, "layer": 1, "token": 9}})
     with pytest.raises(OptionError, match="object"):
         engine.what_if(e.id, {"swap": "all"})
     found = engine.experiments(e.id)

@@ -9,8 +9,46 @@ import numpy as np
 from PIL import Image
 from tests.page import reference as ref
 
-from classtoken.page import document as d
-from classtoken.page.blocks import plain
+from classtoken.page.card import (
+    ClassifierRows,
+    LinearWeights,
+    ModelCard,
+    NormWeights,
+    PositionCard,
+    ReadoutCard,
+    SharedWeights,
+    ToyBlock,
+    ToyNorm,
+    ToyWeights,
+)
+from classtoken.page.document import FamilyRow, Walkthrough
+from classtoken.page.evidence import (
+    CalibrationChart,
+    ConfidenceBin,
+    ControlBand,
+    ControlStatistic,
+    LayerBand,
+    MeasuredClaim,
+    Statistic,
+)
+from classtoken.page.example import (
+    AnswerLabel,
+    Answers,
+    CausalMaskEffect,
+    ClassTokenLayers,
+    ContrastInput,
+    CutEffect,
+    Example,
+    LensAnswers,
+    PoolingAnswers,
+    RemovalEffects,
+    SecondClassToken,
+    ShownInput,
+    ShownToken,
+    SwapEffects,
+    TokenEmbeddings,
+    Truth,
+)
 
 CLASSES = ("cat", "dog", "bird", "fish", "horse")
 
@@ -36,16 +74,19 @@ def data_uri(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def tokens(size: ref.Size) -> tuple[d.Token, ...]:
+def tokens(size: ref.Size) -> tuple[ShownToken, ...]:
     cells = [(r, c) for r in range(size.grid) for c in range(size.grid)]
-    return (d.Token("class", "class"), *(d.Token("content", str(i + 1), cell=cell) for i, cell in enumerate(cells)))
+    return (
+        ShownToken("class", "class"),
+        *(ShownToken("content", str(i + 1), cell=cell) for i, cell in enumerate(cells)),
+    )
 
 
-def layers(size: ref.Size, run: ref.Trace, full: bool) -> d.Layers:
+def layers(size: ref.Size, run: ref.Trace, full: bool) -> ClassTokenLayers:
     def of(name: str) -> np.ndarray:
         return np.stack([layer[name] for layer in run.layers])
 
-    return d.Layers(
+    return ClassTokenLayers(
         scores=of("scores")[:, :, 0],
         weights=of("weights")[:, :, 0],
         back=of("weights")[:, :, :, 0],
@@ -63,7 +104,7 @@ def layers(size: ref.Size, run: ref.Trace, full: bool) -> d.Layers:
     )
 
 
-def knockouts(size: ref.Size, w: ref.Weights, pixels: np.ndarray, run: ref.Trace, order: list[int]) -> list[d.Knockout]:
+def knockouts(size: ref.Size, w: ref.Weights, pixels: np.ndarray, run: ref.Trace, order: list[int]) -> list[CutEffect]:
     """Cut the class token off from its three most attended patches, layer by layer, against random threes."""
     rng = np.random.default_rng(0)
     out = []
@@ -82,17 +123,17 @@ def knockouts(size: ref.Size, w: ref.Weights, pixels: np.ndarray, run: ref.Trace
         null = [after(layer, 1 + rng.choice(size.tokens - 1, 3, replace=False)) for _ in range(9)]
         before = float(run.values[order[0]])
         out.append(
-            d.Knockout(layer, None, tuple(map(int, top)), "renormalise", 0, before, after(layer, top), tuple(null))
+            CutEffect(layer, None, tuple(map(int, top)), "renormalise", 0, before, after(layer, top), tuple(null))
         )
     return out
 
 
-def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool, full: bool, light: bool) -> d.Example:
+def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool, full: bool, light: bool) -> Example:
     """One input. `light` leaves out what takes many forwards: removals keep the clean answer."""
     pixels, donor_pixels = picture(size, 1, kind), picture(size, 2, other)
     run, donor = ref.forward(size, w, pixels), ref.forward(size, w, donor_pixels)
     order = [int(i) for i in np.argsort(-run.values)]
-    labels = tuple(d.Label(i, CLASSES[i % 5]) for i in order)
+    labels = tuple(AnswerLabel(i, CLASSES[i % 5]) for i in order)
 
     def shown(values: np.ndarray) -> np.ndarray:
         return values[order]
@@ -108,11 +149,11 @@ def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool,
     two = ref.forward(size, w, pixels, second=True)
     cosines = [float(s[0] @ s[1] / (np.linalg.norm(s[0]) * np.linalg.norm(s[1]))) for s in two.states]
     mask = ((np.array([t.cell for t in tokens(size)[1:]]) - size.grid * 0.4) ** 2).sum(1) < (size.grid * 0.25) ** 2
-    return d.Example(
+    return Example(
         id=kind,
         title=f"a {kind}",
         origin="example",
-        input=d.Input(
+        input=ShownInput(
             "image",
             data_uri(pixels),
             size.grid * size.patch,
@@ -122,14 +163,14 @@ def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool,
             pixels if toy else None,
         ),
         tokens=tokens(size),
-        hero=0,
-        truth=d.Truth(CLASSES[order[0]], mask.astype(np.float32)),
-        embeddings=d.Embeddings(run.before, run.position),
+        watched=0,
+        truth=Truth(CLASSES[order[0]], mask.astype(np.float32)),
+        embeddings=TokenEmbeddings(run.before, run.position),
         layers=layers(size, run, full),
         final=run.final[0],
         vector=run.final[0],
-        answers=d.Answers(labels, shown(run.logits), shown(run.values), run.logits),
-        contrast=d.Contrast(
+        answers=Answers(labels, shown(run.logits), shown(run.values), run.logits),
+        contrast=ContrastInput(
             f"a {other}",
             data_uri(donor_pixels),
             None,
@@ -138,37 +179,39 @@ def example(size: ref.Size, w: ref.Weights, kind: str, other: str, *, toy: bool,
             donor.before[0],
             donor.states[:, 0],
         ),
-        lens=d.Lens(lens, "the final norm and the classifier, put on the class token of each layer"),
+        lens=LensAnswers(lens, "the final norm and the classifier, put on the class token of each layer"),
         knockouts=() if light else tuple(knockouts(size, w, pixels, run, order)),
-        removals=d.Removals(
+        removals=RemovalEffects(
             tuple(removable),
             np.stack([shown(run.values) if light else values_of(removed=frozenset([t])) for t in removable]),
         ),
         swaps=(
-            d.Swap(
+            SwapEffects(
                 f"a {other}",
                 shown(donor.values),
                 np.stack([values_of(swap=(layer, donor.states[layer, 0])) for layer in range(size.depth + 1)]),
             ),
         ),
-        causal=d.Causal(
+        causal=CausalMaskEffect(
             shown(causal.values),
             float(np.linalg.norm(causal.final[0] - causal_donor.final[0])),
             float(np.linalg.norm(run.final[0] - donor.final[0])),
             "each token sees only those before it",
         ),
         poolings=tuple(
-            d.Alternative(p, values_of(pooling=p), "the classifier was made for the class token")
+            PoolingAnswers(p, values_of(pooling=p), "the classifier was made for the class token")
             for p in ("cls", "mean", "max")
         ),
-        two=d.Two(shown(two.values), np.array(cosines), "a second class token with the same vector and position"),
+        two=SecondClassToken(
+            shown(two.values), np.array(cosines), "a second class token with the same vector and position"
+        ),
     )
 
 
-def model(size: ref.Size, w: ref.Weights, labels: tuple[d.Label, ...], name: str) -> d.ModelCard:
+def model(size: ref.Size, w: ref.Weights, labels: tuple[AnswerLabel, ...], name: str) -> ModelCard:
     order = [label.index for label in labels]
-    norm = d.Norm("layer", w["final_norm"]["weight"], w["final_norm"]["bias"], size.eps)
-    return d.ModelCard(
+    norm = NormWeights("layer", w["final_norm"]["weight"], w["final_norm"]["bias"], size.eps)
+    return ModelCard(
         name=name,
         family="vit",
         modality="image",
@@ -180,48 +223,59 @@ def model(size: ref.Size, w: ref.Weights, labels: tuple[d.Label, ...], name: str
         parameters=1234,
         norm="pre",
         score_scale=1 / float(np.sqrt(size.hidden // size.heads)),
-        position=d.Position("added", "a learned vector for each position"),
+        position=PositionCard("added", "a learned vector for each position"),
         patch=size.patch,
         stem="linear",
         layout=f"1 class + {size.grid}x{size.grid} patch = {size.tokens}",
-        readout=d.Readout("cls", True, "the class token after the final norm"),
+        readout=ReadoutCard("cls", True, "the class token after the final norm"),
         outcome="probability",
         temperature=1.0,
         classes=size.classes,
         trained_on="nothing: random weights",
         licence="none",
         gaps=(),
-        shared=d.Shared(
+        shared=SharedWeights(
             attention_bias=np.stack([b["output"]["bias"] for b in w["blocks"]]),
             final_norm=norm,
-            head=d.Head(w["head"]["weight"][order], w["head"]["bias"][order]),
+            head=ClassifierRows(w["head"]["weight"][order], w["head"]["bias"][order]),
         ),
     )
 
 
-def statistic(mean: float, spread: float) -> d.Statistic:
-    return d.Statistic(mean, mean - spread, mean + spread)
+def toy_weights(w: ref.Weights) -> ToyWeights:
+    """The reference's weights as the document holds them."""
+
+    def part(name: str, values: ref.Weights) -> LinearWeights | ToyNorm:
+        return (ToyNorm if "norm" in name else LinearWeights)(**values)
+
+    blocks = tuple(ToyBlock(**{name: part(name, values) for name, values in block.items()}) for block in w["blocks"])
+    parts = {name: part(name, w[name]) for name in ("stem", "final_norm", "head")}
+    return ToyWeights(**{**w, **parts, "blocks": blocks})
+
+
+def statistic(mean: float, spread: float) -> Statistic:
+    return Statistic(mean, mean - spread, mean + spread)
 
 
 def walkthrough(
     size: ref.Size, *, toy: bool = True, full: bool = True, light: bool = False, name: str = "fixture"
-) -> d.Walkthrough:
+) -> Walkthrough:
     """A document with two examples; `toy` puts all weights in, `full` keys and values of all tokens."""
     w = ref.random_weights(size, 7)
     examples = tuple(
         example(size, w, a, b, toy=toy, full=full, light=light) for a, b in (("disc", "bar"), ("bar", "disc"))
     )
     per_layer = tuple(statistic(size.tokens * 0.6 - layer, 1.0) for layer in range(size.depth))
-    band = d.Band(
+    band = LayerBand(
         "effective_tokens",
         "effective number of tokens",
         "tokens",
         40,
         "random pictures",
         per_layer,
-        d.BandControl("random weights", per_layer),
+        ControlBand("random weights", per_layer),
     )
-    claim = d.Claim(
+    claim = MeasuredClaim(
         "object-share",
         (5,),
         "Attention on the object, over its share of the picture",
@@ -229,22 +283,22 @@ def walkthrough(
         40,
         "pictures",
         statistic(1.2, 0.1),
-        d.Control("random weights", statistic(1.0, 0.1)),
+        ControlStatistic("random weights", statistic(1.0, 0.1)),
         "tests/page/fixture.py",
     )
-    bins = tuple(d.Bin(i / 5, (i + 1) / 5, 8, i / 5 + 0.1, i / 5 + 0.05) for i in range(5))
-    return d.Walkthrough(
+    bins = tuple(ConfidenceBin(i / 5, (i + 1) / 5, 8, i / 5 + 0.1, i / 5 + 0.05) for i in range(5))
+    return Walkthrough(
         "classtoken (fixture)",
         model(size, w, examples[0].answers.labels, name),
         examples,
         (band,),
         (claim,),
-        d.Calibration(40, "random pictures", bins),
+        CalibrationChart(40, "random pictures", bins),
         (
-            d.FamilyRow("ViT", "1", "0", "class token", "the original"),
-            d.FamilyRow("SigLIP", "none", "0", "attention pooling", "no class token"),
+            FamilyRow("ViT", "1", "0", "class token", "the original"),
+            FamilyRow("SigLIP", "none", "0", "attention pooling", "no class token"),
         ),
-        plain(w) if toy else None,
+        toy_weights(w) if toy else None,
     )
 
 
@@ -252,19 +306,19 @@ TOY = ref.Size()
 PHOTO = ref.Size(grid=14, patch=8, channels=3, hidden=24, heads=3, depth=12, feedforward=48, classes=5)
 
 
-def as_text(page: d.Walkthrough) -> d.Walkthrough:
+def as_text(page: Walkthrough) -> Walkthrough:
     """The same numbers as if they came from a sentence: special tokens, spans, no grid, cosines for answers."""
     text = "Seven small <b>words</b> & ☂ all said."
     pieces = ["Seven", "small", "<b>", "words", "</b>", "&", "☂", "all said"]
     spans = [(text.index(piece), text.index(piece) + len(piece)) for piece in pieces]
-    content = [d.Token("content", piece, span=span) for piece, span in zip(pieces, spans, strict=True)]
-    tokens = (d.Token("class", "[CLS]"), *content, d.Token("end", "[SEP]"))
+    content = [ShownToken("content", piece, span=span) for piece, span in zip(pieces, spans, strict=True)]
+    tokens = (ShownToken("class", "[CLS]"), *content, ShownToken("end", "[SEP]"))
     examples = tuple(
         replace(
             e,
-            input=d.Input("text", text=text),
+            input=ShownInput("text", text=text),
             tokens=tokens,
-            truth=d.Truth(),
+            truth=Truth(),
             contrast=replace(e.contrast, image=None, text="Another sentence.", tokens=tokens) if e.contrast else None,
         )
         for e in page.examples

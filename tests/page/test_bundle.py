@@ -3,7 +3,9 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from classtoken.errors import InternalError, OutputError
 from classtoken.page.blocks import from_block, plain, to_block
 from classtoken.page.bundle import bundle, digest_of_sources
 from classtoken.page.document import dumps
+from classtoken.page.example import RoleName, role_name
 from classtoken.page.export import notebook_html, page, served_index, write_page
+from classtoken.values import Role
 
 
 def test_the_bundle_was_built_from_these_sources(root: Path) -> None:
@@ -27,6 +31,15 @@ def test_building_again_gives_the_same_bundle(root: Path, tmp_path: Path) -> Non
     subprocess.run(command, cwd=root / "web", check=True, capture_output=True, timeout=200)
     assert (tmp_path / "app.js").read_text(encoding="utf-8") == bundle().script
     assert (tmp_path / "app.css").read_text(encoding="utf-8") == bundle().style
+
+
+def test_the_pages_types_are_those_of_python(root: Path) -> None:
+    command = [sys.executable, str(root / "tools" / "page_types.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0, "run: make web, and commit what it wrote"
+
+
+def test_a_role_is_written_by_its_name() -> None:
+    assert {role_name(role) for role in Role} == set(get_args(RoleName))
 
 
 def test_a_page_is_one_file_that_asks_for_nothing() -> None:

@@ -8,7 +8,8 @@ from tests.page.conftest import Open
 from tests.page.recompute import WALK
 from tests.page.test_browser import STEPS, place, plain
 
-from classtoken.page.document import Example, Walkthrough
+from classtoken.page.document import Walkthrough
+from classtoken.page.example import Example
 
 pytestmark = pytest.mark.browser
 Documents = dict[str, Walkthrough]
@@ -82,9 +83,9 @@ def test_every_class_token_can_be_watched(open_page: Open, documents: Documents)
     last = document.model.depth
     page = open_page("multi", f"#step=5&layer={last}&head=1")
     page.keyboard.press("t")
-    rows = {example.hero: example.layers, **{other.hero: other.layers for other in example.others}}
-    for hero, layers in rows.items():
-        name = example.tokens[hero].text
+    rows = {example.watched: example.layers, **{other.position: other.layers for other in example.others}}
+    for watched, layers in rows.items():
+        name = example.tokens[watched].text
         page.get_by_role("group", name="Class token").get_by_role("button", name=name).click()
         page.locator(".middle tbody tr").first.wait_for()
         shown = cells(page)

@@ -9,7 +9,8 @@ import numpy as np
 from tests.page.fixture import TOY, walkthrough
 
 from classtoken.errors import OptionError
-from classtoken.page.document import Example, Experiments, Walkthrough
+from classtoken.page.document import Walkthrough
+from classtoken.page.example import Example, Experiments
 from classtoken.serve.local import address_of, bound
 from classtoken.serve.walkthrough import Limits, app_of
 

@@ -26,7 +26,7 @@ async function call<T>(path: string, options: RequestInit = {}): Promise<T> {
 
 export interface Change {
   removed?: number[];
-  swap?: { donor: string; layer: number; hero: number };
+  swap?: { donor: string; layer: number; token: number };
 }
 
 export const api = {

@@ -1,13 +1,12 @@
-/** The walkthrough's data format, version 1: what Python writes and the page reads. DATA.md says it in words.
- *
- * Letters as in tensors.py: L tokens, D hidden size, H heads, K head size, F feed-forward size, N layers, P patches,
- * C classes, A answers shown. Layers count from 0; `states[0]` is what goes into layer 0, `states[N]` comes out of the last.
- */
+// Written by tools/page_types.py from the dataclasses in src/classtoken/page/; change those, then run `make web`.
+//
+// Letters as in tensors.py: L tokens, D hidden size, H heads, K head size, N layers, C classes, A answers shown; any
+// other letter is a size that only its own class knows. Layers count from 0. DATA.md: what holds between the fields.
 
 export const FORMAT = "classtoken-walkthrough";
-export const VERSION = 1;
+export const VERSION = 2;
 
-/** Numbers in C order, little endian, base64. Everything the page shows in digits is f32; f16 is for colours and lengths. */
+/** Numbers in C order, little endian, base64. What the page shows in digits is f32; f16 is for colours and lengths. */
 export interface Block {
   dtype: "f32" | "f16" | "u8" | "i32";
   shape: number[];
@@ -16,13 +15,51 @@ export interface Block {
 
 export type RoleName = "class" | "distillation" | "register" | "prompt" | "content" | "end" | "pad";
 
-export interface Norm {
+/** How positions come in, and a sentence for the reader. */
+export interface PositionCard {
+  kind: "added" | "rotary" | "bias" | "none";
+  says: string;
+}
+
+/** Which vector the checkpoint's authors meant, and from which tokens it is made. */
+export interface ReadoutCard {
+  pooling: string;
+  reads_class_token: boolean; // it is the one class token and nothing else
+  says: string;
+  reads: string[]; // roles of all tokens that it reads
+}
+
+/** A layer norm's learned numbers. */
+export interface NormWeights {
   kind: "layer" | "rms";
-  weight: Block; // D
-  bias: Block | null; // D
+  weight: Block; // (E)
+  bias: Block | null; // (E)
   eps: number;
 }
 
+/** The two norms of a post-norm block. */
+export interface BlockNorms {
+  first: NormWeights;
+  second: NormWeights;
+}
+
+/** The classifier's rows of the answers of the first example, divided by the temperature; V numbers are read. */
+export interface ClassifierRows {
+  weight: Block; // (A, V)
+  bias: Block | null; // (A)
+  starts: number[] | null; // where in the vector each row begins to read; null where every row reads it from its beginning
+}
+
+/** The weights that the arithmetic of every example needs. */
+export interface SharedWeights {
+  embedding_norm: NormWeights | null; // applied to before + position (BERT, CLIP)
+  attention_bias: Block | null; // (N, D) bias of each output projection; null where there is none
+  norms: BlockNorms[] | null; // post-norm models only, one pair a layer
+  final_norm: NormWeights | null;
+  head: ClassifierRows | null;
+}
+
+/** What model this is, as far as the page must know. */
 export interface ModelCard {
   name: string; // what the user asked for: builtin:toy, a folder's name, a hub id
   family: string;
@@ -35,176 +72,245 @@ export interface ModelCard {
   parameters: number;
   norm: "pre" | "post"; // where the layer norm sits: before each part, or after each addition
   score_scale: number; // scores = q.k * score_scale, usually 1/sqrt(K)
-  position: { kind: "added" | "rotary" | "bias" | "none"; says: string };
+  position: PositionCard;
   patch: number | null;
   stem: "linear" | "convolutions" | "table"; // a weighted sum of the patch's own pixels; overlapping convolutions; a look-up
-  layout: string; // "1 class + 14x14 patch = 197"
-  readout: { pooling: string; reads_class_token: boolean; says: string; reads: string[] }; // the one class token alone; roles read
+  layout: string; // 1 class + 14x14 patch = 197
+  readout: ReadoutCard;
   outcome: "probability" | "sigmoid" | "cosine"; // what an answer's value is
   temperature: number; // logits, and the head's rows, are divided by it already
   classes: number | null; // C; null without a classifier
   trained_on: string;
   licence: string;
   gaps: string[]; // traces that this model cannot give, in words
-  shared: {
-    embedding_norm: Norm | null; // applied to before + position (BERT, CLIP)
-    attention_bias: Block | null; // (N, D): bias of each output projection; null where there is none
-    norms: { first: Norm; second: Norm }[] | null; // post-norm models only, one pair a layer
-    final_norm: Norm | null;
-    head: { weight: Block; bias: Block | null; starts: number[] | null } | null; // rows of the answers of examples[0], (A, V) and (A); where in the vector each row begins
-  };
+  shared: SharedWeights;
 }
 
-export interface Token {
-  role: RoleName;
-  text: string; // "[CLS]", "patch 17", "##ing"
-  cell: [number, number] | null; // row and column of a patch
-  span: [number, number] | null; // start and end in the sentence, in UTF-16 units
-}
-
-export interface Input {
+/** What went in. */
+export interface ShownInput {
   kind: "image" | "text";
-  image: string | null; // data:image/png;base64,... exactly what the model saw (cropped and resized)
+  image: string | null; // data URI of exactly what the model saw, cropped and resized
   width: number | null;
   height: number | null;
   grid: [number, number] | null; // rows, columns
   text: string | null;
-  pixels: Block | null; // toy only: (channels, height, width) as they enter the model
+  pixels: Block | null; // (G, Y, X) toys only: channels, height, width as they enter the model
 }
 
-/** The answers that the page shows; values are probabilities or cosines (`model.outcome`). */
-export interface Answers {
-  labels: { index: number; text: string }[]; // A, best first
-  logits: Block | null; // A
-  values: Block; // A
-  all_logits: Block | null; // C, so that the softmax can be done again
+/** One token: its role and what to write on it. */
+export interface ShownToken {
+  role: RoleName;
+  text: string;
+  cell: [number, number] | null; // row and column of a patch
+  span: [number, number] | null; // start and end in the sentence, in UTF-16 units
 }
 
-export interface Layers {
-  scores: Block; // (N, H, L) of the class token, before the softmax, scaled
+/** The true label, and the share of each patch that is the object, where they are known. */
+export interface Truth {
+  label: string | null;
+  object: Block | null; // (P)
+}
+
+/** before + position (then a norm, in some families) = after; null where it is that sum. */
+export interface TokenEmbeddings {
+  before: Block; // (L, D)
+  position: Block | null; // (L, D)
+  after: Block | null; // (L, D)
+}
+
+/** One class token's row of everything, layer by layer, as the model computed it. */
+export interface ClassTokenLayers {
+  scores: Block; // (N, H, L) before the softmax, scaled
   weights: Block; // (N, H, L)
-  back: Block; // (N, H, L): weight that each token gives to the class token
-  queries: Block | null; // (N, H, K) of the class token
+  back: Block; // (N, H, L) weight that each token gives to the class token
+  heads: Block; // (N, H, D) what each head adds
+  attention: Block; // (N, D) what attention adds to the residual stream
+  middle: Block; // (N, D) after the attention addition (and its norm in post-norm models)
+  feedforward: Block; // (N, D) what the feed-forward part adds
+  states: Block; // (N+1, D) what goes into layer 0, then what leaves each layer
+  queries: Block | null; // (N, H, K)
   keys: Block | null; // (N, H, L, K)
   values: Block | null; // (N, H, L, K)
-  context: Block | null; // (N, H, K): sum over tokens of weight x value
-  used: Block | null; // (N, H, L): length of weight x value after the output projection
-  heads: Block; // (N, H, D): what each head adds
-  attention: Block; // (N, D): what attention adds to the residual stream
-  middle: Block; // (N, D): after the attention addition (and its norm in post-norm models)
-  feedforward: Block; // (N, D): what the feed-forward part adds
-  states: Block; // (N + 1, D): the class token's state
-  norms: Block | null; // (N + 1, L): length of every token's state
+  context: Block | null; // (N, H, K) sum over tokens of weight x value
+  used: Block | null; // (N, H, L) length of weight x value after the output projection
+  norms: Block | null; // (N+1, L) length of every token's state
 }
 
-/** The effect of cutting the class token off from some tokens, and what cutting random tokens does. */
-export interface Knockout {
+/** An answer: the classifier's index and the class's name. */
+export interface AnswerLabel {
+  index: number;
+  text: string;
+}
+
+/** The answers shown, best first; values are probabilities or cosines (`model.outcome`). */
+export interface Answers {
+  labels: AnswerLabel[]; // (A)
+  logits: Block | null; // (A)
+  values: Block; // (A)
+  all_logits: Block | null; // (C) so that the softmax can be done again
+}
+
+/** Another input of M tokens: its vectors before positions, its class token's, and that one's states. */
+export interface ContrastInput {
+  title: string;
+  image: string | null;
+  text: string | null;
+  tokens: ShownToken[]; // (M)
+  before: Block; // (M, D)
+  class_token: Block; // (D)
+  states: Block; // (N+1, D)
+}
+
+/** Answers if the model had to answer after each layer. */
+export interface LensAnswers {
+  values: Block; // (N+1, A)
+  says: string;
+}
+
+/** An answer's value before and after cutting the class token off from tokens, and after cutting random ones. */
+export interface CutEffect {
   layer: number | null; // null: in every layer
   head: number | null; // null: in every head
   tokens: number[];
   mode: "renormalise" | "zero" | "mean" | "resample";
-  answer: number; // position in answers.labels
+  answer: number; // place in answers.labels
   before: number;
   after: number;
   null_values: number[]; // after-values of random sets of as many tokens
 }
 
-export interface Removals {
-  tokens: number[]; // one run for each: the sequence without this token
-  values: Block; // (tokens, A)
+/** Answers when one token is left out of the sequence, for each of T tokens. */
+export interface RemovalEffects {
+  tokens: number[]; // (T)
+  values: Block; // (T, A)
 }
 
-export interface Swap {
+/** Answers when the class token's state before layer l is another input's (N: after the last layer). */
+export interface SwapEffects {
   donor: string;
-  donor_values: Block; // A
-  values: Block; // (N + 1, A): the class token's state before layer l replaced by the donor's; N: after the last
+  donor_values: Block; // (A)
+  values: Block; // (N+1, A)
 }
 
-export interface Alternative {
-  name: string; // cls, mean, max ...
-  values: Block; // A
+/** With a causal mask: answers, and how far the class token's final state moves when the input is another. */
+export interface CausalMaskEffect {
+  values: Block | null; // (A)
+  change: number; // that distance under the mask
+  reference: number; // and without it
   says: string;
 }
 
+/** Answers of the same classifier on another pooling of the same states. */
+export interface PoolingAnswers {
+  name: string; // cls, mean, max
+  values: Block; // (A)
+  says: string;
+}
+
+/** A second, identical class token: answers, and the cosine of the two in each layer. */
+export interface SecondClassToken {
+  values: Block; // (A)
+  cosine: Block; // (N+1)
+  says: string;
+}
+
+/** What an example holds of another of its class tokens, where the model has several. `layers` come without keys, values and norms, which are of all tokens and stand in the example. */
+export interface OtherClassToken {
+  position: number;
+  layers: ClassTokenLayers;
+  final: Block; // (D)
+  class_token: Block; // (D) of the contrasting input
+  states: Block; // (N+1, D) of the contrasting input
+  knockouts: CutEffect[];
+  swaps: SwapEffects[];
+  causal: CausalMaskEffect | null;
+}
+
+/** One input, walked through. */
 export interface Example {
   id: string;
   title: string;
   origin: "example" | "yours";
-  input: Input;
-  tokens: Token[]; // L
-  hero: number | null; // position of the class token
-  truth: { label: string | null; object: Block | null }; // object: (P) share of each patch that is the object
-  embeddings: { before: Block; position: Block | null; after: Block | null }; // (L, D); after is null where it is before + position
-  /** Another input: its vectors before positions (L2, D), its class token's (D), and that one's states (N + 1, D). */
-  contrast: { title: string; image: string | null; text: string | null; tokens: Token[]; before: Block; class_token: Block; states: Block } | null;
-  layers: Layers;
-  final: Block; // D: the class token after the final norm
-  vector: Block; // the vector that the readout gives
+  input: ShownInput;
+  tokens: ShownToken[]; // (L)
+  watched: number | null; // position of the class token that is watched
+  truth: Truth;
+  embeddings: TokenEmbeddings;
+  layers: ClassTokenLayers;
+  final: Block; // (D) the class token after the final norm
+  vector: Block; // (V) what the readout gives
   answers: Answers;
-  lens: { values: Block; says: string } | null; // (N + 1, A)
-  knockouts: Knockout[];
-  removals: Removals | null;
-  swaps: Swap[];
-  causal: { values: Block | null; change: number; reference: number; says: string } | null;
-  poolings: Alternative[];
-  two: { values: Block; cosine: Block; says: string } | null; // cosine: (N + 1) between the two class tokens
-  others: Other[]; // the model's other class tokens, where it has several
+  contrast: ContrastInput | null;
+  lens: LensAnswers | null;
+  knockouts: CutEffect[];
+  removals: RemovalEffects | null;
+  swaps: SwapEffects[];
+  causal: CausalMaskEffect | null;
+  poolings: PoolingAnswers[];
+  two: SecondClassToken | null;
+  others: OtherClassToken[]; // the model's other class tokens
 }
 
-/** What an example holds of another class token; keys, values and norms are of all tokens and stand in the example. */
-export interface Other {
-  hero: number;
-  layers: Layers;
-  final: Block;
-  class_token: Block; // of the contrast
-  states: Block; // of the contrast
-  knockouts: Knockout[];
-  swaps: Swap[];
-  causal: Example["causal"];
-}
-
-/** What a server computes after an input has been shown. */
-export interface Experiments {
-  knockouts: Knockout[];
-  removals: Removals | null;
-  others: Knockout[][];
-}
-
+/** A mean and its 95 % interval. */
 export interface Statistic {
   mean: number;
   low: number;
   high: number;
 }
 
-/** A sentence with its measurement. It is shown only together with all of it. */
-export interface Claim {
-  id: string;
-  steps: number[]; // where it is shown, 1-10
-  says: string;
-  unit: string;
-  n: number;
-  data: string;
-  value: Statistic; // 95 % interval
-  control: { what: string; value: Statistic } | null;
-  made_by: string; // the command or script
+/** A control for every layer. */
+export interface ControlBand {
+  what: string;
+  values: Statistic[];
 }
 
-export interface Band {
-  id: "effective_tokens" | "object_share" | "lens" | "swap" | string;
+/** A statistic for every layer, over a data set. */
+export interface LayerBand {
+  id: string;
   title: string;
   unit: string;
   n: number;
   data: string;
-  values: Statistic[]; // a layer each
-  control: { what: string; values: Statistic[] } | null;
+  values: Statistic[];
+  control: ControlBand | null;
 }
 
-export interface Calibration {
+/** The same statistic for a control, a model with random weights for one. */
+export interface ControlStatistic {
+  what: string;
+  value: Statistic;
+}
+
+/** A sentence with its measurement; it is shown only together with all of it. */
+export interface MeasuredClaim {
+  id: string;
+  steps: number[]; // where it is shown, 1 to 10
+  says: string;
+  unit: string;
   n: number;
   data: string;
-  bins: { low: number; high: number; n: number; confidence: number; accuracy: number }[];
+  value: Statistic;
+  control: ControlStatistic | null;
+  made_by: string; // the command or script
 }
 
+/** Answers whose confidence lies between low and high, and how many of them were right. */
+export interface ConfidenceBin {
+  low: number;
+  high: number;
+  n: number;
+  confidence: number;
+  accuracy: number;
+}
+
+/** When the model says 80 %, how often is it right? */
+export interface CalibrationChart {
+  n: number;
+  data: string;
+  bins: ConfidenceBin[];
+}
+
+/** Who uses what, from the families table. */
 export interface FamilyRow {
   family: string;
   class_token: string;
@@ -214,46 +320,105 @@ export interface FamilyRow {
   used_by: string; // a checkpoint of it
 }
 
-/** All weights of a small pre-norm vision encoder, so that the page can do the whole forward again. Linear: y = W x + b. */
+/** y = W x + b. */
+export interface LinearWeights {
+  weight: Block; // (O, I)
+  bias: Block; // (O)
+}
+
+/** A layer norm of a toy. */
+export interface ToyNorm {
+  weight: Block; // (D)
+  bias: Block; // (D)
+}
+
+/** One layer of a toy. */
+export interface ToyBlock {
+  norm1: ToyNorm;
+  query: LinearWeights;
+  key: LinearWeights;
+  value: LinearWeights;
+  output: LinearWeights;
+  norm2: ToyNorm;
+  up: LinearWeights;
+  down: LinearWeights;
+}
+
+/** All weights of a small pre-norm vision encoder, so that the page can do the whole forward again. */
 export interface ToyWeights {
   patch: number;
   channels: number;
   activation: "gelu" | "relu";
   eps: number;
-  stem: Linear; // (D, channels * patch * patch), pixels in the order channel, row, column
-  class_token: Block; // D
+  stem: LinearWeights; // (D, channels * patch * patch), pixels in the order channel, row, column
+  class_token: Block; // (D)
   positions: Block; // (L, D)
-  blocks: {
-    norm1: Affine;
-    query: Linear;
-    key: Linear;
-    value: Linear;
-    output: Linear;
-    norm2: Affine;
-    up: Linear;
-    down: Linear;
-  }[];
-  final_norm: Affine;
-  head: Linear; // (C, D)
-}
-export interface Linear {
-  weight: Block;
-  bias: Block;
-}
-export interface Affine {
-  weight: Block;
-  bias: Block;
+  blocks: ToyBlock[];
+  final_norm: ToyNorm;
+  head: LinearWeights; // (C, D)
 }
 
+/** A whole walkthrough. */
 export interface Walkthrough {
-  format: typeof FORMAT;
-  version: typeof VERSION;
   made_by: string;
   model: ModelCard;
   examples: Example[];
-  bands: Band[];
-  claims: Claim[];
-  calibration: Calibration | null;
+  bands: LayerBand[];
+  claims: MeasuredClaim[];
+  calibration: CalibrationChart | null;
   families: FamilyRow[];
   toy: ToyWeights | null;
+  format: "classtoken-walkthrough";
+  version: 2;
 }
+
+/** What takes many forwards, of one input; `others`: the knock-outs of its other class tokens, in their order. */
+export interface Experiments {
+  knockouts: CutEffect[];
+  removals: RemovalEffects | null;
+  others: CutEffect[][];
+}
+
+/** Class and field -> its axes; `?` after them: it may be null. */
+export const AXES: Record<string, Record<string, string>> = {
+  NormWeights: { weight: "E", bias: "E?" },
+  ClassifierRows: { weight: "A V", bias: "A?" },
+  SharedWeights: { attention_bias: "N D?" },
+  ShownInput: { pixels: "G Y X?" },
+  Truth: { object: "P?" },
+  TokenEmbeddings: { before: "L D", position: "L D?", after: "L D?" },
+  ClassTokenLayers: { scores: "N H L", weights: "N H L", back: "N H L", heads: "N H D", attention: "N D", middle: "N D", feedforward: "N D", states: "N+1 D", queries: "N H K?", keys: "N H L K?", values: "N H L K?", context: "N H K?", used: "N H L?", norms: "N+1 L?" },
+  Answers: { labels: "A", logits: "A?", values: "A", all_logits: "C?" },
+  ContrastInput: { tokens: "M", before: "M D", class_token: "D", states: "N+1 D" },
+  LensAnswers: { values: "N+1 A" },
+  RemovalEffects: { tokens: "T", values: "T A" },
+  SwapEffects: { donor_values: "A", values: "N+1 A" },
+  CausalMaskEffect: { values: "A?" },
+  PoolingAnswers: { values: "A" },
+  SecondClassToken: { values: "A", cosine: "N+1" },
+  OtherClassToken: { final: "D", class_token: "D", states: "N+1 D" },
+  Example: { tokens: "L", final: "D", vector: "V" },
+  LinearWeights: { weight: "O I", bias: "O" },
+  ToyNorm: { weight: "D", bias: "D" },
+  ToyWeights: { class_token: "D", positions: "L D" },
+};
+
+/** Class and field -> the class of what it holds, one or several. */
+export const PARTS: Record<string, Record<string, string>> = {
+  BlockNorms: { first: "NormWeights", second: "NormWeights" },
+  SharedWeights: { embedding_norm: "NormWeights", norms: "BlockNorms", final_norm: "NormWeights", head: "ClassifierRows" },
+  ModelCard: { position: "PositionCard", readout: "ReadoutCard", shared: "SharedWeights" },
+  Answers: { labels: "AnswerLabel" },
+  ContrastInput: { tokens: "ShownToken" },
+  OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect", swaps: "SwapEffects", causal: "CausalMaskEffect" },
+  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", two: "SecondClassToken", others: "OtherClassToken" },
+  ControlBand: { values: "Statistic" },
+  LayerBand: { values: "Statistic", control: "ControlBand" },
+  ControlStatistic: { value: "Statistic" },
+  MeasuredClaim: { value: "Statistic", control: "ControlStatistic" },
+  CalibrationChart: { bins: "ConfidenceBin" },
+  ToyBlock: { norm1: "ToyNorm", query: "LinearWeights", key: "LinearWeights", value: "LinearWeights", output: "LinearWeights", norm2: "ToyNorm", up: "LinearWeights", down: "LinearWeights" },
+  ToyWeights: { stem: "LinearWeights", blocks: "ToyBlock", final_norm: "ToyNorm", head: "LinearWeights" },
+  Walkthrough: { model: "ModelCard", examples: "Example", bands: "LayerBand", claims: "MeasuredClaim", calibration: "CalibrationChart", families: "FamilyRow", toy: "ToyWeights" },
+  Experiments: { knockouts: "CutEffect", removals: "RemovalEffects", others: "CutEffect" },
+};

@@ -86,7 +86,7 @@ export async function experiment(): Promise<void> {
   }
   lab.busy = true;
   try {
-    const swap = lab.donor === null ? undefined : { donor: lab.donor, layer: lab.swapLayer, hero: view.hero };
+    const swap = lab.donor === null ? undefined : { donor: lab.donor, layer: lab.swapLayer, token: view.watched };
     const answer = await api.whatIf(example.id, lab.mode === "swap" ? { swap } : { removed: [...lab.removed].sort((a, b) => a - b) });
     if (turn === lab.turn) lab.values = open(answer.values).all();
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Deep links: `#step=5&layer=3&head=1&token=17&input=cat`. Layers and heads count from 1 there, as on the page. */
-import { heroes } from "./heroes";
+import { classTokens } from "./classTokens";
 import { view } from "./state.svelte";
 
 export function readHash(hash: string): void {
@@ -22,7 +22,7 @@ export function readHash(hash: string): void {
     view.head = head === null ? null : head - 1;
   }
   const watched = whole("class", 0, view.whole!.tokens.length - 1);
-  view.watched = watched !== null && heroes(view.whole!).includes(watched) ? watched : null;
+  view.chosen = watched !== null && classTokens(view.whole!).includes(watched) ? watched : null;
   const token = whole("token", 0, view.example.tokens.length - 1);
   if (token !== null) view.token = token;
 }
@@ -38,7 +38,7 @@ export function writeHash(): string {
   part.set("layer", String(view.layer + 1));
   part.set("head", view.head === null ? "all" : String(view.head + 1));
   part.set("token", String(view.token));
-  if (view.watched !== null) part.set("class", String(view.watched));
+  if (view.chosen !== null) part.set("class", String(view.chosen));
   if (view.example) part.set("input", view.example.id);
   return `#${part.toString()}`;
 }

@@ -2,7 +2,7 @@
 import { open } from "./blocks";
 import type { Example, Walkthrough } from "./data";
 import { forward } from "./maths/forward";
-import { seenFrom } from "./heroes";
+import { seenFrom } from "./classTokens";
 import { largest, meanOf } from "./maths/basic";
 import { overall } from "./maths/findings";
 import { address, type Source } from "./maths/origin";
@@ -18,7 +18,7 @@ class View {
   working = $state.raw<ReadonlySet<string>>(new Set()); // inputs whose experiments the server is still running
   step = $state(1);
   which = $state(0); // example
-  watched = $state<number | null>(null); // which class token, where there are several; null: the example's first
+  chosen = $state<number | null>(null); // which class token, where there are several; null: the example's first
   layer = $state(0);
   head = $state<number | null>(null); // null: mean over heads
   token = $state(0);
@@ -35,8 +35,8 @@ class View {
 
   examples = $derived<Example[]>([...(this.document?.examples ?? []), ...this.added]);
   whole = $derived<Example | null>(this.examples[this.which] ?? this.examples[0] ?? null);
-  example = $derived<Example | null>(this.whole && seenFrom(this.whole, this.watched));
-  hero = $derived(this.example?.hero ?? 0);
+  example = $derived<Example | null>(this.whole && seenFrom(this.whole, this.chosen));
+  watched = $derived(this.example?.watched ?? 0);
   model = $derived(this.document?.model ?? null);
 
   /** The toy's whole forward, done here. */
@@ -78,32 +78,32 @@ export function weightsOf(example: Example, layer: number, head: number | null, 
 
 /** What the arithmetic shows when a step opens. */
 function firstAddress(step: number, view: View): string {
-  const { hero, token, layer, dimension } = view;
+  const { watched, token, layer, dimension } = view;
   const head = view.head ?? 0;
-  const content = token === hero ? firstContent(view) : token;
+  const content = token === watched ? firstContent(view) : token;
   switch (step) {
     case 1:
       return address("before", content, dimension);
     case 2:
-      return address("before", hero, dimension);
+      return address("before", watched, dimension);
     case 3:
       return address("after", token, dimension);
     case 4:
-      return address("score", layer, head, hero, token);
+      return address("score", layer, head, watched, token);
     case 5:
-      return view.head === null ? address("share", layer, hero, token) : address("weight", layer, head, hero, token);
+      return view.head === null ? address("share", layer, watched, token) : address("weight", layer, head, watched, token);
     case 6:
-      return address("middle", layer, hero, dimension);
+      return address("middle", layer, watched, dimension);
     case 7:
-      return address("state", layer + 1, hero, dimension);
+      return address("state", layer + 1, watched, dimension);
     case 8:
-      return address("final", hero, dimension);
+      return address("final", watched, dimension);
     default:
       return address("answer", view.example?.answers.labels[0]?.index ?? 0);
   }
 }
 
-export function firstContent(view: { example: Example | null; hero: number }): number {
+export function firstContent(view: { example: Example | null; watched: number }): number {
   return view.example?.tokens.findIndex((token) => token.role === "content") ?? 0;
 }
 
@@ -126,10 +126,10 @@ export function go(step: number): void {
 
 export function choose(which: number): void {
   view.which = which;
-  view.watched = null;
+  view.chosen = null;
   view.trail = [];
   const example = view.examples[which];
-  if (example && view.token >= example.tokens.length) view.token = example.hero ?? 0;
+  if (example && view.token >= example.tokens.length) view.token = example.watched ?? 0;
 }
 
 export function select(token: number): void {

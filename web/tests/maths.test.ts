@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { half, open } from "../src/blocks";
 import { check } from "../src/check";
-import type { Walkthrough } from "../src/data";
+import type { Example, Walkthrough } from "../src/data";
 import { cosine, effectiveTokens, erf, softmax } from "../src/maths/basic";
 import { forward } from "../src/maths/forward";
 import { named, recompute, type Source } from "../src/maths/origin";
@@ -129,5 +129,19 @@ describe("validator", () => {
     broken.examples[0].embeddings.before.data = "AAAA";
     broken.claims[0].n = 0;
     expect(check(broken)).toHaveLength(3);
+  });
+  it("checks every array that a class declares: its size, whether it may be null, whether it is there", () => {
+    const changed = (change: (document: Walkthrough) => void) => {
+      const document = structuredClone(golden);
+      change(document);
+      return check(document);
+    };
+    expect(changed((d) => (d.examples[1].layers.keys = null))).toEqual([]);
+    expect(changed((d) => (d.examples[1].layers.scores = null!))).toEqual(["walkthrough, examples bar, layers, scores is not a block of numbers"]);
+    expect(changed((d) => (d.examples[0].contrast!.tokens.pop()))[0]).toContain("before has shape 10x8, expected 9x8");
+    expect(changed((d) => d.examples[0].removals!.tokens.pop())[0]).toContain("values has shape 9x3, expected 8x3");
+    expect(changed((d) => (d.model.shared.final_norm!.bias!.shape = [3]))[0]).toContain("final_norm, bias has shape 3, expected 8");
+    expect(changed((d) => delete (d.examples[0] as Partial<Example>).lens)).toEqual(["walkthrough, examples disc, lens is missing"]);
+    expect(changed((d) => (d.examples[0].watched = 1))[0]).toContain("no class token");
   });
 });

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from classtoken.errors import OptionError
-from classtoken.page.document import VERSION, Example, Experiments, Walkthrough
+from classtoken.page.document import VERSION, Walkthrough
+from classtoken.page.example import Example, Experiments
 from classtoken.page.export import notebook_html, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source

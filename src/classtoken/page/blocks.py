@@ -10,6 +10,8 @@ import numpy as np
 
 from classtoken.errors import InternalError
 
+Array = np.ndarray
+
 _NAMES = {"float32": "f32", "float16": "f16", "uint8": "u8", "int32": "i32"}
 _TYPES = {"f32": "<f4", "f16": "<f2", "u8": "u1", "i32": "<i4"}
 

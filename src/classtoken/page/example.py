@@ -1,38 +1,49 @@
-"""One input of a walkthrough: its tokens, its trace and the experiments on it (fields of web/src/data.ts)."""
+"""One input of a walkthrough: its tokens, its trace and the experiments on it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, cast
 
-import numpy as np
+from classtoken.page.blocks import Array
+from classtoken.values import Role
 
-Array = np.ndarray
+RoleName = Literal["class", "distillation", "register", "prompt", "content", "end", "pad"]
+
+
+def role_name(role: int) -> RoleName:
+    """A role as the page writes it."""
+    return cast(RoleName, Role(role).name.lower())
 
 
 @dataclass(frozen=True)
-class Token:
-    """One token: role, what to write on it, a patch's cell, a word piece's span in UTF-16 units."""
+class ShownToken:
+    """One token: its role and what to write on it."""
 
-    role: str
+    role: RoleName
     text: str
     cell: tuple[int, int] | None = None
+    """row and column of a patch"""
     span: tuple[int, int] | None = None
+    """start and end in the sentence, in UTF-16 units"""
 
 
 @dataclass(frozen=True)
-class Input:
-    """What went in. `image` is a data URI of just what the model saw; `pixels` (channels, height, width) for toys."""
+class ShownInput:
+    """What went in."""
 
     kind: Literal["image", "text"]
     image: str | None = None
+    """data URI of exactly what the model saw, cropped and resized"""
     width: int | None = None
     height: int | None = None
     grid: tuple[int, int] | None = None
+    """rows, columns"""
     text: str | None = None
-    pixels: Array | None = None
+    pixels: Annotated[Array, "G Y X"] | None = None
+    """toys only: channels, height, width as they enter the model"""
 
 
 @dataclass(frozen=True)
-class Label:
+class AnswerLabel:
     """An answer: the classifier's index and the class's name."""
 
     index: int
@@ -41,71 +52,87 @@ class Label:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers shown, best first: logits (A), values (A), all logits (C)."""
+    """The answers shown, best first; values are probabilities or cosines (`model.outcome`)."""
 
-    labels: tuple[Label, ...]
-    logits: Array | None
-    values: Array
-    all_logits: Array | None
-
-
-@dataclass(frozen=True)
-class Layers:
-    """The class token's row of everything, per layer; `back` is the column of those that read it."""
-
-    scores: Array
-    weights: Array
-    back: Array
-    heads: Array
-    attention: Array
-    middle: Array
-    feedforward: Array
-    states: Array
-    queries: Array | None = None
-    keys: Array | None = None
-    values: Array | None = None
-    context: Array | None = None
-    used: Array | None = None
-    norms: Array | None = None
+    labels: Annotated[tuple[AnswerLabel, ...], "A"]
+    logits: Annotated[Array, "A"] | None
+    values: Annotated[Array, "A"]
+    all_logits: Annotated[Array, "C"] | None
+    """so that the softmax can be done again"""
 
 
 @dataclass(frozen=True)
-class Knockout:
-    """An answer's value before and after cutting the class token off from tokens, and the null distribution."""
+class ClassTokenLayers:
+    """One class token's row of everything, layer by layer, as the model computed it."""
+
+    scores: Annotated[Array, "N H L"]
+    """before the softmax, scaled"""
+    weights: Annotated[Array, "N H L"]
+    back: Annotated[Array, "N H L"]
+    """weight that each token gives to the class token"""
+    heads: Annotated[Array, "N H D"]
+    """what each head adds"""
+    attention: Annotated[Array, "N D"]
+    """what attention adds to the residual stream"""
+    middle: Annotated[Array, "N D"]
+    """after the attention addition (and its norm in post-norm models)"""
+    feedforward: Annotated[Array, "N D"]
+    """what the feed-forward part adds"""
+    states: Annotated[Array, "N+1 D"]
+    """what goes into layer 0, then what leaves each layer"""
+    queries: Annotated[Array, "N H K"] | None = None
+    keys: Annotated[Array, "N H L K"] | None = None
+    values: Annotated[Array, "N H L K"] | None = None
+    context: Annotated[Array, "N H K"] | None = None
+    """sum over tokens of weight x value"""
+    used: Annotated[Array, "N H L"] | None = None
+    """length of weight x value after the output projection"""
+    norms: Annotated[Array, "N+1 L"] | None = None
+    """length of every token's state"""
+
+
+@dataclass(frozen=True)
+class CutEffect:
+    """An answer's value before and after cutting the class token off from tokens, and after cutting random ones."""
 
     layer: int | None
+    """null: in every layer"""
     head: int | None
+    """null: in every head"""
     tokens: tuple[int, ...]
     mode: Literal["renormalise", "zero", "mean", "resample"]
     answer: int
+    """place in answers.labels"""
     before: float
     after: float
     null_values: tuple[float, ...]
+    """after-values of random sets of as many tokens"""
 
 
 @dataclass(frozen=True)
-class Removals:
-    """Answers (tokens, A) when one token is left out of the sequence."""
+class RemovalEffects:
+    """Answers when one token is left out of the sequence, for each of T tokens."""
 
-    tokens: tuple[int, ...]
-    values: Array
+    tokens: Annotated[tuple[int, ...], "T"]
+    values: Annotated[Array, "T A"]
 
 
 @dataclass(frozen=True)
-class Swap:
-    """Answers (N + 1, A) when the class token's state before layer l is another input's."""
+class SwapEffects:
+    """Answers when the class token's state before layer l is another input's (N: after the last layer)."""
 
     donor: str
-    donor_values: Array
-    values: Array
+    donor_values: Annotated[Array, "A"]
+    values: Annotated[Array, "N+1 A"]
 
 
 @dataclass(frozen=True)
-class Alternative:
+class PoolingAnswers:
     """Answers of the same classifier on another pooling of the same states."""
 
     name: str
-    values: Array
+    """cls, mean, max"""
+    values: Annotated[Array, "A"]
     says: str
 
 
@@ -114,110 +141,114 @@ class Truth:
     """The true label, and the share of each patch that is the object, where they are known."""
 
     label: str | None = None
-    object: Array | None = None
+    object: Annotated[Array, "P"] | None = None
 
 
 @dataclass(frozen=True)
-class Embeddings:
-    """(L, D) each: before + position (then a norm, in some families) = after; None where it is that sum."""
+class TokenEmbeddings:
+    """before + position (then a norm, in some families) = after; null where it is that sum."""
 
-    before: Array
-    position: Array | None
-    after: Array | None = None
+    before: Annotated[Array, "L D"]
+    position: Annotated[Array, "L D"] | None
+    after: Annotated[Array, "L D"] | None = None
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """Another input: its vectors before positions (L2, D), its class token's (D), and that one's states (N + 1, D)."""
+class ContrastInput:
+    """Another input of M tokens: its vectors before positions, its class token's, and that one's states."""
 
     title: str
     image: str | None
     text: str | None
-    tokens: tuple[Token, ...]
-    before: Array
-    class_token: Array
-    states: Array
+    tokens: Annotated[tuple[ShownToken, ...], "M"]
+    before: Annotated[Array, "M D"]
+    class_token: Annotated[Array, "D"]
+    states: Annotated[Array, "N+1 D"]
 
 
 @dataclass(frozen=True)
-class Lens:
-    """Answers (N + 1, A) if the model had to answer after each layer."""
+class LensAnswers:
+    """Answers if the model had to answer after each layer."""
 
-    values: Array
+    values: Annotated[Array, "N+1 A"]
     says: str
 
 
 @dataclass(frozen=True)
-class Causal:
-    """With a causal mask: answers, and how far the class token's final state moves when the input is another.
+class CausalMaskEffect:
+    """With a causal mask: answers, and how far the class token's final state moves when the input is another."""
 
-    `change` is that distance under the mask, `reference` without it.
-    """
-
-    values: Array | None
+    values: Annotated[Array, "A"] | None
     change: float
+    """that distance under the mask"""
     reference: float
+    """and without it"""
     says: str
 
 
 @dataclass(frozen=True)
-class Two:
-    """A second, identical class token: answers (A), cosine of the two per layer (N + 1)."""
+class SecondClassToken:
+    """A second, identical class token: answers, and the cosine of the two in each layer."""
 
-    values: Array
-    cosine: Array
+    values: Annotated[Array, "A"]
+    cosine: Annotated[Array, "N+1"]
     says: str
 
 
 @dataclass(frozen=True)
-class Other:
-    """Another class token of the same input, where the model has several: what an `Example` holds of its own.
+class OtherClassToken:
+    """What an example holds of another of its class tokens, where the model has several.
 
     `layers` come without keys, values and norms, which are of all tokens and stand in the example.
-    class_token (D) and states (N + 1, D) are those of the contrasting input.
     """
 
-    hero: int
-    layers: Layers
-    final: Array
-    class_token: Array
-    states: Array
-    knockouts: tuple[Knockout, ...]
-    swaps: tuple[Swap, ...]
-    causal: Causal | None
+    position: int
+    layers: ClassTokenLayers
+    final: Annotated[Array, "D"]
+    class_token: Annotated[Array, "D"]
+    """of the contrasting input"""
+    states: Annotated[Array, "N+1 D"]
+    """of the contrasting input"""
+    knockouts: tuple[CutEffect, ...]
+    swaps: tuple[SwapEffects, ...]
+    causal: CausalMaskEffect | None
 
 
 @dataclass(frozen=True)
 class Example:
-    """One input, walked through. `hero` is the class token that is watched; `others` are the model's other ones."""
+    """One input, walked through."""
 
     id: str
     title: str
     origin: Literal["example", "yours"]
-    input: Input
-    tokens: tuple[Token, ...]
-    hero: int | None
+    input: ShownInput
+    tokens: Annotated[tuple[ShownToken, ...], "L"]
+    watched: int | None
+    """position of the class token that is watched"""
     truth: Truth
-    embeddings: Embeddings
-    layers: Layers
-    final: Array
-    vector: Array
+    embeddings: TokenEmbeddings
+    layers: ClassTokenLayers
+    final: Annotated[Array, "D"]
+    """the class token after the final norm"""
+    vector: Annotated[Array, "V"]
+    """what the readout gives"""
     answers: Answers
-    contrast: Contrast | None = None
-    lens: Lens | None = None
-    knockouts: tuple[Knockout, ...] = ()
-    removals: Removals | None = None
-    swaps: tuple[Swap, ...] = ()
-    causal: Causal | None = None
-    poolings: tuple[Alternative, ...] = ()
-    two: Two | None = None
-    others: tuple[Other, ...] = ()
+    contrast: ContrastInput | None = None
+    lens: LensAnswers | None = None
+    knockouts: tuple[CutEffect, ...] = ()
+    removals: RemovalEffects | None = None
+    swaps: tuple[SwapEffects, ...] = ()
+    causal: CausalMaskEffect | None = None
+    poolings: tuple[PoolingAnswers, ...] = ()
+    two: SecondClassToken | None = None
+    others: tuple[OtherClassToken, ...] = ()
+    """the model's other class tokens"""
 
 
 @dataclass(frozen=True)
 class Experiments:
     """What takes many forwards, of one input; `others`: the knock-outs of its other class tokens, in their order."""
 
-    knockouts: tuple[Knockout, ...]
-    removals: Removals | None
-    others: tuple[tuple[Knockout, ...], ...]
+    knockouts: tuple[CutEffect, ...]
+    removals: RemovalEffects | None
+    others: tuple[tuple[CutEffect, ...], ...]

@@ -30,7 +30,8 @@ from starlette.routing import Route
 from classtoken.errors import ClasstokenError
 from classtoken.page.blocks import plain, to_block
 from classtoken.page.bundle import bundle
-from classtoken.page.document import Example, Experiments, Walkthrough, dumps
+from classtoken.page.document import Walkthrough, dumps
+from classtoken.page.example import Example, Experiments
 from classtoken.page.export import served_index
 from classtoken.serve.pictures import checked_picture
 

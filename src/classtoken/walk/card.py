@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,24 +13,30 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.head import PerTokenHead
-from classtoken.page import document as d
+from classtoken.page.card import (
+    BlockNorms,
+    ClassifierRows,
+    ModelCard,
+    NormWeights,
+    PositionCard,
+    ReadoutCard,
+    SharedWeights,
+)
+from classtoken.page.document import FamilyRow
 from classtoken.probe.accounting import native, output_bias
 from classtoken.values import Role
 from classtoken.walk.answering import Answering
 from classtoken.walk.inputs import is_image
 
-TOY_PARAMETERS = 20_000
-"""up to so many weights a page holds them all, and does the whole forward itself"""
 
-
-def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) -> d.ModelCard:
+def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) -> ModelCard:
     """The card; `shown` are the indices of the answers whose classifier rows go along."""
     encoder = native(answering.subject)
     reading = embedder.tower(embedder.modalities[0]).reading
     shape, block = encoder.shape, encoder.shape.block
     one = embedder.tower(embedder.modalities[0]).layout.count(Role.CLASS) <= 1
     reads = one and answering.subject.terms == (frozenset({Role.CLASS}),)
-    return d.ModelCard(
+    return ModelCard(
         name=name_of(embedder),
         family=reading.family.name if reading.family is not None else "classtoken",
         modality="image" if isinstance(shape.stem, ImageStem) else "text",
@@ -46,7 +52,7 @@ def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) ->
         patch=shape.stem.patch if isinstance(shape.stem, ImageStem) else None,
         stem=stem_of(shape.stem),
         layout=str(embedder.tower(embedder.modalities[0]).layout),
-        readout=d.Readout(
+        readout=ReadoutCard(
             str(reading.contract.pooling),
             reads,
             readout_in_words(embedder),
@@ -125,21 +131,21 @@ def readout_in_words(embedder: Embedder) -> str:
     return ", then ".join([says, *contract.after, *(["brought to length 1"] if contract.unit_length else [])])
 
 
-def position_of(encoder: Encoder) -> d.Position:
+def position_of(encoder: Encoder) -> PositionCard:
     """How positions come in."""
     stem, position = encoder.shape.stem, encoder.shape.position
     if position.rotary:
-        return d.Position("rotary", "queries and keys are turned by an angle for the place, in every layer")
+        return PositionCard("rotary", "queries and keys are turned by an angle for the place, in every layer")
     if position.buckets or position.tables != "none":
-        return d.Position("bias", "a learned number for each distance is added to the scores, in every layer")
+        return PositionCard("bias", "a learned number for each distance is added to the scores, in every layer")
     if isinstance(stem, TextStem):
         if stem.positions:
-            return d.Position("added", "sines and cosines" if stem.sinusoidal else "a learned vector for each place")
-        return d.Position("none", "this model has no positions")
+            return PositionCard("added", "sines and cosines" if stem.sinusoidal else "a learned vector for each place")
+        return PositionCard("none", "this model has no positions")
     kinds = {"learned": "a learned vector for each place", "sinusoidal": "sines and cosines of row and column"}
     if stem.positions in kinds:
-        return d.Position("added", kinds[stem.positions])
-    return d.Position("none", "this model has no positions")
+        return PositionCard("added", kinds[stem.positions])
+    return PositionCard("none", "this model has no positions")
 
 
 def numbers(tensor: Tensor) -> np.ndarray:
@@ -147,27 +153,27 @@ def numbers(tensor: Tensor) -> np.ndarray:
     return tensor.detach().float().cpu().numpy()
 
 
-def norm_of(module: nn.Module) -> d.Norm | None:
+def norm_of(module: nn.Module) -> NormWeights | None:
     """A norm's learned numbers; None where there is none."""
     if isinstance(module, nn.LayerNorm):
         weight = torch.ones(module.normalized_shape) if module.weight is None else module.weight
-        return d.Norm("layer", numbers(weight), None if module.bias is None else numbers(module.bias), module.eps)
+        return NormWeights("layer", numbers(weight), None if module.bias is None else numbers(module.bias), module.eps)
     if isinstance(module, nn.RMSNorm):
         eps = torch.finfo(torch.float32).eps if module.eps is None else module.eps
-        return d.Norm("rms", numbers(module.weight), None, eps)
+        return NormWeights("rms", numbers(module.weight), None, eps)
     return None
 
 
-def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) -> d.Shared:
+def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) -> SharedWeights:
     """Norms, output biases and the classifier's rows of the answers shown, divided by the temperature."""
     block = encoder.shape.block
     pairs = None
     if block.order == "post":
         found = [encoder.block(i) for i in range(encoder.depth)]
         norms = [(norm_of(b.attention_norm), norm_of(b.feedforward_norm)) for b in found]
-        pairs = tuple(d.NormPair(first, second) for first, second in norms if first and second)
+        pairs = tuple(BlockNorms(first, second) for first, second in norms if first and second)
     biases = [numbers(output_bias(encoder, i)) for i in range(encoder.depth)]
-    return d.Shared(
+    return SharedWeights(
         embedding_norm=norm_of(encoder.stem.norm),
         attention_bias=np.stack(biases) if "output" in block.biases else None,
         norms=pairs,
@@ -176,7 +182,7 @@ def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) ->
     )
 
 
-def head_of(answering: Answering, shown: tuple[int, ...]) -> d.Head | None:
+def head_of(answering: Answering, shown: tuple[int, ...]) -> ClassifierRows | None:
     """The rows of a classifier that is one linear map of the vector; None for any other."""
     head, rows = answering.subject.head, list(shown)
     starts = None
@@ -190,63 +196,10 @@ def head_of(answering: Answering, shown: tuple[int, ...]) -> d.Head | None:
             return None
         weight_CV, bias_C = steps[0].weight, steps[0].bias
     bias = None if bias_C is None else numbers(bias_C[rows] / answering.temperature)
-    return d.Head(numbers(weight_CV[rows] / answering.temperature), bias, starts)
+    return ClassifierRows(numbers(weight_CV[rows] / answering.temperature), bias, starts)
 
 
-def toy_of(embedder: Embedder, answering: Answering) -> dict[str, object] | None:
-    """All weights of an encoder small and plain enough for the page to compute; None for others."""
-    encoder, linear = native(answering.subject), answering.subject.linear
-    stem, block = encoder.shape.stem, encoder.shape.block
-    plain = (
-        isinstance(stem, ImageStem)
-        and sum(p.numel() for p in encoder.parameters()) <= TOY_PARAMETERS
-        and linear is not None
-        and answering.kind == "probability"
-        and block.order == "pre"
-        and block.norm == "layer"
-        and block.activation in ("gelu", "relu")
-        and block.biases >= {"query", "key", "value", "output", "up", "down"}
-        and not (block.gated or block.layer_scale or block.head_norm or block.key_value_heads or block.shared)
-        and encoder.stem.convolutions is None
-        and (stem.class_tokens, stem.distillation_tokens, stem.registers) == (1, 0, 0)
-        and stem.positions == "learned"
-        and position_of(encoder).kind == "added"
-        and not (stem.cut_patches or stem.class_last or stem.norm)
-    )
-    if not plain:
-        return None
-    assert isinstance(stem, ImageStem)
-    assert linear is not None
-    start: Any = encoder.stem
-
-    def of(module: Any) -> dict[str, object]:
-        weight, bias = module.weight, module.bias
-        return {"weight": numbers(weight.flatten(1) if weight.dim() > 2 else weight), "bias": numbers(bias)}
-
-    blocks = []
-    for i in range(encoder.depth):
-        b = encoder.block(i)
-        a, f = b.attention, b.feedforward
-        named = {"norm1": b.attention_norm, "query": a.query, "key": a.key, "value": a.value, "output": a.output}
-        blocks.append({k: of(m) for k, m in {**named, "norm2": b.feedforward_norm, "up": f.up, "down": f.down}.items()})
-    return {
-        "patch": stem.patch,
-        "channels": stem.channels,
-        "activation": block.activation,
-        "eps": block.norm_eps,
-        "stem": of(start.patch),
-        "class_token": numbers(start.class_token[0]),
-        "positions": numbers(start.position),
-        "blocks": blocks,
-        "final_norm": of(encoder.final_norm),
-        "head": {
-            "weight": numbers(linear.weight_CD / answering.temperature),
-            "bias": numbers(linear.bias_C / answering.temperature),
-        },
-    }
-
-
-def family_rows() -> tuple[d.FamilyRow, ...]:
+def family_rows() -> tuple[FamilyRow, ...]:
     """Who uses what, from the families table; the layout and the authors' readout of each family's usual config."""
     rows = []
     for family in FAMILIES:
@@ -262,5 +215,5 @@ def family_rows() -> tuple[d.FamilyRow, ...]:
             reads_first = family.head is not None and family.head.kind in ("pooled", "dense")
             tokens, registers = "its first token, for classifiers" if reads_first else "none", "0"
         used_by = family.used_by[0] if family.used_by else ""
-        rows.append(d.FamilyRow(family.name, tokens, registers, authors.spec, authors.reason, used_by))
+        rows.append(FamilyRow(family.name, tokens, registers, authors.spec, authors.reason, used_by))
     return tuple(rows)

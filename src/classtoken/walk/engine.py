@@ -12,15 +12,16 @@ import torch
 import classtoken
 from classtoken.embedder import load
 from classtoken.errors import OptionError
-from classtoken.page import document as d
-from classtoken.page.blocks import plain
+from classtoken.page.document import Walkthrough
+from classtoken.page.evidence import SurveyFindings
+from classtoken.page.example import Example, Experiments
 from classtoken.pooling.spec import parse
 from classtoken.probe.capture import Chain, capture
 from classtoken.probe.interventions import PatchStates, before_layer, hide_later
 from classtoken.values import Role
 from classtoken.walk import laboratory as lab
 from classtoken.walk.answering import Answering, answering_of
-from classtoken.walk.card import card_of, family_rows, numbers, toy_of
+from classtoken.walk.card import card_of, family_rows, numbers
 from classtoken.walk.inputs import (
     SENTENCES,
     Item,
@@ -32,6 +33,7 @@ from classtoken.walk.inputs import (
     short,
 )
 from classtoken.walk.numbers import seen_from, within_budget
+from classtoken.walk.toy import toy_of
 from classtoken.walk.walker import Walked, Walker
 
 KEPT = 8
@@ -63,7 +65,7 @@ class Engine:
 
     # -- a page on disk ------------------------------------------------------------------------------------------------
 
-    def document(self, surveys: Mapping[str, Any] | None = None, *, full: bool = True) -> d.Walkthrough:
+    def document(self, findings: SurveyFindings | None = None, *, full: bool = True) -> Walkthrough:
         """The whole walkthrough; `full` precomputes the laboratory. Keys and values go along where they fit."""
         with self.lock:
             for item in self.given:
@@ -71,19 +73,22 @@ class Engine:
                     self.walked[item.id] = self._walk(item, full=full)
         examples = [self.walked[item.id].example for item in self.given]
         share = max(1, len(examples))
+        findings = findings or SurveyFindings()
         first = self.walked[self.given[0].id]
-        return d.Walkthrough(
+        return Walkthrough(
             made_by=f"classtoken {classtoken.__version__}",
             model=card_of(self.embedder, self.answering, first.shown),
             examples=tuple(within_budget(e, 2_600_000 // share, 1_300_000 // share) for e in examples),
             families=family_rows(),
-            toy=plain(toy_of(self.embedder, self.answering)),
-            **(surveys or {}),
+            toy=toy_of(self.answering),
+            bands=findings.bands,
+            claims=findings.claims,
+            calibration=findings.calibration,
         )
 
     # -- a server ------------------------------------------------------------------------------------------------------
 
-    def add(self, content: bytes | str) -> d.Example:
+    def add(self, content: bytes | str) -> Example:
         """A new input: the bytes of a picture, or a text. Without what takes long; the laboratory is asked live."""
         with self.lock:
             self.uploads += 1
@@ -112,7 +117,7 @@ class Engine:
         return numbers(captured.parts["weights"][0][0, 0])
 
     def what_if(self, example: str, change: Mapping[str, Any]) -> np.ndarray:
-        """Answers (A) after a change: `removed` tokens, `causal`, `swap` {donor, layer}, `pooling`; together too."""
+        """Answers (A) after changes: `removed` tokens, `causal`, `swap` {donor, layer, token}, `pooling`."""
         walked = self._find(example)
         with self.lock, torch.no_grad():
             return self._changed(walked, change)
@@ -142,22 +147,23 @@ class Engine:
     def _swap(self, prepared: Prepared, swap: Mapping[str, Any]) -> PatchStates:
         if not isinstance(swap, Mapping):
             raise OptionError("'swap' must be an object with 'donor' and 'layer'.")
-        donor, layer, hero = self._find(str(swap.get("donor"))), swap.get("layer"), swap.get("hero", prepared.hero)
+        donor, layer = self._find(str(swap.get("donor"))), swap.get("layer")
+        watched = swap.get("token", prepared.watched)
         depth = self.answering.subject.depth
         if not isinstance(layer, int) or not 0 <= layer <= depth:
             raise OptionError(f"swap layer {layer!r} does not exist: 0 to {depth}.")
-        heroes = self.walker.heroes(prepared, 0)
-        if hero not in heroes:
-            raise OptionError(f"token {hero!r} is no class token; the class tokens are at {sorted(heroes)}.")
-        states_ND = seen_from(self.answering.subject, donor.traced, hero).states_ND
+        class_tokens = self.walker.class_tokens(prepared, 0)
+        if watched not in class_tokens:
+            raise OptionError(f"token {watched!r} is no class token; the class tokens are at {sorted(class_tokens)}.")
+        states_ND = seen_from(self.answering.subject, donor.traced, watched).states_ND
         length = prepared.tokens.roles_BL.shape[1]
         places = torch.zeros(1, length, dtype=torch.bool)
-        places[0, hero] = True
+        places[0, watched] = True
         value = torch.zeros(1, length, states_ND.shape[1])
-        value[0, hero] = torch.from_numpy(states_ND[layer])
+        value[0, watched] = torch.from_numpy(states_ND[layer])
         return PatchStates(name=before_layer(layer, depth), value_BLD=value, places_BL=places)
 
-    def experiments(self, example: str) -> d.Experiments:
+    def experiments(self, example: str) -> Experiments:
         """What takes long, of an input that was added: knock-outs of each class token, and single removals."""
         walked = self._find(example)
         with self.lock:

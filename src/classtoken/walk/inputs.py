@@ -13,7 +13,7 @@ from classtoken import drawn
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
 from classtoken.head import PerTokenHead
-from classtoken.page import document as d
+from classtoken.page.example import ShownInput, ShownToken, Truth, role_name
 from classtoken.readout.classifier import Classifier
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
@@ -49,10 +49,10 @@ class Prepared:
 
     item: Item
     tokens: Tokens
-    shown: tuple[d.Token, ...]
-    input: d.Input
-    truth: d.Truth
-    hero: int
+    shown: tuple[ShownToken, ...]
+    input: ShownInput
+    truth: Truth
+    watched: int
 
 
 def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
@@ -108,7 +108,7 @@ def prepare(embedder: Embedder, item: Item) -> Prepared:
     shown = tuple(
         replace(token, text=next(names)) if token.role == "class" and not token.text else token for token in shown
     )
-    return Prepared(item, tokens, shown, shape, d.Truth(item.label if known else None, truth), roles.index(Role.CLASS))
+    return Prepared(item, tokens, shown, shape, Truth(item.label if known else None, truth), roles.index(Role.CLASS))
 
 
 def class_token_names(count: int, classifier: Classifier | None) -> list[str]:
@@ -131,7 +131,7 @@ def short(text: str) -> str:
 
 def _image(
     prepare: ImagePreprocessor, tokens: Tokens, item: Item
-) -> tuple[tuple[d.Token, ...], d.Input, np.ndarray | None]:
+) -> tuple[tuple[ShownToken, ...], ShownInput, np.ndarray | None]:
     if tokens.grid is None or tokens.pixels is None or tokens.pixels.dim() != 4:
         raise OptionError(
             "this model reads patches of varying grids; the walkthrough shows models with one patch grid."
@@ -140,15 +140,15 @@ def _image(
     shown, patch, register = [], 0, 0
     for role in tokens.roles_BL[0].tolist():
         if role == Role.CONTENT:
-            shown.append(d.Token("content", str(patch + 1), cell=divmod(patch, columns)))
+            shown.append(ShownToken("content", str(patch + 1), cell=divmod(patch, columns)))
             patch += 1
         else:
             register += role == Role.REGISTER
-            shown.append(d.Token(Role(role).name.lower(), f"register {register}" if role == Role.REGISTER else ""))
+            shown.append(ShownToken(role_name(role), f"register {register}" if role == Role.REGISTER else ""))
     pixels = tokens.pixels[0].float().cpu().numpy()
     height, width = pixels.shape[1:]
     picture = Image.fromarray(_eight_bits(pixels, prepare))
-    seen = d.Input("image", data_uri(picture), width, height, (rows, columns))
+    seen = ShownInput("image", data_uri(picture), width, height, (rows, columns))
     truth = None
     if item.mask is not None:
         white = Image.fromarray(np.repeat(item.mask[..., None].astype(np.uint8) * 255, 3, axis=2))
@@ -180,7 +180,7 @@ def data_uri(picture: Image.Image) -> str:
 
 def _text(
     prepare: TextPreprocessor, tokens: Tokens, text: str
-) -> tuple[tuple[d.Token, ...], d.Input, np.ndarray | None]:
+) -> tuple[tuple[ShownToken, ...], ShownInput, np.ndarray | None]:
     words = prepare.words(text)
     try:
         spans: list[tuple[int, int] | None] = prepare.spans(text)
@@ -189,8 +189,8 @@ def _text(
     shown = []
     for role, word, span in zip(tokens.roles_BL[0].tolist(), words, spans, strict=True):
         units = None if span is None else (_utf16(text[: span[0]]), _utf16(text[: span[1]]))
-        shown.append(d.Token(Role(role).name.lower(), _readable(word), span=units))
-    return tuple(shown), d.Input("text", text=text), None
+        shown.append(ShownToken(role_name(role), _readable(word), span=units))
+    return tuple(shown), ShownInput("text", text=text), None
 
 
 def _utf16(text: str) -> int:

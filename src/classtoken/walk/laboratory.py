@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from classtoken.embedder import Embedder
-from classtoken.page import document as d
+from classtoken.page.example import (
+    CausalMaskEffect,
+    CutEffect,
+    LensAnswers,
+    PoolingAnswers,
+    RemovalEffects,
+    SecondClassToken,
+)
 from classtoken.pooling.spec import parse
 from classtoken.probe.accounting import native
 from classtoken.probe.interventions import CutEdges, Mode, PatchStates, before_layer, cut_tokens, hide_later
@@ -51,7 +58,7 @@ def content_of(prepared: Prepared) -> list[int]:
 @torch.no_grad()
 def knockouts(
     answering: Answering, prepared: Prepared, traced: Traced, shown: Sequence[int], effort: Effort, seed: int = 0
-) -> tuple[d.Knockout, ...]:
+) -> tuple[CutEffect, ...]:
     """Cut the class token off from the tenth of the content that it attends to most, layer by layer.
 
     Beside each effect stand those of `effort.nulls` random sets of as many content tokens (the null distribution).
@@ -73,7 +80,7 @@ def knockouts(
             sets = [top, *(generator.choice(content, count, replace=False).tolist() for _ in range(effort.nulls))]
             values = cut(answering, prepared, traced, sets, layer, head)[:, shown[0]].tolist()
             null = tuple(values[1:])
-            found.append(d.Knockout(layer, head, tuple(sorted(top)), "renormalise", 0, before, values[0], null))
+            found.append(CutEffect(layer, head, tuple(sorted(top)), "renormalise", 0, before, values[0], null))
     return tuple(found)
 
 
@@ -95,7 +102,7 @@ def cut(
         for row, tokens in enumerate(chunk):
             gone[row, list(tokens)] = True
         readers = torch.zeros_like(gone)
-        readers[:, prepared.hero] = True
+        readers[:, prepared.watched] = True
         heads = None if head is None else [head]
         edit = cut_tokens(gone, Mode.RENORMALISE, layers=[layer], readers_BL=readers, heads=heads)
         roles = prepared.tokens.roles_BL.expand(len(chunk), -1)
@@ -132,13 +139,13 @@ def without(answering: Answering, prepared: Prepared, traced: Traced, sets: Sequ
     return torch.cat(found)
 
 
-def removals(answering: Answering, prepared: Prepared, traced: Traced, shown: Sequence[int]) -> d.Removals | None:
+def removals(answering: Answering, prepared: Prepared, traced: Traced, shown: Sequence[int]) -> RemovalEffects | None:
     """One content token at a time; None where only one is left to read."""
     content = content_of(prepared)
     if len(content) < 2:
         return None
     values = without(answering, prepared, traced, [[t] for t in content])[:, list(shown)]
-    return d.Removals(tuple(content), numbers(values))
+    return RemovalEffects(tuple(content), numbers(values))
 
 
 @torch.no_grad()
@@ -146,14 +153,14 @@ def swapped(
     answering: Answering, prepared: Prepared, donor_states_ND: np.ndarray, layers: Sequence[int] | None = None
 ) -> Tensor:
     """Answers (N + 1, A) when the class token's state before layer l is the donor's (N: after the last layer)."""
-    subject, hero = answering.subject, prepared.hero
+    subject, watched = answering.subject, prepared.watched
     length = prepared.tokens.roles_BL.shape[1]
     places = torch.zeros(1, length, dtype=torch.bool)
-    places[0, hero] = True
+    places[0, watched] = True
     found = []
     for layer in range(subject.depth + 1) if layers is None else layers:
         value = torch.zeros(1, length, donor_states_ND.shape[1])
-        value[0, hero] = torch.from_numpy(donor_states_ND[layer])
+        value[0, watched] = torch.from_numpy(donor_states_ND[layer])
         edit = PatchStates(name=before_layer(layer, subject.depth), value_BLD=value, places_BL=places)
         found.append(answering.values(subject(prepared.tokens, edit)))
     return torch.cat(found)
@@ -163,7 +170,7 @@ def swapped(
 def causal(
     answering: Answering, prepared: Prepared, other: Prepared | None, shown: Sequence[int], traced: Traced,
     other_final: np.ndarray | None,
-) -> d.Causal | None:  # fmt: skip
+) -> CausalMaskEffect | None:  # fmt: skip
     """A causal mask on both inputs: how far the class token's final state moves from one to the other."""
     if other is None or other_final is None:
         return None
@@ -171,25 +178,25 @@ def causal(
     finals = []
     for each in (prepared, other):
         states = subject.states(each.tokens, hide_later(subject, each.tokens))
-        finals.append(states.last_BLD[0, each.hero])
+        finals.append(states.last_BLD[0, each.watched])
         if each is prepared:
             values = numbers(answering.values(subject.outcome(states))[0, list(shown)])
     change = float((finals[0] - finals[1]).norm())
     reference = float(np.linalg.norm(traced.final_D - other_final))
-    return d.Causal(values, change, reference, "each token reads only itself and those before it")
+    return CausalMaskEffect(values, change, reference, "each token reads only itself and those before it")
 
 
-def lens_of(answering: Answering, prepared: Prepared, shown: Sequence[int]) -> d.Lens:
+def lens_of(answering: Answering, prepared: Prepared, shown: Sequence[int]) -> LensAnswers:
     """The model's own read-out, put on the states of every layer."""
     values = answering.values(lens(answering.subject, prepared.tokens).outcome_BNC)[0][:, list(shown)]
-    return d.Lens(numbers(values), "the final norm and the model's own read-out, put on the states of each layer")
+    return LensAnswers(numbers(values), "the final norm and the model's own read-out, put on the states of each layer")
 
 
 @torch.no_grad()
 def poolings(
     embedder: Embedder, answering: Answering, traced: Traced, tokens: Tokens, references: Sequence[Tokens],
     shown: Sequence[int],
-) -> tuple[d.Alternative, ...]:  # fmt: skip
+) -> tuple[PoolingAnswers, ...]:  # fmt: skip
     """The same states read out by class token, mean and maximum, through the same classifier (or the same cosine)."""
     reading = embedder.tower(embedder.modalities[0]).reading
     subject = answering.subject
@@ -210,7 +217,7 @@ def poolings(
         else:
             values = answering.values(outcome(traced.captured.states))
         says = "the model's own read-out" if name == own else f"the model was trained for '{own}', not for this"
-        found.append(d.Alternative(name, numbers(values[0, list(shown)]), says))
+        found.append(PoolingAnswers(name, numbers(values[0, list(shown)]), says))
     return tuple(found)
 
 
@@ -222,7 +229,7 @@ class CountTwice:
     class token's key, for every query and in every layer. (Positions are equal too; tested with a real one.)
     """
 
-    hero: int
+    watched: int
 
     def wants(self, name: str) -> bool:
         return name.endswith(".scores")
@@ -231,16 +238,18 @@ class CountTwice:
         if not name.endswith(".scores"):
             return value
         changed = value.clone()
-        changed[..., self.hero] += math.log(2)
+        changed[..., self.watched] += math.log(2)
         return changed
 
 
 @torch.no_grad()
-def two(answering: Answering, prepared: Prepared, shown: Sequence[int]) -> d.Two:
+def two(answering: Answering, prepared: Prepared, shown: Sequence[int]) -> SecondClassToken:
     """Answers with a second class token of the same vector and position; the two stay equal in every layer."""
-    values = answering.values(answering.subject(prepared.tokens, CountTwice(prepared.hero)))
+    values = answering.values(answering.subject(prepared.tokens, CountTwice(prepared.watched)))
     cosine = np.ones(answering.subject.depth + 1, dtype=np.float32)
-    return d.Two(numbers(values[0, list(shown)]), cosine, "a second class token with the same vector and position")
+    return SecondClassToken(
+        numbers(values[0, list(shown)]), cosine, "a second class token with the same vector and position"
+    )
 
 
 def cut_edit(gone: Sequence[int], length: int) -> CutEdges:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.stem import ImageEmbedding, TextEmbedding
-from classtoken.page import document as d
+from classtoken.page.example import ClassTokenLayers, Example, TokenEmbeddings
 from classtoken.probe.accounting import native
 from classtoken.probe.capture import Captured, capture
 from classtoken.probe.subject import Subject
@@ -31,8 +31,8 @@ class Traced:
     """One input's forward: the layers for the page, and what other parts go on from."""
 
     captured: Captured
-    layers: d.Layers
-    embeddings: d.Embeddings
+    layers: ClassTokenLayers
+    embeddings: TokenEmbeddings
     states_ND: np.ndarray
     final_D: np.ndarray
     outcome_BC: Tensor
@@ -49,49 +49,49 @@ class Traced:
 def trace_of(subject: Subject, prepared: Prepared) -> Traced:
     """Trace one input. The class token's states are (N + 1, D): what enters block 0, then what leaves each block."""
     embeddings = embeddings_of(native(subject), prepared.tokens)
-    return _seen(subject, capture(subject, prepared.tokens, PARTS), embeddings, prepared.hero)
+    return _seen(subject, capture(subject, prepared.tokens, PARTS), embeddings, prepared.watched)
 
 
 @torch.no_grad()
-def seen_from(subject: Subject, traced: Traced, hero: int) -> Traced:
+def seen_from(subject: Subject, traced: Traced, watched: int) -> Traced:
     """The same forward with another class token to watch."""
-    return _seen(subject, traced.captured, traced.embeddings, hero)
+    return _seen(subject, traced.captured, traced.embeddings, watched)
 
 
-def _seen(subject: Subject, captured: Captured, embeddings: d.Embeddings, hero: int) -> Traced:
+def _seen(subject: Subject, captured: Captured, embeddings: TokenEmbeddings, watched: int) -> Traced:
     assert captured.embeddings_BLD is not None
     every = torch.cat((captured.embeddings_BLD[:, None], captured.stack("states")), 1)[0]
-    layers = _layers(native(subject), captured, every, hero)
-    final = numbers(captured.states.last_BLD[0, hero])
-    return Traced(captured, layers, embeddings, numbers(every[:, hero]), final, captured.outcome_BC)
+    layers = _layers(native(subject), captured, every, watched)
+    final = numbers(captured.states.last_BLD[0, watched])
+    return Traced(captured, layers, embeddings, numbers(every[:, watched]), final, captured.outcome_BC)
 
 
-def _layers(encoder: Encoder, captured: Captured, every_NLD: Tensor, hero: int) -> d.Layers:
+def _layers(encoder: Encoder, captured: Captured, every_NLD: Tensor, watched: int) -> ClassTokenLayers:
     def row(part: str) -> np.ndarray:
-        return numbers(captured.stack(part)[0][:, :, hero])
+        return numbers(captured.stack(part)[0][:, :, watched])
 
     weights, values = captured.stack("weights")[0], captured.stack("values")[0]
-    attention = captured.stack("attention")[0][:, hero]
+    attention = captured.stack("attention")[0][:, watched]
     middle = [
-        every_NLD[i, hero] + attention[i]
+        every_NLD[i, watched] + attention[i]
         if encoder.shape.block.order == "pre"
-        else encoder.block(i).attention_norm(every_NLD[i, hero] + attention[i])
+        else encoder.block(i).attention_norm(every_NLD[i, watched] + attention[i])
         for i in range(encoder.depth)
     ]
-    return d.Layers(
+    return ClassTokenLayers(
         scores=np.maximum(row("scores"), np.float32(-1e30)),
         weights=row("weights"),
-        back=numbers(weights[..., hero]),
+        back=numbers(weights[..., watched]),
         heads=row("heads"),
         attention=numbers(attention),
         middle=numbers(torch.stack(middle)),
-        feedforward=numbers(captured.stack("feedforward")[0][:, hero]),
-        states=numbers(every_NLD[:, hero]),
+        feedforward=numbers(captured.stack("feedforward")[0][:, watched]),
+        states=numbers(every_NLD[:, watched]),
         queries=row("queries"),
         keys=numbers(captured.stack("keys")[0]),
         values=numbers(values),
-        context=numbers(torch.einsum("nhl,nhlk->nhk", weights[:, :, hero], values)),
-        used=np.stack([_used(encoder, i, weights[i, :, hero], values[i]) for i in range(encoder.depth)]),
+        context=numbers(torch.einsum("nhl,nhlk->nhk", weights[:, :, watched], values)),
+        used=np.stack([_used(encoder, i, weights[i, :, watched], values[i]) for i in range(encoder.depth)]),
         norms=numbers(every_NLD.norm(dim=-1)).astype(np.float16),
     )
 
@@ -105,7 +105,7 @@ def _used(encoder: Encoder, layer: int, weights_HL: Tensor, values_HLK: Tensor) 
     return numbers(weights_HL * torch.einsum("hlk,dhk->hld", values_HLK, output_DHK).norm(dim=-1))
 
 
-def embeddings_of(encoder: Encoder, tokens: Tokens) -> d.Embeddings:
+def embeddings_of(encoder: Encoder, tokens: Tokens) -> TokenEmbeddings:
     """Vectors before positions, positions, and what enters block 0, (L, D) each.
 
     before + position is exactly what enters the stem's norm (or block 0, where the stem has none). Stems that project
@@ -121,12 +121,12 @@ def embeddings_of(encoder: Encoder, tokens: Tokens) -> d.Embeddings:
     summed_LD = held[0][0]
     position_LD = _positions(stem, tokens)
     if position_LD is None or summed_LD.shape[-1] != after_LD.shape[-1]:
-        return d.Embeddings(numbers(after_LD), None, numbers(after_LD))
+        return TokenEmbeddings(numbers(after_LD), None, numbers(after_LD))
     before = summed_LD - position_LD
     if isinstance(stem, ImageEmbedding) and stem.class_token is not None:
         before[tokens.roles_BL[0] == Role.CLASS] = stem.class_token.detach().flatten(0, -2)
     plain = isinstance(stem.norm, nn.Identity)
-    return d.Embeddings(numbers(before), numbers(position_LD), None if plain else numbers(after_LD))
+    return TokenEmbeddings(numbers(before), numbers(position_LD), None if plain else numbers(after_LD))
 
 
 def capture_embeddings(encoder: Encoder, tokens: Tokens) -> Tensor:
@@ -159,7 +159,7 @@ def _positions(stem: nn.Module, tokens: Tokens) -> Tensor | None:
     return found
 
 
-def within_budget(example: d.Example, keys: int = KEYS_BUDGET, values: int = VALUES_BUDGET) -> d.Example:
+def within_budget(example: Example, keys: int = KEYS_BUDGET, values: int = VALUES_BUDGET) -> Example:
     """The example with keys and values only where they fit into a page on disk; values as f16 before not at all."""
     layers = example.layers
     if layers.keys is not None and _base64(layers.keys) > keys:

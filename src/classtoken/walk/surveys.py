@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,16 @@ from classtoken import drawn
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
 from classtoken.measure.statistics import bootstrap, calibration
-from classtoken.page import document as d
+from classtoken.page.evidence import (
+    CalibrationChart,
+    ConfidenceBin,
+    ControlBand,
+    ControlStatistic,
+    LayerBand,
+    MeasuredClaim,
+    Statistic,
+    SurveyFindings,
+)
 from classtoken.probe.capture import capture
 from classtoken.probe.subject import Subject
 from classtoken.values import Role
@@ -61,8 +69,8 @@ def default_survey(embedder: Embedder, count: int) -> Survey:
     return Survey(tuple(items), "tiny drawn faces" if tiny else "drawn scenes with cats, dogs and birds")
 
 
-def surveyed(embedder: Embedder, answering: Answering, survey: Survey) -> dict[str, Any]:
-    """Bands, claims and calibration of a survey, as fields of `page.document.Walkthrough`."""
+def surveyed(embedder: Embedder, answering: Answering, survey: Survey) -> SurveyFindings:
+    """Bands, claims and calibration of a survey."""
     if len(survey.items) < 5:
         raise OptionError(f"a survey of {len(survey.items)} inputs says nothing about others; give 5 or more.")
     prepared = [prepare(embedder, item) for item in survey.items]
@@ -72,11 +80,11 @@ def surveyed(embedder: Embedder, answering: Answering, survey: Survey) -> dict[s
     claims = [_swaps(answering, prepared, traced, survey)]
     claims += _objects(prepared, traced, control, survey)
     claims += _cuts(answering, prepared, traced, survey)
-    return {
-        "bands": (_spread(prepared, traced, control, survey),),
-        "claims": tuple(claims),
-        "calibration": _calibration(answering, prepared, traced, survey),
-    }
+    return SurveyFindings(
+        (_spread(prepared, traced, control, survey),),
+        tuple(claims),
+        _calibration(answering, prepared, traced, survey),
+    )
 
 
 def _weights(subject: Subject, prepared: Prepared) -> np.ndarray:
@@ -92,34 +100,34 @@ def effective_tokens(weights_L: np.ndarray) -> float:
     return float(np.exp(-(positive * np.log(positive)).sum()))
 
 
-def statistic(values: Sequence[float]) -> d.Statistic:
+def statistic(values: Sequence[float]) -> Statistic:
     """Mean and bootstrap interval."""
     found = bootstrap(values, resamples=RESAMPLES)
-    return d.Statistic(found.estimate, found.low, found.high)
+    return Statistic(found.estimate, found.low, found.high)
 
 
 def _spread(
     prepared: Sequence[Prepared], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
-) -> d.Band:
-    def per_layer(weights: Sequence[np.ndarray]) -> tuple[d.Statistic, ...]:
+) -> LayerBand:
+    def per_layer(weights: Sequence[np.ndarray]) -> tuple[Statistic, ...]:
         return tuple(
             statistic([effective_tokens(each[layer].mean(0)) for each in weights]) for layer in range(len(weights[0]))
         )
 
-    return d.Band(
+    return LayerBand(
         "effective_tokens",
         "effective number of tokens that the class token reads",
         "tokens",
         len(prepared),
         survey.says,
         per_layer([each.layers.weights for each in traced]),
-        d.BandControl("the same model with its weights shuffled", per_layer(control)),
+        ControlBand("the same model with its weights shuffled", per_layer(control)),
     )
 
 
 def _objects(
     prepared: Sequence[Prepared], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
-) -> list[d.Claim]:
+) -> list[MeasuredClaim]:
     """Attention on the object over its share of the picture, last layer: 1 is what blind attention would give."""
     rows = [i for i, each in enumerate(prepared) if each.truth.object is not None and 0 < each.truth.object.mean() < 1]
     if len(rows) < 5:
@@ -132,7 +140,7 @@ def _objects(
         return float((row @ share) / row.sum() / share.mean())
 
     return [
-        d.Claim(
+        MeasuredClaim(
             "object-share",
             (5, 7),
             "in the last layer the class token's attention falls on the object this many times as much as its area",
@@ -140,13 +148,15 @@ def _objects(
             len(rows),
             survey.says,
             statistic([ratio(i, traced[i].layers.weights) for i in rows]),
-            d.Control("weights shuffled", statistic([ratio(i, control[i]) for i in rows])),
+            ControlStatistic("weights shuffled", statistic([ratio(i, control[i]) for i in rows])),
             MADE_BY,
         )
     ]
 
 
-def _swaps(answering: Answering, prepared: Sequence[Prepared], traced: Sequence[Traced], survey: Survey) -> d.Claim:
+def _swaps(
+    answering: Answering, prepared: Sequence[Prepared], traced: Sequence[Traced], survey: Survey
+) -> MeasuredClaim:
     """How often the first answer stays when the class token is swapped for another input's half-way through."""
     depth = answering.subject.depth
     half = depth // 2
@@ -157,7 +167,7 @@ def _swaps(answering: Answering, prepared: Sequence[Prepared], traced: Sequence[
         answers = lab.swapped(answering, each, donor, layers=(half, depth)).argmax(-1).tolist()
         for layer, found in zip((half, depth), answers, strict=True):
             stays[layer].append(100.0 * (found == first))
-    return d.Claim(
+    return MeasuredClaim(
         "swap-half",
         (7, 8, 10),
         f"share of inputs whose first answer stays when the class token before layer {half + 1} of {depth} is "
@@ -166,14 +176,14 @@ def _swaps(answering: Answering, prepared: Sequence[Prepared], traced: Sequence[
         len(prepared),
         survey.says,
         statistic(stays[half]),
-        d.Control("replaced at the very end", statistic(stays[depth])),
+        ControlStatistic("replaced at the very end", statistic(stays[depth])),
         MADE_BY,
     )
 
 
 def _cuts(
     answering: Answering, prepared: Sequence[Prepared], traced: Sequence[Traced], survey: Survey
-) -> list[d.Claim]:
+) -> list[MeasuredClaim]:
     """How far the first answer moves when the class token may not read what it attends to most, in the last layer."""
     layer, generator = answering.subject.depth - 1, np.random.default_rng(0)
     top_moves, random_moves = [], []
@@ -194,7 +204,7 @@ def _cuts(
     if len(top_moves) < 5:
         return []
     return [
-        d.Claim(
+        MeasuredClaim(
             "cut-last",
             (4, 5, 6),
             "in the last layer, cutting the tenth that is looked at most moves the first answer by",
@@ -202,7 +212,7 @@ def _cuts(
             len(top_moves),
             survey.says,
             statistic(top_moves),
-            d.Control("cutting a random tenth", statistic(random_moves)),
+            ControlStatistic("cutting a random tenth", statistic(random_moves)),
             MADE_BY,
         )
     ]
@@ -210,7 +220,7 @@ def _cuts(
 
 def _calibration(
     answering: Answering, prepared: Sequence[Prepared], traced: Sequence[Traced], survey: Survey
-) -> d.Calibration | None:
+) -> CalibrationChart | None:
     """Confidence against accuracy, where the inputs' labels are the model's own."""
     labels = [set((each.item.label or "").split("|")) - {""} for each in prepared]
     if answering.kind == "cosine" or not all(found <= set(answering.labels) and found for found in labels):
@@ -227,5 +237,5 @@ def _calibration(
     bins = []
     for part in found.bins:
         place = min(4, max(0, int(np.ceil(part.confidence * 5)) - 1))
-        bins.append(d.Bin(edges[place], edges[place + 1], part.count, part.confidence, part.accuracy))
-    return d.Calibration(len(confidence), survey.says, tuple(bins))
+        bins.append(ConfidenceBin(edges[place], edges[place + 1], part.count, part.confidence, part.accuracy))
+    return CalibrationChart(len(confidence), survey.says, tuple(bins))

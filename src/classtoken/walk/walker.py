@@ -7,14 +7,23 @@ import torch
 
 from classtoken.embedder import Embedder
 from classtoken.head import PerTokenHead
-from classtoken.page import document as d
+from classtoken.page.example import (
+    AnswerLabel,
+    Answers,
+    ContrastInput,
+    Example,
+    Experiments,
+    OtherClassToken,
+    SwapEffects,
+)
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.walk import laboratory as lab
 from classtoken.walk.answering import Answering
-from classtoken.walk.card import numbers, toy_of
+from classtoken.walk.card import numbers
 from classtoken.walk.inputs import Item, Prepared, prepare
 from classtoken.walk.numbers import Traced, seen_from, trace_of
+from classtoken.walk.toy import is_toy
 
 ANSWERS = 8
 """answers shown of each input"""
@@ -27,7 +36,7 @@ class Walked:
     prepared: Prepared
     traced: Traced
     shown: tuple[int, ...]
-    example: d.Example
+    example: Example
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,11 @@ class Walker:
         traced = trace_of(answering.subject, prepared)
         values = answering.values(traced.outcome_BC)[0]
         shown = tuple(values.argsort(descending=True)[:ANSWERS].tolist())
-        heroes = self.heroes(prepared, shown[0])
-        prepared = replace(prepared, hero=heroes[0])
+        class_tokens = self.class_tokens(prepared, shown[0])
+        prepared = replace(prepared, watched=class_tokens[0])
         other = prepare(self.embedder, partner)
         other_trace = trace_of(answering.subject, other)
-        views = [self._view(prepared, traced, shown, other, other_trace, hero) for hero in heroes]
+        views = [self._view(prepared, traced, shown, other, other_trace, watched) for watched in class_tokens]
         example = self._example(prepared, traced, values, shown, other, other_trace.embeddings.before, views)
         walked = Walked(prepared, traced, shown, example)
         if not full:
@@ -59,18 +68,18 @@ class Walker:
         changed = replace(example, knockouts=found.knockouts, removals=found.removals, others=others)
         return replace(walked, example=changed)
 
-    def experiments(self, walked: Walked) -> d.Experiments:
+    def experiments(self, walked: Walked) -> Experiments:
         """Knock-outs for every class token, and single removals: what takes many forwards."""
         answering, prepared, shown = self.answering, walked.prepared, walked.shown
         found = []
-        for hero in [prepared.hero, *(view.hero for view in walked.example.others)]:
-            traced = seen_from(answering.subject, walked.traced, hero)
+        for watched in [prepared.watched, *(view.position for view in walked.example.others)]:
+            traced = seen_from(answering.subject, walked.traced, watched)
             effort = lab.effort_for(traced)
-            found.append(lab.knockouts(answering, replace(prepared, hero=hero), traced, shown, effort))
+            found.append(lab.knockouts(answering, replace(prepared, watched=watched), traced, shown, effort))
         removals = lab.removals(answering, prepared, walked.traced, shown)
-        return d.Experiments(found[0], removals, tuple(found[1:]))
+        return Experiments(found[0], removals, tuple(found[1:]))
 
-    def heroes(self, prepared: Prepared, best: int) -> list[int]:
+    def class_tokens(self, prepared: Prepared, best: int) -> list[int]:
         """Places of all class tokens; first the one that answers for the best class, where each answers for one."""
         places = [t for t, role in enumerate(prepared.tokens.roles_BL[0].tolist()) if role == Role.CLASS]
         if len(places) > 1 and isinstance(self.answering.subject.head, PerTokenHead):
@@ -79,55 +88,55 @@ class Walker:
 
     def _view(
         self, prepared: Prepared, traced: Traced, shown: tuple[int, ...], other: Prepared, other_trace: Traced,
-        hero: int,
-    ) -> d.Other:  # fmt: skip
+        watched: int,
+    ) -> OtherClassToken:  # fmt: skip
         """What a page shows of one class token: its rows, and the experiments on it."""
         answering, rows = self.answering, list(shown)
-        prepared, other = replace(prepared, hero=hero), replace(other, hero=hero)
-        traced = seen_from(answering.subject, traced, hero)
-        other_trace = seen_from(answering.subject, other_trace, hero)
+        prepared, other = replace(prepared, watched=watched), replace(other, watched=watched)
+        traced = seen_from(answering.subject, traced, watched)
+        other_trace = seen_from(answering.subject, other_trace, watched)
         donor_values = answering.values(other_trace.outcome_BC)[0, rows]
         swaps = lab.swapped(answering, prepared, other_trace.states_ND)[:, rows]
-        return d.Other(
-            hero=hero,
+        return OtherClassToken(
+            position=watched,
             layers=traced.layers,
             final=traced.final_D,
-            class_token=other_trace.embeddings.before[hero],
+            class_token=other_trace.embeddings.before[watched],
             states=other_trace.states_ND,
             knockouts=(),
-            swaps=(d.Swap(other.item.title, numbers(donor_values), numbers(swaps)),),
+            swaps=(SwapEffects(other.item.title, numbers(donor_values), numbers(swaps)),),
             causal=lab.causal(answering, prepared, other, shown, traced, other_trace.final_D),
         )
 
     def _example(
         self, prepared: Prepared, traced: Traced, values: torch.Tensor, shown: tuple[int, ...], other: Prepared,
-        other_before: np.ndarray, views: list[d.Other],
-    ) -> d.Example:  # fmt: skip
+        other_before: np.ndarray, views: list[OtherClassToken],
+    ) -> Example:  # fmt: skip
         answering, item, first = self.answering, prepared.item, views[0]
         rows = list(shown)
         logits = answering.logits(traced.outcome_BC)
         pixels = prepared.tokens.pixels
-        toy = toy_of(self.embedder, answering) is not None and pixels is not None
+        toy = is_toy(answering) and pixels is not None
         vector = answering.subject.readout(traced.captured.states)[0]
-        return d.Example(
+        return Example(
             id=item.id,
             title=item.title,
             origin="example",
             input=prepared.input if pixels is None or not toy else replace(prepared.input, pixels=numbers(pixels[0])),
             tokens=prepared.shown,
-            hero=first.hero,
+            watched=first.position,
             truth=prepared.truth,
             embeddings=traced.embeddings,
             layers=first.layers,
             final=first.final,
             vector=numbers(vector),
-            answers=d.Answers(
-                tuple(d.Label(i, self._answer_name(i, item)) for i in rows),
+            answers=Answers(
+                tuple(AnswerLabel(i, self._answer_name(i, item)) for i in rows),
                 None if logits is None else numbers(logits[0, rows]),
                 numbers(values[rows]),
                 None if logits is None else numbers(logits[0]),
             ),
-            contrast=d.Contrast(
+            contrast=ContrastInput(
                 other.item.title,
                 other.input.image,
                 other.input.text,

@@ -3,7 +3,7 @@
  * The same formulas as the Python encoder; both are tested against one golden trace.
  */
 import { open, type Numbers } from "../blocks";
-import type { Affine, Linear, ToyWeights } from "../data";
+import type { ToyNorm, LinearWeights, ToyWeights } from "../data";
 import { add, dot, gelu, layerNorm, relu, softmax } from "./basic";
 
 type Rows = Float64Array[];
@@ -29,7 +29,7 @@ export interface LayerRun {
 
 export interface Run {
   kept: number[]; // original position of each token
-  hero: number;
+  watched: number;
   before: Rows;
   position: Rows;
   after: Rows;
@@ -48,9 +48,9 @@ export interface WhatIf {
   second?: boolean; // a second, identical class token after the first
 }
 
-const affine = (x: ArrayLike<number>, p: Affine, eps: number) => layerNorm(x, open(p.weight).all(), open(p.bias).all(), eps);
+const affine = (x: ArrayLike<number>, p: ToyNorm, eps: number) => layerNorm(x, open(p.weight).all(), open(p.bias).all(), eps);
 
-export function linear(x: ArrayLike<number>, p: Linear): Float64Array {
+export function linear(x: ArrayLike<number>, p: LinearWeights): Float64Array {
   const weight = open(p.weight);
   const bias = open(p.bias);
   return Float64Array.from({ length: weight.shape[0] }, (_, i) => dot(weight.row(i), x) + bias.at(i));
@@ -72,7 +72,7 @@ export function patchPixels(pixels: Numbers, patch: number, p: number): Float64A
 function attend(w: ToyWeights["blocks"][number], x: Rows, heads: number, eps: number, causal: boolean) {
   const normed1 = x.map((row) => affine(row, w.norm1, eps));
   const size = x[0].length / heads;
-  const split = (p: Linear): Rows[] => {
+  const split = (p: LinearWeights): Rows[] => {
     const full = normed1.map((row) => linear(row, p));
     return Array.from({ length: heads }, (_, h) => full.map((row) => row.slice(h * size, (h + 1) * size)));
   };
@@ -132,7 +132,7 @@ export function forward(weights: ToyWeights, heads: number, pixels: Numbers, wha
   const final = rows.map((row) => affine(row, weights.final_norm, weights.eps));
   const vector = pool(final, kept, what.pooling ?? "cls");
   const logits = linear(vector, weights.head);
-  return { kept, hero: 0, before, position, after, layers, final, vector, logits, probabilities: softmax(logits) };
+  return { kept, watched: 0, before, position, after, layers, final, vector, logits, probabilities: softmax(logits) };
 }
 
 function pool(final: Rows, kept: number[], pooling: "cls" | "mean" | "max"): Float64Array {

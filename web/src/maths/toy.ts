@@ -1,6 +1,6 @@
 /** Origins of every number in a toy's forward, down to pixels and weights. */
 import { open, type Numbers } from "../blocks";
-import type { Affine, Linear, ToyWeights } from "../data";
+import type { ToyNorm, LinearWeights, ToyWeights } from "../data";
 import type { Run } from "./forward";
 import { address, along, parse, type Address, type Origin, type Source } from "./origin";
 
@@ -19,7 +19,7 @@ function product(count: number, a: (i: number) => Address, b: (i: number) => Add
 function weightKinds(weights: ToyWeights): Record<string, Kind> {
   const kinds: Record<string, Kind> = {};
   const put = (name: string, value: Kind["value"]) => (kinds[name] = { value, origin: learned });
-  const single = (name: string, p: Linear | Affine) => {
+  const single = (name: string, p: LinearWeights | ToyNorm) => {
     put(`${name}.w`, (...i) => open(p.weight).at(...i));
     put(`${name}.b`, (i) => open(p.bias).at(i));
   };
@@ -164,7 +164,7 @@ function feedforwardKinds(weights: ToyWeights, run: Run, D: number): Record<stri
     },
     logit: {
       value: (c) => run.logits[c],
-      origin: (c) => product(D, (i) => address("head.w", c, i), (i) => address("final", run.hero, i), address("head.b", c)),
+      origin: (c) => product(D, (i) => address("head.w", c, i), (i) => address("final", run.watched, i), address("head.b", c)),
     },
     answer: {
       value: (c) => run.probabilities[c],

@@ -1,6 +1,6 @@
 /** Origins of the numbers that a document holds for a real model: the class token's row of everything. */
 import { open } from "../blocks";
-import type { Block, Example, ModelCard, Norm } from "../data";
+import type { Block, Example, ModelCard, NormWeights } from "../data";
 import { add } from "./basic";
 import { address, along, type Address, type Origin, type Source } from "./origin";
 import { meanOverHeads, sourceOf, type Kind } from "./toy";
@@ -14,22 +14,22 @@ function stored(block: Block, origin: Kind["origin"] = () => trace): Kind {
 }
 
 /** A class token's address carries its own position as the token, so that toy and real addresses read alike. */
-function heroOnly(block: Block, hero: number, place: number, origin: Kind["origin"] = () => trace): Kind {
+function watchedOnly(block: Block, watched: number, place: number, origin: Kind["origin"] = () => trace): Kind {
   const numbers = open(block);
   return {
-    value: (...places) => (places[place] === hero ? numbers.at(...places.filter((_, i) => i !== place)) : NaN),
-    origin: (...places) => (places[place] === hero ? origin(...places) : trace),
+    value: (...places) => (places[place] === watched ? numbers.at(...places.filter((_, i) => i !== place)) : NaN),
+    origin: (...places) => (places[place] === watched ? origin(...places) : trace),
   };
 }
 
-function normAddresses(name: string, norm: Norm): Record<string, Kind> {
+function normAddresses(name: string, norm: NormWeights): Record<string, Kind> {
   return {
     [`${name}.w`]: stored(norm.weight, () => learned),
     ...(norm.bias ? { [`${name}.b`]: stored(norm.bias, () => learned) } : {}),
   };
 }
 
-function normOrigin(norm: Norm, name: string, among: Address[], d: number): Origin {
+function normOrigin(norm: NormWeights, name: string, among: Address[], d: number): Origin {
   return {
     op: "norm",
     kind: norm.kind,
@@ -46,7 +46,7 @@ function embeddingKinds(model: ModelCard, example: Example): Record<string, Kind
   const norm = model.shared.embedding_norm;
   const [numbers, sum] = [open(before), afterOf(example)];
   const kinds: Record<string, Kind> = {
-    before: { value: (t, d) => numbers.at(t, d), origin: (t) => (t === example.hero ? learned : trace) },
+    before: { value: (t, d) => numbers.at(t, d), origin: (t) => (t === example.watched ? learned : trace) },
     after: {
       value: (t, d) => sum(t)[d],
       origin: (t, d) => {
@@ -75,16 +75,16 @@ export function afterOf(example: Example): (t: number) => Float64Array {
   return (t) => (b ? add(a.row(t), b.row(t)) : a.row(t));
 }
 
-function attentionKinds(model: ModelCard, example: Example, hero: number): Record<string, Kind> {
+function attentionKinds(model: ModelCard, example: Example, watched: number): Record<string, Kind> {
   const { layers } = example;
   const K = model.head_size;
   const L = example.tokens.length;
   const kinds: Record<string, Kind> = {};
   const known = layers.queries && layers.keys;
-  if (layers.queries) kinds.q = heroOnly(layers.queries, hero, 2);
+  if (layers.queries) kinds.q = watchedOnly(layers.queries, watched, 2);
   if (layers.keys) kinds.k = stored(layers.keys);
   if (layers.values) kinds.v = stored(layers.values);
-  kinds.score = heroOnly(layers.scores, hero, 2, (l, h, i, j) =>
+  kinds.score = watchedOnly(layers.scores, watched, 2, (l, h, i, j) =>
     known
       ? {
           op: "dot",
@@ -94,14 +94,14 @@ function attentionKinds(model: ModelCard, example: Example, hero: number): Recor
         }
       : trace,
   );
-  kinds.weight = heroOnly(layers.weights, hero, 2, (l, h, i, j) => ({ op: "softmax", among: along(L, "score", l, h, i), at: j }));
+  kinds.weight = watchedOnly(layers.weights, watched, 2, (l, h, i, j) => ({ op: "softmax", among: along(L, "score", l, h, i), at: j }));
   const weights = open(layers.weights);
   kinds.share = {
-    value: (l, i, j) => (i === hero ? Array.from({ length: model.heads }, (_, h) => weights.at(l, h, j)).reduce((a, b) => a + b, 0) / model.heads : NaN),
+    value: (l, i, j) => (i === watched ? Array.from({ length: model.heads }, (_, h) => weights.at(l, h, j)).reduce((a, b) => a + b, 0) / model.heads : NaN),
     origin: (l, i, j) => meanOverHeads(model.heads, l, i, j),
   };
   if (layers.context) {
-    kinds.context = heroOnly(layers.context, hero, 2, (l, h, i, k) =>
+    kinds.context = watchedOnly(layers.context, watched, 2, (l, h, i, k) =>
       layers.values
         ? {
             op: "dot",
@@ -112,30 +112,30 @@ function attentionKinds(model: ModelCard, example: Example, hero: number): Recor
         : trace,
     );
   }
-  kinds.headout = heroOnly(layers.heads, hero, 2);
+  kinds.headout = watchedOnly(layers.heads, watched, 2);
   return kinds;
 }
 
-function streamKinds(model: ModelCard, example: Example, hero: number): Record<string, Kind> {
+function streamKinds(model: ModelCard, example: Example, watched: number): Record<string, Kind> {
   const { layers } = example;
   const { shared, hidden: D, heads: H, depth: N } = model;
   const bias = shared.attention_bias;
   const norms = shared.norms;
   const kinds: Record<string, Kind> = {};
   if (bias) kinds["output.b"] = stored(bias, () => learned);
-  kinds.attention = heroOnly(layers.attention, hero, 1, (l, t, d) => ({
+  kinds.attention = watchedOnly(layers.attention, watched, 1, (l, t, d) => ({
     op: "sum",
     terms: [...Array.from({ length: H }, (_, h) => address("headout", l, h, t, d)), ...(bias ? [address("output.b", l, d)] : [])],
   }));
-  kinds.feedforward = heroOnly(layers.feedforward, hero, 1);
+  kinds.feedforward = watchedOnly(layers.feedforward, watched, 1);
   const normed = (which: "first" | "second", sum: string): Kind["origin"] => (l, t, d) =>
     normOrigin(norms![l][which], `${which}norm${l}`, along(D, sum, l, t), d);
   const plain = (a: string, b: string): Kind["origin"] => (l, t, d) => ({ op: "sum", terms: [address(a, l, t, d), address(b, l, t, d)] });
   norms?.forEach((pair, l) =>
     Object.assign(kinds, normAddresses(`firstnorm${l}`, pair.first), normAddresses(`secondnorm${l}`, pair.second)),
   );
-  kinds.middle = heroOnly(layers.middle, hero, 1, norms ? normed("first", "sum1") : plain("state", "attention"));
-  kinds.state = heroOnly(layers.states, hero, 1, (l, t, d) => {
+  kinds.middle = watchedOnly(layers.middle, watched, 1, norms ? normed("first", "sum1") : plain("state", "attention"));
+  kinds.state = watchedOnly(layers.states, watched, 1, (l, t, d) => {
     if (l === 0) return { op: "sum", terms: [address("after", t, d)] };
     return norms ? normed("second", "sum2")(l - 1, t, d) : plain("middle", "feedforward")(l - 1, t, d);
   });
@@ -146,7 +146,7 @@ function streamKinds(model: ModelCard, example: Example, hero: number): Record<s
   }
   const final = shared.final_norm;
   if (final) Object.assign(kinds, normAddresses("finalnorm", final));
-  kinds.final = heroOnly(example.final, hero, 0, (t, d) =>
+  kinds.final = watchedOnly(example.final, watched, 0, (t, d) =>
     final ? normOrigin(final, "finalnorm", along(D, "state", N, t), d) : { op: "sum", terms: [address("state", N, t, d)] },
   );
   return kinds;
@@ -156,8 +156,8 @@ function answerKinds(model: ModelCard, example: Example, rows: number[]): Record
   const { answers } = example;
   const [final, vector] = [open(example.final), open(example.vector)];
   const same = final.shape[0] === vector.shape[0] && final.all().every((x, d) => x === vector.at(d));
-  const hero = example.hero ?? 0;
-  const copy: Kind["origin"] = (d) => ({ op: "sum", terms: [address("final", hero, d)] });
+  const watched = example.watched ?? 0;
+  const copy: Kind["origin"] = (d) => ({ op: "sum", terms: [address("final", watched, d)] });
   const kinds: Record<string, Kind> = { vector: stored(example.vector, same ? copy : undefined) };
   const place = (c: number) => answers.labels.findIndex((label) => label.index === c);
   const { head } = model.shared;
@@ -197,11 +197,11 @@ function answerKinds(model: ModelCard, example: Example, rows: number[]): Record
 
 /** Every number of a traced example. `rows`: the classes whose rows of the classifier the document holds, in order. */
 export function tracedSource(model: ModelCard, example: Example, rows: number[]): Source {
-  const hero = example.hero ?? 0;
+  const watched = example.watched ?? 0;
   return sourceOf({
     ...embeddingKinds(model, example),
-    ...attentionKinds(model, example, hero),
-    ...streamKinds(model, example, hero),
+    ...attentionKinds(model, example, watched),
+    ...streamKinds(model, example, watched),
     ...answerKinds(model, example, rows),
   });
 }

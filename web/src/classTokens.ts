@@ -2,17 +2,17 @@
 import type { Example, Experiments } from "./data";
 
 /** Positions of all class tokens that can be watched, in the order of the sequence. */
-export const heroes = (example: Example): number[] =>
-  example.hero === null ? [] : [example.hero, ...example.others.map((other) => other.hero)].sort((a, b) => a - b);
+export const classTokens = (example: Example): number[] =>
+  example.watched === null ? [] : [example.watched, ...example.others.map((other) => other.position)].sort((a, b) => a - b);
 
 /** The example as it looks from another of its class tokens. */
-export function seenFrom(example: Example, hero: number | null): Example {
-  const other = example.others.find((each) => each.hero === hero);
+export function seenFrom(example: Example, position: number | null): Example {
+  const other = example.others.find((each) => each.position === position);
   if (!other) return example;
   const { keys, values, norms } = example.layers;
   const contrast = example.contrast && { ...example.contrast, class_token: other.class_token, states: other.states };
   const { final, knockouts, swaps, causal } = other;
-  return { ...example, hero: other.hero, layers: { ...other.layers, keys, values, norms }, contrast, final, knockouts, swaps, causal };
+  return { ...example, watched: other.position, layers: { ...other.layers, keys, values, norms }, contrast, final, knockouts, swaps, causal };
 }
 
 /** The example with what the server found out about it later. */
