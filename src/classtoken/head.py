@@ -168,12 +168,14 @@ def make_head(kind: str, size: int, classes: int, *, hidden: int = 0, seed: int 
     return HEADS[kind](size, classes, seed=seed)
 
 
-def probabilities(
-    logits_BC: Float[Tensor, "B C"], *, multilabel: bool, temperature: float = 1.0
-) -> Float[Tensor, "B C"]:
-    """softmax(logits / temperature) where one class is right; with `multilabel` a sigmoid for every label by itself."""
-    scaled_BC = logits_BC.float() / temperature
-    return scaled_BC.sigmoid() if multilabel else scaled_BC.softmax(-1)
+def probabilities(logits_BC: Float[Tensor, "B C"], *, multilabel: bool, temperature: float = 1.0) -> Tensor:
+    """softmax(logits / temperature) where one class is right; with `multilabel` a sigmoid for every label by itself.
+
+    A single logit is a sigmoid too: a softmax over one class is 1 whatever the input. Computed and returned in float64,
+    so that a change of a probability near 1 is not rounded away. The only place where logits become probabilities.
+    """
+    scaled_BC = logits_BC.double() / temperature
+    return scaled_BC.sigmoid() if multilabel or logits_BC.shape[-1] == 1 else scaled_BC.softmax(-1)
 
 
 def _small(linear: nn.Linear, generator: torch.Generator) -> nn.Linear:

@@ -26,8 +26,9 @@ from classtoken.probe.interventions import (
     hide_later,
     record,
 )
-from classtoken.probe.removal import remove, repeat
+from classtoken.probe.removal import remove
 from classtoken.probe.subject import check_tokens
+from classtoken.probe.traced import repeat
 from classtoken.study.artefacts import outliers, sinks
 from classtoken.study.description import (
     attention_distance,

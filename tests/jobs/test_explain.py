@@ -106,8 +106,11 @@ def test_knock_outs_have_their_null(seen: Explanation) -> None:
     for knock in seen.knockouts:
         assert knock.before == pytest.approx(seen.before, abs=1e-5)
         assert len(knock.null) == 15  # one of 16 patches is cut, and each other once
-        assert knock.share_of_null is not None
-        assert 0 < knock.share_of_null <= 1
+        assert knock.together == 4
+        assert knock.p is not None
+        assert knock.p_together is not None
+        assert 1 / 16 <= knock.p <= knock.p_together <= 1
+        assert knock.verdict == "too few to tell"  # with 15 others p is at least 0.0625
 
 
 def test_a_text(read: Explanation) -> None:

@@ -139,11 +139,8 @@ class Embedder:
         """Calibrated probabilities, (n, classes): softmax, or a sigmoid per label for a multi-label model."""
         classifier = self._classifying().reading.classifier
         assert classifier is not None
-        logits = self.logits(items, batch=batch) / classifier.temperature
-        if classifier.multilabel:
-            return 1 / (1 + np.exp(-logits))
-        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return cast(np.ndarray, raised / raised.sum(axis=1, keepdims=True))
+        logits_BC = torch.from_numpy(self.logits(items, batch=batch))
+        return classifier.probabilities(logits_BC).float().numpy()
 
     def tokens(self, items: Sequence[Any] | Any, *, modality: str | None = None, prompt: str | None = None) -> Tokens:
         """Items prepared as one batch, on the model's device."""

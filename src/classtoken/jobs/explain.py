@@ -20,6 +20,7 @@ from classtoken.probe.interventions import CutHeads, Mode, as_mode
 from classtoken.probe.lens import lens
 from classtoken.probe.subject import Subject, check_target, check_tokens
 from classtoken.results import explain as result
+from classtoken.study.control import judged_together
 from classtoken.study.cuts import parse_cut
 from classtoken.study.describing import artefacts_of, class_rows, layer_rows, notes_of, readout_in_words
 from classtoken.study.inputs import Prepared, name_of, prepared, window_of
@@ -77,11 +78,11 @@ def explain(
     check_tokens(tokens)
     if not bool((tokens.roles_BL == Role.CONTENT).any()):
         raise OptionError(f"this {given.modality} holds no patch or word piece, so there is nothing to explain.")
-    subject = subject.aimed(tokens)
     with torch.no_grad():
         outcome_BC = subject(tokens)
     target = target_of(subject, outcome_BC, options.target)
-    subject = subject.for_class(target)
+    subject = subject.explaining(outcome_BC, target)
+    outcome_BC = subject.along(outcome_BC) if subject.head is None else outcome_BC
     others = [prepared(embedder, d, modality=options.modality, prompt=options.prompt) for d in options.donors]
     knocker = Knocker(subject, tokens, target, tuple(other.tokens for other in others), options.seed)
     knockouts = _knockouts(knocker, options)
@@ -221,19 +222,19 @@ def _knockouts(knocker: Knocker, options: Choices) -> tuple[result.KnockOut, ...
     subject, roles = knocker.subject, [Role(int(r)) for r in knocker.tokens.roles_BL[0]]
     if options.cuts:
         cuts = [parse_cut(text, roles, subject.depth, subject.heads) for text in options.cuts]
-        found = []
+        pairs = []
         for cut in cuts:
             modes = (Mode.RENORMALISE,) if cut.kind == "removed" else modes_of(options.mode, knocker.donors)
             fit = [m for m in modes if m != Mode.RENORMALISE or cut.kind in ("tokens", "edges", "removed")]
-            found += [knocker.knock(cut, mode) for mode in (fit if options.mode == ALL else modes)]
-        return tuple(found)
+            pairs += [(cut, mode) for mode in (fit if options.mode == ALL else modes)]
+        return judged_together([knocker.knock(cut, mode, len(pairs)) for cut, mode in pairs])
     length = knocker.tokens.roles_BL.shape[1]
     fitting = tuple(d for d in knocker.donors if d.roles_BL.shape[1] == length)
     if options.mode is not None:
         modes = modes_of(options.mode, knocker.donors)
     else:
         modes = (Mode.RENORMALISE,) if options.quick else modes_of(ALL, fitting)
-    return tuple(replace(knocker, donors=fitting or knocker.donors).most_attended(modes))
+    return replace(knocker, donors=fitting or knocker.donors).most_attended(modes)
 
 
 def _donor(subject: Subject, given: Prepared, target: int) -> result.DonorView:

@@ -156,7 +156,8 @@ def _of(embedder: Embedder, side: str, records: list[Record]) -> NDArray:
 def _chances(logits: NDArray, multilabel: bool, temperature: float) -> NDArray:
     import torch
 
-    found: NDArray = probabilities(torch.from_numpy(logits), multilabel=multilabel, temperature=temperature).numpy()
+    p = probabilities(torch.from_numpy(logits), multilabel=multilabel, temperature=temperature)
+    found: NDArray = p.float().numpy()
     return found
 
 

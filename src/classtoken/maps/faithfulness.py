@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from classtoken.errors import OptionError
-from classtoken.probe.removal import remove, repeat
+from classtoken.probe.removal import remove
 from classtoken.probe.subject import Subject, check_target
+from classtoken.probe.traced import repeat
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

@@ -157,8 +157,8 @@ class _Given(Leaf):
 
 def _gradient_at(subject: Subject, tokens: Tokens, targets_B: Tensor, states: Tensor, times: int) -> Tensor:
     many, targets, aim = _repeated(tokens, times), targets_B.repeat(times), subject
-    if subject.towards_BD is not None:
-        aim = replace(subject, towards_BD=subject.towards_BD.repeat(times, 1))
+    if subject.direction_BD is not None:
+        aim = replace(subject, direction_BD=subject.direction_BD.repeat(times, 1))
     leaf = _Given(states)
     with torch.enable_grad():
         outcome = aim(many, leaf)

@@ -5,8 +5,9 @@ from torch import Tensor
 
 from classtoken.errors import OptionError
 from classtoken.maps.relevance import check_targets
-from classtoken.probe.removal import remove, repeat
+from classtoken.probe.removal import remove
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import repeat
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 

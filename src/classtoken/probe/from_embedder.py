@@ -49,6 +49,7 @@ def classifying(encoder: Any, classifier: Classifier) -> Subject:
         linear=linear_of(readout, head),
         labels=classifier.labels,
         multilabel=classifier.multilabel,
+        temperature=float(classifier.temperature),
         modules=(readout, head),
     )
 

@@ -65,19 +65,3 @@ def positions_stay(subject: Subject) -> bool:
     plain = not position.rotary and not position.buckets and position.tables == "none"
     readout_reads_last = not getattr(subject.readout, "layers", ())
     return plain and not encoder.shape.block.windows and readout_reads_last
-
-
-def repeat(tokens: Tokens, row: int, times: int) -> Tokens:
-    """One input of a batch, `times` over: to be run with as many different tokens taken away."""
-
-    def again(value: Tensor | None) -> Tensor | None:
-        return None if value is None else value[row : row + 1].expand(times, *value.shape[1:])
-
-    roles = tokens.roles_BL[row : row + 1].expand(times, -1)
-    grids = None if tokens.grids is None else (tokens.grids[row],) * times
-    return Tokens(roles, again(tokens.ids_BL), again(tokens.pixels), tokens.grid, grids)
-
-
-def removable(roles_BL: Tensor) -> Tensor:
-    """True for tokens that stand for a piece of the input: patches and word pieces, (B, L)."""
-    return roles_BL == Role.CONTENT

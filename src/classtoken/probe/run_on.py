@@ -9,7 +9,7 @@ from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import TraceError
 from classtoken.probe.interventions import PatchStates, before_layer
 from classtoken.probe.subject import Subject, undisturbed
-from classtoken.tensors import States, Tokens, Trace
+from classtoken.tensors import States, Tokens, Trace, names_of_trace
 from classtoken.values import Role
 
 
@@ -34,12 +34,14 @@ def run_on(
 ) -> States:
     """Final states from those that enter `layer` (the depth itself: that leave the last one), exactly.
 
-    Where the readout reads the class token alone, the last block computes no other token's row.
+    Where the readout reads the class token alone, and no change is made inside the last block, that computes no other
+    token's row.
     """
     encoder = stepwise(subject)
     group = padded_group(roles_BL)
     end = encoder.depth - 1
-    alone = subject.reads == {Role.CLASS} and (trace is None or layer < end) and layer <= end
+    changed = trace is not None and any(trace.wants(name) for name in names_of_trace(encoder.depth)[-8:-1])
+    alone = subject.reads == {Role.CLASS} and not changed and layer <= end
     rows_BR = (roles_BL == Role.CLASS).nonzero()[:, 1].view(len(roles_BL), -1) if alone else None
     with undisturbed(encoder):
         for i in range(layer, encoder.depth):

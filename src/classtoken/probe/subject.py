@@ -1,15 +1,17 @@
-"""The model as analysis sees it: an encoder that can be traced, a readout, and the outcome that is to be explained."""
+"""The model as a study sees it: an encoder that can be traced, a readout, and the outcome that is to be explained."""
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from classtoken.encoder.protocol import AnyEncoder
 from classtoken.errors import OptionError, TraceError
+from classtoken.head import probabilities
 from classtoken.tensors import States, Tokens, Trace
 from classtoken.values import Role
 
@@ -22,18 +24,32 @@ class Linear:
     bias_C: Tensor
 
 
+AnswerKind = Literal["probability", "sigmoid", "cosine", "along"]
+
+
+class Cosines(nn.Module):
+    """A head for a model that only gives vectors: the cosine to each of some reference vectors."""
+
+    def __init__(self, vectors_RD: Tensor):
+        super().__init__()
+        self.register_buffer("references_RD", nn.functional.normalize(vectors_RD.float(), dim=-1))
+
+    def forward(self, vectors_BD: Tensor) -> Tensor:
+        return nn.functional.normalize(vectors_BD.float(), dim=-1) @ self.get_buffer("references_RD").mT
+
+
 @dataclass(frozen=True)
 class Subject:
     """An encoder and a readout, as one function from tokens to outcomes (B, C).
 
     readout: States -> vectors (B, D'), the pooling and all that follows it.
-    head: vectors -> logits (B, C); None for a model that only gives vectors. The outcome is then the vector's length
-        along a direction (`towards`), by default along the vector that the whole input gives.
+    head: vectors -> logits (B, C), or cosines (`comparing`); None for a model that only gives vectors. The outcome is
+        then the vector, and, once `explaining` has fixed a direction, the vector's length along that.
     terms: for each pooling in the readout, the roles whose final states it reads (`cls`: the class token; `mean`: the
         patches; `cls+mean` has two terms).
     shares: for each term roles_BL -> weights (B, L) of its sum over tokens; even ones where a term is no such sum.
     per_class: class c is read from term c alone (a class token for each class); see `for_class`.
-    multilabel: a sigmoid for each class instead of one softmax.
+    multilabel: a sigmoid for each class instead of one softmax. temperature: divides the logits, as it was fitted.
     linear: set where logits are linear in the pooled state after the final norm; the exact split of a logit needs it.
     """
 
@@ -46,7 +62,8 @@ class Subject:
     linear: Linear | None = None
     labels: tuple[str, ...] = ()
     multilabel: bool = False
-    towards_BD: Tensor | None = None
+    temperature: float = 1.0
+    direction_BD: Tensor | None = None
     modules: tuple[nn.Module, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -82,23 +99,33 @@ class Subject:
             return self.encoder(tokens, trace=trace)
 
     def outcome(self, states: States) -> Tensor:
-        """Outcomes (B, C) of final states: logits, or the length along `towards`."""
+        """Outcomes (B, C) of final states: logits, cosines, the vector, or the length along a direction."""
         with undisturbed(*self._modules()):
             vectors_BD = self.readout(states)
-            if self.head is not None:
-                return self.head(vectors_BD)
-        if self.towards_BD is None:
-            return vectors_BD
-        return (vectors_BD * self.towards_BD).sum(-1, keepdim=True)
+            return self.along(vectors_BD) if self.head is None else self.head(vectors_BD)
+
+    def along(self, vectors_BD: Tensor) -> Tensor:
+        """Lengths (B, 1) of vectors along the direction; the vectors themselves while there is none."""
+        return vectors_BD if self.direction_BD is None else (vectors_BD * self.direction_BD).sum(-1, keepdim=True)
+
+    @property
+    def kind(self) -> AnswerKind:
+        """What `answers` gives: probabilities of one softmax, of a sigmoid each, cosines, or a length."""
+        if self.head is None or isinstance(self.head, Cosines):
+            return "along" if self.head is None else "cosine"
+        return "sigmoid" if self.multilabel else "probability"
+
+    def answers(self, outcome_BC: Tensor) -> Tensor:
+        """Outcomes as a user sees them, (B, C) in float64: probabilities of logits / temperature, the same as
+        `Embedder.probabilities` gives; cosines and lengths as they are."""
+        if self.kind in ("along", "cosine"):
+            return outcome_BC.double()
+        return probabilities(outcome_BC, multilabel=self.multilabel, temperature=self.temperature)
 
     def probability(self, outcome_BC: Tensor, target: int) -> Tensor:
-        """The target's probability (B): softmax or sigmoid of logits; for a vector's outcome, the outcome itself."""
+        """The target's answer, (B)."""
         check_target(target, outcome_BC.shape[1])
-        if self.head is None:
-            return outcome_BC.double()[:, target]
-        if self.multilabel or outcome_BC.shape[1] == 1:
-            return outcome_BC.double()[:, target].sigmoid()
-        return outcome_BC.double().softmax(-1)[:, target]
+        return self.answers(outcome_BC)[:, target]
 
     def __call__(self, tokens: Tokens, trace: Trace | None = None) -> Tensor:
         """Outcomes (B, C) of a batch, with `trace` looking or changing."""
@@ -131,16 +158,24 @@ class Subject:
         check_target(target, len(self.terms))
         return replace(self, terms=self.terms[target : target + 1], shares=self.shares[target : target + 1])
 
-    def aimed(self, tokens: Tokens, trace: Trace | None = None) -> "Subject":
-        """The same subject with an outcome: unchanged with a head, else along the unit vector of the whole input."""
-        if self.head is not None or self.towards_BD is not None:
-            return self
-        with torch.no_grad():
-            return replace(self, towards_BD=nn.functional.normalize(self(tokens, trace), dim=-1))
+    def explaining(self, outcome_BC: Tensor, target: int = 0) -> "Subject":
+        """The subject with its question settled, from the outcome of the whole input.
+
+        A vector is explained by its projection on the input's own unit vector; of several class tokens with a class
+        each, that of the target alone is read.
+        """
+        if self.head is None and self.direction_BD is None:
+            return replace(self, direction_BD=nn.functional.normalize(outcome_BC.detach(), dim=-1))
+        return self.for_class(target)
+
+    def comparing(self, names: Sequence[str], vectors_RD: Tensor) -> "Subject":
+        """A model that only gives vectors, answering with the cosine to each of some reference vectors."""
+        head = Cosines(vectors_RD)
+        return replace(self, head=head, labels=tuple(names), modules=(*self.modules, head))
 
     def row(self, i: int) -> "Subject":
         """The subject for row i of a batch alone."""
-        return self if self.towards_BD is None else replace(self, towards_BD=self.towards_BD[i : i + 1])
+        return self if self.direction_BD is None else replace(self, direction_BD=self.direction_BD[i : i + 1])
 
     def randomised(self, seed: int = 0, how: str = "shuffled") -> "Subject":
         """The same architecture with other weights, as a control (Adebayo et al. 2018).
@@ -205,7 +240,7 @@ def check_tokens(tokens: Tokens) -> None:
 
 
 def check_target(target: int, classes: int) -> int:
-    """A class index within range; negative ones count from the end, as nowhere here. Raises `OptionError`."""
+    """Return `target` if 0 <= target < classes. Negative indices are not allowed: raises `OptionError`."""
     if not 0 <= target < classes:
         raise OptionError(f"class {target} does not exist: this model has classes 0 to {classes - 1}.")
     return target

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from classtoken.encoder.families.row import HeadRow
 from classtoken.encoder.names import to_ours
 from classtoken.encoder.parts import ACTIVATIONS
+from classtoken.head import probabilities
 from classtoken.readout.readout import Readout
 from classtoken.tensors import States
 
@@ -64,6 +65,10 @@ class Classifier(nn.Module):
     def forward(self, states: States) -> Float[Tensor, "B C"]:
         """Logits, float32."""
         return self.head(self.readout(states)).float()
+
+    def probabilities(self, logits_BC: Float[Tensor, "B C"]) -> Tensor:
+        """Calibrated probabilities of logits (`head.probabilities`), float64."""
+        return probabilities(logits_BC, multilabel=self.multilabel, temperature=float(self.temperature))
 
 
 def _linear(weights: Mapping[str, Tensor], name: str) -> nn.Linear:

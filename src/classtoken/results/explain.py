@@ -87,9 +87,22 @@ class Route(Result):
     share: float
 
 
+LEVEL = 0.05
+"""p above it is no evidence"""
+
+
+def as_large(other: float, effect: float) -> bool:
+    """Whether a control's effect is at least as large as another; equal but for rounding counts."""
+    return other >= effect - 1e-9 * max(1.0, effect)
+
+
 @dataclass(frozen=True)
 class KnockOut(Result):
-    """The target before and after taking something away, and the same for random things of equal size."""
+    """The target before and after taking something away, and the same for other sets of equal size (`null`).
+
+    possible: how many other sets there are; `null` has all of them, or distinct ones drawn at random. together: how
+    many knock-outs are shown side by side; p_together: p corrected for that (Holm). See `study.control` for the rule.
+    """
 
     what: str
     mode: str
@@ -97,24 +110,41 @@ class KnockOut(Result):
     before: float
     after: float
     null: tuple[float, ...]
-
-    @property
-    def share_of_null(self) -> float | None:
-        """Share of the random controls whose effect is at least as large (with the usual +1); None without any."""
-        return (1 + self.as_much) / (1 + len(self.null)) if self.null else None
+    possible: int = 0
+    together: int = 1
+    p_together: float | None = None
 
     @property
     def as_much(self) -> int:
-        """How many of the random controls have an effect at least as large."""
+        """How many of the controls change the answer at least as much (equal but for rounding counts)."""
         effect = abs(self.after - self.before)
-        return sum(abs(v - self.before) >= effect for v in self.null)
+        return sum(as_large(abs(v - self.before), effect) for v in self.null)
+
+    @property
+    def p(self) -> float | None:
+        """How often a set of this size changes the answer as much: (1 + as_much) / (1 + controls); None without any."""
+        return (1 + self.as_much) / (1 + len(self.null)) if self.null else None
+
+    @property
+    def verdict(self) -> str:
+        """`needed` (the answer falls without it, more than without others), `in its way` (it rises), `no more than
+        chance`, `too few to tell` (p cannot reach 0.05 with so few other sets), or `no control`."""
+        if self.p is None:
+            return "no control"
+        if (self.p if self.p_together is None else self.p_together) <= LEVEL:
+            return "needed" if self.after < self.before else "in its way"
+        smallest = self.together / (1 + self.possible)
+        return "too few to tell" if smallest > LEVEL else "no more than chance"
 
     @property
     def beside_null(self) -> str:
-        """The comparison with the random controls in words."""
-        if self.share_of_null is None:
+        """The comparison with the controls in words: rank, p and verdict."""
+        if self.p is None:
             return "no random control"
-        return f"{self.as_much} of {len(self.null)} random ones do as much (p = {self.share_of_null:.2f})"
+        n = 1 + len(self.null)
+        rank = "largest change" if self.as_much == 0 else f"change number {self.as_much + 1}"
+        shown = "" if self.together == 1 or self.p_together is None else f", corrected {self.p_together:.2g}"
+        return f"{rank} of {n} (p = {self.p:.2g}{shown}): {self.verdict}"
 
 
 @dataclass(frozen=True)

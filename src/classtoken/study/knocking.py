@@ -1,6 +1,6 @@
 """Knock-outs of one input beside as many random ones of equal size, and states of another input put in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,15 +20,16 @@ from classtoken.probe.interventions import (
     cut_tokens,
     record,
 )
-from classtoken.probe.removal import remove, repeat
+from classtoken.probe.removal import remove
 from classtoken.probe.run_on import resume
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import repeat
 from classtoken.results.explain import KnockOut, SwapStep
+from classtoken.study.control import Controls, controls_for, judged_together, values_of
 from classtoken.study.cuts import Cut
 from classtoken.tensors import Tokens, Trace
 from classtoken.values import Role
 
-DRAWS = 20
 AT_ONCE = 8
 REMOVED = "removed"
 PARTS = {"attention": ("attention",), "feedforward": ("feedforward",), "layers": ("attention", "feedforward")}
@@ -56,39 +57,45 @@ class Knocker:
     donors: tuple[Tokens, ...] = ()
     seed: int = 0
 
-    def knock(self, cut: Cut, mode: Mode) -> KnockOut:
-        """The target without it, and without random things of the same kind and number."""
-        sets = [cut, *self.random_like(cut)]
+    def knock(self, cut: Cut, mode: Mode, tests: int = 1) -> KnockOut:
+        """The target without it, and without other things of the same kind and number.
+
+        tests: knock-outs that are shown together.
+        """
         before = self._probabilities(self.tokens, None)[0]
-        if cut.kind == REMOVED:
-            gone = self._masks(sets)
-            values = [v for part in gone.split(AT_ONCE) for v in self._removed(part)]
-        else:
+
+        def run(cuts: Sequence[Cut]) -> list[float]:
+            if cut.kind == REMOVED:
+                return [v for part in self._masks(cuts).split(AT_ONCE) for v in self._removed(part)]
             donors: tuple[Donor | None, ...] = (None,)
             if mode in (Mode.MEAN, Mode.RESAMPLE):
-                donors = self._donors(cut, sets, mode)
-            runs = [self._after(sets, mode, donor) for donor in donors]
-            values = [sum(column) / len(runs) for column in zip(*runs, strict=True)]
-        said = REMOVED if cut.kind == REMOVED else mode.value
-        return KnockOut(cut.what, said, tuple(sorted(cut.keys)), before, values[0], tuple(values[1:]))
+                donors = self._donors(cut, mode)
+            runs = [self._after(cuts, mode, donor) for donor in donors]
+            return [sum(column) / len(runs) for column in zip(*runs, strict=True)]
 
-    def random_like(self, cut: Cut) -> list[Cut]:
-        """Up to 20 random cuts of the same kind and size: other heads or layers, any sets of patches or word pieces."""
-        generator = torch.Generator().manual_seed(self.seed)
+        after = run([cut])[0]
+        controls = self.controls(cut, tests)
+        null = values_of(controls, lambda sets: run([self._with(cut, s) for s in sets]), before=before, after=after)
+        said = REMOVED if cut.kind == REMOVED else mode.value
+        return KnockOut(cut.what, said, tuple(sorted(cut.keys)), before, after, null, controls.possible)
+
+    def controls(self, cut: Cut, tests: int) -> Controls:
+        """Cuts of the same kind and size (`study.control`): other heads or layers, other patches or word pieces."""
         if cut.kind in ("tokens", "edges", REMOVED):
             content = (self.tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0].tolist()
-            if not set(cut.keys) <= set(content) or len(content) <= len(cut.keys):
-                return []
-            others = [i for i in content if (i,) != cut.keys]
-            return [replace(cut, keys=drawn) for drawn in _draws(others, len(cut.keys), generator)]
+            return controls_for(content, cut.keys, tests=tests, seed=self.seed)
         if cut.kind == "heads":
-            pairs = [
-                (i, h) for i in range(self.subject.depth) for h in range(self.subject.heads) if (i, h) not in cut.heads
-            ]
-            return [replace(cut, heads=drawn) for drawn in _draws(pairs, len(cut.heads), generator)]
+            pairs = [(i, h) for i in range(self.subject.depth) for h in range(self.subject.heads)]
+            return controls_for(pairs, cut.heads, tests=tests, seed=self.seed)
         assert cut.layers is not None
-        rest = [i for i in range(self.subject.depth) if i not in cut.layers]
-        return [replace(cut, layers=drawn) for drawn in _draws(rest, len(cut.layers), generator)]
+        return controls_for(range(self.subject.depth), cut.layers, tests=tests, seed=self.seed)
+
+    @staticmethod
+    def _with(cut: Cut, things: tuple) -> Cut:
+        """The same kind of cut of other things."""
+        if cut.kind in ("tokens", "edges", REMOVED):
+            return replace(cut, keys=things)
+        return replace(cut, heads=things) if cut.kind == "heads" else replace(cut, layers=things)
 
     def _masks(self, sets: Sequence[Cut]) -> Tensor:
         roles = self.tokens.roles_BL
@@ -122,7 +129,7 @@ class Knocker:
             )
         return cut_layers(cut.layers or (), mode, parts=PARTS[cut.kind], donor=donor)
 
-    def _donors(self, cut: Cut, sets: Sequence[Cut], mode: Mode) -> tuple[Donor, ...]:
+    def _donors(self, cut: Cut, mode: Mode) -> tuple[Donor, ...]:
         """Values of the other inputs: all of them for their mean, one after another for resampling."""
         if not self.donors:
             raise OptionError(f"mode '{mode.value}' puts in what other inputs have; name one or more with --donor.")
@@ -148,12 +155,12 @@ class Knocker:
         with torch.no_grad():
             return [float(v) for v in self.subject.probability(self.subject(tokens, edit), self.target)]
 
-    def most_attended(self, modes: Sequence[Mode]) -> Iterator[KnockOut]:
+    def most_attended(self, modes: Sequence[Mode]) -> tuple[KnockOut, ...]:
         """The tenth of the patches or word pieces with most attention: hidden from the read-out token, from all."""
         content = (self.tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
         count = max(1, len(content) // 10)
         if len(content) < 2 * count + 1:
-            return
+            return ()
         reader = self.subject.reader(self.tokens.roles_BL)
         layers = capture(self.subject, self.tokens, ["weights"]).parts["weights"]
         mean = torch.stack([read_rows(w.mean(1), reader)[0] for w in layers]).mean(0)
@@ -163,19 +170,8 @@ class Knocker:
         if bool(reader.max() == 1):
             readers = tuple(reader[0].nonzero()[:, 0].tolist())
             cuts.insert(0, Cut("edges", f"the read-out token is kept from {those} with most attention", top, readers))
-        for cut in cuts:
-            for mode in modes:
-                yield self.knock(cut, mode)
-
-
-def _draws(things: list, count: int, generator: torch.Generator) -> list[tuple]:
-    """Random sets of `count` things; where single ones are few, each of them once."""
-    if len(things) < count:
-        return []
-    if count == 1 and len(things) <= DRAWS:
-        return [(thing,) for thing in things]
-    orders = (torch.randperm(len(things), generator=generator)[:count].tolist() for _ in range(DRAWS))
-    return [tuple(things[i] for i in order) for order in orders]
+        pairs = [(cut, mode) for cut in cuts for mode in modes]
+        return judged_together([self.knock(cut, mode, len(pairs)) for cut, mode in pairs])
 
 
 def swaps(subject: Subject, tokens: Tokens, donor: Tokens, target: int) -> tuple[SwapStep, ...]:

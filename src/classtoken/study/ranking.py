@@ -60,20 +60,22 @@ def rank_maps(
     for n, (record, tokens) in enumerate(inputs.single()):
         if n >= most:
             break
-        aimed = subject.aimed(tokens)
         with torch.no_grad():
-            target = int(aimed(tokens)[0].argmax()) if targets is None else targets[n]
-        aimed = aimed.for_class(target)
+            outcome = subject(tokens)
+        target = targets[n] if targets is not None else 0 if subject.head is None else int(outcome[0].argmax())
+        asked = subject.explaining(outcome, target)
         mask_id = mask_id_of(prepare) if isinstance(prepare, TextPreprocessor) else None
         setting = Setting(patch_of(tokens), mask_id, seed + n, window_of(tokens))
         shares = mask_shares(record, tokens.grid, prepare) if shares_of is None else shares_of(record, tokens)
-        maps = _maps(aimed, tokens, target, methods, setting, refused)
+        maps = _maps(asked, tokens, target, methods, setting, refused)
         others: Maps = {}
         if control is not None:
-            others = _maps(control.aimed(tokens).for_class(target), tokens, target, again, setting, {})
+            with torch.no_grad():
+                random = control.explaining(control(tokens), target)
+            others = _maps(random, tokens, target, again, setting, {})
             _sanity(tokens, maps, others, numbers)
         if curves:
-            _curves(aimed, tokens, target, maps, others, points, seed + n, numbers)
+            _curves(asked, tokens, target, maps, others, points, seed + n, numbers)
         if shares is not None:
             _truth(tokens, maps, others, shares, seed + n, numbers)
         if report is not None:

@@ -21,8 +21,9 @@ from classtoken.pooling.spec import parse
 from classtoken.probe.accounting import native
 from classtoken.probe.interventions import CutEdges, Mode, PatchStates, before_layer, cut_tokens, hide_later
 from classtoken.probe.lens import lens
-from classtoken.probe.removal import remove, repeat
+from classtoken.probe.removal import remove
 from classtoken.probe.run_on import run_on
+from classtoken.probe.traced import repeat
 from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 from classtoken.walk.answering import Answering

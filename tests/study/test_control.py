@@ -1,0 +1,102 @@
+"""The rule for random controls: distinct sets, never the tested one, and an error rate that is what it says."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from classtoken.results.explain import KnockOut
+from classtoken.study.control import ENOUGH, controls_for, judged_together, values_of
+
+# 2 x 2 heads; layers of small and large models; 24 to 36 heads; patches of small and large grids
+SIZES = [(4, 2), (12, 6), (6, 3), (5, 2), (12, 4), (24, 1), (36, 1), (22, 1), (25, 1), (196, 19), (16, 2), (64, 6)]
+
+
+def knocked(effects: np.ndarray, tested: tuple[int, ...], seed: int, tests: int = 1) -> KnockOut:
+    """A knock-out in a model where each thing adds its effect."""
+    controls = controls_for(range(len(effects)), tested, tests=tests, seed=seed)
+    after = float(effects[list(tested)].sum())
+    null = values_of(controls, lambda sets: [float(effects[list(s)].sum()) for s in sets], before=0.0, after=after)
+    return KnockOut("x", "zero", tested, 0.0, after, null, controls.possible)
+
+
+@pytest.mark.parametrize(("things", "size"), [*SIZES, (4, 3), (200, 1), (201, 1), (3, 1)])
+def test_controls_are_distinct_and_never_the_tested_set(things: int, size: int) -> None:
+    tested = tuple(range(1, size + 1)) if size < things else tuple(range(size))
+    for seed in range(3):
+        found = controls_for(range(things), tested, seed=seed)
+        sets = [frozenset(s) for s in found.sets]
+        assert len(set(sets)) == len(sets)
+        assert frozenset(tested) not in sets
+        assert all(len(s) == size and s <= set(range(things)) for s in sets)
+        assert found.possible == math.comb(things, size) - 1
+        if found.possible <= 200:
+            every = {frozenset(s) for s in combinations(range(things), size)}
+            assert set(sets) == every - {frozenset(tested)}
+        else:
+            assert len(sets) == min(199, found.possible)
+
+
+def test_what_has_no_control() -> None:
+    assert controls_for(range(5), (7,)).sets == ()  # a class token among patches
+    assert controls_for(range(5), range(5)).sets == ()  # all of them
+    assert controls_for(range(5), ()).sets == ()
+    assert KnockOut("x", "zero", (), 1.0, 0.5, ()).verdict == "no control"
+
+
+@pytest.mark.parametrize(("things", "size"), SIZES)
+def test_chance_is_called_more_than_chance_in_at_most_five_percent(things: int, size: int) -> None:
+    generator, n, wrong = np.random.default_rng(things * 31 + size), 400, 0
+    for seed in range(n):
+        tested = tuple(sorted(generator.choice(things, size, replace=False).tolist()))
+        wrong += knocked(generator.normal(size=things), tested, seed).verdict in ("needed", "in its way")
+    assert wrong <= binom.ppf(0.999, n, 0.05)
+
+
+def test_side_by_side_they_err_in_at_most_five_percent_together() -> None:
+    generator, n, wrong = np.random.default_rng(5), 100, 0
+    for seed in range(n):
+        several = [
+            knocked(generator.normal(size=40), (i, i + 1, i + 2), 50 * seed + i, tests=6) for i in range(0, 36, 6)
+        ]
+        wrong += any(k.verdict in ("needed", "in its way") for k in judged_together(several))
+    assert wrong <= binom.ppf(0.999, n, 0.05)
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(-1.0, "needed"), (1.0, "in its way")])
+def test_what_matters_is_found_with_its_direction(sign: float, verdict: str) -> None:
+    generator, found = np.random.default_rng(1), 0
+    for seed in range(40):
+        effects = generator.normal(size=60) * 0.1
+        effects[:6] = sign
+        several = judged_together([knocked(effects, tuple(range(6)), seed, tests=12)] * 12)
+        found += all(k.verdict == verdict for k in several)
+    assert found >= 38
+
+
+def test_drawing_stops_where_chance_is_plain() -> None:
+    effects = np.linspace(0.1, 1.0, 60)
+    least = knocked(effects, (0, 1, 2), 0)
+    assert len(least.null) == ENOUGH  # every other set does more
+    assert least.verdict == "no more than chance"
+    most = knocked(effects, (57, 58, 59), 0)
+    assert len(most.null) == 199
+    assert most.p == pytest.approx(1 / 200)
+    assert len(knocked(effects, (57, 58, 59), 0, tests=12).null) == 239  # so that p can reach 0.05 of 12
+
+
+def test_too_few_to_tell() -> None:
+    found = knocked(np.array([5.0, 0, 0, 0, 0, 0, 0, 0, 0]), (0,), 0)
+    assert found.p == pytest.approx(1 / 9)
+    assert found.verdict == "too few to tell"
+    assert found.beside_null == "largest change of 9 (p = 0.11): too few to tell"
+    enough = knocked(np.array([5.0, *np.zeros(24)]), (0,), 0)
+    assert enough.verdict == "in its way"
+    assert judged_together([enough, enough])[0].verdict == "too few to tell"  # two of them need p = 0.025
+
+
+def test_equal_effects_count_as_equal() -> None:
+    found = KnockOut("x", "zero", (), 0.9482, 0.9, (0.9 + 1e-12, 0.9 - 1e-12), 2)
+    assert found.as_much == 2

@@ -1,0 +1,71 @@
+"""One input, one model, one number: `explain`, `predict`, `walkthrough` and `Embedder.probabilities` agree."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from classtoken.cli import main
+from classtoken.drawn import draw, draw_tiny
+from classtoken.embedder import Embedder, load
+from classtoken.probe.from_embedder import subject_of
+from classtoken.results.explain import Explanation
+from classtoken.walk.engine import Engine
+
+MODELS = ("builtin:toy", "builtin:scenes", "builtin:photos", "builtin:scenes-multi", "builtin:sentiment")
+TEXT = "A wonderful film, if somewhat long."
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_verb_gives_one_probability(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    embedder = load(name)
+    classifier = embedder.tower().reading.classifier
+    assert classifier is not None
+    assert classifier.temperature != 1  # else the test would say nothing
+    source, item = written(embedder, name, tmp_path)
+    expected = dict(zip(embedder.labels, embedder.probabilities([item])[0], strict=True))
+    capsys.readouterr()
+
+    assert main(["explain", item, "--model", name, "--quick", "--methods", "attention", "--json"]) == 0
+    found = Explanation.from_json(capsys.readouterr().out)
+    for answer in found.answers:
+        assert answer.probability == pytest.approx(expected[answer.label], abs=1e-6)
+    assert found.before == pytest.approx(expected[found.target_label], abs=1e-6)
+    assert found.lens[-1].target == pytest.approx(found.before, abs=1e-6)
+    assert all(k.before == pytest.approx(found.before, abs=1e-6) for k in found.knockouts)
+
+    assert main(["predict", str(source), "--model", name, "--out", str(tmp_path / "p"), "--all", "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+    with (tmp_path / "p" / "predictions.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    for label, p in expected.items():
+        assert float(row[f"p:{label}"]) == pytest.approx(p, abs=1e-6)
+
+    (example,) = Engine(name, [item]).document(full=False).examples
+    for label, value in zip(example.answers.labels, example.answers.values, strict=True):
+        assert float(value) == pytest.approx(expected[label.text], abs=1e-6)
+
+
+def test_a_single_logit_is_a_sigmoid() -> None:
+    """A softmax over one class would be 1 for every input."""
+    classifier = load("builtin:toy").tower().reading.classifier
+    assert classifier is not None
+    one = torch.tensor([[0.0], [3.0]])
+    np.testing.assert_allclose(classifier.probabilities(one)[0], 0.5)
+    subject = subject_of(load("builtin:toy"))
+    assert subject.temperature == classifier.temperature
+
+
+def written(embedder: Embedder, name: str, folder: Path) -> tuple[Path, str]:
+    """A SOURCE of one record, and that record as an item."""
+    if embedder.modalities == ("text",):
+        (folder / "texts.txt").write_text(TEXT + "\n")
+        return folder / "texts.txt", TEXT
+    (folder / "pictures").mkdir()
+    scene = draw_tiny(3, 4) if name == "builtin:toy" else draw(3, 4)
+    Image.fromarray(scene.image).save(folder / "pictures" / "a.png")
+    return folder / "pictures", str(folder / "pictures" / "a.png")
