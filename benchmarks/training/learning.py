@@ -90,13 +90,12 @@ def measured(name: str, recipe: Recipe) -> dict[str, Any]:
 
 def judged(model: str | Path) -> str:
     """1 for every scene of which all labels are right, 0 for the others."""
-    from classtoken.learning.data.records import read_records
-    from classtoken.source import SourceOptions
+    from classtoken.source import open_source
 
     predict(TEST, WORK / "predicted", model=model)
     with (WORK / "predicted/predictions.csv").open(encoding="utf-8") as file:
         said = {row["id"]: set(filter(None, row["label"].split("|"))) for row in csv.DictReader(file)}
-    truth = {record.id: set(record.label or ()) for record in read_records(TEST, SourceOptions(), [], None)}
+    truth = {record.id: set(record.label or ()) for record in open_source(TEST).records()}
     return "".join("01"[said[name] == labels] for name, labels in truth.items())
 
 

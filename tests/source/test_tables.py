@@ -126,6 +126,13 @@ class TestDelimited:
     def test_a_very_long_field_is_read(self, tmp_path: Path) -> None:
         assert len(read(write(tmp_path / "a.csv", f"text\n{'x' * 300_000}\n"))[0][0].text or "") == 300_000
 
+    def test_reading_leaves_the_limit_of_the_process_alone(self, tmp_path: Path) -> None:
+        path, before = write(tmp_path / "a.csv", f"text\n{'x' * 300_000}\nshort\n"), csv.field_size_limit()
+        rows = open_source(path).entries()
+        assert [csv.field_size_limit() for _ in rows] == [before, before]
+        with pytest.raises(csv.Error, match="larger than field limit"):
+            list(csv.reader(["x" * 300_000]))
+
 
 class TestJsonLines:
     def test_objects_with_what_they_carry(self, tmp_path: Path) -> None:

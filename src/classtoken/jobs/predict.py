@@ -13,11 +13,10 @@ from classtoken.embedder import Embedder, Precision, load
 from classtoken.errors import BadRecord, OptionError, OutputError
 from classtoken.files import whole_file
 from classtoken.head import probabilities
-from classtoken.learning.data.records import read_records
 from classtoken.results.base import write
 from classtoken.results.train import PredictResult
 from classtoken.sink import write_quarantine
-from classtoken.source import Source, SourceOptions
+from classtoken.source import Source, SourceOptions, open_source
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Record, Refused
 
@@ -132,7 +131,7 @@ def _logits(
     """Records that could be read with their logits, a chunk at a time; the others go into `refused`."""
     prepare = embedder.tower(side).prepare
     good: list[Record] = []
-    for record in read_records(source, options or SourceOptions(), refused, limit):
+    for record in open_source(source, options).records(refused, limit=limit):
         try:
             item = record.image if side == "image" else record.text
             if item is None or item == "":

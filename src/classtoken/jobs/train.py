@@ -10,7 +10,7 @@ import torch
 from classtoken.embedder import Embedder, load
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, OutputError, SourceError
-from classtoken.learning.data.records import read_records, renamed
+from classtoken.learning.data.records import renamed
 from classtoken.learning.folder.finish import Run, finish, finish_frozen
 from classtoken.learning.recipe import Recipe
 from classtoken.learning.ways.finetune import finetune
@@ -18,7 +18,7 @@ from classtoken.learning.ways.frozen import train_frozen
 from classtoken.learning.ways.scratch import shape_of, train_from_scratch
 from classtoken.learning.ways.unsupervised import UNSUPERVISED
 from classtoken.results.train import TrainResult
-from classtoken.source import Source, SourceOptions
+from classtoken.source import Source, SourceOptions, open_source
 from classtoken.values import Record, Refused
 
 
@@ -52,7 +52,8 @@ def train(
     if spec is None:
         raise OptionError("there is nothing to learn from: give a SOURCE, or a recipe with [data] source.")
     refused: list[Refused] = []
-    read = read_records(spec, _options(source_options, wanted), refused, wanted.data.limit)
+    opened = open_source(spec, _options(source_options, wanted))
+    read = opened.records(refused, limit=wanted.data.limit)
     records = renamed(read, wanted.data.label_names)
     if model is None:
         if wanted.model is None:
@@ -89,7 +90,11 @@ def _unlabelled(recipe: Recipe, refused: list[Refused]) -> list[Record]:
             "labels alone have no use for them."
         )
     columns = SourceOptions(text_column=recipe.data.unlabelled_text_column)
-    return [replace(r, label=None) for s in recipe.data.unlabelled for r in read_records(s, columns, refused, None)]
+    return [
+        replace(record, label=None)
+        for source in recipe.data.unlabelled
+        for record in open_source(source, columns).records(refused)
+    ]
 
 
 def _check_further(recipe: Recipe) -> None:

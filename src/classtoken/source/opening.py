@@ -1,4 +1,4 @@
-"""What a user calls SOURCE, opened: a folder of images, a file of records, a glob of either, a Lance data set."""
+"""What a user calls SOURCE, opened: a folder of images, a file of records, a glob, a Lance data set, drawn pictures."""
 
 import glob
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 from classtoken.errors import SourceError
 from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
+from classtoken.source.drawn import PREFIX, Drawn
 from classtoken.source.images import SUFFIXES, Images
 from classtoken.source.labels import Masked, with_labels
 from classtoken.source.lance import Lance
@@ -25,7 +26,10 @@ TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
     ".parquet": Parquet,
     ".tar": Archive,
 }
-ALLOWED = "a folder of images, an image, a .txt, .csv, .tsv, .jsonl, .parquet or .tar file, a .lance folder, or a glob"
+ALLOWED = (
+    "a folder of images, an image, a .txt, .csv, .tsv, .jsonl, .parquet or .tar file, a .lance folder, a glob, or "
+    "builtin:scenes, builtin:tiny"
+)
 
 
 def open_source(spec: str | Path | Source, options: SourceOptions | None = None) -> Source:
@@ -71,6 +75,8 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 
 
 def _open(name: str, options: SourceOptions) -> Source:
+    if name.startswith(PREFIX):
+        return Drawn(name, options)
     path = Path(name).expanduser()
     if path.is_dir():
         return Lance(name, path, options) if _is_lance(path) else Images(name, path, options)

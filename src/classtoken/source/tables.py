@@ -17,6 +17,7 @@ from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.source.columns import Columns, headerless, resolve, to_entry, to_id
 from classtoken.source.kinds import Kinds
 from classtoken.source.lines import Lines, strip_end
+from classtoken.source.long_fields import Error, reader
 from classtoken.values import Refused
 
 
@@ -168,19 +169,18 @@ class Delimited(LineTable):
 
     def _fields(self, lines: Lines) -> Iterator[list[str] | Bad]:
         """Rows as lists of fields; blank lines are none. A field of any length is allowed."""
-        csv.field_size_limit(2**31 - 1)
         # A tab-separated file has no quotes as a rule: an inch sign must not swallow the rows that follow.
         tabs = lines.path.suffix.lower() == ".tsv"
-        reader = csv.reader(
+        rows = reader(
             lines, strict=True, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
         )
         while True:
             begun = lines.position
             try:
-                fields = next(reader)
+                fields = next(rows)
             except StopIteration:
                 return
-            except csv.Error as error:
+            except Error as error:
                 if "unexpected end of data" in str(error):
                     raise SourceError(
                         f"{lines.path}: a quote opened in the row at byte {begun} is never closed; "
