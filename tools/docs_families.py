@@ -7,33 +7,11 @@ from generated import DOCS, finish, notice, table
 
 from classtoken.encoder.families.row import AuthorsReadout, Family, PoolerRow
 from classtoken.encoder.families.table import DIALECTS, FAMILIES, PAIRS
-from classtoken.readout.own import MEANINGS, meaning, needs_weights
+from classtoken.readout.classifier import in_words
+from classtoken.readout.own import FORMULAS, meaning, needs_weights
 
 PAGE = DOCS / "families.md"
-#: What the published configs of a family say where the config class assumes something else.
-PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    "beit": {"use_mean_pooling": True},
-    "dinov2": {"image_size": 518, "patch_size": 14},
-    "dinov2_with_registers": {"image_size": 518, "patch_size": 14, "num_register_tokens": 4},
-    "dinov3_vit": {"num_register_tokens": 4},
-    "ijepa": {"patch_size": 14},
-}
-#: The tokens of a text, which its tokenizer puts there.
-TEXT_TOKENS = {
-    "t5": "n word piece + 1 end, no class token",
-    "qwen3": "n word piece + 1 end (causal)",
-    "clip_text": "start + n word piece + 1 end (causal)",
-    "siglip_text": "n word piece, padded to 64; the padding is read",
-}
 BY_TOKENIZER = "1 class + n word piece + 1 end, by its tokenizer"
-HEADS = {
-    "linear": "`W state + b` on the class token after the final norm",
-    "cls_mean": "`W [class token, mean of the patches] + b`",
-    "distilled": "the mean of a classifier on the class token and one on the distillation token",
-    "dense": "`out(activate(dense(class token)))`",
-    "pooled": "`W pooler_output + b`",
-    "mean": "`W mean(tokens) + b`",
-}
 INTRODUCTION = """
 # Families
 
@@ -51,9 +29,10 @@ some checkpoints for random numbers: where its weights are missing, transformers
 
 def text() -> str:
     """The whole page."""
-    singles = [_row(family) for family in FAMILIES]
+    families = sorted(FAMILIES, key=lambda family: family.modality == "image")
+    singles = [_row(family) for family in families]
     head = ["family", "reads", "tokens", "the authors' vector", "`pooler_output` in transformers"]
-    kinds = {_pooler(family).kind for family in FAMILIES} & MEANINGS.keys()
+    kinds = {_pooler(family).kind for family in FAMILIES} & FORMULAS.keys()
     parts = [notice("docs_families.py"), INTRODUCTION.format(meanings=len(kinds)).lstrip(), table(head, singles), ""]
     parts.append(
         "**Two sides that meet in one space**: "
@@ -61,7 +40,7 @@ def text() -> str:
         + '. Say which side with `modality="text"` or `modality="image"`; the contract then is the projected vector at '
         "unit length, and the two sides' vectors are compared by their dot product.\n"
     )
-    parts += [_section(family) for family in FAMILIES]
+    parts += [_section(family) for family in families]
     parts.append("## Layouts of other libraries\n")
     parts.append(
         "The same encoders under the names that timm and open_clip write. Held by golden files made with them.\n"
@@ -90,7 +69,12 @@ def _section(family: Family) -> str:
     rows.append(["`last_hidden_state` in transformers", where])
     heads = [head for head in (family.head, *family.other_heads) if head is not None]
     if heads:
-        rows.append(["classifier, where there is one", "; or ".join(HEADS[head.kind] for head in heads)])
+        rows.append(
+            [
+                "classifier, where there is one",
+                "; or ".join(in_words(head, head.pooling(_config(family))) for head in heads),
+            ]
+        )
     rows.append(["for example", ", ".join(family.used_by)])
     rows.append(["paper", family.paper])
     if family.notes:
@@ -99,7 +83,7 @@ def _section(family: Family) -> str:
 
 
 def _config(family: Family) -> Mapping[str, Any]:
-    return PUBLISHED.get(family.name, {})
+    return family.published
 
 
 def _readout(family: Family) -> AuthorsReadout:
@@ -107,12 +91,12 @@ def _readout(family: Family) -> AuthorsReadout:
 
 
 def _pooler(family: Family) -> PoolerRow:
-    return family.pooler if isinstance(family.pooler, PoolerRow) else family.pooler(_config(family))
+    return family.pooler_row(_config(family))
 
 
 def _tokens(family: Family) -> str:
     if family.modality == "text":
-        return TEXT_TOKENS.get(family.name, BY_TOKENIZER)
+        return family.tokens or BY_TOKENIZER
     return str(family.shape(_config(family)).layout)
 
 

@@ -17,6 +17,7 @@
     - ManifestMismatch          it holds vectors made in another way
   + TraceError                  an internal value that this model cannot give
   + MissingExtra                an optional package is not installed
+  + ExtensionError              what another package adds cannot be used
   + TrainingError               training cannot go on: NaN loss, one class only
 * InternalError                 exit code 1: our own mistake
 """
@@ -100,6 +101,10 @@ class TraceError(ClasstokenError):
 
 class MissingExtra(ClasstokenError):
     """An optional package is not installed."""
+
+
+class ExtensionError(ClasstokenError):
+    """What another installed package adds to this one cannot be used."""
 
 
 class TrainingError(ClasstokenError):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 class Role(IntEnum):
@@ -67,6 +67,31 @@ class Layout:
                 parts.append(f"{'n' if count is None else count} {word}")
         total = "" if self.length is None else f" = {self.length}"
         return " + ".join(parts) + total
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputDefaults:
+    """How the authors of a kind of model prepare its inputs, where the files of a folder do not say so."""
+
+    image: Mapping[str, Any] = field(default_factory=dict)
+    """settings of preprocessor_config.json in its own keys, `image_processor_type` above all; empty: not known"""
+    tokenizer: str = ""
+    """the class of transformers that reads tokenizer.json where tokenizer_config.json names none"""
+    longest: int | None = None
+    """most tokens of a text; None: no limit is known"""
+    lower_case: bool = False
+    """texts were in lower case in training, and the tokenizer does not see to that"""
+    pads_attended: bool = False
+    """texts are padded to the longest length, and padding is read like any token"""
+    end: Literal["template", "first", "highest"] = "template"
+    """which token closes a text, see `tokens.text_recipe.TextRecipe`"""
+    end_id: int | None = None
+    tokenizer_notes: Mapping[str, str] = field(default_factory=dict)
+    """class of a tokenizer that a folder may name -> what to mind then"""
+
+
+NO_DEFAULTS = InputDefaults()
+"""nothing is known besides the files"""
 
 
 @dataclass(frozen=True)

@@ -293,5 +293,5 @@ TEXT_CASES: tuple[Case, ...] = (
         full_length,
         tower=lambda model: model.text_model,
     ),
-    Case("siglip2 text", "siglip_text", lambda: hf.Siglip2TextModel(hf.Siglip2TextConfig(**WORDS)), full_length),
+    Case("siglip2 text", "siglip2_text", lambda: hf.Siglip2TextModel(hf.Siglip2TextConfig(**WORDS)), full_length),
 )

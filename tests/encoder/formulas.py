@@ -113,27 +113,21 @@ def logits_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tens
     def linear(x: Tensor, name: str) -> Tensor:
         return F.linear(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
 
-    patches = states.roles_BL == Role.CONTENT
-    pooling = row.pooling(config) if row.pooling else "cls"
-    x = at(states, Role.CLASS) if pooling == "cls" and row.kind not in ("mean", "pooled") else None
-    if pooling == "mean":
-        x = mean_of(states, states.roles_BL != Role.PAD)
-    if row.kind == "pooled":
-        return linear(pooled_of(loaded, config, states), "output")
-    if row.kind == "mean":
-        return linear(mean_of(states, patches, normed=pooling != "mean@-1"), "output")
-    assert x is not None
-    if row.kind == "linear":
-        return linear(x, "output")
-    if row.kind == "cls_mean":
-        return linear(torch.cat((x, mean_of(states, patches)), dim=-1), "output")
-    if row.kind == "distilled":
+    pooling, text = row.pooling(config), loaded.family is not None and loaded.family.modality == "text"
+    pooled = states.roles_BL != Role.PAD if text else states.roles_BL == Role.CONTENT
+    if pooling == "pooler":
+        x = pooled_of(loaded, config, states)
+    elif pooling in ("mean", "mean@-1"):
+        x = mean_of(states, pooled, normed=pooling != "mean@-1")
+    elif pooling == "cls+mean":
+        x = torch.cat((at(states, Role.CLASS), mean_of(states, pooled)), dim=-1)
+    else:
+        assert pooling in ("cls", "cls+dist"), f"no formula for a head on '{pooling}'"
+        x = at(states, Role.CLASS)
+    if pooling == "cls+dist":
         return (linear(x, "output") + linear(at(states, Role.DISTILLATION), "distillation")) / 2
-    if row.kind == "dense":
-        inner = FUNCTIONS[row.activation](linear(x, "dense"))
+    if "dense.weight" in weights:
+        x = FUNCTIONS[row.activation](linear(x, "dense"))
         if row.norm:
-            inner = F.layer_norm(
-                inner, inner.shape[-1:], weights["norm.weight"], weights.get("norm.bias"), config["norm_eps"]
-            )
-        return linear(inner, "output")
-    raise AssertionError(f"no formula for a head of kind '{row.kind}'")
+            x = F.layer_norm(x, x.shape[-1:], weights["norm.weight"], weights.get("norm.bias"), config["norm_eps"])
+    return linear(x, "output")

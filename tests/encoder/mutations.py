@@ -496,4 +496,4 @@ def _(patch: Patch) -> None:
 
 @mistake("pooled output of the first token instead of the last", "clip text", "siglip text")
 def _(patch: Patch) -> None:
-    patch.setattr(own.OwnPooler, "_state", lambda self, states: states.last_BLD[:, 0])
+    patch.setattr(own.OneState, "_state", lambda self, states: states.last_BLD[:, 0])

@@ -47,7 +47,7 @@ def text_batch(tower: LoadedTower, ids: Tensor) -> Tokens:
     """The highest id ends a text; what stands behind it is padding, which SigLIP reads like any token."""
     roles = torch.full_like(ids, Role.CONTENT)
     assert tower.loaded.family is not None
-    if not tower.loaded.family.pads_attended:
+    if not tower.loaded.inputs.pads_attended:
         ends = ids.argmax(1)
         places = torch.arange(ids.shape[1])
         roles[places > ends[:, None]] = int(Role.PAD)

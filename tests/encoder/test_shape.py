@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families import FAMILIES
+from classtoken.encoder.families.row import Family
+from classtoken.encoder.foreign.files import input_defaults
 from classtoken.encoder.shape import (
     ALL_BIASES,
     BlockShape,
@@ -90,7 +92,37 @@ def test_a_family_s_shape_goes_through_json(kind: str) -> None:
 @pytest.mark.parametrize("kind", TYPES)
 def test_what_a_config_leaves_out_is_what_its_reference_assumes(kind: str) -> None:
     family = next(family for family in FAMILIES if kind in family.types)
-    assert family.shape({"model_type": kind}) == family.shape(hf.AutoConfig.for_model(kind).to_dict())
+    silent, full = {"model_type": kind}, hf.AutoConfig.for_model(kind).to_dict()
+    assert family.shape(silent) == family.shape(full)
+    assert family.readout(silent).spec == family.readout(full).spec
+    assert family.pooler_row(silent) == family.pooler_row(full)
+    if family.head is not None:
+        assert family.head.pooling(silent) == family.head.pooling(full)
+    assert family.input_defaults(silent).end_id == family.input_defaults(full).end_id
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_family_names_the_classes_that_transformers_takes(kind: str) -> None:
+    """Its processor and, where that does something to a text, its tokenizer, for folders that name none."""
+    family = next(family for family in FAMILIES if kind in family.types)
+    ours, theirs = family.input_defaults({}), input_defaults(kind, hf.AutoConfig.for_model(kind))
+    assert ours.tokenizer in ("", theirs.tokenizer) or not theirs.tokenizer
+    if ours.image and theirs.image:
+        names = (
+            settings["image_processor_type"].removesuffix("Fast").removesuffix("Pil")
+            for settings in (ours.image, theirs.image)
+        )
+        assert len(set(names)) == 1
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family.config], ids=lambda family: family.name)
+def test_a_config_that_is_written_for_a_shape_gives_that_shape(family: Family) -> None:
+    shape = family.shape({"model_type": family.types[0]})
+    assert family.config is not None
+    config = family.config(shape)
+    assert config is not None
+    assert family.shape(hf.AutoConfig.for_model(**config).to_dict()) == shape
+    assert family.config(dataclasses.replace(shape, block=dataclasses.replace(shape.block, norm="rms"))) is None
 
 
 def test_a_layout_has_as_many_tokens_as_the_stem_makes() -> None:

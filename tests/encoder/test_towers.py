@@ -122,7 +122,7 @@ def test_a_real_deit_gives_what_transformers_gives(shared: Path) -> None:
     states = encoder(Tokens(roles, pixels=values))
     assert relative(reference.base_model(values).last_hidden_state, states.last_BLD) < TOLERANCE
     row = tower.loaded.family.head_among(tower.loaded.rest, tower.config["architectures"])
-    assert row.kind == "linear"
+    assert row.linear
     weight, bias = tower.loaded.rest["classifier.weight"], tower.loaded.rest["classifier.bias"]
     class_token = encoder(Tokens(roles, pixels=values), rows={Role.CLASS}).last_BLD[:, 0]
     assert relative(out.logits, class_token @ weight.T + bias) < TOLERANCE
@@ -135,7 +135,7 @@ def test_every_row_says_what_it_is() -> None:
         readout = family.readout
         assert readout.__doc__, family.name
         if family.modality == "image" and family in FAMILIES:
-            assert family.image_defaults, family.name
+            assert family.input_defaults({}).image, family.name
 
 
 def test_tables_belong_to_one_class_token_before_the_patches() -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
+from PIL import Image
 
 from classtoken.errors import ModelError, OptionError
 from classtoken.tokens.image import patch_size
 from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe
-from classtoken.tokens.recipe_files import read_recipe
+from classtoken.tokens.recipe_files import CLASSES, read_recipe
 
 
 def folder_of(tmp_path: Path, **files: Any) -> Path:
@@ -49,11 +51,30 @@ def test_processor_classes_and_their_defaults(name: str, tmp_path: Path) -> None
     assert not recipe.notes
 
 
-def test_a_file_without_a_class_takes_the_model_type(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_defaults_of_a_processor_class_are_those_of_transformers(name: str) -> None:
+    theirs = getattr(transformers, f"{name}ImageProcessorPil", None)
+    if theirs is None:
+        pytest.skip("this processor exists only where torchvision is")
+    ours = CLASSES[name]
+    assert (ours.mean, ours.std) == (tuple(theirs.image_mean), tuple(theirs.image_std))
+    assert ours.interpolation == Image.Resampling(theirs.resample).name.lower()
+    assert ours.cropping == bool(getattr(theirs, "do_center_crop", False))
+    if getattr(theirs, "size", None) is not None:
+        assert set(dict(theirs.size).values()) == set(ours.size)
+        assert ours.short_side == (not theirs.default_to_square)
+    crop = getattr(theirs, "crop_size", None)
+    assert ours.crop == (None if crop is None else (crop["height"], crop["width"]))
+
+
+CLIP, VIT_LIKE = {"image_processor_type": "CLIPImageProcessor"}, {"image_processor_type": "ViTImageProcessor"}
+
+
+def test_a_file_without_a_class_takes_the_usual_one(tmp_path: Path) -> None:
     settings = {"size": 224, "do_normalize": True}
-    clip = read_recipe(folder_of(tmp_path, preprocessor_config=settings, config={"model_type": "clip"}))
+    clip = read_recipe(folder_of(tmp_path, preprocessor_config=settings), CLIP)
     assert (clip.resize, clip.mean, clip.std) == ("short side", CLIP_MEAN, CLIP_STD)
-    vit = read_recipe(folder_of(tmp_path, preprocessor_config=settings, config={"model_type": "vit"}))
+    vit = read_recipe(folder_of(tmp_path, preprocessor_config=settings), VIT_LIKE)
     assert (vit.resize, vit.mean, vit.std) == ("squash", HALF, HALF)
 
 
@@ -73,7 +94,7 @@ def test_the_first_module_of_a_sentence_transformers_folder(tmp_path: Path) -> N
         inner, preprocessor_config={"size": 224}, config={"model_type": "clip", "vision_config": {"patch_size": 32}}
     )
     folder_of(tmp_path, modules=[{"idx": 0, "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}])
-    assert read_recipe(tmp_path).mean == CLIP_MEAN
+    assert read_recipe(tmp_path, CLIP).mean == CLIP_MEAN
     assert patch_size(tmp_path) == 32
 
 
@@ -120,8 +141,9 @@ def test_open_clip(tmp_path: Path) -> None:
 def test_without_a_file_the_default_is_taken_and_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nothing says how images are prepared"):
         read_recipe(tmp_path)
-    usual = ImageRecipe(resize="squash", source="what ViT checkpoints use")
-    recipe = read_recipe(tmp_path, usual)
+    with pytest.raises(ModelError, match="nothing says how images are prepared"):
+        read_recipe(tmp_path, VIT_LIKE)  # nobody says that models like this one are prepared so
+    recipe = read_recipe(tmp_path, VIT_LIKE, "what ViT checkpoints use")
     assert recipe.size == (224, 224)
     assert recipe.advice() == ("no preprocessor file in the folder: what ViT checkpoints use is assumed",)
 
@@ -133,6 +155,14 @@ COMPLETE = {
     "image_mean": 0.5,
     "image_std": [0.2],
 }
+
+
+def test_an_unknown_processor_whose_defaults_are_handed_down_may_be_silent(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, preprocessor_config={"image_processor_type": "MyImageProcessor", "image_std": [0.4]})
+    recipe = read_recipe(folder, {"image_processor_type": "MyImageProcessorFast", **COMPLETE})
+    assert (recipe.size, recipe.mean, recipe.std) == ((8, 8), (0.5,) * 3, (0.4,) * 3)
+    with pytest.raises(ModelError, match="is not one known here"):
+        read_recipe(folder, {"image_processor_type": "OtherImageProcessor", **COMPLETE})
 
 
 def test_an_unknown_processor_is_read_when_its_file_is_complete(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tokens.tiny import ENCODER, PLAIN, siglip2, unigrams, wordpieces
+from tests.tokens.tiny import ENCODER, PLAIN, siglip2, unigrams, usual_of, wordpieces
 from transformers import AutoTokenizer, BertTokenizer, T5Tokenizer
 
+from classtoken.encoder.families.open_clip import text_inputs
 from classtoken.errors import OptionError
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import TEXT_POOLED, Role
@@ -78,28 +79,23 @@ def test_the_pooled_token_of_clip(legacy: bool, folders: dict[str, Path], tmp_pa
     """By the older rule the highest id, by the newer the first end token: also when the text spells one."""
     folder = shutil.copytree(folders["clip"], tmp_path / "clip")
     end = AutoTokenizer.from_pretrained(folder).eos_token_id
-    config = {"model_type": "clip", "text_config": {"eos_token_id": 2 if legacy else end}}
-    (folder / "config.json").write_text(json.dumps(config))
-    ours = TextPreprocessor.from_folder(folder, PLAIN)
+    ours = TextPreprocessor.from_folder(folder, PLAIN, usual=usual_of("clip", eos_token_id=2 if legacy else end))
     tokens = ours(["the fox", "the quick brown fox jumps", "the <|endoftext|> fox"])
     for ids, roles in zip(tokens.ids_BL, tokens.roles_BL, strict=True):
         expected = ids.argmax() if legacy else (ids == end).int().argmax()  # transformers, CLIPTextTransformer.forward
         assert (roles == Role.END).nonzero().flatten().tolist() == [int(expected)]
 
 
-def siglip_folder(folder: Path, kind: str = "siglip", **settings: object) -> Path:
+def siglip_folder(folder: Path, **settings: object) -> Path:
     tokenizer = T5Tokenizer(vocab=unigrams(["<pad>", "</s>", "<unk>"]), extra_ids=0)
     tokenizer.save_pretrained(folder)
     (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": "</s>", "eos_token": "</s>", **settings}))
-    (folder / "config.json").write_text(
-        json.dumps({"model_type": kind, "text_config": {"max_position_embeddings": 64}})
-    )
     return folder
 
 
 def test_siglip_pads_to_its_length_and_attends_to_the_padding(tmp_path: Path) -> None:
     folder = siglip_folder(tmp_path / "siglip", tokenizer_class="SiglipTokenizer")
-    ours = TextPreprocessor.from_folder(folder, PLAIN)
+    ours = TextPreprocessor.from_folder(folder, PLAIN, positions=64, usual=usual_of("siglip"))
     tokens = ours(["The quick, brown FOX!", "fox"])
     assert tokens.ids_BL.shape == (2, 64)
     assert bool(tokens.mask_BL.all())
@@ -112,10 +108,12 @@ def test_siglip_pads_to_its_length_and_attends_to_the_padding(tmp_path: Path) ->
 
 
 def test_siglip2_lowers_and_an_unlowered_one_is_named(tmp_path: Path) -> None:
-    ours = TextPreprocessor.from_folder(siglip_folder(tmp_path / "two", "siglip2", tokenizer_class="Siglip2Tokenizer"))
+    two = siglip_folder(tmp_path / "two", tokenizer_class="Siglip2Tokenizer")
+    ours = TextPreprocessor.from_folder(two, positions=64, usual=usual_of("siglip2"))
     assert ours.words("The Fox, QUICK") == ours.words("the fox, quick")
     assert not ours.advice()
-    named = TextPreprocessor.from_folder(siglip_folder(tmp_path / "gemma", tokenizer_class="GemmaTokenizer"))
+    gemma = siglip_folder(tmp_path / "gemma", tokenizer_class="GemmaTokenizer")
+    named = TextPreprocessor.from_folder(gemma, positions=64, usual=usual_of("siglip"))
     assert "lower-case text" in named.advice()[0]
 
 
@@ -123,7 +121,7 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(folders["clip"], tmp_path / "open")
     (folder / "config.json").unlink()
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
-    ours = TextPreprocessor.from_folder(folder, PLAIN)
+    ours = TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs({}))
     assert (ours.recipe.max_length, ours.recipe.end) == (20, "highest")
     siglip = {
         "context_length": 64,
@@ -132,19 +130,17 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
         "tokenizer_kwargs": {"clean": "canonicalize"},
     }
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": siglip}}))
-    recipe = TextPreprocessor.from_folder(folder).recipe
+    recipe = TextPreprocessor.from_folder(folder, usual=text_inputs(siglip)).recipe
     assert (recipe.pad_to, recipe.pads_attended, recipe.canonical, recipe.end) == (64, True, True, "template")
 
 
 def test_siglip2_equals_transformers_padded_to_its_length(tmp_path: Path) -> None:
     siglip2().save_pretrained(tmp_path)
-    config = {"model_type": "siglip2", "text_config": {"max_position_embeddings": 64}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
     texts = ["The quick FOX, the end!", "", "the " * 90, "caf\u00c9 \u6771\u4eac"]
     batch = AutoTokenizer.from_pretrained(tmp_path)(
         texts, padding="max_length", max_length=64, truncation=True, return_tensors="pt"
     )
-    tokens = TextPreprocessor.from_folder(tmp_path, PLAIN)(texts)
+    tokens = TextPreprocessor.from_folder(tmp_path, PLAIN, positions=64, usual=usual_of("siglip2"))(texts)
     torch.testing.assert_close(tokens.ids_BL, batch["input_ids"])
     assert tokens.cut[2] > 0
 
@@ -161,8 +157,9 @@ def test_whose_word_on_lower_case_counts(name: str | None, said: bool | None, st
     settings = {"tokenizer_class": name, "do_lower_case": said, "pad_token": "[PAD]", "cls_token": "[CLS]"}
     settings = {key: value for key, value in settings.items() if value is not None}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mpnet" if name == "MPNetTokenizer" else "bert"}))
-    ours = TextPreprocessor.from_folder(tmp_path)
+    kind = "mpnet" if name == "MPNetTokenizer" else "bert"
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    ours = TextPreprocessor.from_folder(tmp_path, usual=usual_of(kind))
     text = "FOX fox Na\u00efve CAF\u00c9"
     assert ours.tokenizer.ids([text])[0][1:-1] == AutoTokenizer.from_pretrained(tmp_path)(text)["input_ids"][1:-1]
     overruled = name != "PreTrainedTokenizerFast" and said is None and not stored

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
@@ -17,7 +18,8 @@ from transformers import (
     XLMRobertaTokenizer,
 )
 
-from classtoken.values import Layout, Role
+from classtoken.encoder.families.table import FAMILIES, PAIRS
+from classtoken.values import InputDefaults, Layout, Role
 
 CORPUS = [
     "The quick brown fox jumps over the lazy dog.",
@@ -119,6 +121,12 @@ def siglip2() -> Siglip2Tokenizer:
     end = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
     tokenizer.backend_tokenizer.post_processor = end
     return tokenizer
+
+
+def usual_of(kind: str, **config: Any) -> InputDefaults:
+    """What the table of families says of a model type, for texts."""
+    family = PAIRS[kind][1] if kind in PAIRS else next(family for family in FAMILIES if kind in family.types)
+    return family.input_defaults(config)
 
 
 MAKERS: dict[str, tuple[Callable, str, Layout]] = {

@@ -75,6 +75,7 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
         authors=authors,
         classifier=classifier,
         prefix=loaded.prefix,
+        inputs=loaded.inputs,
     )
     if saved is not None and saved.head is not None:
         reading.classifier = _saved_classifier(reading, saved)

@@ -9,17 +9,16 @@ from torch import nn
 
 from classtoken.contract.clues import PoolingClue
 from classtoken.encoder.checkpoint import Loaded
-from classtoken.encoder.families.row import AuthorsReadout, Family, PoolerRow
+from classtoken.encoder.families.row import AuthorsReadout, Family
 from classtoken.encoder.names import to_ours
 from classtoken.encoder.protocol import AnyEncoder
 from classtoken.errors import ContractError, VectorRefused, WeightsError
 from classtoken.pooling.spec import Spec, Term, parse
-from classtoken.readout import Classifier, OwnPooler, Readout
-from classtoken.readout import own as own_pooler
+from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import Dense, in_words, read_dense, read_layer_norm
-from classtoken.readout.classifier import READS, PublishedHead
+from classtoken.readout.classifier import PublishedHead
 from classtoken.results.inspect import Claim, Contract, Evidence, Kind, Verdict
-from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Role
+from classtoken.values import IMAGE_POOLED, NO_DEFAULTS, TEXT_POOLED, InputDefaults, Role
 
 
 @dataclass
@@ -43,6 +42,8 @@ class Reading:
     authors: AuthorsReadout | None = None
     prefix: str = ""
     """what the file writes before the encoder's names"""
+    inputs: InputDefaults = NO_DEFAULTS
+    """how inputs are prepared where the folder's files are silent"""
 
     def readout(self, spec: Spec | None = None, *, unit_length: bool | None = None) -> Readout:
         """The contract's readout, or that of another pooling: the states after the final norm, pooled, nothing after.
@@ -87,17 +88,17 @@ class Reading:
 
 def own_pooler_of(family: Family, config: Mapping[str, Any], loaded: Loaded) -> tuple[OwnPooler | None, str | None]:
     """The checkpoint's own pooler, or why it must be refused."""
-    row = family.pooler if isinstance(family.pooler, PoolerRow) else family.pooler(config)
+    row = family.pooler_row(config)
     if row.kind == "none":
         return None, f"a {family.name} model has no pooled output of its own"
-    pooler = OwnPooler(row, loaded.encoder.shape)
+    pooler = own.own_pooler(row, loaded.encoder.shape)
     try:
         pooler.load(loaded.rest)
     except KeyError as error:
         lost = ", ".join(rule.theirs.replace(".{p}", ".*") for rule in row.names)
         return None, (
             f"this checkpoint has no weights for it ({lost} missing: {error.args[0]}), so libraries that return it "
-            f"return {own_pooler.meaning(row)} with RANDOM weights"
+            f"return {own.meaning(row)} with RANDOM weights"
         )
     return pooler.eval(), None
 
@@ -109,7 +110,7 @@ def classifier_of(
     row = family.head_among(loaded.rest, config.get("architectures") or ())
     if row is None:
         return None
-    feeds = row.pooling(config) if row.pooling else READS[row.kind]
+    feeds = row.pooling(config)
     if feeds == "pooler" and pooler is None:
         return None
     readout = Readout(parse(feeds), loaded.encoder.depth, over, size=loaded.encoder.hidden_size, pooler=pooler)

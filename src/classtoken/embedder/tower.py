@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.contract.reading import Reading
-from classtoken.encoder.shape import ImageStem, TextStem
+from classtoken.encoder.protocol import is_stepwise
+from classtoken.encoder.shape import ImageStem
 from classtoken.inputs import Preprocessor, one_batch
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
-from classtoken.tokens.recipe_files import hugging_face_recipe
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout
 
@@ -39,18 +39,13 @@ class Tower:
 
 def preprocessor(folder: Path, reading: Reading) -> Preprocessor:
     """The authors' preprocessing of one tower."""
-    stem = getattr(getattr(reading.encoder, "shape", None), "stem", None)
-    if reading.modality == "image":
-        family = reading.family
-        default = None
-        if family is not None and family.image_defaults is not None:
-            default = hugging_face_recipe(family.image_defaults, None, f"the usual one of {family.name}")
-        patch = stem.patch if isinstance(stem, ImageStem) else _merged_patch(reading)
-        return ImagePreprocessor.from_folder(folder, reading.encoder.layout, patch=patch, default=default)
-    positions = None
-    if isinstance(stem, TextStem) and stem.positions:
-        positions = stem.positions - stem.position_offset
-    return TextPreprocessor.from_folder(folder, positions=positions)
+    encoder, usual = reading.encoder, reading.inputs
+    if reading.modality == "text":
+        return TextPreprocessor.from_folder(folder, positions=encoder.positions, usual=usual)
+    stem = encoder.shape.stem if is_stepwise(encoder) else None
+    patch = stem.patch if isinstance(stem, ImageStem) else _merged_patch(reading)
+    name = "" if reading.family is None else f"the usual one of {reading.family.name}"
+    return ImagePreprocessor.from_folder(folder, encoder.layout, patch=patch, usual=usual.image, usual_of=name)
 
 
 def _merged_patch(reading: Reading) -> int | None:

@@ -13,10 +13,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.families.row import Family, PoolerRow
+from classtoken.encoder.families.row import Family
 from classtoken.encoder.names import fit, to_ours, to_theirs
 from classtoken.encoder.shape import Shape
 from classtoken.errors import ModelError, UnsafeCheckpoint, WeightsError
+from classtoken.values import NO_DEFAULTS, InputDefaults
 
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "open_clip_pytorch_model.bin")
 WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
@@ -100,6 +101,8 @@ class Loaded:
     prefix: str
     rest: Mapping[str, Tensor] = field(default_factory=dict)
     """tensors that the encoder did not take, names without the prefix: pooler, classifier, projection, others"""
+    inputs: InputDefaults = NO_DEFAULTS
+    """how inputs are prepared where the folder's files are silent"""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def load_encoder(
     left_over = [name for name in unknown if not any(rule.pattern.fullmatch(name) for rule in beside)]
     rest = outside | {name: inside[name] for name in unknown}
     encoder = fill(shape, ours, left_over, f"{where} (family {family.name})", spare)
-    return Loaded(encoder, family, prefix, rest)
+    return Loaded(encoder, family, prefix, rest, family.input_defaults(config))
 
 
 def fill(
@@ -213,8 +216,7 @@ def reference_names(encoder: Encoder, family: Family, prefix: str = "") -> dict[
 
 
 def _patterns_beside(family: Family, config: Mapping[str, Any]) -> list[Any]:
-    pooler = family.pooler if isinstance(family.pooler, PoolerRow) else family.pooler(config)
-    rules = list(pooler.names)
+    rules = list(family.pooler_row(config).names)
     rules += family.head.names if family.head else ()
     rules += family.projection.names if family.projection else ()
     return rules

@@ -18,7 +18,7 @@ from classtoken.encoder.groups import Group, Packing, order_of, pack_rows, padde
 from classtoken.encoder.initial import initialise
 from classtoken.encoder.parts import make_norm
 from classtoken.encoder.position import bucket, grid_angles, resize_table, table_index, text_angles
-from classtoken.encoder.shape import ImageStem, Shape
+from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.encoder.stem import ImageEmbedding, TextEmbedding
 from classtoken.errors import ModelError, TraceError
 from classtoken.tensors import States, Tokens, Trace
@@ -66,6 +66,12 @@ class Encoder(nn.Module):
     def causal(self) -> bool:
         """True when a token sees only itself and those before it."""
         return self.shape.block.causal
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens of a text for which there is a learned or fixed position; None: no such limit."""
+        stem = self.shape.stem
+        return stem.positions - stem.position_offset if isinstance(stem, TextStem) and stem.positions else None
 
     @property
     def layout(self) -> Layout:

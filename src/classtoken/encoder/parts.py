@@ -1,21 +1,11 @@
 """Small parts of a block: norms, activations, feed-forward, layer scale, dropped paths."""
 
-from collections.abc import Callable
-
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from classtoken.encoder.shape import BlockShape
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),  # the constant of CLIP (Radford et al. 2021)
-    "silu": F.silu,
-    "relu": F.relu,
-}
+from classtoken.tensors import ACTIVATIONS
 
 
 def make_norm(shape: BlockShape, size: int) -> nn.Module:

@@ -40,6 +40,11 @@ class AnyEncoder(Protocol):
         ...
 
     @property
+    def positions(self) -> int | None:
+        """Tokens of a text for which there is a position of their own; None: no such limit."""
+        ...
+
+    @property
     def packable(self) -> bool:
         """With `packed=True` it computes texts without their padding."""
         ...

@@ -17,15 +17,7 @@ from torch import Tensor, nn
 from classtoken.errors import ContractError, OptionError
 from classtoken.pooling.base import Over, Pooling, WeightedPooling, kept, past_padding, widened
 from classtoken.pooling.fixed import refuse_length
-
-ACTIVATIONS = {
-    "gelu": nn.functional.gelu,
-    "gelu_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
-    "gelu_pytorch_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
-    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
-    "relu": nn.functional.relu,
-    "silu": nn.functional.silu,
-}
+from classtoken.tensors import ACTIVATIONS
 
 
 class AttentivePooling(Pooling):

@@ -2,26 +2,23 @@
 
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from classtoken.encoder.families.row import HeadRow
 from classtoken.encoder.names import to_ours
-from classtoken.encoder.parts import ACTIVATIONS
 from classtoken.head import probabilities
 from classtoken.readout.readout import Readout
-from classtoken.tensors import States
+from classtoken.tensors import ACTIVATIONS, States
 
-#: What each kind of published classifier reads (see families/row.py).
-READS = {
-    "linear": "cls",
-    "cls_mean": "cls+mean",
-    "distilled": "cls+dist",
-    "dense": "cls",
-    "pooled": "pooler",
-    "mean": "mean",
-}
+
+def in_words(row: HeadRow, reads: str) -> str:
+    """A published classifier as a formula; x is the vector that `reads` names."""
+    if not row.linear and any("distillation" in target for rule in row.names for target in rule.targets):
+        return f"the mean of W x + b on each half of x = `{reads}`"
+    if row.linear:
+        return f"W x + b, x = `{reads}`"
+    return f"W2 {'norm ' if row.norm else ''}{row.activation}(W1 x + b1) + b2, x = `{reads}`"
 
 
 class PublishedHead(nn.Module):
@@ -30,7 +27,7 @@ class PublishedHead(nn.Module):
     def __init__(self, row: HeadRow, weights: Mapping[str, Tensor], norm_eps: float):
         super().__init__()
         ours, _ = to_ours(weights, row.names)
-        self.kind, self.activation = row.kind, {"tanh": torch.tanh, **ACTIVATIONS}[row.activation]
+        self.activation = ACTIVATIONS[row.activation]
         self.dense = _linear(ours, "dense") if "dense.weight" in ours else None
         self.norm = None
         if "norm.weight" in ours:

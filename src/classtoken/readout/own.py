@@ -1,6 +1,11 @@
-"""The checkpoint's own pooled output: the same name in every library, at least eight meanings."""
+"""The checkpoint's own pooled output: the same name in every library, at least eight meanings.
 
-from collections.abc import Callable, Mapping
+A formula is a class here, its name in `FORMULAS` what a family's row says (`PoolerRow.kind`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,86 +16,61 @@ from classtoken.encoder.names import to_ours
 from classtoken.encoder.shape import Shape
 from classtoken.errors import EmptyRow
 from classtoken.pooling.attentive import Map
-from classtoken.tensors import States
+from classtoken.tensors import ACTIVATIONS, States
 from classtoken.values import Role
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "gelu": nn.functional.gelu,
-    "relu": torch.relu,
-    "identity": lambda x: x,
-}
-MEANINGS = {
-    "state": "the state of the {token} after the final norm",
-    "tanh": "{activation}(W x + b) of the {token}'s state after the final norm",
-    "map": "a learned query attends over the patches, then x + MLP(LN(x)) (multi-head attention pooling)",
-    "dense": "W x + b of the {token}'s state after the final norm",
-    "norm_mean": "LayerNorm of the mean of the patches",
-}
 TOKENS = {"cls": "class token", "last": "last token", "end": "end token"}
 
 
-def meaning(row: PoolerRow) -> str:
-    """What this family's pooled output is, in words."""
-    return MEANINGS[row.kind].format(token=TOKENS[row.token], activation=row.activation)
-
-
-def needs_weights(row: PoolerRow) -> bool:
-    """Whether it has weights of its own, which a checkpoint may lack."""
-    return bool(row.names)
-
-
-class OwnPooler(nn.Module):
+class OwnPooler(nn.Module, ABC):
     """The pooled output that the reference computes, with the checkpoint's own weights."""
+
+    formula: ClassVar[str]
+    """in words; {token} and {activation} are the row's"""
 
     def __init__(self, row: PoolerRow, shape: Shape):
         super().__init__()
         self.row = row
-        size, block = shape.hidden_size, shape.block
-        if row.kind in ("tanh", "dense"):
-            self.dense = nn.Linear(size, size)
-        elif row.kind == "norm_mean":
-            self.norm = nn.LayerNorm(size, eps=block.norm_eps)
-        elif row.kind == "map":
-            inner, eps = block.feedforward_size, block.norm_eps
-            self.map = Map(size, block.heads, inner=inner, activation=block.activation, eps=eps)
 
     def load(self, rest: Mapping[str, Tensor]) -> None:
         """Take the weights out of what the encoder left over. Raises KeyError naming those that are missing."""
         ours, _ = to_ours(rest, self.row.names)
-        wanted = self.state_dict()
-        lost = sorted(wanted.keys() - ours.keys())
+        lost = sorted(self.state_dict().keys() - ours.keys())
         if lost:
             raise KeyError(", ".join(lost))
-        if self.row.kind in ("tanh", "dense"):  # the output may have another size than the state
-            self.dense = nn.Linear(ours["dense.weight"].shape[1], ours["dense.weight"].shape[0])
-            wanted = self.state_dict()
+        self.fit(ours)
+        wanted = self.state_dict()
         self.load_state_dict({name: ours[name].reshape(wanted[name].shape) for name in wanted})
+
+    def fit(self, weights: Mapping[str, Tensor]) -> None:
+        """Give parts the size that the weights have, where it does not follow from the encoder's shape."""
 
     @property
     def size(self) -> int | None:
         """Numbers of the pooled output; None where it is that of the state."""
-        return self.dense.out_features if hasattr(self, "dense") else None
+        return None
 
     @property
     def roles(self) -> frozenset[Role] | None:
         """Roles whose states suffice; None: all of them."""
-        reads_class_token = self.row.token == "cls" and self.row.kind in ("state", "tanh", "dense")
-        return frozenset({Role.CLASS}) if reads_class_token else None
+        return None
 
+    @abstractmethod
     def forward(self, states: States) -> Float[Tensor, "B d"]:
         """The pooled output of a batch, in the states' precision."""
-        kind, last = self.row.kind, states.last_BLD
-        if kind == "map":
-            return self.map(last, states.roles_BL, over=frozenset({Role.CONTENT}))
-        if kind == "norm_mean":
-            content = (states.roles_BL == Role.CONTENT).to(last.dtype)
-            return self.norm(torch.einsum("bl,bld->bd", content / content.sum(1, keepdim=True), last))
-        state = self._state(states)
-        if kind == "state":
-            return state
-        dense = self.dense(state)
-        return ACTIVATIONS[self.row.activation](dense) if kind == "tanh" else dense
+
+
+class OneState(OwnPooler):
+    """The state of one token."""
+
+    formula = "the state of the {token} after the final norm"
+
+    @property
+    def roles(self) -> frozenset[Role] | None:
+        return frozenset({Role.CLASS}) if self.row.token == "cls" else None
+
+    def forward(self, states: States) -> Float[Tensor, "B d"]:
+        return self._state(states)
 
     def _state(self, states: States) -> Tensor:
         """The pooled token's state. CLIP's older rule may put END before a row's last token; a row without END has been
@@ -106,3 +86,85 @@ class OwnPooler(nn.Module):
         if self.row.token != "cls":
             place = wanted.shape[1] - 1 - wanted.flip(1).long().argmax(1)
         return states.last_BLD[torch.arange(len(place), device=place.device), place]
+
+
+class DenseState(OneState):
+    """A dense layer on the state of one token; its output may have another size."""
+
+    formula = "W x + b of the {token}'s state after the final norm"
+
+    def __init__(self, row: PoolerRow, shape: Shape):
+        super().__init__(row, shape)
+        self.dense = nn.Linear(shape.hidden_size, shape.hidden_size)
+
+    def fit(self, weights: Mapping[str, Tensor]) -> None:
+        self.dense = nn.Linear(weights["dense.weight"].shape[1], weights["dense.weight"].shape[0])
+
+    @property
+    def size(self) -> int | None:
+        return self.dense.out_features
+
+    def forward(self, states: States) -> Float[Tensor, "B d"]:
+        return self.dense(self._state(states))
+
+
+class ActivatedState(DenseState):
+    """BERT's pooler: an activation of a dense layer on the state of one token."""
+
+    formula = "{activation}(W x + b) of the {token}'s state after the final norm"
+
+    def forward(self, states: States) -> Float[Tensor, "B d"]:
+        return ACTIVATIONS[self.row.activation](super().forward(states))
+
+
+class AttentionPool(OwnPooler):
+    """SigLIP's head: one learned query over the patches."""
+
+    formula = "a learned query attends over the patches, then x + MLP(LN(x)) (multi-head attention pooling)"
+
+    def __init__(self, row: PoolerRow, shape: Shape):
+        super().__init__(row, shape)
+        block = shape.block
+        inner, eps = block.feedforward_size, block.norm_eps
+        self.map = Map(shape.hidden_size, block.heads, inner=inner, activation=block.activation, eps=eps)
+
+    def forward(self, states: States) -> Float[Tensor, "B d"]:
+        return self.map(states.last_BLD, states.roles_BL, over=frozenset({Role.CONTENT}))
+
+
+class NormedMean(OwnPooler):
+    """BEiT's pooler: the norm after the mean, of states that are not normed."""
+
+    formula = "LayerNorm of the mean of the patches"
+
+    def __init__(self, row: PoolerRow, shape: Shape):
+        super().__init__(row, shape)
+        self.norm = nn.LayerNorm(shape.hidden_size, eps=shape.block.norm_eps)
+
+    def forward(self, states: States) -> Float[Tensor, "B d"]:
+        content = (states.roles_BL == Role.CONTENT).to(states.last_BLD.dtype)
+        return self.norm(torch.einsum("bl,bld->bd", content / content.sum(1, keepdim=True), states.last_BLD))
+
+
+FORMULAS: Mapping[str, type[OwnPooler]] = {
+    "state": OneState,  # DINOv2, CLIP
+    "dense": DenseState,  # SigLIP's text side
+    "tanh": ActivatedState,  # BERT, ViT
+    "map": AttentionPool,  # SigLIP's image side
+    "norm_mean": NormedMean,  # BEiT
+}
+
+
+def own_pooler(row: PoolerRow, shape: Shape) -> OwnPooler:
+    """The pooled output that a row names, its weights not yet loaded."""
+    return FORMULAS[row.kind](row, shape)
+
+
+def meaning(row: PoolerRow) -> str:
+    """What this family's pooled output is, in words."""
+    return FORMULAS[row.kind].formula.format(token=TOKENS[row.token], activation=row.activation)
+
+
+def needs_weights(row: PoolerRow) -> bool:
+    """Whether it has weights of its own, which a checkpoint may lack."""
+    return bool(row.names)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,16 +50,17 @@ class ImagePreprocessor:
         layout: Layout,
         *,
         patch: int | None = None,
-        default: ImageRecipe | None = None,
+        usual: Mapping[str, Any] = MappingProxyType({}),
+        usual_of: str = "",
         decoding: Decoding = DEFAULT,
     ) -> "ImagePreprocessor":
-        """Read the recipe from a model folder; `default` is the family's, for folders that have none.
+        """Read the recipe from a model folder; `usual` are the settings of models like this one (see `read_recipe`).
 
         `patch` is the side of a patch in pixels; where it is not given it is read from the config. Raises `ModelError`
         where the files are broken or silent.
         """
         folder = Path(folder)
-        recipe = read_recipe(folder, default)
+        recipe = read_recipe(folder, usual, usual_of)
         return cls(recipe, layout, patch or recipe.patch or patch_size(folder), decoding)
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import floor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 from PIL import Image
@@ -46,19 +47,6 @@ CLASSES: Mapping[str, Defaults] = {
     "DINOv3ViT": Defaults(interpolation="bilinear", mean=IMAGENET_MEAN, std=IMAGENET_STD),
 }
 
-#: `model_type` -> class, for folders whose preprocessor file does not name one.
-CLASS_OF_TYPE = {
-    **dict.fromkeys(("vit", "vit_mae", "vit_msn", "ijepa", "swin", "swinv2", "swiftformer"), "ViT"),
-    **dict.fromkeys(("beit", "data2vec-vision"), "Beit"),
-    **dict.fromkeys(("dinov2", "dinov2_with_registers", "hiera", "focalnet", "pixio"), "Bit"),
-    **dict.fromkeys(("clip", "aimv2", "metaclip_2", "mlcd"), "CLIP"),
-    **dict.fromkeys(("convnext", "convnextv2", "resnet", "regnet"), "ConvNext"),
-    "deit": "DeiT",
-    "siglip": "Siglip",
-    "siglip2": "Siglip2",
-    "dinov3_vit": "DINOv3ViT",
-}
-
 #: Settings that would change pixels and that the four steps here do not do.
 NOT_DONE = (
     "do_pad",
@@ -74,41 +62,47 @@ NOT_DONE = (
 SUFFIXES = ("Fast", "Pil", "ImageProcessor", "FeatureExtractor")
 
 
-def read_recipe(folder: Path | str, default: ImageRecipe | None = None) -> ImageRecipe:
+def read_recipe(folder: Path | str, usual: Settings = MappingProxyType({}), usual_of: str = "") -> ImageRecipe:
     """The authors' preprocessing, from the first of these that the folder has.
 
     timm's `pretrained_cfg` in config.json; `image_processor` in processor_config.json; preprocessor_config.json;
-    open_clip_config.json. Without any: `default` (a family's usual recipe), with a note saying so, or `ModelError`.
+    open_clip_config.json. `usual` are the settings of models like this one, in preprocessor_config.json's own keys:
+    their class is taken where a file names none. In a folder without any file they are the recipe, with a note saying
+    so, if `usual_of` says whose they are; else `ModelError`.
     """
     folder = first_module(Path(folder), ("preprocessor_config.json", "processor_config.json"))
     config = read_json(folder / "config.json") or {}
     if "pretrained_cfg" in config or ("architecture" in config and "input_size" in config):
         return timm_recipe(config.get("pretrained_cfg") or config)
-    kind = config.get("model_type")
     joint = read_json(folder / "processor_config.json") or {}
     if isinstance(joint.get("image_processor"), dict):
-        return hugging_face_recipe(joint["image_processor"], kind, "processor_config.json")
+        return hugging_face_recipe(joint["image_processor"], usual, "processor_config.json")
     own = read_json(folder / "preprocessor_config.json")
     if own is not None:
-        return hugging_face_recipe(own, kind, "preprocessor_config.json")
+        return hugging_face_recipe(own, usual, "preprocessor_config.json")
     open_clip = read_json(folder / "open_clip_config.json")
     if open_clip is not None:
         return open_clip_recipe(open_clip)
-    if default is None:
+    if not (usual and usual_of):
         raise ModelError(
             f"{folder}: nothing says how images are prepared (preprocessor_config.json, processor_config.json, a "
             "pretrained_cfg in config.json, open_clip_config.json). Copy the file from where the model was published."
         )
-    return replace(default, notes=(*default.notes, f"no preprocessor file in the folder: {default.source} is assumed"))
+    recipe = hugging_face_recipe(usual, {}, usual_of)
+    return replace(recipe, notes=(*recipe.notes, f"no preprocessor file in the folder: {usual_of} is assumed"))
 
 
-def hugging_face_recipe(settings: Settings, model_type: str | None, source: str) -> ImageRecipe:
-    """preprocessor_config.json -> recipe; what the file leaves out is the processor class's default."""
-    name = _class_name(settings, model_type)
+def hugging_face_recipe(settings: Settings, usual: Settings, source: str) -> ImageRecipe:
+    """preprocessor_config.json -> recipe; what the file leaves out is the processor class's default.
+
+    Of a class that is not in `CLASSES` the defaults are the `usual` settings, where these are of the same class.
+    """
+    name = _class_name(settings) or _class_name(usual)
     known = CLASSES.get(name)
     defaults = known or Defaults()
     notes: tuple[str, ...] = ()
     if known is None:
+        settings = {**usual, **settings} if name and name == _class_name(usual) else settings
         _check_complete(settings, name, source)
         notes = (f"{source} names {name or 'no'} processor, unknown here: read as resize, crop, rescale, normalise",)
     refused = [key for key in NOT_DONE if settings.get(key)]
@@ -217,11 +211,11 @@ def open_clip_recipe(config: Settings) -> ImageRecipe:
     )
 
 
-def _class_name(settings: Settings, model_type: str | None) -> str:
+def _class_name(settings: Settings) -> str:
     name = settings.get("image_processor_type") or settings.get("feature_extractor_type") or ""
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
-    return name or CLASS_OF_TYPE.get(model_type or "", "")
+    return str(name)
 
 
 def _check_complete(settings: Settings, name: str, source: str) -> None:

@@ -15,7 +15,7 @@ from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.files import read_json
 from classtoken.tokens.text_recipe import TextRecipe, read_text_recipe
 from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
-from classtoken.values import TEXT_POOLED, Layout, Role
+from classtoken.values import NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role
 
 #: Tokens of a batch; benchmarks/bench_embed.py --budgets compares others.
 TOKEN_BUDGET = 2048
@@ -66,21 +66,23 @@ class TextPreprocessor:
         layout: Layout | None = None,
         *,
         positions: int | None = None,
+        usual: InputDefaults = NO_DEFAULTS,
         max_length: int | None = None,
     ) -> "TextPreprocessor":
         """Read tokenizer and settings from a model folder (Hugging Face, sentence-transformers, open_clip).
 
         `layout` says which roles the leading special tokens have; without one, a leading cls_token is CLASS.
-        `positions` is how many the encoder has; `max_length` lowers the limit further. Raises `ModelError` for broken
+        `positions` is how many the encoder has; `usual` is what models of this kind do where the files are silent;
+        `max_length` lowers the limit further. Raises `ModelError` for broken
         or missing files, `UnsafeCheckpoint` for a tokenizer that is code, `OptionError` for a limit above the model's.
         """
         folder = Path(folder)
         inner = tokenizer_folder(folder)
         settings = read_json(inner / "tokenizer_config.json") or {}
-        recipe = read_text_recipe(folder, settings, positions=positions)
+        recipe = read_text_recipe(folder, settings, positions=positions, usual=usual)
         if max_length is not None:
             recipe = recipe.shortened(max_length)
-        tokenizer = open_tokenizer(inner, settings, lower_case=recipe.lower_case)
+        tokenizer = open_tokenizer(inner, settings, lower_case=recipe.lower_case, usual=usual.tokenizer)
         special = special_tokens(inner, settings)
         known = {name: tokenizer.id_of(token) for name, token in special.items()}
         pad_id = known.get("pad_token")

@@ -8,22 +8,14 @@ from typing import Any, Literal
 
 from classtoken.errors import OptionError
 from classtoken.tokens.files import read_json, read_modules
-from classtoken.tokens.wordpieces import tokenizer_folder
+from classtoken.tokens.wordpieces import class_name, tokenizer_folder
+from classtoken.values import NO_DEFAULTS, InputDefaults
 
-#: Families whose learned positions begin to count at padding id + 1 (fairseq's habit).
-OFFSET_TYPES = (
-    "roberta",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "camembert",
-    "mpnet",
-    "longformer",
-    "data2vec-text",
-    "ibert",
-)
 NO_LIMIT = 1_000_000
 """transformers writes 10^30 as model_max_length where it knows none"""
-SIGLIP_LENGTH = 64
+CANONICAL, LOWERING = "SiglipTokenizer", "Siglip2Tokenizer"
+"""tokenizer classes that rewrite a text before they cut it into pieces"""
+PAD_LEFT = ("GemmaTokenizer", "Siglip2Tokenizer", "XLNetTokenizer", "LlamaTokenizer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +77,15 @@ class TextRecipe:
         return " ".join(text.lower().translate(str.maketrans("", "", string.punctuation)).split())
 
 
-def read_text_recipe(folder: Path | str, settings: Mapping[str, Any], *, positions: int | None = None) -> TextRecipe:
-    """The authors' text preprocessing. `settings` is tokenizer_config.json; `positions`: how many the encoder has.
+def read_text_recipe(
+    folder: Path | str,
+    settings: Mapping[str, Any],
+    *,
+    positions: int | None = None,
+    usual: InputDefaults = NO_DEFAULTS,
+) -> TextRecipe:
+    """The authors' text preprocessing. `settings` is tokenizer_config.json; `positions`: how many the encoder has;
+    `usual`: what models of this kind do where the files are silent.
 
     The longest text: max_seq_length of sentence-transformers, else the tokenizer's model_max_length, and never more
     than the positions. Raises `ModelError` for broken files.
@@ -96,35 +95,27 @@ def read_text_recipe(folder: Path | str, settings: Mapping[str, Any], *, positio
     config = read_json(inner / "config.json") or read_json(folder / "config.json") or {}
     open_clip = ((read_json(folder / "open_clip_config.json") or {}).get("model_cfg") or {}).get("text_cfg") or {}
     stored = next((read_json(path) or {} for path in sorted(inner.glob("sentence_*_config.json"))), {})
-    text = config.get("text_config") or config
-    kind = str(config.get("model_type") or text.get("model_type") or "")
     limits = {
         "max_seq_length in sentence_bert_config.json": stored.get("max_seq_length"),
         "context_length in open_clip_config.json": open_clip.get("context_length"),
         "model_max_length in tokenizer_config.json": settings.get("model_max_length"),
     }
-    siglip = kind.startswith("siglip") or (
-        open_clip.get("no_causal_mask") is True and open_clip.get("pool_type") == "last"
-    )
-    if siglip:
-        limits["text positions of SigLIP"] = text.get("max_position_embeddings") or SIGLIP_LENGTH
-    max_length, source = _limit(limits, positions if positions is not None else _positions(text, kind))
-    end, end_id = _end(kind, text, open_clip)
+    max_length, source = _limit(limits, usual.longest if positions is None else positions)
+    name = class_name(settings, usual.tokenizer)
     cleaning = (open_clip.get("tokenizer_kwargs") or {}).get("clean")
-    canonical = cleaning == "canonicalize" or (siglip and settings.get("tokenizer_class") in (None, "SiglipTokenizer"))
     return TextRecipe(
         max_length=max_length,
         max_length_source=source,
-        pad_side=_side(inner, settings),
-        pad_to=max_length if siglip else None,
-        pads_attended=siglip,
+        pad_side=_side(inner, settings, name),
+        pad_to=max_length if usual.pads_attended else None,
+        pads_attended=usual.pads_attended,
         cut_side=settings.get("truncation_side") or "right",
-        lower_case=bool(stored.get("do_lower_case")) or _siglip2_lower(kind, settings),
-        canonical=canonical,
+        lower_case=bool(stored.get("do_lower_case")) or usual.lower_case or name == LOWERING,
+        canonical=cleaning == "canonicalize" or name == CANONICAL,
         **_prompts(folder),
-        end=end,
-        end_id=end_id,
-        notes=_notes(siglip, settings, bool(open_clip and not kind)),
+        end=usual.end,
+        end_id=usual.end_id,
+        notes=_notes(usual.tokenizer_notes.get(name), bool(open_clip) and not config.get("model_type")),
     )
 
 
@@ -137,50 +128,19 @@ def _limit(limits: Mapping[str, Any], positions: int | None) -> tuple[int | None
     return (None, "no limit is known") if positions is None else (positions, "positions of the encoder")
 
 
-def _positions(text: Mapping[str, Any], kind: str) -> int | None:
-    """Learned positions that a text may use, from the config; None where they are relative or computed without end."""
-    count = text.get("max_position_embeddings") or text.get("n_positions")
-    if not isinstance(count, int) or count < 1 or kind in ("t5", "mt5", "umt5", "xlnet", "deberta", "deberta-v2"):
-        return None
-    if kind in OFFSET_TYPES:
-        count -= int(text.get("pad_token_id", 1)) + 1
-    return count
+def _notes(of_tokenizer: str | None, open_clip: bool) -> tuple[str, ...]:
+    repairs = "open_clip also repairs wrongly encoded text (ftfy) and HTML entities; this is not done"
+    return tuple(note for note in (of_tokenizer, repairs if open_clip else None) if note)
 
 
-def _siglip2_lower(kind: str, settings: Mapping[str, Any]) -> bool:
-    return kind.startswith("siglip2") or settings.get("tokenizer_class") == "Siglip2Tokenizer"
-
-
-def _end(kind: str, text: Mapping[str, Any], open_clip: Mapping[str, Any]) -> tuple[Any, int | None]:
-    """CLIP's rule for the pooled token. Old configs say 2 as eos_token_id, where the vocabulary has another token."""
-    if kind in ("clip", "clip_text_model"):
-        end_id = int(text.get("eos_token_id", 49407))
-        return ("highest", None) if end_id == 2 else ("first", end_id)
-    if not kind and open_clip and open_clip.get("pool_type") in (None, "argmax"):
-        return ("highest", None)
-    return ("template", None)
-
-
-def _notes(siglip: bool, settings: Mapping[str, Any], open_clip: bool) -> tuple[str, ...]:
-    notes = []
-    if siglip and settings.get("tokenizer_class") in ("GemmaTokenizer", "GemmaTokenizerFast"):
-        notes.append(
-            "SigLIP 2 was trained on lower-case text and this folder's tokenizer does not lower it: write it so"
-        )
-    if open_clip:
-        notes.append("open_clip also repairs wrongly encoded text (ftfy) and HTML entities; this is not done")
-    return tuple(notes)
-
-
-def _side(inner: Path, settings: Mapping[str, Any]) -> Any:
+def _side(inner: Path, settings: Mapping[str, Any], name: str) -> Any:
     """tokenizer_config.json, else what tokenizer.json stores, else the habit of the tokenizer's class."""
     if settings.get("padding_side") in ("left", "right"):
         return settings["padding_side"]
     stored = (read_json(inner / "tokenizer.json") or {}).get("padding") or {}
     if stored.get("direction"):
         return stored["direction"].lower()
-    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
-    return "left" if name in ("GemmaTokenizer", "Siglip2Tokenizer", "XLNetTokenizer", "LlamaTokenizer") else "right"
+    return "left" if name in PAD_LEFT else "right"
 
 
 def _prompts(folder: Path) -> dict[str, Any]:

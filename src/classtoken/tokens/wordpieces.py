@@ -16,17 +16,6 @@ VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoke
 WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
 """tokenizers that read characters or bytes"""
 GENERIC_CLASSES = ("PreTrainedTokenizer", "Tokenizers", "TokenizersBackend")
-BERT_TYPES = (
-    "bert",
-    "distilbert",
-    "electra",
-    "mpnet",
-    "convbert",
-    "layoutlm",
-    "megatron-bert",
-    "nomic_bert",
-    "squeezebert",
-)
 BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
     "do_lower_case": ("lowercase", True),
     "strip_accents": ("strip_accents", None),
@@ -104,8 +93,16 @@ class PlainTokenizer:
         return self.tokenizer.get_vocab().get(token)
 
 
-def open_tokenizer(folder: Path, settings: dict[str, Any], *, lower_case: bool) -> CompiledTokenizer | PlainTokenizer:
-    """The tokenizer of a folder. `settings` is its tokenizer_config.json; `lower_case` asks for lower case in addition.
+def class_name(settings: Mapping[str, Any], usual: str = "") -> str:
+    """The tokenizer's class that tokenizer_config.json names, else the usual one; without "Fast"."""
+    return str(settings.get("tokenizer_class") or usual).removesuffix("Fast")
+
+
+def open_tokenizer(
+    folder: Path, settings: dict[str, Any], *, lower_case: bool, usual: str = ""
+) -> CompiledTokenizer | PlainTokenizer:
+    """The tokenizer of a folder. `settings` is its tokenizer_config.json; `lower_case` asks for lower case in addition;
+    `usual` is the class of models of this kind, where the settings name none.
 
     Raises `ModelError` for a folder without a tokenizer or with a broken one, `UnsafeCheckpoint` for code of its own.
     """
@@ -118,7 +115,7 @@ def open_tokenizer(folder: Path, settings: dict[str, Any], *, lower_case: bool) 
             backend = Backend.from_file(str(file))
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
-        notes = _apply_bert_flags(backend, settings, str((read_json(folder / "config.json") or {}).get("model_type")))
+        notes = _apply_bert_flags(backend, settings, class_name(settings, usual))
         _add_missing(backend, settings)
     else:
         tokenizer = _converted(folder, settings)
@@ -140,8 +137,9 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
             f"{folder}: the tokenizer is code of the checkpoint's own (auto_map), which is never run. Save it as "
             "tokenizer.json with tokenizer.backend_tokenizer.save(...) where you trust it."
         )
-    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
-    if name not in WITHOUT_VOCABULARY and not any(path for kind in VOCABULARIES for path in folder.glob(kind)):
+    if class_name(settings) not in WITHOUT_VOCABULARY and not any(
+        path for kind in VOCABULARIES for path in folder.glob(kind)
+    ):
         raise ModelError(
             f"{folder}: no tokenizer.json and no vocabulary file ({', '.join(VOCABULARIES)}); transformers would make "
             "up an empty one. Copy the tokenizer's files too."
@@ -155,23 +153,21 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
         ) from error
 
 
-def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], model_type: str) -> tuple[str, ...]:
+def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """BERT's tokenizer classes set their normaliser anew: by tokenizer_config.json, by default where it is silent.
 
     That is what transformers does; tokenizers of no named class are taken from tokenizer.json as they stand. What the
     silence changes is said.
     """
     normalizer = backend.normalizer
-    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
-    named = name not in GENERIC_CLASSES if name else model_type in BERT_TYPES
-    if not named or type(normalizer).__name__ != "BertNormalizer":
+    if not name or name in GENERIC_CLASSES or type(normalizer).__name__ != "BertNormalizer":
         return ()
     notes = []
     for key, (attribute, default) in BERT_FLAGS.items():
         stored, wanted = getattr(normalizer, attribute), settings.get(key, default)
         if key not in settings and bool(stored) != bool(wanted):
             notes.append(
-                f"tokenizer.json says {attribute} {stored}, but {name or 'BertTokenizer'} takes {wanted} where "
+                f"tokenizer.json says {attribute} {stored}, but {name} takes {wanted} where "
                 f"tokenizer_config.json has no {key}: {wanted} is taken, as by transformers"
             )
         setattr(normalizer, attribute, wanted)

@@ -212,7 +212,7 @@ def family_rows() -> tuple[FamilyRow, ...]:
             tokens = str(stem.class_tokens or "none")
             registers = str(stem.registers)
         else:
-            reads_first = family.head is not None and family.head.kind in ("pooled", "dense")
+            reads_first = family.head is not None and family.head.pooling({}) in ("pooler", "cls")
             tokens, registers = "its first token, for classifiers" if reads_first else "none", "0"
         used_by = family.used_by[0] if family.used_by else ""
         rows.append(FamilyRow(family.name, tokens, registers, authors.spec, authors.reason, used_by))

@@ -53,7 +53,7 @@ ALBERT = Family(
     ignored=(r"embeddings\.position_ids", r"predictions\..*", r"sop_classifier\..*"),
     pooler=PoolerRow(kind="tanh", names=(Rename("pooler.{p}", "dense.{p}"),)),
     head=HeadRow(
-        kind="pooled", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
+        reads="pooler", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
     ),
     readout=text_mean,
     used_by=("albert/albert-base-v2", "paraphrase-albert-small-v2 (mean)"),

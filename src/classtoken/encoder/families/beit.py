@@ -6,7 +6,7 @@ from classtoken.encoder.families.vit import BLOCKS, CLASSIFIER, EMBEDDINGS, FINA
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, PositionShape, Shape
 from classtoken.errors import UnsupportedModel
-from classtoken.values import Role
+from classtoken.values import InputDefaults, Role
 
 BEIT_DEFAULTS = {
     **VIT_DEFAULTS,
@@ -94,7 +94,7 @@ def data2vec_readout(config: Config) -> AuthorsReadout:
     )
 
 
-HEAD = HeadRow(kind="pooled", names=CLASSIFIER, architectures=("ForImageClassification",))
+HEAD = HeadRow(reads="pooler", names=CLASSIFIER, architectures=("ForImageClassification",))
 IGNORED = (
     r"embeddings\.mask_token",
     r".*relative_position_index",
@@ -117,7 +117,8 @@ BEIT = Family(
     pooler=beit_pooler,
     head=HEAD,
     readout=beit_readout,
-    image_defaults=BEIT_IMAGES,
+    inputs=InputDefaults(image=BEIT_IMAGES),
+    published={"use_mean_pooling": True},
     used_by=("microsoft/beit-base-patch16-224", "microsoft/beit-base-patch16-224-pt22k"),
     paper="Bao et al. 2021",
     notes=(
@@ -136,7 +137,7 @@ DATA2VEC_VISION = Family(
     pooler=beit_pooler,
     head=HEAD,
     readout=data2vec_readout,
-    image_defaults={**BEIT_IMAGES, **IMAGENET},
+    inputs=InputDefaults(image={**BEIT_IMAGES, **IMAGENET}),
     used_by=("facebook/data2vec-vision-base-ft1k", "facebook/data2vec-vision-base"),
     paper="Baevski et al. 2022",
     notes=("with mean pooling last_hidden_state is NOT normed: the norm comes after the mean, in the pooler",),

@@ -1,12 +1,12 @@
 """BERT and its kin: absolute positions, post-norm."""
 
-from typing import cast
+from typing import Any, cast, get_args
 
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
 from classtoken.encoder.names import Rename, blocks
-from classtoken.encoder.parts import ACTIVATIONS
 from classtoken.encoder.shape import Activation, BlockShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
+from classtoken.values import InputDefaults
 
 #: What BERT's config assumes when the file leaves it out.
 BERT_DEFAULTS = {
@@ -58,9 +58,9 @@ ACTIVATION = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "swish"
 
 def activation(name: str) -> Activation:
     """Hugging Face's name of an activation -> ours. Raises `UnsupportedModel` for one we do not have."""
-    ours = ACTIVATION.get(name, name)
-    if ours not in ACTIVATIONS:
-        raise UnsupportedModel(f"activation '{name}' is not supported; supported are {', '.join(sorted(ACTIVATIONS))}.")
+    ours, known = ACTIVATION.get(name, name), get_args(Activation)
+    if ours not in known:
+        raise UnsupportedModel(f"activation '{name}' is not supported; supported are {', '.join(sorted(known))}.")
     return cast(Activation, ours)
 
 
@@ -98,6 +98,37 @@ def bert_shape(config: Config, *, offset: int = 0, embedding_size: int | None = 
     )
 
 
+def block_config(block: BlockShape) -> dict[str, Any]:
+    """What the configs of BERT and ViT say of a block."""
+    return {
+        "num_attention_heads": block.heads,
+        "intermediate_size": block.feedforward_size,
+        "layer_norm_eps": block.norm_eps,
+        "hidden_act": {"gelu_tanh": "gelu_pytorch_tanh"}.get(block.activation, block.activation),
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+
+
+def bert_config(shape: Shape) -> dict[str, Any] | None:
+    """The config that `bert_shape` makes this shape of; None where there is none."""
+    stem = shape.stem
+    if not isinstance(stem, TextStem):
+        return None
+    config = {
+        "model_type": "bert",
+        "architectures": ["BertModel"],
+        "vocab_size": stem.vocabulary,
+        "hidden_size": shape.hidden_size,
+        "num_hidden_layers": shape.depth,
+        "max_position_embeddings": stem.positions,
+        "type_vocab_size": stem.kinds,
+        "pad_token_id": 0,
+        **block_config(shape.block),
+    }
+    return config if bert_shape(config) == shape else None
+
+
 def text_mean(config: Config) -> AuthorsReadout:
     """What is best known for an encoder that was not trained to give one vector."""
     return AuthorsReadout(
@@ -118,9 +149,11 @@ BERT = Family(
     ignored=(r"embeddings\.position_ids", r"cls\..*"),
     pooler=BERT_POOLER,
     head=HeadRow(
-        kind="pooled", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
+        reads="pooler", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
     ),
+    inputs=InputDefaults(tokenizer="BertTokenizer"),
     readout=text_mean,
+    config=bert_config,
     used_by=("bert-base-uncased", "all-MiniLM-L6-v2 (mean)", "bge (cls)"),
     paper="Devlin et al. 2019",
     notes=("pooler_output is tanh(W [CLS] + b) trained for next-sentence prediction; absent after MLM-only training",),

@@ -1,9 +1,12 @@
 """The text sides of CLIP and SigLIP: two towers that meet in one space (Radford et al. 2021; Zhai et al. 2023)."""
 
+from dataclasses import replace
+
 from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, PoolerRow, ProjectionRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, Shape, TextStem
+from classtoken.values import InputDefaults
 
 CLIP_TEXT_DEFAULTS = {
     "vocab_size": 49408,
@@ -14,6 +17,7 @@ CLIP_TEXT_DEFAULTS = {
     "max_position_embeddings": 77,
     "hidden_act": "quick_gelu",
     "layer_norm_eps": 1e-5,
+    "eos_token_id": 49407,
 }
 SIGLIP_TEXT_DEFAULTS = {
     "vocab_size": 32000,
@@ -84,6 +88,12 @@ def clip_text_readout(config: Config) -> AuthorsReadout:
     )
 
 
+def clip_text_inputs(config: Config) -> InputDefaults:
+    """The first end token is pooled; older configs, with eos_token_id 2, mean the highest id of a row."""
+    end_id = int(complete(config, CLIP_TEXT_DEFAULTS)["eos_token_id"])
+    return InputDefaults(end="highest") if end_id == 2 else InputDefaults(end="first", end_id=end_id)
+
+
 def siglip_text_readout(config: Config) -> AuthorsReadout:
     """The last position's state through a dense layer; the last position is mostly padding."""
     return AuthorsReadout(
@@ -107,6 +117,8 @@ CLIP_TEXT = Family(
     pooler=PoolerRow(kind="state", token="end", optional=False),
     projection=ProjectionRow(names=(Rename("text_projection.weight", "projection.weight"),)),
     readout=clip_text_readout,
+    inputs=clip_text_inputs,
+    tokens="start + n word piece + 1 end (causal)",
     used_by=("openai/clip-vit-base-patch32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
     paper="Radford et al. 2021",
     notes=(
@@ -116,9 +128,18 @@ CLIP_TEXT = Family(
     ),
 )
 
+SIGLIP_INPUTS = InputDefaults(
+    tokenizer="SiglipTokenizer",
+    pads_attended=True,
+    tokenizer_notes={
+        "GemmaTokenizer": "SigLIP 2 was trained on lower-case text and this folder's tokenizer does not lower it: "
+        "write it so"
+    },
+)
+
 SIGLIP_TEXT = Family(
     name="siglip_text",
-    types=("siglip_text_model", "siglip2_text_model"),
+    types=("siglip_text_model",),
     modality="text",
     shape=siglip_text_shape,
     names=TEXT_NAMES,
@@ -127,11 +148,21 @@ SIGLIP_TEXT = Family(
     config_key="text_config",
     pooler=PoolerRow(kind="dense", token="last", names=(Rename("head.{p}", "dense.{p}"),), optional=False),
     readout=siglip_text_readout,
-    pads_attended=True,
+    inputs=SIGLIP_INPUTS,
+    tokens="n word piece, padded to 64; the padding is read",
     used_by=("google/siglip-base-patch16-224", "google/siglip2-base-patch16-224"),
-    paper="Zhai et al. 2023; Tschannen et al. 2025",
+    paper="Zhai et al. 2023",
     notes=(
         "texts must be padded to the full length (64), and the padding is read like any token: padding to the longest "
         "text of a batch changes the vector",
     ),
+)
+SIGLIP2_TEXT = replace(
+    SIGLIP_TEXT,
+    name="siglip2_text",
+    types=("siglip2_text_model",),
+    inputs=replace(SIGLIP_INPUTS, tokenizer="Siglip2Tokenizer", lower_case=True, tokenizer_notes={}),
+    tokens="n word piece in lower case, padded to 64; the padding is read",
+    used_by=("google/siglip2-base-patch16-naflex", "google/siglip2-so400m-patch16-naflex"),
+    paper="Tschannen et al. 2025",
 )

@@ -1,12 +1,13 @@
 """The image towers of CLIP and SigLIP."""
 
 from classtoken.encoder.families.bert import activation
-from classtoken.encoder.families.clip import TOWER_BLOCKS
+from classtoken.encoder.families.clip import CLIP_TEXT, SIGLIP2_TEXT, SIGLIP_TEXT, TOWER_BLOCKS
 from classtoken.encoder.families.row import (
     AuthorsReadout,
     Config,
     Family,
     HeadRow,
+    Pair,
     PoolerRow,
     ProjectionRow,
     complete,
@@ -15,7 +16,7 @@ from classtoken.encoder.families.vit import CLASSIFIER, pair
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.errors import UnsupportedModel
-from classtoken.values import Role
+from classtoken.values import InputDefaults, Role
 
 CLIP_VISION_DEFAULTS = {
     "hidden_size": 768,
@@ -160,7 +161,7 @@ def siglip_readout(config: Config) -> AuthorsReadout:
     )
 
 
-HEAD = HeadRow(kind="mean", names=CLASSIFIER, architectures=("ForImageClassification",))
+HEAD = HeadRow(reads="mean", names=CLASSIFIER, architectures=("ForImageClassification",))
 SIGLIP_IMAGES = {"image_processor_type": "SiglipImageProcessor", "size": {"height": 224, "width": 224}}
 
 CLIP_VISION = Family(
@@ -179,16 +180,15 @@ CLIP_VISION = Family(
     ignored=(r"embeddings\.position_ids",),
     pooler=PoolerRow(kind="state", token="cls", optional=False),
     head=HeadRow(
-        kind="mean",
+        reads="mean@-1",
         names=CLASSIFIER,
         architectures=("ForImageClassification",),
-        pooling=lambda config: "mean@-1",
     ),
     projection=ProjectionRow(names=(Rename("visual_projection.weight", "projection.weight"),)),
     config_key="vision_config",
     hidden_state="before_norm",
     readout=clip_readout,
-    image_defaults={"image_processor_type": "CLIPImageProcessor"},
+    inputs=InputDefaults(image={"image_processor_type": "CLIPImageProcessor"}),
     used_by=("openai/clip-vit-base-patch32", "openai/clip-vit-large-patch14", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
     paper="Radford et al. 2021",
     notes=(
@@ -208,7 +208,7 @@ SIGLIP_VISION = Family(
     head=HEAD,
     config_key="vision_config",
     readout=siglip_readout,
-    image_defaults=SIGLIP_IMAGES,
+    inputs=InputDefaults(image=SIGLIP_IMAGES),
     used_by=("google/siglip-base-patch16-224", "google/siglip-so400m-patch14-384", "google/siglip2-base-patch16-224"),
     paper="Zhai et al. 2023",
     notes=(
@@ -227,7 +227,7 @@ SIGLIP2_VISION = Family(
     head=HEAD,
     config_key="vision_config",
     readout=siglip_readout,
-    image_defaults={"image_processor_type": "Siglip2ImageProcessor"},
+    inputs=InputDefaults(image={"image_processor_type": "Siglip2ImageProcessor"}),
     used_by=("google/siglip2-base-patch16-naflex", "google/siglip2-so400m-patch16-naflex"),
     paper="Tschannen et al. 2025",
     notes=(
@@ -235,3 +235,7 @@ SIGLIP2_VISION = Family(
         "checkpoints of fixed size are published as model_type siglip",
     ),
 )
+
+CLIP = Pair(types=("clip",), image=CLIP_VISION, text=CLIP_TEXT)
+SIGLIP = Pair(types=("siglip",), image=SIGLIP_VISION, text=SIGLIP_TEXT)
+SIGLIP2 = Pair(types=("siglip2",), image=SIGLIP2_VISION, text=SIGLIP2_TEXT)

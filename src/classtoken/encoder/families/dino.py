@@ -5,7 +5,7 @@ from classtoken.encoder.families.row import AuthorsReadout, Config, Family, Head
 from classtoken.encoder.families.vit import ATTENTION, CLASSIFIER, EMBEDDINGS, FINAL_NORM, IMAGENET, pair, qkv_biases
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, PositionShape, Resize, Shape
-from classtoken.values import Role
+from classtoken.values import InputDefaults, Role
 
 DINOV2_DEFAULTS = {
     "hidden_size": 768,
@@ -181,7 +181,7 @@ def dinov3_readout(config: Config) -> AuthorsReadout:
     )
 
 
-LINEAR = HeadRow(kind="cls_mean", names=CLASSIFIER, architectures=("ForImageClassification",))
+LINEAR = HeadRow(reads="cls+mean", names=CLASSIFIER, architectures=("ForImageClassification",))
 STATE = PoolerRow(kind="state", token="cls", optional=False)
 DINOV2_IMAGES = {
     "image_processor_type": "BitImageProcessor",
@@ -202,7 +202,8 @@ DINOV2 = Family(
     pooler=STATE,
     head=LINEAR,
     readout=dino_readout,
-    image_defaults=DINOV2_IMAGES,
+    inputs=InputDefaults(image=DINOV2_IMAGES),
+    published={"image_size": 518, "patch_size": 14},
     used_by=("facebook/dinov2-small", "facebook/dinov2-base", "facebook/dinov2-giant"),
     paper="Oquab et al. 2023",
     notes=(
@@ -221,7 +222,8 @@ DINOV2_REGISTERS = Family(
     pooler=STATE,
     head=LINEAR,
     readout=dino_readout,
-    image_defaults=DINOV2_IMAGES,
+    inputs=InputDefaults(image=DINOV2_IMAGES),
+    published={"image_size": 518, "patch_size": 14, "num_register_tokens": 4},
     used_by=("facebook/dinov2-with-registers-small", "facebook/dinov2-with-registers-base"),
     paper="Darcet et al. 2023",
     notes=("registers stand between the class token and the patches; a mean over [:, 1:] takes them along",),
@@ -236,7 +238,10 @@ DINOV3 = Family(
     ignored=(r"embeddings\.mask_token", r"rope_embeddings\..*"),
     pooler=STATE,
     readout=dinov3_readout,
-    image_defaults={"image_processor_type": "DINOv3ViTImageProcessorFast", "size": {"height": 224, "width": 224}},
+    inputs=InputDefaults(
+        image={"image_processor_type": "DINOv3ViTImageProcessorFast", "size": {"height": 224, "width": 224}}
+    ),
+    published={"num_register_tokens": 4},
     used_by=("facebook/dinov3-vits16-pretrain-lvd1689m", "facebook/dinov3-vitb16-pretrain-lvd1689m"),
     paper="Siméoni et al. 2025",
     notes=("timm publishes the same weights with the mean of the patches as default; the class token is the authors'",),

@@ -6,6 +6,7 @@ from classtoken.encoder.families.bert import BERT_DEFAULTS, EMBEDDINGS, bert_sha
 from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import Shape, TextStem
+from classtoken.values import InputDefaults
 
 DISTILBERT_DEFAULTS = {
     "vocab_size": 30522,
@@ -58,11 +59,12 @@ DISTILBERT = Family(
     prefixes=("distilbert.",),
     ignored=(r"embeddings\.position_ids", r"vocab_\w+\..*"),
     head=HeadRow(
-        kind="dense",
+        reads="cls",
         names=(Rename("pre_classifier.{p}", "dense.{p}"), Rename("classifier.{p}", "output.{p}")),
         activation="relu",
         architectures=("ForSequenceClassification",),
     ),
+    inputs=InputDefaults(tokenizer="BertTokenizer"),
     readout=text_mean,
     used_by=("distilbert-base-uncased", "msmarco-distilbert-base-tas-b (cls)"),
     paper="Sanh et al. 2019",

@@ -5,6 +5,7 @@ from classtoken.encoder.families.roberta import DENSE_HEAD
 from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
+from classtoken.values import InputDefaults
 
 ELECTRA_DEFAULTS = {
     **BERT_DEFAULTS,
@@ -30,7 +31,8 @@ ELECTRA = Family(
     names=(*ENCODER_NAMES, Rename("embeddings_project.{p}", "stem.project.{p}")),
     prefixes=("electra.",),
     ignored=(r"embeddings\.position_ids", r"(discriminator|generator)_\w+\..*"),
-    head=HeadRow(kind="dense", names=DENSE_HEAD, activation="gelu", architectures=("ForSequenceClassification",)),
+    head=HeadRow(reads="cls", names=DENSE_HEAD, activation="gelu", architectures=("ForSequenceClassification",)),
+    inputs=InputDefaults(tokenizer="BertTokenizer"),
     readout=text_mean,
     used_by=("google/electra-base-discriminator",),
     paper="Clark et al. 2020",

@@ -1,11 +1,12 @@
 """ModernBERT: rotary positions, local windows in most blocks, gated feed-forward, pre-norm (Warner et al. 2024)."""
 
 from classtoken.encoder.families.bert import activation, text_mean
-from classtoken.encoder.families.rotary import base_of
+from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, PositionShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
+from classtoken.values import InputDefaults
 
 MODERNBERT_DEFAULTS = {
     "vocab_size": 50368,
@@ -101,7 +102,7 @@ MODERNBERT = Family(
     ),
     prefixes=("model.",),
     head=HeadRow(
-        kind="dense",
+        reads=classifier_pooling,
         names=(
             Rename("head.dense.{p}", "dense.{p}"),
             Rename("head.norm.{p}", "norm.{p}"),
@@ -110,8 +111,8 @@ MODERNBERT = Family(
         activation="gelu",
         norm=True,
         architectures=("ForSequenceClassification",),
-        pooling=classifier_pooling,
     ),
+    inputs=lambda config: InputDefaults(longest=longest_of(config)),
     readout=modernbert_readout,
     used_by=("answerdotai/ModernBERT-base", "nomic-ai/modernbert-embed-base (mean)", "gte-modernbert-base (cls)"),
     paper="Warner et al. 2024",

@@ -8,6 +8,7 @@ from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import PositionShape, Shape
 from classtoken.errors import UnsupportedModel
+from classtoken.values import InputDefaults
 
 MPNET_DEFAULTS = {**BERT_DEFAULTS, "vocab_size": 30527, "relative_attention_num_buckets": 32, "type_vocab_size": 0}
 PADDING_POSITION = 1  # written into `MPNetEmbeddings`, whatever the config's pad_token_id is
@@ -50,7 +51,8 @@ MPNET = Family(
     prefixes=("mpnet.",),
     ignored=(r"embeddings\.position_ids", r"lm_head\..*"),
     pooler=BERT_POOLER,
-    head=HeadRow(kind="dense", names=DENSE_HEAD, activation="tanh", architectures=("ForSequenceClassification",)),
+    head=HeadRow(reads="cls", names=DENSE_HEAD, activation="tanh", architectures=("ForSequenceClassification",)),
+    inputs=InputDefaults(tokenizer="MPNetTokenizer"),
     readout=text_mean,
     used_by=("microsoft/mpnet-base", "sentence-transformers/all-mpnet-base-v2 (mean)"),
     paper="Song et al. 2020",

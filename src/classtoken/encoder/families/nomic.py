@@ -1,11 +1,12 @@
 """Nomic BERT: BERT with rotary positions and a gated feed-forward without biases (Nussbaum et al. 2024)."""
 
 from classtoken.encoder.families.bert import BERT_POOLER, activation
-from classtoken.encoder.families.rotary import base_of
+from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
+from classtoken.values import InputDefaults
 
 NOMIC_DEFAULTS = {
     "vocab_size": 30528,
@@ -105,8 +106,9 @@ NOMIC = Family(
     ignored=(r"embeddings\.position_ids", r"cls\..*"),
     pooler=BERT_POOLER,
     head=HeadRow(
-        kind="pooled", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
+        reads="pooler", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
     ),
+    inputs=lambda config: InputDefaults(tokenizer="BertTokenizer", longest=longest_of(config)),
     readout=nomic_readout,
     used_by=("nomic-ai/nomic-embed-text-v1.5 (mean, with a prompt)",),
     paper="Nussbaum et al. 2024",

@@ -10,6 +10,7 @@ from classtoken.encoder.families.timm import TIMM_SIGLIP
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
 from classtoken.errors import UnsupportedModel
+from classtoken.values import InputDefaults
 
 QKV = ("query", "key", "value")
 BLOCKS = (
@@ -129,6 +130,15 @@ def last_pooler(config: Config) -> PoolerRow:
     return PoolerRow(kind="state", token="last", optional=False)
 
 
+def text_inputs(config: Config) -> InputDefaults:
+    """The highest id closes a text (`pool_type` argmax); SigLIP's bidirectional side reads its padding."""
+    pool = config.get("pool_type") or "argmax"
+    if pool == "last":
+        attended = config.get("no_causal_mask") is True
+        return InputDefaults(tokenizer="SiglipTokenizer" if attended else "", pads_attended=attended)
+    return InputDefaults(end="highest") if pool == "argmax" else InputDefaults()
+
+
 OPEN_CLIP_VISION = Family(
     name="open_clip vision",
     types=(),
@@ -153,6 +163,7 @@ OPEN_CLIP_TEXT = Family(
     pooler=PoolerRow(kind="state", token="end", optional=False),
     projection=PROJECTION,
     readout=clip_text_readout,
+    inputs=text_inputs,
     used_by=OPEN_CLIP_VISION.used_by,
     paper="Radford et al. 2021",
     notes=("causal: the end token has read the whole text; it is found as the highest id",),
@@ -163,7 +174,6 @@ OPEN_CLIP_SIGLIP_TEXT = replace(
     pooler=last_pooler,
     projection=None,
     readout=siglip_text_readout,
-    pads_attended=True,
     used_by=("timm/ViT-B-16-SigLIP", "timm/ViT-SO400M-14-SigLIP-384"),
     paper="Zhai et al. 2023",
     notes=("texts are padded to the full length, and the padding is read like any token",),

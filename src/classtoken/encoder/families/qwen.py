@@ -1,10 +1,11 @@
 """Qwen 3 as a text embedder: causal, grouped keys, normalised query and key heads (Yang et al. 2025)."""
 
 from classtoken.encoder.families.bert import activation
-from classtoken.encoder.families.rotary import base_of
+from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
+from classtoken.values import InputDefaults
 
 QWEN3_DEFAULTS = {
     "vocab_size": 151936,
@@ -96,6 +97,8 @@ QWEN3 = Family(
         Rename("norm.weight", "final_norm.weight"),
     ),
     prefixes=("model.",),
+    inputs=lambda config: InputDefaults(longest=longest_of(config)),
+    tokens="n word piece + 1 end (causal)",
     readout=qwen3_readout,
     used_by=("Qwen/Qwen3-Embedding-0.6B (last, with a prompt for queries)",),
     paper="Yang et al. 2025",

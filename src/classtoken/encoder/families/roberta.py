@@ -30,7 +30,7 @@ ROBERTA = Family(
     prefixes=("roberta.",),
     ignored=(r"embeddings\.position_ids", r"lm_head\..*"),
     pooler=BERT_POOLER,
-    head=HeadRow(kind="dense", names=DENSE_HEAD, activation="tanh", architectures=("ForSequenceClassification",)),
+    head=HeadRow(reads="cls", names=DENSE_HEAD, activation="tanh", architectures=("ForSequenceClassification",)),
     readout=text_mean,
     used_by=(
         "roberta-base",

@@ -20,3 +20,9 @@ def base_of(config: Config, old: str, default: float, *, kind: str | None = None
     if part != 1.0:
         raise UnsupportedModel(f"rotary positions on a part ({part}) of a head are not supported.")
     return float(parameters.get("rope_theta") or config.get(old) or default)
+
+
+def longest_of(config: Config) -> int | None:
+    """The longest text that the authors trained for; rotary angles themselves have no end."""
+    longest = config.get("max_position_embeddings") or config.get("n_positions")
+    return longest if isinstance(longest, int) and longest > 0 else None

@@ -4,11 +4,12 @@ Nothing outside `encoder/families` may ask for a family by name; what a family d
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
+from classtoken.values import NO_DEFAULTS, InputDefaults
 
 Config = Mapping[str, Any]
 
@@ -18,57 +19,47 @@ def complete(config: Config, defaults: Config) -> dict[str, Any]:
     return {**defaults, **{name: value for name, value in config.items() if value is not None}}
 
 
-PoolerKind = Literal["none", "state", "tanh", "map", "dense", "norm_mean"]
-"""What the reference calls its pooled output:
-
-none        there is no such output
-state       the state of the pooled token after the final norm (DINOv2, CLIP vision and text)
-tanh        tanh(W state + b), the "BERT pooler"; `activation` may name another function
-map         a learned query attends over the patches, then x + MLP(LN(x)) (SigLIP)
-dense       W state + b (SigLIP text)
-norm_mean   LN(mean of the patches), the states themselves not normed (BEiT)
-"""
-
-HeadKind = Literal["linear", "cls_mean", "distilled", "dense", "pooled", "mean"]
-"""How the reference's classifier makes logits:
-
-linear      W state + b on the class token's state after the final norm (ViT)
-cls_mean    W [class token, mean of the patches] + b (DINOv2)
-distilled   the mean of one linear classifier on the class token and one on the distillation token (DeiT)
-dense       out(activate(dense(class token's state))) (RoBERTa, ELECTRA, DistilBERT, ModernBERT after its norm)
-pooled      W pooler + b on the checkpoint's own pooled output (BERT, BEiT)
-mean        W mean(patches) + b (SigLIP, CLIP, I-JEPA in Hugging Face's classification models)
-"""
-
-
 @dataclass(frozen=True, kw_only=True)
 class PoolerRow:
     """The checkpoint's own pooled output. `names` are its weights on disk, without the base model's prefix."""
 
-    kind: PoolerKind
+    kind: str
+    """its formula, one of `readout.own.FORMULAS`; "none": there is no such output"""
     token: Literal["cls", "last", "end"] = "cls"
     """which state it reads: the class token's, the last position's (SigLIP's text), or the END token's (CLIP's text)"""
     names: tuple[Rename, ...] = ()
-    """names on disk -> names in our pooler module, see readout.OwnPooler"""
+    """names on disk -> names in the formula's module, see `readout.own`"""
     activation: str = "tanh"
-    """of `tanh`: the function; of `map`: its MLP's"""
+    """of `tanh`: the function"""
     optional: bool = True
     """checkpoints of this family are often published without these weights"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadRow:
-    """A classifier that a checkpoint may carry. `names` -> names in our head module (head.py)."""
+    """A classifier that a checkpoint may carry: one matrix, or a dense layer, an activation and a norm before it.
 
-    kind: HeadKind
+    `names` -> names in `readout.classifier.PublishedHead`: `output`, and where there are such `dense`, `norm`, and
+    `distillation` for a second matrix on the distillation token.
+    """
+
+    reads: str | Callable[[Config], str]
+    """the pooling that feeds it; where the config chooses (ModernBERT's classifier_pooling), a function of it"""
     names: tuple[Rename, ...]
     activation: str = "gelu"
     norm: bool = False
     """a norm between the dense layer and the output (ModernBERT)"""
     architectures: tuple[str, ...] = ()
     """endings of the class names in `architectures` of config.json that carry this head"""
-    pooling: Callable[[Config], str] | None = None
-    """where config chooses (ModernBERT's classifier_pooling): the pooling that feeds it"""
+
+    def pooling(self, config: Config) -> str:
+        """The pooling that feeds it in a checkpoint with this config."""
+        return self.reads if isinstance(self.reads, str) else self.reads(config)
+
+    @property
+    def linear(self) -> bool:
+        """One matrix and nothing else."""
+        return all(target.startswith("output.") for rule in self.names for target in rule.targets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +85,7 @@ class AuthorsReadout:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One row of the table."""
+    """One row of the table: every value of this class at the top of a module of this folder is in it."""
 
     name: str
     types: tuple[str, ...]
@@ -119,15 +110,27 @@ class Family:
     """where this tower's config stands in a two-tower config: `vision_config`, `text_config`"""
     hidden_state: Literal["final", "before_norm"] = "final"
     """whether the reference's `last_hidden_state` is after the final norm or before it (CLIP vision, BEiT mean)"""
-    pads_attended: bool = False
-    """padding up to a fixed length is read like any token (SigLIP text)"""
-    image_defaults: Mapping[str, Any] | None = None
-    """preprocessing when the folder has no preprocessor file, in its config's own keys"""
+    inputs: InputDefaults | Callable[[Config], InputDefaults] = NO_DEFAULTS
+    """how inputs are prepared where the folder's files are silent"""
+    config: Callable[[Shape], dict[str, Any] | None] | None = None
+    """the inverse of `shape`, for encoders that are trained here: the config of which it makes this very shape"""
+    published: Mapping[str, Any] = field(default_factory=dict)
+    """what the published configs say where the config class assumes something else; for docs"""
+    tokens: str = ""
+    """the tokens of a text in words, where the tokenizer does not put a class token in front and an end token behind"""
     used_by: tuple[str, ...] = ()
     """well-known checkpoints, for docs"""
     paper: str = ""
     notes: tuple[str, ...] = ()
     """gotchas that `inspect` prints"""
+
+    def pooler_row(self, config: Config) -> PoolerRow:
+        """The pooled output of a checkpoint with this config."""
+        return self.pooler if isinstance(self.pooler, PoolerRow) else self.pooler(config)
+
+    def input_defaults(self, config: Config) -> InputDefaults:
+        """How inputs are prepared for a checkpoint with this config, where its files are silent."""
+        return self.inputs if isinstance(self.inputs, InputDefaults) else self.inputs(config)
 
     def head_among(self, names: Collection[str], architectures: Collection[str] = ()) -> HeadRow | None:
         """The classifier whose weights are among these names; None when there is none.
@@ -139,3 +142,12 @@ class Family:
         if architectures:
             rows = tuple(row for row in rows if any(name.endswith(row.architectures) for name in architectures))
         return next((r for r in rows if any(rule.pattern.fullmatch(n) for rule in r.names for n in names)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two rows whose vectors meet in one space; `types` is the `model_type` of a file that holds both."""
+
+    types: tuple[str, ...]
+    image: Family
+    text: Family

@@ -94,6 +94,7 @@ T5 = Family(
         Rename("encoder.final_layer_norm.weight", "final_norm.weight"),
     ),
     ignored=(r"decoder\..*", r"lm_head\..*", r"classification_head\..*"),
+    tokens="n word piece + 1 end, no class token",
     readout=t5_readout,
     used_by=("google-t5/t5-base", "google/flan-t5-base", "google/mt5-base", "sentence-t5-base (mean, Dense)"),
     paper="Raffel et al. 2020",

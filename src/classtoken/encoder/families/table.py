@@ -1,67 +1,41 @@
-"""FAMILIES: every encoder that is read natively. Loader, parity tests and docs go through this one tuple."""
+"""FAMILIES: every encoder that is read natively, gathered from the modules of this folder.
+
+A row is written in one place, its own module; loader, parity tests and docs go through these tables. Rows of other
+packages come behind them, by the entry points `classtoken.families`.
+"""
 
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TypeVar
 
-from classtoken.encoder.families import (
-    albert,
-    beit,
-    bert,
-    clip,
-    clip_vision,
-    dino,
-    distilbert,
-    electra,
-    modernbert,
-    mpnet,
-    nomic,
-    open_clip,
-    qwen,
-    roberta,
-    t5,
-    timm,
-    vit,
-)
-from classtoken.encoder.families.row import Config, Family
+from classtoken.encoder.families.row import Config, Family, Pair
+from classtoken.extensions import extensions
 
-FAMILIES: tuple[Family, ...] = (
-    bert.BERT,
-    roberta.ROBERTA,
-    albert.ALBERT,
-    electra.ELECTRA,
-    distilbert.DISTILBERT,
-    mpnet.MPNET,
-    modernbert.MODERNBERT,
-    nomic.NOMIC,
-    t5.T5,
-    qwen.QWEN3,
-    clip.CLIP_TEXT,
-    clip.SIGLIP_TEXT,
-    vit.VIT,
-    vit.DEIT,
-    vit.VIT_MAE,
-    vit.VIT_MSN,
-    vit.IJEPA,
-    beit.BEIT,
-    beit.DATA2VEC_VISION,
-    dino.DINOV2,
-    dino.DINOV2_REGISTERS,
-    dino.DINOV3,
-    clip_vision.CLIP_VISION,
-    clip_vision.SIGLIP_VISION,
-    clip_vision.SIGLIP2_VISION,
-)
+Row = TypeVar("Row", Family, Pair)
 
 
+def _written(kind: type[Row]) -> tuple[Row, ...]:
+    """Every value of a kind at the top of a module of this folder, by the modules' names, in the order written."""
+    names = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path != Path(__file__))
+    values = (value for name in names for value in vars(import_module(f"{__package__}.{name}")).values())
+    return tuple({id(value): value for value in values if isinstance(value, kind)}.values())
+
+
+_ROWS = _written(Family)
+FAMILIES: tuple[Family, ...] = tuple(row for row in _ROWS if row.types)
+#: Rows for the layouts of other libraries, which name no model_type.
+DIALECTS: tuple[Family, ...] = tuple(row for row in _ROWS if not row.types)
 #: Models of two sides that meet in one space: `model_type` -> the rows of the image side and of the text side.
 PAIRS: Mapping[str, tuple[Family, Family]] = {
-    "clip": (clip_vision.CLIP_VISION, clip.CLIP_TEXT),
-    "siglip": (clip_vision.SIGLIP_VISION, clip.SIGLIP_TEXT),
-    "siglip2": (clip_vision.SIGLIP2_VISION, clip.SIGLIP_TEXT),
+    kind: (pair.image, pair.text) for pair in _written(Pair) for kind in pair.types
 }
-#: Rows for the layouts of other libraries, which name no model_type.
-DIALECTS: tuple[Family, ...] = timm.TIMM + open_clip.OPEN_CLIP
 
 
 def family_of(config: Config) -> Family | None:
-    """The row whose `types` holds the config's model_type; None when no row does."""
-    return next((family for family in FAMILIES if config.get("model_type") in family.types), None)
+    """The row whose `types` holds the config's model_type, ours before those of other packages; None when none does."""
+    kind = config.get("model_type")
+    ours = next((family for family in FAMILIES if kind in family.types), None)
+    if ours is not None or not kind:
+        return ours
+    return next((family for family in extensions("families", Family) if kind in family.types), None)

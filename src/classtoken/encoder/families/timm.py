@@ -124,8 +124,8 @@ def distilled_readout(config: Config) -> AuthorsReadout:
     )
 
 
-LINEAR = HeadRow(kind="linear", names=(Rename("head.{p}", "output.{p}"),), pooling=timm_spec)
-PAIR = HeadRow(kind="distilled", names=(*LINEAR.names, Rename("head_dist.{p}", "distillation.{p}")))
+LINEAR = HeadRow(reads=timm_spec, names=(Rename("head.{p}", "output.{p}"),))
+PAIR = HeadRow(reads="cls+dist", names=(*LINEAR.names, Rename("head_dist.{p}", "distillation.{p}")))
 
 TIMM_VIT = Family(
     name="timm vit",

@@ -1,11 +1,13 @@
 """ViT and its kin: learned positions, pre-norm; with a class token (ViT, DeiT, MAE, MSN) or without (I-JEPA)."""
 
 from dataclasses import replace
+from typing import Any
 
-from classtoken.encoder.families.bert import activation
+from classtoken.encoder.families.bert import activation, block_config
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
+from classtoken.values import InputDefaults
 
 #: What ViT's config and those of its kin assume when the file leaves it out.
 VIT_DEFAULTS = {
@@ -86,6 +88,24 @@ def vit_shape(config: Config) -> Shape:
         stem=vit_stem(config),
         block=vit_block(config),
     )
+
+
+def vit_config(shape: Shape) -> dict[str, Any] | None:
+    """The config that `vit_shape` makes this shape of; None where there is none."""
+    stem = shape.stem
+    if not isinstance(stem, ImageStem):
+        return None
+    config = {
+        "model_type": "vit",
+        "architectures": ["ViTForImageClassification"],
+        "hidden_size": shape.hidden_size,
+        "num_hidden_layers": shape.depth,
+        "image_size": stem.image[0] if stem.image[0] == stem.image[1] else list(stem.image),
+        "patch_size": stem.patch,
+        "num_channels": stem.channels,
+        **block_config(shape.block),
+    }
+    return config if vit_shape(config) == shape else None
 
 
 def deit_shape(config: Config) -> Shape:
@@ -188,9 +208,10 @@ VIT = Family(
     prefixes=("vit.",),
     ignored=(r"embeddings\.mask_token", r"decoder\..*"),
     pooler=tanh_pooler,
-    head=HeadRow(kind="linear", names=CLASSIFIER, architectures=("ForImageClassification",)),
+    head=HeadRow(reads="cls", names=CLASSIFIER, architectures=("ForImageClassification",)),
     readout=class_token,
-    image_defaults={"image_processor_type": "ViTImageProcessor"},
+    inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor"}),
+    config=vit_config,
     used_by=("google/vit-base-patch16-224", "facebook/deit-tiny-patch16-224", "facebook/dino-vits16"),
     paper="Dosovitskiy et al. 2021",
     notes=(
@@ -207,10 +228,10 @@ DEIT = Family(
     prefixes=("deit.",),
     ignored=(r"embeddings\.mask_token", r"decoder\..*"),
     pooler=tanh_pooler,
-    head=HeadRow(kind="linear", names=CLASSIFIER, architectures=("DeiTForImageClassification",)),
+    head=HeadRow(reads="cls", names=CLASSIFIER, architectures=("DeiTForImageClassification",)),
     other_heads=(
         HeadRow(
-            kind="distilled",
+            reads="cls+dist",
             names=(
                 Rename("cls_classifier.{p}", "output.{p}"),
                 Rename("distillation_classifier.{p}", "distillation.{p}"),
@@ -219,7 +240,7 @@ DEIT = Family(
         ),
     ),
     readout=deit_readout,
-    image_defaults={"image_processor_type": "DeiTImageProcessor", **IMAGENET},
+    inputs=InputDefaults(image={"image_processor_type": "DeiTImageProcessor", **IMAGENET}),
     used_by=("facebook/deit-base-distilled-patch16-224", "facebook/deit-tiny-distilled-patch16-224"),
     paper="Touvron et al. 2021",
     notes=(
@@ -237,7 +258,7 @@ VIT_MAE = Family(
     prefixes=("vit.",),
     ignored=(r"decoder\..*",),
     readout=mae_readout,
-    image_defaults={"image_processor_type": "ViTImageProcessor", **IMAGENET},
+    inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor", **IMAGENET}),
     used_by=("facebook/vit-mae-base", "facebook/vit-mae-large", "facebook/vit-mae-huge"),
     paper="He et al. 2021",
     notes=(
@@ -254,9 +275,9 @@ VIT_MSN = Family(
     names=EMBEDDINGS + BLOCKS + FINAL_NORM,
     prefixes=("vit.",),
     ignored=(r"embeddings\.mask_token",),
-    head=HeadRow(kind="linear", names=CLASSIFIER, architectures=("ForImageClassification",)),
+    head=HeadRow(reads="cls", names=CLASSIFIER, architectures=("ForImageClassification",)),
     readout=msn_readout,
-    image_defaults={"image_processor_type": "ViTImageProcessor", **IMAGENET},
+    inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor", **IMAGENET}),
     used_by=("facebook/vit-msn-small", "facebook/vit-msn-base"),
     paper="Assran et al. 2022",
 )
@@ -268,9 +289,10 @@ IJEPA = Family(
     names=EMBEDDINGS[1:] + BLOCKS + FINAL_NORM,
     prefixes=("ijepa.",),
     ignored=(r"embeddings\.mask_token", r"pooler\..*"),
-    head=HeadRow(kind="mean", names=CLASSIFIER, architectures=("ForImageClassification",)),
+    head=HeadRow(reads="mean", names=CLASSIFIER, architectures=("ForImageClassification",)),
     readout=ijepa_readout,
-    image_defaults={"image_processor_type": "ViTImageProcessor", **IMAGENET},
+    inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor", **IMAGENET}),
+    published={"patch_size": 14},
     used_by=("facebook/ijepa_vith14_1k", "facebook/ijepa_vitg16_22k"),
     paper="Assran et al. 2023",
     notes=("there is no class token: position 0 is the first patch",),

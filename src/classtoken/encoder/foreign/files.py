@@ -1,6 +1,6 @@
 """A folder -> a foreign encoder: built by transformers from its own code, its weights checked for completeness."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -11,7 +11,10 @@ from classtoken.encoder.checkpoint import Checkpoint, Loaded
 from classtoken.encoder.foreign.hooked import tensor_of
 from classtoken.encoder.foreign.model import Foreign
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+from classtoken.values import InputDefaults
 
+#: Settings of models whose positions are distances: their config's number of positions bounds no text.
+RELATIVE = ("relative_attention", "relative_attention_num_buckets")
 MODALITY: dict[str, Literal["text", "image"]] = {"input_ids": "text", "pixel_values": "image"}
 
 
@@ -40,7 +43,7 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
         raise WeightsError(
             f"the weights of {checkpoint.folder} do not fit: {len(lost)} missing: {shown}. They would be random."
         )
-    return modality, Loaded(foreign, None, "", {})
+    return modality, Loaded(foreign, None, "", {}, input_defaults(name, model.config))
 
 
 def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
@@ -67,6 +70,23 @@ def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
         names = ", ".join(sorted(str(key[0]) for key in report["mismatched_keys"])[:6])
         raise WeightsError(f"the weights of {checkpoint.folder} do not fit: of another shape: {names}.")
     return model, tuple(sorted(report.get("missing_keys", ())))
+
+
+def input_defaults(name: str, config: Any) -> InputDefaults:
+    """What transformers takes for a model type where the files of a folder name no class."""
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+
+    processors = IMAGE_PROCESSOR_MAPPING_NAMES.get(name)
+    listed = processors.values() if isinstance(processors, Mapping) else processors or ()
+    processor = next((one for one in listed if one), None)
+    relative = any(getattr(config, key, None) for key in RELATIVE)
+    longest = None if relative else getattr(config, "max_position_embeddings", None)
+    return InputDefaults(
+        image={} if processor is None else {"image_processor_type": processor},
+        tokenizer=str(TOKENIZER_MAPPING_NAMES.get(name) or ""),
+        longest=longest if isinstance(longest, int) and longest > 0 else None,
+    )
 
 
 def refuse(checkpoint: Checkpoint) -> None:

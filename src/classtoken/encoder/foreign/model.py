@@ -104,7 +104,7 @@ class Foreign(nn.Module):
     def positions(self) -> int | None:
         """Learned absolute positions of texts; None where there are none."""
         tables = [m for name, m in self.model.named_modules() if name.rsplit(".", 1)[-1] in POSITIONS]
-        counts = [m.num_embeddings - getattr(m, "offset", 0) for m in tables if isinstance(m, nn.Embedding)]
+        counts = [m.num_embeddings - _first_position(m) for m in tables if isinstance(m, nn.Embedding)]
         return min(counts) if counts and self.modality == "text" else None
 
     @property
@@ -288,6 +288,12 @@ class Foreign(nn.Module):
 
 
 SPECIAL = (Role.CLASS, Role.DISTILLATION, Role.REGISTER)
+
+
+def _first_position(table: nn.Embedding) -> int:
+    """Where a table of positions begins to count: behind the padding's place where it has one (fairseq's habit)."""
+    offset = int(getattr(table, "offset", 0))
+    return offset if table.padding_idx is None else max(offset, table.padding_idx + 1)
 
 
 def _part(name: str) -> str:

@@ -175,7 +175,11 @@ def finish_frozen(fitted: Fitted, run: Run) -> TrainResult:
         training={"way": run.way, "scores": dict(scores)},
     )
     encoder, origin = reading.encoder, run.embedder.folder
-    if reading.family is not None and is_trainable(encoder) and files.published_head(reading.family, saved):
+    if (
+        reading.family is not None
+        and is_trainable(encoder)
+        and files.published_head(reading.family, reading.config, saved)
+    ):
         files.write_tuned(run.out, origin, reading.config, reading.family, encoder, saved)
     else:
         files.copy_files(origin, run.out)

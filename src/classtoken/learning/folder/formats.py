@@ -7,22 +7,17 @@ from torch import Tensor
 
 from classtoken.encoder.checkpoint import reference_names
 from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.families.bert import BERT
 from classtoken.encoder.families.row import Family
-from classtoken.encoder.families.vit import VIT
-from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
+from classtoken.encoder.families.table import FAMILIES
+from classtoken.encoder.names import to_theirs
+from classtoken.encoder.shape import Shape
 from classtoken.encoder.towers import OWN_TYPE
 
 
 def published_form(shape: Shape) -> tuple[Family, dict[str, Any]] | None:
-    """The family and config under which another library builds the very same encoder; None where there is none.
-
-    It is the same when the family's row turns the config back into an equal shape.
-    """
-    for family, config in ((VIT, _vit_config(shape)), (BERT, _bert_config(shape))):
-        if config is not None and family.shape(config) == shape:
-            return family, config
-    return None
+    """The family and config under which another library builds the very same encoder; None where there is none."""
+    forms = ((family, family.config(shape)) for family in FAMILIES if family.config is not None)
+    return next(((family, config) for family, config in forms if config is not None), None)
 
 
 def files_of(encoder: Encoder, labels: Sequence[str], several: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -37,57 +32,19 @@ def files_of(encoder: Encoder, labels: Sequence[str], several: bool) -> tuple[di
         config = {"model_type": OWN_TYPE, "architectures": ["Encoder"], "shape": encoder.shape.to_dict(), **names}
         return config, dict(encoder.state_dict())
     family, config = form
-    prefix = family.prefixes[0] if family.prefixes and labels and family is VIT else ""
+    prefix = family.prefixes[0] if labels and family.prefixes and _linear_on_cls(family, config) else ""
     return {**config, **names}, reference_names(encoder, family, prefix)
 
 
 def classifier_names(encoder: Encoder, head: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A linear head on the class token by the published classifier's names; empty where none reads it so."""
     form = published_form(encoder.shape)
-    if form is None or form[0] is not VIT or set(head) != {"output.weight", "output.bias"}:
+    if form is None or not _linear_on_cls(*form) or set(head) != {"output.weight", "output.bias"}:
         return {}
-    return {"classifier.weight": head["output.weight"], "classifier.bias": head["output.bias"]}
+    assert form[0].head is not None
+    return to_theirs(head, form[0].head.names)[0]
 
 
-def _vit_config(shape: Shape) -> dict[str, Any] | None:
-    stem, block = shape.stem, shape.block
-    if not isinstance(stem, ImageStem):
-        return None
-    return {
-        "model_type": "vit",
-        "architectures": ["ViTForImageClassification"],
-        "hidden_size": shape.hidden_size,
-        "num_hidden_layers": shape.depth,
-        "image_size": stem.image[0] if stem.image[0] == stem.image[1] else list(stem.image),
-        "patch_size": stem.patch,
-        "num_channels": stem.channels,
-        **_block_config(block),
-    }
-
-
-def _bert_config(shape: Shape) -> dict[str, Any] | None:
-    stem, block = shape.stem, shape.block
-    if not isinstance(stem, TextStem):
-        return None
-    return {
-        "model_type": "bert",
-        "architectures": ["BertModel"],
-        "vocab_size": stem.vocabulary,
-        "hidden_size": shape.hidden_size,
-        "num_hidden_layers": shape.depth,
-        "max_position_embeddings": stem.positions,
-        "type_vocab_size": stem.kinds,
-        "pad_token_id": 0,
-        **_block_config(block),
-    }
-
-
-def _block_config(block: BlockShape) -> dict[str, Any]:
-    return {
-        "num_attention_heads": block.heads,
-        "intermediate_size": block.feedforward_size,
-        "layer_norm_eps": block.norm_eps,
-        "hidden_act": {"gelu_tanh": "gelu_pytorch_tanh"}.get(block.activation, block.activation),
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    }
+def _linear_on_cls(family: Family, config: Mapping[str, Any]) -> bool:
+    """The family's classifier is one matrix on the class token: a head trained here can be written as it."""
+    return family.head is not None and family.head.linear and family.head.pooling(config) == "cls"

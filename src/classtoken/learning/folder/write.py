@@ -86,7 +86,7 @@ def write_tuned(
     """A published encoder with a new head, and new weights where it was trained further, in its own format."""
     copy_files(origin, folder)
     named: dict[str, Tensor] = {}
-    if published_head(family, saved):
+    if published_head(family, config, saved):
         assert family.head is not None
         assert saved.head is not None
         named = dict(to_theirs(saved.head.state_dict(), family.head.names)[0])
@@ -100,10 +100,10 @@ def write_tuned(
     write_saved(folder, saved)
 
 
-def published_head(family: Family, saved: SavedReadout) -> bool:
+def published_head(family: Family, config: Mapping[str, Any], saved: SavedReadout) -> bool:
     """Whether the family's own classifier is this very head: linear, on the class token as it is."""
     alike = isinstance(saved.head, LinearHead) and saved.pooling == "cls" and not saved.unit_length
-    return alike and family.head is not None and family.head.kind == "linear"
+    return alike and family.head is not None and family.head.linear and family.head.pooling(config) == "cls"
 
 
 def copy_files(origin: Path, folder: Path) -> None:
