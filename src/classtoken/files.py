@@ -96,17 +96,26 @@ def _locked_file(temporary: Path) -> int:
     """The temporary file, empty and locked: another writer waits here until it is renamed, then begins its own."""
     while True:
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+        locked = False
         try:
             with contextlib.suppress(OSError):  # file systems without locks do without
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), temporary.stat()):
-                    os.ftruncate(handle, 0)
-                    return handle
+            locked = True
+            if _is_same(handle, temporary):
+                os.ftruncate(handle, 0)
+                return handle
         except BaseException:
+            if locked and _is_same(handle, temporary):
+                temporary.unlink(missing_ok=True)
             os.close(handle)
             raise
         os.close(handle)  # the writer before us has renamed it: what we hold is its finished file
+
+
+def _is_same(handle: int, path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
 
 
 @contextmanager

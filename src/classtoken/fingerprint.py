@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import classtoken
+from classtoken.results.base import Result
 
 _BLOCK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(Result):
     """What decides a vector's numbers, each part as a short text or a hash.
 
     `weights` hashes the checkpoint's tensors, `contract` the readout, `preprocessing` how texts or images become
@@ -31,7 +32,7 @@ class Fingerprint:
     version: str = classtoken.__version__
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
-        """What differs, as `name: here 'x', there 'y'`."""
+        """What differs, as `name 'there' instead of 'here'`."""
         pairs = (
             (field.name, getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)
         )

@@ -41,7 +41,7 @@ def test_embed_and_verify_in_json(tmp_path: Path, bert: str, source: str, capsys
     found = ct.read(out)
     assert found.ids == ("k1", "k3")
     assert found.column("label") == ["p|q", None]
-    assert found.column("meta.more") == ["1", "3"]
+    assert found.column("more") == ["1", "3"]
     assert main(["verify", out, "--json"]) == 0
     assert VerifyResult.from_json(capsys.readouterr().out).ok
     assert main(command) == 0
@@ -99,15 +99,15 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_run_goes_on(tmp_path: Path, 
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     limit = time.monotonic() + 120
-    while len(list(out.glob("receipts/*.json"))) < 2 and process.poll() is None and time.monotonic() < limit:
+    while len(list(out.glob("_meta/receipts/*.json"))) < 2 and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     said, complained = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, ""), complained
     assert "Traceback" not in complained
     assert not list(out.rglob("*.unfinished"))
-    assert not json.loads((out / "manifest.json").read_text(encoding="utf-8"))["complete"]
-    done = len(list((out / "receipts").glob("*.json")))
+    assert not json.loads((out / "_meta/manifest.json").read_text(encoding="utf-8"))["complete"]
+    done = len(list((out / "_meta/receipts").glob("*.json")))
     assert 2 <= done < 80
     assert main([*command, "--json"]) == 0
     assert ct.verify(out).ok

@@ -88,7 +88,7 @@ def test_images_have_the_vectors_that_embed_gives_and_bad_ones_are_said(tmp_path
     expected = ct.load(vit).embed([images[i]["bytes"] for i in good])
     np.testing.assert_allclose(next(iter(found.arrays.values())), expected, atol=2e-6)
     assert found.column("label") == [["x", "y"][i % 2] for i in good]
-    assert found.column("meta.n") == good
+    assert found.column("n") == good
     assert [entry.id for entry in result.examples] == ["i3", "i7", "i9"]
     assert result.refused == 3
     assert all(not entry.reason.startswith("i") for entry in result.examples), result.examples
@@ -110,7 +110,7 @@ def test_a_run_goes_on_and_refuses_another_making(tmp_path: Path, bert: Path) ->
     source, out = write_texts(tmp_path / "a.txt", texts(30)), tmp_path / "out"
     ct.embed(bert, source, out, part_rows=10)
     before = ct.read(out).table
-    (out / "receipts" / "00001.json").unlink()
+    (out / "_meta/receipts/00001.json").unlink()
     assert ct.embed(bert, source, out, part_rows=10).before == 20
     assert ct.read(out).table.equals(before)
     for change in ({"pooling": "max"}, {"normalize": True}, {"precision": "bf16"}, {"prompt": "query: "}):

@@ -19,7 +19,8 @@ ROWS = 60
 
 def start(root: Path, source: Path, out: Path, seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.run.fake", str(source), str(out), str(seconds)]
-    return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(root)})
+    path = os.pathsep.join([str(root / "src"), str(root)])  # this package, whichever is installed
+    return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path})
 
 
 def kill_until_done(root: Path, source: Path, out: Path, kills: int, seed: int) -> int:
@@ -55,6 +56,6 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, root: Path, k
     np.testing.assert_array_equal(killed.arrays["hash"], whole.arrays["hash"])
     assert killed.table.equals(whole.table)
     assert killed.manifest == whole.manifest
-    assert (out / "quarantine.parquet").read_bytes() == (tmp_path / "whole" / "quarantine.parquet").read_bytes()
+    assert (out / "_meta/quarantine.parquet").read_bytes() == (tmp_path / "whole/_meta/quarantine.parquet").read_bytes()
     assert verify(out).ok
     assert not list(out.rglob("*.unfinished"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.run.fake import FakeStage, embed, vector
+from tests.run.fake import FakeStage, embed, fake_vector
 
 from classtoken.errors import BadRecord, ManifestMismatch, SourceError
 from classtoken.sink import read, verify
@@ -25,7 +25,7 @@ def test_every_record_gets_its_own_vector(tmp_path: Path) -> None:
     embed(texts(tmp_path, ROWS), tmp_path / "out", FakeStage())
     found = read(tmp_path / "out")
     assert found.ids == tuple(str(i) for i in range(23))
-    np.testing.assert_array_equal(found.arrays["hash"], np.stack([vector(row) for row in ROWS]))
+    np.testing.assert_array_equal(found.arrays["hash"], np.stack([fake_vector(row) for row in ROWS]))
     assert len(found.files) == 5
     assert found.manifest.cut == sum(len(row) > 9 for row in ROWS)
     assert verify(tmp_path / "out").ok
@@ -35,7 +35,7 @@ def test_bad_records_go_into_quarantine_in_their_order(tmp_path: Path) -> None:
     source = texts(tmp_path, ["a", "bad", "", "b", "nan", "bad", "c"])
     manifest, progress = embed(source, tmp_path / "out", FakeStage())
     assert read(tmp_path / "out").ids == ("0", "3", "6")
-    np.testing.assert_array_equal(read(tmp_path / "out").arrays["hash"], np.stack([vector(t) for t in "abc"]))
+    np.testing.assert_array_equal(read(tmp_path / "out").arrays["hash"], np.stack([fake_vector(t) for t in "abc"]))
     quarantine = tables_of(tmp_path / "out")
     assert [row["id"] for row in quarantine] == ["1", "2", "4", "5"]
     assert [row["reason"] for row in quarantine] == [
@@ -51,7 +51,7 @@ def test_bad_records_go_into_quarantine_in_their_order(tmp_path: Path) -> None:
 def tables_of(out: Path) -> list[dict]:
     import pyarrow.parquet as pq
 
-    return pq.read_table(out / "quarantine.parquet").to_pylist()
+    return pq.read_table(out / "_meta" / "quarantine.parquet").to_pylist()
 
 
 def test_a_task_of_bad_records_only(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_task_of_bad_records_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["bad", "", "nan"])
 def test_strict_stops_at_the_first_bad_record(tmp_path: Path, bad: str) -> None:
     source = texts(tmp_path, ["a", "b", bad])
-    with pytest.raises(BadRecord, match=r"record '2' of .* leave out --strict"):
+    with pytest.raises(BadRecord, match=r"record '2' of .* run without strict"):
         embed(source, tmp_path / "out", FakeStage(), part_rows=2, strict=True)
     embed(source, tmp_path / "out", FakeStage(), part_rows=2)
     with pytest.raises(BadRecord, match="1 records were refused by an earlier run"):
@@ -103,7 +103,7 @@ def test_progress_grows_to_the_end(tmp_path: Path) -> None:
 def test_a_source_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tables.TextLines.rows
     monkeypatch.setattr(tables.TextLines, "rows", lambda *args: (e for e in whole(*args) if e.id != "7"))
-    with pytest.raises(SourceError, match="has changed since it was listed"):
+    with pytest.raises(SourceError, match="changed while it was being read"):
         embed(texts(tmp_path, ROWS), tmp_path / "out", FakeStage())
 
 

@@ -4,16 +4,18 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.dataset import dataset
 
-from classtoken.errors import ManifestMismatch, OutputError
+from classtoken.errors import ManifestMismatch, OptionError, OutputError
 from classtoken.fingerprint import Fingerprint
-from classtoken.sink import Manifest, ParquetSink, read, read_manifest, verify
-from classtoken.values import Record, Refused, Task
+from classtoken.sink import Manifest, ParquetSink, TaskRows, carried_columns, read, read_manifest, verify
+from classtoken.values import Record, Rejected, Task
 
 MADE_BY = Fingerprint("w", "c", "p", "text", ("cls", "mean@-2"), None, "fp32")
 MANIFEST = Manifest(
@@ -22,12 +24,13 @@ MANIFEST = Manifest(
     source="s",
     kind="csv",
     columns={"cls": 4, "mean@-2": 3},
-    made_by=MADE_BY,
+    fingerprint=MADE_BY,
     plan="plan",
     tasks=2,
     total=5,
 )
-META = {"n": pa.int64(), "x": pa.float64(), "t": pa.string()}
+FIRST = Record("a", text="x", meta={"n": 1, "x": 2.0, "t": "t"})
+CARRIED = carried_columns(FIRST, {"n": pa.int64(), "x": pa.float64(), "t": pa.string()}, MANIFEST.columns)
 TASKS = (Task(0, "f", 0, 3, 0, 0), Task(1, "f", 3, 5, 3, 3))
 
 
@@ -42,17 +45,17 @@ def put(sink: ParquetSink, number: int) -> dict[str, np.ndarray]:
             Record("a", text="x", label=("p", "q"), group="g", meta={"n": 1, "x": 2, "t": {"k": [1]}}),
             Record("b", text="y", label="p", meta={"n": None, "x": None, "t": "ü"}),
         ]
-        refused = [Refused("c", "is empty")]
+        refused = [Rejected("c", "is empty")]
     else:
         records, refused = [Record("d", text="z"), Record("e", text="z")], []
     made = vectors(len(records), number)
-    sink.put(TASKS[number], records, made, refused)
+    sink.writer().write(TaskRows(TASKS[number], records, made, refused))
     return made
 
 
 def finished(folder: Path) -> Path:
-    with ParquetSink(folder, MANIFEST, META) as sink:
-        assert sink.begin() == frozenset()
+    with ParquetSink(folder, MANIFEST, CARRIED) as sink:
+        assert not sink.begin()
         for number in (1, 0):
             put(sink, number)
         sink.finish()
@@ -68,11 +71,11 @@ def test_what_was_put_is_read_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.concatenate(list(found.blocks(name))), expected)
     assert list(found.arrays) == ["cls", "mean@-2"]
     assert len(found) == len(found.table) == 4
-    assert found.table.schema.names == ["id", "cls", "mean@-2", "label", "group", "meta.n", "meta.x", "meta.t"]
+    assert found.table.schema.names == ["id", "cls", "mean@-2", "label", "group", "text", "n", "x", "t"]
     assert found.table.schema.field("cls").type == pa.list_(pa.float32(), 4)
     assert found.column("label") == ["p|q", "p", None, None]
-    assert found.column("meta.t") == ['{"k": [1]}', "ü", None, None]
-    assert found.column("meta.x") == [2.0, None, None, None]
+    assert found.column("t") == ['{"k": [1]}', "ü", None, None]
+    assert found.column("x") == [2.0, None, None, None]
     with pytest.raises(KeyError, match="it has cls, mean@-2"):
         found.arrays["max"]
 
@@ -80,12 +83,14 @@ def test_what_was_put_is_read_back(tmp_path: Path) -> None:
 def test_the_folder_holds_what_it_says(tmp_path: Path) -> None:
     folder = finished(tmp_path / "out")
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    assert names == {"part-00000.parquet", "part-00001.parquet", "quarantine.parquet", "manifest.json", "receipts"}
-    assert pq.read_table(folder / "quarantine.parquet").to_pylist() == [{"id": "c", "reason": "is empty"}]
+    assert names == {"part-00000.parquet", "part-00001.parquet", "_meta"}
+    below = {path.name for path in (folder / "_meta").iterdir()}
+    assert below == {"quarantine.parquet", "manifest.json", "receipts", ".lock"}
+    assert pq.read_table(folder / "_meta/quarantine.parquet").to_pylist() == [{"id": "c", "reason": "is empty"}]
     manifest = read_manifest(folder)
     assert (manifest.complete, manifest.rows, manifest.refused, manifest.total) == (True, 4, 1, 5)
     metadata = pq.read_schema(folder / "part-00000.parquet").metadata
-    assert json.loads(metadata[b"classtoken.made_by"])["poolings"] == ["cls", "mean@-2"]
+    assert json.loads(metadata[b"classtoken.fingerprint"])["poolings"] == ["cls", "mean@-2"]
 
 
 def test_verify_finds_nothing_wrong(tmp_path: Path) -> None:
@@ -120,7 +125,7 @@ def _replace(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
         manifest = read_manifest(folder)
         part = dataclasses.replace(manifest.parts[1], checksum=hash_file(path), bytes=path.stat().st_size)
         changed = dataclasses.replace(manifest, parts=(manifest.parts[0], part))
-        (folder / "manifest.json").write_text(changed.to_json())
+        (folder / "_meta/manifest.json").write_text(changed.to_json())
 
     return damage
 
@@ -140,7 +145,7 @@ def _nan(table: pa.Table) -> pa.Table:
         (lambda folder: (folder / "part-00000.parquet").unlink(), "part-00000.parquet is missing"),
         (_cut, "part-00001.parquet has changed since it was written"),
         (_flip, "part-00000.parquet has changed since it was written"),
-        (lambda folder: (folder / "quarantine.parquet").unlink(), "quarantine.parquet is missing"),
+        (lambda folder: (folder / "_meta/quarantine.parquet").unlink(), "quarantine.parquet is missing"),
         (lambda folder: (folder / "part-9.parquet").write_bytes(b""), "does not list: part-9.parquet"),
         (_replace(_ids), "ids that are not unique: 'a'"),
         (_replace(_nan), "has vectors 'cls' that are not finite"),
@@ -158,11 +163,11 @@ def test_verify_finds_damage(tmp_path: Path, damage: Callable[[Path], None], wor
 
 class TestResume:
     def test_only_what_has_a_receipt_is_done(self, tmp_path: Path) -> None:
-        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+        with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink:
             sink.begin()
             put(sink, 0)
-        with ParquetSink(tmp_path, MANIFEST, META) as sink:
-            assert sink.begin() == {0}
+        with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink:
+            assert set(sink.begin()) == {0}
             with pytest.raises(OutputError, match="1 of 2 tasks are not done"):
                 sink.finish()
             put(sink, 1)
@@ -171,10 +176,10 @@ class TestResume:
 
     def test_a_file_without_a_receipt_and_a_receipt_without_a_file_are_not_done(self, tmp_path: Path) -> None:
         finished(tmp_path)
-        (tmp_path / "receipts" / "00000.json").unlink()
+        (tmp_path / "_meta/receipts" / "00000.json").unlink()
         (tmp_path / "part-00001.parquet").unlink()
-        with ParquetSink(tmp_path, MANIFEST, META) as sink:
-            assert sink.begin() == frozenset()
+        with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink:
+            assert not sink.begin()
             put(sink, 0)
             put(sink, 1)
             sink.finish()
@@ -183,9 +188,9 @@ class TestResume:
     @pytest.mark.parametrize("content", [b"", b"{", b'{"part": 1}', b"\xff\x00"])
     def test_a_receipt_that_cannot_be_read_is_none(self, tmp_path: Path, content: bytes) -> None:
         finished(tmp_path)
-        (tmp_path / "receipts" / "00001.json").write_bytes(content)
-        with ParquetSink(tmp_path, MANIFEST, META) as sink:
-            assert sink.begin() == {0}
+        (tmp_path / "_meta/receipts" / "00001.json").write_bytes(content)
+        with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink:
+            assert set(sink.begin()) == {0}
             put(sink, 1)
             sink.finish()
         assert verify(tmp_path).ok
@@ -194,13 +199,13 @@ class TestResume:
         finished(tmp_path)
         left = tmp_path / ".part-00001.parquet.unfinished"
         left.write_bytes(b"half")
-        with ParquetSink(tmp_path, MANIFEST, META) as sink:
-            assert sink.begin() == {0, 1}
+        with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink:
+            assert set(sink.begin()) == {0, 1}
             assert sink.finish() == read_manifest(tmp_path)
         assert not left.exists()
 
     def test_a_run_that_is_not_finished_is_not_read(self, tmp_path: Path) -> None:
-        with ParquetSink(tmp_path, MANIFEST, META) as sink:
+        with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink:
             sink.begin()
             put(sink, 0)
         with pytest.raises(OutputError, match="not finished"):
@@ -212,13 +217,13 @@ class TestResume:
     ("change", "words"),
     [
         ({"plan": "other"}, "plan 'plan' instead of 'other'.*another plan"),
-        ({"made_by": dataclasses.replace(MADE_BY, precision="bf16")}, "precision 'fp32' instead of 'bf16'"),
+        ({"fingerprint": dataclasses.replace(MADE_BY, precision="bf16")}, "precision 'fp32' instead of 'bf16'"),
         (
-            {"made_by": dataclasses.replace(MADE_BY, poolings=("cls",)), "columns": {"cls": 4}},
+            {"fingerprint": dataclasses.replace(MADE_BY, poolings=("cls",)), "columns": {"cls": 4}},
             "poolings 'cls,mean@-2' instead of 'cls'",
         ),
         (
-            {"made_by": dataclasses.replace(MADE_BY, weights="v", contract="d")},
+            {"fingerprint": dataclasses.replace(MADE_BY, weights="v", contract="d")},
             "weights 'w' instead of 'v'; contract 'c' instead",
         ),
     ],
@@ -226,7 +231,7 @@ class TestResume:
 def test_vectors_made_in_another_way_are_not_mixed(tmp_path: Path, change: dict, words: str) -> None:
     before = {path: path.read_bytes() for path in finished(tmp_path).rglob("*") if path.is_file()}
     with (
-        ParquetSink(tmp_path, dataclasses.replace(MANIFEST, **change), META) as sink,
+        ParquetSink(tmp_path, dataclasses.replace(MANIFEST, **change), CARRIED) as sink,
         pytest.raises(ManifestMismatch, match=words),
     ):
         sink.begin()
@@ -235,33 +240,120 @@ def test_vectors_made_in_another_way_are_not_mixed(tmp_path: Path, change: dict,
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with ParquetSink(tmp_path, MANIFEST, META) as sink, pytest.raises(OutputError, match=r"'thesis\.tex'"):
+    with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink, pytest.raises(OutputError, match=r"'thesis\.tex'"):
         sink.begin()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-    with ParquetSink(tmp_path / "thesis.tex", MANIFEST, META) as sink, pytest.raises(OutputError, match="is a file"):
+    with ParquetSink(tmp_path / "thesis.tex", MANIFEST, CARRIED) as sink, pytest.raises(OutputError, match="is a file"):
         sink.begin()
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with ParquetSink(tmp_path, MANIFEST, META) as first:
+    with ParquetSink(tmp_path, MANIFEST, CARRIED) as first:
         first.begin()
         with (
-            ParquetSink(tmp_path, MANIFEST, META) as second,
+            ParquetSink(tmp_path, MANIFEST, CARRIED) as second,
             pytest.raises(OutputError, match="another run is writing"),
         ):
             second.begin()
-    with ParquetSink(tmp_path, MANIFEST, META) as third:
+    with ParquetSink(tmp_path, MANIFEST, CARRIED) as third:
         third.begin()
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 1}', "\x00"])
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 2}', "\x00"])
 def test_a_manifest_that_cannot_be_read(tmp_path: Path, content: str) -> None:
-    (tmp_path / "manifest.json").write_text(content)
+    (tmp_path / "_meta").mkdir()
+    (tmp_path / "_meta/manifest.json").write_text(content)
     for use in (read, verify):
         with pytest.raises(OutputError, match=r"manifest\.json cannot be read"):
             use(tmp_path)
 
 
+@pytest.mark.parametrize("content", ['{"format": 1}', '{"format": 3, "unknown": 1}'])
+def test_a_manifest_of_another_format(tmp_path: Path, content: str) -> None:
+    (tmp_path / "_meta").mkdir()
+    (tmp_path / "_meta/manifest.json").write_text(content)
+    for use in (read, verify):
+        with pytest.raises(OutputError, match=r"has format \d, and this version reads 2"):
+            use(tmp_path)
+
+
+def test_a_folder_of_the_first_format_is_named(tmp_path: Path) -> None:
+    """Bookkeeping on top and columns `meta.NAME`: neither read nor written into."""
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "part-00000.parquet").write_bytes(b"")
+    for use in (read, verify, lambda folder: ParquetSink(folder, MANIFEST, CARRIED).begin()):
+        with pytest.raises(OutputError, match="was written by an older classtoken"):
+            use(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_folder_without_vectors(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds no vectors"):
         read(tmp_path)
+
+
+def test_a_part_of_another_making_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    finished(tmp_path / "out")
+    other = dataclasses.replace(MANIFEST, fingerprint=dataclasses.replace(MADE_BY, weights="v"))
+    with ParquetSink(tmp_path / "other", other, CARRIED) as sink:
+        sink.begin()
+        put(sink, 1)
+    content = (tmp_path / "other/part-00001.parquet").read_bytes()
+    (tmp_path / "out/part-00001.parquet").write_bytes(content)
+    with pytest.raises(ManifestMismatch, match="made with weights 'v' instead of 'w'"):
+        read(tmp_path / "out").arrays["cls"]
+    _replace(lambda table: table)(tmp_path / "out")  # believed by checksum and size
+    problems = " ".join(verify(tmp_path / "out").problems)
+    assert "part-00001.parquet holds vectors made with weights 'v' instead of 'w'" in problems
+
+
+def test_every_reader_of_parquet_folders_opens_it(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "out")
+    found = dataset(folder, format="parquet").to_table()
+    assert found.column("id").to_pylist() == ["a", "b", "d", "e"]
+    assert not [name for name in found.schema.names if "." in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("pandas", lambda pandas, folder: len(pandas.read_parquet(folder))),
+        ("polars", lambda polars, folder: polars.read_parquet(folder / "*.parquet").height),
+        ("duckdb", lambda duckdb, folder: duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchone()[0]),
+    ],
+)
+def test_it_opens_in(tmp_path: Path, name: str, count: Callable[[Any, Path], int]) -> None:
+    assert count(pytest.importorskip(name), finished(tmp_path / "out")) == 4
+
+
+class TestCarried:
+    def test_text_path_and_every_other_column(self) -> None:
+        first = Record("a", text="x", image=Path("pictures/a.png"), meta={"price": 1})
+        found = carried_columns(first, {"price": pa.int64()}, ["cls"])
+        assert [(column.name, column.read) for column in found] == [
+            ("text", "text"),
+            ("path", "path"),
+            ("price", "column"),
+        ]
+        assert [column.of(first) for column in found] == ["x", (Path.cwd() / "pictures/a.png").as_posix(), 1]
+        assert [column.of(Record("b", image=b"PNG")) for column in found] == [None, None, None]
+
+    def test_a_taken_name_gets_a_suffix_and_a_dot_goes(self) -> None:
+        columns = dict.fromkeys(["text", "cls", "label", "a.b", "a_b", "text_source"], pa.string())
+        found = carried_columns(Record("a", text="x"), columns, ["cls"])
+        assert [column.name for column in found] == [
+            "text",
+            "text_source",
+            "cls_source",
+            "label_source",
+            "a_b",
+            "a_b_source",
+            "text_source_source",
+        ]
+
+    def test_only_what_is_asked_for(self) -> None:
+        first, columns = Record("a", text="x"), dict.fromkeys(["b", "c"], pa.string())
+        assert [column.name for column in carried_columns(first, columns, [], ["c", "text"])] == ["text", "c"]
+        assert carried_columns(first, columns, [], []) == ()
+        with pytest.raises(OptionError, match="no column 'path' to carry; there are: text, b, c"):
+            carried_columns(first, columns, [], ["path"])

@@ -54,6 +54,14 @@ def embed(
         bool, typer.Option("--strict", help="Stop at the first record that cannot be embedded, instead of listing it.")
     ] = False,
     limit: Limit = None,
+    carry: Annotated[
+        str | None,
+        typer.Option(
+            "--carry",
+            metavar="NAMES|none",
+            help="Columns kept beside the vectors, joined by commas; the text or the path and all others if left out.",
+        ),
+    ] = None,
     part_rows: Annotated[
         int, typer.Option("--part-rows", metavar="N", min=1, help="Records of one output file.")
     ] = 2048,
@@ -71,9 +79,10 @@ def embed(
 ) -> Answer:
     """Turn a data set into vectors.
 
-    Writes DIR/part-*.parquet (id, one column per vector, label, group, meta.*), DIR/manifest.json and
-    DIR/quarantine.parquet with the records that could not be embedded and why. A run that was stopped
-    goes on where it was when it is given again; vectors made in another way are never mixed in.
+    Writes DIR/part-*.parquet (id, one column per vector, label, group, the text or path, every other
+    column) and DIR/_meta: the manifest, and quarantine.parquet with the records that could not be embedded
+    and why. A run that was stopped goes on where it was when it is given again; vectors made in another
+    way are never mixed in.
 
     \b
     Examples:
@@ -102,6 +111,7 @@ def embed(
             strict=strict,
             limit=limit,
             part_rows=part_rows,
+            carry=carry,
             report=report,
         )
     return answer(result, json)

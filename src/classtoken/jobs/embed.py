@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from classtoken.embedder import Embedder, Precision, load
 from classtoken.errors import OptionError, SourceError
 from classtoken.results.embed import EmbedResult
 from classtoken.run import run
 from classtoken.run.embedding import EmbedStage
-from classtoken.sink import Manifest, ParquetSink
+from classtoken.sink import Manifest, ParquetSink, carried_columns, read_quarantine
+from classtoken.sink.manifest import META
 from classtoken.source import Plan, Source, SourceOptions, make_plan, open_source
 from classtoken.source.plan import TASK_ROWS, Reader
-from classtoken.values import Progress, Record, Refused
+from classtoken.values import Progress, Record
 
 #: Refused records that the result names.
 EXAMPLES = 3
@@ -35,22 +34,21 @@ def embed(
     strict: bool = False,
     limit: int | None = None,
     part_rows: int = TASK_ROWS,
+    carry: str | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> EmbedResult:
     """Turn every record of a source into vectors in the folder `out`; a run that was stopped goes on where it was.
 
     pooling: names joined by commas, all from one pass; None for the contract's own vector. modality: needed only for a
         model of two towers on a source with both texts and images. limit: the first records only. part_rows: records of
-        one output file, which is also what is lost at most when a run is stopped.
+        one output file, which is also what is lost at most when a run is stopped. carry: columns kept beside the
+        vectors, joined by commas, or `none`; the text or the path and every other column if left out.
 
     Raises `SourceError` for what cannot be read or when no record could be embedded, `ManifestMismatch` when `out`
     holds vectors made in another way, and what `load` raises. With an `Embedder` as the model, its own pooling,
     precision, device and normalize stand, and must not be given here.
     """
-    if limit is not None and limit < 1:
-        raise OptionError(f"the limit is {limit}; give a whole number from 1, or leave it out.")
-    if part_rows < 1:
-        raise OptionError(f"{part_rows} rows a part; give a whole number from 1.")
+    _check_counts(limit, part_rows)
     opened = open_source(source, source_options)
     plan = make_plan(opened, task_rows=part_rows, limit=limit)
     if isinstance(model, Embedder):
@@ -61,30 +59,32 @@ def embed(
         embedder = load(
             model, pooling=pooling, normalize=normalize, precision=precision, device=device, revision=revision
         )
-    stage = EmbedStage(embedder, choose_modality(embedder, opened, plan, modality), prompt=prompt)
+    first = first_record(opened, plan)
+    stage = EmbedStage(embedder, choose_modality(embedder, opened, first, modality), prompt=prompt)
+    carried = carried_columns(first, plan.listing.meta, stage.columns, _names(carry))
     manifest = Manifest(
         model=_name(embedder.name),
         revision=revision,
         source=opened.name,
         kind=opened.kind,
         columns=dict(stage.columns),
-        made_by=stage.made_by(),
+        fingerprint=stage.fingerprint(),
+        carried=tuple(column.name for column in carried),
         prompt=prompt,
         plan=plan.hash,
         tasks=len(plan.tasks),
         total=plan.total,
     )
-    with ParquetSink(Path(out), manifest, plan.listing.meta) as sink:
+    with ParquetSink(Path(out), manifest, carried) as sink:
         finished, progress = run(opened, plan, stage, sink, strict=strict, report=report)
     return _result(Path(out), finished, progress, plan)
 
 
-def choose_modality(embedder: Embedder, source: Source, plan: Plan, asked: str | None) -> str:
+def choose_modality(embedder: Embedder, source: Source, first: Record, asked: str | None) -> str:
     """`text` or `image`: what was asked for, else what both the model and the source's first record have.
 
     Raises `OptionError` when both have both, `SourceError` when they have nothing in common.
     """
-    first = first_record(source, plan)
     there = [name for name, value in (("text", first.text), ("image", first.image)) if value is not None]
     wanted = (asked,) if asked else embedder.modalities
     if asked:
@@ -112,24 +112,38 @@ def first_record(source: Source, plan: Plan) -> Record:
     raise SourceError(f"no record of {source.name} can be read; the first: {reason}.")
 
 
+def _check_counts(limit: int | None, part_rows: int) -> None:
+    if limit is not None and limit < 1:
+        raise OptionError(f"the limit is {limit}; give a whole number from 1, or leave it out.")
+    if part_rows < 1:
+        raise OptionError(f"{part_rows} rows a part; give a whole number from 1.")
+
+
+def _names(carry: str | None) -> tuple[str, ...] | None:
+    """The columns to carry: None for all of them."""
+    if carry is None:
+        return None
+    names = tuple(name.strip() for name in carry.split(",") if name.strip())
+    return () if names == ("none",) else names
+
+
 def _name(model: str) -> str:
     """A local folder is known by its whole path, so that the model is found again from anywhere."""
     return Path(model).resolve().as_posix() if Path(model).is_dir() else model
 
 
 def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan) -> EmbedResult:
-    quarantine = pq.read_table(out / "quarantine.parquet").slice(0, EXAMPLES).to_pylist()
-    examples = tuple(Refused(row["id"], row["reason"]) for row in quarantine)
+    examples = read_quarantine(out / META, EXAMPLES)
     if not manifest.rows:
         raise SourceError(
             f"none of the {manifest.total} records could be embedded; the first, '{examples[0].id}', "
-            f"{examples[0].reason}. All are in {out}/quarantine.parquet."
+            f"{examples[0].reason}. All are in {out}/{META}/quarantine.parquet."
         )
     return EmbedResult(
         out=out.as_posix(),
         model=manifest.model,
         source=manifest.source,
-        modality=manifest.made_by.modality,
+        modality=manifest.fingerprint.modality,
         columns=manifest.columns,
         total=manifest.total,
         rows=manifest.rows,

@@ -41,7 +41,7 @@ class EmbedResult(Result):
         if self.cut:
             lines.append(f"  {self.cut} texts were longer than the model takes and were cut")
         if self.refused:
-            lines.append(f"  {self.refused} refused, see {self.out}/quarantine.parquet:")
+            lines.append(f"  {self.refused} refused, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)

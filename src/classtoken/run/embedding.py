@@ -46,7 +46,7 @@ class EmbedStage:
         """Vectors of one batch by name: (rows, size) float32."""
         return self.embedder.vectors_of(batch.tokens, modality=self.modality, prompt=self.prompt)
 
-    def made_by(self) -> Fingerprint:
+    def fingerprint(self) -> Fingerprint:
         """What decides the vectors' numbers."""
         contract = self.embedder.tower(self.modality).reading.contract
         return Fingerprint(

@@ -41,3 +41,10 @@ class Stage(Protocol):
 
     def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
         """Vectors of one batch by name: (rows, size) float32."""
+
+
+class StageSpec(Protocol):
+    """A stage as a small value: it goes to another process, which opens it there."""
+
+    def open(self) -> Stage:
+        """The stage, ready to work; loading it may take a while."""

@@ -1,6 +1,7 @@
 """What a folder of vectors is: how it was made, from what, and which files belong to it."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,14 @@ from pathlib import Path
 from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
 from classtoken.fingerprint import Fingerprint
 from classtoken.results.base import Result
+from classtoken.values import Rejected
 
+#: The folder below a folder of vectors that holds everything but the vectors. Readers of Parquet folders skip names
+#: that begin so.
+META = "_meta"
 NAME = "manifest.json"
-FORMAT = 1
+#: Written when what a folder looks like changes, so that no version misreads another's.
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,19 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Manifest(Result):
-    """`manifest.json`. `columns` are the vectors' columns with their dimensions; `plan` is the hash of the work.
+class Receipt(Result):
+    """Says that a task is done: its part will outlive a crash, and these records are not in it."""
 
-    `parts` are listed once the run is `complete`; until then a finished file is known by its receipt.
+    part: Part
+    refused: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True)
+class Manifest(Result):
+    """`_meta/manifest.json`. `columns` are the vectors' columns with their sizes; `plan` is the hash of the work.
+
+    `carried` are the columns kept beside the vectors. `parts` are listed once the run is `complete`; until then a
+    finished file is known by its receipt.
     """
 
     model: str
@@ -41,10 +56,11 @@ class Manifest(Result):
     source: str
     kind: str
     columns: Mapping[str, int]
-    made_by: Fingerprint
+    fingerprint: Fingerprint
     plan: str
     tasks: int
     total: int
+    carried: tuple[str, ...] = ()
     prompt: str | None = None
     complete: bool = False
     rows: int = 0
@@ -53,38 +69,59 @@ class Manifest(Result):
     parts: tuple[Part, ...] = ()
     format: int = FORMAT
 
-    def refuse_others(self, there: "Manifest", folder: Path) -> None:
+    def refuse_others(self, there: "Manifest", place: object) -> None:
         """Raise `ManifestMismatch` naming what differs, when the vectors `there` were made in another way."""
-        parts = list(self.made_by.differences(there.made_by))
+        parts = list(self.fingerprint.differences(there.fingerprint))
         parts += [
-            f"{name} {str(getattr(there, name))!r} instead of {str(getattr(self, name))!r}"
-            for name in ("plan", "columns")
+            f"{name} {_shown(getattr(there, name))} instead of {_shown(getattr(self, name))}"
+            for name in ("plan", "columns", "carried")
             # Other poolings have other columns: once is enough.
             if getattr(there, name) != getattr(self, name) and not (name == "columns" and parts)
         ]
         if parts:
-            plan = " (another plan: the source has changed, or --limit)" if there.plan != self.plan else ""
+            plan = " (another plan: the source has changed, or how many records are read)"
             raise ManifestMismatch(
-                f"{folder} holds vectors made with {'; '.join(parts)}{plan}. Give another folder, or remove this one."
+                f"{place} holds vectors made with {'; '.join(parts)}{plan if there.plan != self.plan else ''}. "
+                "Give another folder, or remove this one."
             )
+
+
+def manifest_path(folder: Path) -> Path:
+    """Where the manifest of a folder of vectors is."""
+    return folder / META / NAME
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder of vectors. Raises `OutputError` when there is none or it cannot be read."""
-    path = folder / NAME
+    path = manifest_path(folder)
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        refuse_first_format(folder)
         raise OutputError(
-            f"{folder} holds no vectors (no {NAME}); give a folder that `classtoken embed` made."
+            f"{folder} holds no vectors (no {META}/{NAME}); give a folder that `classtoken embed` made."
         ) from None
-    try:
-        manifest = Manifest.from_json(text)
-    except ClasstokenError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path} cannot be read: {error}") from error
-    if manifest.format != FORMAT:
-        raise OutputError(f"{path} has format {manifest.format}, this version reads {FORMAT}; embed anew.")
-    return manifest
+    try:
+        plain = json.loads(text)
+        number = plain.get("format") if isinstance(plain, dict) else None
+        if isinstance(number, int) and number != FORMAT:
+            raise OutputError(f"{path} has format {number}, and this version reads {FORMAT}; embed anew.")
+        return Manifest.from_dict(plain)
+    except OutputError:
+        raise
+    except (ClasstokenError, ValueError, RecursionError) as error:
+        raise OutputError(f"{path} cannot be read: {error}") from error
+
+
+def refuse_first_format(folder: Path) -> None:
+    """Raise `OutputError` for a folder of the first format, which had its manifest on top and columns `meta.NAME`."""
+    if (folder / NAME).is_file() and any(folder.glob("part-*.parquet")):
+        raise OutputError(
+            f"{folder} was written by an older classtoken ({NAME} on top, columns named meta.*), which this version "
+            "does not read; embed anew into another folder."
+        )
 
 
 def summed(manifest: Manifest, parts: tuple[Part, ...]) -> Manifest:
@@ -97,3 +134,12 @@ def summed(manifest: Manifest, parts: tuple[Part, ...]) -> Manifest:
         refused=sum(part.refused for part in parts),
         cut=sum(part.cut for part in parts),
     )
+
+
+def _shown(value: object) -> str:
+    """Names and sizes without Python's brackets."""
+    if isinstance(value, Mapping):
+        value = ",".join(f"{name} ({size})" for name, size in value.items())
+    elif isinstance(value, tuple):
+        value = ",".join(value)
+    return f"'{value}'"

@@ -1,41 +1,112 @@
-"""Records and their vectors as one Arrow table with a fixed schema."""
+"""Records and their vectors as one Arrow table with a fixed schema: the id, the vectors, then what is carried."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from classtoken.errors import OptionError
 from classtoken.values import Record
 
-QUARANTINE = pa.schema([("id", pa.string()), ("reason", pa.string())])
-#: Before the names of columns that are carried through.
-META = "meta."
+#: Keys of the schema's metadata, in every part.
+FINGERPRINT, PLAN = "classtoken.fingerprint", "classtoken.plan"
+#: Columns of the record itself; the source's own may have any name.
+FIXED = ("id", "label", "group")
+#: What is added to the name of a column of the source that is taken.
+TAKEN = "_source"
 _JOIN = "|"
 
 
-def schema(columns: Mapping[str, int], meta: Mapping[str, pa.DataType], metadata: Mapping[str, str]) -> pa.Schema:
-    """`id`, a vector per pooling, `label`, `group`, then what is carried through."""
+@dataclass(frozen=True)
+class CarriedColumn:
+    """A column that is kept beside the vectors, so that a vector that was found can be shown.
+
+    `read` says where a record has it: its `text`, the `path` of its image, or a `column` of the source, called
+    `source`.
+    """
+
+    name: str
+    read: Literal["text", "path", "column"]
+    source: str
+    type: pa.DataType
+
+    def of(self, record: Record) -> Any:
+        """The value of one record."""
+        if self.read == "text":
+            return record.text
+        if self.read == "path":
+            # Absolute, so that it is found from anywhere.
+            return (Path.cwd() / record.image).as_posix() if isinstance(record.image, Path) else None
+        return record.meta.get(self.source)
+
+
+def carried_columns(
+    first: Record, columns: Mapping[str, pa.DataType], vectors: Iterable[str], asked: Sequence[str] | None = None
+) -> tuple[CarriedColumn, ...]:
+    """The columns to keep: the text or the path, as the `first` record has them, and all other `columns` of the source.
+
+    asked: only these of them, by the source's names, `text` and `path`. A name is the source's own; a dot in it becomes
+    an underscore, and one that is taken (by the record's own columns or a vector) gets the suffix `_source`. Raises
+    `OptionError` for a name that is not there.
+    """
+    there: list[tuple[Literal["text", "path", "column"], str, pa.DataType]] = []
+    if first.text is not None:
+        there.append(("text", "text", pa.string()))
+    if isinstance(first.image, Path):
+        there.append(("path", "path", pa.string()))
+    there += [("column", name, kind) for name, kind in columns.items()]
+    if asked is not None:
+        strange = [name for name in asked if name not in {source for _, source, _ in there}]
+        if strange:
+            names = ", ".join(dict.fromkeys(source for _, source, _ in there)) or "none"
+            raise OptionError(f"there is no column '{strange[0]}' to carry; there are: {names}.")
+        there = [entry for entry in there if entry[1] in asked]
+    taken = {*FIXED, *vectors}
+    found = []
+    for read, source, kind in there:
+        name = source.replace(".", "_")
+        while name in taken:
+            name += TAKEN
+        taken.add(name)
+        found.append(CarriedColumn(name, read, source, kind))
+    return tuple(found)
+
+
+def schema(columns: Mapping[str, int], carried: Sequence[CarriedColumn], metadata: Mapping[str, str]) -> pa.Schema:
+    """`id`, a vector per pooling, `label`, `group`, then what is carried."""
     fields = [pa.field("id", pa.string(), nullable=False)]
     fields += [pa.field(name, pa.list_(pa.float32(), size), nullable=False) for name, size in columns.items()]
     fields += [pa.field("label", pa.string()), pa.field("group", pa.string())]
-    fields += [pa.field(META + name, kind) for name, kind in meta.items()]
+    fields += [pa.field(column.name, column.type) for column in carried]
     return pa.schema(fields, metadata=dict(metadata))
 
 
-def to_table(records: Sequence[Record], vectors: Mapping[str, np.ndarray], target: pa.Schema) -> pa.Table:
+def to_table(
+    records: Sequence[Record],
+    vectors: Mapping[str, np.ndarray],
+    carried: Sequence[CarriedColumn],
+    target: pa.Schema,
+) -> pa.Table:
     """Rows of one part. `vectors[name]` has shape (rows, dimension). Several labels are joined by `|`."""
-    arrays: list[pa.Array] = []
+    return pa.Table.from_arrays(list(_arrays(records, vectors, carried, target)), schema=target)
+
+
+def _arrays(
+    records: Sequence[Record], vectors: Mapping[str, np.ndarray], carried: Sequence[CarriedColumn], target: pa.Schema
+) -> Iterator[pa.Array]:
+    by_name = {column.name: column for column in carried}
     for field in target:
         if field.name in vectors:
-            arrays.append(_vectors(vectors[field.name], field.type))
-        elif field.name.startswith(META):
-            name = field.name.removeprefix(META)
-            arrays.append(_carried([record.meta.get(name) for record in records], field.type))
+            yield _vectors(vectors[field.name], field.type)
+        elif field.name in by_name:
+            column = by_name[field.name]
+            yield _carried([column.of(record) for record in records], field.type)
         else:
-            arrays.append(pa.array([_plain(record, field.name) for record in records], field.type))
-    return pa.Table.from_arrays(arrays, schema=target)
+            yield pa.array([_plain(record, field.name) for record in records], field.type)
 
 
 def _vectors(values: np.ndarray, kind: pa.DataType) -> pa.Array:

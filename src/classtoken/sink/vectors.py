@@ -1,5 +1,6 @@
 """Vectors read back: ids, one matrix per pooling, and the table they lie in; each part only when it is asked for."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -8,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classtoken.errors import OutputError
+from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
+from classtoken.fingerprint import Fingerprint
 from classtoken.sink.manifest import Manifest, read_manifest
+from classtoken.sink.rows import FINGERPRINT
 
 
 class Arrays(Mapping[str, np.ndarray]):
@@ -52,12 +55,12 @@ class Vectors:
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """The ids, in the order of the source."""
-        return tuple(value for table in self._parts(["id"]) for value in table.column("id").to_pylist())
+        return tuple(self.column("id"))
 
     @cached_property
     def table(self) -> pa.Table:
         """Everything, as pyarrow has it (files mapped into memory where the system can)."""
-        return pa.concat_tables(pq.read_table(path, memory_map=True) for path in self.files)
+        return pa.concat_tables(self._parts(None))
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -65,7 +68,7 @@ class Vectors:
         return tuple(self.folder / part.file for part in self.manifest.parts)
 
     def column(self, name: str) -> list:
-        """A column that is no vector (`label`, `group`, `meta.x`) as Python values."""
+        """A column that is no vector (`label`, `group`, `text`, ...) as Python values."""
         return [value for table in self._parts([name]) for value in table.column(name).to_pylist()]
 
     def matrix(self, name: str) -> np.ndarray:
@@ -83,8 +86,33 @@ class Vectors:
             for chunk in table.column(name).chunks:
                 yield chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), self.manifest.columns[name])
 
-    def _parts(self, columns: list[str]) -> Iterator[pa.Table]:
-        return (pq.read_table(path, columns=columns, memory_map=True) for path in self.files)
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The columns kept beside the vectors, besides `label` and `group`."""
+        return self.manifest.carried
+
+    def _parts(self, columns: list[str] | None) -> Iterator[pa.Table]:
+        for path in self.files:
+            table = pq.read_table(path, columns=columns, memory_map=True)
+            check_made_alike(table.schema, self.manifest, path)
+            yield table
+
+
+def made_by(schema: pa.Schema) -> Fingerprint | None:
+    """What made a Parquet file of vectors, from its schema; None where it does not say."""
+    text = (schema.metadata or {}).get(FINGERPRINT.encode())
+    with contextlib.suppress(ClasstokenError):
+        return None if text is None else Fingerprint.from_json(text)
+    return None
+
+
+def check_made_alike(schema: pa.Schema, manifest: Manifest, path: Path) -> None:
+    """Raise `ManifestMismatch` for a part that was made in another way than its folder's manifest says."""
+    found = made_by(schema)
+    if found is None:
+        raise ManifestMismatch(f"{path} does not say what made its vectors; embed anew.")
+    if parts := manifest.fingerprint.differences(found):
+        raise ManifestMismatch(f"{path} holds vectors made with {'; '.join(parts)}; remove it and run the embed again.")
 
 
 def read(folder: str | Path) -> Vectors:

@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from classtoken.errors import ManifestMismatch
 from classtoken.fingerprint import hash_file
 from classtoken.results.verify import Norms, VerifyResult
-from classtoken.sink.manifest import Manifest, Part, read_manifest
-from classtoken.sink.parquet import QUARANTINE_NAME
+from classtoken.sink.manifest import META, Manifest, Part, read_manifest
+from classtoken.sink.quarantine import NAME as QUARANTINE
+from classtoken.sink.vectors import check_made_alike
 
 #: Problems of one kind that are listed.
 NAMED = 5
@@ -63,6 +65,10 @@ class _Check:
         except (pa.ArrowException, OSError) as error:
             yield f"{part.file} cannot be read ({error})"
             return
+        try:
+            check_made_alike(table.schema, self.manifest, path)
+        except ManifestMismatch as error:
+            yield str(error)
         if table.num_rows != part.rows:
             yield f"{part.file} has {table.num_rows} rows instead of {part.rows}"
         self.rows += table.num_rows
@@ -100,14 +106,14 @@ class _Check:
 
     def quarantine(self) -> Iterator[str]:
         """The quarantine has a row for each record that was refused."""
-        path = self.folder / QUARANTINE_NAME
+        path = self.folder / META / QUARANTINE
         try:
             rows = pq.read_table(path).num_rows
         except (pa.ArrowException, OSError):
-            yield f"{QUARANTINE_NAME} is missing or cannot be read"
+            yield f"{META}/{QUARANTINE} is missing or cannot be read"
             return
         if self.manifest.complete and rows != self.manifest.refused:
-            yield f"{QUARANTINE_NAME} has {rows} rows instead of {self.manifest.refused}"
+            yield f"{META}/{QUARANTINE} has {rows} rows instead of {self.manifest.refused}"
 
 
 def verify(folder: str | Path) -> VerifyResult:

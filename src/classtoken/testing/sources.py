@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from classtoken.sink.rows import schema, to_table
+from classtoken.sink.rows import carried_columns, schema, to_table
 from classtoken.source import Entry, Listing, Reader, Source, make_plan
 from classtoken.values import Record
 
@@ -120,7 +120,8 @@ def _carries_through(source: Source) -> Iterator[str]:
     if unknown:
         yield f"records carry '{unknown[0]}', which the listing does not name"
     try:
-        to_table(records, {}, schema({}, meta, {}))
+        carried = carried_columns(records[0], meta, ()) if records else ()
+        to_table(records, {}, carried, schema({}, carried, {}))
     except (pa.ArrowException, TypeError, ValueError) as error:
         yield f"what is carried through does not fit its type ({error})"
     nothing = [record.id for record in records if record.text is None and record.image is None]

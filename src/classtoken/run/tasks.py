@@ -1,0 +1,142 @@
+"""One task -> one part, its receipt, and the records that it refuses: what every engine does, here or elsewhere.
+
+All that goes into it can be sent to another process: the source, the task, the writer, and a `StageSpec` that opens the
+stage there. So a local run, a pool of processes and a cluster do the same tasks and share one way of going on.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from classtoken.errors import BadRecord, SourceError
+from classtoken.run.ahead import Ahead
+from classtoken.run.stage import Batch, Placed, Stage
+from classtoken.sink import PartWriter, Receipt, TaskRows
+from classtoken.source import Reader, Source
+from classtoken.values import Record, Rejected, Task
+
+#: Batches that are prepared ahead of the model.
+DEPTH = 4
+
+
+def do_task(source: Source, task: Task, stage: Stage, writer: PartWriter, *, strict: bool = False) -> Receipt:
+    """Do one task. With `strict` the first record that cannot be embedded raises `BadRecord`; nothing is written then.
+
+    Raises `SourceError` when the source has changed since it was listed, `OutputError` when nothing can be written.
+    """
+    (receipt,) = do_tasks(source, [task], stage, writer, strict=strict)
+    return receipt
+
+
+def do_tasks(
+    source: Source,
+    tasks: Iterable[Task],
+    stage: Stage,
+    writer: PartWriter,
+    *,
+    strict: bool = False,
+    computed: Callable[[int], None] | None = None,
+) -> Iterator[Receipt]:
+    """Do tasks one after another as their receipts are asked for, reading and preparing ahead of the model.
+
+    `computed` is called with the number of records of each batch when its vectors are there. What was written before
+    an error stays.
+    """
+    with Ahead(_prepared(source, tasks, stage), DEPTH) as items:
+        blocks = _Blocks(stage.columns)
+        for item in items:
+            if isinstance(item, Batch):
+                blocks.add(item, stage.vectors(item))
+                if computed:
+                    computed(len(item.places))
+                continue
+            rows = _rows(item, blocks)
+            if strict and rows.refused:
+                bad = rows.refused[0]
+                raise BadRecord(f"record '{bad.id}' of {source.name}: {bad.reason}. Fix it, or run without strict.")
+            yield writer.write(rows)
+            blocks = _Blocks(stage.columns)
+
+
+@dataclass
+class _ReadTask:
+    """A task whose batches have all been handed out: its records by place, and those that were refused."""
+
+    task: Task
+    records: dict[int, Record] = field(default_factory=dict)
+    refused: dict[int, Rejected] = field(default_factory=dict)
+
+
+def _prepared(source: Source, tasks: Iterable[Task], stage: Stage) -> Iterator[Batch | _ReadTask]:
+    """The batches of each task, then the task itself."""
+    reader = Reader(source)
+    for task in tasks:
+        read = _ReadTask(task)
+        for item in stage.batches(_usable(reader, read)):
+            if isinstance(item, Batch):
+                yield item
+            else:
+                record = read.records.pop(item.place)
+                read.refused[item.place] = Rejected(record.id, item.reason)
+        if len(read.records) + len(read.refused) != len(task):
+            raise SourceError(
+                f"{source.name} changed while it was being read; stop whatever writes to it and run again."
+            )
+        yield read
+
+
+def _usable(reader: Reader, read: _ReadTask) -> Iterator[Placed]:
+    for place, entry in enumerate(reader(read.task)):
+        if isinstance(entry, Rejected):
+            read.refused[place] = entry
+        else:
+            # What is kept until the part is written: all but the bytes of images.
+            path = entry.image if isinstance(entry.image, Path) else None
+            read.records[place] = dataclasses.replace(entry, image=path)
+            yield place, entry
+
+
+class _Blocks:
+    """The vectors of one task's batches, as they come."""
+
+    def __init__(self, columns: Mapping[str, int]):
+        self._columns = columns
+        self._blocks: list[Mapping[str, np.ndarray]] = []
+        self._places: list[int] = []
+        self.cut = 0
+
+    def add(self, batch: Batch, vectors: Mapping[str, np.ndarray]) -> None:
+        """One batch."""
+        self._blocks.append(vectors)
+        self._places += batch.places
+        self.cut += batch.cut
+
+    def in_order(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Places of the records in rising order, and for each column the vectors in that order."""
+        places = np.array(self._places, dtype=np.int64)
+        order = np.argsort(places)
+        whole = {}
+        for column, size in self._columns.items():
+            parts = [block[column] for block in self._blocks]
+            whole[column] = np.concatenate(parts)[order] if parts else np.empty((0, size), np.float32)
+        return places[order], whole
+
+
+def _rows(read: _ReadTask, blocks: _Blocks) -> TaskRows:
+    """The task's rows; a vector that is not finite refuses its record."""
+    places, vectors = blocks.in_order()
+    finite = np.ones(len(places), dtype=bool)
+    for block in vectors.values():
+        finite &= np.isfinite(block).all(axis=1)
+    for place in places[~finite].tolist():
+        read.refused[place] = Rejected(read.records.pop(place).id, "has a vector that is not finite")
+    return TaskRows(
+        task=read.task,
+        records=[read.records[place] for place in sorted(read.records)],
+        vectors={column: block[finite] for column, block in vectors.items()},
+        refused=[read.refused[place] for place in sorted(read.refused)],
+        cut=blocks.cut,
+    )

@@ -1,0 +1,72 @@
+"""What a run asks of a place for vectors: one process owns it, any process may write a part of it.
+
+The owner is a `Sink`: it makes the place or goes on with it, keeps others out, and closes it when every task is done.
+What it hands out is a `PartWriter`, a small value that goes to another process and turns the rows of one task into one
+part and its receipt. Whoever has a receipt knows that its part is safe; the owner needs nothing else from a writer.
+
+`testing.sinks.check_sink` is a battery for sinks, `testing.json_sink` one that is easily read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from classtoken.sink.manifest import Manifest, Part, Receipt
+from classtoken.values import Record, Rejected, Task
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """What became of one task: records with their vectors, in the order of the source, and those that have none.
+
+    `vectors[name]` is (len(records), size) float32. `cut` records were longer than the model takes.
+    """
+
+    task: Task
+    records: Sequence[Record]
+    vectors: Mapping[str, np.ndarray]
+    refused: Sequence[Rejected] = ()
+    cut: int = 0
+
+
+class PartWriter(Protocol):
+    """Writes one part at a time. It can be pickled, and several may write at once, each another task."""
+
+    def write(self, rows: TaskRows) -> Receipt:
+        """One task's part, then its receipt; when this returns, both will outlive a crash. Raises `OutputError`.
+
+        A task that is written again replaces what was there.
+        """
+
+
+class Sink(Protocol):
+    """The owner of a place for vectors: `begin`, then every task that is left through a writer, then `finish`."""
+
+    @property
+    def place(self) -> str:
+        """What the place is called, for messages."""
+
+    def begin(self) -> Mapping[int, Part]:
+        """Make the place, or go on with it and keep others out: the parts that are done, by the number of their task.
+
+        Raises `ManifestMismatch` when it holds vectors made in another way, `OutputError` when it holds anything else,
+        cannot be written, or another run is at work there. Then nothing in it has been changed.
+        """
+
+    def writer(self) -> PartWriter:
+        """What writes a part, here or in another process."""
+
+    def finish(self) -> Manifest:
+        """Close the place from its receipts. Raises `OutputError` when tasks are left."""
+
+    def close(self) -> None:
+        """Let another run in; what was written stays."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

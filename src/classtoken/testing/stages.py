@@ -1,0 +1,71 @@
+"""A stage that needs no model, for those who write an engine or a sink.
+
+    from classtoken.testing.stages import FakeStage
+
+    run(source, plan, FakeStage(), sink)
+
+The vector of a text is four numbers of its hash, so that every row can be told from every other and computed again with
+`fake_vector`. The texts 'bad' and 'nan' are refused: one cannot be prepared, the other gives no finite number.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from classtoken.run.stage import Batch, Placed, Turned
+
+SIZE = 4
+ROWS = 3
+"""of a batch"""
+LONG = 9
+"""characters; longer texts count as cut"""
+
+
+@dataclass(frozen=True)
+class FakeStageSpec:
+    """Opens a `FakeStage` in any process; each batch takes `seconds`."""
+
+    seconds: float = 0.0
+
+    def open(self) -> "FakeStage":
+        """The stage."""
+        return FakeStage(self.seconds)
+
+
+class FakeStage:
+    """Batches of three, the longest first as a real stage has them. `computed` lists the texts that had vectors."""
+
+    columns: Mapping[str, int] = {"hash": SIZE}
+
+    def __init__(self, seconds: float = 0.0):
+        self.seconds = seconds
+        self.computed: list[str] = []
+
+    def batches(self, records: Iterator[Placed]) -> Iterator[Batch | Turned]:
+        """The records of one task in batches; 'bad' is turned away."""
+        texts: dict[int, str] = {}
+        for place, record in records:
+            if record.text == "bad":
+                yield Turned(place, "is bad")
+            else:
+                texts[place] = record.text or ""
+        places = sorted(texts, key=lambda place: -len(texts[place]))
+        for begin in range(0, len(places), ROWS):
+            here = tuple(places[begin : begin + ROWS])
+            yield Batch(here, [texts[place] for place in here], cut=sum(len(texts[place]) > LONG for place in here))
+
+    def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
+        """The vectors of one batch."""
+        time.sleep(self.seconds)
+        self.computed += batch.tokens
+        return {"hash": np.stack([fake_vector(text) for text in batch.tokens])}
+
+
+def fake_vector(text: str) -> np.ndarray:
+    """What a `FakeStage` gives for a text."""
+    if text == "nan":
+        return np.full(SIZE, np.nan, np.float32)
+    return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=SIZE).digest(), np.uint8).astype(np.float32)
