@@ -14,7 +14,7 @@ from classtoken.page.export import notebook_html, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
 from classtoken.walk.engine import Engine
-from classtoken.walk.inputs import Item, is_image
+from classtoken.walk.items import Item, is_image
 from classtoken.walk.surveys import Survey, default_survey, surveyed
 
 SURVEY_SMALL, SURVEY_LARGE = 40, 12

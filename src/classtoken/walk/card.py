@@ -26,7 +26,7 @@ from classtoken.page.document import FamilyRow
 from classtoken.probe.accounting import native, output_bias
 from classtoken.values import Role
 from classtoken.walk.answering import Answering
-from classtoken.walk.inputs import is_image
+from classtoken.walk.items import is_image
 
 
 def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) -> ModelCard:

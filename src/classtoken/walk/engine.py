@@ -22,17 +22,9 @@ from classtoken.values import Role
 from classtoken.walk import laboratory as lab
 from classtoken.walk.answering import Answering, answering_of
 from classtoken.walk.card import card_of, family_rows, numbers
-from classtoken.walk.inputs import (
-    SENTENCES,
-    Item,
-    Prepared,
-    example_pictures,
-    is_image,
-    items_of,
-    prepare,
-    short,
-)
+from classtoken.walk.items import SENTENCES, Item, distinct, example_pictures, is_image, items_of, short
 from classtoken.walk.numbers import seen_from, within_budget
+from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import toy_of
 from classtoken.walk.walker import Walked, Walker
 
@@ -50,12 +42,12 @@ class Engine:
         self.lock = Lock()
         given = items_of(self.embedder, items)
         self._compared = self._references()
-        references = [(item.title, prepare(self.embedder, item).tokens) for item in self._compared]
+        references = [(item.title, walk_input(self.embedder, item).tokens) for item in self._compared]
         self.answering: Answering = answering_of(self.embedder, references)
         self.walker = Walker(self.embedder, self.answering, tuple(self._compared), tuple(t for _, t in references))
         self.walked: dict[str, Walked] = {}
         self.uploads = 0
-        self.given = _distinct(given)
+        self.given = distinct(given)
         self._partner = self._partners(self.given)
 
     @property
@@ -144,7 +136,7 @@ class Engine:
             subject = replace(subject, readout=readout, modules=(readout,))
         return numbers(self.answering.values(subject.outcome(states))[0, list(walked.shown)])
 
-    def _swap(self, prepared: Prepared, swap: Mapping[str, Any]) -> PatchStates:
+    def _swap(self, prepared: WalkInput, swap: Mapping[str, Any]) -> PatchStates:
         if not isinstance(swap, Mapping):
             raise OptionError("'swap' must be an object with 'donor' and 'layer'.")
         donor, layer = self._find(str(swap.get("donor"))), swap.get("layer")
@@ -201,7 +193,7 @@ class Engine:
         return partners
 
 
-def checked_tokens(removed: Any, prepared: Prepared) -> list[int]:
+def checked_tokens(removed: Any, prepared: WalkInput) -> list[int]:
     """Places to take away: whole numbers of content tokens, not all of them. Raises `OptionError`."""
     if not isinstance(removed, list | tuple) or not all(
         isinstance(t, int) and not isinstance(t, bool) for t in removed
@@ -214,13 +206,3 @@ def checked_tokens(removed: Any, prepared: Prepared) -> list[int]:
     if len(set(removed)) >= len(roles):
         raise OptionError("every token was taken away; leave at least one.")
     return sorted(set(removed))
-
-
-def _distinct(items: list[Item]) -> list[Item]:
-    """Items with ids that differ."""
-    seen: dict[str, int] = {}
-    out = []
-    for item in items:
-        seen[item.id] = seen.get(item.id, 0) + 1
-        out.append(item if seen[item.id] == 1 else replace(item, id=f"{item.id}-{seen[item.id]}"))
-    return out

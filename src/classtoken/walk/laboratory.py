@@ -28,8 +28,8 @@ from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 from classtoken.walk.answering import Answering
 from classtoken.walk.card import numbers
-from classtoken.walk.inputs import Prepared
 from classtoken.walk.numbers import Traced
+from classtoken.walk.shown import WalkInput
 
 ROWS = 24
 """inputs run at once"""
@@ -51,14 +51,14 @@ def effort_for(traced: Traced) -> Effort:
     return Effort(heads=small)
 
 
-def content_of(prepared: Prepared) -> list[int]:
+def content_of(prepared: WalkInput) -> list[int]:
     """Places of patches or word pieces."""
     return [t for t, role in enumerate(prepared.tokens.roles_BL[0].tolist()) if role == Role.CONTENT]
 
 
 @torch.no_grad()
 def knockouts(
-    answering: Answering, prepared: Prepared, traced: Traced, shown: Sequence[int], effort: Effort, seed: int = 0
+    answering: Answering, prepared: WalkInput, traced: Traced, shown: Sequence[int], effort: Effort, seed: int = 0
 ) -> tuple[CutEffect, ...]:
     """Cut the class token off from the tenth of the content that it attends to most, layer by layer.
 
@@ -87,7 +87,7 @@ def knockouts(
 
 def cut(
     answering: Answering,
-    prepared: Prepared,
+    prepared: WalkInput,
     traced: Traced,
     sets: Sequence[Sequence[int]],
     layer: int,
@@ -114,7 +114,7 @@ def cut(
 
 
 @torch.no_grad()
-def without(answering: Answering, prepared: Prepared, traced: Traced, sets: Sequence[Sequence[int]]) -> Tensor:
+def without(answering: Answering, prepared: WalkInput, traced: Traced, sets: Sequence[Sequence[int]]) -> Tensor:
     """Answers (sets, A) of the sequence without a set of tokens; nothing takes their place.
 
     Where positions are added before the first layer, the tokens are simply left out of what enters it.
@@ -140,7 +140,7 @@ def without(answering: Answering, prepared: Prepared, traced: Traced, sets: Sequ
     return torch.cat(found)
 
 
-def removals(answering: Answering, prepared: Prepared, traced: Traced, shown: Sequence[int]) -> RemovalEffects | None:
+def removals(answering: Answering, prepared: WalkInput, traced: Traced, shown: Sequence[int]) -> RemovalEffects | None:
     """One content token at a time; None where only one is left to read."""
     content = content_of(prepared)
     if len(content) < 2:
@@ -151,7 +151,7 @@ def removals(answering: Answering, prepared: Prepared, traced: Traced, shown: Se
 
 @torch.no_grad()
 def swapped(
-    answering: Answering, prepared: Prepared, donor_states_ND: np.ndarray, layers: Sequence[int] | None = None
+    answering: Answering, prepared: WalkInput, donor_states_ND: np.ndarray, layers: Sequence[int] | None = None
 ) -> Tensor:
     """Answers (N + 1, A) when the class token's state before layer l is the donor's (N: after the last layer)."""
     subject, watched = answering.subject, prepared.watched
@@ -169,7 +169,7 @@ def swapped(
 
 @torch.no_grad()
 def causal(
-    answering: Answering, prepared: Prepared, other: Prepared | None, shown: Sequence[int], traced: Traced,
+    answering: Answering, prepared: WalkInput, other: WalkInput | None, shown: Sequence[int], traced: Traced,
     other_final: np.ndarray | None,
 ) -> CausalMaskEffect | None:  # fmt: skip
     """A causal mask on both inputs: how far the class token's final state moves from one to the other."""
@@ -187,7 +187,7 @@ def causal(
     return CausalMaskEffect(values, change, reference, "each token reads only itself and those before it")
 
 
-def lens_of(answering: Answering, prepared: Prepared, shown: Sequence[int]) -> LensAnswers:
+def lens_of(answering: Answering, prepared: WalkInput, shown: Sequence[int]) -> LensAnswers:
     """The model's own read-out, put on the states of every layer."""
     values = answering.values(lens(answering.subject, prepared.tokens).outcome_BNC)[0][:, list(shown)]
     return LensAnswers(numbers(values), "the final norm and the model's own read-out, put on the states of each layer")
@@ -244,7 +244,7 @@ class CountTwice:
 
 
 @torch.no_grad()
-def two(answering: Answering, prepared: Prepared, shown: Sequence[int]) -> SecondClassToken:
+def two(answering: Answering, prepared: WalkInput, shown: Sequence[int]) -> SecondClassToken:
     """Answers with a second class token of the same vector and position; the two stay equal in every layer."""
     values = answering.values(answering.subject(prepared.tokens, CountTwice(prepared.watched)))
     cosine = np.ones(answering.subject.depth + 1, dtype=np.float32)

@@ -15,7 +15,7 @@ from classtoken.probe.subject import Subject
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.walk.card import numbers
-from classtoken.walk.inputs import Prepared
+from classtoken.walk.shown import WalkInput
 
 PARTS = (
     "scores", "weights", "queries", "keys", "values", "heads", "attention", "feedforward", "states", "embeddings",
@@ -46,7 +46,7 @@ class Traced:
 
 
 @torch.no_grad()
-def trace_of(subject: Subject, prepared: Prepared) -> Traced:
+def trace_of(subject: Subject, prepared: WalkInput) -> Traced:
     """Trace one input. The class token's states are (N + 1, D): what enters block 0, then what leaves each block."""
     embeddings = embeddings_of(native(subject), prepared.tokens)
     return _seen(subject, capture(subject, prepared.tokens, PARTS), embeddings, prepared.watched)

@@ -28,8 +28,9 @@ from classtoken.probe.subject import Subject
 from classtoken.values import Role
 from classtoken.walk import laboratory as lab
 from classtoken.walk.answering import Answering
-from classtoken.walk.inputs import Item, Prepared, is_image, prepare
+from classtoken.walk.items import Item, is_image
 from classtoken.walk.numbers import Traced, trace_of
+from classtoken.walk.shown import WalkInput, walk_input
 
 MADE_BY = "classtoken walkthrough"
 RESAMPLES = 2000
@@ -73,7 +74,7 @@ def surveyed(embedder: Embedder, answering: Answering, survey: Survey) -> Survey
     """Bands, claims and calibration of a survey."""
     if len(survey.items) < 5:
         raise OptionError(f"a survey of {len(survey.items)} inputs says nothing about others; give 5 or more.")
-    prepared = [prepare(embedder, item) for item in survey.items]
+    prepared = [walk_input(embedder, item) for item in survey.items]
     traced = [trace_of(answering.subject, each) for each in prepared]
     random = answering.subject.randomised(seed=0)
     control = [_weights(random, each) for each in prepared]
@@ -87,7 +88,7 @@ def surveyed(embedder: Embedder, answering: Answering, survey: Survey) -> Survey
     )
 
 
-def _weights(subject: Subject, prepared: Prepared) -> np.ndarray:
+def _weights(subject: Subject, prepared: WalkInput) -> np.ndarray:
     """The class token's weights (N, H, L)."""
     with torch.no_grad():
         captured = capture(subject, prepared.tokens, ("weights",), rows=frozenset({Role.CLASS}))
@@ -107,7 +108,7 @@ def statistic(values: Sequence[float]) -> Statistic:
 
 
 def _spread(
-    prepared: Sequence[Prepared], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
+    prepared: Sequence[WalkInput], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
 ) -> LayerBand:
     def per_layer(weights: Sequence[np.ndarray]) -> tuple[Statistic, ...]:
         return tuple(
@@ -126,7 +127,7 @@ def _spread(
 
 
 def _objects(
-    prepared: Sequence[Prepared], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
+    prepared: Sequence[WalkInput], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
 ) -> list[MeasuredClaim]:
     """Attention on the object over its share of the picture, last layer: 1 is what blind attention would give."""
     rows = [i for i, each in enumerate(prepared) if each.truth.object is not None and 0 < each.truth.object.mean() < 1]
@@ -155,7 +156,7 @@ def _objects(
 
 
 def _swaps(
-    answering: Answering, prepared: Sequence[Prepared], traced: Sequence[Traced], survey: Survey
+    answering: Answering, prepared: Sequence[WalkInput], traced: Sequence[Traced], survey: Survey
 ) -> MeasuredClaim:
     """How often the first answer stays when the class token is swapped for another input's half-way through."""
     depth = answering.subject.depth
@@ -182,7 +183,7 @@ def _swaps(
 
 
 def _cuts(
-    answering: Answering, prepared: Sequence[Prepared], traced: Sequence[Traced], survey: Survey
+    answering: Answering, prepared: Sequence[WalkInput], traced: Sequence[Traced], survey: Survey
 ) -> list[MeasuredClaim]:
     """How far the first answer moves when the class token may not read what it attends to most, in the last layer."""
     layer, generator = answering.subject.depth - 1, np.random.default_rng(0)
@@ -219,7 +220,7 @@ def _cuts(
 
 
 def _calibration(
-    answering: Answering, prepared: Sequence[Prepared], traced: Sequence[Traced], survey: Survey
+    answering: Answering, prepared: Sequence[WalkInput], traced: Sequence[Traced], survey: Survey
 ) -> CalibrationChart | None:
     """Confidence against accuracy, where the inputs' labels are the model's own."""
     labels = [set((each.item.label or "").split("|")) - {""} for each in prepared]

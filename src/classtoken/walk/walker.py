@@ -21,8 +21,9 @@ from classtoken.values import Role
 from classtoken.walk import laboratory as lab
 from classtoken.walk.answering import Answering
 from classtoken.walk.card import numbers
-from classtoken.walk.inputs import Item, Prepared, prepare
+from classtoken.walk.items import Item
 from classtoken.walk.numbers import Traced, seen_from, trace_of
+from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import is_toy
 
 ANSWERS = 8
@@ -33,7 +34,7 @@ ANSWERS = 8
 class Walked:
     """An input, its trace and what the page shows of it."""
 
-    prepared: Prepared
+    prepared: WalkInput
     traced: Traced
     shown: tuple[int, ...]
     example: Example
@@ -50,13 +51,13 @@ class Walker:
 
     def walk(self, item: Item, partner: Item, *, full: bool) -> Walked:
         answering = self.answering
-        prepared = prepare(self.embedder, item)
+        prepared = walk_input(self.embedder, item)
         traced = trace_of(answering.subject, prepared)
         values = answering.values(traced.outcome_BC)[0]
         shown = tuple(values.argsort(descending=True)[:ANSWERS].tolist())
         class_tokens = self.class_tokens(prepared, shown[0])
         prepared = replace(prepared, watched=class_tokens[0])
-        other = prepare(self.embedder, partner)
+        other = walk_input(self.embedder, partner)
         other_trace = trace_of(answering.subject, other)
         views = [self._view(prepared, traced, shown, other, other_trace, watched) for watched in class_tokens]
         example = self._example(prepared, traced, values, shown, other, other_trace.embeddings.before, views)
@@ -79,7 +80,7 @@ class Walker:
         removals = lab.removals(answering, prepared, walked.traced, shown)
         return Experiments(found[0], removals, tuple(found[1:]))
 
-    def class_tokens(self, prepared: Prepared, best: int) -> list[int]:
+    def class_tokens(self, prepared: WalkInput, best: int) -> list[int]:
         """Places of all class tokens; first the one that answers for the best class, where each answers for one."""
         places = [t for t, role in enumerate(prepared.tokens.roles_BL[0].tolist()) if role == Role.CLASS]
         if len(places) > 1 and isinstance(self.answering.subject.head, PerTokenHead):
@@ -87,7 +88,7 @@ class Walker:
         return places
 
     def _view(
-        self, prepared: Prepared, traced: Traced, shown: tuple[int, ...], other: Prepared, other_trace: Traced,
+        self, prepared: WalkInput, traced: Traced, shown: tuple[int, ...], other: WalkInput, other_trace: Traced,
         watched: int,
     ) -> OtherClassToken:  # fmt: skip
         """What a page shows of one class token: its rows, and the experiments on it."""
@@ -109,7 +110,7 @@ class Walker:
         )
 
     def _example(
-        self, prepared: Prepared, traced: Traced, values: torch.Tensor, shown: tuple[int, ...], other: Prepared,
+        self, prepared: WalkInput, traced: Traced, values: torch.Tensor, shown: tuple[int, ...], other: WalkInput,
         other_before: np.ndarray, views: list[OtherClassToken],
     ) -> Example:  # fmt: skip
         answering, item, first = self.answering, prepared.item, views[0]

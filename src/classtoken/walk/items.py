@@ -1,0 +1,83 @@
+"""What is walked through: pictures and sentences that a user names, or the package's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from classtoken import drawn
+from classtoken.embedder import Embedder
+
+SENTENCES = (
+    "A wonderful film, funny and warm from beginning to end.",
+    "The plot is thin and the jokes fall flat.",
+    "The cat sat on the window sill and watched the birds.",
+    "How do I reset the password of my account?",
+)
+"""what is walked through when no text is given"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something to walk through: an image (path, bytes, PIL) or a text, with a title and what is known about it.
+
+    `mask` is True where the object is, (height, width) of the picture.
+    """
+
+    id: str
+    title: str
+    content: Path | bytes | str | Image.Image
+    label: str | None = None
+    mask: np.ndarray | None = field(default=None, compare=False)
+
+
+def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
+    """Items from the command line or from code; examples when none is given."""
+    if is_image(embedder):
+        if not given:
+            return example_pictures(embedder)
+        return [_picture(Path(name)) for name in given]
+    texts = list(given) or list(SENTENCES)
+    return [Item(f"text-{i + 1}", short(text), text) for i, text in enumerate(texts)]
+
+
+def is_image(embedder: Embedder) -> bool:
+    """True when the (first) tower reads pictures."""
+    return embedder.modalities[0] == "image"
+
+
+def example_pictures(embedder: Embedder) -> list[Item]:
+    """A cat, a dog and a bird that the package draws itself, with their true outlines."""
+
+    rows, columns = embedder.layout.grid or (0, 0)
+    tiny = rows * columns <= 16
+    found: dict[str, Item] = {}
+    for index in range(400):
+        scene = drawn.draw_tiny(3, index) if tiny else drawn.draw(3, index)
+        if len(scene.labels) == 1 and scene.labels[0] not in found:
+            name = scene.labels[0]
+            found[name] = Item(name, f"a drawn {name}", Image.fromarray(scene.image), name, scene.mask(name))
+        if len(found) == len(drawn.LABELS):
+            break
+    return [found[name] for name in ("cat", "dog", "bird") if name in found]
+
+
+def distinct(items: list[Item]) -> list[Item]:
+    """Items with ids that differ."""
+    seen: dict[str, int] = {}
+    found = []
+    for item in items:
+        seen[item.id] = seen.get(item.id, 0) + 1
+        found.append(item if seen[item.id] == 1 else replace(item, id=f"{item.id}-{seen[item.id]}"))
+    return found
+
+
+def _picture(path: Path) -> Item:
+    return Item(path.stem[:40] or "picture", path.name, path)
+
+
+def short(text: str) -> str:
+    """A text as a title."""
+    return text if len(text) <= 28 else text[:27].rstrip() + "…"
