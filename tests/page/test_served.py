@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.serve.fake import KEY, Fake, Running
+from tests.serve.fake import KEY, FakeBackend, Running
 
 from classtoken.serve.walkthrough import Limits
 
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def walker() -> Fake:
-    return Fake()
+def backend() -> FakeBackend:
+    return FakeBackend()
 
 
 @pytest.fixture(scope="module")
-def server(walker: Fake) -> Iterator[Running]:
-    running = Running(walker, Limits())
+def server(backend: FakeBackend) -> Iterator[Running]:
+    running = Running(backend, Limits())
     yield running
     running.stop()
 
@@ -50,22 +50,22 @@ def test_the_key_leaves_the_address_and_survives_a_reload(page: Any) -> None:
     assert page.evaluate("document.cookie") == ""
 
 
-def test_a_picture_is_sent_and_walked_through(page: Any, walker: Fake) -> None:
-    before = len(walker.seen)
+def test_a_picture_is_sent_and_walked_through(page: Any, backend: FakeBackend) -> None:
+    before = len(backend.seen)
     out = io.BytesIO()
     Image.new("RGB", (50, 40), "orange").save(out, "JPEG")
     page.get_by_role("button", name="+ Your own").click()
     page.set_input_files("input[type=file]", {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()})
     page.wait_for_selector("dialog[open]", state="detached")
-    assert len(walker.seen) == before + 1
-    received = walker.seen[-1]
+    assert len(backend.seen) == before + 1
+    received = backend.seen[-1]
     assert isinstance(received, bytes)
     assert Image.open(io.BytesIO(received)).size == (50, 40)
     assert page.locator(".inputs [aria-pressed=true]").count() == 1
 
 
-def test_a_picture_can_be_pasted(page: Any, walker: Fake) -> None:
-    before = len(walker.seen)
+def test_a_picture_can_be_pasted(page: Any, backend: FakeBackend) -> None:
+    before = len(backend.seen)
     page.evaluate(
         """async () => {
             const canvas = new OffscreenCanvas(20, 10);
@@ -77,7 +77,7 @@ def test_a_picture_can_be_pasted(page: Any, walker: Fake) -> None:
     )
     page.locator(".inputs button").nth(2).wait_for()  # a locator: the page's policy forbids evaluated strings
     page.wait_for_selector("dialog[open]", state="detached")
-    assert len(walker.seen) == before + 1
+    assert len(backend.seen) == before + 1
 
 
 def test_a_bad_file_is_refused_in_a_sentence(chromium: Any, server: Running) -> None:

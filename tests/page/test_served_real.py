@@ -9,7 +9,6 @@ import pytest
 from tests.page.tiny import drawn, written
 from tests.serve.fake import KEY, Running
 
-from classtoken.jobs.walkthrough import Served
 from classtoken.serve.walkthrough import Limits
 from classtoken.walk.engine import Engine
 
@@ -18,18 +17,10 @@ pytestmark = pytest.mark.browser
 SENTENCES = ["A wonderful film, warm from beginning to end.", "The plot is thin."]
 
 
-class Live(Served):
-    """A server's model without the statistics, which take many inputs."""
-
-    def __init__(self, engine: Engine):
-        self.engine = engine
-        self._document = engine.document(full=False)
-
-
 @pytest.fixture(scope="module")
 def text() -> Iterator[tuple[Engine, Running]]:
     engine = Engine("builtin:sentiment", SENTENCES)
-    running = Running(Live(engine), Limits())
+    running = Running(engine, Limits(), engine.document(full=False))
     yield engine, running
     running.stop()
 
@@ -38,7 +29,7 @@ def text() -> Iterator[tuple[Engine, Running]]:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Running]]:
     folder = tmp_path_factory.mktemp("registers")
     engine = Engine(written("registers", folder / "model"), [str(drawn("cat", folder / "cat.png"))])
-    running = Running(Live(engine), Limits())
+    running = Running(engine, Limits(), engine.document(full=False))
     yield engine, running
     running.stop()
 

@@ -1,4 +1,4 @@
-"""A walker without a model, and a real server around it."""
+"""A backend without a model, and a real server around it."""
 
 import threading
 import time
@@ -17,8 +17,8 @@ from classtoken.serve.walkthrough import Limits, app_of
 KEY = "a-key-for-tests"
 
 
-class Fake:
-    """A walker without a model: remembers what it was given and how many worked at once."""
+class FakeBackend:
+    """A backend without a model: remembers what it was given and how many worked at once."""
 
     modality = "image"
 
@@ -28,9 +28,6 @@ class Fake:
         self.now = self.most = 0
         self.pause = 0.0
         self.lock = threading.Lock()
-
-    def document(self) -> Walkthrough:
-        return self.page
 
     def add(self, content: bytes | str) -> Example:
         with self.lock:
@@ -60,13 +57,17 @@ class Fake:
 class Running:
     """A real server on a free loopback port, in a thread."""
 
-    def __init__(self, walker: Any, limits: Limits):
+    def __init__(self, backend: Any, limits: Limits, page: Walkthrough | None = None):
         import uvicorn
 
         self.socket = bound("127.0.0.1", 0)
         self.url = address_of(self.socket, KEY).split("#")[0].rstrip("/")
         config = uvicorn.Config(
-            app_of(walker, KEY, limits), log_level="critical", ws="none", lifespan="off", http="h11"
+            app_of(page or backend.page, backend, KEY, limits),
+            log_level="critical",
+            ws="none",
+            lifespan="off",
+            http="h11",
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)

@@ -20,7 +20,7 @@ PNG = {**HEADERS, "Content-Type": "image/png"}
 
 def test_abuse_one_after_another_and_it_still_answers() -> None:
     engine = Engine("builtin:toy")
-    running = Running(engine, Limits(body_seconds=1.0))
+    running = Running(engine, Limits(body_seconds=1.0), engine.document(full=False))
     try:
         with httpx.Client(base_url=running.url, timeout=60, trust_env=False) as client:
             before = client.post("/api/input", content=picture(), headers=PNG).json()

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from tests.serve.fake import KEY, Fake, Running
+from tests.serve.fake import KEY, FakeBackend, Running
 
 from classtoken.errors import BadRecord, OptionError
 from classtoken.serve.local import address_of, bound, checked_host, new_key
@@ -25,13 +25,13 @@ PNG = {**HEADERS, "Content-Type": "image/png"}
 
 
 @pytest.fixture(scope="module")
-def walker() -> Fake:
-    return Fake()
+def backend() -> FakeBackend:
+    return FakeBackend()
 
 
 @pytest.fixture(scope="module")
-def server(walker: Fake) -> Iterator[Running]:
-    running = Running(walker, Limits(body_seconds=1.0, waiting=4))
+def server(backend: FakeBackend) -> Iterator[Running]:
+    running = Running(backend, Limits(body_seconds=1.0, waiting=4))
     yield running
     running.stop()
 
@@ -166,10 +166,10 @@ def test_only_three_kinds_of_picture_are_read(client: httpx.Client, kind: str) -
         picture()[:60],
     ],
 )
-def test_the_content_decides_not_its_name(client: httpx.Client, walker: Fake, content: bytes) -> None:
-    before = len(walker.seen)
+def test_the_content_decides_not_its_name(client: httpx.Client, backend: FakeBackend, content: bytes) -> None:
+    before = len(backend.seen)
     assert client.post("/api/input", content=content, headers=PNG).status_code == 422
-    assert len(walker.seen) == before
+    assert len(backend.seen) == before
 
 
 def test_a_pixel_bomb_is_refused_before_it_is_decoded(client: httpx.Client) -> None:
@@ -195,8 +195,10 @@ def test_metadata_does_not_survive_and_orientation_does() -> None:
         checked_picture(picture(), 100)
 
 
-def test_fifty_uploads_at_once_are_queued_or_refused(client: httpx.Client, server: Running, walker: Fake) -> None:
-    walker.pause, walker.most = 0.03, 0
+def test_fifty_uploads_at_once_are_queued_or_refused(
+    client: httpx.Client, server: Running, backend: FakeBackend
+) -> None:
+    backend.pause, backend.most = 0.03, 0
 
     def upload(_: int) -> int:
         return httpx.post(
@@ -205,10 +207,10 @@ def test_fifty_uploads_at_once_are_queued_or_refused(client: httpx.Client, serve
 
     with ThreadPoolExecutor(50) as pool:
         found = list(pool.map(upload, range(50)))
-    walker.pause = 0.0
+    backend.pause = 0.0
     assert set(found) <= {200, 503}
     assert found.count(200) >= 1
-    assert walker.most == 1
+    assert backend.most == 1
 
 
 def test_errors_are_sentences_and_give_no_secrets(client: httpx.Client) -> None:

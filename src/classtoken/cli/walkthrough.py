@@ -49,22 +49,17 @@ def walkthrough(
 
         found = job(model, inputs or (), out=out, data=data, limit=limit, device=device, revision=revision)
         return answer(found, as_json)
-    from classtoken.extras import need
+    from classtoken.jobs.walkthrough import serve_walkthrough
 
-    need("starlette", "serving the walkthrough")
-    from classtoken.jobs.walkthrough import Served
-    from classtoken.serve.local import address_of, bound, checked_host, new_key
-    from classtoken.serve.local import serve as run
-    from classtoken.serve.walkthrough import app_of
-    from classtoken.walk.engine import Engine
-
-    sock, key = bound(checked_host(host), port), new_key()
-    typer.echo("Walking through the examples first ...", err=True)
-    app = app_of(Served(Engine(model, inputs or (), device=device, revision=revision), data=data, limit=limit), key)
-
-    def ready() -> None:
-        typer.echo(f"Open {address_of(sock, key)}", err=True)
-        typer.echo("The key in it lets in whoever has it. Stop with Ctrl+C.", err=True)
-
-    run(app, sock, ready)
+    serve_walkthrough(
+        model,
+        inputs or (),
+        host=host,
+        port=port,
+        say=lambda sentence: typer.echo(sentence, err=True),
+        data=data,
+        limit=limit,
+        device=device,
+        revision=revision,
+    )
     return Answer("stopped")

@@ -1,15 +1,12 @@
 """`walkthrough`: an interactive page on how one vector is made, as one file, for a notebook, or served."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from classtoken.errors import OptionError
+from classtoken.extras import need
 from classtoken.page.document import VERSION, Walkthrough
-from classtoken.page.example import Example, Experiments
 from classtoken.page.export import notebook_html, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
@@ -67,37 +64,38 @@ def notebook(model: str | Path, items: Sequence[str] = (), *, height: int = 760)
     return Page(notebook_html(document_of(Engine(model, items)), height=height))
 
 
-class Served:
-    """A model behind a server: the engine, with the statistics in its document."""
+def serve_walkthrough(
+    model: str | Path,
+    items: Sequence[str] = (),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    say: Callable[[str], None],
+    data: str | None = None,
+    limit: int = 40,
+    device: str | None = None,
+    revision: str | None = None,
+) -> None:
+    """Serve the page to this machine until interrupted: with uploads, whole attention matrices and free what-if.
 
-    def __init__(self, engine: Engine, *, data: str | None = None, limit: int = 40):
-        self.engine = engine
-        self._document = document_of(engine, data=data, limit=limit)
+    host: a loopback address. port: 0 takes a free one. say: is told what happens, a sentence at a time; the address to
+    open, with a key in it, once the examples have been walked through: nobody waits in front of an empty page.
+    Raises the errors of `walkthrough`, and `MissingExtra` without the extra `serve`.
+    """
+    need("starlette", "serving the walkthrough")
+    from classtoken.serve.local import address_of, bound, checked_host, new_key, serve
+    from classtoken.serve.walkthrough import app_of
 
-    @property
-    def modality(self) -> str:
-        """`image` or `text`."""
-        return self.engine.modality
+    sock, key = bound(checked_host(host), port), new_key()
+    say("Walking through the examples first ...")
+    engine = Engine(model, items, device=device, revision=revision)
+    document = document_of(engine, data=data, limit=limit)
 
-    def document(self) -> Walkthrough:
-        """The whole walkthrough, made when serving began: nobody waits for it in front of an empty page."""
-        return self._document
+    def ready() -> None:
+        say(f"Open {address_of(sock, key)}")
+        say("The key in it lets in whoever has it. Stop with Ctrl+C.")
 
-    def add(self, content: bytes | str) -> Example:
-        """A new input."""
-        return self.engine.add(content)
-
-    def attention(self, example: str, layer: int, head: int) -> np.ndarray:
-        """A whole attention matrix."""
-        return self.engine.attention(example, layer, head)
-
-    def experiments(self, example: str) -> Experiments:
-        """Knock-outs and removals of an added input."""
-        return self.engine.experiments(example)
-
-    def what_if(self, example: str, change: Mapping[str, Any]) -> np.ndarray:
-        """Answers after a change."""
-        return self.engine.what_if(example, change)
+    serve(app_of(document, engine, key), sock, ready)
 
 
 def _survey_size(engine: Engine) -> int:

@@ -53,13 +53,11 @@ HEADERS = {
 }
 
 
-class Walker(Protocol):
-    """What the server asks of a loaded model; `jobs.walking.Engine` is one."""
+class WalkthroughBackend(Protocol):
+    """What the server asks of a loaded model; `walk.engine.Engine` is one."""
 
     @property
     def modality(self) -> str: ...
-
-    def document(self) -> Walkthrough: ...
 
     def add(self, content: bytes | str) -> Example: ...
 
@@ -82,7 +80,7 @@ class Limits:
     waiting: int = 8
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A request that is answered with a status and a sentence."""
 
     def __init__(self, status: int, says: str):
@@ -91,13 +89,13 @@ class Refused(Exception):
 
 
 class Service:
-    """The routes, around one walker."""
+    """The routes, around one document and the model that it is about."""
 
-    def __init__(self, walker: Walker, key: str, limits: Limits):
-        self.walker, self.key, self.limits = walker, key, limits
+    def __init__(self, document: Walkthrough, backend: WalkthroughBackend, key: str, limits: Limits):
+        self.json = document.to_json()
+        self.backend, self.key, self.limits = backend, key, limits
         self.turn = asyncio.Semaphore(1)
         self.waiting = 0
-        self.cached: str | None = None
 
     # -- what a request must bring -------------------------------------------------------------------------------------
 
@@ -105,42 +103,42 @@ class Service:
         """Refuse what did not come from this server's own page with its key."""
         site = request.headers.get("sec-fetch-site", "none")
         if site not in ("same-origin", "none"):
-            raise Refused(403, "this request came from another site")
+            raise RequestError(403, "this request came from another site")
         origin = request.headers.get("origin")
         if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
-            raise Refused(403, "this request came from another origin")
+            raise RequestError(403, "this request came from another origin")
         given = request.headers.get(KEY_HEADER, "")
         if not hmac.compare_digest(given.encode(), self.key.encode()):
-            raise Refused(403, "the key is missing or wrong; open the address that classtoken printed")
+            raise RequestError(403, "the key is missing or wrong; open the address that classtoken printed")
 
     async def body(self, request: Request, limit: int) -> bytes:
         """The body, counted while it streams in."""
         declared = request.headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > limit:
-            raise Refused(413, f"the body has {declared} bytes; at most {limit} are read")
+            raise RequestError(413, f"the body has {declared} bytes; at most {limit} are read")
         content = bytearray()
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 async for chunk in request.stream():
                     content += chunk
                     if len(content) > limit:
-                        raise Refused(413, f"the body is larger than {limit} bytes")
+                        raise RequestError(413, f"the body is larger than {limit} bytes")
         except TimeoutError:
-            raise Refused(408, f"the body took longer than {self.limits.body_seconds:g} seconds") from None
+            raise RequestError(408, f"the body took longer than {self.limits.body_seconds:g} seconds") from None
         except ClientDisconnect:
-            raise Refused(400, "the body broke off") from None
+            raise RequestError(400, "the body broke off") from None
         return bytes(content)
 
     async def analyse(self, work: Callable[[], Any]) -> Any:
         """Run one analysis at a time in a thread; a few may wait, the rest is refused."""
         if self.waiting >= self.limits.waiting:
-            raise Refused(503, "too many analyses are waiting; try again in a moment")
+            raise RequestError(503, "too many analyses are waiting; try again in a moment")
         self.waiting += 1
         try:
             async with asyncio.timeout(self.limits.analysis_seconds), self.turn:
                 return await run_in_threadpool(work)
         except TimeoutError:
-            raise Refused(503, f"the analysis took longer than {self.limits.analysis_seconds:g} seconds") from None
+            raise RequestError(503, f"the analysis took longer than {self.limits.analysis_seconds:g} seconds") from None
         finally:
             self.waiting -= 1
 
@@ -157,55 +155,53 @@ class Service:
 
     async def document(self, request: Request) -> Response:
         self.admit(request)
-        if self.cached is None:
-            self.cached = await self.analyse(lambda: self.walker.document().to_json())
-        return _json(self.cached)
+        return _json(self.json)
 
     async def input(self, request: Request) -> Response:
         """A new input: a raw picture (image/png, image/jpeg, image/webp) or a text (text/plain)."""
         self.admit(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/plain":
-            if self.walker.modality != "text":
-                raise Refused(415, "this model reads pictures; send image/png, image/jpeg or image/webp")
+            if self.backend.modality != "text":
+                raise RequestError(415, "this model reads pictures; send image/png, image/jpeg or image/webp")
             raw = await self.body(request, self.limits.text)
             content: bytes | str = _text(raw)
         else:
-            if self.walker.modality != "image":
-                raise Refused(415, "this model reads texts; send text/plain")
+            if self.backend.modality != "image":
+                raise RequestError(415, "this model reads texts; send text/plain")
             if kind not in ("image/png", "image/jpeg", "image/webp"):
-                raise Refused(415, f"'{kind[:60]}' is not read; send image/png, image/jpeg or image/webp")
+                raise RequestError(415, f"'{kind[:60]}' is not read; send image/png, image/jpeg or image/webp")
             raw = await self.body(request, self.limits.body)
             content = await run_in_threadpool(checked_picture, raw, self.limits.pixels)
-        example = await self.analyse(lambda: self.walker.add(content))
+        example = await self.analyse(lambda: self.backend.add(content))
         return _json(dumps(plain(example)))
 
     async def attention(self, request: Request) -> Response:
         """A whole attention matrix as a block."""
         self.admit(request)
         example, layer, head = (request.path_params[name] for name in ("example", "layer", "head"))
-        matrix = await self.analyse(lambda: self.walker.attention(example, layer, head))
+        matrix = await self.analyse(lambda: self.backend.attention(example, layer, head))
         return _json(dumps(to_block(matrix)))
 
     async def experiments(self, request: Request) -> Response:
         """Knock-outs and removals of an input that was sent; asked for after it, since they take longer."""
         self.admit(request)
         example = request.path_params["example"]
-        found = await self.analyse(lambda: self.walker.experiments(example))
+        found = await self.analyse(lambda: self.backend.experiments(example))
         return _json(dumps(plain(found)))
 
     async def what_if(self, request: Request) -> Response:
         """Answers after a change, as JSON in and a block out."""
         self.admit(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refused(415, "send application/json")
+            raise RequestError(415, "send application/json")
         try:
             change = json.loads(await self.body(request, 100_000))
         except (ValueError, RecursionError):
-            raise Refused(400, "the body is not JSON") from None
+            raise RequestError(400, "the body is not JSON") from None
         if not isinstance(change, dict) or not isinstance(change.get("example"), str):
-            raise Refused(400, "send an object with 'example' and the change")
-        values = await self.analyse(lambda: self.walker.what_if(change["example"], change))
+            raise RequestError(400, "send an object with 'example' and the change")
+        values = await self.analyse(lambda: self.backend.what_if(change["example"], change))
         return _json(dumps({"values": to_block(values)}))
 
 
@@ -217,9 +213,9 @@ def _text(raw: bytes) -> str:
     try:
         text = raw.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise Refused(422, "the text is not UTF-8") from None
+        raise RequestError(422, "the text is not UTF-8") from None
     if not text:
-        raise Refused(422, "the text is empty")
+        raise RequestError(422, "the text is empty")
     return text
 
 
@@ -229,8 +225,8 @@ def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
     async def run(request: Request) -> Response:
         try:
             response = await handler(request)
-        except Refused as refused:
-            response = _problem(refused.status, refused.says)
+        except RequestError as error:
+            response = _problem(error.status, error.says)
         except ClasstokenError as error:
             response = _problem(422, str(error))
         except Exception as error:
@@ -252,10 +248,13 @@ async def _missing(_: Request, __: Exception) -> Response:
     return PlainTextResponse("not found", 404, headers=HEADERS)
 
 
-def app_of(walker: Walker, key: str, limits: Limits | None = None) -> Starlette:
-    """The application. `key` must come with every call of /api in the header `X-Classtoken-Key`."""
+def app_of(document: Walkthrough, backend: WalkthroughBackend, key: str, limits: Limits | None = None) -> Starlette:
+    """The application: a document made before serving begins, and the model to ask about it.
+
+    `key` must come with every call of /api in the header `X-Classtoken-Key`.
+    """
     limits = limits or Limits()
-    service = Service(walker, key, limits)
+    service = Service(document, backend, key, limits)
     routes = [
         Route("/", guarded(service.index)),
         Route("/static/app.js", guarded(service.script)),

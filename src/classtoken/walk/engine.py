@@ -22,11 +22,11 @@ from classtoken.values import Role
 from classtoken.walk import laboratory as lab
 from classtoken.walk.answering import Answering, answering_of
 from classtoken.walk.card import card_of, family_rows, numbers
+from classtoken.walk.example import ExampleBuilder, WalkedExample
 from classtoken.walk.items import SENTENCES, Item, distinct, example_pictures, is_image, items_of, short
 from classtoken.walk.numbers import seen_from, within_budget
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import toy_of
-from classtoken.walk.walker import Walked, Walker
 
 KEPT = 8
 """a server's inputs held in memory; the oldest upload goes first"""
@@ -44,8 +44,10 @@ class Engine:
         self._compared = self._references()
         references = [(item.title, walk_input(self.embedder, item).tokens) for item in self._compared]
         self.answering: Answering = answering_of(self.embedder, references)
-        self.walker = Walker(self.embedder, self.answering, tuple(self._compared), tuple(t for _, t in references))
-        self.walked: dict[str, Walked] = {}
+        self.builder = ExampleBuilder(
+            self.embedder, self.answering, tuple(self._compared), tuple(t for _, t in references)
+        )
+        self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
         self.given = distinct(given)
         self._partner = self._partners(self.given)
@@ -114,7 +116,7 @@ class Engine:
         with self.lock, torch.no_grad():
             return self._changed(walked, change)
 
-    def _changed(self, walked: Walked, change: Mapping[str, Any]) -> np.ndarray:
+    def _changed(self, walked: WalkedExample, change: Mapping[str, Any]) -> np.ndarray:
         subject, prepared = self.answering.subject, walked.prepared
         tokens, length = prepared.tokens, prepared.tokens.roles_BL.shape[1]
         removed = checked_tokens(change.get("removed", ()), prepared)
@@ -144,7 +146,7 @@ class Engine:
         depth = self.answering.subject.depth
         if not isinstance(layer, int) or not 0 <= layer <= depth:
             raise OptionError(f"swap layer {layer!r} does not exist: 0 to {depth}.")
-        class_tokens = self.walker.class_tokens(prepared, 0)
+        class_tokens = self.builder.class_tokens(prepared, 0)
         if watched not in class_tokens:
             raise OptionError(f"token {watched!r} is no class token; the class tokens are at {sorted(class_tokens)}.")
         states_ND = seen_from(self.answering.subject, donor.traced, watched).states_ND
@@ -159,19 +161,19 @@ class Engine:
         """What takes long, of an input that was added: knock-outs of each class token, and single removals."""
         walked = self._find(example)
         with self.lock:
-            return self.walker.experiments(walked)
+            return self.builder.experiments(walked)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _find(self, example: str) -> Walked:
+    def _find(self, example: str) -> WalkedExample:
         found = self.walked.get(example)
         if found is None:
             raise OptionError(f"there is no input '{example[:60]}'; it may have been dropped. Send it again.")
         return found
 
-    def _walk(self, item: Item, *, full: bool) -> Walked:
+    def _walk(self, item: Item, *, full: bool) -> WalkedExample:
         partner = self._partner.get(item.id, next(s for s in self._spare if s.content != item.content))
-        return self.walker.walk(item, partner, full=full)
+        return self.builder.build(item, partner, full=full)
 
     def _references(self) -> list[Item]:
         """What vectors are compared with: fixed sentences, or the package's own pictures."""

@@ -31,7 +31,7 @@ ANSWERS = 8
 
 
 @dataclass(frozen=True)
-class Walked:
+class WalkedExample:
     """An input, its trace and what the page shows of it."""
 
     prepared: WalkInput
@@ -41,7 +41,7 @@ class Walked:
 
 
 @dataclass(frozen=True)
-class Walker:
+class ExampleBuilder:
     """A model and what its vectors are compared with (`compared`, and the same prepared: `references`)."""
 
     embedder: Embedder
@@ -49,7 +49,7 @@ class Walker:
     compared: tuple[Item, ...]
     references: tuple[Tokens, ...]
 
-    def walk(self, item: Item, partner: Item, *, full: bool) -> Walked:
+    def build(self, item: Item, partner: Item, *, full: bool) -> WalkedExample:
         answering = self.answering
         prepared = walk_input(self.embedder, item)
         traced = trace_of(answering.subject, prepared)
@@ -61,7 +61,7 @@ class Walker:
         other_trace = trace_of(answering.subject, other)
         views = [self._view(prepared, traced, shown, other, other_trace, watched) for watched in class_tokens]
         example = self._example(prepared, traced, values, shown, other, other_trace.embeddings.before, views)
-        walked = Walked(prepared, traced, shown, example)
+        walked = WalkedExample(prepared, traced, shown, example)
         if not full:
             return walked
         found = self.experiments(walked)
@@ -69,7 +69,7 @@ class Walker:
         changed = replace(example, knockouts=found.knockouts, removals=found.removals, others=others)
         return replace(walked, example=changed)
 
-    def experiments(self, walked: Walked) -> Experiments:
+    def experiments(self, walked: WalkedExample) -> Experiments:
         """Knock-outs for every class token, and single removals: what takes many forwards."""
         answering, prepared, shown = self.answering, walked.prepared, walked.shown
         found = []
