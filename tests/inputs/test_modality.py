@@ -33,7 +33,7 @@ def test_what_model_and_record_share(sides: tuple[str, ...], first: Record, aske
             IMAGE,
             None,
             SourceError,
-            "'m' reads text, but the first record of s has only image; name its text",
+            "'m' reads text, but the first record of s has only image; name the column with",
         ),
         (TWO, TEXT, "image", SourceError, "the first record of s has only text"),
         (("text",), TEXT, "image", OptionError, "modality is 'image', and 'm' reads text"),

@@ -164,7 +164,7 @@ def test_what_is_refused_leaves_nothing_behind(
 
 
 def test_a_model_and_a_source_with_nothing_in_common(tmp_path: Path, vit: Path) -> None:
-    with pytest.raises(SourceError, match=r"reads images, but the first record of .* has only texts.*--image-column"):
+    with pytest.raises(SourceError, match=r"reads image, but the first record of .* has only text.*`image_column`"):
         ct.embed(vit, write_texts(tmp_path / "a.txt", ["a"]), tmp_path / "out")
 
 
@@ -185,7 +185,7 @@ def test_a_model_of_two_towers_must_be_told_when_both_are_there(tmp_path: Path) 
     clip = tiny_clip(tmp_path / "clip")
     table = pa.table({"image": [{"bytes": encoded((9, 9, 9)), "path": None}], "text": ["the cat"]})
     pq.write_table(table, tmp_path / "both.parquet")
-    with pytest.raises(OptionError, match="--modality"):
+    with pytest.raises(OptionError, match="say which with `modality`"):
         ct.embed(clip, tmp_path / "both.parquet", tmp_path / "out")
     for modality in ("text", "image"):
         ct.embed(clip, tmp_path / "both.parquet", tmp_path / modality, modality=modality)

@@ -13,12 +13,12 @@ from classtoken.contract.saving import save_model
 from classtoken.embedder.checks import check_names, device_of, listed
 from classtoken.embedder.tower import Tower
 from classtoken.errors import ContractError, OptionError
-from classtoken.inputs import item_batches
+from classtoken.inputs import choose_modality, item_batches
 from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
-from classtoken.values import Layout, Role
+from classtoken.values import Layout, Record, Role
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -72,6 +72,10 @@ class Embedder:
         if modality not in self.towers:
             raise OptionError(f"'{self.name}' reads {' and '.join(self.towers)}, not {modality}.")
         return self.towers[modality]
+
+    def modality_of(self, record: Record, asked: str | None = None, *, source: str = "the source") -> str:
+        """`text` or `image`: which side of this model a source is for whose first record this is. See `inputs`."""
+        return choose_modality(self.modalities, record, asked, model=self.name, source=source)
 
     @property
     def encoder(self) -> Any:

@@ -23,9 +23,9 @@ def choose_modality(
     if not both:
         raise SourceError(
             f"'{model}' reads {' and '.join(wanted)}, but the first record of {source} has "
-            f"{'only ' + ' and '.join(there) if there else 'neither text nor image'}; name its {wanted[0]} column, or "
-            "give another source or model."
+            f"{'only ' + ' and '.join(there) if there else 'neither text nor image'}; name the column with "
+            f"`{wanted[0]}_column`, or give another source or model."
         )
     if len(both) > 1:
-        raise OptionError(f"'{model}' and {source} both have text and image; say which with the modality.")
+        raise OptionError(f"'{model}' and {source} both have text and image; say which with `modality`.")
     return both[0]

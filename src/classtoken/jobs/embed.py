@@ -10,9 +10,9 @@ from classtoken.run import run
 from classtoken.run.embedding import EmbedStage
 from classtoken.sink import Manifest, ParquetSink, carried_columns, read_quarantine
 from classtoken.sink.manifest import META
-from classtoken.source import Plan, Source, SourceOptions, make_plan, open_source
-from classtoken.source.plan import TASK_ROWS, Reader
-from classtoken.values import Progress, Record
+from classtoken.source import Plan, Source, SourceOptions, first_record, make_plan, open_source
+from classtoken.source.plan import TASK_ROWS
+from classtoken.values import Progress
 
 #: Refused records that the result names.
 EXAMPLES = 3
@@ -60,7 +60,7 @@ def embed(
             model, pooling=pooling, normalize=normalize, precision=precision, device=device, revision=revision
         )
     first = first_record(opened, plan)
-    stage = EmbedStage(embedder, choose_modality(embedder, opened, first, modality), prompt=prompt)
+    stage = EmbedStage(embedder, embedder.modality_of(first, modality, source=opened.name), prompt=prompt)
     carried = carried_columns(first, plan.listing.meta, stage.columns, _names(carry))
     manifest = Manifest(
         model=_name(embedder.name),
@@ -78,38 +78,6 @@ def embed(
     with ParquetSink(Path(out), manifest, carried) as sink:
         finished, progress = run(opened, plan, stage, sink, strict=strict, report=report)
     return _result(Path(out), finished, progress, plan)
-
-
-def choose_modality(embedder: Embedder, source: Source, first: Record, asked: str | None) -> str:
-    """`text` or `image`: what was asked for, else what both the model and the source's first record have.
-
-    Raises `OptionError` when both have both, `SourceError` when they have nothing in common.
-    """
-    there = [name for name, value in (("text", first.text), ("image", first.image)) if value is not None]
-    wanted = (asked,) if asked else embedder.modalities
-    if asked:
-        embedder.tower(asked)  # refuses a modality that the model does not have
-    both = [name for name in wanted if name in there]
-    if not both:
-        raise SourceError(
-            f"{embedder.name} reads {' and '.join(wanted)}s, but the first record of {source.name} has only "
-            f"{' and '.join(there)}s; name the column with --{wanted[0]}-column, or give another source or model."
-        )
-    if len(both) > 1:
-        raise OptionError(f"{embedder.name} and {source.name} have texts and images; say which with --modality.")
-    return both[0]
-
-
-def first_record(source: Source, plan: Plan) -> Record:
-    """The first record that could be read. Raises `SourceError` when there is none at all."""
-    reader = Reader(source)
-    reason = ""
-    for task in plan.tasks:
-        for entry in reader(task):
-            if isinstance(entry, Record):
-                return entry
-            reason = reason or f"'{entry.id}' {entry.reason}"
-    raise SourceError(f"no record of {source.name} can be read; the first: {reason}.")
 
 
 def _check_counts(limit: int | None, part_rows: int) -> None:

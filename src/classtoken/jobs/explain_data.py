@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ def explain_data(
     started = time.perf_counter()
     embedder = model if isinstance(model, Embedder) else load(model, device=device, revision=revision)
     name, records, unread = _read(source, source_options, limit or DEFAULT_LIMIT)
+    options = replace(options, modality=embedder.modality_of(records[0], options.modality, source=name))
     subject = subject_of(embedder, pooling=options.pooling, modality=options.modality)
     inputs = prepare(embedder, records, modality=options.modality, prompt=options.prompt)
     before = time.perf_counter()
@@ -87,7 +89,6 @@ def explain_data(
     kept, taken = _swaps(subject, inputs)
     truth = truth_of(inputs.records, subject.labels, multilabel=subject.multilabel)
     lens, lens_of = _lens(subject, found, truth)
-    notes = notes_of(embedder, subject, inputs.batches[0], options.pooling)
     return Findings(
         model=name_of(embedder),
         data=name,
@@ -107,7 +108,7 @@ def explain_data(
         control=CONTROL,
         seconds=time.perf_counter() - started,
         rate=rate,
-        notes=(*_counts(inputs, unread, faithful), *notes),
+        notes=(*_counts(inputs, unread, faithful), *notes_of(embedder, subject, inputs.batches[0], options.pooling)),
     )
 
 

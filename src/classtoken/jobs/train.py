@@ -1,13 +1,12 @@
 """Train a head, a learned pooling, a fine-tune or an encoder from scratch, and leave a folder that opens again."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
 import torch
 
-from classtoken.embedder import Embedder, load
+from classtoken.embedder import load
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, OutputError, SourceError
 from classtoken.learning.data.records import renamed
@@ -63,7 +62,9 @@ def train(
     _check_further(wanted)
     embedder = load(model, device=place, revision=revision)
     listed = list(records)
-    side = _modality(embedder, listed, modality)
+    if not listed:
+        raise SourceError("no record could be read; give a SOURCE with images or texts.")
+    side = embedder.modality_of(listed[0], modality, source=opened.name)
     wanted = wanted if wanted.pooling else replace(wanted, pooling=embedder.tower(side).reading.contract.pooling)
     if wanted.unfreeze:
         trained = finetune(wanted, embedder, listed, out, modality=side, device=place)
@@ -126,18 +127,3 @@ def _device(name: str | None) -> str:
     except (RuntimeError, AssertionError) as error:
         raise OptionError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}). Try cpu.") from error
     return name
-
-
-def _modality(embedder: Embedder, records: Sequence[Record], asked: str | None) -> str:
-    """Which side of the model the records are for."""
-    if not records:
-        raise SourceError("no record could be read; give a SOURCE with images or texts.")
-    there = [name for name, value in (("text", records[0].text), ("image", records[0].image)) if value is not None]
-    fits = [name for name in embedder.modalities if name in there and asked in (None, name)]
-    if len(fits) != 1:
-        raise OptionError(
-            f"'{embedder.name}' reads {' and '.join(embedder.modalities)}, the records have "
-            f"{' and '.join(there) or 'nothing'}"
-            f"{f', and {asked} was asked for' if asked else ''}; name one side with --modality text or image."
-        )
-    return fits[0]

@@ -3,7 +3,7 @@
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.source.judged import Pair, read_judgements, read_pairs
 from classtoken.source.opening import open_source
-from classtoken.source.plan import Plan, Reader, make_plan
+from classtoken.source.plan import Plan, Reader, first_record, make_plan
 
 __all__ = [
     "Entry",
@@ -14,6 +14,7 @@ __all__ = [
     "Shard",
     "Source",
     "SourceOptions",
+    "first_record",
     "make_plan",
     "open_source",
     "read_judgements",

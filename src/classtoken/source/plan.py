@@ -12,7 +12,7 @@ import numpy as np
 
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Source
-from classtoken.values import Task
+from classtoken.values import Record, Task
 
 #: Records of a task: seconds to a minute of work, so that little is lost when a run is stopped.
 TASK_ROWS = 2048
@@ -67,6 +67,18 @@ class Reader:
         self._place = None
         yield from islice(self._rows, len(task))
         self._place = (task.shard, task.stop)
+
+
+def first_record(source: Source, plan: Plan) -> Record:
+    """The first record that could be read. Raises `SourceError` when there is none at all."""
+    reader = Reader(source)
+    reason = ""
+    for task in plan.tasks:
+        for entry in reader(task):
+            if isinstance(entry, Record):
+                return entry
+            reason = reason or f"'{entry.id}' {entry.reason}"
+    raise SourceError(f"no record of {source.name} can be read; the first: {reason}.")
 
 
 def _hash(source: Source, listing: Listing, task_rows: int) -> str:

@@ -1,16 +1,17 @@
 """Records with images become `Pictures`: decoded, brought to one size, kept as bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from classtoken.errors import BadRecord
+from classtoken.inputs import each
 from classtoken.tokens.decode import decode
 from classtoken.tokens.pixels import prepare
 from classtoken.tokens.recipe import ImageRecipe
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 
 def raw(recipe: ImageRecipe) -> ImageRecipe:
@@ -18,21 +19,24 @@ def raw(recipe: ImageRecipe) -> ImageRecipe:
     return replace(recipe, rescale=None, mean=None, std=None, rescale_first=False)
 
 
-def load_images(records: Iterable[Record], recipe: ImageRecipe) -> tuple[torch.Tensor, list[Record], list[Refused]]:
+def load_images(records: Iterable[Record], recipe: ImageRecipe) -> tuple[torch.Tensor, list[Record], list[Rejected]]:
     """Pictures (N, 3, height, width) as bytes, the records that they are of, and those that could not be read."""
-    pictures: list[np.ndarray] = []
-    kept: list[Record] = []
-    refused: list[Refused] = []
+    read: list[Record] = []
+    rejected: dict[int, Rejected] = {}
     bytes_only = raw(recipe)
-    for record in records:
-        try:
-            if record.image is None:
-                raise BadRecord(f"{record.id}: there is no image in this record.")
-            image = decode(record.image, name=record.id)
-            pictures.append(prepare(image, bytes_only, name=record.id).values.astype(np.uint8))
-            kept.append(replace(record, image=None))  # the pixels are all that is needed of it
-        except BadRecord as error:
-            refused.append(Refused(record.id, str(error).removeprefix(f"{record.id}: ")))
+
+    def numbered() -> Iterator[tuple[int, Record]]:
+        for record in records:
+            read.append(replace(record, image=None))  # the pixels are all that is needed of it
+            yield len(read) - 1, record
+
+    def picture(record: Record) -> np.ndarray:
+        if record.image is None:
+            raise BadRecord("there is no image in this record")
+        return prepare(decode(record.image), bytes_only).values.astype(np.uint8)
+
+    pictures = dict(each(picture, numbered(), rejected.__setitem__))
+    kept = [read[place] for place in pictures]
     if not pictures:
-        return torch.zeros(0, 3, 1, 1, dtype=torch.uint8), kept, refused
-    return torch.from_numpy(np.stack(pictures)), kept, refused
+        return torch.zeros(0, 3, 1, 1, dtype=torch.uint8), kept, list(rejected.values())
+    return torch.from_numpy(np.stack(list(pictures.values()))), kept, list(rejected.values())

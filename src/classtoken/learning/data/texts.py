@@ -9,12 +9,38 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Generator, Tensor
 
+from classtoken.errors import BadRecord
+from classtoken.inputs import each
+from classtoken.inputs import rows as ready_rows
 from classtoken.learning.data.batches import Batch
 from classtoken.tensors import Tokens
-from classtoken.tokens.text import TextPreprocessor, TextRow
-from classtoken.values import Role
+from classtoken.tokens.text import TextPreprocessor, TextRow, checked
+from classtoken.values import Record, Rejected, Role
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def with_text(records: Sequence[Record]) -> tuple[list[Record], list[Rejected]]:
+    """The records whose text can be read, and those that have none, before there is a tokenizer."""
+
+    def check(record: Record) -> Record:
+        if record.text is None:
+            raise BadRecord("there is no text in this record")
+        checked(record.text, 0)
+        return record
+
+    rejected: dict[int, Rejected] = {}
+    kept = [record for _, record in each(check, enumerate(records), rejected.__setitem__, threads=1)]
+    return kept, list(rejected.values())
+
+
+def tokenized(
+    prepare: TextPreprocessor, records: Sequence[Record]
+) -> tuple[list[TextRow], list[Record], list[Rejected]]:
+    """Rows, the records that they are of, and those that could not be read."""
+    rejected: dict[int, Rejected] = {}
+    rows = dict(ready_rows(prepare, enumerate(records), rejected.__setitem__))
+    return list(rows.values()), [records[place] for place in rows], list(rejected.values())
 
 
 def learn_vocabulary(texts: Sequence[str], size: int, folder: Path, longest: int) -> None:

@@ -12,7 +12,7 @@ from classtoken.learning.data.batches import Feed, split
 from classtoken.learning.data.images import load_images
 from classtoken.learning.data.labels import check, classes_of, targets_of
 from classtoken.learning.data.pictures import Pictures
-from classtoken.learning.data.texts import Texts
+from classtoken.learning.data.texts import Texts, tokenized
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import Network, new_head, new_readout, set_regularisation, width_of
@@ -22,7 +22,7 @@ from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.pooling.spec import parse
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Record, Refused
+from classtoken.values import Record
 
 
 def unfreeze(encoder: Encoder, which: str) -> int:
@@ -114,8 +114,8 @@ def _prepare(recipe: Recipe, embedder: Embedder, records: Sequence[Record], moda
             )
         pixels, kept, refused = load_images(records, wanted)
     else:
-        kept = [record for record in records if record.text]
-        refused = [Refused(record.id, "there is no text in this record.") for record in records if not record.text]
+        assert isinstance(prepare, TextPreprocessor)
+        rows, kept, refused = tokenized(prepare, records)
     labels, several = classes_of(kept)
     check(kept, labels)
     targets = targets_of(kept, labels, several)
@@ -143,7 +143,6 @@ def _prepare(recipe: Recipe, embedder: Embedder, records: Sequence[Record], moda
         )
     assert isinstance(prepare, TextPreprocessor)
     texts = [str(record.text) for record in kept]
-    rows = prepare.encode(texts)
     teacher = recipe.objective.teacher if recipe.objective.kind == "distillation" else None
     taught = (
         None if teacher is None else text_probabilities(teacher, texts, learned, targets, labels, device).to(device)

@@ -16,7 +16,7 @@ from classtoken.learning.data.batches import Feed, split
 from classtoken.learning.data.images import load_images
 from classtoken.learning.data.labels import check, classes_of, targets_of
 from classtoken.learning.data.pictures import Pictures
-from classtoken.learning.data.texts import Texts, learn_vocabulary
+from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
 from classtoken.learning.loop.loop import Loop, Outcome
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import Network, new_head, new_readout, set_regularisation, spec_for, width_of
@@ -30,7 +30,7 @@ from classtoken.learning.ways.teacher import ImageTeacher, text_probabilities
 from classtoken.learning.ways.unsupervised import UNSUPERVISED, unsupervised, views_for
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Record, Refused, Role
+from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Record, Rejected, Role
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Prepared:
     several: bool
     learned: Tensor
     held_out: Tensor
-    refused: tuple[Refused, ...]
+    refused: tuple[Rejected, ...]
     fingerprint: str
     layout_positions: int | None = None
     grid: tuple[int, int] | None = None
@@ -155,14 +155,18 @@ def prepare_texts(
     """A vocabulary learned from all texts (`out/tokenizer.json`), tokens, targets (-1: no label), and the split."""
     stem = shape.stem
     assert isinstance(stem, TextStem)
-    usable = [record for record in records if record.text]
-    refused = tuple(Refused(record.id, "there is no text in this record.") for record in records if not record.text)
-    labels, several, targets = _labels(recipe, usable)
-    extra = [record for record in unlabelled if record.text]
-    texts = [str(record.text) for record in (*usable, *extra)]
+    usable, rejected = with_text(records)
+    extra, bad = with_text(unlabelled)
+    _labels(recipe, usable)  # refuses what cannot be learned from before anything is written
     if not (out / "tokenizer.json").exists():
+        texts = [str(record.text) for record in (*usable, *extra)]
         learn_vocabulary(texts, stem.vocabulary, out, recipe.data.longest)
     prepare = TextPreprocessor.from_folder(out, positions=stem.positions or None, max_length=recipe.data.longest)
+    rows, usable, worse = tokenized(prepare, usable)
+    more, extra, worst = tokenized(prepare, extra)
+    rejected = [*rejected, *bad, *worse, *worst]
+    labels, several, targets = _labels(recipe, usable)
+    texts = [str(record.text) for record in (*usable, *extra)]
     learned, held_out = split([record.label for record in usable], recipe.data.held_out, recipe.loop.seed)
     taught = None
     if targets is None:
@@ -171,11 +175,12 @@ def prepare_texts(
         taught = text_probabilities(recipe.objective.teacher, texts, learned, targets, labels, device).to(device)
         targets = with_nothing(targets, len(extra))
         learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
-    rows = prepare.encode(texts if taught is not None or targets is None else texts[: len(usable)])
+    if taught is not None or targets is None:
+        rows += more
     on_device = None if targets is None else targets.to(device)
     data = Texts(rows, on_device, prepare, device, recipe.augment.drop_words, taught)
     mark = fingerprint(recipe, (*usable, *extra), "\0".join(texts).encode())
-    return shape, Prepared(data, labels, several, learned, held_out, refused, mark)
+    return shape, Prepared(data, labels, several, learned, held_out, tuple(rejected), mark)
 
 
 def with_nothing(targets: Tensor, count: int) -> Tensor:
