@@ -1,25 +1,29 @@
-"""Write docs/cli.md: the help of every command, as the command line prints it.
+"""docs/cli.md: what all commands share; what each of them takes stands on its own page (docs_options.py)."""
 
-python tools/docs_cli.py            write it
-python tools/docs_cli.py --check    exit code 1 when it is old
-"""
-
-import sys
-from pathlib import Path
 from typing import Any
 
 import typer
+from generated import DOCS, finish, notice, table
 
 from classtoken.cli import VERBS
 from classtoken.cli.app import app
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 WIDTH = 100
-HEAD = """# The command line
+TEXT = """# The command line
 
-Written by `make docs` from the commands themselves. Every command takes `--json`, which prints one JSON object on
-stdout and nothing else; progress and messages go to stderr. Exit codes: 0 done, 1 our fault, 2 the input, 130
-interrupted.
+`classtoken VERB --help` says what a command takes; so does its page here, beside what the same is called in Python.
+
+{verbs}
+
+- Every command takes `--json`: one JSON object on stdout and nothing else. Progress and messages go to stderr.
+- Exit codes: 0 done, 1 our fault, 2 the input, 130 interrupted. An error is one line: what is wrong, the value, what is
+  allowed, what to do; `classtoken --debug VERB ...` shows the whole traceback.
+- Another package adds a command with an entry point: `[project.entry-points."classtoken.verbs"]`, then
+  `name = "its_package.module:function"`. The function is written as those in `classtoken/cli` are.
+
+```text
+{help}
+```
 """
 
 
@@ -27,21 +31,14 @@ def page() -> str:
     """The whole page."""
     group: Any = typer.main.get_command(app)
     top = typer.Context(group, info_name="classtoken", terminal_width=WIDTH, max_content_width=WIDTH)
-    parts = [HEAD, _block(group.get_help(top))]
-    for verb in VERBS:
-        command = group.get_command(top, verb)
-        context = typer.Context(command, info_name=verb, parent=top, terminal_width=WIDTH, max_content_width=WIDTH)
-        parts += [f"## classtoken {verb}\n", _block(command.get_help(context))]
-    return "\n".join(parts)
+    rows = [[f"[`{verb}`]({verb}.md)", _first_line(group.get_command(top, verb).help)] for verb in VERBS]
+    text = "\n".join(line.rstrip() for line in group.get_help(top).splitlines())
+    return notice("docs_cli.py") + TEXT.format(verbs=table(["verb", "does"], rows), help=text)
 
 
-def _block(text: str) -> str:
-    lines = "\n".join(line.rstrip() for line in text.splitlines())
-    return f"```text\n{lines}\n```\n"
+def _first_line(text: str) -> str:
+    return text.strip().split("\n\n")[0].replace("\n", " ")
 
 
 if __name__ == "__main__":
-    if "--check" in sys.argv:
-        raise SystemExit(PAGE.read_text(encoding="utf-8") != page())
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"wrote {PAGE.name}")
+    finish(DOCS / "cli.md", page())

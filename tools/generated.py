@@ -6,7 +6,7 @@ python tools/docs_NAME.py --check    exit code 1 when it is old
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,13 @@ def into(page: str, tool: str, text: str) -> str:
 
 def finish(path: Path, text: str) -> None:
     """Write a page; with `--check` only say, by the exit code, whether it is as it would be written."""
+    finish_all({path: text})
+
+
+def finish_all(pages: Mapping[Path, str]) -> None:
+    """The same for several pages."""
     if "--check" in sys.argv:
-        raise SystemExit(path.read_text(encoding="utf-8") != text)
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {path.name}")
+        raise SystemExit(any(not path.is_file() or path.read_text("utf-8") != text for path, text in pages.items()))
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.name}")

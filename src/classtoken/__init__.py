@@ -9,28 +9,62 @@ Names are imported when they are first used, so `import classtoken` is quick and
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from classtoken import errors as errors
+    from classtoken import sklearn as sklearn
+    from classtoken.embedder import Embedder as Embedder
+    from classtoken.embedder import load as load
+    from classtoken.learning.recipe import Recipe as Recipe
+    from classtoken.options import EmbedOptions as EmbedOptions
+    from classtoken.options import ExplainDataOptions as ExplainDataOptions
+    from classtoken.options import ExplainOptions as ExplainOptions
+    from classtoken.options import InspectOptions as InspectOptions
+    from classtoken.options import PredictOptions as PredictOptions
+    from classtoken.options import SourceOptions as SourceOptions
+    from classtoken.options import TrainOptions as TrainOptions
+    from classtoken.options import WalkthroughOptions as WalkthroughOptions
+    from classtoken.sink import Vectors as Vectors
+    from classtoken.sink import read as read
+    from classtoken.source import open_source as open_source
+    from classtoken.verbs import embed as embed
+    from classtoken.verbs import explain as explain
+    from classtoken.verbs import explain_data as explain_data
+    from classtoken.verbs import inspect as inspect
+    from classtoken.verbs import predict as predict
+    from classtoken.verbs import train as train
+    from classtoken.verbs import verify as verify
+    from classtoken.verbs import walkthrough as walkthrough
 
 __version__ = "0.1.0"
 
 #: Public name -> the module that defines it; a module of its own name is public as a whole. One line per name.
 _PLACES = {
+    "EmbedOptions": "classtoken.options",
     "Embedder": "classtoken.embedder",
-    "SourceOptions": "classtoken.source",
+    "ExplainDataOptions": "classtoken.options",
+    "ExplainOptions": "classtoken.options",
+    "InspectOptions": "classtoken.options",
+    "PredictOptions": "classtoken.options",
+    "Recipe": "classtoken.learning.recipe",
+    "SourceOptions": "classtoken.options",
+    "TrainOptions": "classtoken.options",
     "Vectors": "classtoken.sink",
-    "embed": "classtoken.jobs.embed",
+    "WalkthroughOptions": "classtoken.options",
+    "embed": "classtoken.verbs",
     "errors": "classtoken.errors",
-    "explain": "classtoken.jobs.explain",
-    "explain_data": "classtoken.jobs.explain_data",
-    "inspect": "classtoken.jobs.inspect",
+    "explain": "classtoken.verbs",
+    "explain_data": "classtoken.verbs",
+    "inspect": "classtoken.verbs",
     "load": "classtoken.embedder",
     "open_source": "classtoken.source",
-    "predict": "classtoken.jobs.predict",
+    "predict": "classtoken.verbs",
     "read": "classtoken.sink",
     "sklearn": "classtoken.sklearn",
-    "train": "classtoken.jobs.train",
-    "verify": "classtoken.sink",
-    "walkthrough": "classtoken.jobs.walkthrough",
+    "train": "classtoken.verbs",
+    "verify": "classtoken.verbs",
+    "walkthrough": "classtoken.verbs",
 }
 
 __all__ = sorted(["__version__", *_PLACES])

@@ -6,6 +6,11 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
+#: Which side of a model reads an input.
+Modality = Literal["text", "image"]
+#: Numbers that a model computes in.
+Precision = Literal["fp32", "bf16"]
+
 
 class Role(IntEnum):
     """What a token is there for. Every stage asks for roles, never for an index.

@@ -1,4 +1,4 @@
-"""Habits that a reader relies on: no keyword soup, no drawers, nothing of one machine, nothing unfinished."""
+"""Habits that a reader relies on: no keyword soup, no drawers, nothing of one machine."""
 
 import ast
 import re
@@ -12,9 +12,9 @@ import pytest
 #: What a committed file must not say: places of one machine, hosts of registries. Written so that this
 #: file does not say it.
 STRANGE = re.compile(r"/w[o]rk/|/r[o]ot/|/h[o]me/[a-z]|registry\.npm[j]s|pythonh[o]sted|pypi\.[o]rg")
-UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b|Not[I]mplementedError")
 #: Functions that take any keyword, and why that is no soup: the names are open by nature, or one dataclass's fields.
 OPEN = {
+    "cli/command.py:run": "the parameters of any verb's function, which typer reads from its signature",
     "encoder/foreign/captured.py": "a foreign attention function is handed whatever its authors hand on",
     "encoder/families/vit.py:replace_stem": "fields of one dataclass, as dataclasses.replace takes them",
     "learning/loop/log.py:_row": "columns of a log, written as they come",
@@ -92,16 +92,6 @@ def test_public_functions_and_classes_have_docstrings(root: Path) -> None:
 
 def test_nothing_of_one_machine_is_committed(root: Path) -> None:
     hits = [f"{name}: {found[0]}" for name, text in committed(root) if (found := STRANGE.search(text))]
-    assert hits == []
-
-
-def test_nothing_is_unfinished(root: Path) -> None:
-    kinds = (".py", ".ts", ".svelte", ".md", ".toml", ".sh")
-    hits = [
-        f"{name}: {found[0]}"
-        for name, text in committed(root)
-        if name.endswith(kinds) and (found := UNFINISHED.search(text))
-    ]
     assert hits == []
 
 

@@ -1,11 +1,17 @@
 """What users hold on to does not change unnoticed, and is documented."""
 
+import dataclasses
+import functools
 import importlib
 import inspect
 import json
+import operator
 import pkgutil
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from tests.house.surface import AGREED, commands, flags, result_classes, surface
@@ -13,9 +19,12 @@ from typer.core import TyperCommand
 
 import classtoken
 from classtoken.cli import VERBS
-from classtoken.source import SourceOptions
+from classtoken.cli.command import option_kinds
+from classtoken.errors import ClasstokenError
+from classtoken.options import EmbedOptions, ExplainOptions, SourceOptions, all_fields
 
 COMMANDS = commands()
+COMMANDS_OF = {verb: {p.name: p.opts[0] for p in command.params} for verb, command in COMMANDS.items()}
 
 
 @pytest.mark.parametrize("part", ["names", "commands", "json"])
@@ -73,14 +82,73 @@ class TestCommand:
                 assert not option.startswith("--") or f"`{option}" in page, f"docs/{command.name}.md lacks {option}"
 
 
-def test_a_command_offers_what_its_job_takes() -> None:
-    """The options of `embed` are the parameters of the job, with those of a source spread out."""
-    from classtoken.jobs.embed import embed
+#: Options that a command has beside those of its options value, and why.
+OF_THE_COMMAND = {
+    "inspect": {"evidence"},  # how much is printed; in Python `Inspection.table(evidence=True)`
+    "explain": {"data"},  # in Python `explain_data`
+    "walkthrough": {"serve", "host", "port"},  # a server instead of a file
+}
+#: Parameters of a verb's function that are no options.
+OPERANDS = {"model", "source", "item", "items", "folder", "out", "report"}
+#: What Python takes in more forms than the options value, which goes to JSON.
+WIDER = {"recipe"}
+#: Functions of the package by command; one command may stand for two.
+FUNCTIONS = {verb: (verb,) for verb in VERBS} | {"explain": ("explain", "explain_data")}
 
-    taken = set(inspect.signature(embed).parameters) - {"source_options", "report"}
-    taken |= set(SourceOptions.__dataclass_fields__)
-    offered = {parameter.name for parameter in COMMANDS["embed"].params} - {"json"}
-    assert offered == taken
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_command_a_function_and_an_options_value_offer_the_same(verb: str) -> None:
+    """By name, type and default: what can be chosen on the command line can be chosen in Python, and the reverse."""
+    function = getattr(importlib.import_module(f"classtoken.cli.{verb}"), verb)
+    kinds = [kind for kinds in option_kinds(function).values() for kind in kinds]
+    fields = {field.name: field for kind in kinds for field in all_fields(kind)}
+    operands = set(inspect.signature(function).parameters) - set(option_kinds(function))
+    offered = {parameter.name for parameter in COMMANDS[verb].params}
+    assert offered - operands - {"json"} == {name for name, field in fields.items() if field.about.shown}
+    assert {name for name in operands if COMMANDS_OF[verb][name].startswith("--")} - {"model", "out"} == (
+        OF_THE_COMMAND.get(verb, set())
+    )
+    for name, kind in zip(FUNCTIONS[verb], kinds, strict=bool(kinds)):
+        taken = {
+            p.name: p
+            for p in inspect.signature(getattr(classtoken, name)).parameters.values()
+            if p.kind == p.KEYWORD_ONLY
+        }
+        hints = get_type_hints(kind)
+        assert set(taken) - OPERANDS == {field.name for field in dataclasses.fields(kind)}, name
+        for field in dataclasses.fields(kind):
+            assert taken[field.name].default == field.default, f"{name}({field.name})"
+            if field.name not in WIDER:
+                assert taken[field.name].annotation == as_parameter(hints[field.name]), f"{name}({field.name})"
+
+
+def as_parameter(hint: Any) -> Any:
+    """A field's type as a function takes it: any sequence for a tuple."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    taken = [Sequence[get_args(part)[0]] if get_origin(part) is tuple else part for part in parts]
+    return functools.reduce(operator.or_, taken)
+
+
+def test_the_order_of_arguments_is_one() -> None:
+    """`verb(model, source or item, out, *, options)`; a verb without a model takes the folder first."""
+    second = {"source", "item", "items"}
+    for name in (name for names in FUNCTIONS.values() for name in names):
+        parameters = inspect.signature(getattr(classtoken, name)).parameters.values()
+        ordered = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
+        assert ordered in ([["folder"], ["model"]] + [["model", middle, "out"] for middle in sorted(second)]), name
+
+
+def test_options_are_checked_by_name_and_go_to_json() -> None:
+    with pytest.raises(ClasstokenError, match="`limit` must be 1 or more, not 0"):
+        EmbedOptions(limit=0)
+    with pytest.raises(ClasstokenError, match="`precision` must be one of fp32, bf16, not 'fp8'"):
+        EmbedOptions(precision="fp8")  # type: ignore[arg-type]
+    with pytest.raises(ClasstokenError, match="`part_rows` must be a whole number, not '7'"):
+        EmbedOptions(part_rows="7")  # type: ignore[arg-type]
+    made = EmbedOptions(pooling="cls", source_options=SourceOptions(labels="a.csv"))  # type: ignore[arg-type]
+    assert made.source_options.labels == Path("a.csv")
+    assert EmbedOptions.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    assert ExplainOptions(methods="cls, mean").methods == ("cls", "mean")  # type: ignore[arg-type]
 
 
 def test_every_verb_is_a_command_of_its_own() -> None:

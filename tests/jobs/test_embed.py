@@ -143,8 +143,8 @@ def test_an_embedder_that_is_already_loaded(tmp_path: Path, bert: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ({"limit": 0}, OptionError, "limit is 0"),
-        ({"part_rows": 0}, OptionError, "0 rows a part"),
+        ({"limit": 0}, OptionError, "`limit` must be 1 or more"),
+        ({"part_rows": 0}, OptionError, "`part_rows` must be 1 or more"),
         ({"modality": "image"}, OptionError, "reads text"),
         ({"pooling": "nonsense"}, ClasstokenError, "nonsense"),
         ({"source": "nowhere.csv"}, SourceError, "there is no file or folder"),

@@ -6,9 +6,9 @@ import pytest
 
 from classtoken import drawn
 from classtoken.errors import SourceError
-from classtoken.jobs.embed import embed
 from classtoken.source import SourceOptions, make_plan, open_source
 from classtoken.testing.sources import check_source
+from classtoken.verbs import embed
 
 
 @pytest.mark.parametrize("name", ["builtin:tiny?count=7&seed=3", "builtin:scenes?count=4&start=2"])

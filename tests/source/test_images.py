@@ -132,7 +132,7 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("content", "words"),
         [
-            ("file,a,b\nx.jpg,1,2\n", "which column is it.*'file', 'a', 'b'.*--label-column"),
+            ("file,a,b\nx.jpg,1,2\n", "which column is it.*'file', 'a', 'b'.*`label_column`"),
             ("file,label\nx.jpg,1\nx.jpg,2\n", "two labels for 'x.jpg'"),
             ("file\nx.jpg\n", "has 1 columns"),
         ],

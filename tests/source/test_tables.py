@@ -71,7 +71,7 @@ class TestDelimited:
         assert records == [Record("k1", text='5" pipe', label=("4", "27")), Record("k2", text="other", label="3")]
 
     def test_numbers_and_names_do_not_mix(self, tmp_path: Path) -> None:
-        with pytest.raises(OptionError, match="--id-column id, --text-column 0: name all"):
+        with pytest.raises(OptionError, match="`id_column` id, `text_column` 0: name all"):
             read(write(tmp_path / "a.tsv", "a\tb\n"), text_column="0", id_column="id")
 
     def test_rows_of_another_length_are_refused_and_the_others_kept(self, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ class TestDelimited:
     @pytest.mark.parametrize(
         ("content", "words"),
         [
-            ("body,kind\nx,y\n", "no column text, sentence or image; it has 'body', 'kind'.*--text-column"),
+            ("body,kind\nx,y\n", "no column text, sentence or image; it has 'body', 'kind'.*`text_column`"),
             ("text,text\nx,y\n", "'text' more than once"),
             ("", "is empty"),
             ("text\n", "holds no records"),
@@ -99,7 +99,7 @@ class TestDelimited:
             read(write(tmp_path / "a.csv", content))
 
     def test_a_column_that_is_not_there_is_named_with_the_nearest(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match=r"no column 'txet' \(--text-column\).*Did you mean 'text'"):
+        with pytest.raises(SourceError, match=r"no column 'txet' \(`text_column`\).*Did you mean 'text'"):
             read(write(tmp_path / "a.csv", "text\nx\n"), text_column="txet")
 
     def test_duplicate_ids_are_named(self, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import re
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import typer
@@ -13,29 +15,46 @@ from typer.core import TyperGroup
 
 import classtoken
 from classtoken.cli import VERBS
-from classtoken.cli.output import Answer, one_line
+from classtoken.cli.command import CONTEXT, command_of
+from classtoken.cli.output import one_line
 from classtoken.errors import ClasstokenError, InternalError
 
 INTERRUPTED = 130
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+#: The group of entry points by which another package adds verbs: `name = "its_package.module:function"`.
+PLUGINS = "classtoken.verbs"
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs; a verb's module is imported when the verb is called or listed."""
+    """The group of all verbs, those of other packages among them; a verb's module is imported when it is needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(VERBS)
+        return [*VERBS, *(name for name in _others() if name not in VERBS)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in VERBS:
-            near = get_close_matches(cmd_name, VERBS, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"the commands are {', '.join(VERBS)}."
-            ctx.fail(f"there is no command '{cmd_name}'; {hint}")
-        name = cmd_name.replace("-", "_")
-        function = getattr(import_module(f"classtoken.cli.{name}"), name)
-        single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
-        single.command(cmd_name)(function)
-        return typer.main.get_command(single)
+        if cmd_name in VERBS:
+            name = cmd_name.replace("-", "_")
+            return command_of(cmd_name, getattr(import_module(f"classtoken.cli.{name}"), name))
+        others = _others()
+        if cmd_name in others:
+            return command_of(cmd_name, _loaded(others[cmd_name]))
+        near = get_close_matches(cmd_name, (*VERBS, *others), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"the commands are {', '.join((*VERBS, *others))}."
+        ctx.fail(f"there is no command '{cmd_name}'; {hint}")
+
+
+def _others() -> dict[str, EntryPoint]:
+    """Verbs that other installed packages add."""
+    return {point.name: point for point in sorted(entry_points(group=PLUGINS), key=lambda point: point.name)}
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise ClasstokenError(
+            f"the command '{point.name}' comes from another package ({point.value}) and cannot be loaded: "
+            f"{type(error).__name__}: {error}. Update that package or uninstall it."
+        ) from error
 
 
 def _version(asked: bool) -> None:
@@ -62,7 +81,7 @@ def classtoken_(
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; everything that it says on stdout is its `Answer`."""
+    """Run one command; all that it says on stdout is its answer."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     command = typer.main.get_command(app)
     try:
@@ -70,9 +89,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         asks_help = not {"-h", "--help", "--version"}.isdisjoint(arguments)
         with contextlib.nullcontext() if asks_help else contextlib.redirect_stdout(sys.stderr):
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
-        if isinstance(answer, Answer):
-            _write(answer.text)
-            return answer.exit_code
+        if isinstance(answer, tuple):
+            text, code = answer
+            _write(text)
+            return code
         return answer if isinstance(answer, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -84,7 +104,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments[:1]:
             raise
-        return _explain(error, next((word for word in arguments if word in VERBS), "COMMAND"))
+        return _explain(error, next((word for word in arguments if not word.startswith("-")), "COMMAND"))
 
 
 def _write(text: str) -> None:
@@ -95,10 +115,11 @@ def _write(text: str) -> None:
 def _explain(error: Exception, verb: str) -> int:
     """One line on stderr, and the exit code."""
     if isinstance(error, ClasstokenError):
-        code, line = error.exit_code, str(error)
+        code, line = error.exit_code, _with_flags(str(error), verb)
     elif isinstance(error, typer.TyperException):
-        message = error.format_message().replace("Value error, ", "").rstrip(".")
-        code, line = 2, f"{message}. See: classtoken {verb} --help"
+        message = error.format_message().replace("Value error, ", "")
+        end = "" if message.endswith((".", "?")) else "."
+        code, line = 2, f"{message}{end} See: classtoken {verb if _known(verb) else ''} --help".replace("  ", " ")
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
         code, line = 2, f"cannot use {error.filename or 'a file'}: {error.strerror}. Free space or give another folder."
     else:
@@ -106,3 +127,14 @@ def _explain(error: Exception, verb: str) -> int:
         code, line = 1, f"internal error: {kind}{error} (see all of it with: classtoken --debug {verb} ...)"
     sys.stderr.write(f"classtoken: {one_line(line)}\n")
     return code
+
+
+def _known(verb: str) -> bool:
+    return verb in VERBS or verb in _others()
+
+
+def _with_flags(message: str, verb: str) -> str:
+    """A message with the flags of the command where it names options in backticks, as they are called in Python."""
+    command = typer.main.get_command(app).get_command(None, verb)  # type: ignore[attr-defined]
+    flags = {p.name: p.opts[0] if p.opts[0].startswith("-") else p.metavar for p in command.params}
+    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], message)

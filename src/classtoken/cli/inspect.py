@@ -4,18 +4,14 @@ from typing import Annotated
 
 import typer
 
-from classtoken.cli.options import Json, Revision
-from classtoken.cli.output import Answer, answer
+from classtoken.cli.output import Answer
+from classtoken.options import InspectOptions
 
 
 def inspect(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a hub id, or builtin:NAME.")],
-    verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Run experiments on the loaded model, or read files only.")
-    ] = True,
+    options: InspectOptions,
     evidence: Annotated[bool, typer.Option("--evidence", help="Show every observation behind every claim.")] = False,
-    revision: Revision = None,
-    as_json: Json = False,
 ) -> Answer:
     """Say which vectors a checkpoint can give, which one its authors meant, and the evidence.
 
@@ -28,5 +24,5 @@ def inspect(
     """
     from classtoken.jobs.inspect import inspect as job
 
-    found = job(model, revision=revision, verify=verify)
-    return Answer(found.table(evidence=True)) if evidence and not as_json else answer(found, as_json)
+    found = job(model, options)
+    return Answer(found, text=found.table(evidence=True) if evidence else None)

@@ -12,15 +12,17 @@ class Printable(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes to stdout when a command is done, and the exit code."""
+    """What a command found and its exit code; `text` is what a person reads where that is not `str(result)`."""
 
-    text: str
+    result: Printable | str
     exit_code: int = 0
+    text: str | None = None
 
-
-def answer(result: Printable, as_json: bool, *, exit_code: int = 0) -> Answer:
-    """A result as text for a person, or as one JSON object."""
-    return Answer(result.to_json() if as_json else str(result), exit_code)
+    def written(self, as_json: bool) -> str:
+        """As text for a person, or as one JSON object."""
+        if as_json and not isinstance(self.result, str):
+            return self.result.to_json()
+        return str(self.result) if self.text is None else self.text
 
 
 def one_line(text: str) -> str:

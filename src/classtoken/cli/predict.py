@@ -1,49 +1,20 @@
-"""`classtoken predict`."""
+"""`classtoken predict SOURCE`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from classtoken.cli.options import (
-    Device,
-    GroupColumn,
-    IdColumn,
-    ImageColumn,
-    Json,
-    LabelColumn,
-    Labels,
-    LabelSeparator,
-    Limit,
-    Model,
-    Precision,
-    Revision,
-    TextColumn,
-    source_options,
-)
-from classtoken.cli.output import Answer, answer
+from classtoken.cli.operands import Model, Source
+from classtoken.cli.output import Answer
+from classtoken.options import PredictOptions
 
 
 def predict(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder of images, a file of records, or a glob.")],
+    source: Source,
     model: Model,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where predictions.csv goes.")],
-    every: Annotated[bool, typer.Option("--all", help="The probability of every label, not only of the best.")] = False,
-    precision: Precision = "fp32",
-    modality: Annotated[
-        str | None, typer.Option("--modality", metavar="text|image", help="Which side of a model that has both.")
-    ] = None,
-    limit: Limit = None,
-    id_column: IdColumn = None,
-    text_column: TextColumn = None,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    group_column: GroupColumn = None,
-    label_separator: LabelSeparator = "|",
-    labels: Labels = None,
-    device: Device = None,
-    revision: Revision = None,
-    json: Json = False,
+    options: PredictOptions,
 ) -> Answer:
     """Label every record with a trained classifier.
 
@@ -55,21 +26,6 @@ def predict(
         classtoken predict photos/ --model builtin:photos --out labelled
         classtoken predict reviews.csv --model builtin:sentiment --out labelled --all
     """
-    from classtoken.jobs.predict import predict as job
+    from classtoken.verbs import predict_job as job
 
-    options = source_options(
-        id_column, text_column, image_column, label_column, group_column, label_separator, labels, None
-    )
-    result = job(
-        source,
-        out,
-        model=model,
-        every=every,
-        source_options=options,
-        device=device,
-        revision=revision,
-        precision=precision,
-        modality=modality,
-        limit=limit,
-    )
-    return answer(result, json)
+    return Answer(job(model, source, out, options))

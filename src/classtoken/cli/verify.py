@@ -1,17 +1,15 @@
-"""`classtoken verify`."""
+"""`classtoken verify DIR`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from classtoken.cli.options import Json
-from classtoken.cli.output import Answer, answer
+from classtoken.cli.output import Answer
 
 
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `classtoken embed` made.")],
-    json: Json = False,
 ) -> Answer:
     """Check that a folder of vectors is whole.
 
@@ -24,5 +22,5 @@ def verify(
     """
     from classtoken.sink import verify as job
 
-    result = job(folder)
-    return answer(result, json, exit_code=0 if result.ok else 2)
+    found = job(folder)
+    return Answer(found, exit_code=0 if found.ok else 2)

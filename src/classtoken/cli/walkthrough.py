@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
-from classtoken.cli.options import Device, Json, Model, Revision
-from classtoken.cli.output import Answer, answer
+from classtoken.cli.operands import Model
+from classtoken.cli.output import Answer
+from classtoken.cli.progress import say
+from classtoken.options import WalkthroughOptions
 
 
 def walkthrough(
     model: Model,
+    options: WalkthroughOptions,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[INPUT ...]", help="Image files, or texts in quotes; examples if left out."),
@@ -21,15 +24,8 @@ def walkthrough(
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve the page to this machine, with uploads and free play.")
     ] = False,
-    data: Annotated[
-        str | None, typer.Option("--data", metavar="SOURCE", help="Take the page's statistics over this source.")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=5, help="Records of --data that are used.")] = 40,
     host: Annotated[str, typer.Option("--host", help="With --serve: a loopback address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="With --serve: 0 takes a free one.")] = 0,
-    device: Device = None,
-    revision: Revision = None,
-    as_json: Json = False,
 ) -> Answer:
     """See one vector being made, step by step, from patches or word pieces to the answer.
 
@@ -47,19 +43,8 @@ def walkthrough(
     if out is not None:
         from classtoken.jobs.walkthrough import walkthrough as job
 
-        found = job(model, inputs or (), out=out, data=data, limit=limit, device=device, revision=revision)
-        return answer(found, as_json)
+        return Answer(job(model, inputs or (), out, options))
     from classtoken.jobs.walkthrough import serve_walkthrough
 
-    serve_walkthrough(
-        model,
-        inputs or (),
-        host=host,
-        port=port,
-        say=lambda sentence: typer.echo(sentence, err=True),
-        data=data,
-        limit=limit,
-        device=device,
-        revision=revision,
-    )
+    serve_walkthrough(model, inputs or (), options, host=host, port=port, say=say)
     return Answer("stopped")

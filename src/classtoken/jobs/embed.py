@@ -1,17 +1,18 @@
 """A whole source turned into vectors on the disk."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from classtoken.embedder import Embedder, Precision, load
+from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError, SourceError
+from classtoken.options import EmbedOptions
 from classtoken.results.embed import EmbedResult
 from classtoken.run import run
 from classtoken.run.embedding import EmbedStage
 from classtoken.sink import Manifest, ParquetSink, carried_columns, read_quarantine
 from classtoken.sink.manifest import META
-from classtoken.source import Plan, Source, SourceOptions, first_record, make_plan, open_source
-from classtoken.source.plan import TASK_ROWS
+from classtoken.source import Plan, Source, first_record, make_plan, open_source
 from classtoken.values import Progress
 
 #: Refused records that the result names.
@@ -22,77 +23,51 @@ def embed(
     model: str | Path | Embedder,
     source: str | Path | Source,
     out: str | Path,
+    options: EmbedOptions,
     *,
-    pooling: str | None = None,
-    normalize: bool | None = None,
-    precision: Precision = "fp32",
-    device: str | None = None,
-    revision: str | None = None,
-    modality: str | None = None,
-    prompt: str | None = None,
-    source_options: SourceOptions | None = None,
-    strict: bool = False,
-    limit: int | None = None,
-    part_rows: int = TASK_ROWS,
-    carry: str | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> EmbedResult:
-    """Turn every record of a source into vectors in the folder `out`; a run that was stopped goes on where it was.
-
-    pooling: names joined by commas, all from one pass; None for the contract's own vector. modality: needed only for a
-        model of two towers on a source with both texts and images. limit: the first records only. part_rows: records of
-        one output file, which is also what is lost at most when a run is stopped. carry: columns kept beside the
-        vectors, joined by commas, or `none`; the text or the path and every other column if left out.
-
-    Raises `SourceError` for what cannot be read or when no record could be embedded, `ManifestMismatch` when `out`
-    holds vectors made in another way, and what `load` raises. With an `Embedder` as the model, its own pooling,
-    precision, device and normalize stand, and must not be given here.
-    """
-    _check_counts(limit, part_rows)
-    opened = open_source(source, source_options)
-    plan = make_plan(opened, task_rows=part_rows, limit=limit)
+    """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
+    opened = open_source(source, options.source_options)
+    plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
     if isinstance(model, Embedder):
-        if (pooling, normalize, precision, device, revision) != (None, None, "fp32", None, None):
+        if replace(options, pooling=None, normalize=None, precision="fp32", device=None, revision=None) != options:
             raise OptionError("an Embedder has its own pooling, normalize, precision and device; give them to load().")
         embedder = model
     else:
         embedder = load(
-            model, pooling=pooling, normalize=normalize, precision=precision, device=device, revision=revision
+            model,
+            pooling=options.pooling,
+            normalize=options.normalize,
+            precision=options.precision,
+            device=options.device,
+            revision=options.revision,
         )
     first = first_record(opened, plan)
-    stage = EmbedStage(embedder, embedder.modality_of(first, modality, source=opened.name), prompt=prompt)
-    carried = carried_columns(first, plan.listing.meta, stage.columns, _names(carry))
+    modality = embedder.modality_of(first, options.modality, source=opened.name)
+    stage = EmbedStage(embedder, modality, prompt=options.prompt)
+    carried = carried_columns(first, plan.listing.meta, stage.columns, _names(options.carry))
     manifest = Manifest(
         model=_name(embedder.name),
-        revision=revision,
+        revision=options.revision,
         source=opened.name,
         kind=opened.kind,
         columns=dict(stage.columns),
         fingerprint=stage.fingerprint(),
         carried=tuple(column.name for column in carried),
-        prompt=prompt,
+        prompt=options.prompt,
         plan=plan.hash,
         tasks=len(plan.tasks),
         total=plan.total,
     )
     with ParquetSink(Path(out), manifest, carried) as sink:
-        finished, progress = run(opened, plan, stage, sink, strict=strict, report=report)
+        finished, progress = run(opened, plan, stage, sink, strict=options.strict, report=report)
     return _result(Path(out), finished, progress, plan)
 
 
-def _check_counts(limit: int | None, part_rows: int) -> None:
-    if limit is not None and limit < 1:
-        raise OptionError(f"the limit is {limit}; give a whole number from 1, or leave it out.")
-    if part_rows < 1:
-        raise OptionError(f"{part_rows} rows a part; give a whole number from 1.")
-
-
-def _names(carry: str | None) -> tuple[str, ...] | None:
+def _names(carry: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """The columns to carry: None for all of them."""
-    if carry is None:
-        return None
-    names = tuple(name.strip() for name in carry.split(",") if name.strip())
-    return () if names == ("none",) else names
+    return () if carry == ("none",) else carry
 
 
 def _name(model: str) -> str:

@@ -17,6 +17,7 @@ from classtoken.embedder import Embedder, load
 from classtoken.embedder import Tower as LoadedTower
 from classtoken.encoder.families.row import PoolerRow
 from classtoken.errors import ClasstokenError
+from classtoken.options import InspectOptions
 from classtoken.readout import own
 from classtoken.results.inspect import Claim, Evidence, Inspection, Kind, Tower, Vector, Verdict
 from classtoken.tensors import Tokens
@@ -30,16 +31,13 @@ TEXTS = (
 )
 
 
-def inspect(model: str | Path, *, revision: str | None = None, verify: bool = True) -> Inspection:
-    """Look at a MODEL. `verify` runs the experiments (on the loaded model, a few seconds); without it only files speak.
-
-    Raises the errors of `load`.
-    """
-    embedder = load(model, device="cpu", revision=revision)
-    towers = tuple(_tower(embedder, tower, verify) for tower in embedder.towers.values())
+def inspect(model: str | Path, options: InspectOptions) -> Inspection:
+    """Look at a MODEL: its files, and unless `verify` is off what experiments on it show."""
+    embedder = load(model, device="cpu", revision=options.revision)
+    towers = tuple(_tower(embedder, tower, options.verify) for tower in embedder.towers.values())
     labels = next((len(t.reading.classifier.labels) for t in embedder.towers.values() if t.reading.classifier), 0)
     name = str(model) if str(model).startswith("builtin:") or not Path(model).exists() else Path(model).resolve().name
-    return Inspection(model=name, towers=towers, labels=labels, verified=verify)
+    return Inspection(model=name, towers=towers, labels=labels, verified=options.verify)
 
 
 def _tower(embedder: Embedder, tower: LoadedTower, verify: bool) -> Tower:

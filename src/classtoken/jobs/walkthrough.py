@@ -6,6 +6,7 @@ from pathlib import Path
 
 from classtoken.errors import OptionError
 from classtoken.extras import need
+from classtoken.options import WalkthroughOptions
 from classtoken.page.document import VERSION, Walkthrough
 from classtoken.page.export import notebook_html, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
@@ -19,24 +20,12 @@ SURVEY_SMALL, SURVEY_LARGE = 40, 12
 
 
 def walkthrough(
-    model: str | Path,
-    items: Sequence[str] = (),
-    *,
-    out: Path | str,
-    data: str | None = None,
-    limit: int = 40,
-    device: str | None = None,
-    revision: str | None = None,
+    model: str | Path, items: Sequence[str], out: str | Path, options: WalkthroughOptions
 ) -> WalkthroughResult:
-    """Write a walkthrough of `items` (image files, or texts; none: examples) through a MODEL as one HTML file.
-
-    data: a SOURCE over which the page's statistics are taken (its first `limit` records); without one, pictures that
-    the package draws, or sentences that it puts together.
-    Raises the errors of `load`, `OptionError`, `BadRecord`, `OutputError`.
-    """
+    """Write a walkthrough of `items` through a MODEL as one HTML file: see `classtoken.walkthrough`."""
     start = time.monotonic()
-    engine = Engine(model, items, device=device, revision=revision)
-    document = document_of(engine, data=data, limit=limit)
+    engine = Engine(model, items, device=options.device, revision=options.revision)
+    document = document_of(engine, data=options.data, limit=options.limit)
     size = write_page(document, Path(out))
     inputs = tuple(
         WalkedInput(e.id, e.title, len(e.tokens), e.answers.labels[0].text, float(e.answers.values[0]))
@@ -66,15 +55,12 @@ def notebook(model: str | Path, items: Sequence[str] = (), *, height: int = 760)
 
 def serve_walkthrough(
     model: str | Path,
-    items: Sequence[str] = (),
+    items: Sequence[str],
+    options: WalkthroughOptions,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     say: Callable[[str], None],
-    data: str | None = None,
-    limit: int = 40,
-    device: str | None = None,
-    revision: str | None = None,
 ) -> None:
     """Serve the page to this machine until interrupted: with uploads, whole attention matrices and free what-if.
 
@@ -88,8 +74,8 @@ def serve_walkthrough(
 
     sock, key = bound(checked_host(host), port), new_key()
     say("Walking through the examples first ...")
-    engine = Engine(model, items, device=device, revision=revision)
-    document = document_of(engine, data=data, limit=limit)
+    engine = Engine(model, items, device=options.device, revision=options.revision)
+    document = document_of(engine, data=options.data, limit=options.limit)
 
     def ready() -> None:
         say(f"Open {address_of(sock, key)}")
@@ -110,7 +96,7 @@ def _survey(engine: Engine, data: str, limit: int) -> Survey:
         content = record.image if is_image(engine.embedder) else record.text
         if content is None:
             kind = "pictures" if is_image(engine.embedder) else "texts"
-            raise OptionError(f"--data {data}: record '{record.id}' has none of the {kind} that this model reads.")
+            raise OptionError(f"`data` {data}: record '{record.id}' has none of the {kind} that this model reads.")
         label = "|".join(record.label) if isinstance(record.label, tuple) else record.label
         items.append(Item(record.id, record.id, content, label))
         if len(items) == limit:

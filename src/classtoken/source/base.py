@@ -8,34 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import pyarrow as pa
 
 from classtoken.errors import BadRecord
+from classtoken.options import SourceOptions
 from classtoken.values import Record, Refused
 
 #: One record, or why there is none in its place.
 Entry = Record | Refused
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """What the columns are called where they are not called id, text|sentence, image, label, group.
-
-    A column of a `.csv` or `.tsv` file without a header is named by its number from 0; when any column is, the file has
-    no header. `labels` is a table of id and label that replaces the source's own labels; `masks` a folder with a mask
-    per image (same name up to the suffix). Several labels in one text are joined by `label_separator`.
-    """
-
-    id_column: str | None = None
-    text_column: str | None = None
-    image_column: str | None = None
-    label_column: str | None = None
-    group_column: str | None = None
-    label_separator: str = "|"
-    labels: Path | None = None
-    masks: Path | None = None
 
 
 @dataclass(frozen=True)

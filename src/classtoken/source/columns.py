@@ -36,11 +36,11 @@ class Columns:
 
 def headerless(options: SourceOptions) -> bool:
     """Whether the options name columns by number, so that a delimited file has no header."""
-    named = {flag: name for flag, name in _named(options).items() if name is not None}
-    numbered = [flag for flag, name in named.items() if name.isdecimal()]
+    named = {option: name for option, name in _named(options).items() if name is not None}
+    numbered = [option for option, name in named.items() if name.isdecimal()]
     if numbered and len(numbered) < len(named):
-        flags = ", ".join(f"{flag} {name}" for flag, name in named.items())
-        raise OptionError(f"{flags}: name all columns by their numbers from 0 (a file without a header), or none.")
+        given = ", ".join(f"`{option}` {name}" for option, name in named.items())
+        raise OptionError(f"{given}: name all columns by their numbers from 0 (a file without a header), or none.")
     return bool(numbered)
 
 
@@ -50,7 +50,7 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
     if repeated:
         raise SourceError(f"{where} has the column '{repeated[0]}' more than once; rename one of them.")
     found: dict[str, str | None] = {}
-    for (flag, given), part in zip(_named(options).items(), DEFAULTS, strict=True):
+    for (option, given), part in zip(_named(options).items(), DEFAULTS, strict=True):
         if given is None:
             found[part] = next((name for name in DEFAULTS[part] if name in names), None)
         elif given in names:
@@ -58,11 +58,11 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
         else:
             near = get_close_matches(given, names, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise SourceError(f"{where} has no column '{given}' ({flag}); it has {_listed(names)}.{hint}")
+            raise SourceError(f"{where} has no column '{given}' (`{option}`); it has {_listed(names)}.{hint}")
     if found["text"] is None and found["image"] is None:
         raise SourceError(
             f"{where} has no column text, sentence or image; it has {_listed(names)}. "
-            "Name one with --text-column or --image-column."
+            "Name one with `text_column` or `image_column`."
         )
     used = set(found.values())
     return Columns(**found, meta=tuple(name for name in names if name not in used))
@@ -70,11 +70,11 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
 
 def _named(options: SourceOptions) -> dict[str, str | None]:
     return {
-        "--id-column": options.id_column,
-        "--text-column": options.text_column,
-        "--image-column": options.image_column,
-        "--label-column": options.label_column,
-        "--group-column": options.group_column,
+        "id_column": options.id_column,
+        "text_column": options.text_column,
+        "image_column": options.image_column,
+        "label_column": options.label_column,
+        "group_column": options.group_column,
     }
 
 

@@ -66,7 +66,7 @@ class Masked(Source):
             path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))
         }
         if not self._masks:
-            raise SourceError(f"{folder} holds no .png masks; give the folder with a mask per image to --masks.")
+            raise SourceError(f"{folder} holds no .png masks; give the folder with a mask per image as `masks`.")
 
     def scan(self, every: int, limit: int | None = None) -> Listing:
         listing = self.inner.scan(every, limit)
@@ -93,7 +93,7 @@ class Masked(Source):
 def with_labels(inner: Source, options: SourceOptions, open_table: Any) -> Source:
     """Read `options.labels` (any table) into memory and put its labels on a source.
 
-    The label column is `--label-column`, else `label`, else the only column besides the ids. Raises `SourceError` when
+    The label column is `label_column`, else `label`, else the only column besides the ids. Raises `SourceError` when
     an id is there twice.
     """
     path = Path(str(options.labels))
@@ -104,10 +104,10 @@ def with_labels(inner: Source, options: SourceOptions, open_table: Any) -> Sourc
     identity = options.id_column or next((name for name in ID_NAMES if name in names), names[0])
     others = [name for name in names if name != identity]
     column = options.label_column or ("label" if "label" in others else others[0] if len(others) == 1 else None)
-    for flag, name in (("--id-column", identity), ("--label-column", column)):
+    for option, name in (("id_column", identity), ("label_column", column)):
         if name not in names:
             shown = ", ".join(repr(other) for other in names)
-            raise SourceError(f"{path}: which column is it? It has {shown}; name one with {flag}.")
+            raise SourceError(f"{path}: which column is it? It has {shown}; name one with `{option}`.")
     labels: dict[str, Any] = {}
     for row in rows:
         key = to_id(row[identity])

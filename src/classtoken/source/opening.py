@@ -37,15 +37,15 @@ def open_source(spec: str | Path | Source, options: SourceOptions | None = None)
     if isinstance(spec, Source):
         return spec
     options = options or SourceOptions()
-    # With a table of labels, --label-column names a column of that table.
+    # With a table of labels, `label_column` names a column of that table.
     source = _open(str(spec), replace(options, label_column=None) if options.labels else options)
     if options.labels:
         if not options.labels.is_file():
-            raise SourceError(f"there is no file {options.labels}; give a table of ids and labels to --labels.")
+            raise SourceError(f"there is no file {options.labels}; give a table of ids and labels as `labels`.")
         source = with_labels(source, options, read_table)
     if options.masks:
         if not options.masks.is_dir():
-            raise SourceError(f"there is no folder {options.masks}; give the folder of masks to --masks.")
+            raise SourceError(f"there is no folder {options.masks}; give the folder of masks as `masks`.")
         source = Masked(source, options.masks)
     return source
 

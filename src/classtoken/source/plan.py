@@ -113,7 +113,7 @@ def _refuse_duplicates(source: Source, listing: Listing) -> None:
         more = f" and {len(repeated) - NAMED} more" if len(repeated) > NAMED else ""
         raise SourceError(
             f"{source.name} has ids that are not unique: {shown}{more}. "
-            "Name another column with --id-column, or rename the column to use row numbers."
+            "Name another column with `id_column`, or rename the column to use row numbers."
         )
 
 

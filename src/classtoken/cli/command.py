@@ -1,0 +1,110 @@
+"""A verb's function -> its command: the options value that it takes is spread out into flags.
+
+`cli/<verb>.py` defines a function whose operands (MODEL, SOURCE, DIR) carry typer's annotations, and which takes an
+options value of `classtoken.options`. Its fields become the command's flags, with their types, defaults, limits and
+help, and `--json` is added; what was given becomes the options value again. Nothing about an option is written twice.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, get_args, get_origin
+
+import typer
+from typer.core import TyperCommand
+
+from classtoken.cli.output import Answer
+from classtoken.options.base import OptionField, Options, all_fields, from_flat
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+
+class Given:
+    """Options as they were given on the command line, for a verb that decides by its operands which value they make."""
+
+    def __init__(self, values: dict[str, Any]):
+        self.values = values
+
+    def make(self, kind: type[Options], *, otherwise: str) -> Any:
+        """The options value `kind`. Raises `typer.BadParameter` for one that was given and is none of its fields."""
+        known = {field.name: field for field in all_fields(kind)}
+        strange = [name for name in self.values if name not in known]
+        if strange:
+            raise typer.BadParameter(f"{', '.join(strange)} {otherwise}")
+        return from_flat(kind, self.values)
+
+
+def command_of(verb: str, function: Callable[..., Answer]) -> TyperCommand:
+    """The command that runs `function` and gives what it says and its exit code as `(text, exit_code)`."""
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
+    single.command(verb)(_spread(function))
+    made: TyperCommand = typer.main.get_command(single)  # type: ignore[assignment]
+    return made
+
+
+def option_kinds(function: Callable[..., Answer]) -> dict[str, tuple[type[Options], ...]]:
+    """The parameters of a verb's function that take options -> the options values that they may be."""
+    found: dict[str, tuple[type[Options], ...]] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint = parameter.annotation
+        if isinstance(hint, type) and issubclass(hint, Options):
+            found[name] = (hint,)
+        elif get_origin(hint) is Annotated and get_args(hint)[0] is Given:
+            found[name] = get_args(hint)[1:]
+    return found
+
+
+def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
+    """The same function with a parameter for every shown option in the place of the options values, and `json`."""
+    parameters = inspect.signature(function).parameters
+    taken = option_kinds(function)
+    fields = {field.name: field for kinds in taken.values() for kind in kinds for field in all_fields(kind)}
+    shown = [field for field in fields.values() if field.about.shown]
+
+    def run(context: typer.Context, json: bool, **values: Any) -> tuple[str, int]:
+        options = {field.name: values.pop(field.name) for field in shown}
+        given = {name: value for name, value in options.items() if _was_given(context, name)}
+        for name, kinds in taken.items():
+            values[name] = from_flat(kinds[0], given) if parameters[name].annotation is kinds[0] else Given(given)
+        answer = function(**values)
+        return answer.written(json), answer.exit_code
+
+    told = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in parameters.items() if name not in taken),
+        *(_parameter(field) for field in shown),
+        inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
+    ]
+    run.__doc__ = function.__doc__
+    run.__signature__ = inspect.Signature(told)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in told}
+    return run
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _parameter(field: OptionField) -> inspect.Parameter:
+    """One option as typer reads it."""
+    kinds, limits = field.kinds, field.limits
+    several = any(get_origin(kind) is tuple for kind in kinds)
+    if several:
+        hint: Any = str | None if field.about.joined else list[str] | None
+    else:
+        # What may be of several types is a text here; the options value tells them apart.
+        only = kinds[0] if len(kinds) == 1 else str
+        hint = only | None if field.default is None else only
+    about = typer.Option(
+        f"{field.flag}/--{field.about.off}" if field.about.off else field.flag,
+        metavar=field.about.metavar,
+        min=None if limits is None else limits.ge,
+        max=None if limits is None or limits.le == math.inf else limits.le,
+        help=field.about.help,
+    )
+    default = None if several else field.default
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, about]
+    )

@@ -1,0 +1,28 @@
+"""What can be chosen for each verb: one frozen value a verb, without torch, to JSON and back."""
+
+from classtoken.options.base import Option, OptionField, Options, all_fields
+from classtoken.options.shared import SourceOptions
+from classtoken.options.verbs import (
+    EmbedOptions,
+    ExplainDataOptions,
+    ExplainOptions,
+    InspectOptions,
+    PredictOptions,
+    TrainOptions,
+    WalkthroughOptions,
+)
+
+__all__ = [
+    "EmbedOptions",
+    "ExplainDataOptions",
+    "ExplainOptions",
+    "InspectOptions",
+    "Option",
+    "OptionField",
+    "Options",
+    "PredictOptions",
+    "SourceOptions",
+    "TrainOptions",
+    "WalkthroughOptions",
+    "all_fields",
+]

@@ -1,0 +1,50 @@
+"""Options that several verbs have: one name, one type, one help text each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from classtoken import values
+from classtoken.options.base import Option, Options
+from classtoken.plain import Limits
+
+Count = Annotated[int, Limits(ge=0)]
+AtLeastOne = Annotated[int, Limits(ge=1)]
+
+# -- of a model --------------------------------------------------------------------------------------------------------
+
+Device = Annotated[str | None, Option("cpu, cuda, cuda:1 or mps; the best one if left out.", metavar="DEVICE")]
+Revision = Annotated[str | None, Option("The branch, tag or commit of a hub model.", metavar="REV")]
+Precision = Annotated[values.Precision, Option("Numbers that the model computes in.")]
+Normalize = Annotated[bool | None, Option("Unit length or not, whatever the model's own is.", off="no-normalize")]
+Side = Annotated[values.Modality | None, Option("Which side of a model that has both.")]
+Prompt = Annotated[str | None, Option("A prompt of the model's by name, or one in words.", metavar="NAME")]
+
+# -- of a source -------------------------------------------------------------------------------------------------------
+
+Limit = Annotated[AtLeastOne | None, Option("The first N records only.", metavar="N")]
+
+
+@dataclass(frozen=True)
+class SourceOptions(Options):
+    """What the columns are called where they are not called id, text|sentence, image, label, group.
+
+    A column of a `.csv` or `.tsv` file without a header is named by its number from 0; when any column is, the file has
+    no header. `labels` is a table of id and label that replaces the source's own labels; `masks` a folder with a mask
+    per image (same name up to the suffix). Several labels in one text are joined by `label_separator`.
+    """
+
+    id_column: Annotated[str | None, Option("Column of ids; `id`, else paths or row numbers.", metavar="NAME")] = None
+    text_column: Annotated[str | None, Option("Column of texts; `text` or `sentence` if left out.", metavar="NAME")] = (
+        None
+    )
+    image_column: Annotated[str | None, Option("Column of images; `image` if left out.", metavar="NAME")] = None
+    label_column: Annotated[str | None, Option("Column of labels; `label` if left out.", metavar="NAME")] = None
+    group_column: Annotated[str | None, Option("Column of groups; `group` if left out.", metavar="NAME")] = None
+    label_separator: Annotated[str, Option("What stands between several labels of a record.", metavar="TEXT")] = "|"
+    labels: Annotated[Path | None, Option("A table of ids and labels beside the source.", metavar="FILE")] = None
+    masks: Annotated[Path | None, Option("A folder with a mask (.png) per image.", metavar="DIR")] = None
+
+
+AS_USUAL = SourceOptions()
+"""columns under their usual names"""

@@ -1,0 +1,179 @@
+"""The options of each verb: what `classtoken.VERB` takes by keyword and `classtoken VERB` by flag."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from classtoken.options.base import Option, Options
+from classtoken.options.shared import (
+    AS_USUAL,
+    AtLeastOne,
+    Count,
+    Device,
+    Limit,
+    Normalize,
+    Precision,
+    Prompt,
+    Revision,
+    Side,
+    SourceOptions,
+)
+from classtoken.plain import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions(Options):
+    """How to look at a model: with experiments on it, or by its files alone."""
+
+    verify: Annotated[bool, Option("Run experiments on the loaded model, or read files only.", off="no-verify")] = True
+    revision: Revision = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOptions(Options):
+    """How a source is turned into vectors: which ones, of which records, computed how."""
+
+    pooling: Annotated[
+        str | None,
+        Option(
+            "Vectors to write, joined by commas: cls, mean, cls+mean@-2 ...; the model's own if left out.",
+            metavar="NAMES",
+        ),
+    ] = None
+    normalize: Normalize = None
+    precision: Precision = "fp32"
+    modality: Side = None
+    prompt: Prompt = None
+    strict: Annotated[bool, Option("Stop at the first record that cannot be embedded, instead of listing it.")] = False
+    limit: Limit = None
+    carry: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            "Columns kept beside the vectors, joined by commas; the text or the path and all others if left out.",
+            metavar="NAMES|none",
+            joined=True,
+        ),
+    ] = None
+    part_rows: Annotated[AtLeastOne, Option("Records of one output file.", metavar="N")] = 2048
+    source_options: SourceOptions = AS_USUAL
+    device: Device = None
+    revision: Revision = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(Options):
+    """How a trained classifier labels a source."""
+
+    every: Annotated[bool, Option("The probability of every label, not only of the best.", flag="all")] = False
+    precision: Precision = "fp32"
+    modality: Side = None
+    limit: Limit = None
+    source_options: SourceOptions = AS_USUAL
+    device: Device = None
+    revision: Revision = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(Options):
+    """How a model is trained: a recipe, and single values that replace the recipe's."""
+
+    recipe: Annotated[
+        Path | Mapping[str, Any] | None,
+        Option("A recipe (.toml, .json); needed from scratch.", metavar="FILE", flag="config"),
+    ] = None
+    head: Annotated[
+        Literal["linear", "cosine", "mlp", "per_token", "distilled"] | None,
+        Option("What turns the vector into logits; linear if left out."),
+    ] = None
+    pooling: Annotated[
+        str | None, Option("cls, mean, map, queries(8), cls+mean ...; the model's own.", metavar="NAME")
+    ] = None
+    unfreeze: Annotated[str | None, Option("Train the encoder too: all of it, N blocks.", metavar="all|last-N")] = None
+    epochs: Annotated[float | None, Option("Passes over the records.", metavar="N")] = None
+    batch: Annotated[AtLeastOne | None, Option("Records of one step.", metavar="N")] = None
+    learning_rate: Annotated[float | None, Option("Of fine-tuning and from scratch.", metavar="X")] = None
+    layer_decay: Annotated[float | None, Option("Factor on the rate per block below the head.", metavar="X")] = None
+    seed: Annotated[Count | None, Option("Of everything that is drawn.", metavar="N")] = None
+    held_out: Annotated[
+        Annotated[float, Limits(ge=0, le=0.9)] | None, Option("Part that chooses settings.", metavar="X")
+    ] = None
+    balanced: Annotated[bool | None, Option("Every class weighs the same, rare or not.", off="not-balanced")] = None
+    augment: Annotated[bool, Option("Fine-tuning on images: crop, flip and RandAugment.", off="no-augment")] = True
+    teacher: Annotated[str | None, Option("Learn from its labels too (distillation).", metavar="MODEL")] = None
+    unlabelled: Annotated[tuple[str, ...], Option("More records, for the teacher to label.", metavar="SOURCE")] = ()
+    precision: Annotated[Literal["fp32", "bf16"] | None, Option("Numbers that are computed in.")] = None
+    patience: Annotated[Count | None, Option("Stop after N evaluations without a better score.", metavar="N")] = None
+    half: Annotated[bool, Option("Write weights as 16-bit numbers.")] = False
+    modality: Side = None
+    limit: Limit = None
+    source_options: SourceOptions = AS_USUAL
+    device: Device = None
+    revision: Revision = None
+
+
+Methods = Annotated[
+    tuple[str, ...] | None, Option("Maps, joined by commas; all that fit if left out.", metavar="NAMES", joined=True)
+]
+Explained = Annotated[str | None, Option("Explain this vector, not the classifier's answer.", metavar="NAME")]
+Quick = Annotated[bool, Option("Leave out what takes many runs of the model.")]
+Points = Annotated[int, Limits(ge=2), Option("Points of a deletion curve.", metavar="N")]
+Seed = Annotated[int, Option("Of every random control.", metavar="N")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(Options):
+    """What an explanation of one input holds.
+
+    donors: other inputs, whose values stand in for the modes mean and resample; states of the first are swapped in
+    before every layer. cuts: what to take away besides, as `study.cuts` reads it; mode: what stands in its place.
+    """
+
+    methods: Methods = None
+    target: Annotated[
+        int | str | None, Option("A class by index or name; the answer if left out.", metavar="CLASS", flag="class")
+    ] = None
+    pooling: Explained = None
+    modality: Side = None
+    prompt: Prompt = None
+    quick: Quick = False
+    points: Points = 20
+    cuts: Annotated[
+        tuple[str, ...], Option("Take away tokens, edges, heads, layers; see below.", metavar="WHAT", flag="cut")
+    ] = ()
+    mode: Annotated[str | None, Option("renormalise, zero, mean, resample or all.", metavar="MODE")] = None
+    donors: Annotated[
+        tuple[Any, ...], Option("Another input, whose values stand in.", metavar="INPUT", flag="donor")
+    ] = ()
+    seed: Seed = 0
+    device: Device = None
+    revision: Revision = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainDataOptions(Options):
+    """What is found out over a data set: which maps, tested on how many inputs."""
+
+    methods: Methods = None
+    pooling: Explained = None
+    modality: Side = None
+    prompt: Prompt = None
+    quick: Quick = False
+    points: Points = 20
+    faithful: Annotated[Count, Option("Over a data set: inputs on which maps are tested.", metavar="N")] = 16
+    slow_control: Annotated[bool, Option("Hold slow maps, too, against those of random weights.", shown=False)] = False
+    seed: Seed = 0
+    limit: Annotated[int, Limits(ge=2), Option("Over a data set: the first N records.", metavar="N")] = 64
+    source_options: SourceOptions = AS_USUAL
+    device: Device = None
+    revision: Revision = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkthroughOptions(Options):
+    """What the walkthrough's page is made of: the data of its statistics, and where it is computed."""
+
+    data: Annotated[str | None, Option("Take the page's statistics over this source.", metavar="SOURCE")] = None
+    limit: Annotated[int, Limits(ge=5), Option("Records that the statistics are taken over.", metavar="N")] = 40
+    device: Device = None
+    revision: Revision = None

@@ -1,0 +1,432 @@
+"""The verbs in Python: keywords in, one frozen options value, the job's frozen result out.
+
+One rule for the order of arguments: `verb(model, source or item, out, *, options)`; a verb without a model takes the
+folder first. The keywords are the fields of the verb's options value in `classtoken.options`, with the same defaults,
+and of its command; what each of them means stands there, and in docs/api.md.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from classtoken.options import (
+    EmbedOptions,
+    ExplainDataOptions,
+    ExplainOptions,
+    InspectOptions,
+    PredictOptions,
+    SourceOptions,
+    TrainOptions,
+    WalkthroughOptions,
+)
+from classtoken.values import Modality, Precision, Progress
+
+if TYPE_CHECKING:
+    from classtoken.embedder import Embedder
+    from classtoken.learning.recipe import Recipe
+    from classtoken.results.embed import EmbedResult
+    from classtoken.results.explain import Explanation
+    from classtoken.results.explain_data import Findings
+    from classtoken.results.inspect import Inspection
+    from classtoken.results.train import PredictResult, TrainResult
+    from classtoken.results.verify import VerifyResult
+    from classtoken.results.walkthrough import WalkthroughResult
+    from classtoken.source import Source
+
+
+def inspect(model: str | Path, *, verify: bool = True, revision: str | None = None) -> "Inspection":
+    """Which vectors a MODEL can give, which one its authors meant, and the evidence.
+
+    verify: run the experiments on the loaded model (a few seconds); without it only files speak. Raises what `load`
+    raises.
+    """
+    from classtoken.jobs.inspect import inspect as job
+
+    return job(model, InspectOptions(verify=verify, revision=revision))
+
+
+def embed(
+    model: "str | Path | Embedder",
+    source: "str | Path | Source",
+    out: str | Path,
+    *,
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    precision: Precision = "fp32",
+    modality: Modality | None = None,
+    prompt: str | None = None,
+    strict: bool = False,
+    limit: int | None = None,
+    carry: Sequence[str] | None = None,
+    part_rows: int = 2048,
+    source_options: SourceOptions = SourceOptions(),
+    device: str | None = None,
+    revision: str | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> "EmbedResult":
+    """Turn every record of a SOURCE into vectors in the folder `out`; a run that was stopped goes on where it was.
+
+    pooling: names joined by commas, all from one pass; None for the contract's own vector. modality: needed only for a
+        model of two towers on a source with both texts and images. limit: the first records only. part_rows: records of
+        one output file, which is also what is lost at most when a run is stopped. carry: columns kept beside the
+        vectors, () for none; the text or the path and every other column if left out. report: is called with how far it
+        is.
+
+    Raises `SourceError` for what cannot be read or when no record could be embedded, `ManifestMismatch` when `out`
+    holds vectors made in another way, and what `load` raises. With an `Embedder` as the model, its own pooling,
+    precision, device and normalize stand, and must not be given here.
+    """
+    from classtoken.jobs.embed import embed as job
+
+    options = EmbedOptions(
+        pooling=pooling,
+        normalize=normalize,
+        precision=precision,
+        modality=modality,
+        prompt=prompt,
+        strict=strict,
+        limit=limit,
+        carry=_several(carry),
+        part_rows=part_rows,
+        source_options=source_options,
+        device=device,
+        revision=revision,
+    )
+    return job(model, source, out, options, report=report)
+
+
+def predict(
+    model: "str | Path | Embedder",
+    source: "str | Path | Source",
+    out: str | Path,
+    *,
+    every: bool = False,
+    precision: Precision = "fp32",
+    modality: Modality | None = None,
+    limit: int | None = None,
+    source_options: SourceOptions = SourceOptions(),
+    device: str | None = None,
+    revision: str | None = None,
+) -> "PredictResult":
+    """Label every record of a SOURCE with a trained classifier: `out/predictions.csv` with id, label, probability.
+
+    With several labels a row, `label` holds those above one half joined by `|`, and `probability` that of the most
+    probable one. every: a column `p:LABEL` per class too. Probabilities are at the model's fitted temperature. Where
+    the records have labels, under the model's names or those of the data that it learned from, the result says how many
+    were right. Raises `ContractError` for a model without classifier.
+    """
+    options = PredictOptions(
+        every=every,
+        precision=precision,
+        modality=modality,
+        limit=limit,
+        source_options=source_options,
+        device=device,
+        revision=revision,
+    )
+    return predict_job(model, source, out, options)
+
+
+def train(
+    model: str | Path | None,
+    source: "str | Path | Source | None",
+    out: str | Path,
+    *,
+    recipe: "Recipe | Mapping[str, Any] | str | Path | None" = None,
+    head: Literal["linear", "cosine", "mlp", "per_token", "distilled"] | None = None,
+    pooling: str | None = None,
+    unfreeze: str | None = None,
+    epochs: float | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    layer_decay: float | None = None,
+    seed: int | None = None,
+    held_out: float | None = None,
+    balanced: bool | None = None,
+    augment: bool = True,
+    teacher: str | None = None,
+    unlabelled: Sequence[str] = (),
+    precision: Precision | None = None,
+    patience: int | None = None,
+    half: bool = False,
+    modality: Modality | None = None,
+    limit: int | None = None,
+    source_options: SourceOptions = SourceOptions(),
+    device: str | None = None,
+    revision: str | None = None,
+) -> "TrainResult":
+    """Train on the labelled records of a SOURCE and write a model folder to `out`.
+
+    model: None for an encoder from scratch, by the recipe's [model] table. source: None for the recipe's. recipe: a
+        `Recipe`, its plain values, or the file of one; the other keywords replace single values of it. With `unfreeze`
+        all or last-N the encoder is fine-tuned; otherwise a head is fitted to frozen vectors.
+    half: write weights as 16-bit numbers.
+
+    A run that was killed goes on where it was when it is given again. Raises `TrainingError` (one class only, a loss
+    that is not finite), `ManifestMismatch` when `out` holds another run, and what `load` and sources raise.
+    """
+    options = TrainOptions(
+        recipe=_plain(recipe),
+        head=head,
+        pooling=pooling,
+        unfreeze=unfreeze,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        layer_decay=layer_decay,
+        seed=seed,
+        held_out=held_out,
+        balanced=balanced,
+        augment=augment,
+        teacher=teacher,
+        unlabelled=_several(unlabelled) or (),
+        precision=precision,
+        patience=patience,
+        half=half,
+        modality=modality,
+        limit=limit,
+        source_options=source_options,
+        device=device,
+        revision=revision,
+    )
+    return train_job(model, source, out, options)
+
+
+def explain(
+    model: "str | Path | Embedder",
+    item: Any,
+    out: str | Path | None = None,
+    *,
+    methods: Sequence[str] | None = None,
+    target: int | str | None = None,
+    pooling: str | None = None,
+    modality: Modality | None = None,
+    prompt: str | None = None,
+    quick: bool = False,
+    points: int = 20,
+    cuts: Sequence[str] = (),
+    mode: str | None = None,
+    donors: Sequence[Any] = (),
+    seed: int = 0,
+    device: str | None = None,
+    revision: str | None = None,
+) -> "Explanation":
+    """How the class token came to its vector on one input, and whether any of it matters.
+
+    item: an image (path, PIL image, array) or a text, as the model reads. out: a file, .html, .json or .png.
+    methods: names of maps; None for all that fit (without the slow ones where `quick`). target: class to explain, an
+        index or a label; None for the answer. points: of the deletion and insertion curves. pooling: explain this
+        vector instead of the classifier's answer. prompt: of a text. cuts: what to take away besides, as in
+        docs/explain.md; mode: what stands in its place, or `all`. donors: other inputs, whose values stand in for
+        modes mean and resample; states of the first are swapped in before every layer.
+
+    Raises `TraceError` for a model whose attention cannot be captured, `OptionError` for a class that does not exist or
+    an input with nothing to attend to.
+    """
+    options = ExplainOptions(
+        methods=_several(methods),
+        target=target,
+        pooling=pooling,
+        modality=modality,
+        prompt=prompt,
+        quick=quick,
+        points=points,
+        cuts=_several(cuts) or (),
+        mode=mode,
+        donors=tuple(donors),
+        seed=seed,
+        device=device,
+        revision=revision,
+    )
+    return explain_job(model, item, out, options)
+
+
+def explain_data(
+    model: "str | Path | Embedder",
+    source: "str | Path | Source",
+    out: str | Path | None = None,
+    *,
+    methods: Sequence[str] | None = None,
+    pooling: str | None = None,
+    modality: Modality | None = None,
+    prompt: str | None = None,
+    quick: bool = False,
+    points: int = 20,
+    faithful: int = 16,
+    slow_control: bool = False,
+    seed: int = 0,
+    limit: int = 64,
+    source_options: SourceOptions = SourceOptions(),
+    device: str | None = None,
+    revision: str | None = None,
+    report: Callable[[str], None] | None = None,
+) -> "Findings":
+    """Findings over a SOURCE: means with intervals, beside those of the same weights in random order.
+
+    out: a file, .html or .json. limit: inputs; faithful: inputs on which maps are tested one by one. slow_control: hold
+        slow maps, too, against those of random weights. report: is called with a line now and then.
+
+    Raises what `load` and sources raise, and `OptionError` for fewer than two inputs.
+    """
+    options = ExplainDataOptions(
+        methods=_several(methods),
+        pooling=pooling,
+        modality=modality,
+        prompt=prompt,
+        quick=quick,
+        points=points,
+        faithful=faithful,
+        slow_control=slow_control,
+        seed=seed,
+        limit=limit,
+        source_options=source_options,
+        device=device,
+        revision=revision,
+    )
+    return explain_data_job(model, source, out, options, report=report)
+
+
+def walkthrough(
+    model: str | Path,
+    items: Sequence[str] = (),
+    out: str | Path = "walkthrough.html",
+    *,
+    data: str | None = None,
+    limit: int = 40,
+    device: str | None = None,
+    revision: str | None = None,
+) -> "WalkthroughResult":
+    """Write a walkthrough of `items` (image files, or texts; none: examples) through a MODEL as one HTML file.
+
+    data: a SOURCE over which the page's statistics are taken (its first `limit` records); without one, pictures that
+    the package draws, or sentences that it puts together.
+    Raises the errors of `load`, `OptionError`, `BadRecord`, `OutputError`.
+    """
+    from classtoken.jobs.walkthrough import walkthrough as job
+
+    return job(model, items, out, WalkthroughOptions(data=data, limit=limit, device=device, revision=revision))
+
+
+def verify(folder: str | Path) -> "VerifyResult":
+    """Whether a folder that `embed` wrote is whole: files, checksums, counts, unique ids, finite vectors.
+
+    Raises `OutputError` where there is no such folder.
+    """
+    from classtoken.sink import verify as job
+
+    return job(folder)
+
+
+def _several(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names as options hold them; a single text is one of them."""
+    return None if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+# -- jobs that do not take their options value yet ---------------------------------------------------------------------
+
+
+def _plain(recipe: Any) -> Any:
+    return recipe.to_dict() if hasattr(recipe, "to_dict") else recipe
+
+
+def predict_job(model: Any, source: Any, out: Any, options: PredictOptions) -> Any:
+    """Calls the job with single values."""
+    from classtoken.jobs.predict import predict as job
+
+    o = options
+    return job(
+        source,
+        out,
+        model=model,
+        every=o.every,
+        source_options=o.source_options,
+        device=o.device,
+        revision=o.revision,
+        precision=o.precision,
+        modality=o.modality,
+        limit=o.limit,
+    )
+
+
+def train_job(model: Any, source: Any, out: Any, options: TrainOptions) -> Any:
+    """Calls the job with single values."""
+    from classtoken.jobs.train import train as job
+    from classtoken.learning.recipe import Recipe, overridden
+
+    o = options
+    given = o.recipe
+    recipe = overridden(
+        None if given is None else Recipe.from_dict(given) if isinstance(given, Mapping) else Recipe.from_file(given),
+        head=o.head,
+        pooling=o.pooling,
+        unfreeze=o.unfreeze,
+        epochs=o.epochs,
+        batch=o.batch,
+        learning_rate=o.learning_rate,
+        layer_decay=o.layer_decay,
+        seed=o.seed,
+        held_out=o.held_out,
+        balanced=o.balanced,
+        augment=o.augment,
+        teacher=o.teacher,
+        unlabelled=o.unlabelled,
+        precision=o.precision,
+        patience=o.patience,
+        limit=o.limit,
+    )
+    return job(
+        source,
+        out,
+        model=model,
+        recipe=recipe,
+        source_options=o.source_options,
+        device=o.device,
+        revision=o.revision,
+        modality=o.modality,
+        half=o.half,
+    )
+
+
+def explain_job(model: Any, item: Any, out: Any, options: ExplainOptions) -> Any:
+    """Calls the job with single values."""
+    from classtoken.jobs.explain import Choices
+    from classtoken.jobs.explain import explain as job
+    from classtoken.report.written import SUFFIXES, check_suffix, write_explanation
+
+    o = options
+    if out is not None:
+        check_suffix(Path(out), SUFFIXES)
+    choices = Choices(
+        o.methods, o.target, o.pooling, o.modality, o.prompt, o.quick, o.points, o.seed, o.cuts, o.mode, o.donors
+    )
+    found = job(item, model, choices=choices, device=o.device, revision=o.revision)
+    if out is not None:
+        write_explanation(found, Path(out))
+    return found
+
+
+def explain_data_job(model: Any, source: Any, out: Any, options: ExplainDataOptions, *, report: Any = None) -> Any:
+    """Calls the job with single values."""
+    from classtoken.jobs.explain import Choices
+    from classtoken.jobs.explain_data import explain_data as job
+    from classtoken.report.written import SUFFIXES, check_suffix, write_findings
+
+    o = options
+    if out is not None:
+        check_suffix(Path(out), SUFFIXES[:2])
+    choices = Choices(o.methods, None, o.pooling, o.modality, o.prompt, o.quick, o.points, o.seed)
+    found = job(
+        source,
+        model,
+        choices=choices,
+        source_options=o.source_options,
+        limit=o.limit,
+        faithful=o.faithful,
+        slow_control=o.slow_control,
+        device=o.device,
+        revision=o.revision,
+        report=report,
+    )
+    if out is not None:
+        write_findings(found, Path(out))
+    return found
