@@ -23,11 +23,11 @@ from classtoken.jobs.walkthrough import document_of, notebook
 from classtoken.page.card import NormWeights
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import CutEffect
+from classtoken.probe.run_on import run_on
 from classtoken.tensors import Recorder, Tokens, names_of_trace
 from classtoken.values import Role
 from classtoken.walk.card import trained_on
 from classtoken.walk.engine import Engine
-from classtoken.walk.laboratory import run_on
 
 
 @pytest.fixture(scope="module")
@@ -283,14 +283,14 @@ def test_a_class_token_for_each_class(picture_file: Path) -> None:
     page = engine.document(full=False)
     check_arithmetic(page)
     (e,) = page.examples
-    labels = engine.answering.labels
+    labels = engine.subject.labels
     named = [token.text for token in e.tokens if token.role == "class"]
     assert named == [f"class token “{label}”" for label in labels]
     assert e.watched == e.answers.labels[0].index
     assert sorted([e.watched, *(other.position for other in e.others)]) == [0, 1, 2]
     assert page.model.readout.reads == ("class",)
     assert not page.model.readout.reads_class_token
-    stem: Any = engine.answering.subject.encoder.shape.stem  # type: ignore[attr-defined]
+    stem: Any = engine.subject.encoder.shape.stem  # type: ignore[attr-defined]
     assert page.model.stem == ("convolutions" if stem.convolutions else "linear")
     assert e.poolings == ()
     assert e.contrast is not None
@@ -433,9 +433,9 @@ def test_a_real_photograph(shared: Path, tmp_path: Path) -> None:
     walked = engine.walked[page.examples[0].id]
     states = [walked.traced.entering(layer) for layer in (0, 5, 11)]
     for layer, x in zip((0, 5, 11), states, strict=True):
-        again = run_on(engine.answering.subject, x, walked.prepared.tokens.roles_BL, layer, grid=(14, 14))
+        again = run_on(engine.subject, x, walked.prepared.tokens.roles_BL, layer, grid=(14, 14))
         assert again.roles_BL.tolist() == [[Role.CLASS]]  # no other row of the last block was computed
-        whole = walked.traced.captured.states.last_BLD
+        whole = walked.traced.states.last_BLD
         torch.testing.assert_close(again.last_BLD, whole[:, :1], atol=1e-4, rtol=1e-4)
     assert write_page(page, tmp_path / "page.html") < 4_950_000
     assert page.examples[0].layers.keys is not None

@@ -31,6 +31,10 @@ class TextEmbedding(nn.Module):
 
     def forward(self, ids: Int[Tensor, "*b"], order: Int[Tensor, "*b"]) -> Float[Tensor, "*b D"]:
         """First states of tokens, `order` being each one's place among the tokens of its row."""
+        return self.dropout(self.project(self.norm(self.summed(ids, order))))
+
+    def summed(self, ids: Int[Tensor, "*b"], order: Int[Tensor, "*b"]) -> Float[Tensor, "*b E"]:
+        """token + kind + position, before the norm."""
         x = self.token(ids)
         if self.kind is not None:
             x = x + self.kind.weight[0]
@@ -42,7 +46,11 @@ class TextEmbedding(nn.Module):
                     f"a text of {longest} tokens does not fit: this model has positions for {room}. Cut it."
                 )
             x = x + self.position(order + self.offset)
-        return self.dropout(self.project(self.norm(x)))
+        return x
+
+    def positions_of(self, order: Int[Tensor, "*b"]) -> Float[Tensor, "*b E"] | None:
+        """The position vectors that `summed` adds; None where positions come in elsewhere."""
+        return None if self.position is None else self.position(order + self.offset)
 
 
 class ConvolutionalStem(nn.Sequential):
@@ -109,6 +117,13 @@ class ImageEmbedding(nn.Module):
         self, pixels: Tensor, grids: tuple[tuple[int, int], ...] | None = None
     ) -> tuple[Float[Tensor, "B L D"], tuple[int, int] | None]:
         """First states, and the patch grid when all rows share one."""
+        x, grid = self.summed(pixels, grids)
+        return self.dropout(self.norm(x)), grid
+
+    def summed(
+        self, pixels: Tensor, grids: tuple[tuple[int, int], ...] | None = None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[int, int] | None]:
+        """Patches and learned tokens with their positions, before the norm, and the patch grid."""
         if self.shape.cut_patches:
             patches_BPD, grid = self.patch(pixels), None
             grids = grids or (self.shape.grid,) * len(pixels)
@@ -125,7 +140,21 @@ class ImageEmbedding(nn.Module):
         before, behind = (scratch, read_out) if self.shape.class_last else ([*read_out, *scratch], [])
         rows = len(pixels)
         pieces = [*(t.expand(rows, -1, -1) for t in before), patches_BPD, *(t.expand(rows, -1, -1) for t in behind)]
-        return self.dropout(self.norm(torch.cat(pieces, dim=1))), grid
+        return torch.cat(pieces, dim=1), grid
+
+    def positions_of(self, roles_L: Tensor, grid: tuple[int, int] | None) -> Float[Tensor, "L D"] | None:
+        """The position vectors that `summed` adds to one row, zeros for roles without; None where there are none."""
+        if self.position is None:
+            return None
+        start, found = 0, torch.zeros(len(roles_L), self.position.shape[-1], device=roles_L.device)
+        for role, count in self.prefix:
+            if count:
+                found[roles_L == role] = self.position[start : start + count]
+            start += count
+        content = roles_L == Role.CONTENT
+        if Role.CONTENT in self.shape.positioned and grid is not None:
+            found[content] = self._patch_positions(self.position[start:], (grid,), int(content.sum()))
+        return found
 
     def _special(self) -> dict[Role, Tensor]:
         """The learned tokens by role, their positions added; the same for every input."""

@@ -38,7 +38,7 @@ def walkthrough(
 def document_of(engine: Engine, *, data: str | None = None, limit: int = 40) -> Walkthrough:
     """The whole walkthrough with its statistics."""
     survey = default_survey(engine.embedder, _survey_size(engine)) if data is None else _survey(engine, data, limit)
-    return engine.document(surveyed(engine.embedder, engine.answering, survey))
+    return engine.document(surveyed(engine.embedder, engine.subject, survey))
 
 
 class Page(str):

@@ -24,18 +24,19 @@ from classtoken.page.card import (
 )
 from classtoken.page.document import FamilyRow
 from classtoken.probe.accounting import native, output_bias
+from classtoken.probe.subject import Subject
 from classtoken.values import Role
-from classtoken.walk.answering import Answering
 from classtoken.walk.items import is_image
+from classtoken.walk.rows import numbers
 
 
-def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) -> ModelCard:
+def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> ModelCard:
     """The card; `shown` are the indices of the answers whose classifier rows go along."""
-    encoder = native(answering.subject)
+    encoder = native(subject)
     reading = embedder.tower(embedder.modalities[0]).reading
     shape, block = encoder.shape, encoder.shape.block
     one = embedder.tower(embedder.modalities[0]).layout.count(Role.CLASS) <= 1
-    reads = one and answering.subject.terms == (frozenset({Role.CLASS}),)
+    reads = one and subject.terms == (frozenset({Role.CLASS}),)
     return ModelCard(
         name=name_of(embedder),
         family=reading.family.name if reading.family is not None else "classtoken",
@@ -56,16 +57,22 @@ def card_of(embedder: Embedder, answering: Answering, shown: tuple[int, ...]) ->
             str(reading.contract.pooling),
             reads,
             readout_in_words(embedder),
-            tuple(role.name.lower() for role in sorted(answering.subject.reads)),
+            tuple(role.name.lower() for role in sorted(subject.reads)),
         ),
-        outcome=answering.kind,
-        temperature=answering.temperature,
-        classes=None if answering.kind == "cosine" else len(answering.labels),
+        outcome=outcome_of(subject),
+        temperature=subject.temperature,
+        classes=None if subject.kind == "cosine" else len(subject.labels),
         trained_on=trained_on(embedder),
         licence=licence_of(embedder),
         gaps=(),
-        shared=shared_of(encoder, answering, shown),
+        shared=shared_of(encoder, subject, shown),
     )
+
+
+def outcome_of(subject: Subject) -> Literal["probability", "sigmoid", "cosine"]:
+    """What an answer's value is; a model that only gives vectors has been given references to compare with."""
+    assert subject.kind != "along"
+    return subject.kind
 
 
 def name_of(embedder: Embedder) -> str:
@@ -148,11 +155,6 @@ def position_of(encoder: Encoder) -> PositionCard:
     return PositionCard("none", "this model has no positions")
 
 
-def numbers(tensor: Tensor) -> np.ndarray:
-    """A tensor as a float32 array."""
-    return tensor.detach().float().cpu().numpy()
-
-
 def norm_of(module: nn.Module) -> NormWeights | None:
     """A norm's learned numbers; None where there is none."""
     if isinstance(module, nn.LayerNorm):
@@ -164,7 +166,7 @@ def norm_of(module: nn.Module) -> NormWeights | None:
     return None
 
 
-def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) -> SharedWeights:
+def shared_of(encoder: Encoder, subject: Subject, shown: tuple[int, ...]) -> SharedWeights:
     """Norms, output biases and the classifier's rows of the answers shown, divided by the temperature."""
     block = encoder.shape.block
     pairs = None
@@ -178,13 +180,13 @@ def shared_of(encoder: Encoder, answering: Answering, shown: tuple[int, ...]) ->
         attention_bias=np.stack(biases) if "output" in block.biases else None,
         norms=pairs,
         final_norm=norm_of(encoder.final_norm),
-        head=head_of(answering, shown),
+        head=head_of(subject, shown),
     )
 
 
-def head_of(answering: Answering, shown: tuple[int, ...]) -> ClassifierRows | None:
+def head_of(subject: Subject, shown: tuple[int, ...]) -> ClassifierRows | None:
     """The rows of a classifier that is one linear map of the vector; None for any other."""
-    head, rows = answering.subject.head, list(shown)
+    head, rows = subject.head, list(shown)
     starts = None
     weight_CV: Tensor
     if isinstance(head, PerTokenHead):
@@ -195,8 +197,8 @@ def head_of(answering: Answering, shown: tuple[int, ...]) -> ClassifierRows | No
         if len(steps) != 1 or not isinstance(steps[0], nn.Linear):
             return None
         weight_CV, bias_C = steps[0].weight, steps[0].bias
-    bias = None if bias_C is None else numbers(bias_C[rows] / answering.temperature)
-    return ClassifierRows(numbers(weight_CV[rows] / answering.temperature), bias, starts)
+    bias = None if bias_C is None else numbers(bias_C[rows] / subject.temperature)
+    return ClassifierRows(numbers(weight_CV[rows] / subject.temperature), bias, starts)
 
 
 def family_rows() -> tuple[FamilyRow, ...]:

@@ -15,16 +15,15 @@ from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.evidence import SurveyFindings
 from classtoken.page.example import Example, Experiments
-from classtoken.pooling.spec import parse
-from classtoken.probe.capture import Chain, capture
-from classtoken.probe.interventions import PatchStates, before_layer, hide_later
+from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.subject import Subject
+from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.walk import laboratory as lab
-from classtoken.walk.answering import Answering, answering_of
-from classtoken.walk.card import card_of, family_rows, numbers
+from classtoken.walk.card import card_of, family_rows
 from classtoken.walk.example import ExampleBuilder, WalkedExample
 from classtoken.walk.items import SENTENCES, Item, distinct, example_pictures, is_image, items_of, short
-from classtoken.walk.numbers import seen_from, within_budget
+from classtoken.walk.rows import numbers, within_budget
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import toy_of
 
@@ -42,11 +41,9 @@ class Engine:
         self.lock = Lock()
         given = items_of(self.embedder, items)
         self._compared = self._references()
-        references = [(item.title, walk_input(self.embedder, item).tokens) for item in self._compared]
-        self.answering: Answering = answering_of(self.embedder, references)
-        self.builder = ExampleBuilder(
-            self.embedder, self.answering, tuple(self._compared), tuple(t for _, t in references)
-        )
+        references = tuple(walk_input(self.embedder, item).tokens for item in self._compared)
+        self.subject = self._answering(references)
+        self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references)
         self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
         self.given = distinct(given)
@@ -71,10 +68,10 @@ class Engine:
         first = self.walked[self.given[0].id]
         return Walkthrough(
             made_by=f"classtoken {classtoken.__version__}",
-            model=card_of(self.embedder, self.answering, first.shown),
+            model=card_of(self.embedder, self.subject, first.shown),
             examples=tuple(within_budget(e, 2_600_000 // share, 1_300_000 // share) for e in examples),
             families=family_rows(),
-            toy=toy_of(self.answering),
+            toy=toy_of(self.subject),
             bands=findings.bands,
             claims=findings.claims,
             calibration=findings.calibration,
@@ -98,64 +95,40 @@ class Engine:
 
     def attention(self, example: str, layer: int, head: int) -> np.ndarray:
         """A whole attention matrix (L, L). Raises `OptionError` for what does not exist."""
-        walked = self._find(example)
-        depth, heads = walked.traced.layers.weights.shape[:2]
-        if not (0 <= layer < depth and 0 <= head < heads):
+        traced = self._find(example).traced
+        if not (0 <= layer < traced.depth and 0 <= head < self.subject.heads):
             raise OptionError(
-                f"there is no layer {layer}, head {head}: layers 0 to {depth - 1}, heads 0 to {heads - 1}."
+                f"there is no layer {layer}, head {head}: layers 0 to {traced.depth - 1}, heads 0 to "
+                f"{self.subject.heads - 1}."
             )
-        with self.lock, torch.no_grad():
-            captured = capture(
-                self.answering.subject, walked.prepared.tokens, ("weights",), layers=[layer], heads=[head]
-            )
-        return numbers(captured.parts["weights"][0][0, 0])
+        return numbers(traced.part("weights")[layer][0, head])
 
     def what_if(self, example: str, change: Mapping[str, Any]) -> np.ndarray:
         """Answers (A) after changes: `removed` tokens, `causal`, `swap` {donor, layer, token}, `pooling`."""
         walked = self._find(example)
-        with self.lock, torch.no_grad():
-            return self._changed(walked, change)
-
-    def _changed(self, walked: WalkedExample, change: Mapping[str, Any]) -> np.ndarray:
-        subject, prepared = self.answering.subject, walked.prepared
-        tokens, length = prepared.tokens, prepared.tokens.roles_BL.shape[1]
-        removed = checked_tokens(change.get("removed", ()), prepared)
-        edits: list[Any] = [lab.cut_edit(removed, length)] if removed else []
-        if change.get("causal"):
-            edits.append(hide_later(subject, tokens))
-        if change.get("swap"):
-            edits.append(self._swap(prepared, change["swap"]))
-        states = subject.states(tokens, Chain(*edits) if edits else None)
-        roles = states.roles_BL.clone()
-        roles[0, removed] = int(Role.PAD)
-        states = replace(states, roles_BL=roles)
+        removed = checked_tokens(change.get("removed", ()), walked.prepared)
         name = change.get("pooling")
-        if name is not None:
-            if name not in ("cls", "mean", "max"):
-                raise OptionError(f"pooling '{name}' is not offered here; cls, mean and max are.")
-            reading = self.embedder.tower(self.embedder.modalities[0]).reading
-            readout = reading.readout(parse(name), unit_length=False).to(self.embedder.device).eval()
-            subject = replace(subject, readout=readout, modules=(readout,))
-        return numbers(self.answering.values(subject.outcome(states))[0, list(walked.shown)])
+        if name is not None and name not in lab.POOLINGS:
+            raise OptionError(f"pooling '{name}' is not offered here; {', '.join(lab.POOLINGS)} are.")
+        swap = self._swap(walked.prepared, change["swap"]) if change.get("swap") else None
+        with self.lock:
+            subject = self.subject
+            if name is not None:
+                subject = lab.with_pooling(self.embedder, subject, name, self.builder.references)
+            what = lab.WhatIf(tuple(removed), bool(change.get("causal")), swap)
+            return numbers(lab.what_if(walked.traced, subject, what)[list(walked.shown)])
 
-    def _swap(self, prepared: WalkInput, swap: Mapping[str, Any]) -> PatchStates:
+    def _swap(self, prepared: WalkInput, swap: Mapping[str, Any]) -> lab.Swap:
         if not isinstance(swap, Mapping):
             raise OptionError("'swap' must be an object with 'donor' and 'layer'.")
         donor, layer = self._find(str(swap.get("donor"))), swap.get("layer")
-        watched = swap.get("token", prepared.watched)
-        depth = self.answering.subject.depth
-        if not isinstance(layer, int) or not 0 <= layer <= depth:
-            raise OptionError(f"swap layer {layer!r} does not exist: 0 to {depth}.")
+        position = swap.get("token", prepared.watched)
+        if not isinstance(layer, int) or not 0 <= layer <= self.subject.depth:
+            raise OptionError(f"swap layer {layer!r} does not exist: 0 to {self.subject.depth}.")
         class_tokens = self.builder.class_tokens(prepared, 0)
-        if watched not in class_tokens:
-            raise OptionError(f"token {watched!r} is no class token; the class tokens are at {sorted(class_tokens)}.")
-        states_ND = seen_from(self.answering.subject, donor.traced, watched).states_ND
-        length = prepared.tokens.roles_BL.shape[1]
-        places = torch.zeros(1, length, dtype=torch.bool)
-        places[0, watched] = True
-        value = torch.zeros(1, length, states_ND.shape[1])
-        value[0, watched] = torch.from_numpy(states_ND[layer])
-        return PatchStates(name=before_layer(layer, depth), value_BLD=value, places_BL=places)
+        if position not in class_tokens:
+            raise OptionError(f"token {position!r} is no class token; the class tokens are at {sorted(class_tokens)}.")
+        return lab.Swap(donor.traced, layer, position)
 
     def experiments(self, example: str) -> Experiments:
         """What takes long, of an input that was added: knock-outs of each class token, and single removals."""
@@ -174,6 +147,15 @@ class Engine:
     def _walk(self, item: Item, *, full: bool) -> WalkedExample:
         partner = self._partner.get(item.id, next(s for s in self._spare if s.content != item.content))
         return self.builder.build(item, partner, full=full)
+
+    def _answering(self, references: Sequence[Tokens]) -> Subject:
+        """The classifier's answers; for a model without one, the cosine to what it is compared with."""
+        subject = subject_of(self.embedder)
+        if subject.head is not None:
+            return subject
+        with torch.no_grad():
+            vectors = torch.cat([subject(tokens) for tokens in references])
+        return subject.comparing([item.title for item in self._compared], vectors)
 
     def _references(self) -> list[Item]:
         """What vectors are compared with: fixed sentences, or the package's own pictures."""

@@ -1,28 +1,35 @@
 """One input, traced and experimented on, as the page shows it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from classtoken.embedder import Embedder
 from classtoken.head import PerTokenHead
 from classtoken.page.example import (
     AnswerLabel,
     Answers,
+    CausalMaskEffect,
     ContrastInput,
+    CutEffect,
     Example,
     Experiments,
+    LensAnswers,
     OtherClassToken,
+    PoolingAnswers,
+    RemovalEffects,
+    SecondClassToken,
     SwapEffects,
 )
+from classtoken.probe.subject import Subject
+from classtoken.probe.traced import Traced, trace
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.walk import laboratory as lab
-from classtoken.walk.answering import Answering
-from classtoken.walk.card import numbers
 from classtoken.walk.items import Item
-from classtoken.walk.numbers import Traced, seen_from, trace_of
+from classtoken.walk.rows import PARTS, embeddings_of, final_of, layers_of, numbers, states_of
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import is_toy
 
@@ -32,7 +39,7 @@ ANSWERS = 8
 
 @dataclass(frozen=True)
 class WalkedExample:
-    """An input, its trace and what the page shows of it."""
+    """An input, its one forward, the classes that are shown, best first, and what the page shows of it."""
 
     prepared: WalkInput
     traced: Traced
@@ -41,124 +48,166 @@ class WalkedExample:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """Another input and its forward."""
+
+    prepared: WalkInput
+    traced: Traced
+
+
+@dataclass(frozen=True)
 class ExampleBuilder:
     """A model and what its vectors are compared with (`compared`, and the same prepared: `references`)."""
 
     embedder: Embedder
-    answering: Answering
+    subject: Subject
     compared: tuple[Item, ...]
     references: tuple[Tokens, ...]
 
     def build(self, item: Item, partner: Item, *, full: bool) -> WalkedExample:
-        answering = self.answering
-        prepared = walk_input(self.embedder, item)
-        traced = trace_of(answering.subject, prepared)
-        values = answering.values(traced.outcome_BC)[0]
-        shown = tuple(values.argsort(descending=True)[:ANSWERS].tolist())
-        class_tokens = self.class_tokens(prepared, shown[0])
-        prepared = replace(prepared, watched=class_tokens[0])
-        other = walk_input(self.embedder, partner)
-        other_trace = trace_of(answering.subject, other)
-        views = [self._view(prepared, traced, shown, other, other_trace, watched) for watched in class_tokens]
-        example = self._example(prepared, traced, values, shown, other, other_trace.embeddings.before, views)
-        walked = WalkedExample(prepared, traced, shown, example)
+        """The example of an item beside a partner; `full`: with what takes many forwards."""
+        prepared, other = walk_input(self.embedder, item), walk_input(self.embedder, partner)
+        traced = trace(self.subject, prepared.tokens, PARTS)
+        contrast = Contrast(other, trace(self.subject, other.tokens, PARTS))
+        shown = tuple(traced.answers_BC[0].argsort(descending=True)[:ANSWERS].tolist())
+        positions = self.class_tokens(prepared, shown[0])
+        walked = WalkedExample(
+            replace(prepared, watched=positions[0]),
+            traced,
+            shown,
+            self._example(prepared, traced, shown, contrast, positions),
+        )
         if not full:
             return walked
-        found = self.experiments(walked)
+        example, found = walked.example, self.experiments(walked)
         others = tuple(replace(view, knockouts=cuts) for view, cuts in zip(example.others, found.others, strict=True))
         changed = replace(example, knockouts=found.knockouts, removals=found.removals, others=others)
         return replace(walked, example=changed)
 
     def experiments(self, walked: WalkedExample) -> Experiments:
         """Knock-outs for every class token, and single removals: what takes many forwards."""
-        answering, prepared, shown = self.answering, walked.prepared, walked.shown
-        found = []
-        for watched in [prepared.watched, *(view.position for view in walked.example.others)]:
-            traced = seen_from(answering.subject, walked.traced, watched)
-            effort = lab.effort_for(traced)
-            found.append(lab.knockouts(answering, replace(prepared, watched=watched), traced, shown, effort))
-        removals = lab.removals(answering, prepared, walked.traced, shown)
-        return Experiments(found[0], removals, tuple(found[1:]))
+        traced, rows = walked.traced, list(walked.shown)
+        effort = lab.effort_for(traced)
+        positions = [walked.prepared.watched, *(view.position for view in walked.example.others)]
+        first, *others = (
+            tuple(_effect(run) for run in lab.knockouts(traced, position, rows[0], effort)) for position in positions
+        )
+        removed = lab.removals(traced)
+        removals = None if removed is None else RemovalEffects(removed[0], numbers(removed[1][:, rows]))
+        return Experiments(first, removals, tuple(others))
 
     def class_tokens(self, prepared: WalkInput, best: int) -> list[int]:
         """Places of all class tokens; first the one that answers for the best class, where each answers for one."""
         places = [t for t, role in enumerate(prepared.tokens.roles_BL[0].tolist()) if role == Role.CLASS]
-        if len(places) > 1 and isinstance(self.answering.subject.head, PerTokenHead):
+        if len(places) > 1 and isinstance(self.subject.head, PerTokenHead):
             places.insert(0, places.pop(best))
         return places
 
-    def _view(
-        self, prepared: WalkInput, traced: Traced, shown: tuple[int, ...], other: WalkInput, other_trace: Traced,
-        watched: int,
-    ) -> OtherClassToken:  # fmt: skip
+    def _view(self, traced: Traced, shown: Sequence[int], contrast: Contrast, position: int) -> OtherClassToken:
         """What a page shows of one class token: its rows, and the experiments on it."""
-        answering, rows = self.answering, list(shown)
-        prepared, other = replace(prepared, watched=watched), replace(other, watched=watched)
-        traced = seen_from(answering.subject, traced, watched)
-        other_trace = seen_from(answering.subject, other_trace, watched)
-        donor_values = answering.values(other_trace.outcome_BC)[0, rows]
-        swaps = lab.swapped(answering, prepared, other_trace.states_ND)[:, rows]
+        rows, other = list(shown), contrast.traced
+        swaps = lab.swapped(traced, position, other)[:, rows]
+        causal = lab.causal(traced, position, other)
         return OtherClassToken(
-            position=watched,
-            layers=traced.layers,
-            final=traced.final_D,
-            class_token=other_trace.embeddings.before[watched],
-            states=other_trace.states_ND,
+            position=position,
+            layers=layers_of(traced, position),
+            final=final_of(traced, position),
+            class_token=embeddings_of(other).before[position],
+            states=states_of(other, position),
             knockouts=(),
-            swaps=(SwapEffects(other.item.title, numbers(donor_values), numbers(swaps)),),
-            causal=lab.causal(answering, prepared, other, shown, traced, other_trace.final_D),
+            swaps=(SwapEffects(contrast.prepared.item.title, numbers(other.answers_BC[0, rows]), numbers(swaps)),),
+            causal=CausalMaskEffect(
+                numbers(causal.answers_C[rows]),
+                causal.change,
+                causal.reference,
+                "each token reads only itself and those before it",
+            ),
         )
 
     def _example(
-        self, prepared: WalkInput, traced: Traced, values: torch.Tensor, shown: tuple[int, ...], other: WalkInput,
-        other_before: np.ndarray, views: list[OtherClassToken],
-    ) -> Example:  # fmt: skip
-        answering, item, first = self.answering, prepared.item, views[0]
-        rows = list(shown)
-        logits = answering.logits(traced.outcome_BC)
+        self,
+        prepared: WalkInput,
+        traced: Traced,
+        shown: Sequence[int],
+        contrast: Contrast,
+        positions: Sequence[int],
+    ) -> Example:
+        item, rows = prepared.item, list(shown)
+        first, *others = (self._view(traced, shown, contrast, position) for position in positions)
         pixels = prepared.tokens.pixels
-        toy = is_toy(answering) and pixels is not None
-        vector = answering.subject.readout(traced.captured.states)[0]
+        toy = pixels is not None and is_toy(self.subject)
         return Example(
             id=item.id,
             title=item.title,
             origin="example",
-            input=prepared.input if pixels is None or not toy else replace(prepared.input, pixels=numbers(pixels[0])),
+            input=replace(prepared.input, pixels=numbers(pixels[0])) if toy and pixels is not None else prepared.input,
             tokens=prepared.shown,
             watched=first.position,
             truth=prepared.truth,
-            embeddings=traced.embeddings,
+            embeddings=embeddings_of(traced),
             layers=first.layers,
             final=first.final,
-            vector=numbers(vector),
-            answers=Answers(
-                tuple(AnswerLabel(i, self._answer_name(i, item)) for i in rows),
-                None if logits is None else numbers(logits[0, rows]),
-                numbers(values[rows]),
-                None if logits is None else numbers(logits[0]),
+            vector=numbers(self.subject.readout(traced.states)[0]),
+            answers=self._answers(traced, rows, item),
+            contrast=_shown_contrast(contrast, first),
+            lens=LensAnswers(
+                numbers(lab.lens_answers(traced)[:, rows]),
+                "the final norm and the model's own read-out, put on the states of each layer",
             ),
-            contrast=ContrastInput(
-                other.item.title,
-                other.input.image,
-                other.input.text,
-                other.shown,
-                other_before.astype(np.float16),
-                first.class_token,
-                first.states,
-            ),
-            lens=lab.lens_of(answering, prepared, shown),
-            knockouts=first.knockouts,
             swaps=first.swaps,
             causal=first.causal,
-            poolings=lab.poolings(self.embedder, answering, traced, prepared.tokens, self.references, shown),
-            two=lab.two(answering, prepared, shown),
-            others=tuple(
-                replace(view, layers=replace(view.layers, keys=None, values=None, norms=None)) for view in views[1:]
+            poolings=self._poolings(traced, rows),
+            two=SecondClassToken(
+                numbers(lab.two(traced, first.position)[rows]),
+                np.ones(traced.depth + 1, dtype=np.float32),
+                "a second class token with the same vector and position",
             ),
+            others=tuple(
+                replace(view, layers=replace(view.layers, keys=None, values=None, norms=None)) for view in others
+            ),
+        )
+
+    def _answers(self, traced: Traced, rows: list[int], item: Item) -> Answers:
+        logits: Tensor | None = None
+        if self.subject.kind != "cosine":
+            logits = traced.outcome_BC[0].float() / self.subject.temperature
+        return Answers(
+            tuple(AnswerLabel(i, self._answer_name(i, item)) for i in rows),
+            None if logits is None else numbers(logits[rows]),
+            numbers(traced.answers_BC[0, rows]),
+            None if logits is None else numbers(logits),
+        )
+
+    def _poolings(self, traced: Traced, rows: list[int]) -> tuple[PoolingAnswers, ...]:
+        own = lab.own_pooling(self.embedder)
+        return tuple(
+            PoolingAnswers(
+                name,
+                numbers(answers[rows]),
+                "the model's own read-out" if name == own else f"the model was trained for '{own}', not for this",
+            )
+            for name, answers in lab.poolings(self.embedder, traced, self.references).items()
         )
 
     def _answer_name(self, index: int, item: Item) -> str:
         """A label; of a comparison with itself, that."""
-        if self.answering.kind == "cosine" and self.compared[index].content == item.content:
+        if self.subject.kind == "cosine" and self.compared[index].content == item.content:
             return f"itself, unchanged ({item.title})"
-        return self.answering.labels[index]
+        return self.subject.labels[index]
+
+
+def _effect(run: lab.CutRun) -> CutEffect:
+    return CutEffect(run.layer, run.head, run.tokens, "renormalise", 0, run.before, run.after, run.null)
+
+
+def _shown_contrast(contrast: Contrast, first: OtherClassToken) -> ContrastInput:
+    other = contrast.prepared
+    return ContrastInput(
+        other.item.title,
+        other.input.image,
+        other.input.text,
+        other.shown,
+        embeddings_of(contrast.traced).before.astype(np.float16),
+        first.class_token,
+        first.states,
+    )

@@ -1,4 +1,7 @@
-"""Experiments on one input: what changes in the answer when something is cut, removed, swapped or read otherwise."""
+"""Experiments on one traced input: what changes in the answer when something is cut, removed, swapped, read otherwise.
+
+Answers are (..., C), `Subject.answers` of the outcome. `position` is the place of the class token.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,217 +12,171 @@ import torch
 from torch import Tensor
 
 from classtoken.embedder import Embedder
-from classtoken.page.example import (
-    CausalMaskEffect,
-    CutEffect,
-    LensAnswers,
-    PoolingAnswers,
-    RemovalEffects,
-    SecondClassToken,
-)
 from classtoken.pooling.spec import parse
-from classtoken.probe.accounting import native
-from classtoken.probe.interventions import CutEdges, Mode, PatchStates, before_layer, cut_tokens, hide_later
+from classtoken.probe.capture import Chain
+from classtoken.probe.interventions import Mode, PatchStates, before_layer, cut_tokens, hide_later
 from classtoken.probe.lens import lens
 from classtoken.probe.removal import remove
-from classtoken.probe.run_on import run_on
-from classtoken.probe.traced import repeat
-from classtoken.tensors import States, Tokens
+from classtoken.probe.subject import Subject
+from classtoken.probe.traced import Traced, content_of, repeat
+from classtoken.tensors import Tokens, Trace
 from classtoken.values import Role
-from classtoken.walk.answering import Answering
-from classtoken.walk.card import numbers
-from classtoken.walk.numbers import Traced
-from classtoken.walk.shown import WalkInput
 
 ROWS = 24
 """inputs run at once"""
 
 
 @dataclass(frozen=True)
+class CutRun:
+    """The answer to one class before and after a class token was cut off from `tokens`, and from random others."""
+
+    layer: int
+    head: int | None
+    tokens: tuple[int, ...]
+    before: float
+    after: float
+    null: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Effort:
-    """How much is precomputed. `nulls`: random sets per knock-out; `heads`: knock-outs of single heads too."""
+    """How much is tried. `nulls`: random sets per knock-out; `heads`: knock-outs of single heads too."""
 
     nulls: int = 19
     heads: bool = False
-    removals: bool = True
 
 
 def effort_for(traced: Traced) -> Effort:
     """Single heads are knocked out where that costs little: tokens x layers x hidden size below 100,000."""
-    layers, tokens = traced.layers.weights.shape[0], traced.layers.weights.shape[2]
-    small = layers * tokens * traced.layers.states.shape[1] < 100_000
-    return Effort(heads=small)
-
-
-def content_of(prepared: WalkInput) -> list[int]:
-    """Places of patches or word pieces."""
-    return [t for t, role in enumerate(prepared.tokens.roles_BL[0].tolist()) if role == Role.CONTENT]
+    tokens, width = traced.entering(0).shape[1:]
+    return Effort(heads=traced.depth * tokens * width < 100_000)
 
 
 @torch.no_grad()
-def knockouts(
-    answering: Answering, prepared: WalkInput, traced: Traced, shown: Sequence[int], effort: Effort, seed: int = 0
-) -> tuple[CutEffect, ...]:
+def knockouts(traced: Traced, position: int, target: int, effort: Effort, seed: int = 0) -> tuple[CutRun, ...]:
     """Cut the class token off from the tenth of the content that it attends to most, layer by layer.
 
     Beside each effect stand those of `effort.nulls` random sets of as many content tokens (the null distribution).
     Weights that are freed go to the other tokens (mode renormalise).
     """
-    content = content_of(prepared)
+    content = content_of(traced.tokens)
     count = max(1, round(len(content) / 10))
     if len(content) <= count:
         return ()
-    before = float(answering.values(traced.outcome_BC)[0, shown[0]])
+    before = float(traced.answers_BC[0, target])
     found = []
     generator = np.random.default_rng(seed)
-    depth, heads = traced.layers.weights.shape[:2]
-    for layer in range(depth):
-        for head in [None, *range(heads)] if effort.heads else [None]:
-            weights = traced.layers.weights[layer]
-            row = weights.mean(0) if head is None else weights[head]
+    for layer in range(traced.depth):
+        rows_HL = traced.part("weights")[layer][0, :, position].float().cpu().numpy()
+        for head in [None, *range(len(rows_HL))] if effort.heads else [None]:
+            row = rows_HL.mean(0) if head is None else rows_HL[head]
             top = sorted(content, key=lambda t: -row[t])[:count]
             sets = [top, *(generator.choice(content, count, replace=False).tolist() for _ in range(effort.nulls))]
-            values = cut(answering, prepared, traced, sets, layer, head)[:, shown[0]].tolist()
-            null = tuple(values[1:])
-            found.append(CutEffect(layer, head, tuple(sorted(top)), "renormalise", 0, before, values[0], null))
+            values = cut(traced, position, sets, layer, head)[:, target].tolist()
+            found.append(CutRun(layer, head, tuple(sorted(top)), before, values[0], tuple(values[1:])))
     return tuple(found)
 
 
-def cut(
-    answering: Answering,
-    prepared: WalkInput,
-    traced: Traced,
-    sets: Sequence[Sequence[int]],
-    layer: int,
-    head: int | None,
-) -> Tensor:
-    """Answers (sets, A) when the class token cannot read a set of tokens in one layer: run on from that layer."""
-    length = prepared.tokens.roles_BL.shape[1]
-    entering_LD = traced.entering(layer)
+def cut(traced: Traced, position: int, sets: Sequence[Sequence[int]], layer: int, head: int | None) -> Tensor:
+    """Answers (sets, C) when the class token cannot read a set of tokens in one layer: run on from that layer."""
     found = []
     for start in range(0, len(sets), ROWS):
-        chunk = sets[start : start + ROWS]
-        gone = torch.zeros(len(chunk), length, dtype=torch.bool)
-        for row, tokens in enumerate(chunk):
-            gone[row, list(tokens)] = True
+        gone = flags(sets[start : start + ROWS], traced)
         readers = torch.zeros_like(gone)
-        readers[:, prepared.watched] = True
+        readers[:, position] = True
         heads = None if head is None else [head]
         edit = cut_tokens(gone, Mode.RENORMALISE, layers=[layer], readers_BL=readers, heads=heads)
-        roles = prepared.tokens.roles_BL.expand(len(chunk), -1)
-        x_BLD = entering_LD.expand(len(chunk), -1, -1)
-        states = run_on(answering.subject, x_BLD, roles, layer, edit, grid=prepared.tokens.grid)
-        found.append(answering.values(answering.subject.outcome(states)))
+        found.append(traced.subject.answers(traced.after(edit, rows=len(gone), first=layer)))
     return torch.cat(found)
 
 
-@torch.no_grad()
-def without(answering: Answering, prepared: WalkInput, traced: Traced, sets: Sequence[Sequence[int]]) -> Tensor:
-    """Answers (sets, A) of the sequence without a set of tokens; nothing takes their place.
-
-    Where positions are added before the first layer, the tokens are simply left out of what enters it.
-    """
-    subject, length = answering.subject, prepared.tokens.roles_BL.shape[1]
-    encoder = native(subject)
-    position = encoder.shape.position
-    shorter = not (position.rotary or position.buckets or position.tables != "none" or encoder.shape.block.windows)
-    sizes = {len(tokens) for tokens in sets}
-    found = []
-    for start in range(0, len(sets), ROWS):
-        chunk = sets[start : start + ROWS]
-        gone = torch.zeros(len(chunk), length, dtype=torch.bool)
-        for row, tokens in enumerate(chunk):
-            gone[row, list(tokens)] = True
-        if shorter and len(sizes) == 1:
-            kept = (~gone).nonzero()[:, 1].view(len(chunk), -1)
-            x_BLD = traced.entering(0)[0][kept]
-            states = run_on(subject, x_BLD, prepared.tokens.roles_BL[0][kept], 0, grid=None)
-            found.append(answering.values(subject.outcome(states)))
-        else:
-            found.append(answering.values(remove(subject, repeat(prepared.tokens, 0, len(chunk)), gone)))
-    return torch.cat(found)
-
-
-def removals(answering: Answering, prepared: WalkInput, traced: Traced, shown: Sequence[int]) -> RemovalEffects | None:
-    """One content token at a time; None where only one is left to read."""
-    content = content_of(prepared)
+def removals(traced: Traced) -> tuple[tuple[int, ...], Tensor] | None:
+    """Content tokens, and the answers (tokens, C) without each one; None where only one is left to read."""
+    content = content_of(traced.tokens)
     if len(content) < 2:
         return None
-    values = without(answering, prepared, traced, [[t] for t in content])[:, list(shown)]
-    return RemovalEffects(tuple(content), numbers(values))
-
-
-@torch.no_grad()
-def swapped(
-    answering: Answering, prepared: WalkInput, donor_states_ND: np.ndarray, layers: Sequence[int] | None = None
-) -> Tensor:
-    """Answers (N + 1, A) when the class token's state before layer l is the donor's (N: after the last layer)."""
-    subject, watched = answering.subject, prepared.watched
-    length = prepared.tokens.roles_BL.shape[1]
-    places = torch.zeros(1, length, dtype=torch.bool)
-    places[0, watched] = True
     found = []
-    for layer in range(subject.depth + 1) if layers is None else layers:
-        value = torch.zeros(1, length, donor_states_ND.shape[1])
-        value[0, watched] = torch.from_numpy(donor_states_ND[layer])
-        edit = PatchStates(name=before_layer(layer, subject.depth), value_BLD=value, places_BL=places)
-        found.append(answering.values(subject(prepared.tokens, edit)))
+    for start in range(0, len(content), ROWS):
+        gone = flags([[t] for t in content[start : start + ROWS]], traced)
+        found.append(traced.subject.answers(remove(traced.subject, repeat(traced.tokens, 0, len(gone)), gone)))
+    return tuple(content), torch.cat(found)
+
+
+def flags(sets: Sequence[Sequence[int]], traced: Traced) -> Tensor:
+    """A row for each set of tokens (sets, L), True at its places."""
+    gone = torch.zeros(len(sets), traced.roles_BL.shape[1], dtype=torch.bool, device=traced.roles_BL.device)
+    for row, tokens in enumerate(sets):
+        gone[row, list(tokens)] = True
+    return gone
+
+
+def swapped(traced: Traced, position: int, donor: Traced, layers: Sequence[int] | None = None) -> Tensor:
+    """Answers (layers, C) when the class token's state before layer l is the donor's (N: after the last layer)."""
+    found = []
+    for layer in range(traced.depth + 1) if layers is None else layers:
+        x_BLD = traced.entering(layer).clone()
+        x_BLD[0, position] = donor.entering(layer)[0, position]
+        found.append(traced.subject.answers(traced.with_states(x_BLD, layer)))
     return torch.cat(found)
 
 
+@dataclass(frozen=True)
+class CausalRun:
+    """Answers (C) under a causal mask; how far the class token's final state is from the other input's, with the mask
+    (`change`) and without it (`reference`)."""
+
+    answers_C: Tensor
+    change: float
+    reference: float
+
+
 @torch.no_grad()
-def causal(
-    answering: Answering, prepared: WalkInput, other: WalkInput | None, shown: Sequence[int], traced: Traced,
-    other_final: np.ndarray | None,
-) -> CausalMaskEffect | None:  # fmt: skip
+def causal(traced: Traced, position: int, other: Traced) -> CausalRun:
     """A causal mask on both inputs: how far the class token's final state moves from one to the other."""
-    if other is None or other_final is None:
-        return None
-    subject = answering.subject
-    finals = []
-    for each in (prepared, other):
-        states = subject.states(each.tokens, hide_later(subject, each.tokens))
-        finals.append(states.last_BLD[0, each.watched])
-        if each is prepared:
-            values = numbers(answering.values(subject.outcome(states))[0, list(shown)])
-    change = float((finals[0] - finals[1]).norm())
-    reference = float(np.linalg.norm(traced.final_D - other_final))
-    return CausalMaskEffect(values, change, reference, "each token reads only itself and those before it")
+    states = [each.subject.states(each.tokens, hide_later(each.subject, each.tokens)) for each in (traced, other)]
+    masked, whole = ([x.last_BLD[0, position] for x in found] for found in (states, (traced.states, other.states)))
+    return CausalRun(
+        traced.subject.answers(traced.subject.outcome(states[0]))[0],
+        float((masked[0] - masked[1]).norm()),
+        float((whole[0] - whole[1]).norm()),
+    )
 
 
-def lens_of(answering: Answering, prepared: WalkInput, shown: Sequence[int]) -> LensAnswers:
-    """The model's own read-out, put on the states of every layer."""
-    values = answering.values(lens(answering.subject, prepared.tokens).outcome_BNC)[0][:, list(shown)]
-    return LensAnswers(numbers(values), "the final norm and the model's own read-out, put on the states of each layer")
+def lens_answers(traced: Traced) -> Tensor:
+    """Answers (N + 1, C) of the model's own read-out, put on the states of every layer."""
+    every = [traced.entering(layer) for layer in range(traced.depth + 1)]
+    return traced.subject.answers(lens(traced.subject, traced.tokens, every).outcome_BNC[0])
+
+
+POOLINGS = ("cls", "mean", "max")
+"""what the class token is compared with"""
+
+
+def with_pooling(embedder: Embedder, subject: Subject, name: str, references: Sequence[Tokens]) -> Subject:
+    """The same classifier (or the same comparison, with the references pooled alike) on another pooling's vector."""
+    reading = embedder.tower(embedder.modalities[0]).reading
+    readout = reading.readout(parse(name), unit_length=False).to(embedder.device).eval()
+    other = replace(subject, readout=readout, modules=(readout,))
+    if subject.kind != "cosine":
+        return other
+    bare = replace(other, head=None)
+    with torch.no_grad():
+        return bare.comparing(subject.labels, torch.cat([bare(tokens) for tokens in references]))
 
 
 @torch.no_grad()
-def poolings(
-    embedder: Embedder, answering: Answering, traced: Traced, tokens: Tokens, references: Sequence[Tokens],
-    shown: Sequence[int],
-) -> tuple[PoolingAnswers, ...]:  # fmt: skip
-    """The same states read out by class token, mean and maximum, through the same classifier (or the same cosine)."""
+def poolings(embedder: Embedder, traced: Traced, references: Sequence[Tokens]) -> dict[str, Tensor]:
+    """Answers (C) of the same states read out by class token, mean and maximum; the model's own is one of them."""
+    if own_pooling(embedder) not in POOLINGS:
+        return {}
+    subjects = {name: with_pooling(embedder, traced.subject, name, references) for name in POOLINGS}
+    return {name: other.answers(other.outcome(traced.states))[0] for name, other in subjects.items()}
+
+
+def own_pooling(embedder: Embedder) -> str:
+    """The pooling that the model's answer is read from."""
     reading = embedder.tower(embedder.modalities[0]).reading
-    subject = answering.subject
-    own = str(reading.classifier.readout.spec) if reading.classifier is not None else str(reading.contract.pooling)
-    if own not in ("cls", "mean", "max"):
-        return ()
-    found = []
-    for name in ("cls", "mean", "max"):
-        readout = reading.readout(parse(name), unit_length=False).to(embedder.device).eval()
-        other = replace(subject, readout=readout, modules=(readout,))
-
-        def outcome(states: States, other: object = other) -> Tensor:
-            return other.outcome(states)  # type: ignore[attr-defined]
-
-        if answering.kind == "cosine":
-            vectors = [torch.nn.functional.normalize(other(each).float(), dim=-1)[0] for each in references]
-            values = replace(answering, references_RD=torch.stack(vectors)).values(outcome(traced.captured.states))
-        else:
-            values = answering.values(outcome(traced.captured.states))
-        says = "the model's own read-out" if name == own else f"the model was trained for '{own}', not for this"
-        found.append(PoolingAnswers(name, numbers(values[0, list(shown)]), says))
-    return tuple(found)
+    return str(reading.contract.pooling if reading.classifier is None else reading.classifier.readout.spec)
 
 
 @dataclass(frozen=True)
@@ -230,7 +187,7 @@ class CountTwice:
     class token's key, for every query and in every layer. (Positions are equal too; tested with a real one.)
     """
 
-    watched: int
+    position: int
 
     def wants(self, name: str) -> bool:
         return name.endswith(".scores")
@@ -239,22 +196,46 @@ class CountTwice:
         if not name.endswith(".scores"):
             return value
         changed = value.clone()
-        changed[..., self.watched] += math.log(2)
+        changed[..., self.position] += math.log(2)
         return changed
 
 
+def two(traced: Traced, position: int) -> Tensor:
+    """Answers (C) with a second class token of the same vector and position; the two stay equal in every layer."""
+    return traced.subject.answers(traced.after(CountTwice(position)))[0]
+
+
+@dataclass(frozen=True)
+class Swap:
+    """The donor's state of the token at `position` in the place of one's own, before a layer."""
+
+    donor: Traced
+    layer: int
+    position: int
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Changes that are made together: tokens that nobody reads, a causal mask, a swap."""
+
+    removed: tuple[int, ...] = ()
+    causal: bool = False
+    swap: Swap | None = None
+
+
 @torch.no_grad()
-def two(answering: Answering, prepared: WalkInput, shown: Sequence[int]) -> SecondClassToken:
-    """Answers with a second class token of the same vector and position; the two stay equal in every layer."""
-    values = answering.values(answering.subject(prepared.tokens, CountTwice(prepared.watched)))
-    cosine = np.ones(answering.subject.depth + 1, dtype=np.float32)
-    return SecondClassToken(
-        numbers(values[0, list(shown)]), cosine, "a second class token with the same vector and position"
-    )
-
-
-def cut_edit(gone: Sequence[int], length: int) -> CutEdges:
-    """Nobody reads some tokens, in any layer: as if they were not there."""
-    flags = torch.zeros(1, length, dtype=torch.bool)
-    flags[0, list(gone)] = True
-    return cut_tokens(flags, Mode.RENORMALISE)
+def what_if(traced: Traced, subject: Subject, change: WhatIf) -> Tensor:
+    """Answers (C) of an input with changes, read out by `subject` (another pooling of the same model, say)."""
+    edits: list[Trace] = []
+    gone = flags([change.removed], traced)
+    if change.removed:
+        edits.append(cut_tokens(gone, Mode.RENORMALISE))
+    if change.causal:
+        edits.append(hide_later(traced.subject, traced.tokens))
+    if change.swap is not None:
+        layer, place = change.swap.layer, flags([[change.swap.position]], traced)
+        value_BLD = torch.where(place[..., None], change.swap.donor.entering(layer)[:, [change.swap.position]], 0.0)
+        edits.append(PatchStates(name=before_layer(layer, traced.depth), value_BLD=value_BLD, places_BL=place))
+    states = traced.subject.states(traced.tokens, Chain(*edits)) if edits else traced.states
+    roles = torch.where(gone, torch.full_like(states.roles_BL, int(Role.PAD)), states.roles_BL)
+    return subject.answers(subject.outcome(replace(states, roles_BL=roles)))[0]

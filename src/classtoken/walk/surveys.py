@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from classtoken import drawn
 from classtoken.embedder import Embedder
@@ -23,13 +21,11 @@ from classtoken.page.evidence import (
     Statistic,
     SurveyFindings,
 )
-from classtoken.probe.capture import capture
 from classtoken.probe.subject import Subject
-from classtoken.values import Role
+from classtoken.probe.traced import Traced, content_of, trace
 from classtoken.walk import laboratory as lab
-from classtoken.walk.answering import Answering
 from classtoken.walk.items import Item, is_image
-from classtoken.walk.numbers import Traced, trace_of
+from classtoken.walk.rows import numbers
 from classtoken.walk.shown import WalkInput, walk_input
 
 MADE_BY = "classtoken walkthrough"
@@ -70,29 +66,34 @@ def default_survey(embedder: Embedder, count: int) -> Survey:
     return Survey(tuple(items), "tiny drawn faces" if tiny else "drawn scenes with cats, dogs and birds")
 
 
-def surveyed(embedder: Embedder, answering: Answering, survey: Survey) -> SurveyFindings:
+def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFindings:
     """Bands, claims and calibration of a survey."""
     if len(survey.items) < 5:
         raise OptionError(f"a survey of {len(survey.items)} inputs says nothing about others; give 5 or more.")
-    prepared = [walk_input(embedder, item) for item in survey.items]
-    traced = [trace_of(answering.subject, each) for each in prepared]
-    random = answering.subject.randomised(seed=0)
-    control = [_weights(random, each) for each in prepared]
-    claims = [_swaps(answering, prepared, traced, survey)]
-    claims += _objects(prepared, traced, control, survey)
-    claims += _cuts(answering, prepared, traced, survey)
-    return SurveyFindings(
-        (_spread(prepared, traced, control, survey),),
-        tuple(claims),
-        _calibration(answering, prepared, traced, survey),
-    )
+    random = subject.randomised(seed=0)
+    runs = [_run(subject, random, walk_input(embedder, item)) for item in survey.items]
+    claims = [_swaps(runs, survey), *_objects(runs, survey), *_cuts(runs, survey)]
+    return SurveyFindings((_spread(runs, survey),), tuple(claims), _calibration(subject, runs, survey))
 
 
-def _weights(subject: Subject, prepared: WalkInput) -> np.ndarray:
-    """The class token's weights (N, H, L)."""
-    with torch.no_grad():
-        captured = capture(subject, prepared.tokens, ("weights",), rows=frozenset({Role.CLASS}))
-    return captured.stack("weights")[0, :, :, 0].cpu().numpy()
+@dataclass(frozen=True)
+class SurveyRun:
+    """One input of a survey: its forward, and the class token's weights (N, H, L) there and with shuffled weights."""
+
+    prepared: WalkInput
+    traced: Traced
+    weights: np.ndarray
+    control: np.ndarray
+
+
+def _run(subject: Subject, random: Subject, prepared: WalkInput) -> SurveyRun:
+    traced = trace(subject, prepared.tokens, ("weights", "states", "embeddings"))
+    control = trace(random, prepared.tokens, ("weights",))
+    return SurveyRun(prepared, traced, _weights(traced, prepared), _weights(control, prepared))
+
+
+def _weights(traced: Traced, prepared: WalkInput) -> np.ndarray:
+    return np.stack([numbers(each[0, :, prepared.watched]) for each in traced.part("weights")])
 
 
 def effective_tokens(weights_L: np.ndarray) -> float:
@@ -107,9 +108,7 @@ def statistic(values: Sequence[float]) -> Statistic:
     return Statistic(found.estimate, found.low, found.high)
 
 
-def _spread(
-    prepared: Sequence[WalkInput], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
-) -> LayerBand:
+def _spread(runs: Sequence[SurveyRun], survey: Survey) -> LayerBand:
     def per_layer(weights: Sequence[np.ndarray]) -> tuple[Statistic, ...]:
         return tuple(
             statistic([effective_tokens(each[layer].mean(0)) for each in weights]) for layer in range(len(weights[0]))
@@ -119,53 +118,46 @@ def _spread(
         "effective_tokens",
         "effective number of tokens that the class token reads",
         "tokens",
-        len(prepared),
+        len(runs),
         survey.says,
-        per_layer([each.layers.weights for each in traced]),
-        ControlBand("the same model with its weights shuffled", per_layer(control)),
+        per_layer([run.weights for run in runs]),
+        ControlBand("the same model with its weights shuffled", per_layer([run.control for run in runs])),
     )
 
 
-def _objects(
-    prepared: Sequence[WalkInput], traced: Sequence[Traced], control: Sequence[np.ndarray], survey: Survey
-) -> list[MeasuredClaim]:
+def _objects(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
     """Attention on the object over its share of the picture, last layer: 1 is what blind attention would give."""
-    rows = [i for i, each in enumerate(prepared) if each.truth.object is not None and 0 < each.truth.object.mean() < 1]
-    if len(rows) < 5:
-        return []
 
-    def ratio(i: int, weights: np.ndarray) -> float:
-        share = prepared[i].truth.object
-        assert share is not None
-        row = weights[-1].mean(0)[lab.content_of(prepared[i])]
+    def ratio(run: SurveyRun, share: np.ndarray, weights: np.ndarray) -> float:
+        row = weights[-1].mean(0)[content_of(run.traced.tokens)]
         return float((row @ share) / row.sum() / share.mean())
 
+    shares = [(run, share) for run in runs if (share := run.prepared.truth.object) is not None and 0 < share.mean() < 1]
+    if len(shares) < 5:
+        return []
     return [
         MeasuredClaim(
             "object-share",
             (5, 7),
             "in the last layer the class token's attention falls on the object this many times as much as its area",
             "times",
-            len(rows),
+            len(shares),
             survey.says,
-            statistic([ratio(i, traced[i].layers.weights) for i in rows]),
-            ControlStatistic("weights shuffled", statistic([ratio(i, control[i]) for i in rows])),
+            statistic([ratio(run, share, run.weights) for run, share in shares]),
+            ControlStatistic("weights shuffled", statistic([ratio(run, share, run.control) for run, share in shares])),
             MADE_BY,
         )
     ]
 
 
-def _swaps(
-    answering: Answering, prepared: Sequence[WalkInput], traced: Sequence[Traced], survey: Survey
-) -> MeasuredClaim:
+def _swaps(runs: Sequence[SurveyRun], survey: Survey) -> MeasuredClaim:
     """How often the first answer stays when the class token is swapped for another input's half-way through."""
-    depth = answering.subject.depth
+    depth = runs[0].traced.depth
     half = depth // 2
     stays: dict[int, list[float]] = {half: [], depth: []}
-    for i, each in enumerate(prepared):
-        first = int(answering.values(traced[i].outcome_BC)[0].argmax())
-        donor = traced[(i + 1) % len(traced)].states_ND
-        answers = lab.swapped(answering, each, donor, layers=(half, depth)).argmax(-1).tolist()
+    for run, donor in zip(runs, [*runs[1:], runs[0]], strict=True):
+        first = int(run.traced.answers_BC[0].argmax())
+        answers = lab.swapped(run.traced, run.prepared.watched, donor.traced, layers=(half, depth)).argmax(-1).tolist()
         for layer, found in zip((half, depth), answers, strict=True):
             stays[layer].append(100.0 * (found == first))
     return MeasuredClaim(
@@ -174,7 +166,7 @@ def _swaps(
         f"share of inputs whose first answer stays when the class token before layer {half + 1} of {depth} is "
         "replaced by another input's",
         "%",
-        len(prepared),
+        len(runs),
         survey.says,
         statistic(stays[half]),
         ControlStatistic("replaced at the very end", statistic(stays[depth])),
@@ -182,24 +174,24 @@ def _swaps(
     )
 
 
-def _cuts(
-    answering: Answering, prepared: Sequence[WalkInput], traced: Sequence[Traced], survey: Survey
-) -> list[MeasuredClaim]:
+def _cuts(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
     """How far the first answer moves when the class token may not read what it attends to most, in the last layer."""
-    layer, generator = answering.subject.depth - 1, np.random.default_rng(0)
+    generator = np.random.default_rng(0)
+    cosine = runs[0].traced.subject.kind == "cosine"
     top_moves, random_moves = [], []
-    for each, trace in zip(prepared, traced, strict=True):
-        content = lab.content_of(each)
+    for run in runs:
+        content = content_of(run.traced.tokens)
         count = max(1, round(len(content) / 10))
         if len(content) <= count:
             continue
-        row = trace.layers.weights[layer].mean(0)[content]
+        row = run.weights[-1].mean(0)[content]
         sets = [[content[i] for i in np.argsort(-row, kind="stable")[:count]]]
         sets += [generator.choice(content, count, replace=False).tolist() for _ in range(3)]
-        before = answering.values(trace.outcome_BC)[0]
-        first = int(before.argmax())
-        moved = (lab.cut(answering, each, trace, sets, layer, None)[:, first] - before[first]).abs().tolist()
-        scale = 1.0 if answering.kind == "cosine" else 100.0
+        before = run.traced.answers_BC[0]
+        first, last = int(before.argmax()), run.traced.depth - 1
+        cut = lab.cut(run.traced, run.prepared.watched, sets, last, None)
+        moved = (cut[:, first] - before[first]).abs().tolist()
+        scale = 1.0 if cosine else 100.0
         top_moves.append(scale * moved[0])
         random_moves.append(scale * float(np.mean(moved[1:])))
     if len(top_moves) < 5:
@@ -209,7 +201,7 @@ def _cuts(
             "cut-last",
             (4, 5, 6),
             "in the last layer, cutting the tenth that is looked at most moves the first answer by",
-            "points" if answering.kind != "cosine" else "of cosine",
+            "of cosine" if cosine else "points",
             len(top_moves),
             survey.says,
             statistic(top_moves),
@@ -219,20 +211,18 @@ def _cuts(
     ]
 
 
-def _calibration(
-    answering: Answering, prepared: Sequence[WalkInput], traced: Sequence[Traced], survey: Survey
-) -> CalibrationChart | None:
+def _calibration(subject: Subject, runs: Sequence[SurveyRun], survey: Survey) -> CalibrationChart | None:
     """Confidence against accuracy, where the inputs' labels are the model's own."""
-    labels = [set((each.item.label or "").split("|")) - {""} for each in prepared]
-    if answering.kind == "cosine" or not all(found <= set(answering.labels) and found for found in labels):
+    labels = [set((run.prepared.item.label or "").split("|")) - {""} for run in runs]
+    if subject.kind == "cosine" or not all(found <= set(subject.labels) and found for found in labels):
         return None
     confidence: list[float] = []
     right: list[float] = []
-    for truth, trace in zip(labels, traced, strict=True):
-        values: Tensor = answering.values(trace.outcome_BC)[0]
-        chosen = range(len(answering.labels)) if answering.kind == "sigmoid" else [int(values.argmax())]
+    for truth, run in zip(labels, runs, strict=True):
+        values = run.traced.answers_BC[0]
+        chosen = range(len(subject.labels)) if subject.kind == "sigmoid" else [int(values.argmax())]
         confidence += [float(values[i]) for i in chosen]
-        right += [float(answering.labels[i] in truth) for i in chosen]
+        right += [float(subject.labels[i] in truth) for i in chosen]
     found = calibration(confidence, right, bins=5)
     edges = [round(i * 0.2, 1) for i in range(6)]
     bins = []

@@ -5,22 +5,23 @@ from typing import Any
 from classtoken.encoder.shape import ImageStem
 from classtoken.page.card import LinearWeights, ToyBlock, ToyNorm, ToyWeights
 from classtoken.probe.accounting import native
-from classtoken.walk.answering import Answering
-from classtoken.walk.card import numbers, position_of
+from classtoken.probe.subject import Subject
+from classtoken.walk.card import position_of
+from classtoken.walk.rows import numbers
 
 TOY_PARAMETERS = 20_000
 """up to so many weights a page holds them all, and does the whole forward itself"""
 
 
-def is_toy(answering: Answering) -> bool:
+def is_toy(subject: Subject) -> bool:
     """Whether the page's own forward (web/src/maths/forward.ts) can compute this encoder."""
-    encoder = native(answering.subject)
+    encoder = native(subject)
     stem, block = encoder.shape.stem, encoder.shape.block
     return (
         isinstance(stem, ImageStem)
         and sum(p.numel() for p in encoder.parameters()) <= TOY_PARAMETERS
-        and answering.subject.linear is not None
-        and answering.kind == "probability"
+        and subject.linear is not None
+        and subject.kind == "probability"
         and block.order == "pre"
         and block.norm == "layer"
         and block.activation in ("gelu", "relu")
@@ -34,11 +35,11 @@ def is_toy(answering: Answering) -> bool:
     )
 
 
-def toy_of(answering: Answering) -> ToyWeights | None:
+def toy_of(subject: Subject) -> ToyWeights | None:
     """Its weights; None for an encoder that is none."""
-    if not is_toy(answering):
+    if not is_toy(subject):
         return None
-    encoder, linear = native(answering.subject), answering.subject.linear
+    encoder, linear = native(subject), subject.linear
     stem, block = encoder.shape.stem, encoder.shape.block
     assert isinstance(stem, ImageStem)
     assert linear is not None
@@ -77,6 +78,6 @@ def toy_of(answering: Answering) -> ToyWeights | None:
         blocks=tuple(blocks),
         final_norm=norm_of(encoder.final_norm),
         head=LinearWeights(
-            numbers(linear.weight_CD / answering.temperature), numbers(linear.bias_C / answering.temperature)
+            numbers(linear.weight_CD / subject.temperature), numbers(linear.bias_C / subject.temperature)
         ),
     )
