@@ -70,15 +70,17 @@ _PLACES = {
 __all__ = sorted(["__version__", *_PLACES])
 
 
-def __getattr__(name: str) -> Any:
-    try:
-        place = _PLACES[name]
-    except KeyError:
-        raise AttributeError(f"module 'classtoken' has no attribute {name!r}") from None
-    module = import_module(place)
-    value = module if place == f"classtoken.{name}" and not hasattr(module, name) else getattr(module, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take every name for one of these
+
+    def __getattr__(name: str) -> Any:
+        try:
+            place = _PLACES[name]
+        except KeyError:
+            raise AttributeError(f"module 'classtoken' has no attribute {name!r}") from None
+        module = import_module(place)
+        value = module if place == f"classtoken.{name}" and not hasattr(module, name) else getattr(module, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

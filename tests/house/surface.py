@@ -94,7 +94,7 @@ def signature(value: Any) -> list[str]:
     found = []
     told = inspect.signature(value)
     for parameter in told.parameters.values():
-        if parameter.name == "self":
+        if parameter.name in ("self", "cls"):
             continue
         text = f"{'*' * (parameter.kind == parameter.VAR_POSITIONAL)}{parameter.name}: {_type(parameter.annotation)}"
         if parameter.default is not parameter.empty:
@@ -107,6 +107,7 @@ def _type(hint: Any) -> str:
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     text = hint if isinstance(hint, str) else inspect.formatannotation(hint)
+    text = re.sub(r"Annotated\[([^,\[]+), [^\]]*\]", r"\1", text)
     return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", text)
 
 

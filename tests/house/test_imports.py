@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 from classtoken.cli import VERBS
+from classtoken.extras import EXTRA_OF
 
 HEAVY = ("torch", "transformers", "numpy", "pyarrow", "scipy", "sklearn", "PIL", "tokenizers", "lancedb", "rich")
 
@@ -53,3 +54,14 @@ def test_every_module_has_a_floor(root: Path) -> None:
     there = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert there - {"__init__", "__main__"} <= placed
     assert settings["include_external_packages"] is True
+
+
+def test_every_extra_is_used(root: Path) -> None:
+    """An extra that no code asks for would install something for nothing."""
+    declared = set(
+        tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    )
+    assert set(EXTRA_OF.values()) == declared
+    text = "".join(path.read_text(encoding="utf-8") for path in (root / "src").rglob("*.py") if path.stem != "extras")
+    asked = {EXTRA_OF[package] for package in EXTRA_OF if f'need("{package}"' in text or f"import {package}" in text}
+    assert declared - {"demo"} <= asked
