@@ -7,6 +7,7 @@ find it too:
     middle = "my_package.poolings:MIDDLE"
 """
 
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -16,23 +17,30 @@ Kind = TypeVar("Kind")
 
 
 def extensions(group: str, kind: type[Kind]) -> tuple[Kind, ...]:
-    """The values of one group (`families`, ...), by name. Raises `ExtensionError` for one that is not what it must be.
+    """The values of one group (`families`, `poolings`), by name.
 
-    Asked for only where nothing of this package fits, so that what is installed costs nothing otherwise.
+    Asked for only where nothing of this package fits, so that what is installed costs nothing otherwise. Raises
+    `ExtensionError` for a value that cannot be loaded or is of another type.
     """
-    found: list[Any] = []
+    return tuple(_loaded(group, lambda value: isinstance(value, kind), kind.__name__))
+
+
+def extension_classes(group: str, base: type[Kind]) -> tuple[type[Kind], ...]:
+    """The classes of one group (`sources`), by name; otherwise as `extensions`."""
+    return tuple(_loaded(group, lambda value: isinstance(value, type) and issubclass(value, base), base.__name__))
+
+
+def _loaded(group: str, fits: Callable[[Any], bool], wanted: str) -> Iterator[Any]:
     for point in sorted(entry_points(group=f"classtoken.{group}"), key=lambda point: point.name):
+        which = f"the entry point '{point.name}' ({point.value}) of classtoken.{group}"
         try:
             value = point.load()
         except Exception as error:  # whatever the other package does while it is imported
             raise ExtensionError(
-                f"the entry point '{point.name}' ({point.value}) of classtoken.{group} cannot be loaded "
-                f"({type(error).__name__}: {error}). Repair or uninstall the package that adds it."
+                f"{which} cannot be loaded ({type(error).__name__}: {error}). Repair or uninstall the package."
             ) from error
-        if not (isinstance(value, kind) or (isinstance(value, type) and issubclass(value, kind))):
+        if not fits(value):
             raise ExtensionError(
-                f"the entry point '{point.name}' ({point.value}) of classtoken.{group} is of type "
-                f"{type(value).__name__}, not {kind.__name__}. Repair or uninstall the package that adds it."
+                f"{which} is of type {type(value).__name__}, not {wanted}. Repair or uninstall the package."
             )
-        found.append(value)
-    return tuple(found)
+        yield value

@@ -11,6 +11,7 @@ from classtoken.contract.reading import choose
 from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.encoder.towers import load_towers
 from classtoken.errors import ModelError
+from classtoken.model_folder import Prompts, read_prompts, transformer_folder
 from classtoken.results.inspect import Verdict
 
 
@@ -72,7 +73,7 @@ def test_a_pooling_that_cannot_be_read(tmp_path: Path, config: dict, message: st
 def test_the_card_against_the_config_is_a_dispute_in_which_the_config_wins(tmp_path: Path) -> None:
     folder = folders.sentence_transformer(tmp_path / "st", mode="mean")
     (folder / "README.md").write_text("Use it so:\n\n    vector = model(**x).last_hidden_state[:, 0]\n")
-    card = clues.card_pooling(open_checkpoint(clues.transformer_folder(folder)))
+    card = clues.card_pooling(open_checkpoint(transformer_folder(folder)))
     declared = clues.sentence_transformers(folder)
     assert card is not None
     assert declared is not None
@@ -129,4 +130,4 @@ def test_prompts(tmp_path: Path) -> None:
     (tmp_path / "config_sentence_transformers.json").write_text(
         '{"prompts": {"query": "q: "}, "default_prompt_name": "nothing"}'
     )
-    assert clues.prompts_of(tmp_path) == ({"query": "q: "}, None)
+    assert read_prompts(tmp_path) == Prompts({"query": "q: "}, None)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from classtoken.errors import ContractError, EmptyRow
 from classtoken.pooling import make
-from classtoken.pooling.base import tokens_of
 from classtoken.pooling.fixed import All, Cls, Gem, Mean
 from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Role
 
@@ -71,14 +70,8 @@ def test_several_class_tokens_are_averaged_or_taken_one_by_one() -> None:
     assert Cls(1)(states, roles, over=over).flatten().tolist() == pytest.approx([11 / 3, 112 / 3])
     each = [Cls(1, k)(states, roles, over=over).flatten().tolist() for k in range(3)]
     assert each == [[1, 16], [2, 32], [8, 64]]
-    assert tokens_of(states, roles, Role.CLASS)[..., 0].T.tolist() == each
     with pytest.raises(EmptyRow, match=r"number 3, counted from 0.*row 0, 1 has none"):
         Cls(1, 3)(states, roles, over=over)
-
-
-def test_rows_with_different_numbers_of_class_tokens_cannot_be_told_apart() -> None:
-    with pytest.raises(ContractError, match=r"CLASS tokens \(\[1, 2\]\)"):
-        tokens_of(numbers([1, 2], [1, 2]), roles_of("Cx", "CC"), Role.CLASS)
 
 
 @pytest.mark.parametrize("name", ["cls", "dist", "cls_dist"])

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classtoken.errors import SpecError
-from classtoken.pooling.spec import ELSEWHERE, POOLINGS, Spec, Term, parse, parse_many
+from classtoken.pooling import make
+from classtoken.pooling.spec import Spec, Term, parse, parse_many
+from classtoken.pooling.table import POOLINGS, About
 
 ARGUMENTS = {
     "none": st.none(),
@@ -155,9 +157,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert parse(str(spec)) == spec
 
 
-def test_names_used_elsewhere_lead_to_ours() -> None:
-    assert set(ELSEWHERE.values()) <= set(POOLINGS)
-    assert not set(ELSEWHERE) & set(POOLINGS)
+def test_names_used_elsewhere_are_no_names_of_ours_and_lead_to_one() -> None:
+    elsewhere = [name for row in POOLINGS.values() for name in row.elsewhere]
+    assert not set(elsewhere) & set(POOLINGS)
+    assert len(set(elsewhere)) == len(elsewhere)
+    with pytest.raises(SpecError, match="Did you mean last"):
+        parse("eos")
+
+
+@pytest.mark.parametrize("row", [row for row in POOLINGS.values() if row.code], ids=lambda row: row.name)
+def test_a_row_names_the_class_that_computes_it(row: About) -> None:
+    pooling = make(row.name, 32, positions=4)
+    assert f"{type(pooling).__module__}:{type(pooling).__name__}" == row.code
+    assert (type(pooling).__doc__ or "").startswith(f"`{row.name}")
 
 
 def test_learned_poolings_are_known_by_name() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from classtoken.pooling import POOLINGS, make
 from classtoken.pooling.attentive import Queries
-from classtoken.pooling.base import Over, Pooling, kept
+from classtoken.pooling.base import Over, Pooling, PoolingInput, kept
 from classtoken.pooling.fixed import Cls, Last, Max, Mean, WeightedMean
 from classtoken.testing.poolings import check_pooling, faults
 from classtoken.values import TEXT_POOLED, Role
@@ -120,8 +120,8 @@ class Constant(Mean):
 
 
 class WeightsOfAnother(Mean):
-    def weights(self, states_BLD: Tensor, roles_BL: Tensor, **how: Over) -> Tensor:
-        return super().weights(states_BLD, roles_BL, **how) * 2
+    def weights(self, given: PoolingInput) -> Tensor:
+        return super().weights(given) * 2
 
     def forward(self, states_BLD: Tensor, roles_BL: Tensor, **how: Over) -> Tensor:
         return super().forward(states_BLD, roles_BL, **how) / 2

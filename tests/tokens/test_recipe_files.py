@@ -178,8 +178,8 @@ def test_an_unknown_processor_is_read_when_its_file_is_complete(tmp_path: Path) 
 
 
 BROKEN = {
-    "not JSON": ("{", "not a readable JSON file"),
-    "a list": ([1], "holds a JSON list"),
+    "not JSON": ("{", "no readable JSON file"),
+    "a list": ([1], "holds a list"),
     "padding": ({**COMPLETE, "do_pad": True}, "do_pad is not done"),
     "size in words": ({**COMPLETE, "size": "big"}, "size 'big' is neither"),
     "half a size": ({**COMPLETE, "size": {"height": 3}}, "must have height and width, or shortest_edge"),

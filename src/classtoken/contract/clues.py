@@ -6,26 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from classtoken.encoder.checkpoint import Checkpoint, read_json
+from classtoken.encoder.checkpoint import Checkpoint
 from classtoken.encoder.families.timm import timm_spec
 from classtoken.errors import ModelError
+from classtoken.model_folder import read_modules
+from classtoken.pooling.table import POOLINGS
 
-ST_MODES = {
-    "cls": "cls",
-    "lasttoken": "last",
-    "max": "max",
-    "mean": "mean",
-    "mean_sqrt_len_tokens": "mean_sqrt_len",
-    "weightedmean": "weightedmean",
-}
-ST_OLD_KEYS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "last",
-}
+#: sentence-transformers' names of poolings, new and old -> ours.
+ST_MODES = {row.sentence_transformers[0]: row.name for row in POOLINGS.values() if row.sentence_transformers}
+ST_SWITCHES = {row.sentence_transformers[1]: row.name for row in POOLINGS.values() if row.sentence_transformers}
 TIMM_POOLS = {"token": "cls", "avg": "mean", "map": "pooler", "max": "max"}
 
 
@@ -48,54 +37,29 @@ class PoolingClue:
     source: str
     says: str
     steps: tuple[Step, ...] = ()
-    include_prompt: bool = True
-
-
-def transformer_folder(folder: Path) -> Path:
-    """Where config.json and the weights are: the folder itself, or the Transformer module of sentence-transformers."""
-    modules = folder / "modules.json"
-    if modules.is_file():
-        for module in _modules(modules):
-            if str(module.get("type", "")).rsplit(".", 1)[-1] == "Transformer":
-                return folder / str(module.get("path", ""))
-    return folder
 
 
 def sentence_transformers(folder: Path) -> PoolingClue | None:
     """All of modules.json: Transformer, Pooling (old and new keys), Dense, LayerNorm, Normalize, in order."""
-    path = folder / "modules.json"
-    if not path.is_file():
-        return None
-    spec, include_prompt, steps, says = "", True, [], []
-    for module in _modules(path):
-        kind = str(module.get("type", "")).rsplit(".", 1)[-1]
-        place = folder / str(module.get("path", ""))
-        if kind == "Transformer":
+    spec, steps, says = "", [], []
+    for module in read_modules(folder):
+        if module.kind == "Transformer":
             continue
-        config = read_json(place / "config.json") if (place / "config.json").is_file() else {}
-        if kind == "Pooling":
-            spec, include_prompt = _pooling_of(config, place), bool(config.get("include_prompt", True))
-            says.append(f"{module.get('path')}/config.json {_quoted_pooling(config)}")
-        elif kind in ("Dense", "LayerNorm"):
-            steps.append(Step("dense" if kind == "Dense" else "layer_norm", place, config))
-            says.append(f"{module.get('path')} {kind}")
-        elif kind == "Normalize":
+        if module.kind == "Pooling":
+            spec = _pooling_of(module.config, module.folder)
+            says.append(f"{module.name}/config.json {_quoted_pooling(module.config)}")
+        elif module.kind in ("Dense", "LayerNorm"):
+            steps.append(Step("dense" if module.kind == "Dense" else "layer_norm", module.folder, module.config))
+            says.append(f"{module.name} {module.kind}")
+        elif module.kind == "Normalize":
             steps.append(Step("unit_length"))
             says.append("Normalize")
         else:
             raise ModelError(
-                f"{path} lists a module '{kind}' that is not known. Known are Transformer, Pooling, Dense, LayerNorm, "
-                "Normalize. Leaving it out would give other vectors than the authors'."
+                f"{folder / 'modules.json'} lists a module '{module.kind}' that is not known. Known are Transformer, "
+                "Pooling, Dense, LayerNorm, Normalize. Leaving it out would give other vectors than the authors'."
             )
-    if not spec:
-        return None
-    return PoolingClue(spec, 0, "modules.json", ", ".join(says), tuple(steps), include_prompt)
-
-
-def saved_readout(folder: Path) -> Mapping[str, Any] | None:
-    """The readout that classtoken itself saved beside the weights."""
-    path = folder / "classtoken.json"
-    return read_json(path) if path.is_file() else None
+    return PoolingClue(spec, 0, "modules.json", ", ".join(says), tuple(steps)) if spec else None
 
 
 def timm_pool(config: Mapping[str, Any]) -> PoolingClue | None:
@@ -133,33 +97,10 @@ def card_pooling(checkpoint: Checkpoint) -> PoolingClue | None:
     return PoolingClue(found[0][0], 3, "README.md", f"its example has '{found[0][1].strip()}'")
 
 
-def prompts_of(folder: Path) -> tuple[Mapping[str, str], str | None]:
-    """Prompts by name, and the name of the default one, from config_sentence_transformers.json."""
-    path = folder / "config_sentence_transformers.json"
-    if not path.is_file():
-        return {}, None
-    config = read_json(path)
-    prompts = config.get("prompts") or {}
-    default = config.get("default_prompt_name")
-    return {str(k): str(v) for k, v in prompts.items()}, default if default in prompts else None
-
-
-def _modules(path: Path) -> list[Mapping[str, Any]]:
-    import json
-
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path} is no readable JSON file ({error}). Copy the file again.") from error
-    if not isinstance(value, list) or not all(isinstance(m, dict) for m in value):
-        raise ModelError(f"{path} is not a list of modules.")
-    return sorted(value, key=lambda m: m.get("idx", 0))
-
-
 def _pooling_of(config: Mapping[str, Any], place: Path) -> str:
     modes = config.get("pooling_mode")
     if modes is None:
-        names = [spec for key, spec in ST_OLD_KEYS.items() if config.get(key)]
+        names = [spec for key, spec in ST_SWITCHES.items() if config.get(key)]
     else:
         modes = modes.split("+") if isinstance(modes, str) else list(modes)
         unknown = [m for m in modes if m not in ST_MODES]
@@ -174,4 +115,4 @@ def _pooling_of(config: Mapping[str, Any], place: Path) -> str:
 def _quoted_pooling(config: Mapping[str, Any]) -> str:
     if "pooling_mode" in config:
         return f"pooling_mode {config['pooling_mode']}"
-    return ", ".join(key for key in ST_OLD_KEYS if config.get(key))
+    return ", ".join(key for key in ST_SWITCHES if config.get(key))

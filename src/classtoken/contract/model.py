@@ -21,6 +21,7 @@ from classtoken.contract.reading import (
 from classtoken.encoder.checkpoint import Checkpoint, open_checkpoint
 from classtoken.encoder.families.row import AuthorsReadout
 from classtoken.encoder.towers import LoadedTower, load_towers
+from classtoken.model_folder import read_prompts, transformer_folder
 from classtoken.pooling.spec import parse
 from classtoken.readout import Classifier, OwnPooler, Readout
 from classtoken.readout.saved import SavedReadout, read_saved
@@ -28,7 +29,7 @@ from classtoken.readout.saved import SavedReadout, read_saved
 
 def read_model(folder: Path) -> tuple[Reading, ...]:
     """Every tower of a folder with its contract. Raises the errors of `encoder.checkpoint`, and `ContractError`."""
-    checkpoint = open_checkpoint(clues.transformer_folder(folder))
+    checkpoint = open_checkpoint(transformer_folder(folder))
     towers = load_towers(checkpoint)
     return tuple(_reading(folder, checkpoint, tower, alone=len(towers) == 1) for tower in towers)
 
@@ -58,7 +59,7 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
         unit_length = authors.unit_length if authors is not None else False
     learned = dict(saved.learned) if saved is not None else {}
     size = _size(clue.spec, loaded.encoder.hidden_size, pooler, learned, after)
-    contract = contract_of(clue, authors, after, unit_length, size, clues.prompts_of(folder))
+    contract = contract_of(clue, authors, after, unit_length, size, read_prompts(folder))
     reading = Reading(
         modality=tower.modality,
         folder=folder,

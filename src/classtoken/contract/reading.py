@@ -13,6 +13,7 @@ from classtoken.encoder.families.row import AuthorsReadout, Family
 from classtoken.encoder.names import to_ours
 from classtoken.encoder.protocol import AnyEncoder
 from classtoken.errors import ContractError, VectorRefused, WeightsError
+from classtoken.model_folder import Prompts
 from classtoken.pooling.spec import Spec, Term, parse
 from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import Dense, in_words, read_dense, read_layer_norm
@@ -178,13 +179,12 @@ def contract_of(
     after: Sequence[nn.Module],
     unit_length: bool,
     size: int,
-    prompts: tuple[Mapping[str, str], str | None],
+    prompts: Prompts,
 ) -> Contract:
     """The contract as plain values."""
     reason, source = clue.says, clue.source
     if authors is not None and authors.spec == clue.spec and clue.rank >= 2:
         reason, source = authors.reason, authors.source
-    texts, default = prompts
     return Contract(
         pooling=clue.spec,
         size=size,
@@ -192,6 +192,6 @@ def contract_of(
         unit_length=unit_length,
         reason=reason,
         source=source,
-        prompt=texts.get(default) if default else None,
-        include_prompt=clue.include_prompt,
+        prompt=prompts.text,
+        include_prompt=prompts.include,
     )

@@ -7,12 +7,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from classtoken.contract.clues import transformer_folder
 from classtoken.contract.reading import Reading
 from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.files import whole_folder
+from classtoken.model_folder import transformer_folder
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
 
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")

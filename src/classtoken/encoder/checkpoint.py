@@ -1,6 +1,5 @@
 """Read a checkpoint's files: config, safetensors, and what else lies in the folder. Nothing is executed, ever."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from classtoken.encoder.families.row import Family
 from classtoken.encoder.names import fit, to_ours, to_theirs
 from classtoken.encoder.shape import Shape
 from classtoken.errors import ModelError, UnsafeCheckpoint, WeightsError
+from classtoken.model_folder import read_json
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "open_clip_pytorch_model.bin")
@@ -81,8 +81,7 @@ class Checkpoint:
 
     def json(self, name: str) -> dict[str, Any] | None:
         """Another JSON file of the folder, or None."""
-        path = self.folder / name
-        return read_json(path) if path.is_file() else None
+        return read_json(self.folder / name)
 
     @cached_property
     def card(self) -> str:
@@ -105,33 +104,23 @@ class Loaded:
     """how inputs are prepared where the folder's files are silent"""
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; `ModelError` names the file when it is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path} is no readable JSON file ({error}). Copy the file again.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds a {type(value).__name__}, not an object.")
-    return value
-
-
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Config and weight names of a folder, nothing read yet but the headers.
 
     Raises `ModelError` (no model folder), `UnsafeCheckpoint` (pickle files only), `WeightsError` (truncated file).
     """
-    config_path = next((folder / n for n in ("config.json", "open_clip_config.json") if (folder / n).is_file()), None)
-    if config_path is None:
+    configs = (read_json(folder / name) for name in ("config.json", "open_clip_config.json"))
+    config = next((config for config in configs if config is not None), None)
+    if config is None:
         raise ModelError(f"'{folder}' holds no config.json: it is no model folder. Name the folder that holds one.")
-    return Checkpoint(folder, read_json(config_path), weight_files(folder))
+    return Checkpoint(folder, config, weight_files(folder))
 
 
 def weight_files(folder: Path) -> WeightFiles:
     """Which safetensors files hold which tensors: one file, or several with an index."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        places = read_json(index).get("weight_map", {})
+    index = read_json(folder / "model.safetensors.index.json")
+    if index is not None:
+        places = index.get("weight_map", {})
         lost = sorted({f for f in places.values() if not (folder / f).is_file()})
         if lost:
             raise WeightsError(

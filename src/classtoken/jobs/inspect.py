@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from classtoken.contract import checks
-from classtoken.contract.clues import transformer_folder
 from classtoken.contract.reading import Reading
 from classtoken.contract.reference import against_reference
 from classtoken.embedder import Embedder, load
 from classtoken.embedder import Tower as LoadedTower
 from classtoken.encoder.families.row import PoolerRow
 from classtoken.errors import ClasstokenError
+from classtoken.model_folder import transformer_folder
 from classtoken.options import InspectOptions
 from classtoken.readout import own
 from classtoken.results.inspect import Claim, Evidence, Inspection, Kind, Tower, Vector, Verdict

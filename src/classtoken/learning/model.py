@@ -65,10 +65,10 @@ def pooling_arguments(
     """What builds the learned poolings of a spec again (`pooling.make`), by their names."""
     arguments: dict[str, dict[str, Any]] = {}
     for term in spec.terms:
-        if term.learned or term.name == "all":  # which has no weights, but needs to know how many tokens there are
+        if term.learned or term.about.length != "any":  # some without weights need to know how many tokens there are
             arguments[str(term)] = {"dim": encoder.hidden_size}
-            if term.name in ("weighted", "all"):
-                tokens = encoder.layout.length if term.name == "all" else None  # None: as many as the text has
+            if term.about.length != "any":
+                tokens = encoder.layout.length if term.about.length == "all" else None  # None: as many as the text has
                 arguments[str(term)] |= {"positions": tokens or positions, "grid": None if grid is None else list(grid)}
     return arguments
 

@@ -11,12 +11,20 @@ import math
 from abc import abstractmethod
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from classtoken.errors import ContractError, OptionError
-from classtoken.pooling.base import Over, Pooling, WeightedPooling, kept, past_padding, widened
-from classtoken.pooling.fixed import refuse_length
+from classtoken.errors import OptionError
+from classtoken.pooling.base import (
+    Pooling,
+    PoolingInput,
+    PoolingOptions,
+    WeightedPooling,
+    ignoring_padding,
+    kept,
+    widened,
+)
+from classtoken.pooling.fixed import needed, refuse_length
 from classtoken.tensors import ACTIVATIONS
 
 
@@ -31,36 +39,22 @@ class AttentivePooling(Pooling):
     def finish(self, means_BHD: Float[Tensor, "B H D"]) -> Float[Tensor, "B W"]:
         """The vector, from each attention's mean of the states."""
 
-    def weights(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B H L"]:
+    def weights(self, given: PoolingInput) -> Float[Tensor, "B H L"]:
         """Each attention's share of every token: adds up to 1 over the tokens, 0 outside `over`."""
-        kept_BL = kept(self, roles_BL, over)
-        return self._attend(self._widened(states_BLD), kept_BL)
+        kept_BL = kept(self, given.roles_BL, given.over)
+        return self._attend(self._widened(given.states_BLD), kept_BL)
 
-    def forward(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B W"]:
-        kept_BL = kept(self, roles_BL, over)
+    def pool(self, given: PoolingInput) -> Float[Tensor, "B W"]:
+        kept_BL = kept(self, given.roles_BL, given.over)
 
-        def pool(seen_BLD: Tensor) -> Tensor:
-            return torch.einsum("bhl,bld->bhd", self._attend(seen_BLD, kept_BL), seen_BLD).flatten(1)
+        def means(states_BLD: Tensor) -> Tensor:
+            return torch.einsum("bhl,bld->bhd", self._attend(states_BLD, kept_BL), states_BLD).flatten(1)
 
-        means_BM = past_padding(pool, self._widened(states_BLD), kept_BL)
-        return self.finish(means_BM.unflatten(1, (-1, self.dim))).to(states_BLD.dtype)
+        means_BM = ignoring_padding(means, self._widened(given.states_BLD), kept_BL)
+        return self.finish(means_BM.unflatten(1, (-1, self.dim))).to(given.states_BLD.dtype)
 
-    def _attend(self, seen_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]) -> Float[Tensor, "B H L"]:
-        return self.scores(seen_BLD).masked_fill(~kept_BL[:, None], -torch.inf).softmax(-1)
+    def _attend(self, states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]) -> Float[Tensor, "B H L"]:
+        return self.scores(states_BLD).masked_fill(~kept_BL[:, None], -torch.inf).softmax(-1)
 
     def _widened(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         return states_BLD.to(widened(next(self.parameters())).dtype)
@@ -101,6 +95,12 @@ class Map(AttentivePooling):
             nn.init.xavier_uniform_(linear.weight, generator=generator)
             nn.init.zeros_(linear.bias)
 
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> Pooling:
+        """With as many heads as its name or `heads` says, else heads of 64 numbers."""
+        written = options.argument if isinstance(options.argument, int) else None
+        return cls(dim, written or options.heads or max(1, dim // 64), seed=options.seed)
+
     def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
         query_HK = widened(self.query(self.probe)).view(self.heads, -1) / math.sqrt(self.dim // self.heads)
         folded_HD = torch.einsum("hk,hkd->hd", query_HK, self._by_head(self.key.weight))
@@ -136,6 +136,10 @@ class Queries(AttentivePooling):
         self.value = nn.Linear(dim, dim, bias=False)
         nn.init.xavier_uniform_(self.value.weight, generator=generator)
 
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> Pooling:
+        return cls(dim, count_of(options), seed=options.seed)
+
     def scores(self, states_BLD: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L"]:
         return (states_BLD @ (widened(self.queries) / math.sqrt(self.dim)).T).transpose(1, 2)
 
@@ -148,7 +152,7 @@ class Multihead(AttentivePooling):
     """`multihead(h)`: h attentions scored by one small network, softmax over tokens of W2 tanh(W1 x + b1) + b2; the h
     weighted means of the states stand one after another: h * D numbers (structured self-attention, Lin et al. 2017).
 
-    D^2 + D + h (D + 1) parameters. `redundancy` measures how alike the heads are, as a penalty for training.
+    D^2 + D + h (D + 1) parameters.
     """
 
     def __init__(self, dim: int, heads: int, *, seed: int = 0) -> None:
@@ -159,6 +163,10 @@ class Multihead(AttentivePooling):
         for linear in (self.inner, self.score):
             nn.init.xavier_uniform_(linear.weight, generator=generator)
             nn.init.zeros_(linear.bias)
+
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> Pooling:
+        return cls(dim, count_of(options), seed=options.seed)
 
     @property
     def width(self) -> int:
@@ -190,16 +198,13 @@ class Weighted(WeightedPooling):
         generator = torch.Generator().manual_seed(seed)
         self.logits = nn.Parameter(torch.randn(positions, generator=generator) * 0.02)
 
-    def weights(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B L"]:
-        kept_BL = kept(self, roles_BL, over)
-        logits_P = self.resized(grid)
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> Pooling:
+        return cls(dim, needed("weighted", options.positions), grid=options.grid, seed=options.seed)
+
+    def weights(self, given: PoolingInput) -> Float[Tensor, "B L"]:
+        kept_BL = kept(self, given.roles_BL, given.over)
+        logits_P = self.resized(given.grid)
         refuse_length("weighted", kept_BL, len(logits_P), exact=self.grid is not None)
         place_BL = (kept_BL.cumsum(1) - 1).clamp(min=0)
         return logits_P[place_BL].masked_fill(~kept_BL, -torch.inf).softmax(-1)
@@ -215,13 +220,7 @@ class Weighted(WeightedPooling):
         return torch.cat((logits_P[:before], resized.flatten()))
 
 
-def redundancy(weights_BHL: Float[Tensor, "B H L"]) -> Float[Tensor, ""]:
-    """How much attentions repeat each other: the mean over rows of ||A A^T - I||^2, Frobenius (Lin et al. 2017).
-
-    0 when every head looks at one token of its own. Raises `ContractError` for a single head, which repeats nothing.
-    """
-    heads = weights_BHL.shape[1]
-    if heads < 2:
-        raise ContractError("one attention repeats nothing; redundancy is for 2 heads and more.")
-    alike_BHH = weights_BHL @ weights_BHL.transpose(1, 2)
-    return (alike_BHH - torch.eye(heads, dtype=alike_BHH.dtype, device=alike_BHH.device)).square().sum((1, 2)).mean()
+def count_of(options: PoolingOptions) -> int:
+    """The number in a spec's parentheses, which has a default where none is written."""
+    assert isinstance(options.argument, int)
+    return options.argument

@@ -10,15 +10,44 @@ may say otherwise). Poolings that are defined by a role (`cls`, `dist`) read tha
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from classtoken.errors import ContractError, EmptyRow
+from classtoken.errors import EmptyRow
+from classtoken.pooling.table import Argument
 from classtoken.values import Role
 
 Over = frozenset[Role]
+
+
+@dataclass(frozen=True)
+class PoolingInput:
+    """What a pooling is given: the states of a batch and the role of each, the roles to pool over, and the patch grid
+    that all rows share, where there is one."""
+
+    states_BLD: Float[Tensor, "B L D"]
+    roles_BL: Int[Tensor, "B L"]
+    over: Over
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class PoolingOptions:
+    """What a pooling may be made from besides the size of a state.
+
+    `argument` stands in the spec's parentheses. `heads`: of `map`, where its name gives none. `positions`: tokens a
+    row, for poolings that must know (`About.length`); `grid`: the patch grid when they are images. `seed`: of learned
+    poolings' first weights, which are random.
+    """
+
+    argument: Argument | None = None
+    heads: int | None = None
+    positions: int | None = None
+    grid: tuple[int, int] | None = None
+    seed: int = 0
 
 
 class Pooling(nn.Module, ABC):
@@ -27,6 +56,11 @@ class Pooling(nn.Module, ABC):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
+
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> "Pooling":
+        """One for states of size `dim`; a class that takes options overrides this. Raises `OptionError`."""
+        return cls(dim)
 
     @property
     def width(self) -> int:
@@ -38,6 +72,9 @@ class Pooling(nn.Module, ABC):
         return over - {Role.PAD}
 
     @abstractmethod
+    def pool(self, given: PoolingInput) -> Float[Tensor, "B W"]:
+        """One vector per row, in the states' precision. Raises `EmptyRow` for a row without a token to read."""
+
     def forward(
         self,
         states_BLD: Float[Tensor, "B L D"],
@@ -46,40 +83,24 @@ class Pooling(nn.Module, ABC):
         over: Over,
         grid: tuple[int, int] | None = None,
     ) -> Float[Tensor, "B W"]:
-        """One vector per row, in the states' precision. `grid` is the patch grid of all rows, where there is one.
-
-        Raises `EmptyRow` for a row without a token to read.
-        """
+        """`pool`, of the fields of a `PoolingInput`."""
+        return self.pool(PoolingInput(states_BLD, roles_BL, over, grid))
 
 
 class WeightedPooling(Pooling):
     """A pooling whose vector is exactly a weighted sum of the states: sum over l of weights[l] * states[l]."""
 
     @abstractmethod
-    def weights(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B L"]:
+    def weights(self, given: PoolingInput) -> Float[Tensor, "B L"]:
         """How much each token counts, float32 or wider; 0 outside what it reads."""
 
-    def forward(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B W"]:
-        weights_BL = self.weights(states_BLD, roles_BL, over=over, grid=grid)
+    def pool(self, given: PoolingInput) -> Float[Tensor, "B W"]:
+        weights_BL = self.weights(given)
 
         def weigh(seen_BLD: Tensor) -> Tensor:
             return torch.einsum("bl,bld->bd", weights_BL.to(seen_BLD.dtype), seen_BLD)
 
-        return past_padding(weigh, widened(states_BLD), weights_BL != 0).to(states_BLD.dtype)
+        return ignoring_padding(weigh, widened(given.states_BLD), weights_BL != 0).to(given.states_BLD.dtype)
 
 
 def kept(pooling: Pooling, roles_BL: Int[Tensor, "B L"], over: Over) -> Bool[Tensor, "B L"]:
@@ -108,13 +129,13 @@ def widened(states: Tensor) -> Tensor:
     return states.to(torch.promote_types(states.dtype, torch.float32))
 
 
-def past_padding(
+def ignoring_padding(
     pool: Callable[[Tensor], Tensor], states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B W"]:
     """`pool(states)`, where `pool` gives every token that is not kept the weight 0.
 
-    A weight of 0 does not silence a NaN or an infinity, which may stand in the padding; only where one came through is
-    the sum taken again over a copy with zeros there (a copy costs as much as the sum).
+    0 * NaN is NaN, and padding may hold anything. If the result is not finite, set what is not kept to zero and pool
+    again; not before, because the copy costs as much as the sum.
     """
     vectors_BW = pool(states_BLD)
     if torch.isfinite(vectors_BW).all():
@@ -125,8 +146,11 @@ def past_padding(
 def filled(
     states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"], value: float
 ) -> tuple[Float[Tensor, "B l D"], Bool[Tensor, "B l"]]:
-    """`value` where nothing is read, and the columns left out in which no row reads: for images, all of the rest, so
-    that nothing is copied."""
+    """Set the states of tokens that are not kept to `value`.
+
+    First drops the columns before and behind all kept tokens; for images that leaves kept tokens only, and nothing is
+    copied.
+    """
     columns = kept_BL.any(0).nonzero().flatten()
     first, end = int(columns[0]), int(columns[-1]) + 1
     states_BlD, kept_Bl = states_BLD[:, first:end], kept_BL[:, first:end]
@@ -139,15 +163,3 @@ def to_front(states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"], p
     front_BPD = states_BLD.gather(1, order_BL[..., None].expand(-1, -1, states_BLD.shape[-1]))
     front_BPD = front_BPD.masked_fill(~kept_BL.gather(1, order_BL)[..., None], 0.0)
     return nn.functional.pad(front_BPD, (0, 0, 0, places - front_BPD.shape[1]))
-
-
-def tokens_of(states_BLD: Float[Tensor, "B L D"], roles_BL: Int[Tensor, "B L"], role: Role) -> Float[Tensor, "B K D"]:
-    """Every token of one role on its own: the K class tokens of a model that has one per class, say.
-
-    Raises `ContractError` where rows have different numbers of them.
-    """
-    kept_BL = roles_BL == role
-    counts = kept_BL.sum(1).unique().tolist()
-    if len(counts) != 1:
-        raise ContractError(f"rows have different numbers of {role.name} tokens ({counts}); all must have the same.")
-    return to_front(states_BLD, kept_BL, counts[0])

@@ -9,8 +9,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from classtoken.errors import ContractError
-from classtoken.pooling.base import Over, Pooling, WeightedPooling, filled, kept, refuse_empty, to_front, widened
+from classtoken.errors import ContractError, OptionError
+from classtoken.pooling.base import (
+    Over,
+    Pooling,
+    PoolingInput,
+    PoolingOptions,
+    WeightedPooling,
+    filled,
+    kept,
+    refuse_empty,
+    to_front,
+    widened,
+)
 from classtoken.values import Role
 
 EVERYTHING = frozenset(Role) - {Role.PAD}
@@ -23,15 +34,8 @@ class RolePooling(WeightedPooling):
     def shares(self, roles_BL: Int[Tensor, "B L"], over: Over) -> Float[Tensor, "B L"]:
         """How much each token counts."""
 
-    def weights(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B L"]:
-        return self.shares(roles_BL, over)
+    def weights(self, given: PoolingInput) -> Float[Tensor, "B L"]:
+        return self.shares(given.roles_BL, given.over)
 
 
 class Cls(RolePooling):
@@ -40,6 +44,10 @@ class Cls(RolePooling):
     def __init__(self, dim: int, number: int | None = None) -> None:
         super().__init__(dim)
         self.number = number
+
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> Pooling:
+        return cls(dim, options.argument if isinstance(options.argument, int) else None)
 
     def reads(self, over: Over) -> Over:
         return frozenset({Role.CLASS})
@@ -115,16 +123,9 @@ class Last(RolePooling):
 class Max(Pooling):
     """`max`: the largest value of every dimension over the states."""
 
-    def forward(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B W"]:
-        seen_BlD, _ = filled(states_BLD, kept(self, roles_BL, over), -torch.inf)
-        return seen_BlD.amax(1)
+    def pool(self, given: PoolingInput) -> Float[Tensor, "B W"]:
+        kept_BlD, _ = filled(given.states_BLD, kept(self, given.roles_BL, given.over), -torch.inf)
+        return kept_BlD.amax(1)
 
 
 class Gem(Pooling):
@@ -144,22 +145,20 @@ class Gem(Pooling):
         else:
             self.register_buffer("power", start, persistent=False)
 
-    def forward(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B W"]:
-        seen_BlD, kept_Bl = filled(states_BLD, kept(self, roles_BL, over), 0.0)
-        positive_BlD = widened(seen_BlD).clamp(min=self.eps)
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> Pooling:
+        learned = options.argument == "learned"
+        return cls(dim, 3.0 if learned else float(options.argument or 3.0), learned=learned)
+
+    def pool(self, given: PoolingInput) -> Float[Tensor, "B W"]:
+        states_BlD, kept_Bl = filled(given.states_BLD, kept(self, given.roles_BL, given.over), 0.0)
+        positive_BlD = widened(states_BlD).clamp(min=self.eps)
         power = widened(self.power).clamp(min=0.1)
         # Taken out before the power and put back after the root: 30^100 is no float32. Exact for any constant.
         largest_B1D = positive_BlD.amax(1, keepdim=True).detach()
         shares_BlD = (positive_BlD / largest_B1D).pow(power) * kept_Bl[..., None]
         mean_BD = shares_BlD.sum(1) / kept_Bl.sum(1, keepdim=True)
-        return (largest_B1D[:, 0] * mean_BD.pow(1 / power)).to(states_BLD.dtype)
+        return (largest_B1D[:, 0] * mean_BD.pow(1 / power)).to(given.states_BLD.dtype)
 
 
 class All(Pooling):
@@ -174,6 +173,10 @@ class All(Pooling):
         self.positions = positions
         self.exact = exact
 
+    @classmethod
+    def made(cls, dim: int, options: PoolingOptions) -> Pooling:
+        return cls(dim, needed("all", options.positions), exact=options.grid is not None)
+
     @property
     def width(self) -> int:
         return self.positions * self.dim
@@ -181,17 +184,17 @@ class All(Pooling):
     def reads(self, over: Over) -> Over:
         return EVERYTHING
 
-    def forward(
-        self,
-        states_BLD: Float[Tensor, "B L D"],
-        roles_BL: Int[Tensor, "B L"],
-        *,
-        over: Over,
-        grid: tuple[int, int] | None = None,
-    ) -> Float[Tensor, "B W"]:
-        kept_BL = kept(self, roles_BL, EVERYTHING)
+    def pool(self, given: PoolingInput) -> Float[Tensor, "B W"]:
+        kept_BL = kept(self, given.roles_BL, EVERYTHING)
         refuse_length("all", kept_BL, self.positions, exact=self.exact)
-        return to_front(states_BLD, kept_BL, self.positions).flatten(1)
+        return to_front(given.states_BLD, kept_BL, self.positions).flatten(1)
+
+
+def needed(name: str, positions: int | None) -> int:
+    """The number of tokens a row, for a pooling that must know it. Raises `OptionError` where nobody says it."""
+    if positions is None or positions < 1:
+        raise OptionError(f"{name} needs the number of pooled tokens, and positions is {positions}; give 1 or more.")
+    return positions
 
 
 def refuse_length(name: str, kept_BL: Tensor, positions: int, *, exact: bool) -> None:

@@ -11,90 +11,12 @@ readout has one name, which is what a column of an output table is called.
 
 import difflib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from classtoken.errors import SpecError
-
-Argument = int | float | str
-ArgumentKind = Literal["none", "index", "count", "power"]
-
-
-@dataclass(frozen=True)
-class About:
-    """What a pooling's name means, and what it takes in parentheses."""
-
-    meaning: str
-    learned: bool = False
-    """it has parameters: without trained ones its vector would be random"""
-    argument: ArgumentKind = "none"
-    default: Argument | None = None
-    """the argument's value when none is written; None: it depends on the model, or there is none"""
-    takes: str = ""
-    """the argument in words"""
-
-
-#: Every pooling by name, in the order in which help and errors list them.
-POOLINGS: Mapping[str, About] = {
-    "cls": About(
-        "the class token's state; of several class tokens their mean, of one of them with cls(i)",
-        argument="index",
-        takes="the number of a class token, from 0",
-    ),
-    "mean": About("the mean of the states"),
-    "max": About("the largest value of every dimension"),
-    "mean_sqrt_len": About("the sum of the states over the square root of their number"),
-    "weightedmean": About("the mean with weights 1, 2, 3, ... along the row: later tokens count for more"),
-    "last": About("the last token's state"),
-    "gem": About(
-        "the generalized mean (mean of x^p)^(1/p) of the states' positive parts; gem(learned) learns p",
-        argument="power",
-        default=3,
-        takes="a power from 0.1 to 100, or learned",
-    ),
-    "map": About(
-        "multi-head attention pooling: one learned probe attends to the states, then x + MLP(LN(x)); map(h): h heads",
-        learned=True,
-        argument="count",
-        takes="a number of heads",
-    ),
-    "queries": About(
-        "k learned queries attend to the states, each giving one k-th of the vector",
-        learned=True,
-        argument="count",
-        default=32,
-        takes="a number of queries",
-    ),
-    "multihead": About(
-        "h learned attentions over the states, each scored by a small network; their h means one after another",
-        learned=True,
-        argument="count",
-        default=4,
-        takes="a number of heads",
-    ),
-    "weighted": About("the mean with one learned weight per position", learned=True),
-    "all": About("every token's state, one after another (rows of fixed length)"),
-    "pooler": About("the checkpoint's own pooled output"),
-    "dist": About("the distillation token's state"),
-    "cls_dist": About("the mean of class and distillation token (DeiT with a distillation token)"),
-}
-
-#: Names that other libraries use, for "did you mean".
-ELSEWHERE = {
-    "attention": "map",
-    "average": "mean",
-    "avg": "mean",
-    "class": "cls",
-    "eos": "last",
-    "first": "cls",
-    "gap": "mean",
-    "lasttoken": "last",
-    "mean_sqrt_len_tokens": "mean_sqrt_len",
-    "pooler_output": "pooler",
-    "token": "cls",
-    "weightedmean_tokens": "weightedmean",
-}
+from classtoken.pooling.table import About, Argument, about, names
 
 _TERM = re.compile(r"(?P<name>[^()@]*)(?:\((?P<argument>[^()]*)\))?(?:@(?P<layer>[^()@]*))?")
 _LAYER = re.compile(r"(?P<number>0|-?[1-9][0-9]*)(?P<normed>n?)")
@@ -110,10 +32,7 @@ class Term:
     normed: bool = False
 
     def __post_init__(self) -> None:
-        about = POOLINGS.get(self.name)
-        if about is None:
-            raise SpecError(_unknown(self.name))
-        object.__setattr__(self, "argument", _checked(self.name, about, self.argument))
+        object.__setattr__(self, "argument", _checked(self.about, self.argument))
         if self.layer == -1 and self.normed:  # what is read when nothing is said
             object.__setattr__(self, "layer", None)
         if self.layer is None:
@@ -121,10 +40,13 @@ class Term:
         if self.name == "pooler" and self.layer is not None:
             raise SpecError(f"pooler takes no layer, and {str(self)!r} names one: it is what the checkpoint computes.")
 
-    @property
+    @cached_property
     def about(self) -> About:
         """What the name means."""
-        return POOLINGS[self.name]
+        row = about(self.name)
+        if row is None:
+            raise SpecError(_unknown(self.name))
+        return row
 
     @property
     def learned(self) -> bool:
@@ -203,9 +125,10 @@ def _term(part: str, whole: str) -> Term:
     name, argument, layer = match["name"].strip(), match["argument"], match["layer"]
     if not name:
         raise SpecError(f"a name is missing in the pooling {whole!r}; write {_known()}.")
-    if name not in POOLINGS:
+    row = about(name)
+    if row is None:
         raise SpecError(_unknown(name))
-    value = None if argument is None else _read(name, argument.strip())
+    value = None if argument is None else _read(row, argument.strip())
     if layer is None:
         return Term(name, value)
     number = _LAYER.fullmatch(layer.strip())
@@ -217,10 +140,10 @@ def _term(part: str, whole: str) -> Term:
     return Term(name, value, int(number["number"]), bool(number["normed"]))
 
 
-def _read(name: str, text: str) -> Argument:
+def _read(row: About, text: str) -> Argument:
     """An argument as it is written: a whole number, a number, or a word."""
     if not text:
-        raise SpecError(f"the parentheses of {name}() are empty; leave them out, or write {_allowed(name)}.")
+        raise SpecError(f"the parentheses of {row.name}() are empty; leave them out, or write {_allowed(row)}.")
     for kind in (int, float):
         try:
             return kind(text)
@@ -229,25 +152,25 @@ def _read(name: str, text: str) -> Argument:
     return text
 
 
-def _checked(name: str, about: About, value: Argument | None) -> Argument | None:
+def _checked(row: About, value: Argument | None) -> Argument | None:
     """The argument, or its default; 2.0 becomes 2, so that one value has one name."""
     if value is None:
-        return about.default
+        return row.default
     whole = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-    if about.argument in ("index", "count") and whole:
+    if row.argument in ("index", "count") and whole:
         number = int(value)
-        if number >= (0 if about.argument == "index" else 1):
+        if number >= (0 if row.argument == "index" else 1):
             return number
-    if about.argument == "power":
+    if row.argument == "power":
         if value == "learned":
             return value
         if isinstance(value, int | float) and not isinstance(value, bool) and 0.1 <= value <= 100:
             return int(value) if whole else float(value)
-    raise SpecError(f"{name}({_printed(value)}) cannot be read; {name} takes {_allowed(name)}.")
+    raise SpecError(f"{row.name}({_printed(value)}) cannot be read; {row.name} takes {_allowed(row)}.")
 
 
-def _allowed(name: str) -> str:
-    return POOLINGS[name].takes or "nothing in parentheses"
+def _allowed(row: About) -> str:
+    return row.takes or "nothing in parentheses"
 
 
 def _printed(value: Argument | None) -> str:
@@ -255,12 +178,12 @@ def _printed(value: Argument | None) -> str:
 
 
 def _known() -> str:
-    *most, last = POOLINGS
+    *most, last = names()
     return f"{', '.join(most)} or {last}"
 
 
 def _unknown(name: str) -> str:
-    lower = name.lower()
-    near = [ELSEWHERE[lower]] if lower in ELSEWHERE else difflib.get_close_matches(lower, POOLINGS, n=1)
+    lower, rows = name.lower(), [row for row in map(about, names()) if row is not None]
+    near = [row.name for row in rows if lower in row.elsewhere] or difflib.get_close_matches(lower, names(), n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"there is no pooling {name!r}; write {_known()}, or several joined by +.{hint}"

@@ -17,10 +17,10 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from classtoken.encoder.checkpoint import read_json
 from classtoken.errors import ModelError, WeightsError
 from classtoken.files import write_text
 from classtoken.head import make_head
+from classtoken.model_folder import read_json
 from classtoken.pooling.build import make
 from classtoken.pooling.spec import parse
 
@@ -78,9 +78,9 @@ def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> Non
 
 def read_saved(folder: Path) -> SavedReadout | None:
     """Read both files; None where there is none. Raises `ModelError` or `WeightsError` where they are broken."""
-    if not (folder / SETTINGS).is_file():
-        return None
     settings = read_json(folder / SETTINGS)
+    if settings is None:
+        return None
     if settings.get("format") != FORMAT:
         raise ModelError(
             f"{folder / SETTINGS} has format {settings.get('format')!r}; this version reads {FORMAT}. Update it."

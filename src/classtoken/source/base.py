@@ -51,6 +51,14 @@ class Source(ABC):
     name: str
     options: SourceOptions
 
+    @classmethod
+    def opens(cls, name: str) -> bool:
+        """Whether what a user calls SOURCE is of this kind, to be made as `cls(name, options)`.
+
+        Asked of the sources that other packages add (`extensions.py`), where none of this package fits.
+        """
+        return False
+
     @abstractmethod
     def scan(self, every: int, limit: int | None = None) -> Listing:
         """List all files, marking where every `every`-th record begins; stop after `limit` records.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.errors import SourceError
+from classtoken.extensions import extension_classes
 from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
 from classtoken.source.drawn import PREFIX, Drawn
@@ -85,6 +86,9 @@ def _open(name: str, options: SourceOptions) -> Source:
     # Path.glob cannot start at an absolute pattern.
     matches = glob.glob(str(path), recursive=True) if glob.has_magic(name) else []  # noqa: PTH207
     found = [Path(match) for match in sorted(matches)]
+    added = None if found else _added(name, options)
+    if added is not None:
+        return added
     if not found:
         what = "no file fits" if glob.has_magic(name) else "there is no file or folder"
         raise SourceError(f"{what} '{name}'; give {ALLOWED}.")
@@ -100,10 +104,20 @@ def _open_files(name: str, files: Sequence[Path], root: Path, options: SourceOpt
     suffix = suffixes.pop() if suffixes else ""
     if suffix == "image":
         return Images(name, root, options, [path.relative_to(root).as_posix() for path in files])
+    added = None if suffix in TABLES else _added(name, options)
+    if added is not None:
+        return added
     if suffix not in TABLES:
         packed = " Unpack it first." if suffix in (".gz", ".zip", ".zst", ".bz2", ".xz", ".tgz") else ""
         raise SourceError(f"'{name}' is of an unknown kind ('{suffix}'); give {ALLOWED}.{packed}")
     return TABLES[suffix](name, files, options)
+
+
+def _added(name: str, options: SourceOptions) -> Source | None:
+    """The source of another package that opens this; None where there is none."""
+    kinds = extension_classes("sources", Source)  # type: ignore[type-abstract]
+    kind = next((kind for kind in kinds if kind.opens(name)), None)
+    return None if kind is None else kind(name, options)  # type: ignore[call-arg]
 
 
 def _is_lance(path: Path) -> bool:

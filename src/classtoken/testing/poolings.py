@@ -19,7 +19,7 @@ from torch import Tensor
 
 from classtoken.errors import EmptyRow
 from classtoken.pooling.attentive import AttentivePooling
-from classtoken.pooling.base import Over, Pooling, WeightedPooling
+from classtoken.pooling.base import Over, Pooling, PoolingInput, WeightedPooling
 from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Role
 
 #: The roles of a row in three arrangements, so that no place in a row always has the same role.
@@ -225,7 +225,7 @@ def _weights(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
     if not isinstance(pooling, WeightedPooling | AttentivePooling):
         return
     with torch.no_grad():
-        weights = pooling.weights(batch.states, batch.roles, over=over)
+        weights = pooling.weights(PoolingInput(batch.states, batch.roles, over))
     outside = ~torch.isin(batch.roles, torch.tensor(sorted(pooling.reads(over))))
     flat = weights if weights.ndim == 2 else weights.abs().sum(1)
     if (flat[outside] != 0).any():

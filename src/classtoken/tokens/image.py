@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from classtoken.errors import BadRecord, ModelError, OptionError
+from classtoken.model_folder import first_module, read_json
 from classtoken.tensors import Tokens
 from classtoken.tokens.decode import DEFAULT, Decoding, ImageItem, decode, name_of
-from classtoken.tokens.files import first_module, read_json
 from classtoken.tokens.pixels import Pixels, prepare
 from classtoken.tokens.recipe import ImageRecipe, Size
 from classtoken.tokens.recipe_files import read_recipe

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from PIL import Image
 
 from classtoken.errors import ModelError
-from classtoken.tokens.files import first_module, read_json
+from classtoken.model_folder import first_module, read_json
 from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe, Size
 
 Settings = Mapping[str, Any]

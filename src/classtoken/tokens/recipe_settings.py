@@ -22,6 +22,7 @@ def hugging_face_settings(recipe: ImageRecipe) -> dict[str, Any]:
         )
     settings: dict[str, Any] = {
         "image_processor_type": f"{_processor(recipe)}ImageProcessor",
+        "do_convert_rgb": True,
         "do_resize": recipe.resize != "none",
         "resample": int(Image.Resampling[recipe.interpolation.upper()]),
         "do_center_crop": recipe.crop is not None,

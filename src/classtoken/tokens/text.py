@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from classtoken.errors import BadRecord, OptionError
+from classtoken.model_folder import read_json
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
-from classtoken.tokens.files import read_json
 from classtoken.tokens.text_recipe import TextRecipe, read_text_recipe
 from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from classtoken.errors import OptionError
-from classtoken.tokens.files import read_json, read_modules
+from classtoken.model_folder import read_json, read_prompts
 from classtoken.tokens.wordpieces import class_name, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
@@ -101,7 +101,7 @@ def read_text_recipe(
         "model_max_length in tokenizer_config.json": settings.get("model_max_length"),
     }
     max_length, source = _limit(limits, usual.longest if positions is None else positions)
-    name = class_name(settings, usual.tokenizer)
+    name, prompts = class_name(settings, usual.tokenizer), read_prompts(folder)
     cleaning = (open_clip.get("tokenizer_kwargs") or {}).get("clean")
     return TextRecipe(
         max_length=max_length,
@@ -112,7 +112,9 @@ def read_text_recipe(
         cut_side=settings.get("truncation_side") or "right",
         lower_case=bool(stored.get("do_lower_case")) or usual.lower_case or name == LOWERING,
         canonical=cleaning == "canonicalize" or name == CANONICAL,
-        **_prompts(folder),
+        prompts=prompts.texts,
+        default_prompt=prompts.default,
+        include_prompt=prompts.include,
         end=usual.end,
         end_id=usual.end_id,
         notes=_notes(usual.tokenizer_notes.get(name), bool(open_clip) and not config.get("model_type")),
@@ -141,18 +143,3 @@ def _side(inner: Path, settings: Mapping[str, Any], name: str) -> Any:
     if stored.get("direction"):
         return stored["direction"].lower()
     return "left" if name in PAD_LEFT else "right"
-
-
-def _prompts(folder: Path) -> dict[str, Any]:
-    """sentence-transformers: prompts by name, the default one, and whether prompt tokens are pooled."""
-    settings = read_json(folder / "config_sentence_transformers.json") or {}
-    include = True
-    for module in read_modules(folder):
-        if str(module.get("type", "")).endswith("Pooling"):
-            include = (read_json(folder / module["path"] / "config.json") or {}).get("include_prompt", True)
-    prompts = {name: text for name, text in (settings.get("prompts") or {}).items() if isinstance(text, str)}
-    return {
-        "prompts": prompts,
-        "default_prompt": settings.get("default_prompt_name"),
-        "include_prompt": bool(include),
-    }

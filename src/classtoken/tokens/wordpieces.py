@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from classtoken.errors import ModelError, UnsafeCheckpoint
-from classtoken.tokens.files import first_module, read_json
+from classtoken.model_folder import first_module, read_json
 
 VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoken")
 WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")

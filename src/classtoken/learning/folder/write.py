@@ -23,19 +23,11 @@ from classtoken.errors import OutputError
 from classtoken.files import write_text
 from classtoken.head import Head, LinearHead
 from classtoken.learning.folder.formats import classifier_names, files_of
+from classtoken.pooling.table import POOLINGS
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.tokens.recipe import ImageRecipe
-
-POOLING_MODES = {
-    "cls": "cls",
-    "mean": "mean",
-    "max": "max",
-    "mean_sqrt_len": "mean_sqrt_len_tokens",
-    "weightedmean": "weightedmean",
-    "last": "lasttoken",
-}
-"""our name -> sentence-transformers' name of a pooling"""
+from classtoken.tokens.recipe_settings import hugging_face_settings
 
 
 def saved_readout(
@@ -119,30 +111,13 @@ def copy_files(origin: Path, folder: Path) -> None:
 
 
 def write_image_settings(folder: Path, recipe: ImageRecipe) -> None:
-    """preprocessor_config.json as transformers' CLIPImageProcessor reads it: short side, centre crop, normalise."""
-    assert recipe.crop is not None
-    assert recipe.mean is not None
-    assert recipe.std is not None
-    settings = {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "size": {"shortest_edge": min(recipe.size)},
-        "resample": 3,
-        "do_center_crop": True,
-        "crop_size": {"height": recipe.crop[0], "width": recipe.crop[1]},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(recipe.mean),
-        "image_std": list(recipe.std),
-    }
-    write_json(folder / "preprocessor_config.json", settings)
+    """preprocessor_config.json, so that transformers prepares images as here."""
+    write_json(folder / "preprocessor_config.json", hugging_face_settings(recipe))
 
 
 def write_text_settings(folder: Path, pooling: str, size: int, longest: int, *, unit_length: bool = False) -> None:
     """modules.json and what belongs to it, where sentence-transformers has this pooling."""
-    if pooling not in POOLING_MODES:
+    if pooling not in POOLINGS or POOLINGS[pooling].sentence_transformers is None:
         return
     modules = [("", "", "Transformer"), ("1", "1_Pooling", "Pooling")] + [
         ("2", "2_Normalize", "Normalize")
@@ -156,14 +131,10 @@ def write_text_settings(folder: Path, pooling: str, size: int, longest: int, *, 
     )
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False})
     (folder / "1_Pooling").mkdir(exist_ok=True)
-    modes = {
-        f"pooling_mode_{theirs if theirs != 'cls' else 'cls_token'}": ours == pooling
-        for ours, theirs in POOLING_MODES.items()
+    switches = {
+        row.sentence_transformers[1]: row.name == pooling for row in POOLINGS.values() if row.sentence_transformers
     }
-    modes["pooling_mode_mean_tokens"] = modes.pop("pooling_mode_mean")
-    modes["pooling_mode_max_tokens"] = modes.pop("pooling_mode_max")
-    modes["pooling_mode_weightedmean_tokens"] = modes.pop("pooling_mode_weightedmean")
-    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": size, **modes})
+    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": size, **switches})
 
 
 def write_json(path: Path, value: Any) -> None:

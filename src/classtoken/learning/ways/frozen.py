@@ -68,7 +68,7 @@ def train_frozen(
             f"vectors there are {', '.join(FROZEN_HEADS)}."
         )
     spec = parse(recipe.pooling)
-    learned_pooling = any(term.learned or term.name == "all" for term in spec.terms)
+    learned_pooling = any(term.learned or term.about.length != "any" for term in spec.terms)
     found = features(embedder, records, out, modality=modality, pooling=recipe.pooling, tokens=learned_pooling)
     labels, several = classes_of(found.records)
     check(found.records, labels)
