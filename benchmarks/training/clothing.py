@@ -29,8 +29,8 @@ from classtoken.embedder import Embedder, load
 from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
-from classtoken.learning.recipe import overridden
 from classtoken.measure.statistics import compare, wilson
+from classtoken.options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "bench-results" / "clothing"
@@ -94,10 +94,10 @@ def by_train(name: str, told: dict[str, Any], model: Path) -> dict[str, Any]:
     (WORK / "features").mkdir(exist_ok=True)
     if not (out / "features").exists():
         (out / "features").symlink_to(WORK / "features")  # one cache for all ways: computed once
-    recipe = overridden(None, held_out=0.15, **told)
-    result = train(WORK / "learn.csv", out, model=model, recipe=recipe)
+    options = TrainOptions(held_out=0.15, **told)
+    result = train(model, WORK / "learn.csv", out, options)
     if result.way == "frozen" and not result.features_cached:
-        result = train(WORK / "learn.csv", out, model=model, recipe=recipe)
+        result = train(model, WORK / "learn.csv", out, options)
     predict(WORK / "test.csv", out / "predicted", model=out)
     with (out / "predicted/predictions.csv").open(encoding="utf-8") as file:
         said = [row["label"] for row in csv.DictReader(file)]

@@ -23,6 +23,7 @@ from classtoken.learning.folder.record import machine
 from classtoken.learning.loop.seeds import steps_per_epoch
 from classtoken.learning.recipe import Recipe
 from classtoken.measure.statistics import compare, wilson
+from classtoken.options import TrainOptions
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "bench-results" / "learning"
@@ -78,7 +79,7 @@ def main() -> None:
 def measured(name: str, recipe: Recipe) -> dict[str, Any]:
     """`classtoken train` by the recipe, `classtoken predict` on fresh scenes."""
     out = WORK / "".join(c if c.isalnum() else "-" for c in name)
-    result = train(None, out, recipe=recipe)
+    result = train(None, None, out, TrainOptions(recipe=recipe.to_dict()))
     return {
         "right": judged(out),
         "steps": result.steps,

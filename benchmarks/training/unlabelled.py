@@ -26,6 +26,7 @@ from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.learning.recipe import Recipe
 from classtoken.measure.statistics import compare, wilson
+from classtoken.options import TrainOptions
 from classtoken.tokens.decode import decode
 from classtoken.values import Record
 
@@ -63,7 +64,7 @@ def main() -> None:
 def described(name: str, recipe: Recipe, faces: list[list[Record]]) -> tuple[list[np.ndarray], float]:
     """Vectors of both parts by an encoder that `classtoken train` leaves, and how long it trained."""
     out = WORK / name.replace(" ", "-")
-    result = train(None, out, recipe=recipe)
+    result = train(None, None, out, TrainOptions(recipe=recipe.to_dict()))
     embedder = load(out)
     found = [embedder.embed([record.image for record in part]) for part in faces]
     return [np.asarray(vectors) for vectors in found], result.seconds

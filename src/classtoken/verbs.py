@@ -154,13 +154,14 @@ def train(
     source_options: SourceOptions = SourceOptions(),
     device: str | None = None,
     revision: str | None = None,
+    report: Callable[[Progress], None] | None = None,
 ) -> "TrainResult":
     """Train on the labelled records of a SOURCE and write a model folder to `out`.
 
     model: None for an encoder from scratch, by the recipe's [model] table. source: None for the recipe's. recipe: a
         `Recipe`, its plain values, or the file of one; the other keywords replace single values of it. With `unfreeze`
         all or last-N the encoder is fine-tuned; otherwise a head is fitted to frozen vectors.
-    half: write weights as 16-bit numbers.
+    half: write weights as 16-bit numbers. report: is called with how far it is.
 
     A run that was killed goes on where it was when it is given again. Raises `TrainingError` (one class only, a loss
     that is not finite), `ManifestMismatch` when `out` holds another run, and what `load` and sources raise.
@@ -189,7 +190,9 @@ def train(
         device=device,
         revision=revision,
     )
-    return train_job(model, source, out, options)
+    from classtoken.jobs.train import train as job
+
+    return job(model, source, out, options, report=report)
 
 
 def explain(
@@ -345,45 +348,6 @@ def predict_job(model: Any, source: Any, out: Any, options: PredictOptions) -> A
         precision=o.precision,
         modality=o.modality,
         limit=o.limit,
-    )
-
-
-def train_job(model: Any, source: Any, out: Any, options: TrainOptions) -> Any:
-    """Calls the job with single values."""
-    from classtoken.jobs.train import train as job
-    from classtoken.learning.recipe import Recipe, overridden
-
-    o = options
-    given = o.recipe
-    recipe = overridden(
-        None if given is None else Recipe.from_dict(given) if isinstance(given, Mapping) else Recipe.from_file(given),
-        head=o.head,
-        pooling=o.pooling,
-        unfreeze=o.unfreeze,
-        epochs=o.epochs,
-        batch=o.batch,
-        learning_rate=o.learning_rate,
-        layer_decay=o.layer_decay,
-        seed=o.seed,
-        held_out=o.held_out,
-        balanced=o.balanced,
-        augment=o.augment,
-        teacher=o.teacher,
-        unlabelled=o.unlabelled,
-        precision=o.precision,
-        patience=o.patience,
-        limit=o.limit,
-    )
-    return job(
-        source,
-        out,
-        model=model,
-        recipe=recipe,
-        source_options=o.source_options,
-        device=o.device,
-        revision=o.revision,
-        modality=o.modality,
-        half=o.half,
     )
 
 

@@ -67,6 +67,7 @@ def loop(
     options: LoopOptions | None = None,
     optimiser: OptimiserOptions | None = None,
     fingerprint: str = "test",
+    report=None,
 ) -> Loop:
     """A loop over 72 pictures, 24 held out."""
     data = data or pictures()
@@ -80,4 +81,5 @@ def loop(
         folder=folder,
         fingerprint=fingerprint,
         depth=2,
+        report=report,
     )

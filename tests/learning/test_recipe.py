@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.learning.training import told, train
 
 from classtoken.errors import OptionError
-from classtoken.learning.recipe import LoopOptions, Recipe, overridden
+from classtoken.learning.recipe import LoopOptions, Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN = sorted((ROOT / "src/classtoken/builtin").glob("*/recipe.toml"))
@@ -60,19 +61,17 @@ def test_the_essence_leaves_out_what_does_not_decide_the_weights() -> None:
 
 def test_options_replace_single_values_and_fine_tuning_has_its_own_defaults() -> None:
     base = Recipe.from_dict({"loop": {"epochs": 3.0, "seed": 4}})
-    changed = overridden(base, epochs=5.0, head="mlp", balanced=True)
+    changed = told(recipe=base.to_dict(), epochs=5.0, head="mlp", balanced=True)
     assert (changed.loop.epochs, changed.loop.seed, changed.head.kind) == (5.0, 4, "mlp")
     assert changed.objective.class_weights == "balanced"
-    tuned = overridden(None, unfreeze="all", teacher="m")
+    tuned = told(unfreeze="all", teacher="m")
     assert tuned.optimiser.layer_decay < 1
     assert tuned.augment.flip
     assert tuned.objective.kind == "distillation"
-    assert not overridden(None, unfreeze="all", augment=False).augment.flip
+    assert not told(unfreeze="all", augment=False).augment.flip
 
 
 def test_every_default_is_within_its_limits_and_a_recipe_made_in_python_is_checked(tmp_path: Path) -> None:
-    from classtoken.jobs.train import train
-
     assert Recipe.from_dict(Recipe().to_dict()) == Recipe()
     with pytest.raises(OptionError, match=r"recipe\.loop\.batch must be 1 or more, not 0"):
-        train("texts.csv", tmp_path, recipe=Recipe(loop=LoopOptions(batch=0)))
+        train("texts.csv", tmp_path / "out", recipe=Recipe(loop=LoopOptions(batch=0)))

@@ -94,7 +94,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             _write(text)
             return code
         return answer if isinstance(answer, int) else 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        if str(stopped):
+            sys.stderr.write(f"classtoken: {stopped}\n")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.output import Answer
+from classtoken.cli.progress import progress
 from classtoken.options import TrainOptions
 
 
@@ -34,6 +35,7 @@ def train(
         classtoken train products/ --model models/deit-tiny --unfreeze last-4 --epochs 10 --out tuned
         classtoken train builtin:scenes?count=24000 --config recipe.toml --out scenes
     """
-    from classtoken.verbs import train_job as job
+    from classtoken.jobs.train import train as job
 
-    return Answer(job(model, source, out, options))
+    with progress("training") as report:
+        return Answer(job(model, source, out, options, report=report))

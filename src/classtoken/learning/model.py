@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
+from classtoken.learning.data.training_set import TrainingSet
+from classtoken.learning.recipe import HeadOptions
 from classtoken.pooling.build import make
 from classtoken.pooling.spec import Spec, parse
 from classtoken.readout.readout import Readout
@@ -17,8 +19,8 @@ from classtoken.tensors import Tokens
 from classtoken.values import Role
 
 
-class WrittenOut:
-    """A trace that changes nothing, but has attention written out instead of fused.
+class UnfusedAttention:
+    """A trace that changes nothing, but makes attention take its unfused path.
 
     On the CPU the fused kernel's backward pass takes 2 to 4 times as long for short rows in bfloat16, and a third of
     the time in float32 (65 tokens; `benchmarks/attention_backward.py`), so this is for bfloat16.
@@ -41,9 +43,9 @@ class Network(nn.Module):
     def vectors(self, tokens: Tokens) -> Float[Tensor, "B V"]:
         """One vector a row."""
         on_cpu = tokens.roles_BL.device.type == "cpu"
-        written_out = is_trainable(self.encoder) and self.training and on_cpu and torch.is_autocast_enabled("cpu")
+        unfused = is_trainable(self.encoder) and self.training and on_cpu and torch.is_autocast_enabled("cpu")
         states = self.encoder(
-            tokens, layers=self.readout.layers, rows=self.readout.rows, trace=WrittenOut() if written_out else None
+            tokens, layers=self.readout.layers, rows=self.readout.rows, trace=UnfusedAttention() if unfused else None
         )
         return self.readout(states)
 
@@ -81,6 +83,24 @@ def new_readout(
     arguments = pooling_arguments(spec, encoder, positions, grid)
     learned = {name: make(parse(name).terms[0], **given, seed=seed) for name, given in arguments.items()}
     return Readout(spec, encoder.depth, over, size=size, learned=learned)
+
+
+def new_network(
+    encoder: Any,
+    spec: Spec,
+    head: HeadOptions | nn.Module,
+    rows: TrainingSet,
+    *,
+    seeds: tuple[int, int],
+    class_tokens: int = 1,
+) -> Network:
+    """An encoder with a fresh readout and a fresh head for these rows; a module as `head` is taken as it is."""
+    readout = new_readout(spec, encoder, rows.over, positions=rows.positions, grid=rows.grid, seed=seeds[0])
+    if isinstance(head, nn.Module):
+        return Network(encoder, readout, head)
+    width = width_of(readout, encoder.hidden_size)
+    made = new_head(head.kind, width, rows.labels, hidden=head.hidden, seed=seeds[1], class_tokens=class_tokens)
+    return Network(encoder, readout, made)
 
 
 def width_of(readout: Readout, size: int) -> int:

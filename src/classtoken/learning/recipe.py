@@ -7,12 +7,13 @@ the pen does not train something else for hours.
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from classtoken.errors import OptionError
+from classtoken.options import TrainOptions
 from classtoken.plain import Limits, Misfit, decode, encode
 
 Count = Annotated[int, Limits(ge=0)]
@@ -42,7 +43,7 @@ class DataOptions:
     """part of the records on which settings are chosen and stopping is decided, stratified by label"""
     limit: AtLeastOne | None = None
     unlabelled: tuple[str, ...] = ()
-    """further SOURCEs whose labels are not looked at: a teacher labels them, or the vocabulary learns from them"""
+    """further SOURCEs whose labels are not read: a teacher labels them, or the vocabulary learns from them"""
     unlabelled_text_column: str | None = None
     """what their column of texts is called; a number for a table without a header"""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -75,8 +76,8 @@ class ObjectiveOptions:
     mode: Literal["hard", "soft"] = "hard"
     """distillation: learn the teacher's label (DeiT's hard distillation) or its probabilities"""
     teacher_weight: Share = 0.5
-    temperature: Positive = 1.0
-    """distillation: softens both sides; contrast and dino: divides the student's scores"""
+    temperature: Positive | None = None
+    """distillation: softens both sides; contrast and dino: divides the student's scores; left out: 1, 0.05 and 0.1"""
     teacher_temperature: Positive = 0.04
     teacher_momentum: Share = 0.996
     centre_momentum: Share = 0.9
@@ -156,14 +157,14 @@ class LoopOptions:
     drop_path: Rate = 0.0
     dropout: Rate = 0.0
     evaluate_every: Positive = 1.0
-    """epochs between two looks at the held-out part"""
+    """epochs between two evaluations on the held-out part"""
     patience: Count = 0
-    """looks without a better metric before stopping; 0 never stops early"""
+    """evaluations without a better metric before stopping; 0 never stops early"""
     checkpoint_seconds: NotNegative = 60.0
     checkpoint_steps: Count = 0
     """also after every so many steps; 0 leaves it to the clock"""
     keep: Literal["best", "last"] = "best"
-    """whose weights are written at the end: those of the best look, or the last step's"""
+    """whose weights are written at the end: those of the best evaluation, or the last step's"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,50 +242,34 @@ def _changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
     return found
 
 
-def overridden(
-    recipe: Recipe | None,
-    *,
-    head: Any = None,
-    pooling: str | None = None,
-    unfreeze: str | None = None,
-    epochs: float | None = None,
-    batch: int | None = None,
-    learning_rate: float | None = None,
-    layer_decay: float | None = None,
-    seed: int | None = None,
-    held_out: float | None = None,
-    balanced: bool | None = None,
-    augment: bool = True,
-    teacher: str | None = None,
-    unlabelled: Sequence[str] | None = None,
-    precision: Any = None,
-    patience: int | None = None,
-    limit: int | None = None,
-) -> Recipe:
-    """A recipe with single values replaced (None: left as they are); without a recipe, defaults for the way chosen.
+def recipe_of(options: TrainOptions) -> Recipe:
+    """The recipe of a training: that of the options with the values that were given beside it, checked as a whole.
 
     Fine-tuning without a recipe takes the usual small rates: AdamW at 3e-4, layer decay 0.75, 10 epochs, dropped paths
     0.1, an average of the weights, and for images crops, flips and two operations of RandAugment.
     """
-    made = recipe or (_finetuning(augment) if unfreeze else Recipe())
-    weights = None if balanced is None else "balanced" if balanced else "none"
-    changes = {
-        "head": {"kind": head},
-        "data": {"held_out": held_out, "unlabelled": tuple(unlabelled) if unlabelled else None, "limit": limit},
-        "objective": {"class_weights": weights, "teacher": teacher, "kind": "distillation" if teacher else None},
-        "optimiser": {"learning_rate": learning_rate, "layer_decay": layer_decay},
-        "loop": {"epochs": epochs, "batch": batch, "seed": seed, "precision": precision, "patience": patience},
+    given = options.recipe
+    if given is None:
+        recipe = _finetuning(options.augment) if options.unfreeze else Recipe()
+    else:
+        recipe = Recipe.from_dict(given) if isinstance(given, Mapping) else Recipe.from_file(given)
+    weights = None if options.balanced is None else "balanced" if options.balanced else "none"
+    changes: dict[str, Mapping[str, Any]] = {
+        "head": {"kind": options.head},
+        "data": {"held_out": options.held_out, "unlabelled": options.unlabelled or None, "limit": options.limit},
+        "objective": {
+            "class_weights": weights,
+            "teacher": options.teacher,
+            "kind": "distillation" if options.teacher else None,
+        },
+        "optimiser": {"learning_rate": options.learning_rate, "layer_decay": options.layer_decay},
+        "loop": {name: getattr(options, name) for name in ("epochs", "batch", "seed", "precision", "patience")},
+        "": {"pooling": options.pooling, "unfreeze": options.unfreeze},
     }
-    tables = {
-        name: replace(getattr(made, name), **{k: v for k, v in values.items() if v is not None})
-        for name, values in changes.items()
-    }
-    return replace(
-        made,
-        pooling=made.pooling if pooling is None else pooling,
-        unfreeze=made.unfreeze if unfreeze is None else unfreeze,
-        **tables,
-    )
+    plain = recipe.to_dict()
+    for table, values in changes.items():
+        (plain[table] if table else plain).update({k: v for k, v in values.items() if v is not None})
+    return Recipe.from_dict(plain)
 
 
 def _finetuning(augment: bool) -> Recipe:

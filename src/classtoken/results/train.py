@@ -21,7 +21,8 @@ class TrainResult(Result):
     """A finished training.
 
     `way` is frozen (a head on fixed vectors), finetune or scratch. `scores` are measured on the held-out part, which
-    also chose between settings and between looks: an estimate on fresh records needs a test set (`predict`). `error`
+    also chose between settings and between evaluations: an estimate on fresh records needs a test set (`predict`).
+    `error`
     is the calibration error (ECE) of the held-out probabilities, `error_before` the one without the temperature.
     """
 
@@ -58,16 +59,18 @@ class TrainResult(Result):
             f"{self.out}: {words.get(self.way, self.way)}, {len(self.labels)} labels, pooling {self.pooling}, "
             f"head {self.head}",
             f"  {self.learned} records learned from, {self.held_out} held out: {shown}",
-            f"  calibration error {self.error:.4f}, {self.error_before:.4f} before temperature {self.temperature:.3f}",
             f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, {self.steps} steps, "
             f"{self.seconds:.1f} s{', stopped early' if self.stopped_early else ''}",
         ]
+        if self.held_out and self.labels:
+            before = f"{self.error_before:.4f} before temperature {self.temperature:.3f}"
+            lines.insert(2, f"  calibration error {self.error:.4f}, {before}")
         if self.trials:
             best = sorted(self.trials, key=lambda trial: -trial.score)[:5]
             lines.append(f"  chosen: {self.chosen}; tried {len(self.trials)} settings, the best:")
             lines += [f"    {trial.score:.4f}  {trial.setting}" for trial in best]
         if self.refused:
-            lines.append(f"  {self.refused} records could not be read, see {self.out}/quarantine.jsonl:")
+            lines.append(f"  {self.refused} records could not be read, see {self.out}/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from classtoken.learning.loop.seeds import AUGMENT, SPLIT, generator_of, rows_of_step, steps_per_epoch
-from classtoken.tensors import Tokens
+from classtoken.tensors import States, Tokens
+
+Input = TypeVar("Input", Tokens, States, Tensor)
+"""what is read: tokens by an encoder, frozen states by a learned pooling, frozen vectors by a head"""
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch(Generic[Input]):
     """What one step sees: one or more views of the same rows, what is to be learned about them, and their row numbers.
 
     `targets` is (B,) of whole numbers for one label a row, (B, C) of numbers for several labels or mixed ones, and None
@@ -20,7 +23,7 @@ class Batch:
     probabilities (B, C), where they were computed beforehand.
     """
 
-    views: tuple[Tokens, ...]
+    views: tuple[Input, ...]
     targets: Tensor | None
     rows: Tensor
     taught: Tensor | None = None
@@ -28,33 +31,40 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def part(self, start: int, stop: int) -> "Batch":
+    def part(self, start: int, stop: int) -> "TrainingBatch[Input]":
         """Some rows of it, for gradient accumulation."""
-        views = tuple(slice_tokens(view, start, stop) for view in self.views)
+        views = tuple(rows_of(view, start, stop) for view in self.views)
         targets, taught = (None if t is None else t[start:stop] for t in (self.targets, self.taught))
-        return Batch(views, targets, self.rows[start:stop], taught)
+        return TrainingBatch(views, targets, self.rows[start:stop], taught)
 
 
-def slice_tokens(tokens: Tokens, start: int, stop: int) -> Tokens:
-    """Rows start..stop of a batch of tokens."""
+def rows_of(view: Any, start: int, stop: int) -> Any:
+    """Rows start..stop of one view."""
+    if isinstance(view, Tensor):
+        return view[start:stop]
+    if isinstance(view, States):
+        return States(view.last_BLD[start:stop], view.roles_BL[start:stop], view.grid)
     return Tokens(
-        tokens.roles_BL[start:stop],
-        None if tokens.ids_BL is None else tokens.ids_BL[start:stop],
-        None if tokens.pixels is None else tokens.pixels[start:stop],
-        tokens.grid,
-        None if tokens.grids is None else tokens.grids[start:stop],
-        tokens.cut[start:stop],
+        view.roles_BL[start:stop],
+        None if view.ids_BL is None else view.ids_BL[start:stop],
+        None if view.pixels is None else view.pixels[start:stop],
+        view.grid,
+        None if view.grids is None else view.grids[start:stop],
+        view.cut[start:stop],
     )
 
 
 class Batches(Protocol):
     """Where batches come from. `train` is a pure function of the seed and the step."""
 
+    @property
+    def targets(self) -> Tensor | None: ...
+
     def __len__(self) -> int: ...
 
-    def train(self, rows: Tensor, generator: torch.Generator) -> Batch: ...
+    def train(self, rows: Tensor, generator: torch.Generator) -> TrainingBatch: ...
 
-    def plain(self, rows: Tensor) -> Batch: ...
+    def plain(self, rows: Tensor) -> TrainingBatch: ...
 
 
 @dataclass(frozen=True)
@@ -71,12 +81,12 @@ class Feed:
         """Steps of one epoch."""
         return steps_per_epoch(len(self.rows), self.batch)
 
-    def at(self, step: int) -> Batch:
+    def at(self, step: int) -> TrainingBatch:
         """The training batch of a step: its rows, augmented."""
         rows = self.rows[rows_of_step(len(self.rows), self.batch, self.seed, step)]
         return self.data.train(rows, generator_of(self.seed, AUGMENT, step))
 
-    def looks(self, batch: int | None = None) -> Iterator[Batch]:
+    def in_order(self, batch: int | None = None) -> Iterator[TrainingBatch]:
         """All rows once, in order, as they are."""
         size = batch or max(self.batch, 256)
         for start in range(0, len(self.rows), size):

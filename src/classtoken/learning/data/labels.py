@@ -1,12 +1,33 @@
 """From the labels of records to numbers, and what cannot be learned from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from classtoken.errors import TrainingError
 from classtoken.values import Record
+
+Task = Literal["single", "multi"]
+"""one label a row, or any number of them"""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """All labels in order, whether rows may have several, and a target per row: (N,) numbers, or (N, C) of 0 and 1."""
+
+    labels: tuple[str, ...]
+    several: bool
+    targets: Tensor
+
+
+def labelling(records: Sequence[Record]) -> Labelling:
+    """The labels of records as numbers. Raises `TrainingError` for records that cannot be learned from."""
+    labels, several = classes_of(records)
+    check(records, labels)
+    return Labelling(labels, several, targets_of(records, labels, several))
 
 
 def classes_of(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
@@ -18,7 +39,7 @@ def classes_of(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
             found.update(record.label)
         elif record.label is not None:
             found.add(record.label)
-    by_value = sorted(found, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    by_value = sorted(found, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
     return tuple(by_value), several
 
 
@@ -30,7 +51,7 @@ def check(records: Sequence[Record], labels: Sequence[str]) -> None:
     without = next((record.id for record in records if record.label is None or record.label == ""), None)
     if without is not None and not several:
         raise TrainingError(
-            f"record '{without}' has no label; name the column with --label-column, or give a table with --labels."
+            f"record '{without}' has no label; name the column that holds it, or give a table of labels."
         )
     if len(labels) < 2:
         raise TrainingError(

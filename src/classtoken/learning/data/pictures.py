@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from classtoken.learning.data.augment import augmented, mix
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.recipe import AugmentOptions
 from classtoken.tensors import Tokens
 from classtoken.values import Layout
@@ -31,7 +31,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def train(self, rows: Tensor, generator: Generator) -> Batch:
+    def train(self, rows: Tensor, generator: Generator) -> TrainingBatch:
         """These rows, augmented."""
         at = rows.to(self.pixels.device)
         x = self.numbers(augmented(self.pixels[at], self.options, generator))
@@ -39,13 +39,13 @@ class Pictures:
         if targets is not None and (self.options.mixup or self.options.cutmix):
             spread = F.one_hot(targets, self.classes).float() if targets.dim() == 1 else targets
             x, targets = mix(x, spread, self.options.mixup, self.options.cutmix, generator)
-        return Batch((self.tokens(x),), targets, rows)
+        return TrainingBatch((self.tokens(x),), targets, rows)
 
-    def plain(self, rows: Tensor) -> Batch:
+    def plain(self, rows: Tensor) -> TrainingBatch:
         """These rows as they are."""
         at = rows.to(self.pixels.device)
         targets = None if self.targets is None else self.targets[at]
-        return Batch((self.tokens(self.numbers(self.pixels[at])),), targets, rows)
+        return TrainingBatch((self.tokens(self.numbers(self.pixels[at])),), targets, rows)
 
     def numbers(self, pictures: Tensor) -> Tensor:
         """(x / 255 - mean) / std, channels last in memory: the faster layout for convolutions."""

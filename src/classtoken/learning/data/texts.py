@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from classtoken.errors import BadRecord
 from classtoken.inputs import each
 from classtoken.inputs import rows as ready_rows
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor, TextRow, checked
 from classtoken.values import Record, Rejected, Role
@@ -81,7 +81,7 @@ class Texts:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def train(self, rows: Tensor, generator: Generator) -> Batch:
+    def train(self, rows: Tensor, generator: Generator) -> TrainingBatch:
         """These rows; with `drop_words`, that part of the word pieces becomes the unknown token."""
         batch = self.plain(rows)
         if not self.drop_words:
@@ -94,11 +94,11 @@ class Texts:
         tokens = replace(tokens, ids_BL=tokens.ids_BL.masked_fill(hidden, 0 if unknown is None else unknown))
         return replace(batch, views=(tokens,))
 
-    def plain(self, rows: Tensor) -> Batch:
+    def plain(self, rows: Tensor) -> TrainingBatch:
         """These rows as they are."""
         tokens: Tokens = self.prepare.collate([self.rows[i] for i in rows.tolist()]).to(self.device)
         at = rows.to(self.device)
-        return Batch(
+        return TrainingBatch(
             (tokens,),
             None if self.targets is None else self.targets[at],
             rows,

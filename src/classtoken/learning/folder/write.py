@@ -73,7 +73,14 @@ def write_own(folder: Path, encoder: Encoder, saved: SavedReadout, *, half: bool
 
 
 def write_tuned(
-    folder: Path, origin: Path, config: Mapping[str, Any], family: Family, encoder: Encoder, saved: SavedReadout
+    folder: Path,
+    origin: Path,
+    config: Mapping[str, Any],
+    family: Family,
+    encoder: Encoder,
+    saved: SavedReadout,
+    *,
+    half: bool = False,
 ) -> None:
     """A published encoder with a new head, and new weights where it was trained further, in its own format."""
     copy_files(origin, folder)
@@ -88,8 +95,8 @@ def write_tuned(
         "label2id": {name: i for i, name in enumerate(saved.labels)},
         "problem_type": "multi_label_classification" if saved.multilabel else "single_label_classification",
     }
-    _write(folder, {**config, **labels}, weights, False)
-    write_saved(folder, saved)
+    _write(folder, {**config, **labels}, weights, half)
+    write_saved(folder, saved, half=half)
 
 
 def published_head(family: Family, config: Mapping[str, Any], saved: SavedReadout) -> bool:
@@ -101,7 +108,7 @@ def published_head(family: Family, config: Mapping[str, Any], saved: SavedReadou
 def copy_files(origin: Path, folder: Path) -> None:
     """All small files of a model folder and its safetensors; no pickles, no code, no cards."""
     if folder.resolve() == origin.resolve():
-        raise OutputError(f"'{folder}' is the folder of the model itself; give another --out.")
+        raise OutputError(f"'{folder}' is the folder of the model itself; give another one to write to.")
     for path in sorted(origin.rglob("*")):
         inside = path.relative_to(origin)
         kept = path.suffix in (".json", ".safetensors", ".txt", ".model") and not inside.name.startswith("classtoken.")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from classtoken.learning.loop.muon import Muon
 from classtoken.learning.objectives.base import Objective
@@ -95,32 +96,18 @@ def set_rates(made: Iterable[torch.optim.Optimizer], factor: float) -> None:
             group["lr"] = group["peak"] * factor
 
 
-class Average:
-    """A moving average of the weights: a <- d a + (1 - d) w, with d = min(decay, (1 + t) / (10 + t)) at step t.
+def moving_average(module: nn.Module, decay: float) -> AveragedModel:
+    """A copy of a module whose weights follow it: a <- d a + (1 - d) w, d = min(decay, (1 + t) / (10 + t)) at step t.
 
     The early, smaller d lets the first random weights be forgotten (as in TensorFlow's ExponentialMovingAverage).
     Buffers (batch norm's statistics) are averaged too; whole numbers are copied.
     """
 
-    def __init__(self, module: nn.Module, decay: float):
-        self.decay = decay
-        self.updates = 0
-        self.values = {name: t.detach().clone() for name, t in module.state_dict().items()}
+    def step(average: Tensor, value: Tensor, seen: Tensor | int) -> Tensor:
+        t = int(seen) - 1
+        return average.lerp(value, 1 - min(decay, (1 + t) / (10 + t))) if value.is_floating_point() else value
 
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Take one step towards the module's weights."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        self.updates += 1
-        for name, value in module.state_dict().items():
-            if value.is_floating_point():
-                self.values[name].lerp_(value.detach(), 1 - decay)
-            else:
-                self.values[name].copy_(value)
-
-    def state_dict(self) -> dict[str, int | dict[str, Tensor]]:
-        return {"updates": self.updates, "values": self.values}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.updates = int(state["updates"])
-        self.values = dict(state["values"])
+    made = AveragedModel(module, avg_fn=step, use_buffers=True)
+    made.n_averaged.fill_(1)  # the first weights count; at 0 torch would replace them by those of the first step
+    made.eval()
+    return made

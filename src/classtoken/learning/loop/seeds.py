@@ -3,6 +3,9 @@
 Nothing has to be remembered between two steps, so the step after a kill draws what it would have drawn.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -31,3 +34,26 @@ def rows_of_step(count: int, batch: int, seed: int, step: int) -> torch.Tensor:
 def steps_per_epoch(count: int, batch: int) -> int:
     """Whole batches in `count` rows, and at least one."""
     return max(1, count // batch)
+
+
+@contextmanager
+def own_randomness(device: torch.device | str, seed: int | None = None) -> Iterator[None]:
+    """A block in which torch's own generators may be seeded and drawn from: after it they are as they were before.
+
+    With `seed` they begin from it: dropout draws from torch's own generators, and takes no other.
+    """
+    device = torch.device(device)
+    if device.type == "cpu":
+        with torch.random.fork_rng(devices=[]):
+            if seed is not None:
+                torch.random.default_generator.manual_seed(seed)
+            yield
+        return
+    module = getattr(torch, device.type)
+    number = module.current_device() if device.index is None else device.index
+    with torch.random.fork_rng(devices=[number], device_type=device.type):
+        if seed is not None:
+            torch.random.default_generator.manual_seed(seed)
+            with module.device(number):
+                module.manual_seed(seed)
+        yield

@@ -1,1 +1,1 @@
-"""What is minimised. Each objective is a module with `loss`, `stepped` and `score` (see `learning.loop.Objective`)."""
+"""What is minimised: an objective is a module with `loss`, `stepped` and `score` (`objectives.base.Objective`)."""

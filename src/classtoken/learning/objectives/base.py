@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 
 
 class Objective(nn.Module, ABC):
@@ -13,9 +13,11 @@ class Objective(nn.Module, ABC):
 
     metric: str
     """name of the score that chooses; larger is better"""
+    may_diverge: bool = False
+    """whether a gradient that is not finite is no reason to stop: parts that do not meet, of which one has failed"""
 
     @abstractmethod
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of a batch."""
 
     def stepped(self, done: float) -> None:
@@ -26,5 +28,5 @@ class Objective(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """Scores on held-out batches, `metric` among them; called without gradients."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
 
@@ -40,12 +40,12 @@ class SentenceContrast(Objective):
         super().__init__()
         self.model, self.temperature = model, temperature
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of the batch. Without dropout or a second view both sides are equal, and nothing is learned."""
         first, second = batch.views[0], batch.views[-1]
         return in_batch_loss(self.model.vectors(first), self.model.vectors(second), self.temperature)
 
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """How often the partner is the nearest (two views), and how evenly the vectors fill the sphere."""
         pairs = [(self.model.vectors(b.views[0]), self.model.vectors(b.views[-1])) for b in held_out]
         first, second = torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs])
@@ -67,16 +67,16 @@ class Clip(Objective):
             nn.init.normal_(projection.weight, std=projection.in_features**-0.5, generator=generator)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
-    def both(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def both(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         """Projected vectors of both sides."""
         image, text = batch.views
         return self.to_image(self.images.vectors(image)), self.to_text(self.texts.vectors(text))
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of the batch; the factor is kept at or below 100, as in the paper."""
         return clip_loss(*self.both(batch), self.log_scale.exp().clamp(max=100.0))
 
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """How often an image's nearest text is its own."""
         pairs = [self.both(batch) for batch in held_out]
         return {"top_match": top_match(torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs]))}

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from classtoken.learning.data.augment import flip, recoloured, resized_crop
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
@@ -87,7 +87,7 @@ class Dino(Objective):
         self.student_temperature, self.teacher_temperature = student_temperature, teacher_temperature
         self.momentum, self.centre_momentum = momentum, centre_momentum
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean over pairs of crops; moves the centre towards the batch's mean (equation 4)."""
         student = [self.projection(self.model.vectors(view)) for view in batch.views]
         with torch.no_grad():
@@ -108,11 +108,9 @@ class Dino(Objective):
                 own = mine.state_dict()[name]
                 value.copy_(torch.lerp(value, own, 1 - m) if value.is_floating_point() else own)
 
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
-        """Part of the rows whose nearest other row (cosine) has the same label, by the teacher's vectors.
-
-        Without labels: the entropy of the teacher's mean output over its largest value; 1 where all prototypes serve.
-        """
+    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
+        """`neighbours`: leave-one-out 1-nearest-neighbour accuracy of the teacher's vectors (cosine); without labels it
+        is `used`: the entropy of the teacher's mean output over its largest value, 1 where all prototypes are used."""
         batches = list(held_out)
         vectors = torch.cat([F.normalize(self.teacher.vectors(b.views[0]).float(), dim=-1) for b in batches])
         found: dict[str, float] = {}
@@ -141,7 +139,12 @@ class MultiCrop:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def train(self, rows: Tensor, generator: Generator) -> Batch:
+    @property
+    def targets(self) -> Tensor | None:
+        """Those of the pictures."""
+        return self.pictures.targets
+
+    def train(self, rows: Tensor, generator: Generator) -> TrainingBatch:
         """These rows, cropped, flipped and coloured differently for every view."""
         options = self.pictures.options
         whole = self.pictures.pixels[rows.to(self.pictures.pixels.device)]
@@ -156,8 +159,8 @@ class MultiCrop:
                 crop = recoloured(crop, options.colour, options.grey, generator)
             layout = at_grid(self.pictures.layout, (size[0] // self.patch, size[1] // self.patch))
             views.append(self.pictures.tokens(self.pictures.numbers(crop), layout))
-        return Batch(tuple(views), None, rows)
+        return TrainingBatch(tuple(views), None, rows)
 
-    def plain(self, rows: Tensor) -> Batch:
+    def plain(self, rows: Tensor) -> TrainingBatch:
         """These rows as they are, with their labels where there are some."""
         return self.pictures.plain(rows)

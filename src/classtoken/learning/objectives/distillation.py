@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from classtoken.head import DistilledHead
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, collect
 
-Teach = Callable[[Batch], Tensor]
+Teach = Callable[[TrainingBatch], Tensor]
 
 
 def hard_loss(logits_BC: Tensor, teacher_BC: Tensor, task: Task = "single") -> Tensor:
@@ -66,7 +66,7 @@ class Distillation(Objective):
         self.task: Task = task
         self.metric = "accuracy" if task == "single" else "mean_average_precision"
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of the batch."""
         vectors = self.model.vectors(batch.views[0])
         head = self.model.head
@@ -84,18 +84,18 @@ class Distillation(Objective):
         share = float(labelled.float().mean())
         return (1 - self.weight) * share * given + (1 - (1 - self.weight) * share) * learned
 
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """Scores against the true labels."""
         return classification_scores(*collect(self.model, held_out), self.task)
 
 
-def precomputed(batch: Batch) -> Tensor:
+def precomputed(batch: TrainingBatch) -> Tensor:
     """The teacher's log-probabilities that were computed beforehand: scores of one class among several."""
     assert batch.taught is not None
     return batch.taught.clamp(min=1e-8).log()
 
 
-def precomputed_several(batch: Batch) -> Tensor:
+def precomputed_several(batch: TrainingBatch) -> Tensor:
     """The teacher's probabilities that were computed beforehand, as log-odds: a score for each label on its own."""
     assert batch.taught is not None
     return torch.logit(batch.taught, eps=1e-6)

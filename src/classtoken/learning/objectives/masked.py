@@ -1,4 +1,4 @@
-"""Masked tokens: hidden word pieces are guessed from the others (Devlin et al. 2019)."""
+"""MaskedTokens tokens: hidden word pieces are guessed from the others (Devlin et al. 2019)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.loop.seeds import VIEWS, generator_of
 from classtoken.learning.objectives.base import Objective
 from classtoken.tensors import Tokens
@@ -35,7 +35,7 @@ def hide(
     return replace(tokens, ids_BL=changed), torch.where(chosen, ids, torch.full_like(ids, UNTOUCHED))
 
 
-class Masked(Objective):
+class MaskedTokens(Objective):
     """Cross-entropy of the hidden pieces; the output layer is the embedding table itself, after dense, GELU, norm."""
 
     metric = "guessed"
@@ -56,7 +56,7 @@ class Masked(Objective):
         table = self.encoder.get_submodule("stem").get_submodule("token").get_parameter("weight")
         return F.linear(self.norm(F.gelu(self.dense(states))), table, self.bias)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean over the hidden pieces of the batch; the draw follows torch's seed of the step."""
         generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         hidden, targets = hide(batch.views[0], self.part, self.mask_id, self.vocabulary, generator)
@@ -65,8 +65,8 @@ class Masked(Objective):
             return self.bias.sum() * 0.0
         return F.cross_entropy(self.logits(hidden, where).float(), targets[where])
 
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
-        """Loss, and the part of the hidden pieces that is guessed; every look hides the same ones."""
+    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
+        """Loss, and the part of the hidden pieces that is guessed; every evaluation hides the same ones."""
         found, loss, count = 0.0, 0.0, 0
         for i, batch in enumerate(held_out):
             hidden, targets = hide(

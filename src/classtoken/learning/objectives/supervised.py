@@ -1,17 +1,15 @@
 """Learning labels: one of several classes, or any number of them."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
+from classtoken.learning.data.labels import Task
 from classtoken.learning.objectives.base import Objective
-from classtoken.learning.scores import average_precision
-
-Task = Literal["single", "multi"]
 
 
 def class_weights(targets: Tensor, classes: int) -> Tensor:
@@ -63,22 +61,22 @@ class Supervised(Objective):
         self.weights_C = weights_C
         self.metric = "accuracy" if task == "single" else "mean_average_precision"
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of the batch."""
         assert batch.targets is not None
         return classification_loss(
             self.model(batch.views[0]), batch.targets, self.task, self.smoothing, self._weights(batch)
         )
 
-    def _weights(self, batch: Batch) -> Tensor | None:
+    def _weights(self, batch: TrainingBatch) -> Tensor | None:
         return None if self.weights_C is None or batch.targets is None else self.weights_C.to(batch.targets.device)
 
-    def score(self, held_out: Iterator[Batch]) -> dict[str, float]:
+    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """Loss and accuracy (single), or loss, mean average precision and exact match (multi)."""
         return classification_scores(*collect(self.model, held_out), self.task)
 
 
-def collect(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
+def collect(model: nn.Module, batches: Iterator[TrainingBatch]) -> tuple[Tensor, Tensor]:
     """Logits and targets of all batches."""
     logits, targets = [], []
     for batch in batches:
@@ -94,9 +92,9 @@ def classification_scores(logits_NC: Tensor, targets: Tensor, task: Task) -> dic
     if task == "single":
         scores["accuracy"] = float((logits_NC.argmax(-1) == targets).float().mean())
         return scores
-    present = targets.sum(0) > 0
-    values = [average_precision(logits_NC[:, c], targets[:, c]) for c in range(targets.shape[1]) if present[c]]
-    scores["mean_average_precision"] = sum(values) / max(1, len(values))
+    truth, found = targets.cpu().numpy() > 0.5, logits_NC.cpu().numpy()
+    present = [average_precision_score(truth[:, c], found[:, c]) for c in range(truth.shape[1]) if truth[:, c].any()]
+    scores["mean_average_precision"] = float(sum(present) / max(1, len(present)))
     scores["label_accuracy"] = float(((logits_NC > 0) == (targets > 0.5)).float().mean())
     scores["exact_match"] = float(((logits_NC > 0) == (targets > 0.5)).all(-1).float().mean())
     return scores

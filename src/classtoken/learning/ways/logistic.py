@@ -1,4 +1,4 @@
-"""Logistic regression over a grid of C: the honest baseline of every head, and often the best one.
+"""Logistic regression over a grid of C: what every other head has to beat, and often the best one.
 
 DINOv2's protocol (45 values of C from 1e-6 to 1e5, L-BFGS, C chosen on a held-out tenth) with two changes: vectors are
 standardised or not, whichever is better, and on fewer than 5,000 rows C is chosen by five-fold cross-validation.
@@ -9,7 +9,6 @@ and one thread computes, because on matrices this small several spend their time
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,23 +21,16 @@ from threadpoolctl import threadpool_limits
 
 from classtoken.errors import TrainingError
 from classtoken.head import LinearHead
+from classtoken.results.train import Trial
 
 Floats = NDArray[np.float64]
 GRID = tuple(float(c) for c in 10.0 ** np.linspace(-4, 4, 17))
 FOLDED_BELOW = 5000
 
 
-@dataclass(frozen=True)
-class Tried:
-    """One setting and its score on rows that were not learned from."""
-
-    setting: str
-    score: float
-
-
 def fit_logistic(
     vectors: NDArray, targets: NDArray, *, several: bool, balanced: bool, seed: int, grid: Sequence[float] = GRID
-) -> tuple[LinearHead, tuple[Tried, ...]]:
+) -> tuple[LinearHead, tuple[Trial, ...]]:
     """The best C and scale, refitted on all rows, as a linear head on the raw vectors; and everything that was tried.
 
     score: accuracy, or mean average precision with several labels a row.
@@ -64,7 +56,7 @@ def fit_logistic(
     with torch.no_grad():
         head.output.weight.copy_(torch.from_numpy(weight))
         head.output.bias.copy_(torch.from_numpy(bias))
-    shown = tuple(Tried(f"C = {c:.3g}, {'standardised' if s else 'raw'} vectors", score) for score, s, c in tried)
+    shown = tuple(Trial(f"C = {c:.3g}, {'standardised' if s else 'raw'} vectors", score) for score, s, c in tried)
     return head, shown
 
 

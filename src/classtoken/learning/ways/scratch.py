@@ -1,10 +1,6 @@
-"""From a recipe and records to a trained network: encoders from scratch."""
+"""Encoders from scratch: from a recipe and records to a trained network."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -12,70 +8,33 @@ from torch import Tensor, nn
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem, shape_from_dict
 from classtoken.errors import OptionError
-from classtoken.learning.data.batches import Feed, split
+from classtoken.learning.data.batches import split
 from classtoken.learning.data.images import load_images
-from classtoken.learning.data.labels import check, classes_of, targets_of
+from classtoken.learning.data.labels import Labelling, classes_of, labelling, targets_of
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
-from classtoken.learning.loop.loop import Loop, Outcome
+from classtoken.learning.data.training_set import TrainingSet, contents_of
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
-from classtoken.learning.model import Network, new_head, new_readout, set_regularisation, spec_for, width_of
-from classtoken.learning.objectives.base import Objective
-from classtoken.learning.objectives.dino import Dino
-from classtoken.learning.objectives.distillation import Distillation, precomputed, precomputed_several
-from classtoken.learning.objectives.supervised import Supervised, Task, class_weights
+from classtoken.learning.model import Network, new_network, set_regularisation, spec_for
 from classtoken.learning.recipe import Recipe
+from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.beginning import begin_with
-from classtoken.learning.ways.teacher import ImageTeacher, text_probabilities
-from classtoken.learning.ways.unsupervised import UNSUPERVISED, unsupervised, views_for
+from classtoken.learning.ways.learn import learn
+from classtoken.learning.ways.objective import UNSUPERVISED
+from classtoken.learning.ways.teacher import text_probabilities
+from classtoken.learning.ways.trained import TrainedModel
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import IMAGE_POOLED, TEXT_POOLED, Record, Rejected, Role
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Records made ready for an encoder: what is learned from, what is held out, and what could not be read."""
-
-    data: Pictures | Texts
-    labels: tuple[str, ...]
-    several: bool
-    learned: Tensor
-    held_out: Tensor
-    refused: tuple[Rejected, ...]
-    fingerprint: str
-    layout_positions: int | None = None
-    grid: tuple[int, int] | None = None
-    over: frozenset[Role] = TEXT_POOLED
-
-    @property
-    def labelled(self) -> bool:
-        """Whether there is something to be right about."""
-        return self.data.targets is not None
-
-    @property
-    def targets(self) -> Tensor:
-        """The targets of all rows."""
-        assert self.data.targets is not None
-        return self.data.targets
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network and what its folder needs to say about it."""
-
-    network: Network
-    prepared: Prepared
-    outcome: Outcome
+from classtoken.values import IMAGE_POOLED, Record, Role
 
 
 def shape_of(recipe: Recipe) -> Shape:
     """The recipe's [model] table as a shape."""
     if recipe.model is None:
         raise OptionError(
-            "training from scratch needs a [model] table in the recipe; or name --model to train one further."
+            "training from scratch needs a [model] table in the recipe; or name a model to train further."
         )
-    return shape_from_dict(dict(recipe.model))
+    return shape_from_dict(recipe.model)
 
 
 def image_recipe(stem: ImageStem, mean: Sequence[float], std: Sequence[float]) -> ImageRecipe:
@@ -87,100 +46,87 @@ def image_recipe(stem: ImageStem, mean: Sequence[float], std: Sequence[float]) -
 
 
 def train_from_scratch(
-    recipe: Recipe,
-    records: Iterable[Record],
-    out: Path,
-    *,
-    unlabelled: Sequence[Record] = (),
-    device: str = "cpu",
-    until: int | None = None,
-) -> Trained:
+    run: TrainingRun, records: Iterable[Record], *, unlabelled: Sequence[Record] = ()
+) -> TrainedModel:
     """Train an encoder with random first weights on labelled records, as the recipe says."""
-    shape = shape_of(recipe)
-    out.mkdir(parents=True, exist_ok=True)
+    shape = shape_of(run.recipe)
+    run.out.mkdir(parents=True, exist_ok=True)
     if isinstance(shape.stem, ImageStem):
-        prepared = prepare_images(recipe, shape, records, unlabelled, device)
+        rows = prepare_images(run.recipe, shape, records, unlabelled, run.device)
     else:
-        shape, prepared = prepare_texts(recipe, shape, list(records), unlabelled, out, device)
-    network = new_network(recipe, shape, prepared)
-    objective = objective_for(recipe, network, prepared, device)
-    options = recipe.loop
-    data = views_for(recipe, shape, prepared.data)
-    held_out = Feed(data, prepared.held_out, options.batch, options.seed) if len(prepared.held_out) else None
-    loop = Loop(
-        objective,
-        Feed(data, prepared.learned, options.batch, options.seed),
-        held_out,
-        options,
-        recipe.optimiser,
-        folder=out,
-        fingerprint=prepared.fingerprint,
-        depth=shape.depth,
-        device=device,
-        title=out.name,
-    )
-    outcome = loop.run(until=until)
-    if isinstance(objective, Dino):  # its authors publish the teacher, and it is what the looks have measured
-        network.load_state_dict(objective.teacher.state_dict())
-    return Trained(network, prepared, outcome)
+        rows = prepare_texts(run, shape.stem, list(records), unlabelled)
+    return learn(run, first_network(run.recipe, shape, rows), rows)
 
 
 def prepare_images(
     recipe: Recipe, shape: Shape, records: Iterable[Record], unlabelled: Sequence[Record], device: str
-) -> Prepared:
+) -> TrainingSet:
     """Pictures in memory as bytes, targets (none: -1, or nan where there may be several), and the split."""
-    stem = shape.stem
+    stem, augment, mean, std = shape.stem, recipe.augment, recipe.data.mean, recipe.data.std
     assert isinstance(stem, ImageStem)
-    mean, std = recipe.data.mean, recipe.data.std
     pixels, kept, refused = load_images(records, image_recipe(stem, mean, std))
-    labels, several, targets = _labels(recipe, kept)
+    found, targets = _labels(recipe.objective.kind, kept)
     learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
     if unlabelled:
-        if recipe.augment.mixup or recipe.augment.cutmix:
+        if augment.mixup or augment.cutmix:
             raise OptionError("mixup and cutmix mix labels, and unlabelled pictures have none; set both to 0.")
         more, extra, bad = load_images(unlabelled, image_recipe(stem, mean, std))
         learned = torch.cat((learned, torch.arange(len(kept), len(kept) + len(extra))))
         targets = None if targets is None else with_nothing(targets, len(extra))
         pixels, kept, refused = torch.cat((pixels, more)), [*kept, *extra], [*refused, *bad]
     on_device = None if targets is None else targets.to(device)
-    data = Pictures(pixels.to(device), on_device, shape.layout, mean, std, recipe.augment, len(labels))
-    mark = fingerprint(recipe, kept, pixels.numpy().tobytes())
-    positions = stem.grid[0] * stem.grid[1]
-    return Prepared(data, labels, several, learned, held_out, tuple(refused), mark, positions, stem.grid, IMAGE_POOLED)
+    return TrainingSet(
+        Pictures(pixels.to(device), on_device, shape.layout, mean, std, augment, len(found.labels)),
+        found.labels,
+        found.several,
+        learned,
+        held_out,
+        contents_of(kept, pixels.numpy().tobytes()),
+        tuple(refused),
+        positions=stem.grid[0] * stem.grid[1],
+        grid=stem.grid,
+        over=IMAGE_POOLED,
+    )
 
 
 def prepare_texts(
-    recipe: Recipe, shape: Shape, records: Sequence[Record], unlabelled: Sequence[Record], out: Path, device: str
-) -> tuple[Shape, Prepared]:
+    run: TrainingRun, stem: TextStem, records: Sequence[Record], unlabelled: Sequence[Record]
+) -> TrainingSet:
     """A vocabulary learned from all texts (`out/tokenizer.json`), tokens, targets (-1: no label), and the split."""
-    stem = shape.stem
-    assert isinstance(stem, TextStem)
-    usable, rejected = with_text(records)
+    recipe, out, device = run.recipe, run.out, run.device
+    usable, refused = with_text(records)
     extra, bad = with_text(unlabelled)
-    _labels(recipe, usable)  # refuses what cannot be learned from before anything is written
+    _labels(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written
     if not (out / "tokenizer.json").exists():
         texts = [str(record.text) for record in (*usable, *extra)]
         learn_vocabulary(texts, stem.vocabulary, out, recipe.data.longest)
     prepare = TextPreprocessor.from_folder(out, positions=stem.positions or None, max_length=recipe.data.longest)
     rows, usable, worse = tokenized(prepare, usable)
     more, extra, worst = tokenized(prepare, extra)
-    rejected = [*rejected, *bad, *worse, *worst]
-    labels, several, targets = _labels(recipe, usable)
+    found, targets = _labels(recipe.objective.kind, usable)
     texts = [str(record.text) for record in (*usable, *extra)]
     learned, held_out = split([record.label for record in usable], recipe.data.held_out, recipe.loop.seed)
     taught = None
     if targets is None:
         learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
     elif recipe.objective.kind == "distillation" and recipe.objective.teacher:
-        taught = text_probabilities(recipe.objective.teacher, texts, learned, targets, labels, device).to(device)
+        teacher = recipe.objective.teacher
+        taught = text_probabilities(teacher, texts, learned, targets, found.labels, device).to(device)
         targets = with_nothing(targets, len(extra))
         learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
     if taught is not None or targets is None:
         rows += more
     on_device = None if targets is None else targets.to(device)
-    data = Texts(rows, on_device, prepare, device, recipe.augment.drop_words, taught)
-    mark = fingerprint(recipe, (*usable, *extra), "\0".join(texts).encode())
-    return shape, Prepared(data, labels, several, learned, held_out, tuple(rejected), mark)
+    held = "\0".join(texts).encode() + (b"" if taught is None else taught.cpu().numpy().tobytes())
+    return TrainingSet(
+        Texts(rows, on_device, prepare, device, recipe.augment.drop_words, taught),
+        found.labels,
+        found.several,
+        learned,
+        held_out,
+        contents_of((*usable, *extra), held),
+        (*refused, *bad, *worse, *worst),
+    )
 
 
 def with_nothing(targets: Tensor, count: int) -> Tensor:
@@ -189,24 +135,24 @@ def with_nothing(targets: Tensor, count: int) -> Tensor:
     return torch.cat((targets, targets.new_full((count, *targets.shape[1:]), nothing)))
 
 
-def _labels(recipe: Recipe, records: Sequence[Record]) -> tuple[tuple[str, ...], bool, Tensor | None]:
-    """Labels, whether rows may have several, and targets; without targets where nothing is learned from labels."""
-    if recipe.objective.kind in UNSUPERVISED:
-        labelled = recipe.objective.kind == "dino" and all(record.label is not None for record in records)
-        labels, several = classes_of(records)
-        return labels, several, targets_of(records, labels, several) if labelled and labels else None
+def _labels(kind: str, records: Sequence[Record]) -> tuple[Labelling, Tensor | None]:
+    """The labels, and the targets; none where nothing is learned or measured with labels."""
+    if kind not in UNSUPERVISED:
+        found = labelling(records)
+        return found, found.targets
     labels, several = classes_of(records)
-    check(records, labels)
-    return labels, several, targets_of(records, labels, several)
+    used = kind == "dino" and bool(labels) and all(record.label is not None for record in records)
+    targets = targets_of(records, labels, several) if used else torch.zeros(0)
+    return Labelling(labels, several, targets), targets if used else None
 
 
-def new_network(recipe: Recipe, shape: Shape, prepared: Prepared) -> Network:
+def first_network(recipe: Recipe, shape: Shape, rows: TrainingSet) -> Network:
     """Fresh weights: the encoder's by its own rule, readout's and head's from the recipe's seed too."""
-    seed = recipe.loop.seed
+    seed, options = recipe.loop.seed, recipe.loop
     encoder = Encoder(shape).initialise(seed_of(seed, WEIGHTS))
     if recipe.start is not None:
         begin_with(encoder, recipe.start, seed)
-    set_regularisation(encoder, recipe.loop.drop_path, recipe.loop.dropout)
+    set_regularisation(encoder, options.drop_path, options.dropout)
     tokens = shape.stem.class_tokens if isinstance(shape.stem, ImageStem) else 1
     if recipe.head.kind == "distilled" and not shape.layout.count(Role.DISTILLATION):
         raise OptionError(
@@ -214,58 +160,6 @@ def new_network(recipe: Recipe, shape: Shape, prepared: Prepared) -> Network:
             "[model.stem]."
         )
     spec = spec_for(recipe.pooling or "cls", recipe.head.kind, tokens)
-    readout = new_readout(
-        spec,
-        encoder,
-        prepared.over,
-        positions=prepared.layout_positions,
-        grid=prepared.grid,
-        seed=seed_of(seed, WEIGHTS, 1),
-    )
-    if recipe.objective.kind in UNSUPERVISED:
-        return Network(encoder, readout, nn.Identity())
-    head = new_head(
-        recipe.head.kind,
-        width_of(readout, shape.hidden_size),
-        prepared.labels,
-        hidden=recipe.head.hidden,
-        seed=seed_of(seed, WEIGHTS, 2),
-        class_tokens=tokens,
-    )
-    return Network(encoder, readout, head)
-
-
-def objective_for(recipe: Recipe, network: Network, prepared: Prepared, device: str) -> Objective:
-    """What the recipe minimises."""
-    wanted = recipe.objective
-    if wanted.kind in UNSUPERVISED:
-        return unsupervised(recipe, network, prepared.data)
-    task: Task = "multi" if prepared.several else "single"
-    if wanted.kind == "distillation":
-        if wanted.teacher is None:
-            raise OptionError("[objective] kind = 'distillation' needs a teacher: the name of a MODEL.")
-        teach = precomputed_several if prepared.several else precomputed
-        if isinstance(prepared.data, Pictures):
-            data = prepared.data
-            teach = ImageTeacher(wanted.teacher, prepared.labels, data.mean, data.std, device)
-        return Distillation(
-            network,
-            teach,
-            mode=wanted.mode,
-            weight=wanted.teacher_weight,
-            temperature=wanted.temperature,
-            smoothing=wanted.label_smoothing,
-            task=task,
-        )
-    weights = None
-    if wanted.class_weights == "balanced":
-        weights = class_weights(prepared.targets[prepared.learned], len(prepared.labels))
-    return Supervised(network, task, smoothing=wanted.label_smoothing, weights_C=weights)
-
-
-def fingerprint(recipe: Recipe, records: Iterable[Record], contents: bytes) -> str:
-    """What makes two runs the same: the recipe's essence, the records, their labels."""
-    digest = hashlib.sha256(json.dumps(recipe.essence(), sort_keys=True, default=list).encode())
-    digest.update(json.dumps([[record.id, record.label] for record in records], default=list).encode())
-    digest.update(contents)
-    return digest.hexdigest()
+    head = nn.Identity() if recipe.objective.kind in UNSUPERVISED else recipe.head
+    seeds = seed_of(seed, WEIGHTS, 1), seed_of(seed, WEIGHTS, 2)
+    return new_network(encoder, spec, head, rows, seeds=seeds, class_tokens=tokens)

@@ -1,6 +1,7 @@
 """Teachers: any MODEL that classtoken loads, as a function from a batch to scores of our labels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from classtoken.embedder import Embedder, load
 from classtoken.errors import ContractError, OptionError
-from classtoken.learning.data.batches import Batch
+from classtoken.learning.data.batches import TrainingBatch
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.roles import image_roles
@@ -48,8 +49,8 @@ def text_probabilities(
 
 def _without_classifier(model: str, modality: str, labels: Sequence[str]) -> OptionError:
     return OptionError(
-        f"the teacher '{model}' has no {modality} classifier for the labels {', '.join(labels[:6])}; train one first: "
-        f"classtoken train SOURCE --model {model} --out DIR."
+        f"the teacher '{model}' has no {modality} classifier for the labels {', '.join(labels[:6])}; train one first, "
+        "on its frozen vectors."
     )
 
 
@@ -64,8 +65,19 @@ class ImageTeacher:
             raise _without_classifier(model, "image", labels)
         self.order, self.prepare, self.own = torch.tensor(order, device=device), prepare, (mean, std)
 
+    @property
+    def modules(self) -> tuple[Any, ...]:
+        """What its answers are made of."""
+        reading = self.embedder.tower("image").reading
+        assert reading.classifier is not None
+        return reading.encoder, reading.classifier
+
+    def __deepcopy__(self, memo: dict) -> "ImageTeacher":
+        """Itself: it does not learn, so that an average of the student needs no second one."""
+        return self
+
     @torch.no_grad()
-    def __call__(self, batch: Batch) -> Tensor:
+    def __call__(self, batch: TrainingBatch) -> Tensor:
         """The teacher's logits for a batch, in the order of our labels."""
         pixels = batch.views[0].pixels
         assert pixels is not None

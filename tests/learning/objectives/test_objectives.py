@@ -13,7 +13,7 @@ from tests.learning.small import network, pictures, shape
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, Shape, TextStem
 from classtoken.head import make_head
-from classtoken.learning.data.batches import Batch, Feed
+from classtoken.learning.data.batches import Feed, TrainingBatch
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.contrast import Clip, SentenceContrast, clip_loss, in_batch_loss
@@ -25,10 +25,14 @@ from classtoken.learning.objectives.distillation import (
     precomputed_several,
     soft_loss,
 )
-from classtoken.learning.objectives.masked import UNTOUCHED, Masked, hide
-from classtoken.learning.objectives.supervised import Supervised, class_weights, classification_loss
+from classtoken.learning.objectives.masked import UNTOUCHED, MaskedTokens, hide
+from classtoken.learning.objectives.supervised import (
+    Supervised,
+    class_weights,
+    classification_loss,
+    classification_scores,
+)
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
-from classtoken.learning.scores import average_precision
 from classtoken.pooling.spec import parse
 from classtoken.readout.readout import Readout
 from classtoken.tensors import Tokens
@@ -85,12 +89,13 @@ def test_balanced_labels_are_scikit_learns_balanced_decisions() -> None:
     assert float(classification_loss(logits, targets, "multi", 0.0, weights)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_average_precision_is_scikit_learns_also_with_ties() -> None:
+def test_labels_that_no_row_has_are_left_out_of_the_mean_precision() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(5):
-        scores, truth = rng.integers(0, 6, 40) / 5, rng.random(40) < 0.3
-        expected = average_precision_score(truth, scores)
-        assert average_precision(torch.tensor(scores), torch.tensor(truth)) == pytest.approx(expected)
+    scores, truth = rng.integers(0, 6, (40, 3)) / 5, rng.random((40, 3)) < 0.3
+    truth[:, 1] = False
+    found = classification_scores(torch.tensor(scores), torch.tensor(truth).double(), "multi")
+    expected = np.mean([average_precision_score(truth[:, c], scores[:, c]) for c in (0, 2)])
+    assert found["mean_average_precision"] == pytest.approx(expected)
 
 
 def test_several_labels_and_a_token_per_class_learn(tmp_path) -> None:
@@ -123,7 +128,7 @@ def test_distillation_of_several_labels_is_a_decision_for_each() -> None:
     q, p = expit(t / 2), expit(s / 2)
     expected = 4 * (q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))).mean()
     assert float(soft_loss(LOGITS, teacher, 2.0, "multi")) == pytest.approx(expected, rel=1e-5)
-    odds = precomputed_several(Batch((), None, torch.arange(3), torch.tensor(expit(t))))
+    odds = precomputed_several(TrainingBatch((), None, torch.arange(3), torch.tensor(expit(t))))
     assert torch.allclose(odds, teacher.double(), atol=1e-6)
 
 
@@ -176,11 +181,11 @@ class Taught:
     def __len__(self) -> int:
         return len(self.data)
 
-    def plain(self, rows) -> Batch:
+    def plain(self, rows) -> TrainingBatch:
         batch = self.data.plain(rows)
-        return Batch(batch.views, self.targets[rows], rows, self.teacher[rows])
+        return TrainingBatch(batch.views, self.targets[rows], rows, self.teacher[rows])
 
-    def train(self, rows, generator) -> Batch:
+    def train(self, rows, generator) -> TrainingBatch:
         return self.plain(rows)
 
 
@@ -229,8 +234,8 @@ def test_dino_finds_classes_without_labels_and_uses_its_prototypes(tmp_path) -> 
         OptimiserOptions(learning_rate=2e-3),
     )
     outcome = Loop(objective, feed, held, options, moving, folder=tmp_path, fingerprint="x", depth=2).run()
-    assert outcome.looks[-1]["used"] > 0.3  # a collapsed teacher has 0 (one prototype)
-    assert outcome.looks[-1]["neighbours"] > 0.5  # chance 0.33
+    assert outcome.evaluations[-1]["used"] > 0.3  # a collapsed teacher has 0 (one prototype)
+    assert outcome.evaluations[-1]["neighbours"] > 0.5  # chance 0.33
 
 
 # --- contrast ------------------------------------------------------------------------------------------------------
@@ -287,7 +292,7 @@ def test_hiding_follows_the_80_10_10_rule_and_spares_special_tokens() -> None:
 def test_masked_tokens_learn_what_follows_what(tmp_path) -> None:
     """In these rows every piece follows from its neighbours; chance is 1 in 12."""
     made = text_network()
-    objective = Masked(made.encoder, 16, 17, 4, part=0.2)
+    objective = MaskedTokens(made.encoder, 16, 17, 4, part=0.2)
     assert run(tmp_path, objective, Counting(128), epochs=100, rows=128) > 0.3
 
 
@@ -295,7 +300,7 @@ def test_masked_tokens_learn_what_follows_what(tmp_path) -> None:
 
 
 def run(folder, objective, data, *, epochs: int, rows: int = 72) -> float:
-    """Train; the best look at the held-out (or the same) rows."""
+    """Train; the best score on the held-out (or the same) rows."""
     held = torch.arange(72, 96) if rows == 72 else torch.arange(rows)
     batch = min(24 if rows == 72 else 64, rows)
     options = LoopOptions(epochs=epochs, batch=batch, evaluate_every=5)
@@ -332,11 +337,11 @@ class Rows:
     def __len__(self) -> int:
         return self.count
 
-    def train(self, rows, generator) -> Batch:
+    def train(self, rows, generator) -> TrainingBatch:
         return self.plain(rows)
 
-    def plain(self, rows) -> Batch:
-        return Batch(self.views(rows), None, rows)
+    def plain(self, rows) -> TrainingBatch:
+        return TrainingBatch(self.views(rows), None, rows)
 
 
 class Pairs(Rows):

@@ -7,7 +7,7 @@ import torch
 from tests.learning.small import network
 
 from classtoken.learning.loop.muon import Muon, orthogonal
-from classtoken.learning.loop.optimise import Average, depth_of, groups, schedule
+from classtoken.learning.loop.optimise import depth_of, groups, moving_average, schedule
 from classtoken.learning.loop.seeds import generator_of, rows_of_step, seed_of, steps_per_epoch
 from classtoken.learning.objectives.supervised import Supervised
 from classtoken.learning.recipe import OptimiserOptions
@@ -53,15 +53,15 @@ def test_layer_decay_and_weight_decay_reach_the_right_weights() -> None:
 
 def test_the_average_is_the_recurrence() -> None:
     layer = torch.nn.Linear(2, 2)
-    average = Average(layer, 0.5)
+    average = moving_average(layer, 0.5)
     expected = layer.weight.detach().clone()
     for update in range(4):
         with torch.no_grad():
             layer.weight.add_(1.0)
-        average.update(layer)
+        average.update_parameters(layer)
         decay = min(0.5, (1 + update) / (10 + update))
         expected = decay * expected + (1 - decay) * layer.weight.detach()
-    assert torch.allclose(average.values["weight"], expected)
+    assert torch.allclose(average.module.weight, expected)
 
 
 def test_orthogonal_is_near_u_v_of_the_singular_value_decomposition() -> None:

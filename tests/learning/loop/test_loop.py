@@ -14,12 +14,13 @@ from classtoken.learning.loop import resume
 from classtoken.learning.model import set_regularisation
 from classtoken.learning.objectives.supervised import Supervised
 from classtoken.learning.recipe import AugmentOptions, LoopOptions, OptimiserOptions
+from classtoken.values import Progress
 
 AUGMENT = AugmentOptions(pad_crop=1, flip=True, mixup=0.4, cutmix=0.4, randaugment=1)
 KINDS = ("adamw", "sgd", "muon")
 
 
-def prepared(folder: Path, kind: str, precision: str = "fp32"):
+def prepared(folder: Path, kind: str, precision: str = "fp32", report=None):
     """A run in which everything is drawn that can be drawn: order, augmentation, mixing, dropout, dropped paths."""
     net = network()
     set_regularisation(net.encoder, 0.2, 0.1)
@@ -29,6 +30,7 @@ def prepared(folder: Path, kind: str, precision: str = "fp32"):
         data=pictures(augment=AUGMENT),
         options=LoopOptions(epochs=4, batch=24, ema=0.9, precision=precision, accumulate=2),
         optimiser=OptimiserOptions(kind=kind, learning_rate=3e-3, matrix_learning_rate=5e-3),
+        report=report,
     )
 
 
@@ -46,13 +48,13 @@ def test_a_run_that_was_cut_ends_bit_equal(tmp_path: Path, kind: str) -> None:
     second = prepared(tmp_path / "cut", kind)
     again = second.run()
     assert same(whole.objective.state_dict(), second.objective.state_dict())
-    assert [look["loss"] for look in again.looks] == [look["loss"] for look in outcome.looks]
+    assert [e["loss"] for e in again.evaluations] == [e["loss"] for e in outcome.evaluations]
     kept = [torch.load(tmp_path / name / resume.NAME, weights_only=True) for name in ("whole", "cut")]
-    assert same(kept[0]["average"]["values"], kept[1]["average"]["values"])
+    assert same(kept[0]["average"], kept[1]["average"])
 
 
 def test_ctrl_c_ends_after_the_step_and_the_run_goes_on_bit_equal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+    tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     whole = prepared(tmp_path / "whole", "adamw")
     whole.run()
@@ -68,9 +70,8 @@ def test_ctrl_c_ends_after_the_step_and_the_run_goes_on_bit_equal(
         return loss(batch)
 
     pressed.objective.loss = watched
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 5 of 12; the same command goes on"):
         pressed.run()
-    assert "stopped at step 5 of 12; the same command goes on" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     second = prepared(tmp_path / "pressed", "adamw")
     assert second.run().steps == 12
@@ -119,17 +120,17 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
     with pytest.raises(TrainingError, match=r"nan at step 6 of 12.*Lower the learning rate"):
         run.run()
     kept = torch.load(tmp_path / resume.NAME, weights_only=True)
-    assert kept["progress"]["step"] == 4
+    assert kept["state"]["step"] == 4
     assert all(v.isfinite().all() for v in kept["objective"].values() if v.is_floating_point())
 
 
-def test_stopping_early_keeps_the_best_look(tmp_path: Path) -> None:
-    """With a learning rate of 0 no look is better than the first: after `patience` more the run stops."""
+def test_stopping_early_keeps_the_best_evaluation(tmp_path: Path) -> None:
+    """With a learning rate of 0 no evaluation is better than the first: after `patience` more the run stops."""
     options = LoopOptions(epochs=50, batch=24, patience=3)
     run = loop(tmp_path, options=options, optimiser=OptimiserOptions(learning_rate=0.0, weight_decay=0.0))
     outcome = run.run()
     assert outcome.stopped_early
-    assert len(outcome.looks) == 4
+    assert len(outcome.evaluations) == 4
     assert outcome.best_step == 3
 
 
@@ -151,9 +152,44 @@ def test_a_run_learns_and_its_average_is_what_is_judged(tmp_path: Path) -> None:
     options, moving = LoopOptions(epochs=15, batch=24, ema=0.8), OptimiserOptions(learning_rate=1e-2)
     outcome = loop(tmp_path, options=options, optimiser=moving).run()
     assert outcome.best > 0.9  # chance 0.33; a loop that does not move the weights stays there
-    assert {"loss", "accuracy", "step"} <= set(outcome.looks[-1])
+    assert {"loss", "accuracy", "step"} <= set(outcome.evaluations[-1])
 
 
 def test_bf16_learns_too(tmp_path: Path) -> None:
     options = LoopOptions(epochs=15, batch=24, precision="bf16")
     assert loop(tmp_path, options=options, optimiser=OptimiserOptions(learning_rate=1e-2)).run().best > 0.8
+
+
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_gradient_that_is_not_finite_stops_before_it_is_applied(tmp_path: Path, clip: float) -> None:
+    """The loss may be finite and its gradient not: no checkpoint ever holds a weight that is not finite."""
+
+    class Steep(Supervised):
+        def loss(self, batch):
+            self.steps = getattr(self, "steps", 0) + 1
+            flat = self.model.head.output.bias.sum() * 0.0
+            return super().loss(batch) + (flat.sqrt() if self.steps == 6 else 0.0)  # the slope of sqrt at 0
+
+    options = LoopOptions(epochs=4, batch=24, checkpoint_steps=1)
+    run = loop(tmp_path, objective=Steep(network(), "single"), options=options, optimiser=OptimiserOptions(clip=clip))
+    with pytest.raises(TrainingError, match=r"gradient's norm became nan at step 6 of 12.*last good checkpoint"):
+        run.run()
+    kept = torch.load(tmp_path / resume.NAME, weights_only=True)
+    assert kept["state"]["step"] == 5
+    assert all(value.isfinite().all() for value in kept["objective"].values())
+
+
+def test_a_step_leaves_the_random_state_as_it_was(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    run = prepared(tmp_path, "adamw", report=seen.append)
+    before = torch.get_rng_state()
+    run.run()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [(now.done, now.total) for now in seen] == [(step, 12) for step in range(1, 13)]
+
+
+def test_a_run_that_was_cut_reports_what_was_done_before(tmp_path: Path) -> None:
+    prepared(tmp_path, "adamw").run(until=4)
+    seen: list[Progress] = []
+    prepared(tmp_path, "adamw", report=seen.append).run()
+    assert {now.before for now in seen} == {4}

@@ -13,7 +13,7 @@ import torch
 
 from classtoken.learning.loop import resume
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -77,9 +77,9 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     assert all(at >= step for at, step in zip(found, wanted, strict=True)), found  # every kill met a run under way
     assert start(tmp_path / "killed").wait() == 0
     whole, killed = (torch.load(tmp_path / n / resume.NAME, weights_only=True) for n in ("whole", "killed"))
-    assert whole["progress"]["step"] == killed["progress"]["step"] == STEPS
+    assert whole["state"]["step"] == killed["state"]["step"] == STEPS
     for name, value in whole["objective"].items():
         assert torch.equal(value, killed["objective"][name]), name
-    assert whole["progress"]["looks"] == killed["progress"]["looks"]
+    assert whole["state"]["evaluations"] == killed["state"]["evaluations"]
     first, second = ([row["step"] for row in rows(tmp_path / name)] for name in ("whole", "killed"))
     assert first == second

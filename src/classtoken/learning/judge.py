@@ -1,0 +1,62 @@
+"""Scores on held-out rows, and whether probabilities mean what they say: a temperature, the error before and after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from classtoken.learning.data.labels import Task
+from classtoken.learning.objectives.supervised import classification_loss, classification_scores
+from classtoken.measure.statistics import calibration
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What held-out logits say: scores, and the calibration error (ECE) without and with the temperature."""
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    temperature: float = 1.0
+    error_before: float = 0.0
+    error: float = 0.0
+
+
+def judge(logits_NC: Tensor, targets: Tensor, task: Task) -> Judgement:
+    """The judgement of logits on rows that were not learned from."""
+    temperature = fit_temperature(logits_NC, targets, task)
+    return Judgement(
+        classification_scores(logits_NC, targets, task),
+        temperature,
+        calibration_error(logits_NC, targets, task),
+        calibration_error(logits_NC / temperature, targets, task),
+    )
+
+
+def fit_temperature(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
+    """T that minimises the loss of logits / T on held-out rows (Guo et al. 2017), from 0.05 to 20; 1 without rows."""
+    if not len(logits_NC):
+        return 1.0
+    logits_NC = logits_NC.double().cpu()
+    targets = targets.cpu()
+
+    def loss(log_t: float) -> float:
+        return float(classification_loss(logits_NC / float(torch.tensor(log_t).exp()), targets, task))
+
+    found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-4})
+    return float(torch.tensor(found.x).exp())
+
+
+def calibration_error(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
+    """`measure.statistics.calibration` of logits, in 15 bins of equal width.
+
+    The confidence of a row is its largest probability; with several labels every label of every row is a decision of
+    its own, with confidence max(p, 1 - p).
+    """
+    if task == "single":
+        confidence, chosen = logits_NC.double().softmax(-1).max(-1)
+        right = chosen == targets
+    else:
+        p = logits_NC.double().sigmoid().flatten()
+        confidence, right = torch.maximum(p, 1 - p), (p > 0.5) == (targets.flatten() > 0.5)
+    return calibration(confidence.clamp(max=1.0).cpu().numpy(), right.cpu().numpy()).ece

@@ -1,0 +1,37 @@
+"""What every way of training gives back: all that the folder, its record and its figures are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from classtoken.head import Head
+from classtoken.learning.data.training_set import TrainingSet
+from classtoken.readout.readout import Readout
+from classtoken.results.train import Trial
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained encoder, readout and head, and how they came about.
+
+    `logits` of the held-out rows are by a head that was learned without them; None where there is no head, and then
+    `scores` are those of the objective. `seconds` are those of the steps; None where there were none.
+    """
+
+    encoder: Any
+    readout: Readout
+    head: Head | None
+    pooling_arguments: Mapping[str, Mapping[str, Any]]
+    rows: TrainingSet
+    logits: Tensor | None
+    targets: Tensor | None
+    trained_parameters: int
+    scores: Mapping[str, float] = field(default_factory=dict)
+    steps: int = 0
+    seconds: float | None = None
+    stopped_early: bool = False
+    trials: tuple[Trial, ...] = ()
+    chosen: str = ""
+    features_cached: bool = False

@@ -1,0 +1,111 @@
+"""What training leaves opens again: here, in transformers and sentence-transformers, with the same numbers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.folders import tiny_vit
+from tests.learning.training import LOOP, MOVING, SHAPE, predict, predictions, scratch, told, train
+
+from classtoken.embedder import load
+from classtoken.learning.recipe import Recipe
+from classtoken.results.train import PredictResult, TrainResult
+
+
+def test_from_scratch_to_transformers_and_back(tmp_path: Path, squares: Path) -> None:
+    """A plain ViT is written in transformers' own format: the same logits there, and predict gives the same again."""
+    import transformers
+
+    result = train(squares, tmp_path / "model", recipe=scratch())
+    assert isinstance(result, TrainResult)
+    assert result.scores["accuracy"] > 0.9
+    assert TrainResult.from_json(result.to_json()) == result
+    model = load(tmp_path / "model")
+    paths = sorted(squares.rglob("*.png"))[::7]
+    ours = model.logits(paths)
+    theirs = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "model").eval()
+    with torch.no_grad():
+        expected = theirs(pixel_values=model.tokens(paths).pixels).logits.numpy()
+    assert np.abs(ours - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
+    predicted = predict(squares, tmp_path / "out", model=tmp_path / "model", every=True)
+    assert isinstance(predicted, PredictResult)
+    assert predicted.accuracy is not None
+    assert predicted.accuracy > 0.9
+    rows = {row["id"]: row for row in predictions(tmp_path / "out")}
+    temperature = model.tower("image").reading.classifier.temperature
+    for path, logits in zip(paths, ours, strict=True):
+        row = rows[path.relative_to(squares).as_posix()]
+        p = np.exp(logits / temperature - np.logaddexp.reduce(logits / temperature))
+        assert row["label"] == model.labels[int(logits.argmax())]
+        assert float(row["probability"]) == pytest.approx(p.max(), abs=2e-6)
+        assert [float(row[f"p:{name}"]) for name in model.labels] == pytest.approx(p, abs=2e-6)
+
+
+def test_a_convolutional_stem_is_our_own_format(tmp_path: Path, squares: Path) -> None:
+    stem = {**SHAPE["stem"], "convolutions": [[6, 2]]}
+    train(squares, tmp_path / "model", recipe=scratch(stem=stem), half=True)
+    assert json.loads((tmp_path / "model/config.json").read_text())["model_type"] == "classtoken"
+    model = load(tmp_path / "model")
+    assert model.logits(sorted(squares.rglob("*.png"))[:3]).shape == (3, 3)
+    assert (tmp_path / "model/README.md").read_text().count("24x24") == 0  # only measured figures stand in a card
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_a_linear_head_on_the_class_token_is_transformers_own_classifier(
+    tmp_path: Path, squares: Path, head: bool
+) -> None:
+    """Also where the checkpoint came with a classifier for other labels: that one is gone."""
+    import transformers
+
+    train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit", head=head), recipe=Recipe(pooling="cls"))
+    model, paths = load(tmp_path / "model"), sorted(squares.rglob("*.png"))[::9]
+    theirs = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "model").eval()
+    assert list(theirs.config.id2label.values()) == ["blue", "green", "red"]
+    with torch.no_grad():
+        expected = theirs(pixel_values=model.tokens(paths).pixels).logits.numpy()
+    assert np.abs(model.logits(paths) - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
+
+
+def test_texts_from_scratch_open_in_sentence_transformers(tmp_path: Path) -> None:
+    import sentence_transformers
+
+    rows = [f"{a} cat {b} happy,good\n{a} dog {b} sad,bad" for a in ("the", "a", "my") for b in ("is", "looks", "was")]
+    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    model = {
+        "hidden_size": 16,
+        "depth": 1,
+        "stem": {"kind": "text", "vocabulary": 60, "positions": 16, "kinds": 2},
+        "block": {"heads": 2, "feedforward_size": 32, "order": "post", "final_norm": False},
+    }
+    data = {"held_out": 0.25, "longest": 12}
+    recipe = Recipe.from_dict({"model": model, "data": data, "loop": {**LOOP, "epochs": 20.0}, "optimiser": MOVING})
+    result = train(tmp_path / "texts.csv", tmp_path / "model", recipe=recipe)
+    assert result.scores["accuracy"] > 0.9
+    texts = ["the cat is happy", "a dog was sad"]
+    ours = load(tmp_path / "model").embed(texts)
+    theirs = sentence_transformers.SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(texts)
+    assert np.abs(ours - theirs).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("head", "pooling"),
+    [
+        ("cosine", "cls"),
+        ("mlp", "mean"),
+        ("linear", "map(2)"),
+        ("linear", "queries(4)"),
+        ("linear", "multihead(2)"),
+        ("linear", "weighted"),
+        ("linear", "all"),
+    ],
+)
+def test_every_head_and_learned_pooling_opens_again(tmp_path: Path, squares: Path, head: str, pooling: str) -> None:
+    recipe = told(head=head, pooling=pooling, epochs=20.0, batch=16)
+    result = train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"), recipe=recipe)
+    assert len(result.trials) > 3
+    assert result.scores["accuracy"] > 0.5  # chance 0.33
+    predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
+    assert predicted.accuracy is not None
+    assert predicted.accuracy > 0.5

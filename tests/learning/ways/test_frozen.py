@@ -1,0 +1,51 @@
+"""Heads and learned poolings on frozen features."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from tests.folders import SENTENCES, tiny_bert, tiny_vit
+from tests.learning.training import predict, told, train
+
+from classtoken.embedder import load
+from classtoken.learning.recipe import Recipe
+from classtoken.sink.quarantine import read_quarantine
+
+
+def test_a_head_on_frozen_vectors(tmp_path: Path, squares: Path) -> None:
+    vit = tiny_vit(tmp_path / "vit")
+    bad = squares / "red" / "broken.png"
+    bad.write_bytes(b"no image")
+    result = train(squares, tmp_path / "model", model=vit, recipe=Recipe())
+    assert result.way == "frozen"
+    assert result.scores["accuracy"] > 0.8
+    assert result.refused == 1
+    assert [entry.id for entry in read_quarantine(tmp_path / "model")] == ["red/broken.png"]
+    assert not result.features_cached
+    assert train(squares, tmp_path / "model", model=vit, recipe=Recipe()).features_cached
+    before, after = load(vit), load(tmp_path / "model")
+    path = squares / "red/00.png"
+    ours, theirs = before.encoder.state_dict(), after.encoder.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    assert np.abs(before.embed(path, pooling="cls") - after.embed(path)).max() < 1e-5
+    assert after.labels == ("blue", "green", "red")
+    predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
+    assert (predicted.records, predicted.refused) == (60, 1)
+    assert predicted.accuracy is not None
+    assert predicted.accuracy > 0.9
+
+
+def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
+    rows = [
+        f"{text},{'long' if len(text) > 12 else 'short'}{'|the' if 'the' in text else ''}" for text in SENTENCES * 4
+    ]
+    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    bert = tiny_bert(tmp_path / "bert")
+    for head in ("linear", "mlp"):
+        recipe = told(head=head, balanced=True, epochs=10.0, batch=8, held_out=0.25)
+        result = train(tmp_path / "texts.csv", tmp_path / head, model=bert, recipe=recipe)
+        assert result.task == "multilabel"
+        assert result.scores["mean_average_precision"] > 0.7
+    recipe = told(unfreeze="all", balanced=True, epochs=4.0, batch=8, held_out=0.25, augment=False)
+    result = train(tmp_path / "texts.csv", tmp_path / "tuned", model=bert, recipe=recipe)
+    assert result.scores["mean_average_precision"] > 0.5

@@ -1,0 +1,48 @@
+"""Encoders from scratch, with labels and without."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.learning.training import LOOP, SHAPE, scratch, train
+
+from classtoken.embedder import load
+from classtoken.errors import ContractError, ModelError, OptionError
+from classtoken.learning.recipe import Recipe
+
+
+@pytest.mark.parametrize("kind", ["dino"])
+def test_without_labels_an_encoder_comes_out_that_embeds(tmp_path: Path, squares: Path, kind: str) -> None:
+    plain = {
+        "model": SHAPE,
+        "objective": {"kind": kind, "local_crops": 1, "prototypes": 8},
+        "loop": {**LOOP, "epochs": 3.0},
+    }
+    result = train(squares, tmp_path / "model", recipe=Recipe.from_dict(plain))
+    assert "neighbours" in result.scores
+    model = load(tmp_path / "model")
+    assert model.embed(next(squares.rglob("*.png"))).shape == (1, 16)
+    with pytest.raises(ContractError, match="no classifier"):
+        _ = model.labels
+
+
+def test_more_class_tokens_begin_as_copies(tmp_path: Path, squares: Path) -> None:
+    train(squares, tmp_path / "one", recipe=scratch())
+    plain = scratch(stem={**SHAPE["stem"], "class_tokens": 3}).to_dict()
+    plain |= {"start": str(tmp_path / "one"), "head": {"kind": "per_token"}, "loop": {**LOOP, "epochs": 4.0}}
+    result = train(squares, tmp_path / "three", recipe=Recipe.from_dict(plain))
+    assert result.pooling == "cls(0)+cls(1)+cls(2)"
+    tokens = load(tmp_path / "three").encoder.stem.class_token
+    assert torch.pdist(tokens).min() > 1e-3  # they did not stay equal
+
+
+def test_a_shape_that_lacks_something_says_what(tmp_path: Path, squares: Path) -> None:
+    for model, said in (
+        ({"hidden_size": 8}, "lacks depth, stem, block"),
+        ({**SHAPE, "block": {"heads": 2}}, "shape.block lacks feedforward_size"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            train(squares, tmp_path / "model", recipe=Recipe.from_dict({"model": model}))
+    recipe = Recipe.from_dict({"model": SHAPE, "head": {"kind": "distilled"}})
+    with pytest.raises(OptionError, match="set distillation_tokens = 1"):
+        train(squares, tmp_path / "model", recipe=recipe)
