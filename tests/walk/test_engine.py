@@ -1,0 +1,153 @@
+"""A loaded model behind a server: one's own inputs, whole matrices, free play, what takes long."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.walk.conftest import Made
+
+from classtoken.errors import OptionError
+from classtoken.page.document import Walkthrough
+from classtoken.page.example import Example
+from classtoken.walk.engine import KEPT, Engine
+
+
+@pytest.fixture
+def e(document: Walkthrough) -> Example:
+    return document.examples[0]
+
+
+@pytest.fixture(scope="module")
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (30, 20), "teal").save(out, "PNG")
+    return out.getvalue()
+
+
+def test_the_packages_own_pictures_are_walked_through_when_none_is_given(document: Walkthrough) -> None:
+    assert [each.title for each in document.examples] == ["a drawn cat", "a drawn dog", "a drawn bird"]
+    assert document.toy is not None
+    assert document.model.readout.reads_class_token
+
+
+def test_a_whole_matrix_holds_the_rows_of_the_page(toy: Engine, e: Example) -> None:
+    matrix = toy.attention(e.id, 1, 0)
+    np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(matrix[0], e.layers.weights[1, 0], atol=1e-6)
+    np.testing.assert_allclose(matrix[:, 0], e.layers.back[1, 0], atol=1e-6)
+
+
+def test_there_is_no_matrix_of_a_layer_that_does_not_exist(toy: Engine, e: Example) -> None:
+    with pytest.raises(OptionError, match="no layer"):
+        toy.attention(e.id, 9, 0)
+
+
+def test_free_play_gives_what_the_page_holds(toy: Engine, document: Walkthrough, e: Example) -> None:
+    assert e.removals is not None
+    assert e.causal is not None
+    donor = document.examples[1].id
+    for change, values in (
+        ({}, e.answers.values),
+        ({"removed": [e.removals.tokens[2]]}, e.removals.values[2]),
+        ({"causal": True}, e.causal.values),
+        ({"pooling": "max"}, e.poolings[2].values),
+        ({"swap": {"donor": donor, "layer": 1}}, e.swaps[0].values[1]),
+    ):
+        np.testing.assert_allclose(toy.what_if(e.id, change), values, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"removed": [0]}, "only patches"),
+        ({"removed": "all"}, "list"),
+        ({"removed": [True]}, "list"),
+        ({"removed": list(range(1, 10))}, None),
+        ({"pooling": "map"}, "not offered"),
+        ({"swap": {"donor": "dog", "layer": 99}}, "does not exist"),
+        ({"swap": {"donor": "dog", "layer": 1, "token": 9}}, "no class token"),
+        ({"swap": {"donor": "nobody", "layer": 1}}, "no input"),
+        ({"swap": "all"}, "object"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused(toy: Engine, e: Example, change: Any, says: str | None) -> None:
+    if says is None:  # the class token alone is left, and that is an answer too
+        assert toy.what_if(e.id, change).shape == e.answers.values.shape
+        return
+    with pytest.raises(OptionError, match=says):
+        toy.what_if(e.id, change)
+
+
+def test_an_input_that_is_not_there_is_refused(toy: Engine) -> None:
+    with pytest.raises(OptionError, match="no input"):
+        toy.what_if("nobody", {})
+
+
+def test_the_oldest_upload_is_dropped_first(toy: Engine, png: bytes) -> None:
+    added = toy.add(png)
+    assert added.origin == "yours"
+    assert added.id in toy.walked
+    for _ in range(KEPT):
+        last = toy.add(png)
+    assert added.id not in toy.walked
+    assert last.id in toy.walked
+
+
+def test_what_takes_long_is_asked_for_later(toy: Engine, png: bytes, e: Example) -> None:
+    added = toy.add(png)
+    assert added.removals is None
+    assert added.knockouts == ()
+    found = toy.experiments(added.id)
+    assert found.removals is not None
+    assert len(found.removals.tokens) == 9
+    assert {cut.layer for cut in found.knockouts} == {0, 1}
+    again = toy.experiments("cat")
+    assert again.removals is not None
+    assert e.removals is not None
+    np.testing.assert_array_equal(again.removals.values, e.removals.values)
+    assert again.knockouts == e.knockouts
+
+
+def test_a_class_token_for_each_class(made: Callable[[str], Made]) -> None:
+    """Every class token is watched with rows of its own; the page shows the best class's one first."""
+    engine, page = made("scenes-multi")
+    (e,) = page.examples
+    assert [t.text for t in e.tokens if t.role == "class"] == [f"class token “{x}”" for x in engine.subject.labels]
+    assert e.watched == e.answers.labels[0].index
+    assert sorted([e.watched, *(other.position for other in e.others)]) == [0, 1, 2]
+    assert page.model.readout.reads == ("class",)
+    assert not page.model.readout.reads_class_token
+    assert e.poolings == ()
+    last = page.model.depth - 1
+    for other in e.others:
+        matrix = engine.attention(e.id, last, 1)
+        np.testing.assert_allclose(other.layers.weights[last, 1], matrix[other.position], atol=1e-5)
+        np.testing.assert_allclose(other.layers.back[last, 1], matrix[:, other.position], atol=1e-5)
+    found = engine.experiments(e.id)
+    assert len(found.others) == 2
+    assert {cut.layer for cut in found.others[0]} == set(range(page.model.depth))
+
+
+def test_a_swap_for_the_same_picture_changes_nothing(made: Callable[[str], Made], picture_file: Path) -> None:
+    """Each class token answers for its own class and for no other."""
+    engine, page = made("scenes-multi")
+    (e,) = page.examples
+    donor, clean = engine.add(picture_file.read_bytes()).id, engine.what_if(e.id, {})
+    for token in (0, 1, 2):
+        swap = {"donor": donor, "layer": page.model.depth, "token": token}
+        np.testing.assert_allclose(engine.what_if(e.id, {"swap": swap}), clean, atol=1e-5)
+
+
+def test_no_matrix_takes_another_forward(toy: Engine, e: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrices, the lens and every row come out of the one forward that was kept."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("a forward was run")
+
+    monkeypatch.setattr(type(toy.subject.encoder), "forward", fail)
+    toy.attention(e.id, 1, 1)
+    np.testing.assert_allclose(toy.what_if(e.id, {}), e.answers.values, atol=1e-6)

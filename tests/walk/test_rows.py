@@ -1,0 +1,42 @@
+"""Rows of published checkpoints: what a page on disk may hold, and where a forward can begin in the middle."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tests.walk.conftest import SENTENCES, Made
+
+from classtoken.embedder import load
+from classtoken.page.export import write_page
+from classtoken.probe.run_on import run_on
+from classtoken.values import Role
+
+
+def test_a_photograph_fits_into_a_page(made: Callable[[str], Made], tmp_path: Path) -> None:
+    """14x14 patches, 12 layers, 3 heads: under 5 MB with all keys."""
+    page = made("deit")[1]
+    assert write_page(page, tmp_path / "page.html") < 4_950_000
+    assert page.examples[0].layers.keys is not None
+
+
+def test_its_answer_is_the_models(made: Callable[[str], Made]) -> None:
+    engine, page = made("deit")
+    logits = load(engine.embedder.folder).logits([engine.given[0].content])[0]
+    assert page.examples[0].answers.labels[0].index == int(logits.argmax())
+
+
+def test_a_forward_goes_on_from_what_was_kept(made: Callable[[str], Made]) -> None:
+    engine, page = made("deit")
+    walked = engine.walked[page.examples[0].id]
+    for layer in (0, 5, 11):
+        again = run_on(engine.subject, walked.traced.entering(layer), walked.traced.roles_BL, layer, grid=(14, 14))
+        assert again.roles_BL.tolist() == [[Role.CLASS]]  # no other row of the last block was computed
+        torch.testing.assert_close(again.last_BLD, walked.traced.states.last_BLD[:, :1], atol=1e-4, rtol=1e-4)
+
+
+def test_a_cosine_is_the_embedders(made: Callable[[str], Made], minilm: Path) -> None:
+    e = made("minilm")[1].examples[0]
+    theirs = load(minilm).embed([SENTENCES[0], "The cat sat on the window sill and watched the birds."])
+    place = next(i for i, label in enumerate(e.answers.labels) if label.text.startswith("The cat sat"))
+    assert float(e.answers.values[place]) == pytest.approx(float(theirs[0] @ theirs[1]), abs=1e-4)
