@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from classtoken.jobs.predict import predict
+from classtoken import predict
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_IN = ROOT / "src/classtoken/builtin"
@@ -57,7 +57,7 @@ def install(title: str, run: Path, source: str) -> None:
     if size > MOST:
         sys.exit(f"{target}/model.safetensors has {size} bytes, more than {MOST}")
     with tempfile.TemporaryDirectory() as folder:
-        found = predict(source, folder, model=target)
+        found = predict(target, source, folder)
     record = json.loads((run / "training.json").read_text(encoding="utf-8"))
     record["result"]["out"] = f"builtin:{title}"
     for name in ("teacher", "unlabelled", "source"):  # where files lay is nobody's business

@@ -25,8 +25,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from classtoken import predict
 from classtoken.embedder import Embedder, load
-from classtoken.jobs.predict import predict
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.measure.statistics import compare, wilson
@@ -98,7 +98,7 @@ def by_train(name: str, told: dict[str, Any], model: Path) -> dict[str, Any]:
     result = train(model, WORK / "learn.csv", out, options)
     if result.way == "frozen" and not result.features_cached:
         result = train(model, WORK / "learn.csv", out, options)
-    predict(WORK / "test.csv", out / "predicted", model=out)
+    predict(out, WORK / "test.csv", out / "predicted")
     with (out / "predicted/predictions.csv").open(encoding="utf-8") as file:
         said = [row["label"] for row in csv.DictReader(file)]
     with (WORK / "test.csv").open(encoding="utf-8") as file:

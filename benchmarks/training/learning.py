@@ -11,13 +11,14 @@ Results are added to FILE one by one, so that it can be stopped.
 import argparse
 import csv
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from classtoken.jobs.predict import predict
+from classtoken import predict
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.learning.loop.seeds import steps_per_epoch
@@ -93,9 +94,10 @@ def judged(model: str | Path) -> str:
     """1 for every scene of which all labels are right, 0 for the others."""
     from classtoken.source import open_source
 
-    predict(TEST, WORK / "predicted", model=model)
-    with (WORK / "predicted/predictions.csv").open(encoding="utf-8") as file:
-        said = {row["id"]: set(filter(None, row["label"].split("|"))) for row in csv.DictReader(file)}
+    with tempfile.TemporaryDirectory() as folder:
+        predict(model, TEST, folder)
+        lines = (Path(folder) / "predictions.csv").read_text(encoding="utf-8").splitlines()
+        said = {row["id"]: set(filter(None, row["label"].split("|"))) for row in csv.DictReader(lines)}
     truth = {record.id: set(record.label or ()) for record in open_source(TEST).records()}
     return "".join("01"[said[name] == labels] for name, labels in truth.items())
 

@@ -117,7 +117,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that gives no vector, and why: a row of `quarantine.parquet`. The reason does not name the record."""
+    """A record that gives no vector, and why: a row of `quarantine.parquet`.
+
+    The reason does not name the record, and has no full stop: it stands behind `ID: `.
+    """
 
     id: str
     reason: str

@@ -103,28 +103,39 @@ def predict(
     every: bool = False,
     precision: Precision = "fp32",
     modality: Modality | None = None,
+    prompt: str | None = None,
     limit: int | None = None,
+    part_rows: int = 2048,
     source_options: SourceOptions = SourceOptions(),
     device: str | None = None,
     revision: str | None = None,
+    report: Callable[[Progress], None] | None = None,
 ) -> "PredictResult":
     """Label every record of a SOURCE with a trained classifier: `out/predictions.csv` with id, label, probability.
 
     With several labels a row, `label` holds those above one half joined by `|`, and `probability` that of the most
     probable one. every: a column `p:LABEL` per class too. Probabilities are at the model's fitted temperature. Where
     the records have labels, under the model's names or those of the data that it learned from, the result says how many
-    were right. Raises `ContractError` for a model without classifier.
+    were right. The probabilities of all labels are in `out/part-*.parquet`, which `read` opens; a run that was stopped
+    goes on where it was. part_rows: records of one such file. report: is called with how far it is.
+
+    Raises `ContractError` for a model without classifier, `SourceError` for what cannot be read or when no record could
+    be labelled, `ManifestMismatch` when `out` holds probabilities made in another way.
     """
+    from classtoken.jobs.predict import predict as job
+
     options = PredictOptions(
         every=every,
         precision=precision,
         modality=modality,
+        prompt=prompt,
         limit=limit,
+        part_rows=part_rows,
         source_options=source_options,
         device=device,
         revision=revision,
     )
-    return predict_job(model, source, out, options)
+    return job(model, source, out, options, report=report)
 
 
 def train(
@@ -330,25 +341,6 @@ def _several(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def _plain(recipe: Any) -> Any:
     return recipe.to_dict() if hasattr(recipe, "to_dict") else recipe
-
-
-def predict_job(model: Any, source: Any, out: Any, options: PredictOptions) -> Any:
-    """Calls the job with single values."""
-    from classtoken.jobs.predict import predict as job
-
-    o = options
-    return job(
-        source,
-        out,
-        model=model,
-        every=o.every,
-        source_options=o.source_options,
-        device=o.device,
-        revision=o.revision,
-        precision=o.precision,
-        modality=o.modality,
-        limit=o.limit,
-    )
 
 
 def explain_job(model: Any, item: Any, out: Any, options: ExplainOptions) -> Any:

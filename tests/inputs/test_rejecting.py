@@ -24,7 +24,7 @@ def test_whatever_one_record_provokes_is_that_records_fault(error: BaseException
     assert attempt(work, "fine") == "FINE"
     found = attempt(work, "bad")
     assert isinstance(found, BadRecord)
-    assert found.reason == f"cannot be prepared ({type(error).__name__}: {error}). Leave it out."
+    assert found.reason == f"cannot be prepared ({type(error).__name__}: {error}); leave it out"
 
 
 @pytest.mark.parametrize("error", [OptionError("an option"), KeyboardInterrupt()])
@@ -42,14 +42,14 @@ def test_each_works_in_order_and_rejects_with_the_id_beside_the_reason() -> None
     def work(record: Record) -> str:
         time.sleep(0.002 * (int(record.id) % 3))
         if record.text is None:
-            raise BadRecord("is\n  odd.", record.id)
+            raise BadRecord("is\n  odd", record.id)
         return record.text
 
     records = [Record(str(i), text=None if i in (3, 7) else f"t{i}") for i in range(20)]
     rejected: dict[int, Rejected] = {}
     found = list(each(work, enumerate(records), rejected.__setitem__, threads=4))
     assert found == [(i, f"t{i}") for i in range(20) if i not in (3, 7)]
-    assert rejected == {3: Rejected("3", "is odd."), 7: Rejected("7", "is odd.")}
+    assert rejected == {3: Rejected("3", "is odd"), 7: Rejected("7", "is odd")}
 
 
 def test_threads_work_side_by_side_and_never_far_ahead() -> None:

@@ -1,20 +1,212 @@
-"""The verb `predict`."""
+"""`predict`: prepared once, refused record by record, going on where it was stopped, right to the last digit shown."""
 
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
-from tests.folders import tiny_vit
-from tests.learning.training import predict, train
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tests.folders import tiny_bert, tiny_vit
+from tests.learning.training import train
+
+import classtoken as ct
+from classtoken import drawn
+from classtoken.embedder import Embedder
+from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, SourceError
+from classtoken.source import open_source
+from classtoken.tokens import image as image_module
+from classtoken.tokens.text import TextPreprocessor
+
+FACES = "builtin:tiny?count=40&seed=2"
+
+
+@pytest.fixture(scope="module")
+def toy() -> Embedder:
+    return ct.load("builtin:toy")
+
+
+@pytest.fixture(scope="module")
+def sentiment() -> Embedder:
+    return ct.load("builtin:sentiment")
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def quarantine_of(out: Path) -> list[dict[str, str]]:
+    return pq.read_table(out / "_meta/quarantine.parquet").to_pylist()
+
+
+def test_it_says_what_the_embedder_says(toy: Embedder, tmp_path: Path) -> None:
+    result = ct.predict(toy, FACES, tmp_path, every=True)
+    records = list(open_source(FACES).records())
+    expected = toy.probabilities([record.image for record in records])
+    rows = rows_of(tmp_path)
+    assert [row["id"] for row in rows] == [record.id for record in records]
+    for row, p in zip(rows, expected, strict=True):
+        assert row["label"] == toy.labels[int(p.argmax())]
+        assert float(row["probability"]) == pytest.approx(p.max(), abs=2e-6)
+        assert [float(row[f"p:{name}"]) for name in toy.labels] == pytest.approx(p.tolist(), abs=2e-6)
+    right = [row["label"] == record.label for row, record in zip(rows, records, strict=True)]
+    assert (result.records, result.judged, result.accuracy) == (40, 40, np.mean(right))
+    found = ct.read(tmp_path)
+    assert found.ids == tuple(record.id for record in records)
+    np.testing.assert_allclose(found.arrays["probabilities"], expected, atol=1e-6)
+    assert ct.verify(tmp_path).ok
+
+
+def test_every_image_is_decoded_once(toy: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    real = image_module.decode
+    monkeypatch.setattr(image_module, "decode", lambda *a, **k: decoded.append(1) or real(*a, **k))
+    ct.predict(toy, FACES, tmp_path)
+    assert len(decoded) == 40
+
+
+def test_a_limit_holds_for_drawn_pictures(toy: Embedder, tmp_path: Path) -> None:
+    assert ct.predict(toy, FACES, tmp_path, limit=3).records == 3
+
+
+def test_bad_images_are_refused_one_by_one(toy: Embedder, tmp_path: Path) -> None:
+    folder = drawn.write(tmp_path / "scenes", 4)
+    (folder / "000001.png").write_bytes((folder / "000001.png").read_bytes()[:200])
+    (folder / "000002.png").write_bytes(b"")
+    result = ct.predict(toy, folder, tmp_path / "out")
+    assert [row["id"] for row in rows_of(tmp_path / "out")] == ["000000.png", "000003.png"]
+    assert (result.records, result.refused) == (2, 2)
+    assert [row["id"] for row in quarantine_of(tmp_path / "out")] == ["000001.png", "000002.png"]
+    assert all(row["id"] not in row["reason"] for row in quarantine_of(tmp_path / "out"))
+    assert f"{tmp_path}/out/_meta/quarantine.parquet" in str(result)
+
+
+def test_a_text_that_the_tokenizer_refuses_ends_nothing(
+    sentiment: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = TextPreprocessor.encode
+
+    def brittle(self, texts, *, prompt=None):  # type: ignore[no-untyped-def]
+        if any("boom" in text for text in texts):
+            raise RuntimeError("a bug in the tokenizer")
+        return encode(self, texts, prompt=prompt)
+
+    monkeypatch.setattr(TextPreprocessor, "encode", brittle)
+    table = tmp_path / "texts.jsonl"
+    table.write_text('{"text": "A wonderful film"}\n{"text": "\\ud800"}\n{"text": "boom"}\n{"text": "Awful"}\n')
+    result = ct.predict(sentiment, table, tmp_path / "out")
+    assert [row["id"] for row in rows_of(tmp_path / "out")] == ["0", "3"]
+    assert (result.records, result.refused) == (2, 2)
+    first, second = quarantine_of(tmp_path / "out")
+    assert (first["id"], second["id"]) == ("1", "2")
+    assert first["reason"].startswith("half a character")
+    assert "RuntimeError: a bug in the tokenizer" in second["reason"]
+
+
+def test_an_empty_quarantine_is_there_too(toy: Embedder, tmp_path: Path) -> None:
+    ct.predict(toy, FACES, tmp_path, limit=2)
+    assert quarantine_of(tmp_path) == []
+
+
+def test_a_prompt_goes_before_every_text(sentiment: Embedder, tmp_path: Path) -> None:
+    table = tmp_path / "texts.txt"
+    table.write_text("the cat\nthe dog\n")
+    ct.predict(sentiment, table, tmp_path / "plain", every=True)
+    ct.predict(sentiment, table, tmp_path / "prompted", every=True, prompt="terrible, awful: ")
+    expected = sentiment.probabilities(["terrible, awful: the cat", "terrible, awful: the dog"])
+    name = sentiment.labels[0]
+    found = [float(row[f"p:{name}"]) for row in rows_of(tmp_path / "prompted")]
+    assert found == pytest.approx(expected[:, 0].tolist(), abs=1e-4)
+    assert found != pytest.approx([float(row[f"p:{name}"]) for row in rows_of(tmp_path / "plain")], abs=1e-3)
+    with pytest.raises(ManifestMismatch):
+        ct.predict(sentiment, table, tmp_path / "plain", prompt="other: ")
+
+
+def test_a_prompt_is_not_for_images(toy: Embedder, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="is for texts"):
+        ct.predict(toy, FACES, tmp_path, prompt="photo of ")
+
+
+def test_it_goes_on_where_it_was(toy: Embedder, tmp_path: Path) -> None:
+    whole = ct.predict(toy, FACES, tmp_path / "whole", part_rows=10)
+    shutil.copytree(tmp_path / "whole", tmp_path / "part")
+    for name in ("part-00001.parquet", "part-00003.parquet", "predictions.csv", "result.json"):
+        (tmp_path / "part" / name).unlink()
+    computed = []
+    again = ct.predict(toy, FACES, tmp_path / "part", part_rows=10, report=lambda p: computed.append(p.before))
+    assert again.before == 20
+    assert computed
+    assert set(computed) == {20}
+    assert (again.records, again.accuracy) == (whole.records, whole.accuracy)
+    assert rows_of(tmp_path / "part") == rows_of(tmp_path / "whole")
+
+
+def test_a_killed_run_ends_like_an_undisturbed_one(root: Path, tmp_path: Path) -> None:
+    source, out = "builtin:tiny?count=600", tmp_path / "killed"
+    call = f"import classtoken as ct; ct.predict('builtin:toy', {source!r}, {str(out)!r}, part_rows=20)"
+    path = os.pathsep.join([str(root / "src"), str(root)])
+    process = subprocess.Popen([sys.executable, "-c", call], env={**os.environ, "PYTHONPATH": path})
+    limit = time.monotonic() + 120
+    while process.poll() is None and not list(out.glob("_meta/receipts/*.json")) and time.monotonic() < limit:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "predictions.csv").exists()
+    result = ct.predict("builtin:toy", source, out, part_rows=20)
+    assert 20 <= result.before < 600
+    ct.predict("builtin:toy", source, tmp_path / "whole", part_rows=20)
+    assert (out / "predictions.csv").read_bytes() == (tmp_path / "whole/predictions.csv").read_bytes()
+
+
+def test_another_classifier_on_the_same_encoder_is_another_run(tmp_path: Path) -> None:
+    ct.predict("builtin:toy", FACES, tmp_path)
+    other = ct.load("builtin:toy")
+    classifier = other.classifying().reading.classifier
+    assert classifier is not None
+    next(classifier.head.parameters()).data.add_(1e-3)
+    with pytest.raises(ManifestMismatch, match="weights"):
+        ct.predict(other, FACES, tmp_path)
+
+
+def test_what_cannot_be_labelled_is_one_line(sentiment: Embedder, toy: Embedder, tmp_path: Path) -> None:
+    table, file = tmp_path / "texts.txt", tmp_path / "file"
+    table.write_text("a film\n")
+    file.write_text("")
+    folder = drawn.write(tmp_path / "scenes", 2)
+    for path in folder.iterdir():
+        path.write_bytes(b"")
+    for call, error, said in (
+        (lambda: ct.predict(toy, table, tmp_path / "a"), SourceError, "reads image, but the first record .* only text"),
+        (lambda: ct.predict(toy, FACES, tmp_path / "b", modality="text"), OptionError, "reads image"),
+        (lambda: ct.predict(toy, FACES, tmp_path / "c", device="cpu"), OptionError, "give them to load"),
+        (lambda: ct.predict(toy, FACES, file), OutputError, "is a file"),
+        (lambda: ct.predict(toy, folder, tmp_path / "d"), SourceError, r"none of the 2 .* \(0 bytes\)\. All are in"),
+    ):
+        with pytest.raises(error, match=said) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_classifier_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "texts.txt"
+    table.write_text("a film\n")
+    with pytest.raises(ContractError, match="no classifier"):
+        ct.predict(tiny_bert(tmp_path / "bert"), table, tmp_path / "out")
 
 
 def test_labels_that_the_model_does_not_have_are_named(tmp_path: Path, squares: Path) -> None:
     train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"))
     (squares / "red").rename(squares / "crimson")
     (squares / "crimson/broken.png").write_bytes(b"no image")
-    predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
+    predicted = ct.predict(tmp_path / "model", squares, tmp_path / "out")
     assert predicted.unknown == ("crimson",)
     assert predicted.accuracy is not None
     assert predicted.accuracy < 0.7
     assert "the model has no label crimson" in str(predicted)
-    assert f"{tmp_path}/out/quarantine.parquet" in str(predicted)
-    assert (tmp_path / "out/quarantine.parquet").is_file()
     assert "crimson/broken.png: crimson" not in str(predicted)

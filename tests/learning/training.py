@@ -7,7 +7,7 @@ from typing import Any
 from classtoken.jobs.predict import predict as predict_job
 from classtoken.jobs.train import train as train_job
 from classtoken.learning.recipe import Recipe, recipe_of
-from classtoken.options import TrainOptions
+from classtoken.options import PredictOptions, TrainOptions
 from classtoken.results.train import PredictResult, TrainResult
 
 SHAPE = {
@@ -41,7 +41,7 @@ def train(
 
 def predict(source: Any, out: Path, *, model: Any, every: bool = False) -> PredictResult:
     """The verb, with what the tests vary."""
-    return predict_job(source, out, model=model, every=every)
+    return predict_job(model, source, out, PredictOptions(every=every))
 
 
 def predictions(folder: Path) -> list[dict[str, str]]:

@@ -7,25 +7,28 @@ import typer
 
 from classtoken.cli.operands import Model, Source
 from classtoken.cli.output import Answer
+from classtoken.cli.progress import progress
 from classtoken.options import PredictOptions
 
 
 def predict(
     source: Source,
     model: Model,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where predictions.csv goes.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where it goes; a stopped run goes on.")],
     options: PredictOptions,
 ) -> Answer:
     """Label every record with a trained classifier.
 
-    Writes DIR/predictions.csv (id, label, probability) and DIR/quarantine.parquet with the records that
-    could not be read and why. Where the records have labels, it says how many were right.
+    Writes DIR/predictions.csv (id, label, probability), DIR/part-*.parquet (id and the probability of every
+    label) and DIR/_meta/quarantine.parquet with the records that could not be read and why. Where the
+    records have labels, it says how many were right. A run that was stopped goes on where it was.
 
     \b
     Examples:
         classtoken predict photos/ --model builtin:photos --out labelled
         classtoken predict reviews.csv --model builtin:sentiment --out labelled --all
     """
-    from classtoken.verbs import predict_job as job
+    from classtoken.jobs.predict import predict as job
 
-    return Answer(job(model, source, out, options))
+    with progress("labelling") as report:
+        return Answer(job(model, source, out, options, report=report))

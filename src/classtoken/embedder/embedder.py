@@ -94,7 +94,7 @@ class Embedder:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes. Raises `ContractError` where the checkpoint has no classifier."""
-        return self._classifying().reading.classifier.labels  # type: ignore[union-attr]
+        return self.classifying().reading.classifier.labels  # type: ignore[union-attr]
 
     # -- what it does --------------------------------------------------------------------------------------------------
 
@@ -126,23 +126,22 @@ class Embedder:
         asked = pooling if pooling is not None else self.pooling
         return {name: self._size(tower, readout) for name, readout in self._readouts(tower, asked).items()}
 
-    def logits(self, items: Sequence[Any] | Any, *, batch: int | None = None) -> np.ndarray:
+    def logits(self, items: Sequence[Any] | Any, *, prompt: str | None = None, batch: int | None = None) -> np.ndarray:
         """The classifier's logits, (n, classes) float32. Raises `ContractError` where the checkpoint has none."""
-        tower = self._classifying()
-        classifier = tower.reading.classifier
-        assert classifier is not None
-        layers, rows = classifier.readout.layers, classifier.readout.rows
+        tower = self.classifying()
 
         def run(tokens: Tokens) -> list[Tensor]:
-            return [classifier(self._encode(tower, tokens, layers=layers, rows=rows))]
+            return [self._logits(tower, tokens, prompt)]
 
-        return self._run(tower, listed(items), run, 1, None, batch)[0]
+        return self._run(tower, listed(items), run, 1, prompt, batch)[0]
 
-    def probabilities(self, items: Sequence[Any] | Any, *, batch: int | None = None) -> np.ndarray:
+    def probabilities(
+        self, items: Sequence[Any] | Any, *, prompt: str | None = None, batch: int | None = None
+    ) -> np.ndarray:
         """Calibrated probabilities, (n, classes): softmax, or a sigmoid per label for a multi-label model."""
-        classifier = self._classifying().reading.classifier
+        classifier = self.classifying().reading.classifier
         assert classifier is not None
-        logits_BC = torch.from_numpy(self.logits(items, batch=batch))
+        logits_BC = torch.from_numpy(self.logits(items, prompt=prompt, batch=batch))
         return classifier.probabilities(logits_BC).float().numpy()
 
     def tokens(self, items: Sequence[Any] | Any, *, modality: str | None = None, prompt: str | None = None) -> Tokens:
@@ -200,6 +199,14 @@ class Embedder:
             found = self._read(tower, self._to_device(tokens), list(readouts.values()), prompt)
         return {name: v.cpu().numpy() for name, v in zip(readouts, found, strict=True)}
 
+    def probabilities_of(self, tokens: Tokens, *, modality: str | None = None, prompt: str | None = None) -> np.ndarray:
+        """Calibrated probabilities of prepared tokens, (rows, classes) float32."""
+        tower = self.classifying(modality)
+        assert tower.reading.classifier is not None
+        with self.inference():
+            logits_BC = self._logits(tower, self._to_device(tokens), prompt).cpu()
+        return tower.reading.classifier.probabilities(logits_BC).float().numpy()
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _readouts(self, tower: Tower, pooling: str | None) -> dict[str, Readout]:
@@ -232,6 +239,12 @@ class Embedder:
         over = tower.prepare.pooled_roles(prompt)
         states = self._encode(tower, tokens, layers=layers, rows=rows, packed=True)
         return [readout(states, over=over) for readout in readouts]
+
+    def _logits(self, tower: Tower, tokens: Tokens, prompt: str | None) -> Tensor:
+        classifier = tower.reading.classifier
+        assert classifier is not None
+        states = self._encode(tower, tokens, layers=classifier.readout.layers, rows=classifier.readout.rows)
+        return classifier(states, over=tower.prepare.pooled_roles(prompt))
 
     def _run(
         self, tower: Tower, items: list[Any], run: Any, outputs: int, prompt: str | None, batch: int | None
@@ -268,8 +281,9 @@ class Embedder:
         layers_float = {name: value.float() for name, value in states.layers.items()}
         return States(states.last_BLD.float(), states.roles_BL, states.grid, layers_float, states.final_norm)
 
-    def _classifying(self) -> Tower:
-        for tower in self.towers.values():
+    def classifying(self, modality: str | None = None) -> Tower:
+        """The tower that has a classifier, or that of a modality. Raises `ContractError` where there is none."""
+        for tower in self.towers.values() if modality is None else [self.tower(modality)]:
             if tower.reading.classifier is not None:
                 return tower
         raise ContractError(

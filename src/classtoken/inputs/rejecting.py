@@ -33,7 +33,7 @@ def attempt(work: Callable[[In], Out], item: In) -> Out | BadRecord:
     except (ClasstokenError, InternalError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        return BadRecord(f"cannot be prepared ({type(error).__name__}: {error}). Leave it out.")
+        return BadRecord(f"cannot be prepared ({type(error).__name__}: {error}); leave it out")
 
 
 def each(

@@ -47,19 +47,8 @@ def embed(
     modality = embedder.modality_of(first, options.modality, source=opened.name)
     stage = EmbedStage(embedder, modality, prompt=options.prompt)
     carried = carried_columns(first, plan.listing.meta, stage.columns, _names(options.carry))
-    manifest = Manifest(
-        model=_name(embedder.name),
-        revision=options.revision,
-        source=opened.name,
-        kind=opened.kind,
-        columns=dict(stage.columns),
-        fingerprint=stage.fingerprint(),
-        carried=tuple(column.name for column in carried),
-        prompt=options.prompt,
-        plan=plan.hash,
-        tasks=len(plan.tasks),
-        total=plan.total,
-    )
+    names = tuple(column.name for column in carried)
+    manifest = stage.manifest(opened, plan, revision=options.revision, carried=names)
     with ParquetSink(Path(out), manifest, carried) as sink:
         finished, progress = run(opened, plan, stage, sink, strict=options.strict, report=report)
     return _result(Path(out), finished, progress, plan)
@@ -70,16 +59,11 @@ def _names(carry: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return () if carry == ("none",) else carry
 
 
-def _name(model: str) -> str:
-    """A local folder is known by its whole path, so that the model is found again from anywhere."""
-    return Path(model).resolve().as_posix() if Path(model).is_dir() else model
-
-
 def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan) -> EmbedResult:
     examples = read_quarantine(out / META, EXAMPLES)
     if not manifest.rows:
         raise SourceError(
-            f"none of the {manifest.total} records could be embedded; the first, '{examples[0].id}', "
+            f"none of the {manifest.total} records could be embedded; the first, '{examples[0].id}': "
             f"{examples[0].reason}. All are in {out}/{META}/quarantine.parquet."
         )
     return EmbedResult(

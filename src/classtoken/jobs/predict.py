@@ -1,79 +1,65 @@
 """A trained classifier applied to a whole source."""
 
 import csv
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classtoken.embedder import Embedder, Precision, load
-from classtoken.errors import BadRecord, OptionError, OutputError
+from classtoken.embedder import Embedder, load
+from classtoken.errors import OptionError, SourceError
 from classtoken.files import whole_file
-from classtoken.head import probabilities
+from classtoken.inputs import choose_modality
+from classtoken.options import PredictOptions
 from classtoken.results.base import write
 from classtoken.results.train import PredictResult
-from classtoken.sink import write_quarantine
-from classtoken.source import Source, SourceOptions, open_source
-from classtoken.tokens.image import ImagePreprocessor
-from classtoken.values import Record, Refused
+from classtoken.run import run
+from classtoken.run.classifying import PROBABILITIES, ClassifyStage
+from classtoken.sink import ParquetSink, Vectors, read_quarantine
+from classtoken.sink.manifest import META
+from classtoken.source import Source, first_record, make_plan, open_source
+from classtoken.values import Progress, Record
 
-CHUNK = 128
 EXAMPLES = 3
 
 
 def predict(
+    model: str | Path | Embedder,
     source: str | Path | Source,
     out: str | Path,
+    options: PredictOptions,
     *,
-    model: str | Path | Embedder,
-    every: bool = False,
-    source_options: SourceOptions | None = None,
-    device: str | None = None,
-    revision: str | None = None,
-    precision: Precision = "fp32",
-    modality: str | None = None,
-    limit: int | None = None,
+    report: Callable[[Progress], None] | None = None,
 ) -> PredictResult:
-    """Label every record of a source: `out/predictions.csv` with id, label, probability.
-
-    With several labels a row, `label` holds those above one half joined by `|`, and `probability` that of the most
-    probable one. `every`: a column `p:LABEL` per class too. Probabilities are at the model's fitted temperature. Where
-    the records have labels, under the model's names or those of the data that it learned from, the result says how many
-    were right. Raises `ContractError` for a model without classifier.
-    """
+    """Label every record of a source: see `classtoken.predict`."""
     began, out = monotonic(), Path(out)
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"'{out}' is a file; give a folder to --out.")
-    embedder = (
-        model if isinstance(model, Embedder) else load(model, device=device, revision=revision, precision=precision)
-    )
-    labels = embedder.labels
-    side = modality or embedder.modalities[0]
-    classifier = embedder.tower(side).reading.classifier
-    if classifier is None:
-        raise OptionError(f"the {side} side of '{embedder.name}' has no classifier; name another --modality.")
-    out.mkdir(parents=True, exist_ok=True)
-    refused, tally = list[Refused](), Tally(len(labels), classifier.multilabel, classifier.label_names)
-    with whole_file(out / "predictions.csv") as writing, writing.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["id", "label", "probability", *([f"p:{name}" for name in labels] if every else [])])
-        for records, logits in _logits(embedder, side, source, source_options, refused, limit):
-            chances = _chances(logits, classifier.multilabel, classifier.temperature)
-            for record, row in zip(records, chances, strict=True):
-                chosen = _chosen(row, labels, classifier.multilabel)
-                table.writerow([record.id, "|".join(chosen), f"{row.max():.6f}", *(f"{p:.6f}" for p in row if every)])
-                tally.count(record, chosen)
-    write_quarantine(out, refused)
+    opened = open_source(source, options.source_options)
+    plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
+    embedder = _embedder(model, options)
+    side = _side(embedder, first_record(opened, plan), options.modality, opened.name)
+    stage = ClassifyStage(embedder, side, prompt=options.prompt)
+    labels, classifier = embedder.labels, stage.classifier
+    tally = Tally(len(labels), classifier.multilabel, classifier.label_names)
+    with ParquetSink(out, stage.manifest(opened, plan, revision=options.revision)) as sink:
+        finished, progress = run(opened, plan, stage, sink, report=report)
+        _write_table(out / "predictions.csv", Vectors(out, finished), labels, options.every, tally)
+    examples = read_quarantine(out / META, EXAMPLES)
+    if not finished.rows:
+        raise SourceError(
+            f"none of the {finished.total} records could be labelled; the first, '{examples[0].id}': "
+            f"{examples[0].reason}. All are in {out}/{META}/quarantine.parquet."
+        )
     result = PredictResult(
         out=out.as_posix(),
         model=embedder.name,
         labels=labels,
-        records=tally.found,
-        refused=len(refused),
-        examples=tuple(refused[:EXAMPLES]),
+        records=finished.rows,
+        before=progress.before,
+        refused=finished.refused,
+        examples=examples,
         seconds=monotonic() - began,
         judged=tally.judged,
         accuracy=tally.accuracy,
@@ -86,24 +72,22 @@ def predict(
 
 @dataclass
 class Tally:
-    """Records labelled, and of those whose label is known how many were right."""
+    """Of the records whose label is known, how many were labelled right."""
 
     labels: int
     multilabel: bool
     names: Mapping[str, str] = field(default_factory=dict)
-    found: int = 0
     judged: int = 0
     right: int = 0
     hits: int = 0
     seen: set[str] = field(default_factory=set)
 
-    def count(self, record: Record, chosen: tuple[str, ...]) -> None:
-        """One more record and the labels chosen for it."""
-        self.found += 1
-        if record.label is None:
+    def count(self, label: str | None, chosen: tuple[str, ...]) -> None:
+        """One more record: its own label, several joined by `|`, and the labels chosen for it."""
+        if label is None:
             return
-        named = record.label if isinstance(record.label, tuple) else (record.label,)
-        given = {self.names.get(label, label) for label in named}
+        named = filter(None, label.split("|")) if self.multilabel else (label,)
+        given = {self.names.get(name, name) for name in named}
         self.seen |= given
         self.judged += 1
         self.right += set(chosen) == given
@@ -120,44 +104,38 @@ class Tally:
         return self.hits / (self.judged * self.labels) if self.judged and self.multilabel else None
 
 
-def _logits(
-    embedder: Embedder,
-    side: str,
-    source: str | Path | Source,
-    options: SourceOptions | None,
-    refused: list[Refused],
-    limit: int | None,
-) -> Iterator[tuple[list[Record], NDArray]]:
-    """Records that could be read with their logits, a chunk at a time; the others go into `refused`."""
-    prepare = embedder.tower(side).prepare
-    good: list[Record] = []
-    for record in open_source(source, options).records(refused, limit=limit):
-        try:
-            item = record.image if side == "image" else record.text
-            if item is None or item == "":
-                raise BadRecord(f"there is no {side} in this record.")
-            if isinstance(prepare, ImagePreprocessor):
-                prepare.prepare(item, name=record.id)
-            good.append(record)
-        except BadRecord as error:
-            refused.append(Refused(record.id, str(error).removeprefix(f"{record.id}: ")))
-        if len(good) == CHUNK:
-            yield good, _of(embedder, side, good)
-            good = []
-    if good:
-        yield good, _of(embedder, side, good)
+def _embedder(model: str | Path | Embedder, options: PredictOptions) -> Embedder:
+    if not isinstance(model, Embedder):
+        return load(model, precision=options.precision, device=options.device, revision=options.revision)
+    if replace(options, precision="fp32", device=None, revision=None) != options:
+        raise OptionError("an Embedder has its own precision, device and revision; give them to load().")
+    return model
 
 
-def _of(embedder: Embedder, side: str, records: list[Record]) -> NDArray:
-    return embedder.logits([record.image if side == "image" else record.text for record in records])
+def _side(embedder: Embedder, first: Record, asked: str | None, source: str) -> str:
+    """The side of the model whose classifier is meant. Raises `ContractError` where there is no classifier at all."""
+    embedder.classifying()
+    sides = tuple(name for name, tower in embedder.towers.items() if tower.reading.classifier is not None)
+    if asked in embedder.modalities and asked not in sides:
+        raise OptionError(
+            f"the {asked} side of '{embedder.name}' has no classifier; `modality` may be {' or '.join(sides)}."
+        )
+    return choose_modality(sides, first, asked, model=embedder.name, source=source)
 
 
-def _chances(logits: NDArray, multilabel: bool, temperature: float) -> NDArray:
-    import torch
-
-    p = probabilities(torch.from_numpy(logits), multilabel=multilabel, temperature=temperature)
-    found: NDArray = p.float().numpy()
-    return found
+def _write_table(path: Path, found: Vectors, labels: tuple[str, ...], every: bool, tally: Tally) -> None:
+    """`predictions.csv` from the parts, one after another; each record is counted."""
+    with whole_file(path) as writing, writing.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "label", "probability", *([f"p:{name}" for name in labels] if every else [])])
+        for part in found.tables(["id", "label", PROBABILITIES]):
+            flat = part.column(PROBABILITIES).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            known = part.column("label").to_pylist()
+            rows = flat.reshape(-1, len(labels))
+            for name, label, row in zip(part.column("id").to_pylist(), known, rows, strict=True):
+                chosen = _chosen(row, labels, tally.multilabel)
+                table.writerow([name, "|".join(chosen), f"{row.max():.6f}", *(f"{p:.6f}" for p in row if every)])
+                tally.count(label, chosen)
 
 
 def _chosen(row: NDArray, labels: tuple[str, ...], multilabel: bool) -> tuple[str, ...]:

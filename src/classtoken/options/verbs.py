@@ -68,7 +68,9 @@ class PredictOptions(Options):
     every: Annotated[bool, Option("The probability of every label, not only of the best.", flag="all")] = False
     precision: Precision = "fp32"
     modality: Side = None
+    prompt: Prompt = None
     limit: Limit = None
+    part_rows: Annotated[AtLeastOne, Option("Records after which a stopped run goes on.", metavar="N")] = 2048
     source_options: SourceOptions = AS_USUAL
     device: Device = None
     revision: Revision = None

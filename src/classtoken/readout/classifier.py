@@ -10,6 +10,7 @@ from classtoken.encoder.names import to_ours
 from classtoken.head import probabilities
 from classtoken.readout.readout import Readout
 from classtoken.tensors import ACTIVATIONS, States
+from classtoken.values import Role
 
 
 def in_words(row: HeadRow, reads: str) -> str:
@@ -59,9 +60,9 @@ class Classifier(nn.Module):
         self.temperature, self.multilabel = 1.0, False
         self.label_names: Mapping[str, str] = {}
 
-    def forward(self, states: States) -> Float[Tensor, "B C"]:
-        """Logits, float32."""
-        return self.head(self.readout(states)).float()
+    def forward(self, states: States, *, over: frozenset[Role] | None = None) -> Float[Tensor, "B C"]:
+        """Logits, float32; `over` are the roles that are pooled, the readout's own if left out."""
+        return self.head(self.readout(states, over=over)).float()
 
     def probabilities(self, logits_BC: Float[Tensor, "B C"]) -> Tensor:
         """Calibrated probabilities of logits (`head.probabilities`), float64."""

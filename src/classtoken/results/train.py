@@ -70,7 +70,7 @@ class TrainResult(Result):
             lines.append(f"  chosen: {self.chosen}; tried {len(self.trials)} settings, the best:")
             lines += [f"    {trial.score:.4f}  {trial.setting}" for trial in best]
         if self.refused:
-            lines.append(f"  {self.refused} records could not be read, see {self.out}/quarantine.parquet:")
+            lines.append(f"  {self.refused} records could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -87,6 +87,8 @@ class PredictResult(Result):
     refused: int
     examples: tuple[Refused, ...]
     seconds: float
+    before: int = 0
+    """records that an earlier, stopped run had labelled"""
     judged: int = 0
     accuracy: float | None = None
     label_accuracy: float | None = None
@@ -95,6 +97,8 @@ class PredictResult(Result):
 
     def __str__(self) -> str:
         lines = [f"{self.records} records labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
+        if self.before:
+            lines.append(f"  {self.before} records were done before")
         if self.accuracy is not None:
             several = (
                 "" if self.label_accuracy is None else f" (all labels of a record; {self.label_accuracy:.4f} a label)"
@@ -104,6 +108,6 @@ class PredictResult(Result):
             names = ", ".join(self.unknown[:6]) + (" ..." if len(self.unknown) > 6 else "")
             lines.append(f"  note: the model has no label {names}; records of it count as wrong")
         if self.refused:
-            lines.append(f"  {self.refused} could not be read, see {self.out}/quarantine.parquet:")
+            lines.append(f"  {self.refused} could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         return "\n".join(lines)

@@ -9,6 +9,8 @@ from classtoken.embedder import Embedder
 from classtoken.fingerprint import Fingerprint, hash_file, hash_files, hash_value
 from classtoken.inputs import batches
 from classtoken.run.stage import Batch, Placed, Turned
+from classtoken.sink import Manifest
+from classtoken.source import Plan, Source
 from classtoken.values import Rejected
 
 #: Files that decide how a text becomes tokens.
@@ -45,6 +47,26 @@ class EmbedStage:
     def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
         """Vectors of one batch by name: (rows, size) float32."""
         return self.embedder.vectors_of(batch.tokens, modality=self.modality, prompt=self.prompt)
+
+    def manifest(
+        self, source: Source, plan: Plan, *, revision: str | None = None, carried: tuple[str, ...] = ()
+    ) -> Manifest:
+        """What a sink is told of a run of this stage over a source."""
+        name = self.embedder.name
+        return Manifest(
+            # A local folder is known by its whole path, so that the model is found again from anywhere.
+            model=Path(name).resolve().as_posix() if Path(name).is_dir() else name,
+            revision=revision,
+            source=source.name,
+            kind=source.kind,
+            columns=dict(self.columns),
+            fingerprint=self.fingerprint(),
+            carried=carried,
+            prompt=self.prompt,
+            plan=plan.hash,
+            tasks=len(plan.tasks),
+            total=plan.total,
+        )
 
     def fingerprint(self) -> Fingerprint:
         """What decides the vectors' numbers."""

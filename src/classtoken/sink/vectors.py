@@ -60,7 +60,7 @@ class Vectors:
     @cached_property
     def table(self) -> pa.Table:
         """Everything, as pyarrow has it (files mapped into memory where the system can)."""
-        return pa.concat_tables(self._parts(None))
+        return pa.concat_tables(self.tables(None))
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -69,7 +69,7 @@ class Vectors:
 
     def column(self, name: str) -> list:
         """A column that is no vector (`label`, `group`, `text`, ...) as Python values."""
-        return [value for table in self._parts([name]) for value in table.column(name).to_pylist()]
+        return [value for table in self.tables([name]) for value in table.column(name).to_pylist()]
 
     def matrix(self, name: str) -> np.ndarray:
         """One pooling's vectors (rows, dimension), copied into a new array part by part."""
@@ -82,7 +82,7 @@ class Vectors:
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """One pooling's vectors, a matrix per file: for work that must not hold them all."""
-        for table in self._parts([name]):
+        for table in self.tables([name]):
             for chunk in table.column(name).chunks:
                 yield chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), self.manifest.columns[name])
 
@@ -91,7 +91,8 @@ class Vectors:
         """The columns kept beside the vectors, besides `label` and `group`."""
         return self.manifest.carried
 
-    def _parts(self, columns: list[str] | None) -> Iterator[pa.Table]:
+    def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """These columns, or all, a table per file: for work that must not hold them all."""
         for path in self.files:
             table = pq.read_table(path, columns=columns, memory_map=True)
             check_made_alike(table.schema, self.manifest, path)

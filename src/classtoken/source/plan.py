@@ -77,7 +77,7 @@ def first_record(source: Source, plan: Plan) -> Record:
         for entry in reader(task):
             if isinstance(entry, Record):
                 return entry
-            reason = reason or f"'{entry.id}' {entry.reason}"
+            reason = reason or f"'{entry.id}': {entry.reason}"
     raise SourceError(f"no record of {source.name} can be read; the first: {reason}.")
 
 

@@ -86,15 +86,15 @@ def decode(item: ImageItem, decoding: Decoding = DEFAULT, *, name: str | None = 
     except BadRecord:
         raise
     except FileNotFoundError as error:
-        raise BadRecord("there is no such file.", name) from error
+        raise BadRecord("there is no such file", name) from error
     except IsADirectoryError as error:
-        raise BadRecord("this is a folder, not an image.", name) from error
+        raise BadRecord("this is a folder, not an image", name) from error
     except PermissionError as error:
-        raise BadRecord("no permission to read this file.", name) from error
+        raise BadRecord("no permission to read this file", name) from error
     except Exception as error:  # decoders raise whatever they like on broken files
         said = " ".join(str(error).split()) or type(error).__name__
-        raise BadRecord(f"broken or cut short ({said}). Save it again, or leave it out.", name) from error
-    raise BadRecord("not an image; allowed are a path, bytes, a Pillow image or an array (H, W[, 1|3|4]).", name)
+        raise BadRecord(f"broken or cut short ({said}); save it again, or leave it out", name) from error
+    raise BadRecord("not an image; allowed are a path, bytes, a Pillow image or an array (H, W[, 1|3|4])", name)
 
 
 def _from_file(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
@@ -109,7 +109,7 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
     """
     start = file.read(16)
     if not start:
-        raise BadRecord("the file is empty (0 bytes).", name)
+        raise BadRecord("the file is empty (0 bytes)", name)
     if any(form not in Image.OPEN for form in decoding.formats):
         Image.init()
     for form in decoding.formats:
@@ -117,7 +117,7 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
         if accept is not None and accept(start) is True:
             file.seek(0)
             return decoder(file, name)
-    raise BadRecord(f"not an image in one of the formats {', '.join(decoding.formats)}; begins with {start!r}.", name)
+    raise BadRecord(f"not an image in one of the formats {', '.join(decoding.formats)}; begins with {start!r}", name)
 
 
 def _upright_rgb(image: Image.Image, name: str, decoding: Decoding) -> Image.Image:
@@ -144,11 +144,11 @@ def _flatten_alpha(image: Image.Image, alpha: str) -> Image.Image:
 
 def _check_size(width: int, height: int, name: str, decoding: Decoding) -> None:
     if width < 1 or height < 1:
-        raise BadRecord(f"an image of {width}x{height} has no pixels.", name)
+        raise BadRecord(f"an image of {width}x{height} has no pixels", name)
     if width * height > decoding.max_pixels:
         raise BadRecord(
-            f"{width}x{height} is {width * height:,} pixels, more than the {decoding.max_pixels:,} allowed. "
-            "Make it smaller, or raise max_pixels if you trust it.",
+            f"{width}x{height} is {width * height:,} pixels, more than the {decoding.max_pixels:,} allowed; "
+            "make it smaller, or raise max_pixels if you trust it",
             name,
         )
 
@@ -157,7 +157,7 @@ def _eight_bits_of_array(values: np.ndarray, name: str, decoding: Decoding) -> n
     if values.ndim == 3 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim != 2 and not (values.ndim == 3 and values.shape[-1] in (3, 4)):
-        raise BadRecord("an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels last.", name)
+        raise BadRecord("an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels last", name)
     _check_size(values.shape[1], values.shape[0], name, decoding)
     return np.ascontiguousarray(_eight_bits(values, name))
 
@@ -169,15 +169,15 @@ def _eight_bits(values: np.ndarray, name: str) -> np.ndarray:
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * 255
     if values.dtype.kind not in "uif":
-        raise BadRecord(f"pixels of type {values.dtype} are not read; allowed are integers and floats.", name)
+        raise BadRecord(f"pixels of type {values.dtype} are not read; allowed are integers and floats", name)
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f":
         if not (low >= 0 and high <= 255):  # also when there is a NaN
-            raise BadRecord(f"floating point pixels from {low:g} to {high:g}; allowed are 0..1 or 0..255.", name)
+            raise BadRecord(f"floating point pixels from {low:g} to {high:g}; allowed are 0..1 or 0..255", name)
         return np.rint(values.astype(np.float64) * (255 if high <= 1 else 1)).astype(np.uint8)
     sixteen = values.dtype.itemsize == 2 and values.dtype.kind == "u"
     if low < 0 or high > 65535:
-        raise BadRecord(f"integer pixels from {low:g} to {high:g}; allowed are 0..255 or 16 bits, 0..65535.", name)
+        raise BadRecord(f"integer pixels from {low:g} to {high:g}; allowed are 0..255 or 16 bits, 0..65535", name)
     if sixteen or high > 255:
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return values.astype(np.uint8)

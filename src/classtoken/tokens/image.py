@@ -95,7 +95,7 @@ class ImagePreprocessor:
         pixels = prepare(decode(item, self.decoding, name=name), self.recipe, name=name)
         if pixels.grid is None and 0 in self.grid_of(pixels.values.shape[1:]):
             height, width = pixels.values.shape[1:]
-            raise BadRecord(f"{width}x{height} pixels are less than one patch of {self.patch}x{self.patch}.", name)
+            raise BadRecord(f"{width}x{height} pixels are less than one patch of {self.patch}x{self.patch}", name)
         return pixels
 
     def name_of(self, item: Any, place: int) -> str:

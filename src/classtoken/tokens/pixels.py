@@ -32,7 +32,7 @@ def prepare(image: Image.Image, recipe: ImageRecipe, *, name: str = "image") -> 
     if height * width > MOST_RESIZED_PIXELS:
         raise BadRecord(
             f"{image.width}x{image.height} would be resized to {width}x{height}, which is too large; "
-            "crop it to a shape less long and thin.",
+            "crop it to a shape less long and thin",
             name,
         )
     if recipe.rescale_first:

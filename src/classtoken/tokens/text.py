@@ -204,7 +204,7 @@ class TextPreprocessor:
     def _row(self, whole: list[int], prompted: int, row: int) -> TextRow:
         if not whole:
             raise BadRecord(
-                "it is empty, and this tokenizer adds no token of its own, so there is none. Leave it out.",
+                "it is empty, and this tokenizer adds no token of its own, so there is none; leave it out",
                 f"text {row}",
             )
         ids = np.array(whole, dtype=np.int64)
@@ -240,14 +240,14 @@ def checked(text: str, row: int) -> str:
     """The text, if it is one. Raises `BadRecord` for other types and for lone surrogates."""
     if not isinstance(text, str):
         raise BadRecord(
-            f"a value of type {type(text).__name__} is not a text. Leave it out or write it as one.", f"text {row}"
+            f"a value of type {type(text).__name__} is not a text; leave it out or write it as one", f"text {row}"
         )
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise BadRecord(
             f"half a character (a lone surrogate, {text[error.start]!a}) stands at {error.start}; clean the text with "
-            "text.encode('utf-8', 'replace').decode().",
+            "text.encode('utf-8', 'replace').decode()",
             f"text {row}",
         ) from error
     return text

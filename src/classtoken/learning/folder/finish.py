@@ -15,6 +15,7 @@ from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.results.base import write
 from classtoken.results.train import TrainResult
 from classtoken.sink import write_quarantine
+from classtoken.sink.manifest import META
 from classtoken.values import Refused
 
 EXAMPLES = 3
@@ -115,7 +116,8 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
 
 def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Refused]) -> None:
     """training.json, the quarantine, the card."""
-    write_quarantine(run.out, refused)
+    (run.out / META).mkdir(exist_ok=True)
+    write_quarantine(run.out / META, refused)
     write(result, run.out / "result.json")
     record: dict[str, Any] = {"result": result.to_dict(), "recipe": run.recipe.to_dict()}
     files.write_json(run.out / "training.json", record)

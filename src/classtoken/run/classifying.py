@@ -1,0 +1,46 @@
+"""A classifier at work in a run: the probabilities of every record's labels, written as vectors are."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from classtoken.embedder import Embedder
+from classtoken.fingerprint import Fingerprint, hash_value
+from classtoken.run.embedding import EmbedStage
+from classtoken.run.stage import Batch
+
+#: The name of the column: a number for each of the model's labels, in their order.
+PROBABILITIES = "probabilities"
+
+
+class ClassifyStage(EmbedStage):
+    """An embedder's classifier at work on one modality. Raises `ContractError` where that side has none."""
+
+    def __init__(self, embedder: Embedder, modality: str, *, prompt: str | None = None):
+        super().__init__(embedder, modality, prompt=prompt)
+        classifier = embedder.classifying(modality).reading.classifier
+        assert classifier is not None
+        self.classifier = classifier
+
+    @property
+    def columns(self) -> Mapping[str, int]:
+        """One: a probability for each label."""
+        return {PROBABILITIES: len(self.classifier.labels)}
+
+    def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
+        """Calibrated probabilities of one batch: (rows, labels) float32."""
+        return {PROBABILITIES: self.embedder.probabilities_of(batch.tokens, modality=self.modality, prompt=self.prompt)}
+
+    def fingerprint(self) -> Fingerprint:
+        """What decides the probabilities: the encoder, the readout and the classifier's own weights."""
+        own = super().fingerprint()
+        state = [(name, _hash(value)) for name, value in sorted(self.classifier.state_dict().items())]
+        what = [self.classifier.labels, self.classifier.temperature, self.classifier.multilabel, state]
+        return replace(own, weights=hash_value([own.weights, what]), poolings=(str(self.classifier.readout.spec),))
+
+
+def _hash(values: Tensor) -> str:
+    return hashlib.blake2b(values.detach().cpu().numpy().tobytes(), digest_size=16).hexdigest()
