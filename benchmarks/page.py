@@ -21,6 +21,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from classtoken.jobs.walkthrough import document_of
+from classtoken.options import WalkthroughOptions
 from classtoken.page.blocks import plain
 from classtoken.page.document import dumps
 from classtoken.page.export import write_page
@@ -61,7 +62,7 @@ def main(model: str = "builtin:toy", inputs: tuple[str, ...] = ()) -> None:
     """Print one JSON object."""
     start, used = time.perf_counter(), time.process_time()
     engine = Engine(model, inputs)
-    document = document_of(engine)
+    document = document_of(engine, WalkthroughOptions())
     made, made_cpu = time.perf_counter() - start, time.process_time() - used
     browser_path = subprocess.run(["tools/browser.sh"], capture_output=True, text=True, check=True).stdout.split()[0]
     paints, steps, load_cpu, step_cpu = [], [], [], []

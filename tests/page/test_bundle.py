@@ -16,7 +16,7 @@ from classtoken.page.blocks import from_block, plain, to_block
 from classtoken.page.bundle import bundle, digest_of_sources
 from classtoken.page.document import dumps
 from classtoken.page.example import RoleName, role_name
-from classtoken.page.export import notebook_html, page, served_index, write_page
+from classtoken.page.export import notebook_page, page, served_index, write_page
 from classtoken.values import Role
 
 
@@ -59,8 +59,8 @@ def test_a_hostile_text_cannot_leave_its_place() -> None:
     assert "\u2028" not in dumps({"text": evil})
     text = as_text(walkthrough(TOY))
     assert "</script><script>" not in page(text).split('id="walkthrough">')[1].split("</script>")[0]
-    assert 'sandbox="allow-scripts allow-modals"' in notebook_html(text)
-    assert "<script" not in notebook_html(text)
+    assert 'sandbox="allow-scripts allow-modals"' in notebook_page(text)
+    assert "<script" not in notebook_page(text)
 
 
 def test_blocks_come_back_as_they_went() -> None:

@@ -13,7 +13,7 @@ from classtoken.walk.surveys import default_survey, surveyed
 @pytest.fixture(scope="module")
 def findings(made: Callable[[str], Made]) -> SurveyFindings:
     engine: Engine = made("toy")[0]
-    return surveyed(engine.embedder, engine.subject, default_survey(engine.embedder, 40))
+    return surveyed(engine.embedder, engine.subject, default_survey(engine.embedder))
 
 
 def test_every_claim_has_its_statistic_and_a_control(findings: SurveyFindings) -> None:

@@ -63,10 +63,17 @@ def served_index() -> str:
     return _shell(head, '<script src="static/app.js"></script>\n', kind="served", title="classtoken walkthrough")
 
 
-def notebook_html(walkthrough: Walkthrough, *, height: int = 760) -> str:
+class NotebookPage(str):
+    """HTML that a notebook draws when it is the value of a cell."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def notebook_page(walkthrough: Walkthrough, *, height: int = 760) -> NotebookPage:
     """The same page as HTML for a notebook's output cell: a sandboxed frame, so that notebook and page cannot meet."""
     content = html.escape(page(walkthrough), quote=True)
-    return (
+    return NotebookPage(
         f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" srcdoc="{content}" '
         f'style="width:100%;height:{int(height)}px;border:0"></iframe>'
     )

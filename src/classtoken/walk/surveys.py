@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -23,6 +24,7 @@ from classtoken.page.evidence import (
 )
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import Traced, content_of, trace
+from classtoken.source import Source
 from classtoken.walk import laboratory as lab
 from classtoken.walk.items import Item, is_image
 from classtoken.walk.rows import numbers
@@ -30,6 +32,8 @@ from classtoken.walk.shown import WalkInput, walk_input
 
 MADE_BY = "classtoken walkthrough"
 RESAMPLES = 2000
+SMALL_MODEL, LARGE_MODEL = 40, 12
+"""inputs of the default survey, for models below and above 2 million weights"""
 
 _SUBJECTS = ("The film", "This book", "The long meeting", "Our dinner")
 _VERDICTS = ("was a joy", "left me cold", "was far too long", "surprised everyone", "made no sense", "deserves a prize")
@@ -43,8 +47,27 @@ class Survey:
     says: str
 
 
-def default_survey(embedder: Embedder, count: int) -> Survey:
-    """Pictures that the package draws, with their true outlines; or sentences put together from a few parts."""
+def survey_of(embedder: Embedder, source: Source, limit: int) -> Survey:
+    """The first records of a source. Raises `OptionError` for one without what the model reads."""
+    items: list[Item] = []
+    for record in islice(source.records(), limit):
+        content = record.image if is_image(embedder) else record.text
+        if content is None:
+            kind = "pictures" if is_image(embedder) else "texts"
+            raise OptionError(f"{source.name}: record '{record.id}' has none of the {kind} that this model reads.")
+        label = "|".join(record.label) if isinstance(record.label, tuple) else record.label
+        items.append(Item(record.id, record.id, content, label))
+    return Survey(tuple(items), Path(source.name).name)
+
+
+def default_survey(embedder: Embedder, count: int | None = None) -> Survey:
+    """Pictures that the package draws, with their true outlines; or sentences put together from a few parts.
+
+    count: fewer where the model is large, if left out.
+    """
+    if count is None:
+        weights = sum(parameter.numel() for parameter in embedder.encoder.parameters())
+        count = SMALL_MODEL if weights < 2_000_000 else LARGE_MODEL
     if not is_image(embedder):
         texts = [f"{subject} {verdict}." for subject, verdict in product(_SUBJECTS, _VERDICTS)][:count]
         return Survey(
