@@ -126,9 +126,6 @@ class Rejected:
     reason: str
 
 
-Refused = Rejected
-
-
 @dataclass(frozen=True)
 class Task:
     """A run of records in one file of a source: the unit of work, of output and of resuming.

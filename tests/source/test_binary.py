@@ -12,7 +12,7 @@ import pytest
 from classtoken.errors import SourceError
 from classtoken.source import Reader, Source, SourceOptions, make_plan, open_source
 from classtoken.source.base import Entry
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 
 def entries(source: Source, every: int) -> list[Entry]:
@@ -42,7 +42,7 @@ class TestParquet:
         assert found[0] == Record("r0", image=b"\x00", label=("a", "b"), meta={"size": 0.0})
         assert [found[i].label for i in (1, 2, 3)] == [(), None, ("c",)]
         assert found[8].image == tmp_path / "p.jpg"
-        assert found[9] == Refused("r9", "has nothing in the column 'image'")
+        assert found[9] == Rejected("r9", "has nothing in the column 'image'")
         assert [e.id for e in found] == columns()["id"]
 
     def test_types_of_what_is_carried_through(self, tmp_path: Path) -> None:

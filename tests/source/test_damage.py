@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from classtoken.errors import SourceError
 from classtoken.source import SourceOptions, open_source
-from classtoken.values import Refused
+from classtoken.values import Rejected
 
 
 def parquet() -> bytes:
@@ -55,7 +55,7 @@ def test_bytes_that_are_changed_or_cut(
         content[place] = data.draw(st.integers(0, 255), label="byte")
     path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
     path.write_bytes(content[: data.draw(st.integers(0, len(content)), label="length") or None])
-    refused: list[Refused] = []
+    refused: list[Rejected] = []
     complaint = ""
     try:
         records = list(open_source(path).records(refused))

@@ -9,7 +9,7 @@ import pytest
 
 from classtoken.errors import SourceError
 from classtoken.source import SourceOptions, make_plan, open_source
-from classtoken.values import Refused
+from classtoken.values import Rejected
 
 
 def make(root: Path, *names: str) -> Path:
@@ -42,7 +42,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "a" / "circle").symlink_to(tmp_path)
     (tmp_path / "b" / "other").symlink_to(tmp_path / "a")
     (tmp_path / "b" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    refused: list[Refused] = []
+    refused: list[Rejected] = []
     found = [record.id for record in open_source(tmp_path).records(refused)]
     assert found == ["a/x.jpg", "b/other/x.jpg", "b/y.jpg"]
     assert [r.id for r in refused] == ["b/gone.jpg"]

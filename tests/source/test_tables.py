@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from classtoken.errors import BadRecord, OptionError, SourceError
 from classtoken.source import Reader, SourceOptions, make_plan, open_source
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 
-def read(path: Path, **options: str) -> tuple[list[Record], list[Refused]]:
-    refused: list[Refused] = []
+def read(path: Path, **options: str) -> tuple[list[Record], list[Rejected]]:
+    refused: list[Rejected] = []
     records = list(open_source(path, SourceOptions(**options)).records(refused))
     return records, refused
 
@@ -29,7 +29,7 @@ class TestText:
     def test_a_record_per_line_and_its_number_is_the_id(self, tmp_path: Path) -> None:
         records, refused = read(write(tmp_path / "a.txt", "one\r\n\ntwo\u2028still two\nthree"))
         assert [(r.id, r.text) for r in records] == [("0", "one"), ("2", "two\u2028still two"), ("3", "three")]
-        assert refused == [Refused("1", "has nothing in the column 'text'")]
+        assert refused == [Rejected("1", "has nothing in the column 'text'")]
 
     def test_a_byte_order_mark_is_no_part_of_the_text(self, tmp_path: Path) -> None:
         assert read(write(tmp_path / "a.txt", b"\xef\xbb\xbfone\n"))[0][0].text == "one"
@@ -110,7 +110,7 @@ class TestDelimited:
     def test_a_row_without_an_id_is_refused(self, tmp_path: Path) -> None:
         records, refused = read(write(tmp_path / "a.csv", "id,text\na,x\n,y\n"))
         assert [r.id for r in records] == ["a"]
-        assert refused == [Refused("row 1", "has no id in the column 'id'")]
+        assert refused == [Rejected("row 1", "has no id in the column 'id'")]
 
     def test_row_numbers_go_on_across_files(self, tmp_path: Path) -> None:
         write(tmp_path / "a.csv", "text\nx\ny\n")
@@ -191,7 +191,7 @@ def test_csv_is_read_as_it_was_written_from_any_task(
         if text.strip():
             assert entry == Record(str(number), text=text, meta={"meta": more})
         else:
-            assert isinstance(entry, Refused)
+            assert isinstance(entry, Rejected)
 
 
 @given(content=st.binary(max_size=200), suffix=st.sampled_from([".txt", ".csv", ".tsv", ".jsonl"]))

@@ -15,7 +15,7 @@ from classtoken.sink.manifest import META
 from classtoken.source import Plan, Source, first_record, make_plan, open_source
 from classtoken.values import Progress
 
-#: Refused records that the result names.
+#: Rejected records that the result names.
 EXAMPLES = 3
 
 

@@ -30,7 +30,7 @@ from classtoken.study.gathering import Gathered, Inputs, gather, prepare, swaps,
 from classtoken.study.inputs import name_of
 from classtoken.study.ranking import rank_maps
 from classtoken.study.unseen import coverage
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 DEFAULT_LIMIT = 64
 RESAMPLES = 1999
@@ -115,7 +115,7 @@ def explain_data(
 def _read(source: str | Path | Source, options: SourceOptions | None, limit: int) -> tuple[str, list[Record], int]:
     """The source's name, its first records, and how many could not be read."""
     opened = open_source(source, options)
-    unread: list[Refused] = []
+    unread: list[Rejected] = []
     records = list(opened.records(unread, limit=limit))
     if len(records) < 2:
         raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}.")

@@ -22,7 +22,7 @@ from classtoken.learning.ways.trained import TrainedModel
 from classtoken.options import SourceOptions, TrainOptions
 from classtoken.results.train import TrainResult
 from classtoken.source import Source, open_source
-from classtoken.values import Progress, Record, Refused
+from classtoken.values import Progress, Record, Rejected
 
 
 def train(
@@ -44,7 +44,7 @@ def train(
             "give a model to train a head or to fine-tune, or a recipe with a [model] table to train one anew."
         )
     opened = open_source(source or str(recipe.data.source), _columns(options.source_options, recipe.data))
-    refused: list[Refused] = []
+    refused: list[Rejected] = []
     records = renamed(opened.records(refused, limit=recipe.data.limit), recipe.data.label_names)
     run = TrainingRun(recipe, out, str(device_of(options.device)), options.half, report)
     with own_randomness(run.device):
@@ -69,7 +69,7 @@ def _further(
     return run, finetune(run, listed) if run.way == "finetune" else train_frozen(run, listed)
 
 
-def _unlabelled(recipe: Recipe, refused: list[Refused]) -> list[Record]:
+def _unlabelled(recipe: Recipe, refused: list[Rejected]) -> list[Record]:
     """Records without their labels; bad ones go into `refused`."""
     if not recipe.data.unlabelled:
         return []

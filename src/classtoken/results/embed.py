@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from classtoken.results.base import Result
-from classtoken.values import Refused
+from classtoken.values import Rejected
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class EmbedResult(Result):
     parts: int
     seconds: float
     rate: float
-    examples: tuple[Refused, ...]
+    examples: tuple[Rejected, ...]
     notes: tuple[str, ...]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from classtoken.results.base import Result
-from classtoken.values import Refused
+from classtoken.values import Rejected
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TrainResult(Result):
     stopped_early: bool = False
     features_cached: bool = False
     refused: int = 0
-    examples: tuple[Refused, ...] = ()
+    examples: tuple[Rejected, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ class PredictResult(Result):
     labels: tuple[str, ...]
     records: int
     refused: int
-    examples: tuple[Refused, ...]
+    examples: tuple[Rejected, ...]
     seconds: float
     before: int = 0
     """records that an earlier, stopped run had labelled"""

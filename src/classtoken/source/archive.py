@@ -16,7 +16,7 @@ from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.source.columns import to_label
 from classtoken.source.images import SUFFIXES
 from classtoken.source.kinds import Kinds
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 Members = dict[str, tarfile.TarInfo]
 
@@ -79,17 +79,17 @@ class Archive(Source):
     def _entry(self, identity: str, members: Members, file: Any) -> Entry:
         images = [part for part in members if f".{part}" in SUFFIXES]
         if len(images) > 1:
-            return Refused(identity, f"has {len(images)} images ({', '.join(sorted(images))}), not one")
+            return Rejected(identity, f"has {len(images)} images ({', '.join(sorted(images))}), not one")
         try:
             text = _read(file, members["txt"]).decode("utf-8-sig") if "txt" in members else None
             label = _read(file, members["cls"]).decode("utf-8-sig").strip() if "cls" in members else None
         except UnicodeDecodeError as error:
-            return Refused(identity, f"has a text that is not UTF-8 ({error.reason})")
+            return Rejected(identity, f"has a text that is not UTF-8 ({error.reason})")
         meta = _json(file, members["json"]) if "json" in members else {}
         if not isinstance(meta, dict):
-            return Refused(identity, "has a .json member that is not a JSON object")
+            return Rejected(identity, "has a .json member that is not a JSON object")
         if not images and not (text and text.strip()):
-            return Refused(identity, "has neither an image nor a text")
+            return Rejected(identity, "has neither an image nor a text")
         return Record(
             id=identity,
             text=text,

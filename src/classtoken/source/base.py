@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from classtoken.errors import BadRecord
 from classtoken.options import SourceOptions
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 #: One record, or why there is none in its place.
-Entry = Record | Refused
+Entry = Record | Rejected
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Source(ABC):
         for task in make_plan(self, limit=limit).tasks:
             yield from reader(task)
 
-    def records(self, refused: list[Refused] | None = None, *, limit: int | None = None) -> Iterator[Record]:
+    def records(self, refused: list[Rejected] | None = None, *, limit: int | None = None) -> Iterator[Record]:
         """Every record that could be read; the others go into `refused`, or without one raise `BadRecord`."""
         for entry in self.entries(limit):
             if isinstance(entry, Record):
@@ -98,4 +98,4 @@ class Source(ABC):
             elif refused is not None:
                 refused.append(entry)
             else:
-                raise BadRecord(f"record '{entry.id}' of {self.name}: {entry.reason}; mend it or leave it out.")
+                raise BadRecord(f"{entry.reason}; fix it or leave it out", f"record '{entry.id}' of {self.name}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from classtoken.errors import OptionError, SourceError
 from classtoken.source.base import Entry, SourceOptions
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 #: What a column is called when no option names it; the first that is there is taken.
 DEFAULTS = {
@@ -93,15 +93,15 @@ def to_entry(
     """One row as a record; `number` is its id when there is no id column, `folder` where image paths start."""
     identity = to_id(row.get(columns.id)) if columns.id else str(number)
     if identity is None:
-        return Refused(f"row {number}", f"has no id in the column '{columns.id}'")
+        return Rejected(f"row {number}", f"has no id in the column '{columns.id}'")
     try:
         text = _to_text(row.get(columns.text), columns.text) if columns.text else None
         image = _to_image(row.get(columns.image), folder) if columns.image else None
     except ValueError as error:
-        return Refused(identity, str(error))
+        return Rejected(identity, str(error))
     if image is None and not (text and text.strip()):
         wanted = [name for name in (columns.text, columns.image) if name]
-        return Refused(identity, f"has nothing in the column {' or '.join(repr(name) for name in wanted)}")
+        return Rejected(identity, f"has nothing in the column {' or '.join(repr(name) for name in wanted)}")
     return Record(
         id=identity,
         text=text,

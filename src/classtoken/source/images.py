@@ -9,7 +9,7 @@ from pathlib import Path
 
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
-from classtoken.values import Record, Refused
+from classtoken.values import Record, Rejected
 
 #: Suffixes of the formats that are decoded; a file of another kind in a folder of images is left out and counted.
 SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -47,7 +47,7 @@ class Images(Source):
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         for path in self.found().paths[start:]:
             if _size(self.root / path) < 0:
-                yield Refused(_id(path), "is a broken link, or has gone since the folder was listed")
+                yield Rejected(_id(path), "is a broken link, or has gone since the folder was listed")
             else:
                 yield Record(id=_id(path), image=self.root / path, label=_label(path))
 

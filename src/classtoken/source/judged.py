@@ -53,7 +53,7 @@ def read_judgements(path: Path) -> dict[str, dict[str, float]]:
     for number, row in enumerate(rows):
         query, document = to_id(row.get("query_id")), to_id(row.get("doc_id"))
         if query is None or document is None:
-            raise SourceError(f"row {number} of {path} has no query_id or doc_id; mend it.")
+            raise SourceError(f"row {number} of {path} has no query_id or doc_id; fix it.")
         judged.setdefault(query, {})[document] = _number(row.get("relevance", 1), number, "relevance", path)
     return judged
 
@@ -62,7 +62,7 @@ def _pairs(rows: list[dict], left: str, right: str, score: str, path: Path) -> I
     for number, row in enumerate(rows):
         first, second = (str(row.get(name) or "").strip() for name in (left, right))
         if not (first and second):
-            raise SourceError(f"row {number} of {path} lacks a text; mend it or leave it out.")
+            raise SourceError(f"row {number} of {path} lacks a text; fix it or leave it out.")
         yield Pair(
             to_id(row.get("id")) or str(number), row[left], row[right], _number(row.get(score), number, score, path)
         )
@@ -72,4 +72,4 @@ def _number(value: Any, number: int, column: str, path: Path) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise SourceError(f"row {number} of {path}: {column} is {value!r}, not a number; mend it.") from None
+        raise SourceError(f"row {number} of {path}: {column} is {value!r}, not a number; fix it.") from None

@@ -70,7 +70,7 @@ def read_table(path: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for row in table.parse(lines, lines.position):
         if isinstance(row, Bad):
-            raise SourceError(f"row {len(rows)} of {path} {row.reason}; mend it.")
+            raise SourceError(f"row {len(rows)} of {path} {row.reason}; fix it.")
         rows.append(dict(row))
     return rows
 

@@ -18,7 +18,7 @@ from classtoken.source.columns import Columns, headerless, resolve, to_entry, to
 from classtoken.source.kinds import Kinds
 from classtoken.source.lines import Lines, strip_end
 from classtoken.source.long_fields import Error, reader
-from classtoken.values import Refused
+from classtoken.values import Rejected
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class LineTable(Source):
         path, columns = self.files[shard], self._columns()
         for number, row in enumerate(self.parse(Lines(path, offset), offset), first):
             if isinstance(row, Bad):
-                yield Refused(f"row {number}", row.reason)
+                yield Rejected(f"row {number}", row.reason)
             else:
                 yield to_entry(row, columns, number, path.parent, self.options.label_separator)
 

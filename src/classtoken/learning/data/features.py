@@ -14,7 +14,7 @@ from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
 from classtoken.inputs import batches
 from classtoken.tensors import Tokens
-from classtoken.values import Record, Refused, Rejected
+from classtoken.values import Record, Rejected
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Features:
     """Vectors (N, V) of the records that could be embedded, or for learned poolings all states (N, L, D) and roles."""
 
     records: tuple[Record, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[Rejected, ...]
     arrays: dict[str, NDArray]
     cached: bool
     """taken from an earlier run"""
@@ -49,7 +49,7 @@ def features(
         with np.load(path, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files if not name.startswith("_")}
             kept_rows, refused_rows = kept["_places"].tolist(), kept["_bad"].tolist()
-        refused = tuple(Refused(str(name), str(reason)) for name, reason in refused_rows)
+        refused = tuple(Rejected(str(name), str(reason)) for name, reason in refused_rows)
         return Features(tuple(records[i] for i in kept_rows), refused, arrays, cached=True)
     places, parts, refused_list = _compute(embedder, records, modality, pooling, tokens, report)
     if not places:
@@ -73,7 +73,7 @@ def _compute(
     pooling: str,
     tokens: bool,
     report: Callable[[int, int], None] | None,
-) -> tuple[list[int], list[dict[str, NDArray]], list[Refused]]:
+) -> tuple[list[int], list[dict[str, NDArray]], list[Rejected]]:
     places: list[int] = []
     parts: list[dict[str, NDArray]] = []
     rejected: dict[int, Rejected] = {}

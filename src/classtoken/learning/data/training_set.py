@@ -9,7 +9,7 @@ from torch import Tensor
 
 from classtoken.learning.data.batches import Batches
 from classtoken.learning.data.labels import Task
-from classtoken.values import TEXT_POOLED, Record, Refused, Role
+from classtoken.values import TEXT_POOLED, Record, Rejected, Role
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TrainingSet:
     held_out: Tensor
     contents: str
     """hash of the records, their labels and what they hold"""
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[Rejected, ...] = ()
     positions: int | None = None
     """tokens that a pooling reads, at most"""
     grid: tuple[int, int] | None = None

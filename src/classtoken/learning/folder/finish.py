@@ -16,12 +16,12 @@ from classtoken.results.base import write
 from classtoken.results.train import TrainResult
 from classtoken.sink import write_quarantine
 from classtoken.sink.manifest import META
-from classtoken.values import Refused
+from classtoken.values import Rejected
 
 EXAMPLES = 3
 
 
-def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Refused], seconds: float) -> TrainResult:
+def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], seconds: float) -> TrainResult:
     """Judge a trained model on the held-out part and write its folder.
 
     `refused` are records that could not be read at all, besides those that could not be prepared; `seconds` are those
@@ -49,7 +49,7 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Refused], se
 
 
 def _result(
-    model: TrainedModel, run: TrainingRun, judged: Judgement, refused: Sequence[Refused], seconds: float
+    model: TrainedModel, run: TrainingRun, judged: Judgement, refused: Sequence[Rejected], seconds: float
 ) -> TrainResult:
     rows, parts = model.rows, (model.encoder, model.readout, model.head)
     return TrainResult(
@@ -114,7 +114,7 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         write_saved(run.out, saved, half=run.half)
 
 
-def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Refused]) -> None:
+def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Rejected]) -> None:
     """training.json, the quarantine, the card."""
     (run.out / META).mkdir(exist_ok=True)
     write_quarantine(run.out / META, refused)
