@@ -244,5 +244,5 @@ def test_loopback_names_and_keys() -> None:
         port = sock.getsockname()[1]
         assert address_of(sock, "k") == f"http://127.0.0.1:{port}/#key=k"
         sock.listen()
-        with pytest.raises(OptionError, match="--port"):
+        with pytest.raises(OptionError, match="`port`"):
             bound("127.0.0.1", port)

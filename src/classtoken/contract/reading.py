@@ -81,8 +81,8 @@ class Reading:
             raise ContractError(f"{str(term)!r} needs a distillation token, and this model has none ({layout}).")
         if term.learned and str(term) not in self.learned:
             raise ContractError(
-                f"{str(term)!r} is a learned pooling and this checkpoint has no trained weights for it. Train it: "
-                f"classtoken train SOURCE --model MODEL --pooling '{term}' --out DIR."
+                f"{str(term)!r} is a learned pooling and this checkpoint has no trained weights for it. The verb "
+                f"train fits it: pass `pooling` '{term}' to it, and use the model that it leaves."
             )
         term.block(self.encoder.depth)
 

@@ -287,6 +287,6 @@ class Embedder:
             if tower.reading.classifier is not None:
                 return tower
         raise ContractError(
-            f"'{self.name}' has no classifier, so it gives no labels and no logits. Train one: "
-            f"classtoken train SOURCE --model {self.name} --out DIR."
+            f"'{self.name}' has no classifier, so it gives no labels and no logits. The verb train fits one to "
+            "labelled records, and leaves a model that has it."
         )

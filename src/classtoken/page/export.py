@@ -46,7 +46,7 @@ def page(walkthrough: Walkthrough) -> str:
 def write_page(walkthrough: Walkthrough, out: Path) -> int:
     """Write the page to a file and say its size in bytes. Raises `OutputError` where it cannot be written."""
     if out.suffix.lower() not in {".html", ".htm"}:
-        raise OutputError(f"--out {out}: a walkthrough is one HTML file; name it something.html")
+        raise OutputError(f"`out` is {out}: a walkthrough is one HTML file; name it something.html")
     content = page(walkthrough).encode()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

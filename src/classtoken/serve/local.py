@@ -17,11 +17,11 @@ def checked_host(host: str) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        raise OptionError(f"--host {host}: not an address; it may be 127.0.0.1, ::1 or localhost.") from None
+        raise OptionError(f"`host` is {host}: not an address; it may be 127.0.0.1, ::1 or localhost.") from None
     if not address.is_loopback:
         raise OptionError(
-            f"--host {host}: the walkthrough is served to this machine only (127.0.0.1, ::1 or localhost). From "
-            f"another one, tunnel: ssh -L 8765:127.0.0.1:8765 THIS_MACHINE; or send a file made with --out page.html."
+            f"`host` is {host}: the walkthrough is served to this machine only (127.0.0.1, ::1 or localhost). From "
+            f"another one, tunnel: ssh -L 8765:127.0.0.1:8765 THIS_MACHINE; or write the page to a file with `out`."
         )
     return str(address)
 
@@ -41,7 +41,7 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise OptionError(
-            f"--port {port}: cannot be used ({error.strerror}); give another one, or 0 for any."
+            f"`port` is {port}: cannot be used ({error.strerror}); give another one, or 0 for any."
         ) from None
     return sock
 

@@ -1,0 +1,108 @@
+"""What a checkpoint offers: its vectors by name, what its own one is good for, and what to mind."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from classtoken.contract.reading import Reading
+from classtoken.encoder.families.row import PoolerRow
+from classtoken.readout import own
+from classtoken.results.inspect import Claim, Vector
+from classtoken.values import Layout, Role
+
+USES = {"dense": "dense prediction", "linear": "a linear head", "knn": "k-nearest neighbours"}
+
+
+def vectors(reading: Reading, layout: Layout) -> Iterable[Vector]:
+    """Every vector that a user is likely to ask for, and whether this checkpoint gives it."""
+    size, chosen = reading.encoder.hidden_size, reading.contract.pooling
+    prefix = reading.modality == "image"
+    found: dict[str, Vector] = {}
+
+    def add(spec: str, meaning: str, numbers: int = size, weights: str = "none needed") -> None:
+        found.setdefault(spec, Vector(spec, numbers, weights, meaning, available=weights != "MISSING"))
+
+    if chosen not in ("cls", "mean", "pooler", "last", "dist", "cls_dist"):
+        add(chosen, "the contract's own readout", reading.contract.size, "present")
+    causal = reading.encoder.causal
+    if layout.count(Role.CLASS):
+        many = layout.count(Role.CLASS) > 1
+        empty = "; the mask is causal: the SAME for every input" if causal and prefix_first(layout) else ""
+        add("cls", "class token after the final norm" + (", mean of them (cls(i): one)" if many else "") + empty)
+    if layout.count(Role.DISTILLATION):
+        add("dist", "distillation token after the final norm")
+        add("cls_dist", "mean of class and distillation token")
+    kept = "patches only, registers and class token left out" if prefix else "every token but padding, masked"
+    add("mean", f"mean after the final norm: {kept}")
+    if reading.modality == "text":
+        add("last", "last token after the final norm, on either side of padding")
+    if layout.count(Role.CLASS) and not causal:
+        add("cls+mean", "class token and mean side by side", 2 * size)
+    row = _pooler_row(reading)
+    if reading.pooler is not None:
+        weights = "present" if own.needs_weights(reading.pooler.row) else "none needed"
+        add("pooler", own.meaning(reading.pooler.row), reading.pooler.size or size, weights)
+    elif row is not None and row.kind != "none":
+        add("pooler", f"REFUSED: {own.meaning(row)}; the file lacks its weights", weights="MISSING")
+    for spec, vector in found.items():
+        if spec == chosen:
+            whole = f"; then {', '.join(reading.contract.after)}" if reading.contract.after else ""
+            whole += "; then unit length" if reading.contract.unit_length else ""
+            recommended = replace(vector, size=reading.contract.size, meaning=vector.meaning + whole, recommended=True)
+            yield recommended
+        else:
+            yield vector
+
+
+def prefix_first(layout: Layout) -> bool:
+    """Whether the class token stands before the content."""
+    return layout.runs[0][0] == Role.CLASS
+
+
+def _pooler_row(reading: Reading) -> PoolerRow | None:
+    if reading.family is None:
+        return None
+    pooler = reading.family.pooler
+    return pooler if isinstance(pooler, PoolerRow) else pooler(reading.config)
+
+
+def has_own_pooler(reading: Reading) -> bool:
+    row = _pooler_row(reading)
+    return row is not None and row.kind != "none"
+
+
+def uses(reading: Reading) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the contract's vector is good for and what it is not."""
+    contract, good, bad = reading.contract, [], []
+    if reading.classifier is not None:
+        good.append("classification (this checkpoint's classifier reads it; so can a new linear head)")
+    if contract.unit_length or contract.source == "modules.json":
+        good.append("retrieval and similarity by cosine (declared by the authors)")
+    elif reading.modality == "text":
+        good.append("features for a trained head")
+        bad.append("similarity or search as it is: nothing in the files says that it was trained for cosine")
+    elif reading.classifier is not None:
+        good.append("retrieval of images of like class (make it unit length)")
+    else:
+        good.append("k-nearest neighbours and linear heads")
+    if reading.modality == "image":
+        bad.append(
+            "dense prediction, and the image side of a language model: use the patch states, embedder.states(...)"
+        )
+    return tuple(good), tuple(bad)
+
+
+def advice(reading: Reading, layout: Layout, claims: Sequence[Claim]) -> Iterable[str]:
+    """What to mind."""
+    if reading.family is not None:
+        yield from reading.family.notes
+    registers = layout.count(Role.REGISTER)
+    if registers:
+        yield f"{registers} register tokens stand between class token and patches; a mean over [:, 1:] would pool them"
+    if layout.count(Role.DISTILLATION):
+        yield "the distillation token stands at position 1: patches begin at 2"
+    causal = any(claim.subject == "attention" and claim.value.startswith("causal") for claim in claims)
+    if causal and "cls" in reading.contract.pooling:
+        yield "the mask is causal and the contract reads a token in front: it cannot depend on the input"
+    if reading.authors is not None and reading.contract.source not in ("modules.json", "classtoken.json"):
+        for use, spec in reading.authors.alternatives.items():
+            yield f"for {USES.get(use, use)}: {spec}"
