@@ -135,3 +135,17 @@ def coloured_squares(folder: Path, count: int = 20) -> Path:
             pixels = np.clip(np.array(colour) + rng.normal(0, 30, (24, 24, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
     return folder
+
+
+def tiny_clip(folder: Path) -> Path:
+    """CLIP with both sides, small."""
+    import transformers
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    text = {**sizes, "vocab_size": len(WORDS), "max_position_embeddings": 16, "eos_token_id": 3}
+    image = {**sizes, "image_size": 32, "patch_size": 8}
+    config = transformers.CLIPConfig(text_config=text, vision_config=image, projection_dim=24)
+    randomise(transformers.CLIPModel(config)).save_pretrained(folder)  # type: ignore[operator]
+    bert_tokenizer(folder)
+    image_processor(folder)
+    return folder

@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 from tests import folders
-from tests.test_embedder import unit
+from tests.embedder.test_embedder import unit
 
 import classtoken as ct
 from classtoken.errors import ContractError

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from classtoken import errors as errors
     from classtoken import sklearn as sklearn
     from classtoken.embedder import Embedder as Embedder
+    from classtoken.embedder import ModelSpec as ModelSpec
     from classtoken.embedder import load as load
     from classtoken.learning.recipe import Recipe as Recipe
     from classtoken.options import EmbedOptions as EmbedOptions
@@ -46,6 +47,7 @@ _PLACES = {
     "ExplainDataOptions": "classtoken.options",
     "ExplainOptions": "classtoken.options",
     "InspectOptions": "classtoken.options",
+    "ModelSpec": "classtoken.embedder",
     "PredictOptions": "classtoken.options",
     "Recipe": "classtoken.learning.recipe",
     "SourceOptions": "classtoken.options",

@@ -1,4 +1,4 @@
-"""Which weights, contract, inputs and code made a vector: two vectors may be compared when these agree."""
+"""Which weights, contract, inputs and code made a vector, and with which others it may be compared."""
 
 import dataclasses
 import hashlib
@@ -18,8 +18,12 @@ class Fingerprint(Result):
     """What decides a vector's numbers, each part as a short text or a hash.
 
     `weights` hashes the checkpoint's tensors, `contract` the readout, `preprocessing` how texts or images become
-    tokens; `poolings` are canonical names, `normalize` is None where the contract decides; `version` is classtoken's.
-    The device is not in it: it moves the last digits only.
+    tokens, `prompt` what is put before each text; `poolings` are canonical names, `normalize` is None where the
+    contract decides; `version` is classtoken's. The device is not in it: it moves the last digits only.
+
+    `spaces` says of each vector which others it may be compared with: those whose space is equal. Weights, contract,
+    pooling, projection, unit length and size decide it; prompts, preprocessing, precision, version and batches do not,
+    and the two sides of a model that meet in one space share it.
     """
 
     weights: str
@@ -30,11 +34,15 @@ class Fingerprint(Result):
     normalize: bool | None
     precision: str
     version: str = classtoken.__version__
+    prompt: str = ""
+    spaces: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
         """What differs, as `name 'there' instead of 'here'`."""
         pairs = (
-            (field.name, getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)
+            (field.name, getattr(self, field.name), getattr(other, field.name))
+            for field in dataclasses.fields(self)
+            if field.name != "spaces"  # follow from the others
         )
         return tuple(
             f"{name} {_shown(there)} instead of {_shown(here)}" for name, here, there in pairs if here != there

@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from classtoken.embedder import Embedder, Precision, load
+from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.errors import OptionError
+from classtoken.values import Precision
 
 
 class ClassTokenTransformer(TransformerMixin, BaseEstimator):
@@ -66,14 +67,8 @@ class ClassTokenTransformer(TransformerMixin, BaseEstimator):
         return np.asarray(names, dtype=object)
 
     def _load(self) -> Embedder:
-        return load(
-            self.model,
-            pooling=self.pooling,
-            normalize=self.normalize,
-            precision=self.precision,
-            device=self.device,
-            revision=self.revision,
-        )
+        spec = ModelSpec(self.model, self.pooling, self.normalize, self.precision, self.device, self.revision)
+        return load(spec)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tests import folders
 
 import classtoken as ct
@@ -26,20 +27,6 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folders.tiny_vit(tmp_path_factory.mktemp("vit"), pooler=False)
-
-
-def tiny_clip(folder: Path) -> Path:
-    """CLIP with both sides, small."""
-    import transformers
-
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-    text = {**sizes, "vocab_size": len(folders.WORDS), "max_position_embeddings": 16, "eos_token_id": 3}
-    image = {**sizes, "image_size": 32, "patch_size": 8}
-    config = transformers.CLIPConfig(text_config=text, vision_config=image, projection_dim=24)
-    folders.randomise(transformers.CLIPModel(config)).save_pretrained(folder)  # type: ignore[operator]
-    folders.bert_tokenizer(folder)
-    folders.image_processor(folder)
-    return folder
 
 
 def texts(rows: int) -> list[str]:
@@ -117,10 +104,9 @@ def test_a_run_goes_on_and_refuses_another_making(tmp_path: Path, bert: Path) ->
         with pytest.raises(ManifestMismatch, match=r"holds vectors made with"):
             ct.embed(bert, source, out, part_rows=10, **change)
     other = folders.tiny_bert(tmp_path / "other")
-    weights = other / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
+    weights = load_file(other / "model.safetensors")
+    weights["encoder.layer.1.output.dense.bias"][0] += 1
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ManifestMismatch, match=r"made with weights '\w+' instead of"):
         ct.embed(other, source, out, part_rows=10)
 
@@ -182,7 +168,7 @@ def test_no_record_that_can_be_embedded_is_an_error_with_the_first_reason(tmp_pa
 
 
 def test_a_model_of_two_towers_must_be_told_when_both_are_there(tmp_path: Path) -> None:
-    clip = tiny_clip(tmp_path / "clip")
+    clip = folders.tiny_clip(tmp_path / "clip")
     table = pa.table({"image": [{"bytes": encoded((9, 9, 9)), "path": None}], "text": ["the cat"]})
     pq.write_table(table, tmp_path / "both.parquet")
     with pytest.raises(OptionError, match="say which with `modality`"):
@@ -211,3 +197,24 @@ def test_unit_length_can_be_refused_to_a_contract_that_has_it(tmp_path: Path) ->
     unit, raw = ct.read(tmp_path / "unit").arrays["mean"], ct.read(tmp_path / "raw").arrays["mean"]
     assert np.abs(np.linalg.norm(raw, axis=1) - 1).min() > 0.01
     np.testing.assert_allclose(raw / np.linalg.norm(raw, axis=1, keepdims=True), unit, atol=1e-6)
+
+
+def test_text_path_and_columns_are_kept_unless_told_otherwise(tmp_path: Path, bert: Path, vit: Path) -> None:
+    table = pa.table({"id": ["x", "y"], "sentence": ["the cat", "a dog"], "price": [1.5, 2.0], "label": ["p", None]})
+    pq.write_table(table.append_column("a.b", pa.array([1, 2])), tmp_path / "a.parquet")
+    ct.embed(bert, tmp_path / "a.parquet", tmp_path / "all")
+    found = ct.read(tmp_path / "all").table
+    assert found.schema.names == ["id", "mean", "label", "group", "text", "price", "a_b"]
+    assert found.column("text").to_pylist() == ["the cat", "a dog"]
+    ct.embed(bert, tmp_path / "a.parquet", tmp_path / "some", carry="price")
+    assert ct.read(tmp_path / "some").carried == ("price",)
+    ct.embed(bert, tmp_path / "a.parquet", tmp_path / "none", carry="none")
+    assert ct.read(tmp_path / "none").table.schema.names == ["id", "mean", "label", "group"]
+    with pytest.raises(OptionError, match="no column 'colour' to carry; there are: text, price"):
+        ct.embed(bert, tmp_path / "a.parquet", tmp_path / "out", carry="colour")
+    with pytest.raises(ManifestMismatch, match="carried 'price' instead of 'text,price,a_b'"):
+        ct.embed(bert, tmp_path / "a.parquet", tmp_path / "some")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.png").write_bytes(encoded((9, 9, 9)))
+    ct.embed(vit, tmp_path / "photos", tmp_path / "images")
+    assert ct.read(tmp_path / "images").column("path") == [(tmp_path / "photos/a.png").as_posix()]

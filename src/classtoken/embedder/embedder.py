@@ -10,39 +10,29 @@ import torch
 from torch import Tensor
 
 from classtoken.contract.saving import save_model
-from classtoken.embedder.checks import check_names, device_of, listed
+from classtoken.embedder.identity import encoder_hash, joint_space, space_of, weights_hash
+from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
+from classtoken.encoder.protocol import check_trace_names
 from classtoken.errors import ContractError, OptionError
+from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.inputs import choose_modality, item_batches
-from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
-from classtoken.values import Layout, Precision, Record, Role
-
-PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+from classtoken.values import Layout, Record, Role
 
 
 class Embedder:
     """A loaded model. `embed` gives vectors, `logits` the classifier's answer, `states` and `trace` what is inside."""
 
-    def __init__(
-        self,
-        folder: Path,
-        towers: Mapping[str, Tower],
-        *,
-        name: str,
-        pooling: str | None = None,
-        precision: Precision = "fp32",
-        device: str | torch.device | None = None,
-        normalize: bool | None = None,
-    ):
-        if precision not in PRECISIONS:
-            raise OptionError(f"precision '{precision}' is not known; known are {', '.join(PRECISIONS)}.")
-        self.folder, self.towers, self.name = folder, dict(towers), name
-        self.pooling, self.precision, self.normalize = pooling, precision, normalize
-        self.device = device_of(device)
-        self.dtype = PRECISIONS[precision]
+    def __init__(self, spec: ModelSpec, folder: Path, towers: Mapping[str, Tower]):
+        self.spec, self.folder, self.towers = spec, folder, dict(towers)
+        self.device = device_of(spec.device)
+        self.dtype = PRECISIONS[spec.precision]
+        # Hashed from the file's own numbers; in fp32 the encoders' weights are these, and are hashed when needed.
+        exact = self.dtype == torch.float32
+        self._encoders = {} if exact else {name: encoder_hash(tower.reading) for name, tower in self.towers.items()}
         for tower in self.towers.values():
             tower.reading.encoder.to(self.device, self.dtype)
             for module in (tower.reading.pooler, tower.reading.classifier, *tower.reading.after):
@@ -50,10 +40,15 @@ class Embedder:
                     module.to(self.device)
             for module in tower.reading.learned.values():
                 module.to(self.device)
-        if pooling is not None:
-            self._readouts(next(iter(self.towers.values())), pooling)  # refused now rather than after the first batch
+        if spec.pooling is not None:
+            self._readouts(next(iter(self.towers.values())), None)  # refused now rather than after the first batch
 
     # -- what it is ----------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The model as it was asked for."""
+        return self.spec.model
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -115,16 +110,41 @@ class Embedder:
         batch: rows of a batch; by default what fits the machine.
         """
         tower = self.tower(modality)
-        readouts = self._readouts(tower, pooling if pooling is not None else self.pooling)
-        found = self._vectors(tower, listed(items), list(readouts.values()), prompt, batch)
+        readouts = self._readouts(tower, pooling)
+
+        def run(tokens: Tokens) -> list[Tensor]:
+            return self._read(tower, tokens, list(readouts.values()), prompt)
+
+        found = self._run(tower, _listed(items), run, len(readouts), prompt, batch)
         arrays = dict(zip(readouts, found, strict=True))
         return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
     def columns(self, pooling: str | None = None, *, modality: str | None = None) -> dict[str, int]:
         """Name and size of the vectors that `embed` would give: the columns of an output table."""
         tower = self.tower(modality)
-        asked = pooling if pooling is not None else self.pooling
-        return {name: self._size(tower, readout) for name, readout in self._readouts(tower, asked).items()}
+        return {name: tower.size_of(readout) for name, readout in self._readouts(tower, pooling).items()}
+
+    def fingerprint(
+        self, pooling: str | None = None, *, modality: str | None = None, prompt: str | None = None
+    ) -> Fingerprint:
+        """What decides the numbers of the vectors that `embed` would give, and the space that each of them lies in."""
+        tower = self.tower(modality)
+        readouts = self._readouts(tower, pooling)
+        encoders = self._encoders or {name: encoder_hash(tower.reading) for name, tower in self.towers.items()}
+        encoder = encoders[tower.modality]
+        whole = pooling is None and self.spec.pooling is None
+        joint = joint_space(self.towers, encoders, self.spec.normalize) if whole and len(self.towers) > 1 else None
+        return Fingerprint(
+            weights=weights_hash(encoder, list(readouts.values())),
+            contract=str(tower.reading.contract),
+            preprocessing=hash_value(tower.prepare.identity()),
+            modality=tower.modality,
+            poolings=tuple(readouts),
+            normalize=self.spec.normalize,
+            precision=self.spec.precision,
+            prompt=tower.prepare.prompt_text(prompt),
+            spaces={name: joint or space_of(tower, encoder, readout) for name, readout in readouts.items()},
+        )
 
     def logits(self, items: Sequence[Any] | Any, *, prompt: str | None = None, batch: int | None = None) -> np.ndarray:
         """The classifier's logits, (n, classes) float32. Raises `ContractError` where the checkpoint has none."""
@@ -133,7 +153,7 @@ class Embedder:
         def run(tokens: Tokens) -> list[Tensor]:
             return [self._logits(tower, tokens, prompt)]
 
-        return self._run(tower, listed(items), run, 1, prompt, batch)[0]
+        return self._run(tower, _listed(items), run, 1, prompt, batch)[0]
 
     def probabilities(
         self, items: Sequence[Any] | Any, *, prompt: str | None = None, batch: int | None = None
@@ -147,7 +167,7 @@ class Embedder:
     def tokens(self, items: Sequence[Any] | Any, *, modality: str | None = None, prompt: str | None = None) -> Tokens:
         """Items prepared as one batch, on the model's device."""
         tower = self.tower(modality)
-        return self._to_device(tower.tokens(listed(items), prompt))
+        return self._to_device(tower.tokens(_listed(items), prompt))
 
     def states(
         self, items: Sequence[Any] | Any, *, layers: Sequence[int | str] = (), modality: str | None = None
@@ -162,7 +182,7 @@ class Embedder:
         Raises `TraceError` for names that this model does not have or cannot give.
         """
         tower = self.tower(modality)
-        recorder = Recorder(check_names(tower.reading.encoder, names))
+        recorder = Recorder(check_trace_names(tower.reading.encoder, names))
         with self.inference():
             self._encode(tower, self.tokens(items, modality=modality), trace=recorder)
         return recorder
@@ -184,7 +204,7 @@ class Embedder:
         `OutputError` for a folder that holds something.
         """
         readings = [tower.reading for tower in self.towers.values()]
-        save_model(self.folder, Path(folder), readings, self.pooling, self.normalize)
+        save_model(self.folder, Path(folder), readings, self.spec.pooling, self.spec.normalize)
         return Path(folder)
 
     # -- seams for runs over whole data sets ---------------------------------------------------------------------------
@@ -194,7 +214,7 @@ class Embedder:
     ) -> dict[str, np.ndarray]:
         """Vectors of prepared tokens by name."""
         tower = self.tower(modality)
-        readouts = self._readouts(tower, pooling if pooling is not None else self.pooling)
+        readouts = self._readouts(tower, pooling)
         with self.inference():
             found = self._read(tower, self._to_device(tokens), list(readouts.values()), prompt)
         return {name: v.cpu().numpy() for name, v in zip(readouts, found, strict=True)}
@@ -210,29 +230,9 @@ class Embedder:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _readouts(self, tower: Tower, pooling: str | None) -> dict[str, Readout]:
-        """Readouts by the name of their column: the canonical spec."""
-        reading = tower.reading
-        if pooling is None:
-            return {reading.contract.pooling: self._placed(reading.readout(None, unit_length=self.normalize))}
-        specs: tuple[Spec, ...] = parse_many(pooling)
-        return {str(spec): self._placed(reading.readout(spec, unit_length=self.normalize)) for spec in specs}
-
-    def _placed(self, readout: Readout) -> Readout:
-        return readout.to(self.device).eval()
-
-    def _size(self, tower: Tower, readout: Readout) -> int:
-        if readout.after:
-            return tower.reading.contract.size
-        widths = [getattr(p, "width", None) or getattr(p, "size", None) for p in readout.poolings]
-        return sum(int(width or tower.reading.encoder.hidden_size) for width in widths)
-
-    def _vectors(
-        self, tower: Tower, items: list[Any], readouts: list[Readout], prompt: str | None, batch: int | None
-    ) -> list[np.ndarray]:
-        def run(tokens: Tokens) -> list[Tensor]:
-            return self._read(tower, tokens, readouts, prompt)
-
-        return self._run(tower, items, run, len(readouts), prompt, batch)
+        """Readouts of the poolings asked for, else of those that `load` was given."""
+        found = tower.readouts(self.spec.pooling if pooling is None else pooling, self.spec.normalize)
+        return {name: readout.to(self.device).eval() for name, readout in found.items()}
 
     def _read(self, tower: Tower, tokens: Tokens, readouts: list[Readout], prompt: str | None) -> list[Tensor]:
         layers, rows = one_pass(readouts)
@@ -290,3 +290,10 @@ class Embedder:
             f"'{self.name}' has no classifier, so it gives no labels and no logits. The verb train fits one to "
             "labelled records, and leaves a model that has it."
         )
+
+
+def _listed(items: Sequence[Any] | Any) -> list[Any]:
+    """One item or many, as a list."""
+    if isinstance(items, str | bytes | Path) or not isinstance(items, Iterable) or hasattr(items, "convert"):
+        return [items]
+    return list(items)

@@ -9,6 +9,8 @@ from classtoken.contract.reading import Reading
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.encoder.shape import ImageStem
 from classtoken.inputs import Preprocessor, one_batch
+from classtoken.pooling.spec import parse_many
+from classtoken.readout.readout import Readout
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
@@ -35,6 +37,22 @@ class Tower:
     def layout(self) -> Layout:
         """Roles in order, as inputs come out of the preprocessing."""
         return self.prepare.layout
+
+    def readouts(self, pooling: str | None = None, normalize: bool | None = None) -> dict[str, Readout]:
+        """Readouts by the name of their column, the canonical spec: those named, or the whole contract's.
+
+        Raises `VectorRefused`, `ContractError` and `SpecError` for what cannot be given.
+        """
+        if pooling is None:
+            return {self.reading.contract.pooling: self.reading.readout(None, unit_length=normalize)}
+        return {str(spec): self.reading.readout(spec, unit_length=normalize) for spec in parse_many(pooling)}
+
+    def size_of(self, readout: Readout) -> int:
+        """Numbers in a vector of this readout."""
+        if readout.after:
+            return self.reading.contract.size
+        widths = [getattr(p, "width", None) or getattr(p, "size", None) for p in readout.poolings]
+        return sum(int(width or self.reading.encoder.hidden_size) for width in widths)
 
 
 def preprocessor(folder: Path, reading: Reading) -> Preprocessor:

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeGuard
 import torch
 
 from classtoken.encoder.encoder import Encoder
-from classtoken.tensors import States, Tokens, Trace
+from classtoken.errors import TraceError
+from classtoken.tensors import States, Tokens, Trace, names_of_trace
 from classtoken.values import Layout, Role
 
 
@@ -92,3 +93,19 @@ def has_open_weights(encoder: Any) -> TypeGuard[Encoder]:
 def is_trainable(encoder: Any) -> TypeGuard[Encoder]:
     """`encoder.trainable`; what has it has the parts of an `Encoder`."""
     return bool(encoder.trainable)
+
+
+def check_trace_names(encoder: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Trace names that this encoder has and can give. Raises `TraceError` for others."""
+    known = set(names_of_trace(encoder.depth))
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise TraceError(
+            f"there is no internal value {strange[0]!r}; a model of {encoder.depth} blocks has embeddings, "
+            f"blocks.0.scores to blocks.{encoder.depth - 1}.states (scores, weights, values, heads, attention, "
+            "feedforward, states), and final."
+        )
+    lost = [name for name in names if name.rsplit(".", 1)[-1] in encoder.gaps or name in encoder.gaps]
+    if lost:
+        raise TraceError(f"{lost[0]!r} cannot be given by this model, which is not native; it lacks {encoder.gaps}.")
+    return tuple(names)

@@ -12,8 +12,7 @@ class Preprocessor(Protocol):
     """Items -> rows -> batches, as the checkpoint's authors do it. A row is one prepared item; its type is private.
 
     `modality` is `text` or `image`. `at_once` is how many items one call of `ready` should get: many where the call has
-    threads of its own (tokenizers), 1 where several calls should run side by side (images). `recipe` holds what decides
-    the numbers; its `repr` is the same exactly when they are.
+    threads of its own (tokenizers), 1 where several calls should run side by side (images).
     """
 
     @property
@@ -23,11 +22,15 @@ class Preprocessor(Protocol):
     def at_once(self) -> int: ...
 
     @property
-    def recipe(self) -> Any: ...
-
-    @property
     def layout(self) -> Layout:
         """Roles in order, as inputs come out."""
+
+    def identity(self) -> list[Any]:
+        """What decides the tokens' numbers besides the prompt, as plain values: equal exactly when they are."""
+
+    def prompt_text(self, prompt: str | None) -> str:
+        """The text put before every text: a named prompt's, a literal one, or (None) the checkpoint's own; for images
+        none."""
 
     def describe(self) -> str:
         """One line for people."""

@@ -1,11 +1,10 @@
 """A whole source turned into vectors on the disk."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from classtoken.embedder import Embedder, load
-from classtoken.errors import OptionError, SourceError
+from classtoken.errors import SourceError
 from classtoken.options import EmbedOptions
 from classtoken.results.embed import EmbedResult
 from classtoken.run import run
@@ -30,25 +29,19 @@ def embed(
     """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
     opened = open_source(source, options.source_options)
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
-    if isinstance(model, Embedder):
-        if replace(options, pooling=None, normalize=None, precision="fp32", device=None, revision=None) != options:
-            raise OptionError("an Embedder has its own pooling, normalize, precision and device; give them to load().")
-        embedder = model
-    else:
-        embedder = load(
-            model,
-            pooling=options.pooling,
-            normalize=options.normalize,
-            precision=options.precision,
-            device=options.device,
-            revision=options.revision,
-        )
+    embedder = load(
+        model,
+        pooling=options.pooling,
+        normalize=options.normalize,
+        precision=options.precision,
+        device=options.device,
+        revision=options.revision,
+    )
     first = first_record(opened, plan)
     modality = embedder.modality_of(first, options.modality, source=opened.name)
     stage = EmbedStage(embedder, modality, prompt=options.prompt)
     carried = carried_columns(first, plan.listing.meta, stage.columns, _names(options.carry))
-    names = tuple(column.name for column in carried)
-    manifest = stage.manifest(opened, plan, revision=options.revision, carried=names)
+    manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
     with ParquetSink(Path(out), manifest, carried) as sink:
         finished, progress = run(opened, plan, stage, sink, strict=options.strict, report=report)
     return _result(Path(out), finished, progress, plan)

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -38,12 +38,12 @@ def predict(
     began, out = monotonic(), Path(out)
     opened = open_source(source, options.source_options)
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
-    embedder = _embedder(model, options)
+    embedder = load(model, precision=options.precision, device=options.device, revision=options.revision)
     side = _side(embedder, first_record(opened, plan), options.modality, opened.name)
     stage = ClassifyStage(embedder, side, prompt=options.prompt)
     labels, classifier = embedder.labels, stage.classifier
     tally = Tally(len(labels), classifier.multilabel, classifier.label_names)
-    with ParquetSink(out, stage.manifest(opened, plan, revision=options.revision)) as sink:
+    with ParquetSink(out, stage.manifest(opened, plan)) as sink:
         finished, progress = run(opened, plan, stage, sink, report=report)
         _write_table(out / "predictions.csv", Vectors(out, finished), labels, options.every, tally)
     examples = read_quarantine(out / META, EXAMPLES)
@@ -102,14 +102,6 @@ class Tally:
     def label_accuracy(self) -> float | None:
         """Labels given or withheld rightly, of all labels of all judged records; for several labels a row."""
         return self.hits / (self.judged * self.labels) if self.judged and self.multilabel else None
-
-
-def _embedder(model: str | Path | Embedder, options: PredictOptions) -> Embedder:
-    if not isinstance(model, Embedder):
-        return load(model, precision=options.precision, device=options.device, revision=options.revision)
-    if replace(options, precision="fp32", device=None, revision=None) != options:
-        raise OptionError("an Embedder has its own precision, device and revision; give them to load().")
-    return model
 
 
 def _side(embedder: Embedder, first: Record, asked: str | None, source: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from classtoken.embedder import load
-from classtoken.embedder.checks import device_of
+from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, OutputError, SourceError
 from classtoken.learning.data.records import renamed

@@ -1,13 +1,12 @@
 """A classifier at work in a run: the probabilities of every record's labels, written as vectors are."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from torch import Tensor
 
 from classtoken.embedder import Embedder
+from classtoken.embedder.identity import module_hash
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.run.embedding import EmbedStage
 from classtoken.run.stage import Batch
@@ -37,10 +36,6 @@ class ClassifyStage(EmbedStage):
     def fingerprint(self) -> Fingerprint:
         """What decides the probabilities: the encoder, the readout and the classifier's own weights."""
         own = super().fingerprint()
-        state = [(name, _hash(value)) for name, value in sorted(self.classifier.state_dict().items())]
-        what = [self.classifier.labels, self.classifier.temperature, self.classifier.multilabel, state]
-        return replace(own, weights=hash_value([own.weights, what]), poolings=(str(self.classifier.readout.spec),))
-
-
-def _hash(values: Tensor) -> str:
-    return hashlib.blake2b(values.detach().cpu().numpy().tobytes(), digest_size=16).hexdigest()
+        head = [self.classifier.labels, self.classifier.temperature, self.classifier.multilabel]
+        weights = hash_value([own.weights, head, module_hash(self.classifier)])
+        return replace(own, weights=weights, poolings=(str(self.classifier.readout.spec),), spaces={})

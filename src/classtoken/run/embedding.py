@@ -1,20 +1,18 @@
 """An embedder at work in a run: texts of a task in batches of like length, images as they come."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from classtoken.embedder import Embedder
-from classtoken.fingerprint import Fingerprint, hash_file, hash_files, hash_value
+from classtoken.embedder import Embedder, ModelSpec, load
+from classtoken.fingerprint import Fingerprint
 from classtoken.inputs import batches
+from classtoken.results.base import Result
 from classtoken.run.stage import Batch, Placed, Turned
 from classtoken.sink import Manifest
 from classtoken.source import Plan, Source
 from classtoken.values import Rejected
-
-#: Files that decide how a text becomes tokens.
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model")
 
 
 class EmbedStage:
@@ -48,15 +46,11 @@ class EmbedStage:
         """Vectors of one batch by name: (rows, size) float32."""
         return self.embedder.vectors_of(batch.tokens, modality=self.modality, prompt=self.prompt)
 
-    def manifest(
-        self, source: Source, plan: Plan, *, revision: str | None = None, carried: tuple[str, ...] = ()
-    ) -> Manifest:
+    def manifest(self, source: Source, plan: Plan, *, carried: tuple[str, ...] = ()) -> Manifest:
         """What a sink is told of a run of this stage over a source."""
-        name = self.embedder.name
         return Manifest(
-            # A local folder is known by its whole path, so that the model is found again from anywhere.
-            model=Path(name).resolve().as_posix() if Path(name).is_dir() else name,
-            revision=revision,
+            model=self.embedder.spec.from_anywhere().model,
+            revision=self.embedder.spec.revision,
             source=source.name,
             kind=source.kind,
             columns=dict(self.columns),
@@ -70,18 +64,17 @@ class EmbedStage:
 
     def fingerprint(self) -> Fingerprint:
         """What decides the vectors' numbers."""
-        contract = self.embedder.tower(self.modality).reading.contract
-        return Fingerprint(
-            weights=hash_files(sorted(self.embedder.folder.rglob("*.safetensors"))),
-            contract=str(contract),
-            preprocessing=self._preprocessing(self.embedder.folder),
-            modality=self.modality,
-            poolings=tuple(self.columns),
-            normalize=self.embedder.normalize,
-            precision=self.embedder.precision,
-        )
+        return self.embedder.fingerprint(modality=self.modality, prompt=self.prompt)
 
-    def _preprocessing(self, folder: Path) -> str:
-        files = sorted(path for name in TOKENIZER_FILES for path in folder.rglob(name))
-        tokenizer = [hash_file(path) for path in files] if self.modality == "text" else []
-        return hash_value([repr(self._prepare.recipe), self.prompt or "", *tokenizer])
+
+@dataclass(frozen=True)
+class EmbedStageSpec(Result):
+    """An `EmbedStage` as a value: another process opens it there. See `run.stage.StageSpec`."""
+
+    model: ModelSpec
+    modality: str
+    prompt: str | None = None
+
+    def open(self) -> EmbedStage:
+        """Load the model."""
+        return EmbedStage(load(self.model), self.modality, prompt=self.prompt)

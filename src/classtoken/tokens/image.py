@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ import torch
 
 from classtoken.errors import BadRecord, ModelError, OptionError
 from classtoken.model_folder import first_module, read_json
+from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.decode import DEFAULT, Decoding, ImageItem, decode, name_of
 from classtoken.tokens.pixels import Pixels, prepare
@@ -119,6 +121,14 @@ class ImagePreprocessor:
                 by_size[() if self.recipe.resize == "patches" else pixels.values.shape].append((place, pixels))
             for group in by_size.values():
                 yield [place for place, _ in group], self.collate([pixels for _, pixels in group])
+
+    def identity(self) -> list[Any]:
+        """What decides the pixels, as plain values; not which file said so."""
+        return [encode(replace(self.recipe, source="", notes=())), self.patch, self.decoding.alpha]
+
+    def prompt_text(self, prompt: str | None) -> str:
+        """None: prompts are for texts."""
+        return ""
 
     def pooled_roles(self, prompt: str | None = None) -> frozenset[Role] | None:
         """The readout's own: there is no prompt before an image."""

@@ -1,7 +1,7 @@
 """Texts -> `Tokens`: the checkpoint's own tokenizer, its prompts and limits, and a role for every token."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from classtoken.errors import BadRecord, OptionError
+from classtoken.fingerprint import hash_value
 from classtoken.model_folder import read_json
+from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.text_recipe import TextRecipe, read_text_recipe
@@ -120,6 +122,12 @@ class TextPreprocessor:
         if self.recipe.include_prompt or not self.prompt_text(prompt):
             return TEXT_POOLED
         return TEXT_POOLED - {Role.PROMPT, Role.CLASS}
+
+    def identity(self) -> list[Any]:
+        """What decides the ids and roles, as plain values; not which file said so, nor which prompts there are."""
+        recipe = replace(self.recipe, max_length_source="", notes=(), prompts={}, default_prompt=None)
+        leading = [role.name for role in self.leading]
+        return [encode(recipe), hash_value(self.tokenizer.content()), leading, self.pad_id]
 
     def prompt_text(self, prompt: str | None) -> str:
         """The text put before every text: a named prompt, a literal one, or (for None) the checkpoint's default."""

@@ -37,6 +37,10 @@ class Tokenizer(Protocol):
 
     def id_of(self, token: str) -> int | None: ...
 
+    def content(self) -> str:
+        """Everything that decides the ids, whatever files it was read from."""
+        ...
+
 
 class CompiledTokenizer:
     """`tokenizers.Tokenizer` behind the protocol; pickles by its own serialisation."""
@@ -68,6 +72,10 @@ class CompiledTokenizer:
     def id_of(self, token: str) -> int | None:
         return self.backend.token_to_id(token)
 
+    def content(self) -> str:
+        text: str = self.backend.to_str()
+        return text
+
 
 class PlainTokenizer:
     """A tokenizer of transformers that exists in Python only; it cannot tell spans."""
@@ -91,6 +99,10 @@ class PlainTokenizer:
 
     def id_of(self, token: str) -> int | None:
         return self.tokenizer.get_vocab().get(token)
+
+    def content(self) -> str:
+        vocabulary = sorted(self.tokenizer.get_vocab().items())
+        return repr([type(self.tokenizer).__name__, vocabulary, self.tokenizer.special_tokens_map])
 
 
 def class_name(settings: Mapping[str, Any], usual: str = "") -> str:

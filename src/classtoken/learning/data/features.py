@@ -1,7 +1,7 @@
 """Frozen features: computed once, kept under the output folder, found again by what made them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,11 @@ def features(
 ) -> Features:
     """Vectors named `pooling` of all records; with `tokens`, the last states of every token instead.
 
-    Kept as `out/features/HASH.npz`; the hash is made of weights, preprocessing, pooling and the records' ids and
+    Kept as `out/features/HASH.npz`; the hash is made of the fingerprint, the pooling and the records' ids and
     contents, so that another model or another source never finds them. Bad records go into `refused`.
     """
-    mark = hash_value([_made_by(embedder, modality), "tokens" if tokens else pooling, [_stamp(r) for r in records]])
+    made_by = embedder.fingerprint(None if tokens else pooling, modality=modality).hash()
+    mark = hash_value([made_by, "tokens" if tokens else pooling, [_stamp(r) for r in records]])
     path = out / "features" / f"{mark}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as kept:
@@ -108,13 +109,6 @@ def _joined(parts: Sequence[dict[str, NDArray]]) -> dict[str, NDArray]:
             arrays = [np.pad(a, [(0, 0), (0, longest - a.shape[1])] + [(0, 0)] * (a.ndim - 2)) for a in arrays]
         joined[name] = np.concatenate(arrays)
     return joined
-
-
-def _made_by(embedder: Embedder, modality: str) -> list[object]:
-    tower = embedder.tower(modality)
-    weights = sum(float(p.detach().double().abs().sum()) for p in tower.reading.encoder.parameters())
-    recipe = getattr(tower.prepare, "recipe", None)
-    return [embedder.name, f"{weights:.10e}", str(embedder.dtype), modality, asdict(recipe) if recipe else None]
 
 
 def _stamp(record: Record) -> list[object]:

@@ -1,0 +1,81 @@
+"""What made a vector, and which vectors may be compared.
+
+Weights are hashed by what they are, tensor by tensor as 32-bit numbers under our own names: a checkpoint that was
+renamed, copied, split over more files, stored in another precision that holds the same numbers or saved again by
+another library has the same hash, and one in which a single weight differs has another.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from classtoken.contract.reading import Reading
+from classtoken.embedder.tower import Tower
+from classtoken.encoder.protocol import is_stepwise
+from classtoken.fingerprint import hash_value
+from classtoken.plain import encode
+from classtoken.readout.after import in_words
+from classtoken.readout.own import OwnPooler, meaning
+from classtoken.readout.readout import Readout
+
+#: Entries of a foreign model's config that say how it was stored, not what it computes.
+STORED = ("architectures", "dtype", "id2label", "label2id", "torch_dtype", "transformers_version", "use_cache")
+THREADS = 4
+
+
+def encoder_hash(reading: Reading) -> str:
+    """A hash of an encoder: its architecture and its weights, whatever file they came from."""
+    encoder = reading.encoder
+    if is_stepwise(encoder):
+        architecture = encode(encoder.shape)
+    else:
+        config = cast(Any, encoder).config.to_dict()
+        architecture = {name: v for name, v in config.items() if name not in STORED and not name.startswith("_")}
+    return hash_value([architecture, module_hash(cast(nn.Module, encoder))])
+
+
+def module_hash(module: nn.Module) -> str:
+    """A hash of a module's tensors by name, shape and value."""
+    tensors = sorted(module.state_dict().items())
+    with ThreadPoolExecutor(THREADS) as pool:
+        return hash_value(list(zip((name for name, _ in tensors), pool.map(_tensor_hash, tensors), strict=True)))
+
+
+def _tensor_hash(named: tuple[str, Tensor]) -> str:
+    tensor = named[1].detach()
+    tensor = (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
+    digest = blake2b(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), digest_size=16)
+    digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)  # outside Python's lock, so threads help
+    return digest.hexdigest()
+
+
+def weights_hash(encoder: str, readouts: Sequence[Readout]) -> str:
+    """A hash of all weights that these readouts' vectors depend on; `encoder` is the encoder's own hash."""
+    return hash_value([encoder, *(module_hash(readout) for readout in readouts)])
+
+
+def space_of(tower: Tower, encoder: str, readout: Readout) -> str:
+    """A hash that two vectors share exactly when they may be compared: encoder, readout, length, size."""
+    return hash_value(["one", _in_space(tower, encoder, readout)])
+
+
+def joint_space(towers: Mapping[str, Tower], encoders: Mapping[str, str], normalize: bool | None) -> str:
+    """The space in which the sides of one model meet: that of the whole contract, the same for each side."""
+    sides = []
+    for modality, tower in sorted(towers.items()):
+        (readout,) = tower.readouts(None, normalize).values()
+        sides.append([modality, _in_space(tower, encoders[modality], readout)])
+    return hash_value(["joint", sides])
+
+
+def _in_space(tower: Tower, encoder: str, readout: Readout) -> list[Any]:
+    """What decides where the vectors lie. Prompts, precision and preprocessing move them about in one space."""
+    poolers = [meaning(pooling.row) for pooling in readout.poolings if isinstance(pooling, OwnPooler)]
+    after = [in_words(step) for step in readout.after]
+    over = sorted(role.name for role in readout.over)
+    size = tower.size_of(readout)
+    return [encoder, str(readout.spec), poolers, over, after, module_hash(readout), readout.unit_length, size]

@@ -1,0 +1,51 @@
+"""Which model, and how it is used: everything that makes an `Embedder`, as one small value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from classtoken.errors import OptionError
+from classtoken.results.base import Result
+from classtoken.values import Precision
+
+PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class ModelSpec(Result):
+    """A MODEL and how it is used; `load(spec)` gives the embedder. Goes to JSON and to other processes, and back equal.
+
+    model: a folder, a hub id or `builtin:NAME`. pooling: None for the contract's own vector. normalize: unit length or
+    not; None for the contract's. precision: `fp32` or `bf16`. device: None for the best that there is. revision: of a
+    hub model. Raises `OptionError` for a precision that is not known.
+    """
+
+    model: str
+    pooling: str | None = None
+    normalize: bool | None = None
+    precision: Precision = "fp32"
+    device: str | None = None
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision '{self.precision}' is not known; known are {', '.join(PRECISIONS)}.")
+
+    def from_anywhere(self) -> "ModelSpec":
+        """The same model, a local folder by its whole path: for another process or another day."""
+        path = Path(self.model).expanduser()
+        return replace(self, model=path.resolve().as_posix()) if path.is_dir() else self
+
+
+def device_of(name: str | torch.device | None) -> torch.device:
+    """The device of a name; without one CUDA where it is there, else the CPU. Raises `OptionError`."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}). Try cpu.") from error
+    return device
