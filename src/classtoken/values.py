@@ -1,6 +1,6 @@
 """What the stages share, without torch: roles, layouts, records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -124,6 +124,12 @@ class Rejected:
 
     id: str
     reason: str
+
+
+#: A record and its place among those that are at hand.
+Indexed = tuple[int, Record]
+#: Called with the place of a record that gives nothing, and why.
+Reject = Callable[[int, Rejected], object]
 
 
 @dataclass(frozen=True)

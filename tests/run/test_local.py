@@ -66,7 +66,7 @@ def test_strict_stops_at_the_first_bad_record(tmp_path: Path, bad: str) -> None:
     with pytest.raises(BadRecord, match=r"record '2' of .* run without strict"):
         embed(source, tmp_path / "out", FakeStage(), part_rows=2, strict=True)
     embed(source, tmp_path / "out", FakeStage(), part_rows=2)
-    with pytest.raises(BadRecord, match="1 records were refused by an earlier run"):
+    with pytest.raises(BadRecord, match="1 records were rejected by an earlier run"):
         embed(source, tmp_path / "out", FakeStage(), part_rows=2, strict=True)
 
 

@@ -11,7 +11,7 @@
 from classtoken.inputs.batches import PreparedBatch, batches, item_batches, one_batch, rows
 from classtoken.inputs.modality import choose_modality
 from classtoken.inputs.preprocessor import Preprocessor
-from classtoken.inputs.rejecting import Reject, each
+from classtoken.inputs.rejecting import each
 from classtoken.inputs.view import InputView, PreparedInput, prepare_one, view_of
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "PreparedBatch",
     "PreparedInput",
     "Preprocessor",
-    "Reject",
     "batches",
     "choose_modality",
     "each",

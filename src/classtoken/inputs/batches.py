@@ -7,9 +7,9 @@ from typing import Any
 
 from classtoken.errors import BadRecord
 from classtoken.inputs.preprocessor import Preprocessor
-from classtoken.inputs.rejecting import Reject, attempt, cores, in_order, rejected
+from classtoken.inputs.rejecting import attempt, cores, in_order, rejected
 from classtoken.tensors import Tokens
-from classtoken.values import Record, Rejected
+from classtoken.values import Indexed, Reject, Rejected
 
 Named = tuple[int, str, Any]
 """the place of an input, its id and its item: a text, or whatever an image may be"""
@@ -30,7 +30,7 @@ class PreparedBatch:
 
 def batches(
     prepare: Preprocessor,
-    records: Iterable[tuple[int, Record]],
+    records: Iterable[Indexed],
     reject: Reject,
     *,
     prompt: str | None = None,
@@ -46,7 +46,7 @@ def batches(
 
 
 def rows(
-    prepare: Preprocessor, records: Iterable[tuple[int, Record]], reject: Reject, *, prompt: str | None = None
+    prepare: Preprocessor, records: Iterable[Indexed], reject: Reject, *, prompt: str | None = None
 ) -> Iterator[tuple[int, Any]]:
     """Records with their places -> rows (see `Preprocessor`) with theirs, in order, for batches of one's own."""
     image = prepare.modality == "image"

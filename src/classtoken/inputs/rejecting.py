@@ -7,13 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from classtoken.errors import BadRecord, ClasstokenError, InternalError
-from classtoken.values import Record, Rejected
+from classtoken.values import Indexed, Record, Reject, Rejected
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-#: Called with the place of a record that gives nothing, and why.
-Reject = Callable[[int, Rejected], object]
 
 #: Decoding is done by at most so many threads, each with so many images waiting.
 MOST_THREADS = 8
@@ -37,11 +34,11 @@ def attempt(work: Callable[[In], Out], item: In) -> Out | BadRecord:
 
 
 def each(
-    work: Callable[[Record], Out], records: Iterable[tuple[int, Record]], reject: Reject, *, threads: int | None = None
+    work: Callable[[Record], Out], records: Iterable[Indexed], reject: Reject, *, threads: int | None = None
 ) -> Iterator[tuple[int, Out]]:
     """`work` on every record in several threads, in order; records whose own fault stopped it go to `reject`."""
 
-    def one(entry: tuple[int, Record]) -> tuple[int, str, Out | BadRecord]:
+    def one(entry: Indexed) -> tuple[int, str, Out | BadRecord]:
         place, record = entry
         return place, record.id, attempt(work, record)
 

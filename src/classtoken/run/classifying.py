@@ -9,7 +9,7 @@ from classtoken.embedder import Embedder
 from classtoken.embedder.identity import module_hash
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.run.embedding import EmbedStage
-from classtoken.run.stage import Batch
+from classtoken.run.stage import StageBatch
 
 #: The name of the column: a number for each of the model's labels, in their order.
 PROBABILITIES = "probabilities"
@@ -29,7 +29,7 @@ class ClassifyStage(EmbedStage):
         """One: a probability for each label."""
         return {PROBABILITIES: len(self.classifier.labels)}
 
-    def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
+    def vectors(self, batch: StageBatch) -> Mapping[str, np.ndarray]:
         """Calibrated probabilities of one batch: (rows, labels) float32."""
         return {PROBABILITIES: self.embedder.probabilities_of(batch.tokens, modality=self.modality, prompt=self.prompt)}
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.fingerprint import Fingerprint
-from classtoken.inputs import batches
+from classtoken.inputs import PreparedBatch, batches
 from classtoken.results.base import Result
-from classtoken.run.stage import Batch, Placed, Turned
+from classtoken.run.stage import StageBatch
 from classtoken.sink import Manifest
 from classtoken.source import Plan, Source
-from classtoken.values import Rejected
+from classtoken.values import Indexed, Reject
 
 
 class EmbedStage:
@@ -29,20 +29,11 @@ class EmbedStage:
         """Name and size of each vector that a record gets."""
         return self.embedder.columns(modality=self.modality)
 
-    def batches(self, records: Iterator[Placed]) -> Iterator[Batch | Turned]:
-        """The records of one task, prepared; each is in one batch or turned away."""
-        turned: list[Turned] = []
+    def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[PreparedBatch]:
+        """The records of one task, prepared; each is in one batch, or `reject` is called with its place and why."""
+        return batches(self._prepare, records, reject, prompt=self.prompt)
 
-        def reject(place: int, why: Rejected) -> None:
-            turned.append(Turned(place, why.reason))
-
-        for ready in batches(self._prepare, records, reject, prompt=self.prompt):
-            yield from turned
-            turned.clear()
-            yield Batch(ready.places, ready.tokens, ready.cut)
-        yield from turned
-
-    def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
+    def vectors(self, batch: StageBatch) -> Mapping[str, np.ndarray]:
         """Vectors of one batch by name: (rows, size) float32."""
         return self.embedder.vectors_of(batch.tokens, modality=self.modality, prompt=self.prompt)
 

@@ -27,7 +27,7 @@ def run(
     finished = sink.begin()
     refused = sum(part.refused for part in finished.values())
     if strict and refused:
-        raise BadRecord(f"{refused} records were refused by an earlier run into {sink.place}; see its quarantine.")
+        raise BadRecord(f"{refused} records were rejected by an earlier run into {sink.place}; see its quarantine.")
     rows = {task.number: len(task) for task in plan.tasks}
     before = sum(rows[number] for number in finished)
     left = [task for task in plan.tasks if task.number not in finished]

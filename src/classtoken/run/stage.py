@@ -1,32 +1,25 @@
 """What a run asks of a model: records become batches, batches vectors. Without torch; `embedding` has the real one."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from classtoken.values import Record
-
-#: A record and its place among the entries of its task.
-Placed = tuple[int, Record]
+from classtoken.values import Indexed, Reject
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Prepared records of one task (`tensors.Tokens`, as a rule); `cut` of them were longer than the model takes."""
+class StageBatch(Protocol):
+    """Prepared records of one task: their places in it, what the stage computes vectors from (`tensors.Tokens`, as a
+    rule), and how many of them were longer than the model takes. `inputs.PreparedBatch` is one."""
 
-    places: tuple[int, ...]
-    tokens: Any
-    cut: int = 0
+    @property
+    def places(self) -> tuple[int, ...]: ...
 
+    @property
+    def tokens(self) -> Any: ...
 
-@dataclass(frozen=True)
-class Turned:
-    """A record that cannot be prepared, and why."""
-
-    place: int
-    reason: str
+    @property
+    def cut(self) -> int: ...
 
 
 class Stage(Protocol):
@@ -36,10 +29,10 @@ class Stage(Protocol):
     def columns(self) -> Mapping[str, int]:
         """Name and size of each vector that a record gets."""
 
-    def batches(self, records: Iterator[Placed]) -> Iterator[Batch | Turned]:
-        """The records of one task, prepared; each is in one batch or turned away."""
+    def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[StageBatch]:
+        """The records of one task, prepared; each is in one batch, or `reject` is called with its place and why."""
 
-    def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
+    def vectors(self, batch: StageBatch) -> Mapping[str, np.ndarray]:
         """Vectors of one batch by name: (rows, size) float32."""
 
 

@@ -1,4 +1,4 @@
-"""One task -> one part, its receipt, and the records that it refuses: what every engine does, here or elsewhere.
+"""One task -> one part, its receipt, and the records that it rejects: what every engine does, here or elsewhere.
 
 All that goes into it can be sent to another process: the source, the task, the writer, and a `StageSpec` that opens the
 stage there. So a local run, a pool of processes and a cluster do the same tasks and share one way of going on.
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from classtoken.errors import BadRecord, SourceError
-from classtoken.run.ahead import Ahead
-from classtoken.run.stage import Batch, Placed, Stage
+from classtoken.run.prefetch import Prefetch
+from classtoken.run.stage import Stage, StageBatch
 from classtoken.sink import PartWriter, Receipt, TaskRows
 from classtoken.source import Reader, Source
-from classtoken.values import Record, Rejected, Task
+from classtoken.values import Indexed, Record, Rejected, Task
 
 #: Batches that are prepared ahead of the model.
 DEPTH = 4
@@ -45,10 +45,10 @@ def do_tasks(
     `computed` is called with the number of records of each batch when its vectors are there. What was written before
     an error stays.
     """
-    with Ahead(_prepared(source, tasks, stage), DEPTH) as items:
+    with Prefetch(_prepared(source, tasks, stage), DEPTH) as items:
         blocks = _Blocks(stage.columns)
         for item in items:
-            if isinstance(item, Batch):
+            if not isinstance(item, _ReadTask):
                 blocks.add(item, stage.vectors(item))
                 if computed:
                     computed(len(item.places))
@@ -63,35 +63,35 @@ def do_tasks(
 
 @dataclass
 class _ReadTask:
-    """A task whose batches have all been handed out: its records by place, and those that were refused."""
+    """A task whose batches have all been handed out: its records by place, and those that give no vector."""
 
     task: Task
     records: dict[int, Record] = field(default_factory=dict)
-    refused: dict[int, Rejected] = field(default_factory=dict)
+    rejected: dict[int, Rejected] = field(default_factory=dict)
+
+    def reject(self, place: int, why: Rejected) -> None:
+        """The record in this place gives no vector."""
+        self.records.pop(place, None)
+        self.rejected[place] = why
 
 
-def _prepared(source: Source, tasks: Iterable[Task], stage: Stage) -> Iterator[Batch | _ReadTask]:
+def _prepared(source: Source, tasks: Iterable[Task], stage: Stage) -> Iterator[StageBatch | _ReadTask]:
     """The batches of each task, then the task itself."""
     reader = Reader(source)
     for task in tasks:
         read = _ReadTask(task)
-        for item in stage.batches(_usable(reader, read)):
-            if isinstance(item, Batch):
-                yield item
-            else:
-                record = read.records.pop(item.place)
-                read.refused[item.place] = Rejected(record.id, item.reason)
-        if len(read.records) + len(read.refused) != len(task):
+        yield from stage.batches(_usable(reader, read), read.reject)
+        if len(read.records) + len(read.rejected) != len(task):
             raise SourceError(
                 f"{source.name} changed while it was being read; stop whatever writes to it and run again."
             )
         yield read
 
 
-def _usable(reader: Reader, read: _ReadTask) -> Iterator[Placed]:
+def _usable(reader: Reader, read: _ReadTask) -> Iterator[Indexed]:
     for place, entry in enumerate(reader(read.task)):
         if isinstance(entry, Rejected):
-            read.refused[place] = entry
+            read.reject(place, entry)
         else:
             # What is kept until the part is written: all but the bytes of images.
             path = entry.image if isinstance(entry.image, Path) else None
@@ -108,7 +108,7 @@ class _Blocks:
         self._places: list[int] = []
         self.cut = 0
 
-    def add(self, batch: Batch, vectors: Mapping[str, np.ndarray]) -> None:
+    def add(self, batch: StageBatch, vectors: Mapping[str, np.ndarray]) -> None:
         """One batch."""
         self._blocks.append(vectors)
         self._places += batch.places
@@ -126,17 +126,17 @@ class _Blocks:
 
 
 def _rows(read: _ReadTask, blocks: _Blocks) -> TaskRows:
-    """The task's rows; a vector that is not finite refuses its record."""
+    """The task's rows; a record whose vector is not finite is rejected."""
     places, vectors = blocks.in_order()
     finite = np.ones(len(places), dtype=bool)
     for block in vectors.values():
         finite &= np.isfinite(block).all(axis=1)
     for place in places[~finite].tolist():
-        read.refused[place] = Rejected(read.records.pop(place).id, "has a vector that is not finite")
+        read.reject(place, Rejected(read.records[place].id, "has a vector that is not finite"))
     return TaskRows(
         task=read.task,
         records=[read.records[place] for place in sorted(read.records)],
         vectors={column: block[finite] for column, block in vectors.items()},
-        refused=[read.refused[place] for place in sorted(read.refused)],
+        refused=[read.rejected[place] for place in sorted(read.rejected)],
         cut=blocks.cut,
     )

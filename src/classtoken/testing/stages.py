@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classtoken.run.stage import Batch, Placed, Turned
+from classtoken.values import Indexed, Reject, Rejected
 
 SIZE = 4
 ROWS = 3
@@ -35,6 +35,15 @@ class FakeStageSpec:
         return FakeStage(self.seconds)
 
 
+@dataclass(frozen=True)
+class FakeBatch:
+    """Texts, and their places in the task."""
+
+    places: tuple[int, ...]
+    tokens: list[str]
+    cut: int
+
+
 class FakeStage:
     """Batches of three, the longest first as a real stage has them. `computed` lists the texts that had vectors."""
 
@@ -44,20 +53,20 @@ class FakeStage:
         self.seconds = seconds
         self.computed: list[str] = []
 
-    def batches(self, records: Iterator[Placed]) -> Iterator[Batch | Turned]:
-        """The records of one task in batches; 'bad' is turned away."""
+    def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[FakeBatch]:
+        """The records of one task in batches; 'bad' is rejected."""
         texts: dict[int, str] = {}
         for place, record in records:
             if record.text == "bad":
-                yield Turned(place, "is bad")
+                reject(place, Rejected(record.id, "is bad"))
             else:
                 texts[place] = record.text or ""
         places = sorted(texts, key=lambda place: -len(texts[place]))
         for begin in range(0, len(places), ROWS):
             here = tuple(places[begin : begin + ROWS])
-            yield Batch(here, [texts[place] for place in here], cut=sum(len(texts[place]) > LONG for place in here))
+            yield FakeBatch(here, [texts[place] for place in here], cut=sum(len(texts[place]) > LONG for place in here))
 
-    def vectors(self, batch: Batch) -> Mapping[str, np.ndarray]:
+    def vectors(self, batch: FakeBatch) -> Mapping[str, np.ndarray]:
         """The vectors of one batch."""
         time.sleep(self.seconds)
         self.computed += batch.tokens

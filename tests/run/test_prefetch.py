@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from classtoken.run.ahead import Ahead
+from classtoken.run.prefetch import Prefetch
 
 
 def threads() -> int:
-    return sum(thread.name == "classtoken-ahead" for thread in threading.enumerate())
+    return sum(thread.name == "classtoken-prefetch" for thread in threading.enumerate())
 
 
 def test_items_come_in_order_and_not_far_ahead() -> None:
@@ -21,7 +21,7 @@ def test_items_come_in_order_and_not_far_ahead() -> None:
             made.append(i)
             yield i
 
-    with Ahead(items(), 2) as ahead:
+    with Prefetch(items(), 2) as ahead:
         for i in ahead:
             time.sleep(0.001)
             assert len(made) <= i + 5
@@ -37,7 +37,7 @@ def test_errors_are_raised_where_items_are_read() -> None:
         raise ValueError("here")
 
     seen = []
-    with pytest.raises(ValueError, match="here"), Ahead(items(), 2) as ahead:
+    with pytest.raises(ValueError, match="here"), Prefetch(items(), 2) as ahead:
         seen.extend(ahead)
     assert threads() == 0
 
@@ -47,6 +47,22 @@ def test_leaving_early_ends_the_thread() -> None:
         while True:
             yield 0
 
-    with Ahead(endless(), 2) as ahead:
+    with Prefetch(endless(), 2) as ahead:
         assert next(iter(ahead)) == 0
     assert threads() == 0
+
+
+def test_leaving_early_frees_what_the_items_hold() -> None:
+    freed = []
+
+    def endless() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            freed.append(True)
+
+    items = endless()
+    with Prefetch(items, 2) as ahead:
+        next(iter(ahead))
+    assert freed == [True]

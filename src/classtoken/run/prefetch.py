@@ -2,15 +2,15 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-_LOOK = 0.1
-"""seconds between two looks at whether the caller has gone"""
+_PAUSE = 0.1
+"""seconds between two checks of whether the caller has left"""
 
 
-class Ahead(Generic[T]):
+class Prefetch(Generic[T]):
     """Runs an iterator in a thread of its own, at most `depth` items ahead. Its errors are raised where it is read.
 
     Leaving the `with` block stops the thread after the item that it is at.
@@ -20,9 +20,9 @@ class Ahead(Generic[T]):
         self._items = items
         self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="classtoken-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="classtoken-prefetch", daemon=True)
 
-    def __enter__(self) -> "Ahead[T]":
+    def __enter__(self) -> "Prefetch[T]":
         self._thread.start()
         return self
 
@@ -50,11 +50,14 @@ class Ahead(Generic[T]):
             self._put(("error", error))
         else:
             self._put(("end", None))
+        finally:
+            if isinstance(self._items, Generator):
+                self._items.close()  # frees what it holds (threads, files), also when the caller left early
 
     def _put(self, message: tuple[str, T | BaseException | None]) -> bool:
         while not self._stop.is_set():
             try:
-                self._queue.put(message, timeout=_LOOK)
+                self._queue.put(message, timeout=_PAUSE)
             except queue.Full:
                 continue
             return True
