@@ -161,11 +161,6 @@ class TextPreprocessor:
                 here = [window[index] for index in chosen]
                 yield [place for place, _ in here], self.collate([row for _, row in here])
 
-    def lengths(self, texts: Sequence[str], *, prompt: str | None = None) -> list[int]:
-        """Tokens of each text as they enter the encoder, for batches of like length."""
-        fixed = self.recipe.pad_to
-        return [fixed or len(row) for row in self.encode(texts, prompt=prompt)]
-
     def collate(self, rows: Sequence[TextRow], *, side: Side | None = None) -> Tokens:
         """Rows -> one padded batch, on the authors' side unless `side` says otherwise."""
         side = side or self.recipe.pad_side
