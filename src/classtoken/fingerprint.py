@@ -68,11 +68,6 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def hash_files(paths: Iterable[Path]) -> str:
-    """A hash of several files' names and bytes, whichever folder they lie in and in whatever order they are given."""
-    return hash_value([(path.name, hash_file(path)) for path in sorted(paths, key=lambda path: path.name)])
-
-
 def _shown(value: Any) -> str:
     text = ",".join(value) if isinstance(value, tuple) else str(value)
     return f"'{text if len(text) <= 40 else text[:37] + '...'}'"
