@@ -2,11 +2,10 @@
 
 import inspect
 import re
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from generated import DOCS, finish, notice
+from generated import DOCS, finish, notice, wrapped
 
 import classtoken
 from classtoken.options import Options
@@ -47,14 +46,14 @@ def _name(name: str, value: Any) -> Iterator[str]:
         inner = {n: v for n, v in vars(value).items() if inspect.isclass(v) and v.__module__ == value.__name__}
         if name == "errors":
             listed = ", ".join(f"`{short}`" for short in inner if short != "ClasstokenError")
-            yield _wrapped(f"`ClasstokenError` is the root: {listed}.")
+            yield wrapped(f"`ClasstokenError` is the root: {listed}.")
             return
         for short, kind in inner.items():
             if not short.startswith("_"):
                 yield from _name(f"{name}.{short}", kind)
         return
     if inspect.isclass(value) and issubclass(value, Options) and name != "SourceOptions":
-        yield _wrapped(f"**{name}**: {_first(value)}")
+        yield wrapped(f"**{name}**: {_first(value)}")
         return
     yield f"### {name}"
     yield _code(f"classtoken.{name}", value)
@@ -64,9 +63,7 @@ def _name(name: str, value: Any) -> Iterator[str]:
         for short, member in _members(value):
             is_property = isinstance(member, property)
             call = f".{short}" if is_property else f".{short}{_signature(member)}"
-            rows.append(
-                textwrap.fill(f"- `{call}`: {_first(member)}", 120, subsequent_indent="  ", break_on_hyphens=False)
-            )
+            rows.append(wrapped(f"- `{call}`: {_first(member)}"))
         if rows:
             yield "\n".join(rows)
 
@@ -126,12 +123,8 @@ def _hint(hint: Any) -> str:
 
 def _prose(value: Any) -> str:
     """The docstring as Markdown, wrapped anew."""
-    return "\n\n".join(_wrapped(paragraph) for paragraph in (inspect.getdoc(value) or "").split("\n\n"))
-
-
-def _wrapped(text: str, indent: str = "") -> str:
-    plain = " ".join(text.split())
-    return textwrap.fill(plain, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    paragraphs = (inspect.getdoc(value) or "").split("\n\n")
+    return wrapped("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
 
 
 def _first(value: Any) -> str:

@@ -1,91 +1,81 @@
-"""docs/train.md: every field of a recipe out of `learning/recipe.py`, and comparisons out of benchmarks/results."""
+"""docs/train.md: every field of a recipe out of `learning/recipe.py`; docs/studies/training.md: what was compared."""
 
 import ast
+import inspect
 import json
+import textwrap
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from generated import DOCS, ROOT, finish, into, table
+from generated import DOCS, ROOT, finish_all, into, notice, table, wrapped
 
-PAGE = DOCS / "train.md"
+from classtoken.learning import recipe
+from classtoken.plain import Limits
+
+PAGE, STUDY = DOCS / "train.md", DOCS / "studies" / "training.md"
 RESULTS = ROOT / "benchmarks" / "results"
-TABLES = {
-    "DataOptions": "[data]",
-    "HeadOptions": "[head]",
-    "ObjectiveOptions": "[objective]",
-    "AugmentOptions": "[augment]",
-    "OptimiserOptions": "[optimiser]",
-    "LoopOptions": "[loop]",
-    "Recipe": "besides the tables",
-}
-PLAIN = {
-    "text_column": "what the column of texts is called",
-    "image_column": "what the column of images is called",
-    "label_column": "what the column of labels is called",
-    "limit": "the first so many records only",
-    "std": "of each channel in 0..1, as `mean`",
-    "kind": "which",
-    "label_smoothing": "part of the target that is spread evenly over all classes",
-    "class_weights": "whether every class weighs the same, rare or not",
-    "teacher_weight": "part of the loss that is the teacher's",
-    "teacher_temperature": "DINO: divides the teacher's scores; small is sharp",
-    "teacher_momentum": "DINO: how slowly the teacher follows the student, rising to 1",
-    "centre_momentum": "DINO: how slowly the centre of the teacher's scores moves",
-    "local_crops": "DINO: small crops of every picture, which the student alone sees",
-    "flip": "half of the pictures mirrored left to right",
-    "magnitude": "the largest strength of RandAugment's operations",
-    "learning_rate": "the highest",
-    "weight_decay": "of matrices and kernels only",
-    "momentum": "of sgd and muon",
-    "betas": "of adamw",
-    "schedule": "how the rate falls after the warm-up",
-    "epochs": "passes over the records",
-    "batch": "records of one step",
-    "seed": "of everything that is drawn",
-    "precision": "numbers that are computed in",
-    "drop_path": "chance that a block's half is left out, rising over the blocks (stochastic depth)",
-    "dropout": "part of the numbers that is set to 0",
-    "about": "a sentence for the card",
-    "checkpoint_seconds": "a checkpoint is written after so many",
-}
-"""what a field means where the source has no line under it, because its name says it to whoever reads code"""
+STUDY_HEAD = """# Training: what was compared
 
-
-def fields() -> Iterator[tuple[str, str, str, str]]:
-    """Table, name, default and meaning of every field, in the order of the source."""
-    tree = ast.parse((ROOT / "src/classtoken/learning/recipe.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef) or node.name not in TABLES:
-            continue
-        for line, after in zip(node.body, [*node.body[1:], None], strict=True):
-            if not isinstance(line, ast.AnnAssign) or not isinstance(line.target, ast.Name):
-                continue
-            name, kind = line.target.id, ast.unparse(line.annotation)
-            if kind.endswith("Options") or name == "model":
-                continue
-            value = "" if line.value is None else ast.unparse(line.value)
-            said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
-            meaning = " ".join(str(said).split()) or PLAIN[name]
-            if kind.startswith("Literal["):
-                choices = ", ".join(str(choice).strip(" '") for choice in kind[8:-1].split(","))
-                meaning = (
-                    f"{choices}{': ' if meaning and meaning != 'which' else ''}{'' if meaning == 'which' else meaning}"
-                )
-            yield TABLES[node.name], name, {"None": "", "field(default_factory=dict)": ""}.get(value, value), meaning
+What benchmarks/training measured, each on data that is made here or that anybody may get, looked at once.
+"""
 
 
 def recipes() -> str:
     """One table of fields."""
-    rows, last = [], ""
-    for where, name, default, meaning in fields():
-        rows.append([where if where != last else "", f"`{name}`", f"`{default}`" if default else "", meaning])
-        last = where
-    return table(["table", "field", "if left out", "what it is"], rows)
+    rows = [["", *row] for row in rows_of(recipe.Recipe)]
+    for field in fields(recipe.Recipe):
+        kind = get_type_hints(recipe.Recipe)[field.name]
+        if is_dataclass(kind):
+            inner = list(rows_of(kind))
+            rows += [[f"[{field.name}]" if i == 0 else "", *row] for i, row in enumerate(inner)]
+    return table(["table", "field", "takes", "if left out", "what it is"], rows)
+
+
+def rows_of(kind: type) -> Iterator[list[str]]:
+    """Name, what it takes, default and meaning of every field that is no table itself."""
+    hints, words = get_type_hints(kind, include_extras=True), meanings(kind)
+    for field in fields(kind):  # type: ignore[arg-type]
+        hint = hints[field.name]
+        if is_dataclass(hint):
+            continue
+        default = "" if field.default in (MISSING, None, "", ()) else f"`{field.default}`"
+        yield [f"`{field.name}`", takes(hint), default, words.get(field.name, "")]
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """The line under each field in the source."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
+    found = {}
+    for line, after in pairwise(body):
+        if isinstance(line, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            found[ast.unparse(line.target)] = " ".join(str(after.value.value).split())
+    return found
+
+
+def takes(hint: Any) -> str:
+    """A type in words, with its limits."""
+    words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", type(None): ""}
+    if hint in words:
+        return words[hint]
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        limits = [part for part in inner[1:] if isinstance(part, Limits)]
+        return ", ".join([takes(inner[0]), *map(str, limits)])
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in inner)
+    if origin is tuple:
+        each = takes(inner[0]).removeprefix("a ")
+        return f"a list, each a {each}" if inner[-1] is ... else f"{len(inner)} numbers{each.removeprefix('number')}"
+    if (isinstance(origin, type) and issubclass(origin, dict)) or "Mapping" in str(origin):
+        return "a table"
+    return " or ".join(filter(None, map(takes, inner)))
 
 
 def compared() -> str:
     """What benchmarks/ measured."""
-    parts = []
+    parts: list[str] = []
     for name, write in (("clothing", clothing), ("learning", learning), ("unlabelled", unlabelled)):
         path = RESULTS / f"{name}.json"
         if path.is_file():
@@ -115,7 +105,7 @@ def clothing(found: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            "### Product photographs: which way is best?",
+            "## Product photographs: which way is best?",
             f"DeiT-Tiny on 10 kinds of clothing: {found['learned']} photographs to learn from and to choose on, "
             f"{found['tested']} looked at once (`benchmarks/training/clothing.py`; {where(found)}). Intervals are "
             "Wilson's; differences to scikit-learn's best logistic regression on the class token are paired. ECE: "
@@ -135,7 +125,7 @@ def learning(found: dict[str, Any]) -> str:
         rows.append([name, interval(way["accuracy"]), ahead, str(way.get("steps", ""))])
     return "\n\n".join(
         [
-            "### Scenes: what is a teacher worth?",
+            "## Scenes: what is a teacher worth?",
             "A student of 63,000 parameters has the labels of 359 scenes; `builtin:scenes` labels 2,400 more for it "
             f"(`benchmarks/training/learning.py`; {where(found)}). Equal numbers of steps of equal size. All three "
             "labels of a scene right, on 1,000 fresh scenes:",
@@ -157,7 +147,7 @@ def unlabelled(found: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            "### Faces without labels: what does DINO learn?",
+            "## Faces without labels: what does DINO learn?",
             f"3,000 tiny faces, {found['seconds'] / 60:.0f} minutes (`benchmarks/training/unlabelled.py`; "
             f"{where(found)}). What a classifier makes of each description, on {found['tested']} fresh faces:",
             table(["classifier", "on", "accuracy", "DINO is ahead by"], rows),
@@ -183,11 +173,11 @@ def where(found: dict[str, Any]) -> str:
     return f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores, torch {machine['torch']}"
 
 
-def text() -> str:
-    """The page with both parts as code and results are now."""
+def pages() -> dict[Any, str]:
+    """Both pages as code and results are now."""
     page = into(PAGE.read_text(encoding="utf-8"), "docs_train.py recipes", recipes())
-    return into(page, "docs_train.py compared", compared())
+    return {PAGE: page, STUDY: notice("docs_train.py") + STUDY_HEAD + "\n" + wrapped(compared()) + "\n"}
 
 
 if __name__ == "__main__":
-    finish(PAGE, text())
+    finish_all(pages())

@@ -6,6 +6,7 @@ python tools/docs_NAME.py --check    exit code 1 when it is old
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,30 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)])
+
+
+def wrapped(text: str, width: int = 120) -> str:
+    """Markdown with its paragraphs and list items wrapped; tables, headings and code stay as they are."""
+    parts, code = [], False
+    for block in text.split("\n\n"):
+        plain = not code and not block.lstrip().startswith(("|", "#", "```", "<!--", "    "))
+        code ^= block.count("```") % 2 == 1
+        parts.append(_filled(block, width) if plain and "```" not in block else block)
+    return "\n\n".join(parts)
+
+
+def _filled(block: str, width: int) -> str:
+    """One paragraph, or the items of one list."""
+    items = re.split(r"\n(?=(?:[-*]|\d+\.) )", block)
+    found = []
+    for item in items:
+        mark = re.match(r"(?:[-*]|\d+\.) ", item)
+        indent = " " * len(mark[0]) if mark else ""
+        plain = " ".join(item.split())
+        found.append(
+            textwrap.fill(plain, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        )
+    return "\n".join(found)
 
 
 def into(page: str, tool: str, text: str) -> str:

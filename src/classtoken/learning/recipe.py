@@ -34,14 +34,18 @@ class DataOptions:
     source: str | None = None
     """the SOURCE of the run that the recipe describes; the command line's wins"""
     text_column: str | None = None
+    """what the column of texts is called"""
     image_column: str | None = None
+    """what the column of images is called"""
     label_column: str | None = None
+    """what the column of labels is called"""
     label_names: Mapping[str, str] = field(default_factory=dict)
     """what the labels of the records are to be called, as in {"0" = "negative", "1" = "positive"}: all of them, each
     with a name of its own; empty: as they are"""
     held_out: Annotated[float, Limits(ge=0, le=0.9)] = 0.1
     """part of the records on which settings are chosen and stopping is decided, stratified by label"""
     limit: AtLeastOne | None = None
+    """the first so many records only"""
     unlabelled: tuple[str, ...] = ()
     """further SOURCEs whose labels are not read: a teacher labels them, or the vocabulary learns from them"""
     unlabelled_text_column: str | None = None
@@ -49,6 +53,7 @@ class DataOptions:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """of each channel in 0..1; ImageNet's, as ViT-family checkpoints expect, unless the recipe says otherwise"""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    """of each channel in 0..1, as `mean`"""
     vocabulary: Annotated[int, Limits(ge=6)] = 8000
     """word pieces to learn when a text encoder starts from scratch"""
     longest: Annotated[int, Limits(ge=3)] = 64
@@ -60,6 +65,7 @@ class HeadOptions:
     """What turns the pooled vector into logits."""
 
     kind: Literal["linear", "cosine", "mlp", "per_token", "distilled"] = "linear"
+    """`per_token`: a classifier for each class token; `distilled`: the mean of class and distillation token's"""
     hidden: Count = 0
     """hidden size of `mlp`; 0 is twice the vector's"""
 
@@ -69,21 +75,29 @@ class ObjectiveOptions:
     """What is minimised; each objective reads the fields that are its own."""
 
     kind: Literal["supervised", "distillation", "dino", "contrast", "masked"] = "supervised"
+    """what is learned from: labels, a teacher's labels, two views of a picture, pairs, hidden word pieces"""
     label_smoothing: Rate = 0.0
+    """part of the target that is spread evenly over all classes"""
     class_weights: Literal["none", "balanced"] = "none"
+    """whether every class weighs the same, rare or not"""
     teacher: str | None = None
     """distillation: a MODEL; one without a classifier for these labels gets a linear head on its frozen vectors"""
     mode: Literal["hard", "soft"] = "hard"
     """distillation: learn the teacher's label (DeiT's hard distillation) or its probabilities"""
     teacher_weight: Share = 0.5
+    """part of the loss that is the teacher's"""
     temperature: Positive | None = None
     """distillation: softens both sides; contrast and dino: divides the student's scores; left out: 1, 0.05 and 0.1"""
     teacher_temperature: Positive = 0.04
+    """DINO: divides the teacher's scores; small is sharp"""
     teacher_momentum: Share = 0.996
+    """DINO: how slowly the teacher follows the student, rising to 1"""
     centre_momentum: Share = 0.9
+    """DINO: how slowly the centre of the teacher's scores moves"""
     prototypes: Annotated[int, Limits(ge=2)] = 256
     """DINO: outputs of the projection head"""
     local_crops: Count = 4
+    """DINO: small crops of every picture, which the student alone sees"""
     local_size: Count = 0
     """DINO: pixels of a local crop; 0 is half the image, rounded to whole patches"""
     large_crop: tuple[PositiveShare, PositiveShare] = (0.4, 1.0)
@@ -103,9 +117,11 @@ class AugmentOptions:
     resized_crop: tuple[PositiveShare, PositiveShare] = (1.0, 1.0)
     """range of the area of a random crop that is resized to the full size"""
     flip: bool = False
+    """half of the pictures mirrored left to right"""
     randaugment: Count = 0
     """operations per picture (RandAugment, Cubuk et al. 2020)"""
     magnitude: Share = 0.3
+    """the largest strength of RandAugment's operations"""
     colour: Share = 0.0
     """largest change of brightness, contrast and saturation, each drawn for itself"""
     grey: Share = 0.0
@@ -125,17 +141,23 @@ class OptimiserOptions:
     """How weights are moved."""
 
     kind: Literal["adamw", "sgd", "muon"] = "adamw"
+    """how gradients become steps"""
     learning_rate: NotNegative = 1e-3
+    """the highest"""
     matrix_learning_rate: NotNegative = 0.02
     """muon: of the matrices inside the blocks and the convolutions; the rest learns with AdamW at `learning_rate`"""
     weight_decay: NotNegative = 0.05
+    """of matrices and kernels only"""
     momentum: Share = 0.9
+    """of sgd and muon"""
     betas: tuple[Decay, Decay] = (0.9, 0.999)
+    """of adamw"""
     layer_decay: PositiveShare = 1.0
     """factor on the learning rate per block away from the head (fine-tuning)"""
     warmup: Share = 0.05
     """part of all steps in which the learning rate rises"""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """how the rate falls after the warm-up"""
     final: Share = 0.01
     """the learning rate at the end, as part of the highest"""
     clip: NotNegative = 1.0
@@ -147,20 +169,27 @@ class LoopOptions:
     """How long, how much at once, how safely."""
 
     epochs: Positive = 10.0
+    """passes over the records"""
     batch: AtLeastOne = 128
+    """records of one step"""
     accumulate: AtLeastOne = 1
     """parts of a batch computed one after another, their gradients summed"""
     seed: Count = 0
+    """of everything that is drawn"""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """numbers that are computed in"""
     ema: Decay = 0.0
     """decay of the moving average of the weights; 0 keeps none"""
     drop_path: Rate = 0.0
+    """chance that a block's half is left out, rising over the blocks (stochastic depth)"""
     dropout: Rate = 0.0
+    """part of the numbers that is set to 0"""
     evaluate_every: Positive = 1.0
     """epochs between two evaluations on the held-out part"""
     patience: Count = 0
     """evaluations without a better metric before stopping; 0 never stops early"""
     checkpoint_seconds: NotNegative = 60.0
+    """a checkpoint is written after so many"""
     checkpoint_steps: Count = 0
     """also after every so many steps; 0 leaves it to the clock"""
     keep: Literal["best", "last"] = "best"
@@ -174,6 +203,7 @@ class Recipe:
     model: Mapping[str, Any] | None = None
     """an `encoder.Shape` as plain values; None when an existing MODEL is trained further"""
     about: str = ""
+    """a sentence for the card"""
     start: str | None = None
     """a MODEL or training folder whose encoder weights are taken to begin with"""
     unfreeze: str = ""
