@@ -48,7 +48,8 @@ def map_overlap(maps_NKP: ArrayLike) -> tuple[Floats, Floats]:
 
 def average_precision(scores_NM: ArrayLike, truth_N: ArrayLike) -> Floats:
     """The area under precision over recall of every column of scores for one truth (0 or 1): sum over thresholds of
-    (recall step) * precision; equal scores share a threshold. (M,).
+    (recall step) * precision; equal scores share a threshold. (M,). scikit-learn's `average_precision_score` of every
+    column; its own takes 17 times as long, and `specialisation` asks a thousand times.
 
     Raises `OptionError` where nothing is true: precision has no recall to go over.
     """
