@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from classtoken.learning.judge import calibration_error, fit_temperature
+from classtoken.learning.judge import calibration_error, fit_temperature, judge
+from classtoken.learning.objectives.supervised import classification_loss
 
 
 def test_the_temperature_is_the_one_with_the_least_loss() -> None:
@@ -23,3 +24,31 @@ def test_the_calibration_error_by_hand() -> None:
     """Two rows at confidence 0.9 with one right: |0.5 - 0.9|."""
     logits = torch.log(torch.tensor([[0.9, 0.1], [0.9, 0.1]]))
     assert calibration_error(logits, torch.tensor([0, 1]), "single") == pytest.approx(0.4, abs=1e-6)
+
+
+def test_a_temperature_that_does_not_help_is_1() -> None:
+    """Logits that are right as they are, few of them: a fitted T follows chance, and makes fresh rows worse."""
+    rng = np.random.default_rng(0)
+    kept, gained = 0, []
+    for _ in range(40):
+        logits = rng.normal(size=(2040, 3)) * 1.5
+        targets = torch.tensor([rng.choice(3, p=row) for row in np.exp(log_softmax(logits, axis=1))])
+        t = fit_temperature(torch.tensor(logits[:40]), targets[:40], "single")
+        kept += t == 1.0
+        fresh = torch.tensor(logits[40:])
+        losses = [float(classification_loss(fresh / used, targets[40:], "single")) for used in (t, 1.0)]
+        gained.append(losses[1] - losses[0])
+    assert kept >= 20
+    assert np.mean(gained) > -0.013  # fitted each time: -0.017
+    assert fit_temperature(torch.tensor(logits[:9]), targets[:9], "single") == 1.0
+
+
+def test_the_temperature_belongs_to_what_is_shipped() -> None:
+    """Scores of one classifier, calibration of the other."""
+    rng = np.random.default_rng(1)
+    true = rng.normal(size=(600, 3)) * 2
+    targets = torch.tensor([rng.choice(3, p=row) for row in np.exp(log_softmax(true, axis=1))])
+    found = judge(torch.tensor(true), targets, "single", torch.tensor(true * 4))
+    assert found.temperature == pytest.approx(4.0, rel=0.2)
+    assert found.error < found.error_before
+    assert found.scores["loss"] == pytest.approx(float(classification_loss(torch.tensor(true), targets, "single")))

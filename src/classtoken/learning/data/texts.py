@@ -1,7 +1,7 @@
 """Texts for training: tokenized once, put into batches as they come."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,13 +46,20 @@ def tokenized(
 def learn_vocabulary(texts: Sequence[str], size: int, folder: Path, longest: int) -> None:
     """Word pieces as BERT has them (Schuster & Nakajima 2012), lower case, learned from texts, written to a folder.
 
-    Leaves `tokenizer.json` and `tokenizer_config.json`, which transformers and classtoken read alike.
+    The same texts give the same pieces and numbers. Leaves `tokenizer.json` and `tokenizer_config.json`, which
+    transformers and classtoken read alike.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=list(SPECIAL), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learner.normalizer = normalizers.BertNormalizer(lowercase=True)
+    learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    # The trainer numbers the signs inside words in the order of a hash table, which differs from run to run, and its
+    # ties follow those numbers. As special tokens they are numbered before; the tokenizer that is kept has them not.
+    inside = sorted({f"##{sign}" for text in texts for word in _words(learner, text) for sign in word[1:]})
+    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=[*SPECIAL, *inside], show_progress=False)
+    learner.train_from_iterator(texts, trainer)
+    tokenizer = Tokenizer(models.WordPiece(learner.get_vocab(with_added_tokens=False), unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = learner.normalizer, learner.pre_tokenizer
+    tokenizer.add_special_tokens(list(SPECIAL))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -65,6 +72,12 @@ def learn_vocabulary(texts: Sequence[str], size: int, folder: Path, longest: int
         **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _words(tokenizer: Tokenizer, text: str) -> Iterator[str]:
+    """The words of a text, as the tokenizer cuts them before it looks for pieces."""
+    normal = tokenizer.normalizer.normalize_str(text)
+    return (word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal))
 
 
 @dataclass(frozen=True)

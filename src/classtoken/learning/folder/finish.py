@@ -29,7 +29,7 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], s
     """
     judged = Judgement(dict(model.scores))
     if model.logits is not None and model.targets is not None:
-        judged = judge(model.logits, model.targets, model.rows.task)
+        judged = judge(model.logits, model.targets, model.rows.task, model.shipped)
     every = (*refused, *model.rows.refused)
     result = _result(model, run, judged, every, seconds)
     saved = files.saved_readout(

@@ -23,7 +23,7 @@ from classtoken.learning.recipe import HeadOptions, LoopOptions, OptimiserOption
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.heads import ADAMW_RATES, SGD_RATES, HeadGrid, OnStates, OnVectors
 from classtoken.learning.ways.learn import fingerprint
-from classtoken.learning.ways.logistic import fit_logistic
+from classtoken.learning.ways.logistic import fit_logistic, logistic_head
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.pooling.spec import Spec, parse
 from classtoken.readout.readout import Readout
@@ -49,6 +49,8 @@ class ChosenHead:
     chosen: str
     steps: int = 0
     pooling_arguments: dict[str, dict[str, Any]] | None = None
+    shipped: Tensor | None = None
+    """logits of the held-out rows with the settings that are shipped, where those of `logits` were chosen anew"""
 
 
 def train_frozen(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
@@ -81,6 +83,7 @@ def train_frozen(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
         made.logits,
         None if made.logits is None else rows.targets[rows.held_out],
         trained_parameters=sum(p.numel() for p in learned_weights),
+        shipped=made.shipped,
         steps=made.steps,
         trials=made.trials,
         chosen=made.chosen,
@@ -121,18 +124,24 @@ def _most_pooled(roles_NL: Tensor, over: frozenset) -> int:
 
 
 def _linear(recipe: Recipe, readout: Readout, rows: TrainingSet) -> ChosenHead:
-    """Logistic regression on all rows; its twin on the learned rows alone says how good it is."""
+    """Logistic regression on all rows.
+
+    Its scores are those of a twin that was chosen and fitted on the learned rows alone; the temperature comes from one
+    that was fitted on them with the setting that is shipped.
+    """
     assert isinstance(rows.data, FrozenVectors)
     vectors, targets = rows.data.vectors.numpy(), rows.targets.numpy()
     balanced, seed = recipe.objective.class_weights == "balanced", recipe.loop.seed
     learned, held_out = rows.learned.numpy(), rows.held_out.numpy()
-    head, trials = fit_logistic(vectors, targets, several=rows.several, balanced=balanced, seed=seed)
-    logits = None
-    if len(held_out):
-        twin, _ = fit_logistic(vectors[learned], targets[learned], several=rows.several, balanced=balanced, seed=seed)
-        with torch.no_grad():
-            logits = twin(torch.from_numpy(vectors[held_out]).float()).float()
-    return ChosenHead(readout, head, logits, trials, max(trials, key=lambda trial: trial.score).setting)
+    head, setting, trials = fit_logistic(vectors, targets, several=rows.several, balanced=balanced, seed=seed)
+    if not len(held_out):
+        return ChosenHead(readout, head, None, trials, str(setting))
+    part = vectors[learned], targets[learned]
+    twin, _, _ = fit_logistic(*part, several=rows.several, balanced=balanced, seed=seed)
+    same = logistic_head(*part, setting, several=rows.several, balanced=balanced)
+    with torch.no_grad():
+        logits, shipped = (made(torch.from_numpy(vectors[held_out]).float()).float() for made in (twin, same))
+    return ChosenHead(readout, head, logits, trials, str(setting), shipped=shipped)
 
 
 def _head_of_a_grid(run: TrainingRun, readout: Readout, rows: TrainingSet) -> ChosenHead:

@@ -9,6 +9,7 @@ and one thread computes, because on matrices this small several spend their time
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,10 +29,21 @@ GRID = tuple(float(c) for c in 10.0 ** np.linspace(-4, 4, 17))
 FOLDED_BELOW = 5000
 
 
+@dataclass(frozen=True)
+class LogisticSetting:
+    """How a logistic regression is fitted: C, and whether the vectors are standardised first."""
+
+    c: float
+    standardised: bool
+
+    def __str__(self) -> str:
+        return f"C = {self.c:.3g}, {'standardised' if self.standardised else 'raw'} vectors"
+
+
 def fit_logistic(
     vectors: NDArray, targets: NDArray, *, several: bool, balanced: bool, seed: int, grid: Sequence[float] = GRID
-) -> tuple[LinearHead, tuple[Trial, ...]]:
-    """The best C and scale, refitted on all rows, as a linear head on the raw vectors; and everything that was tried.
+) -> tuple[LinearHead, LogisticSetting, tuple[Trial, ...]]:
+    """The best setting, refitted on all rows, as a linear head on the raw vectors; and everything that was tried.
 
     score: accuracy, or mean average precision with several labels a row.
     """
@@ -50,14 +62,25 @@ def fit_logistic(
                 recent = [score for score, same, _ in tried if same == standardised]
                 if len(recent) > 4 and max(recent[-4:]) < max(recent) - 0.01:
                     break  # past the top: larger C only take longer
-        best = max(tried, key=lambda t: t[0])
-        weight, bias = Regressions(x, targets, best[1], several, balanced, classes).at(best[2])
+        _, standardised, c = max(tried, key=lambda t: t[0])
+    best = LogisticSetting(c, standardised)
+    trials = tuple(Trial(str(LogisticSetting(c, standardised)), score) for score, standardised, c in tried)
+    return logistic_head(x, targets, best, several=several, balanced=balanced), best, trials
+
+
+def logistic_head(
+    vectors: NDArray, targets: NDArray, setting: LogisticSetting, *, several: bool, balanced: bool
+) -> LinearHead:
+    """A logistic regression with one setting, as a linear head on the raw vectors."""
+    x = np.asarray(vectors, dtype=np.float64)
+    classes = targets.shape[1] if several else int(targets.max()) + 1
+    with threadpool_limits(1):
+        weight, bias = Regressions(x, targets, setting.standardised, several, balanced, classes).at(setting.c)
     head = LinearHead(x.shape[1], len(bias))
     with torch.no_grad():
         head.output.weight.copy_(torch.from_numpy(weight))
         head.output.bias.copy_(torch.from_numpy(bias))
-    shown = tuple(Trial(f"C = {c:.3g}, {'standardised' if s else 'raw'} vectors", score) for score, s, c in tried)
-    return head, shown
+    return head
 
 
 def _score(

@@ -92,14 +92,18 @@ def prepare_images(
 def prepare_texts(
     run: TrainingRun, stem: TextStem, records: Sequence[Record], unlabelled: Sequence[Record]
 ) -> TrainingSet:
-    """A vocabulary learned from all texts (`out/tokenizer.json`), tokens, targets (-1: no label), and the split."""
+    """A vocabulary (`out/tokenizer.json`), tokens, targets (-1: no label), and the split.
+
+    The vocabulary is learned from the texts that are learned from, those without labels among them.
+    """
     recipe, out, device = run.recipe, run.out, run.device
     usable, refused = with_text(records)
     extra, bad = with_text(unlabelled)
     _labels(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written
     if not (out / "tokenizer.json").exists():
-        texts = [str(record.text) for record in (*usable, *extra)]
-        learn_vocabulary(texts, stem.vocabulary, out, recipe.data.longest)
+        learned, _ = split([record.label for record in usable], recipe.data.held_out, recipe.loop.seed)
+        read = [*(usable[row] for row in learned.tolist()), *extra]
+        learn_vocabulary([str(record.text) for record in read], stem.vocabulary, out, recipe.data.longest)
     prepare = TextPreprocessor.from_folder(out, positions=stem.positions or None, max_length=recipe.data.longest)
     rows, usable, worse = tokenized(prepare, usable)
     more, extra, worst = tokenized(prepare, extra)

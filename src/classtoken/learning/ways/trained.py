@@ -35,3 +35,5 @@ class TrainedModel:
     trials: tuple[Trial, ...] = ()
     chosen: str = ""
     features_cached: bool = False
+    shipped: Tensor | None = None
+    """logits of the held-out rows with the settings that are shipped, where those of `logits` were chosen anew"""
