@@ -25,16 +25,17 @@ import torch
 
 from classtoken import drawn as scenes
 from classtoken.embedder import Embedder, load
-from classtoken.jobs.explain import explain
-from classtoken.jobs.explain_data import explain_data
 from classtoken.maps.faithfulness import curves, random_scores
 from classtoken.maps.rollout import roll
 from classtoken.maps.table import BY_NAME, Setting
-from classtoken.probe.capture import capture
 from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.traced import trace
+from classtoken.results.explain import CurveDefinition
 from classtoken.source import open_source
-from classtoken.study.gathering import gather, one, prepare
+from classtoken.study.inputs import one, prepare_records
+from classtoken.study.survey import survey
 from classtoken.values import Record
+from classtoken.verbs import explain, explain_data
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 PARTS = ("embeddings", "scores", "weights", "values", "heads", "attention", "feedforward", "states")
@@ -59,10 +60,10 @@ def batched(model: str | Path, records: list[Record], repeats: int) -> dict[str,
     embedder = load(model)
     subject = subject_of(embedder)
     seconds: dict[int, list[tuple[float, float]]] = {8: [], 1: []}
-    inputs = {size: prepare(embedder, records, modality=None, prompt=None, batch=size) for size in (8, 1)}
+    inputs = {size: prepare_records(embedder, records, batch=size) for size in (8, 1)}
     for _ in range(repeats):
         for size, prepared in inputs.items():
-            seconds[size].append(timed(partial(gather, subject, prepared), 1))
+            seconds[size].append(timed(partial(survey, subject, prepared), 1))
     best = {size: [min(column) for column in zip(*rounds, strict=True)] for size, rounds in seconds.items()}
     n = len(records)
     return {
@@ -81,9 +82,9 @@ def memory(embedder: Embedder, what: str) -> None:
     embedder.logits([first])
     before, work = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     if what == "one":
-        explain(first, embedder)
+        explain(embedder, first)
     else:
-        explain_data(photographs, embedder, limit=69, faithful=0)
+        explain_data(embedder, photographs, limit=69, faithful=0)
     after, work = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - work
     print(f"{what}: {before / 1024:.0f} MB after one answer, at most {after / 1024:.0f} MB; {work:.1f} s of CPU")
 
@@ -120,15 +121,19 @@ def main() -> None:
     files = sorted((SHARED / "data" / "imagenet-samples").glob("*.jpg"))[:ROWS]
     subject, batch = subject_of(embedder), embedder.tokens(files)
     tokens = one(batch, 0)
-    with torch.no_grad():
-        target = subject(tokens).argmax(1)
+    traced = trace(subject, tokens)
+    target = traced.outcome_BC.argmax(1)
     eight = {f"map {seed}": random_scores(tokens, seed)[0] for seed in range(8)}
     runs: dict[str, tuple[Callable[[], Any], float | None, int]] = {
         "fused forward": (lambda: subject(tokens), None, options.repeats),
-        "full trace": (lambda: capture(subject, tokens, PARTS), 0.5, options.repeats),
-        "rollout": (lambda: roll(subject, tokens), 0.1, options.repeats),
-        "flow of all patches": (lambda: BY_NAME["flow"].run(subject, tokens, target, Setting()), 5.0, 1),
-        "deletion curve, 20 points, 8 maps": (lambda: curves(subject, tokens, int(target), eight), 20.0, 1),
+        "full trace": (lambda: trace(subject, tokens, PARTS), 0.5, options.repeats),
+        "rollout": (lambda: roll(trace(subject, tokens, ("weights",))), 0.1, options.repeats),
+        "flow of all patches": (lambda: BY_NAME["flow"].run(traced, target, Setting()), 5.0, 1),
+        "deletion curve, 20 points, 8 maps": (
+            lambda: curves(traced, int(target), eight, "deletion", CurveDefinition()),
+            20.0,
+            1,
+        ),
     }
     found: dict[str, Any] = {}
     for name, (run, budget, repeats) in runs.items():

@@ -252,7 +252,9 @@ def explain(
         device=device,
         revision=revision,
     )
-    return explain_job(model, item, out, options)
+    from classtoken.jobs.explain import explain as job
+
+    return job(model, item, out, options)
 
 
 def explain_data(
@@ -273,7 +275,7 @@ def explain_data(
     source_options: SourceOptions = SourceOptions(),
     device: str | None = None,
     revision: str | None = None,
-    report: Callable[[str], None] | None = None,
+    report: Callable[[Progress], object] | None = None,
 ) -> "Findings":
     """Findings over a SOURCE: means with intervals, beside those of the same weights in random order.
 
@@ -297,7 +299,9 @@ def explain_data(
         device=device,
         revision=revision,
     )
-    return explain_data_job(model, source, out, options, report=report)
+    from classtoken.jobs.explain_data import explain_data as job
+
+    return job(model, source, out, options, report=report)
 
 
 def walkthrough(
@@ -336,53 +340,5 @@ def _several(names: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if names is None else (names,) if isinstance(names, str) else tuple(names)
 
 
-# -- jobs that do not take their options value yet ---------------------------------------------------------------------
-
-
 def _plain(recipe: Any) -> Any:
     return recipe.to_dict() if hasattr(recipe, "to_dict") else recipe
-
-
-def explain_job(model: Any, item: Any, out: Any, options: ExplainOptions) -> Any:
-    """Calls the job with single values."""
-    from classtoken.jobs.explain import Choices
-    from classtoken.jobs.explain import explain as job
-    from classtoken.report.written import SUFFIXES, check_suffix, write_explanation
-
-    o = options
-    if out is not None:
-        check_suffix(Path(out), SUFFIXES)
-    choices = Choices(
-        o.methods, o.target, o.pooling, o.modality, o.prompt, o.quick, o.points, o.seed, o.cuts, o.mode, o.donors
-    )
-    found = job(item, model, choices=choices, device=o.device, revision=o.revision)
-    if out is not None:
-        write_explanation(found, Path(out))
-    return found
-
-
-def explain_data_job(model: Any, source: Any, out: Any, options: ExplainDataOptions, *, report: Any = None) -> Any:
-    """Calls the job with single values."""
-    from classtoken.jobs.explain import Choices
-    from classtoken.jobs.explain_data import explain_data as job
-    from classtoken.report.written import SUFFIXES, check_suffix, write_findings
-
-    o = options
-    if out is not None:
-        check_suffix(Path(out), SUFFIXES[:2])
-    choices = Choices(o.methods, None, o.pooling, o.modality, o.prompt, o.quick, o.points, o.seed)
-    found = job(
-        source,
-        model,
-        choices=choices,
-        source_options=o.source_options,
-        limit=o.limit,
-        faithful=o.faithful,
-        slow_control=o.slow_control,
-        device=o.device,
-        revision=o.revision,
-        report=report,
-    )
-    if out is not None:
-        write_findings(found, Path(out))
-    return found

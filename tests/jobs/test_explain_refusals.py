@@ -53,8 +53,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("item", "model", "more", "message"),
     [
         ("cat", "causal", [], "is one token: it attends to itself alone"),
-        ("", "causal", [], "text 0 has no token: it is empty"),
-        ("  ", "causal", [], "text 0 has no token: it is empty"),
+        ("", "causal", [], "text 0: it is empty"),
+        ("  ", "causal", [], "text 0: it is empty"),
         ("", "bert", [], "this text holds no patch or word piece"),
         ("the cat", "fnet", [], "an empty map is never drawn"),
         ("a.png", "convnext", [], "an empty map is never drawn"),

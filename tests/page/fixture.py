@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -120,11 +121,10 @@ def knockouts(size: ref.Size, w: ref.Weights, pixels: np.ndarray, run: ref.Trace
     for layer in range(size.depth):
         weights = run.layers[layer]["weights"][:, 0].mean(0)[1:]
         top = 1 + np.argsort(-weights)[:3]
-        null = [after(layer, 1 + rng.choice(size.tokens - 1, 3, replace=False)) for _ in range(9)]
-        before = float(run.values[order[0]])
-        out.append(
-            CutEffect(layer, None, tuple(map(int, top)), "renormalise", 0, before, after(layer, top), tuple(null))
-        )
+        null = tuple(after(layer, 1 + rng.choice(size.tokens - 1, 3, replace=False)) for _ in range(9))
+        before, possible = float(run.values[order[0]]), math.comb(size.tokens - 1, 3) - 1
+        cut = (tuple(map(int, top)), "renormalise", 0, before, after(layer, top), null, possible)
+        out.append(CutEffect(layer, None, *cut, 0.6, size.depth, 1.0, "no more than chance"))
     return out
 
 

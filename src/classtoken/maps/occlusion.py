@@ -4,11 +4,8 @@ import torch
 from torch import Tensor
 
 from classtoken.errors import OptionError
-from classtoken.maps.relevance import check_targets
-from classtoken.probe.removal import remove
-from classtoken.probe.subject import Subject
-from classtoken.probe.traced import repeat
-from classtoken.tensors import Tokens
+from classtoken.probe.removal import masks, remove
+from classtoken.probe.traced import Traced, check_targets
 from classtoken.values import Role
 
 
@@ -25,13 +22,12 @@ def windows(roles_BL: Tensor, row: int, grid: tuple[int, int] | None, size: int)
     return list(groups.values())
 
 
-def occlusion(subject: Subject, tokens: Tokens, targets_B: Tensor, *, window: int = 1, batch: int = 32) -> Tensor:
+def occlusion(traced: Traced, targets_B: Tensor, *, window: int = 1, batch: int = 32) -> Tensor:
     """outcome with everything - outcome without the token (or its window), signed (B, L); other roles 0.
 
     A window's effect is shared by its tokens, so that the sum over tokens is the sum over windows.
     """
-    with torch.no_grad():
-        whole_BC = subject(tokens)
+    tokens, whole_BC = traced.tokens, traced.outcome_BC
     check_targets(targets_B, whole_BC.shape[1])
     relevance = torch.zeros(tokens.roles_BL.shape, dtype=whole_BC.dtype, device=whole_BC.device)
     for b in range(len(tokens)):
@@ -39,10 +35,8 @@ def occlusion(subject: Subject, tokens: Tokens, targets_B: Tensor, *, window: in
         target = int(targets_B[b])
         for start in range(0, len(groups), batch):
             part = groups[start : start + batch]
-            gone = torch.zeros(len(part), tokens.roles_BL.shape[1], dtype=torch.bool, device=relevance.device)
-            for i, places in enumerate(part):
-                gone[i, places] = True
-            without = remove(subject.row(b), repeat(tokens, b, len(part)), gone)[:, target]
+            gone = masks(part, tokens.roles_BL)
+            without = remove(traced, gone, row=b)[:, target]
             for i, places in enumerate(part):
                 relevance[b, places] = (whole_BC[b, target] - without[i]) / len(places)
     return relevance

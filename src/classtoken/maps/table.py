@@ -3,22 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import OptionError
 from classtoken.maps import relevance
 from classtoken.maps.faithfulness import edge_scores, random_scores
-from classtoken.maps.flow import attention_flow
+from classtoken.maps.flow import flow
 from classtoken.maps.integrated import integrated, masked_text, mean_image
 from classtoken.maps.occlusion import occlusion
-from classtoken.maps.rollout import fuse_heads, read_rows, roll, with_residual
+from classtoken.maps.rollout import read_rows, roll
 from classtoken.probe.accounting import attribute_logit
-from classtoken.probe.capture import Keep
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import Traced
 from classtoken.tensors import Tokens
-from classtoken.values import Role
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Setting:
     window: int = 1
 
 
-Run = Callable[[Subject, Tokens, Tensor, Setting], Tensor]
+Run = Callable[[Traced, Tensor, Setting], Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Method:
     control: bool = False
     needs_native: bool = False
     needs_embeddings: bool = False
+    needs_gradients: bool = False
     needs_linear: bool = False
     needs_image: bool = False
     slow: bool = False
@@ -63,32 +62,8 @@ def _baseline(tokens: Tokens, setting: Setting) -> Tokens:
     return masked_text(tokens, setting.mask_id)
 
 
-def _flow(subject: Subject, tokens: Tokens, targets_B: Tensor, setting: Setting) -> Tensor:
-    """Max-flow from the readout's token to every CONTENT token, for a readout of one token."""
-    reader = subject.reader(tokens.roles_BL)
-    if not bool((reader.amax(1) == 1).all()):
-        raise OptionError("attention flow starts at one token; this readout reads several. Use rollout.")
-    names = [f"blocks.{i}.weights" for i in range(subject.depth)]
-    keep = Keep({name: lambda w: with_residual(fuse_heads(w)) for name in names})
-    with torch.no_grad():
-        subject.states(tokens, keep)
-    scores = torch.zeros(reader.shape)
-    for b in range(len(tokens)):
-        here = tokens.roles_BL[b] != Role.PAD
-        places = (tokens.roles_BL[b] == Role.CONTENT).nonzero()[:, 0]
-        layers = [keep.kept[name][b].cpu().double().numpy() for name in names]
-        if not bool(here.all()):
-            kept = here.nonzero()[:, 0].cpu().numpy()
-            layers = [m[kept][:, kept] / m[kept][:, kept].sum(1, keepdims=True) for m in layers]
-        number = {int(p): n for n, p in enumerate(here.nonzero()[:, 0].tolist())}
-        found = attention_flow(layers, number[int(reader[b].argmax())], [number[int(p)] for p in places])
-        scores[b, places] = torch.from_numpy(found).float()
-    return scores
-
-
-def _direct(subject: Subject, tokens: Tokens, targets_B: Tensor, setting: Setting) -> Tensor:
-    place = subject.reader(tokens.roles_BL).argmax(1, keepdim=True)
-    return attribute_logit(subject, tokens, place, targets_B).tokens_BNHL.sum((1, 2))
+def _direct(traced: Traced, targets_B: Tensor, setting: Setting) -> Tensor:
+    return attribute_logit(traced, traced.reader_BL.argmax(1, keepdim=True), targets_B).tokens_BNHL.sum((1, 2))
 
 
 METHODS: tuple[Method, ...] = (
@@ -96,39 +71,48 @@ METHODS: tuple[Method, ...] = (
         "attention",
         "raw attention, last layer",
         "where the readout's token looks in the last layer, heads averaged",
-        lambda s, t, y, o: relevance.attention(s, t),
+        lambda t, y, o: relevance.attention(t),
     ),
     Method(
         "weighted_attention",
         "attention x value length",
         "attention times the length of what it moves, last layer",
-        lambda s, t, y, o: relevance.weighted_attention(s, t),
+        lambda t, y, o: relevance.weighted_attention(t),
         needs_native=True,
     ),
     Method(
         "rollout",
         "attention rollout",
         "attention multiplied through all layers, the residual counting one half",
-        lambda s, t, y, o: read_rows(roll(s, t), s.reader(t.roles_BL)),
+        lambda t, y, o: read_rows(roll(t), t.reader_BL),
     ),
-    Method("flow", "attention flow", "maximum flow through all layers; a rank, it saturates", _flow, slow=True),
+    Method(
+        "flow",
+        "attention flow",
+        "maximum flow through all layers; a rank, it saturates",
+        lambda t, y, o: flow(t),
+        slow=True,
+    ),
     Method(
         "gradient_attention",
         "gradient x attention",
         "attention of the last layer times how the outcome would change with it",
-        lambda s, t, y, o: relevance.gradient_attention(s, t, y),
+        lambda t, y, o: relevance.gradient_attention(t, y),
+        needs_gradients=True,
     ),
     Method(
         "chefer",
         "gradient-weighted rollout",
         "gradient x attention through all layers (Chefer et al. 2021)",
-        lambda s, t, y, o: relevance.chefer(s, t, y),
+        lambda t, y, o: relevance.chefer(t, y),
+        needs_gradients=True,
     ),
     Method(
         "gradient_input",
         "gradient x input",
         "slope of the outcome times the embedding",
-        lambda s, t, y, o: relevance.gradient_input(s, t, y),
+        lambda t, y, o: relevance.gradient_input(t, y),
+        needs_gradients=True,
         signed=True,
         needs_embeddings=True,
     ),
@@ -136,7 +120,7 @@ METHODS: tuple[Method, ...] = (
         "integrated",
         "integrated gradients",
         "slopes summed on the way from a mean image or masked text; adds up to the difference",
-        lambda s, t, y, o: integrated(s, t, y, _baseline(t, o)).relevance_BL,
+        lambda t, y, o: integrated(t, y, _baseline(t.tokens, o)).relevance_BL,
         signed=True,
         needs_embeddings=True,
         slow=True,
@@ -154,7 +138,7 @@ METHODS: tuple[Method, ...] = (
         "occlusion",
         "occlusion",
         "what the outcome loses when the token is not there",
-        lambda s, t, y, o: occlusion(s, t, y, window=o.window),
+        lambda t, y, o: occlusion(t, y, window=o.window),
         signed=True,
         slow=True,
     ),
@@ -162,14 +146,14 @@ METHODS: tuple[Method, ...] = (
         "random",
         "random",
         "control: random numbers",
-        lambda s, t, y, o: random_scores(t, o.seed),
+        lambda t, y, o: random_scores(t.tokens, o.seed),
         control=True,
     ),
     Method(
         "edges",
         "edge detector",
         "control: Sobel edges of the picture, no model",
-        lambda s, t, y, o: edge_scores(t, o.patch),
+        lambda t, y, o: edge_scores(t.tokens, o.patch),
         control=True,
         needs_image=True,
     ),

@@ -7,6 +7,7 @@ is, not what the model used. Where the object decides the label by construction 
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import average_precision_score
 
 from classtoken.errors import OptionError
 
@@ -14,8 +15,8 @@ from classtoken.errors import OptionError
 @dataclass(frozen=True)
 class Overlap:
     """One map against one mask. `pointing`: is the best patch on the object; `mass`: the share of positive relevance on
-    it; `area`: the object's share of the picture; `iou`: of the best patches, as many as the object has, with it;
-    `average_precision`: of the ranking of patches."""
+    it; `area`: the object's share of the picture; `iou`: of the best patches, as many as the object has, with it (of
+    patches with equal scores the expected share is hit); `average_precision`: of the ranking of patches."""
 
     pointing: float
     mass: float
@@ -61,25 +62,20 @@ def overlap(scores_P: np.ndarray, shares_P: np.ndarray, *, threshold: float = 0.
         raise OptionError("the mask covers none or all of the picture; there is nothing to hit or to miss.")
     best = scores == scores.max()
     positive = np.clip(scores, 0, None)
-    order = np.argsort(-scores, kind="stable")
-    top = np.zeros(len(scores), dtype=bool)
-    top[order[: int(on.sum())]] = True
+    size = int(on.sum())
+    hits = _expected_hits(scores, on, size)
     mass = float((positive * shares).sum() / positive.sum()) if positive.sum() > 0 else float(shares.mean())
     return Overlap(
         float(on[best].mean()),
         mass,
         float(shares.mean()),
-        float((top & on).sum() / (top | on).sum()),
-        average_precision(scores, on),
+        hits / (2 * size - hits),
+        float(average_precision_score(on, scores)),
     )
 
 
-def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Mean precision at every positive in the ranking; equal scores are taken as one step."""
-    order = np.argsort(-scores, kind="stable")
-    ranked, values = positive[order].astype(float), scores[order]
-    ends = np.flatnonzero(np.append(values[1:] != values[:-1], True))
-    hits = np.cumsum(ranked)[ends]
-    precision = hits / (ends + 1)
-    gained = np.diff(hits, prepend=0.0)
-    return float((precision * gained).sum() / positive.sum())
+def _expected_hits(scores: np.ndarray, on: np.ndarray, size: int) -> float:
+    """How many of the `size` best patches are on the object, equal scores in random order."""
+    last = np.sort(scores)[-size]
+    sure, tied = scores > last, scores == last
+    return float(on[sure].sum() + (size - sure.sum()) * on[tied].mean())

@@ -93,7 +93,10 @@ class ClassTokenLayers:
 
 @dataclass(frozen=True)
 class CutEffect:
-    """An answer's value before and after cutting the class token off from tokens, and after cutting random ones."""
+    """An answer's value before and after cutting the class token off from tokens, and after cutting others.
+
+    The rule for the others, p and verdict is that of `study.control`.
+    """
 
     layer: int | None
     """null: in every layer"""
@@ -106,7 +109,16 @@ class CutEffect:
     before: float
     after: float
     null_values: tuple[float, ...]
-    """after-values of random sets of as many tokens"""
+    """after-values of distinct other sets of as many tokens"""
+    possible: int
+    """how many other sets there are; all of them stand in null_values where they are 200 or fewer"""
+    p: float | None
+    """how often another set changes the answer as much; null without any"""
+    together: int
+    """knock-outs that are corrected for each other: those of all layers, or of all heads"""
+    p_together: float | None
+    """p after that correction (Holm)"""
+    verdict: Literal["needed", "in its way", "no more than chance", "too few to tell", "no control"]
 
 
 @dataclass(frozen=True)

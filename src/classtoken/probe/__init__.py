@@ -1,19 +1,12 @@
-"""Why this vector: what the class token looked at, what reached it indirectly, what it ignored, and whether it matters.
+"""How to look into a model and how to change it, for one batch.
 
-    subject        the model as analysis sees it: an encoder, a readout, an outcome to be explained
-    capture        internal values by name, only those that were asked for, with nothing left behind
-    accounting     the exact sum that the class token's state is
-    description    entropy, distance, mass by role, agreement of heads
-    rollout, flow  indirect paths
-    interventions  knock-outs, patches, swaps; removal: tokens that are not there; resume: on from a layer
-    relevance      gradients, integrated gradients, occlusion
+    subject        the model as a study sees it: an encoder, a readout, an outcome to be explained, its answers
+    traced         one undisturbed forward, kept: what everything else reads
+    capture        the traces that keep values
+    interventions  the traces that change values: cuts of edges, tokens, heads, layers; patches of states
+    run_on         the rest of a forward from states that enter a layer; removal: tokens that are not there
+    accounting     the exact sum that a token's state is; embedding: how its first state comes about
     lens           the classifier applied to every layer
-    faithfulness   deletion, insertion, SaCo; truth: scores against masks
-    unseen         what it did not look at
-    artefacts      outlier tokens, sinks
-    methods        every map by name, and what it needs
-
-Whether several class tokens specialise is told by `measure.specialisation` from captured states.
 
 Everything works on batches, asks roles and never places, and leaves the model as it was.
 """

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import TraceError
-from classtoken.probe.capture import Captured, Keep, take
+from classtoken.probe.capture import take
 from classtoken.probe.subject import Subject
-from classtoken.tensors import Tokens
+from classtoken.probe.traced import Traced
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,17 @@ def native(subject: Subject) -> Encoder:
     return encoder
 
 
-def token_contributions(encoder: Encoder, layer: int, weights_BHRL: Tensor, values_BHLK: Tensor) -> Tensor:
-    """weights[h, r, j] * scale * W_O[h] v[h, j]: what head h adds to query r from token j, (B, H, R, L, D)."""
+def moved(encoder: Encoder, layer: int, values_BHLK: Tensor) -> Tensor:
+    """scale * W_O[h] v: what each head would add from a token at full weight, (B, H, L, D)."""
     block = encoder.block(layer)
     output_DHK = block.attention.output.weight.unflatten(1, (block.attention.heads, block.attention.head_size))
     moved_BHLD = torch.einsum("bhlk,dhk->bhld", values_BHLK, output_DHK)
-    if block.attention_scale is not None:
-        moved_BHLD = moved_BHLD * block.attention_scale.weight
-    return weights_BHRL[..., None] * moved_BHLD[:, :, None]
+    return moved_BHLD if block.attention_scale is None else moved_BHLD * block.attention_scale.weight
+
+
+def token_contributions(encoder: Encoder, layer: int, weights_BHRL: Tensor, values_BHLK: Tensor) -> Tensor:
+    """weights[h, r, j] * scale * W_O[h] v[h, j]: what head h adds to query r from token j, (B, H, R, L, D)."""
+    return weights_BHRL[..., None] * moved(encoder, layer, values_BHLK)[:, :, None]
 
 
 def output_bias(encoder: Encoder, layer: int) -> Tensor:
@@ -81,16 +84,17 @@ def norm_weighted(encoder: Encoder, layer: int, weights_BHRL: Tensor, values_BHL
     Raw attention says where a head looks; this says how much vector comes of it: a sink with large weight and tiny
     value contributes next to nothing.
     """
-    block = encoder.block(layer)
-    output_DHK = block.attention.output.weight.unflatten(1, (block.attention.heads, block.attention.head_size))
-    moved_BHLD = torch.einsum("bhlk,dhk->bhld", values_BHLK, output_DHK)
-    if block.attention_scale is not None:
-        moved_BHLD = moved_BHLD * block.attention_scale.weight
+    moved_BHLD = moved(encoder, layer, values_BHLK)
     norms = [
         torch.einsum("bhl,bhld->bld", weights_BHRL[:, :, r], moved_BHLD).norm(dim=-1)
         for r in range(weights_BHRL.shape[2])
     ]
     return torch.stack(norms, dim=1)
+
+
+def head_norms(encoder: Encoder, layer: int, weights_BHRL: Tensor, values_BHLK: Tensor) -> Tensor:
+    """||weight * W_O v|| of every head by itself, (B, H, R, L)."""
+    return weights_BHRL * moved(encoder, layer, values_BHLK).norm(dim=-1)[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -126,15 +130,21 @@ class FrozenNorm:
 
 
 @torch.no_grad()
-def ledger(subject: Subject, tokens: Tokens, places_B1: Tensor) -> Ledger:
+def ledger(traced: Traced, places_B1: Tensor) -> Ledger:
     """The account of one token per row (`places_B1`: its place), exact in every layer, pre-norm or post-norm.
 
     Memory: N * H * L * D numbers per input (DeiT-Tiny in float32: 12 * 3 * 197 * 192 * 4 bytes = 5.4 MB).
     """
-    encoder = native(subject)
-    parts = _rows_of(subject, tokens, places_B1)
-    embedding = parts["embeddings"]
-    attention = torch.stack([parts[f"token_{i}"] for i in range(encoder.depth)], 1)
+    encoder = native(traced.subject)
+    embedding = take(traced.entering(0), places_B1, dim=1)[:, 0]
+    weights, values = traced.rows("weights", places_B1), traced.part("values")
+    split = [token_contributions(encoder, i, weights[i], values[i])[:, :, 0] for i in range(encoder.depth)]
+    parts = {
+        f"blocks.{i}.{name}": row[:, 0]
+        for name in ("attention", "feedforward", "states")
+        for i, row in enumerate(traced.rows(name, places_B1))
+    }
+    attention = torch.stack(split, 1)
     bias = torch.stack([output_bias(encoder, i).expand_as(embedding) for i in range(encoder.depth)], 1)
     feedforward = torch.stack([parts[f"blocks.{i}.feedforward"] for i in range(encoder.depth)], 1)
     norm_bias = torch.zeros_like(embedding)
@@ -163,40 +173,6 @@ def _carried(norm: FrozenNorm, parts: Tensor, upto: int) -> Tensor:
     return torch.cat((norm.carry(parts[:, :upto]), parts[:, upto:]), 1) if upto else parts
 
 
-def _rows_of(subject: Subject, tokens: Tokens, places_B1: Tensor) -> dict[str, Tensor]:
-    """One token's row of every part, and its source-token split, with no layer's whole tensors kept."""
-    encoder = native(subject)
-    kept: dict[str, Tensor] = {}
-
-    def row(value: Tensor) -> Tensor:
-        return take(value, places_B1, dim=1)[:, 0]
-
-    names = {f"blocks.{i}.{part}": row for i in range(encoder.depth) for part in ("attention", "feedforward", "states")}
-    names["embeddings"] = row
-    for i in range(encoder.depth):
-        names[f"blocks.{i}.weights"] = lambda value: take(value, places_B1, dim=2)
-        names[f"blocks.{i}.values"] = lambda value: value
-    keep = _Splitter(names, encoder, kept)
-    subject.states(tokens, keep)
-    return kept | keep.kept
-
-
-class _Splitter(Keep):
-    """Turns a layer's weights and values into token contributions as soon as both are there, and drops them."""
-
-    def __init__(self, names: dict, encoder: Encoder, kept: dict[str, Tensor]):
-        super().__init__(names)
-        self.encoder, self.split = encoder, kept
-
-    def __call__(self, name: str, value: Tensor) -> Tensor:
-        super().__call__(name, value)
-        if name.endswith(".values"):
-            stem, layer = name.removesuffix("values"), int(name.split(".")[1])
-            weights, values = self.kept.pop(f"{stem}weights"), self.kept.pop(name)
-            self.split[f"token_{layer}"] = token_contributions(self.encoder, layer, weights, values)[:, :, 0]
-        return value
-
-
 @dataclass(frozen=True)
 class Attribution:
     """A logit as an exact sum (direct logit attribution): what each part wrote in the logit's direction.
@@ -217,19 +193,20 @@ class Attribution:
 
 
 @torch.no_grad()
-def attribute_logit(subject: Subject, tokens: Tokens, places_B1: Tensor, targets_B: Tensor) -> Attribution:
+def attribute_logit(traced: Traced, places_B1: Tensor, targets_B: Tensor) -> Attribution:
     """Split the logit of `targets_B[b]` over layers, heads and source tokens, with the final norm frozen.
 
     Exact for a head that is linear in one token's normed state. It counts only what is written directly into the class
     token; what later layers do with it is in their own parts. Raises `TraceError` where the head is not linear.
     """
+    subject = traced.subject
     if subject.linear is None:
         raise TraceError(
             "this model's outcome is not linear in the class token's final state (a pooler or a hidden layer stands "
             "between); the direct split of a logit does not exist. Use gradients or knock-outs."
         )
     encoder = native(subject)
-    account = ledger(subject, tokens, places_B1)
+    account = ledger(traced, places_B1)
     norm = FrozenNorm.at(encoder.final_norm, account.state_BD)
     direction_BD = subject.linear.weight_CD[targets_B].to(account.state_BD.dtype)
 
@@ -258,18 +235,12 @@ class LayerSums:
     after_BN: Tensor
 
 
-def layer_sizes(captured: Captured) -> LayerSums:
-    """Euclidean lengths of the parts of every layer's update of the first kept row.
+def layer_sizes(traced: Traced, places_B1: Tensor) -> LayerSums:
+    """Euclidean lengths of the parts of every layer's update of one token per row (`places_B1`: its place)."""
 
-    `captured` must hold attention, feedforward, states and the embeddings, rows of the class token.
-    """
-    if captured.embeddings_BLD is None:
-        raise TraceError("the sizes of updates need the embeddings; capture them too.")
-    after = captured.stack("states")[:, :, 0].norm(dim=-1)
-    first = captured.embeddings_BLD[:, 0].norm(dim=-1)[:, None]
-    return LayerSums(
-        torch.cat((first, after[:, :-1]), 1),
-        captured.stack("attention")[:, :, 0].norm(dim=-1),
-        captured.stack("feedforward")[:, :, 0].norm(dim=-1),
-        after,
-    )
+    def lengths(part: str) -> Tensor:
+        return torch.stack([row[:, 0].norm(dim=-1) for row in traced.rows(part, places_B1)], 1)
+
+    after = lengths("states")
+    first = take(traced.entering(0), places_B1, dim=1)[:, 0].norm(dim=-1)[:, None]
+    return LayerSums(torch.cat((first, after[:, :-1]), 1), lengths("attention"), lengths("feedforward"), after)

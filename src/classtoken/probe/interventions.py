@@ -10,16 +10,14 @@ more than either effect), so `mode` is never guessed:
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
 from torch import Tensor
 
 from classtoken.errors import OptionError, TraceError
-from classtoken.probe.capture import Chain, Keep
-from classtoken.probe.subject import Subject
-from classtoken.tensors import Tokens, Trace
+from classtoken.tensors import Tokens
 
 
 class Mode(StrEnum):
@@ -66,7 +64,9 @@ class _Edit:
             return torch.zeros_like(value)
         donor = None if self.donor is None else self.donor.get(name)
         if donor is None:
-            raise OptionError(f"mode '{self.mode.value}' needs a donor's value of {name}; give donor=record(...).")
+            raise OptionError(
+                f"mode '{self.mode.value}' needs a donor's value of {name}; give donor=trace(...).donor(names)."
+            )
         if donor.shape[1:] != value.shape[1:]:
             raise OptionError(
                 f"the donor's {name} has shape {tuple(donor.shape[1:])}, this input's {tuple(value.shape[1:])}; give a "
@@ -226,42 +226,11 @@ def cut_layers(
     return CutLayers(as_mode(mode), _frozen(layers), donor, parts=frozenset(parts))
 
 
-def hide_later(subject: Subject, tokens: Tokens) -> CutEdges:
+def hide_later(tokens: Tokens) -> CutEdges:
     """A causal mask: every token reads itself and those before it. A leading class token then sees nothing else."""
     L = tokens.roles_BL.shape[1]
     later = torch.ones(L, L, dtype=torch.bool, device=tokens.roles_BL.device).triu(1)
     return CutEdges(Mode.RENORMALISE, None, None, edges_BLL=later[None])
-
-
-def record(subject: Subject, tokens: Tokens, names: Collection[str], edits: Trace | None = None) -> dict[str, Tensor]:
-    """Values of a run by name, to be a donor's. Raises `TraceError` for a name that the model did not give."""
-    keep = Keep({name: lambda value: value for name in names})
-    with torch.no_grad():
-        subject.states(tokens, Chain(edits, keep))
-    missing = sorted(set(names) - keep.kept.keys())
-    if missing:
-        raise TraceError(f"this model gave no value called '{missing[0]}'; see tensors.names_of_trace for the names.")
-    return keep.kept
-
-
-@dataclass(frozen=True)
-class Effect:
-    """Outcomes before and after an intervention, (B, C) each."""
-
-    before_BC: Tensor
-    after_BC: Tensor
-    mode: Mode
-    what: str = field(default="")
-
-    def change(self, target: int) -> Tensor:
-        """After minus before of one outcome, (B)."""
-        return self.after_BC[:, target] - self.before_BC[:, target]
-
-
-def effect(subject: Subject, tokens: Tokens, edit: _Edit, what: str = "") -> Effect:
-    """Run with and without an intervention."""
-    with torch.no_grad():
-        return Effect(subject(tokens), subject(tokens, edit), edit.mode, what)  # type: ignore[arg-type]
 
 
 def _frozen(values: Collection[int] | None) -> frozenset[int] | None:

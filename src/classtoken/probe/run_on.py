@@ -1,15 +1,13 @@
 """The rest of a forward from the states that enter a layer: what comes before is not done again."""
 
-import torch
 from torch import Tensor
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.groups import padded_group
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import TraceError
-from classtoken.probe.interventions import PatchStates, before_layer
 from classtoken.probe.subject import Subject, undisturbed
-from classtoken.tensors import States, Tokens, Trace, names_of_trace
+from classtoken.tensors import States, Trace, names_of_trace
 from classtoken.values import Role
 
 
@@ -51,12 +49,3 @@ def run_on(
     if rows_BR is not None:
         roles_BL = roles_BL.gather(1, rows_BR)
     return States(last, roles_BL, grid, {encoder.depth - 1: x_BLD, -1: x_BLD}, encoder.final_norm)
-
-
-def resume(subject: Subject, tokens: Tokens, x_BLD: Tensor, layer: int) -> Tensor:
-    """Outcomes (B, C) with the states `x_BLD` before a layer; foreign modules run the whole way."""
-    with torch.no_grad():
-        if is_stepwise(subject.encoder) and not getattr(subject.readout, "layers", ()):
-            return subject.outcome(run_on(subject, x_BLD, tokens.roles_BL, layer, grid=tokens.grid))
-        name = before_layer(layer, subject.depth)
-        return subject(tokens, PatchStates(name=name, value_BLD=x_BLD))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import OptionError, TraceError
-from classtoken.probe.capture import Keep, Leaf, Reduction, check_rows, refuse_gaps, refuse_missing, take
+from classtoken.probe.capture import Chain, Keep, Leaf, Reduction, check_rows, refuse_gaps, refuse_missing, take
 from classtoken.probe.interventions import Donor, PatchStates, before_layer
 from classtoken.probe.run_on import run_on
 from classtoken.probe.subject import Subject
@@ -209,7 +209,7 @@ def trace(
         names["embeddings"] = _whole
     keep = Keep(names, gradients=gradients)
     with torch.set_grad_enabled(gradients):
-        states = subject.states(tokens, keep if leaf is None else Both(leaf, keep))
+        states = subject.states(tokens, Chain(leaf, keep))
         outcome_BC = subject.outcome(states)
     refuse_missing(names, keep.kept)
     for i in range(subject.depth) if "weights" in inner else ():
@@ -228,19 +228,6 @@ def trace(
         outcome_BC.detach(),
         graph,
     )
-
-
-class Both:
-    """A leaf first, then what is kept."""
-
-    def __init__(self, leaf: Leaf, keep: Keep):
-        self.leaf, self.keep = leaf, keep
-
-    def wants(self, name: str) -> bool:
-        return self.leaf.wants(name) or self.keep.wants(name)
-
-    def __call__(self, name: str, value: Tensor) -> Tensor:
-        return self.keep(name, self.leaf(name, value))
 
 
 def check_targets(targets_B: Tensor, classes: int) -> None:

@@ -96,7 +96,7 @@ def _faithful(found: Explanation) -> Section:
         for m in by_deletion
     ]
     down = [
-        Series(m.title, _fractions(m.deletion_curve), m.deletion_curve, control=m.control)
+        Series(m.title, found.curves.fractions, m.deletion_curve, control=m.control)
         for m in (*[m for m in by_deletion if not m.control][:4], *[m for m in tested if m.control])
     ]
     unit = "probability" if found.outcome == "probability" else "length along the vector"
@@ -109,13 +109,10 @@ def _faithful(found: Explanation) -> Section:
     )
     return Section(
         "Is any of these maps right?", says, row(curve) + table(head, rows, numbers=(1, 2, 3)),
-        f"Definition: {definition.points} points from 0 % to 100 %, {definition.absent}; ties {definition.ties} "
+        f"Definition: {len(definition.fractions)} points from 0 % to {100 * definition.fractions[-1]:.3g} %, "
+        f"{definition.absent}; ties {definition.ties} "
         f"(seed {definition.seed}); area: {definition.area}. One input proves little: see explain --data.",
     )  # fmt: skip
-
-
-def _fractions(curve: Sequence[float]) -> tuple[float, ...]:
-    return tuple(i / (len(curve) - 1) for i in range(len(curve)))
 
 
 def _attention(found: Explanation) -> Section:

@@ -6,7 +6,7 @@ from classtoken.report.charts import Dot, Series, dots, lines, matrix
 from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.maps import heat_map
 from classtoken.report.svg import shown
-from classtoken.results.explain_data import ByLayer, Findings, Tokens
+from classtoken.results.explain_data import ByLayer, ClassTokens, Findings
 from classtoken.results.statistics import Interval
 
 MEASURES = {
@@ -189,7 +189,7 @@ def _coverage(found: Findings) -> Section:
     )
 
 
-def token_figures(t: Tokens) -> dict[str, str]:
+def token_figures(t: ClassTokens) -> dict[str, str]:
     """Cosine by layer of several class tokens, and what each knows of each label."""
     series = [_series("model", t.cosine)]
     if t.control_cosine:

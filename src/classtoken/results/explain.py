@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from classtoken.errors import OptionError
 from classtoken.results.base import Result
 from classtoken.values import Role
 
@@ -49,14 +51,26 @@ class LayerRow(Result):
 
 @dataclass(frozen=True)
 class CurveDefinition(Result):
-    """What the deletion and insertion curves are, to the last choice (`analysis.faithfulness.CurveDefinition`)."""
+    """What a deletion or insertion curve is, to the last choice.
 
-    points: int
-    scale: str
-    absent: str
-    ties: str
-    seed: int
-    area: str
+    points: number of shares, evenly spaced, 0 % and 100 % among them (100 %: every CONTENT token gone; one is left
+    where the input has nothing else that the readout reads). Counts are share * tokens, rounded to nearest; where that
+    gives a count twice, it is one point, so `fractions` are the shares that are really drawn.
+    scale: `probability`, the target's answer, or `outcome`, its logit or length along the vector. Ties are broken by a
+    permutation drawn from `seed`.
+    """
+
+    points: int = 20
+    scale: str = "probability"
+    absent: str = "the token is not in the sequence; positions of the others stay"
+    ties: str = "random"
+    seed: int = 0
+    area: str = "trapezoid over the fraction of tokens"
+    fractions: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.points < 2:
+            raise OptionError(f"a curve needs at least 2 points (0 % and 100 %), not {self.points}.")
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,9 @@ class Route(Result):
 
 LEVEL = 0.05
 """p above it is no evidence"""
+
+
+Verdict = Literal["needed", "in its way", "no more than chance", "too few to tell", "no control"]
 
 
 def as_large(other: float, effect: float) -> bool:
@@ -126,7 +143,7 @@ class KnockOut(Result):
         return (1 + self.as_much) / (1 + len(self.null)) if self.null else None
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """`needed` (the answer falls without it, more than without others), `in its way` (it rises), `no more than
         chance`, `too few to tell` (p cannot reach 0.05 with so few other sets), or `no control`."""
         if self.p is None:

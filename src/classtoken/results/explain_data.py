@@ -79,7 +79,7 @@ class Coverage(Result):
 
 
 @dataclass(frozen=True)
-class Tokens(Result):
+class ClassTokens(Result):
     """Several class tokens, each beside the same of random weights.
 
     cosine: mean over pairs of tokens of the cosine of their states, per layer; overlap: the mass that their attention
@@ -118,7 +118,7 @@ class Findings(Result):
     lens_control: tuple[Interval, ...] = ()
     accuracy: Interval | None = None
     coverage: tuple[Coverage, ...] = ()
-    tokens: Tokens | None = None
+    tokens: ClassTokens | None = None
     control: str = ""
     seconds: float = 0.0
     rate: float = 0.0

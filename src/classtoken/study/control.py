@@ -27,6 +27,8 @@ ENOUGH = 5
 """controls that do as much, after which no more are drawn"""
 LEAST = 199
 """controls drawn where fewer than `ENOUGH` do as much: p down to 0.005"""
+MANY = 10**9
+"""more sets than that are not counted"""
 CHUNK = 24
 """controls run at a time"""
 
@@ -56,7 +58,7 @@ def controls_for(
     chosen, size = set(tested), len(set(tested))
     if not size or not chosen <= set(things):
         return Controls((), 0)
-    possible = math.comb(len(things), size) - 1
+    possible = min(math.comb(len(things), size) - 1, MANY)
     generator = np.random.default_rng(seed)
     if possible <= ENUMERATED:
         every = [found for found in combinations(things, size) if set(found) != chosen]

@@ -22,7 +22,10 @@ NUMBERS = re.compile(r"(p?)(\d+)(?:-p?(\d+))?")
 
 @dataclass(frozen=True)
 class Cut:
-    """One thing to take away. `what` says it in words; layers: all where None; readers: everybody where None."""
+    """One thing to take away. `what` says it in words; layers: all where None; readers: everybody where None.
+
+    heads: those that are cut, as (layer, head); of edges, the heads (of one layer) in which they are cut, all if empty.
+    """
 
     kind: str
     what: str

@@ -1,15 +1,14 @@
 """Rows, artefacts and notes of one input."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from classtoken.embedder import Embedder
+from classtoken.maps.rollout import read_rows
 from classtoken.probe.accounting import layer_sizes
-from classtoken.probe.capture import PER_HEAD, Captured, capture, row_places
+from classtoken.probe.capture import row_places
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import Traced
 from classtoken.results.explain import Artefacts, LayerRow
 from classtoken.study.artefacts import outliers, sinks
 from classtoken.study.description import describe_row
@@ -22,44 +21,23 @@ CAUSAL = (
 CAUSAL_LAST = "this model is causal: a token sees those before it alone, and only the last one can hold the whole input"
 
 
-def class_rows(
-    subject: Subject, tokens: Tokens, parts: Sequence[str], *, dtype: torch.dtype | None = None
-) -> tuple[Captured, Tensor] | None:
-    """Rows of `parts` (not values) of an input's class tokens, and where they stand.
-
-    Of several class tokens those that the readout reads, if it reads any. None for a model without a class token.
-    """
-    if not bool((tokens.roles_BL == Role.CLASS).any()):
+def class_places(traced: Traced) -> Tensor | None:
+    """Where the class tokens stand, (B, R): of several those that the readout reads, if it reads any. None for a model
+    without a class token."""
+    if not bool((traced.roles_BL == Role.CLASS).any()):
         return None
-    captured = capture(subject, tokens, parts, rows={Role.CLASS}, dtype=dtype)
-    places_BR = row_places(tokens.roles_BL, {Role.CLASS})
-    read = subject.reader(tokens.roles_BL).gather(1, places_BR)[0] > 0
-    if bool(read.all()) or not bool(read.any()):
-        return captured, places_BR
-    numbers = read.nonzero()[:, 0]
-    kept = {
-        part: tuple(v.index_select(2 if part in PER_HEAD else 1, numbers) for v in values)
-        for part, values in captured.parts.items()
-    }
-    first = captured.embeddings_BLD
-    return replace(captured, parts=kept, embeddings_BLD=None if first is None else first[:, read]), places_BR[:, read]
+    places_BR = row_places(traced.roles_BL, {Role.CLASS})
+    read = traced.reader_BL.gather(1, places_BR)[0] > 0
+    return places_BR if not bool(read.any()) else places_BR[:, read]
 
 
-def layer_rows(subject: Subject, tokens: Tokens) -> tuple[LayerRow, ...]:
-    """The class token's attention in numbers, layer by layer; nothing for a model without a class token."""
-    parts = ["weights"]
-    gaps = subject.encoder.gaps
-    sized = not {"attention", "feedforward", "states", "embeddings"} & set(gaps)
-    if sized:
-        parts += ["attention", "feedforward", "states", "embeddings"]
-    found = class_rows(subject, tokens, parts)
-    if found is None:
-        return ()
-    captured, places_BR = found
-    row = describe_row(captured, places_BR)
-    sizes = layer_sizes(captured) if sized else None
+def layer_rows(traced: Traced, places_BR: Tensor) -> tuple[LayerRow, ...]:
+    """The class token's attention in numbers, layer by layer, of one input."""
+    row = describe_row(traced.rows("weights", places_BR), traced.roles_BL, places_BR)
+    sized = traced.shows_states and {"attention", "feedforward"} <= set(traced.parts)
+    sizes = layer_sizes(traced, places_BR[:, :1]) if sized else None
     rows = []
-    for layer in range(subject.depth):
+    for layer in range(traced.depth):
         lengths: tuple[float, ...] = ()
         if sizes is not None:
             parts_BN = (sizes.before_BN, sizes.attention_BN, sizes.feedforward_BN, sizes.after_BN)
@@ -79,22 +57,26 @@ def layer_rows(subject: Subject, tokens: Tokens) -> tuple[LayerRow, ...]:
     return tuple(rows)
 
 
+def direct_weights(traced: Traced) -> Tensor:
+    """The weight that the read-out token gives every token, over all layers and heads (B, L)."""
+    rows = [read_rows(weights.mean(1), traced.reader_BL) for weights in traced.part("weights")]
+    return torch.stack(rows).mean(0)
+
+
 def _floats(values: Tensor) -> tuple[float, ...]:
     return tuple(round(float(v), 6) for v in values)
 
 
-def artefacts_of(subject: Subject, tokens: Tokens) -> Artefacts | None:
+def artefacts_of(traced: Traced) -> Artefacts | None:
     """Outlier tokens and sinks of one input; None where the model gives no states."""
-    if {"states", "weights", "values"} & set(subject.encoder.gaps):
+    if not {"states", "weights", "values"} <= set(traced.parts):
         return None
-    with torch.no_grad():
-        captured = capture(subject, tokens, ["states", "weights", "values"])
     shares, ratios, found = [], [], []
-    for i in range(subject.depth):
-        out = outliers(captured.parts["states"][i], tokens.roles_BL)
+    for i in range(traced.depth):
+        out = outliers(traced.parts["states"][i], traced.roles_BL)
         shares.append(float(out.share_B[0]))
         ratios.append(float(out.ratio_B[0]))
-        sink = sinks(captured.parts["weights"][i], captured.parts["values"][i], tokens.roles_BL)
+        sink = sinks(traced.parts["weights"][i], traced.parts["values"][i], traced.roles_BL)
         for _, head, key in sink.mask_BHL.nonzero().tolist():
             received = float(sink.received_BHL[0, head, key])
             found.append((i, head, key, round(received, 4), round(float(sink.relative_value_BHL[0, head, key]), 4)))

@@ -4,14 +4,13 @@ All functions take weights of one layer, (B, H, R, L): queries R (the class toke
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from classtoken.errors import OptionError, TraceError
-from classtoken.probe.capture import Captured
+from classtoken.errors import TraceError
 from classtoken.values import Role
 
 
@@ -69,8 +68,9 @@ def attention_distance(
     """Mean distance between a patch and the patches it looks at, weighted by attention, (B, H).
 
     The mean over patch queries of sum_j a_ij |i - j| / sum_j a_ij over patch keys: class tokens, registers and others
-    have no place and are left out (Dosovitskiy et al. 2021, figure 7). Raises `TraceError` without a grid that patches
-    fill.
+    have no place and are left out, and the weights on patches are brought back to a sum of 1. Dosovitskiy et al. 2021
+    (figure 7) do not do that: theirs are shorter where a token looks elsewhere. Raises `TraceError` without a grid that
+    patches fill.
     """
     if grid is None:
         raise TraceError("attention distance needs a patch grid; this input has none.")
@@ -126,22 +126,20 @@ class ClassRow:
     itself_BNH: Tensor
     agreement_BN: Tensor
     masses: dict[Role, Tensor]
-    largest_BNH: Tensor
 
 
-def describe_row(captured: Captured, places_BR: Tensor) -> ClassRow:
-    """Describe captured rows (`capture(..., rows={Role.CLASS})`) of all layers; `places_BR` is where they stand."""
-    layers = captured.parts.get("weights", ())
+def describe_row(layers: Sequence[Tensor], roles_BL: Tensor, places_BR: Tensor) -> ClassRow:
+    """Describe rows of attention weights of all layers, (B, H, R, L) each; `places_BR` is where the rows stand."""
     if not layers:
-        raise TraceError("there are no attention weights to describe; capture them first.")
-    mask = captured.roles_BL != Role.PAD
+        raise TraceError("there are no attention weights to describe; trace them first.")
+    mask = roles_BL != Role.PAD
 
     def over(values: list[Tensor]) -> Tensor:
         return torch.stack([v.mean(2) for v in values], 1)
 
     masses: dict[Role, list[Tensor]] = {}
     for weights in layers:
-        for role, mass in mass_by_role(weights, captured.roles_BL).items():
+        for role, mass in mass_by_role(weights, roles_BL).items():
             masses.setdefault(role, []).append(mass)
     return ClassRow(
         over([entropy(w) for w in layers]),
@@ -150,26 +148,4 @@ def describe_row(captured: Captured, places_BR: Tensor) -> ClassRow:
         over([self_mass(w, places_BR) for w in layers]),
         torch.stack([head_agreement(w).mean(1) for w in layers], 1),
         {role: over(values) for role, values in masses.items()},
-        over([w.amax(-1) for w in layers]),
     )
-
-
-def share_at_mass(weights_BL: Tensor, mass: float = 0.6) -> Tensor:
-    """True for the fewest tokens that hold `mass` of each row's weight, (B, L) (as in Caron et al. 2021)."""
-    if not 0 < mass <= 1:
-        raise OptionError(f"the share of mass is above 0 and at most 1, not {mass}.")
-    values, order = weights_BL.sort(dim=-1, descending=True)
-    before = values.cumsum(-1) - values
-    chosen = before < mass * weights_BL.sum(-1, keepdim=True)
-    return torch.zeros_like(chosen).scatter(-1, order, chosen)
-
-
-def reading_mass(
-    weights_BHLL: Tensor, from_roles: Collection[Role], to_roles: Collection[Role], roles_BL: Tensor
-) -> Tensor:
-    """Mean weight that queries of some roles put on keys of others, (B, H): patches reading the class token, say."""
-    device = roles_BL.device
-    queries = torch.isin(roles_BL, torch.tensor(sorted(from_roles), device=device)).to(weights_BHLL.dtype)
-    keys = torch.isin(roles_BL, torch.tensor(sorted(to_roles), device=device)).to(weights_BHLL.dtype)
-    total = torch.einsum("bhij,bi,bj->bh", weights_BHLL, queries, keys)
-    return total / queries.sum(1).clamp_min(1)[:, None]

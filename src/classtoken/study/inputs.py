@@ -1,56 +1,94 @@
-"""An item as the model gets it and as a reader sees it."""
+"""An item, or the records of a source, as a study reads them."""
 
 import base64
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
 
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
+from classtoken.inputs import InputView, PreparedInput, Preprocessor, prepare_one, rows
+from classtoken.maps.table import Setting
+from classtoken.probe.subject import check_tokens
 from classtoken.results.explain import TokenView
 from classtoken.tensors import Tokens
-from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Role
+from classtoken.values import Record, Rejected, Role
 
 NAMES = {Role.CLASS: "class", Role.DISTILLATION: "distillation", Role.REGISTER: "register"}
+BATCH = 8
+NOTHING = "holds one token or no patch or word piece, so there is nothing to attend to"
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """One input: its tokens, what to write on each, and the picture as a data URI."""
-
-    name: str
-    modality: str
-    tokens: Tokens
-    views: tuple[TokenView, ...]
-    image: str | None = None
-    patch: int = 16
-    mask_id: int | None = None
-
-
-def prepared(embedder: Embedder, item: Any, *, modality: str | None = None, prompt: str | None = None) -> Prepared:
-    """Prepare one item. Raises `OptionError` for several, and the preprocessing's own errors for bad ones."""
+def prepare_item(
+    embedder: Embedder, item: Any, *, modality: str | None = None, prompt: str | None = None
+) -> PreparedInput:
+    """Prepare one item. Raises `OptionError` for several, and for one with nothing to attend to."""
     if isinstance(item, list | tuple):
-        raise OptionError(f"one input is explained at a time, not {len(item)}; give --data for a whole data set.")
+        raise OptionError(f"one input is explained at a time, not {len(item)}; explain a data set for many.")
     tower = embedder.tower(modality)
-    tokens = embedder.tokens([item], modality=modality, prompt=prompt)
-    if isinstance(tower.prepare, TextPreprocessor):
-        return _text(embedder, tower.prepare, str(item), tokens, prompt)
-    assert isinstance(tower.prepare, ImagePreprocessor)
-    return _image(tower.prepare, item, with_grid(tower.prepare, tokens))
+    found = prepare_one(tower.prepare, item, prompt=prompt)
+    tokens = on_device(embedder, tower.prepare, found.tokens)
+    check_tokens(tokens)
+    if not bool((tokens.roles_BL == Role.CONTENT).any()):
+        raise OptionError(f"this {found.view.modality} holds no patch or word piece, so there is nothing to explain.")
+    return replace(found, tokens=tokens)
 
 
-def with_grid(prepare: ImagePreprocessor, tokens: Tokens) -> Tokens:
-    """Tokens that know their patch grid, where all rows share one."""
-    if tokens.grid is not None or tokens.grids is not None:
-        return tokens
-    return replace(tokens, grid=prepare.layout.grid)
+def on_device(embedder: Embedder, prepare: Preprocessor, tokens: Tokens) -> Tokens:
+    """Tokens where the model is, with the patch grid where all rows share one."""
+    moved = tokens.to(embedder.device, embedder.dtype)
+    known = moved.grid is not None or moved.grids is not None
+    return moved if known else replace(moved, grid=prepare.layout.grid)
+
+
+def attends(tokens: Tokens) -> bool:
+    """Whether every row holds content, and more than one token."""
+    content = (tokens.roles_BL == Role.CONTENT).any(1)
+    return bool((content & (tokens.mask_BL.sum(1) > 1)).all())
+
+
+def name_of_item(item: Any, view: InputView) -> str:
+    """A few words for the input: its beginning, or its file."""
+    if view.text is not None:
+        return view.text if len(view.text) <= 60 else view.text[:57] + "..."
+    return Path(item).name if isinstance(item, str | Path) else "image"
+
+
+def token_views(view: InputView) -> tuple[TokenView, ...]:
+    """What to write on each token."""
+    found: list[TokenView] = []
+    counts: dict[Role, int] = {}
+    for role, word, cell in zip(view.roles, view.words, view.cells, strict=True):
+        number = counts[role] = counts.get(role, 0) + 1
+        if view.modality == "text":
+            found.append(TokenView(role, word))
+        elif role == Role.CONTENT:
+            at = "" if cell is None else f" (row {cell[0]}, column {cell[1]})"
+            found.append(TokenView(role, f"patch {number - 1}{at}", cell))
+        else:
+            found.append(TokenView(role, f"{NAMES.get(role, role.name.lower())} {number}"))
+    return tuple(found)
+
+
+def picture_uri(view: InputView) -> str | None:
+    """Exactly what the model saw, as a PNG data URI."""
+    if view.picture is None:
+        return None
+    file = io.BytesIO()
+    Image.fromarray(view.picture).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def setting_of(prepare: Preprocessor, tokens: Tokens, seed: int) -> Setting:
+    """What maps need besides the trace."""
+    grid, side = tokens.grid, patch_side(tokens)
+    window = 2 if grid is not None and grid[0] * grid[1] > 64 else 1
+    return Setting(side, mask_id_of(prepare) if isinstance(prepare, TextPreprocessor) else None, seed, window)
 
 
 def mask_id_of(prepare: TextPreprocessor) -> int:
@@ -62,58 +100,66 @@ def mask_id_of(prepare: TextPreprocessor) -> int:
     return prepare.pad_id
 
 
-def _text(embedder: Embedder, prepare: TextPreprocessor, text: str, tokens: Tokens, prompt: str | None) -> Prepared:
-    roles = [Role(int(r)) for r in tokens.roles_BL[0]]
-    words = prepare.words(text, prompt=prompt)
-    words += [""] * (len(roles) - len(words))
-    views = tuple(TokenView(role, word) for role, word in zip(roles, words, strict=True))
-    name = text if len(text) <= 60 else text[:57] + "..."
-    return Prepared(name, "text", tokens, views, mask_id=mask_id_of(prepare))
-
-
-def _image(prepare: ImagePreprocessor, item: Any, tokens: Tokens) -> Prepared:
-    grid, views, patches = tokens.grid, [], 0
-    counts: dict[Role, int] = {}
-    for number in tokens.roles_BL[0].tolist():
-        role = Role(number)
-        if role == Role.CONTENT:
-            cell = divmod(patches, grid[1]) if grid is not None else None
-            at = f"patch {patches}" if cell is None else f"patch {patches} (row {cell[0]}, column {cell[1]})"
-            views.append(TokenView(role, at, cell))
-            patches += 1
-        else:
-            counts[role] = counts.get(role, 0) + 1
-            views.append(TokenView(role, f"{NAMES.get(role, role.name.lower())} {counts[role]}"))
-    name = Path(item).name if isinstance(item, str | Path) else "image"
-    side = patch_of(tokens)
-    return Prepared(name, "image", tokens, tuple(views), picture_of(tokens), side)
-
-
-def patch_of(tokens: Tokens) -> int:
-    """Side of a patch in pixels."""
+def patch_side(tokens: Tokens) -> int:
+    """Side of a patch in pixels; 1 for what has no patches."""
     if tokens.pixels is None or tokens.pixels.dim() != 4 or tokens.grid is None:
         return 1
     return int(tokens.pixels.shape[-2]) // tokens.grid[0]
 
 
-def window_of(tokens: Tokens) -> int:
-    """Side of the windows that occlusion removes together: 2x2 patches on grids of more than 64."""
-    return 2 if tokens.grid is not None and tokens.grid[0] * tokens.grid[1] > 64 else 1
-
-
-def picture_of(tokens: Tokens) -> str | None:
-    """What the model saw as a PNG data URI: its pixels brought to 0..255 by their own range."""
-    if tokens.pixels is None or tokens.pixels.dim() != 4:
-        return None
-    pixels = tokens.pixels[0].detach().float().cpu()
-    low, high = torch.quantile(pixels.flatten(), torch.tensor([0.002, 0.998]))
-    scaled = ((pixels - low) / (high - low).clamp_min(1e-6)).clamp(0, 1).mul(255).round()
-    array = np.ascontiguousarray(scaled.byte().permute(1, 2, 0).numpy())
-    file = io.BytesIO()
-    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB").save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
 def name_of(embedder: Embedder) -> str:
     """The model's name for a reader: a built-in's or a hub's, or the folder's own name."""
     return Path(embedder.name).resolve().name if Path(embedder.name).exists() else embedder.name
+
+
+@dataclass(frozen=True)
+class StudiedInputs:
+    """Records that could be prepared, in their order, in batches; `rejected` counts the others."""
+
+    records: tuple[Record, ...]
+    batches: tuple[Tokens, ...]
+    rejected: int
+
+    def single(self) -> Iterator[tuple[Record, Tokens]]:
+        """One input at a time, padding cut away."""
+        at = 0
+        for batch in self.batches:
+            for row in range(len(batch)):
+                yield self.records[at], one(batch, row)
+                at += 1
+
+
+def prepare_records(
+    embedder: Embedder,
+    records: Sequence[Record],
+    *,
+    modality: str | None = None,
+    prompt: str | None = None,
+    batch: int = BATCH,
+) -> StudiedInputs:
+    """Records as batches, in their order. Bad ones are counted; `OptionError` when none is left."""
+    prepare = embedder.tower(modality).prepare
+    rejected: dict[int, Rejected] = {}
+    ready = []
+    for place, row in rows(prepare, enumerate(records), rejected.__setitem__, prompt=prompt):
+        if prepare.modality == "image" or attends(prepare.collate([row])):
+            ready.append((place, row))
+        else:
+            rejected[place] = Rejected(records[place].id, NOTHING)
+    if not ready:
+        raise OptionError(f"none of the {len(records)} records can be read by this model.")
+    chunks = [ready[start : start + batch] for start in range(0, len(ready), batch)]
+    batches = tuple(on_device(embedder, prepare, prepare.collate([row for _, row in chunk])) for chunk in chunks)
+    return StudiedInputs(tuple(records[place] for place, _ in ready), batches, len(rejected))
+
+
+def one(tokens: Tokens, row: int) -> Tokens:
+    """One input of a batch without its padding."""
+    kept = tokens.roles_BL[row] != Role.PAD
+    return Tokens(
+        tokens.roles_BL[row : row + 1, kept],
+        None if tokens.ids_BL is None else tokens.ids_BL[row : row + 1, kept],
+        None if tokens.pixels is None else tokens.pixels[row : row + 1],
+        tokens.grid,
+        None if tokens.grids is None else tokens.grids[row : row + 1],
+    )

@@ -1,5 +1,6 @@
 """Maps tested on single inputs: deletion, insertion, SaCo, masks, and the same maps with random weights."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,13 +14,15 @@ from classtoken.maps.table import Method, Setting
 from classtoken.maps.truth import overlap
 from classtoken.measure.statistics import bootstrap, compare, holm
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import Traced, trace
+from classtoken.results.explain import CurveDefinition
 from classtoken.results.explain_data import Ranked, Score
 from classtoken.results.statistics import Interval
-from classtoken.study.gathering import Inputs, mask_shares
-from classtoken.study.inputs import mask_id_of, patch_of, window_of
+from classtoken.study.inputs import StudiedInputs, setting_of
+from classtoken.study.survey import Report
+from classtoken.study.truth import mask_shares
 from classtoken.tensors import Tokens
-from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Record, Role
+from classtoken.values import Progress, Record, Role
 
 LOWER_IS_BETTER = frozenset({"deletion"})
 Numbers = dict[str, dict[str, list[float]]]
@@ -33,7 +36,7 @@ def rank_maps(
     embedder: Embedder,
     subject: Subject,
     control: Subject | None,
-    inputs: Inputs,
+    inputs: StudiedInputs,
     methods: Sequence[Method],
     *,
     most: int,
@@ -44,7 +47,7 @@ def rank_maps(
     targets: Sequence[int] | None = None,
     shares_of: Callable[[Record, Tokens], np.ndarray | None] | None = None,
     slow_control: bool = False,
-    report: Callable[[str], None] | None = None,
+    report: Report | None = None,
 ) -> tuple[Ranked, ...]:
     """Every method on up to `most` inputs, held against two controls on the same inputs: random scores, and the maps
     that the same method makes of random weights (`control`), tested on the real model.
@@ -57,60 +60,55 @@ def rank_maps(
     numbers: Numbers = {m.name: {} for m in methods}
     refused = dict.fromkeys(numbers, 0)
     again = tuple(m for m in methods if not m.control and (slow_control or not m.slow))
+    begun, total = time.monotonic(), min(most, len(inputs.records))
     for n, (record, tokens) in enumerate(inputs.single()):
         if n >= most:
             break
-        with torch.no_grad():
-            outcome = subject(tokens)
-        target = targets[n] if targets is not None else 0 if subject.head is None else int(outcome[0].argmax())
-        asked = subject.explaining(outcome, target)
-        mask_id = mask_id_of(prepare) if isinstance(prepare, TextPreprocessor) else None
-        setting = Setting(patch_of(tokens), mask_id, seed + n, window_of(tokens))
+        traced = trace(subject, tokens, gradients=any(m.needs_gradients for m in methods))
+        target = targets[n] if targets is not None else 0 if subject.head is None else int(traced.outcome_BC.argmax())
+        traced = traced.explaining(target)
+        setting = setting_of(prepare, tokens, seed + n)
         shares = mask_shares(record, tokens.grid, prepare) if shares_of is None else shares_of(record, tokens)
-        maps = _maps(asked, tokens, target, methods, setting, refused)
+        maps = _maps(traced, target, methods, setting, refused)
         others: Maps = {}
         if control is not None:
-            with torch.no_grad():
-                random = control.explaining(control(tokens), target)
-            others = _maps(random, tokens, target, again, setting, {})
+            random = trace(control, tokens, gradients=any(m.needs_gradients for m in again)).explaining(target)
+            others = _maps(random, target, again, setting, {})
             _sanity(tokens, maps, others, numbers)
         if curves:
-            _curves(asked, tokens, target, maps, others, points, seed + n, numbers)
+            _curves(traced, target, maps, others, points, seed + n, numbers)
         if shares is not None:
             _truth(tokens, maps, others, shares, seed + n, numbers)
         if report is not None:
-            report(f"explain: maps of {n + 1} of {min(most, len(inputs.records))} inputs tested")
+            report(Progress(n + 1, total, seconds=time.monotonic() - begun, what="inputs on which maps were tested"))
     return _adjusted(tuple(_ranked(method, numbers, refused[method.name]) for method in methods))
 
 
-def _maps(
-    subject: Subject, tokens: Tokens, target: int, methods: Sequence[Method], setting: Setting, refused: dict[str, int]
-) -> Maps:
+def _maps(traced: Traced, target: int, methods: Sequence[Method], setting: Setting, refused: dict[str, int]) -> Maps:
     maps = {}
     for method in methods:
         try:
-            maps[method.name] = method.run(subject, tokens, torch.tensor([target]), setting).detach()[0]
+            maps[method.name] = method.run(traced, torch.tensor([target]), setting).detach()[0]
         except ClasstokenError:
             refused[method.name] = refused.get(method.name, 0) + 1
     return maps
 
 
-def _curves(
-    subject: Subject, tokens: Tokens, target: int, maps: Maps, others: Maps, points: int, seed: int, out: Numbers
-) -> None:
-    definition = faith.CurveDefinition(points=points, seed=seed)
+def _curves(traced: Traced, target: int, maps: Maps, others: Maps, points: int, seed: int, out: Numbers) -> None:
+    definition, tokens = CurveDefinition(points=points, seed=seed), traced.tokens
     # The random control is the mean of several draws, so that the comparison is not with one lucky order.
     extra = {f"random {i}": faith.random_scores(tokens, 1000 * i + seed)[0] for i in range(1, RANDOM_DRAWS)}
     drawn = maps | (extra if "random" in maps else {}) | {CONTROL + name: scores for name, scores in others.items()}
-    for order in (definition, faith.opposite(definition)):
-        areas = {name: curve.area for name, curve in faith.curves(subject, tokens, target, drawn, order).items()}
+    orders: tuple[faith.Order, ...] = ("deletion", "insertion")
+    for order in orders:
+        areas = {name: curve.area for name, curve in faith.curves(traced, target, drawn, order, definition).items()}
         for name in maps:
             same = [name, *extra] if name == "random" else [name]
-            _put(out, name, order.order, float(np.mean([areas[s] for s in same])))
+            _put(out, name, order, float(np.mean([areas[s] for s in same])))
             if name in others:
-                _put(out, name, CONTROL + order.order, areas[CONTROL + name])
+                _put(out, name, CONTROL + order, areas[CONTROL + name])
     for name, scores in maps.items():
-        _put(out, name, "saco", faith.saco(subject, tokens, target, scores, seed=seed))
+        _put(out, name, "saco", faith.saco(traced, target, scores, seed=seed))
 
 
 def _truth(tokens: Tokens, maps: Maps, others: Maps, shares: np.ndarray, seed: int, out: Numbers) -> None:

@@ -5,26 +5,16 @@ taking them away changes nothing); tokens unattended but used indirectly (next t
 matters).
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from classtoken.errors import OptionError
+from classtoken.results.explain import UnseenTokens
+from classtoken.results.explain_data import Coverage
 from classtoken.values import Role
 
 
-@dataclass(frozen=True)
-class Unseen:
-    """Places of tokens of one input, most striking first, and the numbers that put them there."""
-
-    least: tuple[int, ...]
-    attended_unused: tuple[int, ...]
-    unattended_used: tuple[int, ...]
-    mass_of_least: float
-
-
-def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, share: float = 0.25) -> Unseen:
+def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, share: float = 0.25) -> UnseenTokens:
     """direct_L: weight from the class token (its layers' mean); effect_L: |outcome lost by removal| per token.
 
     A token counts as attended in the top `share` by direct weight and as unattended in the bottom `share`; as used in
@@ -44,7 +34,7 @@ def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, share: float 
         return tuple(places[found[torch.argsort(gap[found], descending=True, stable=True)]].tolist())
 
     order = torch.argsort(direct_L[places], stable=True)[:count]
-    return Unseen(
+    return UnseenTokens(
         tuple(places[order].tolist()),
         listed(attended & unused, direct - effects),
         listed(unattended & used, effects - direct),
@@ -58,25 +48,15 @@ def _ranks(values: Tensor) -> Tensor:
     return torch.empty_like(order).scatter(0, order, torch.arange(len(values), device=values.device))
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """Where the class token looks over a data set: mean share of weight per patch place, and its deviation over inputs.
+def coverage(direct_BP: Tensor, group: str, grid: tuple[int, int]) -> Coverage:
+    """Where the class token looks over many inputs, from its weights on the patches, (B, P).
 
     `never` are places whose share stays below half of an even share in all but 5 % of the inputs.
     """
-
-    mean_P: Tensor
-    deviation_P: Tensor
-    never: tuple[int, ...]
-    n: int
-
-
-def coverage(direct_BP: Tensor) -> Coverage:
-    """Coverage from the class token's weights on the patches of many inputs, (B, P)."""
     if direct_BP.dim() != 2 or len(direct_BP) == 0:
         raise OptionError("coverage is over at least one input with patches of one grid.")
     shares = direct_BP / direct_BP.sum(1, keepdim=True).clamp_min(torch.finfo(direct_BP.dtype).tiny)
     even = 1 / shares.shape[1]
     seldom = (shares >= even / 2).double().mean(0) <= 0.05
-    deviation = shares.std(0, unbiased=False)
-    return Coverage(shares.mean(0), deviation, tuple(seldom.nonzero()[:, 0].tolist()), len(shares))
+    mean = tuple(round(float(v), 6) for v in shares.mean(0))
+    return Coverage(group, len(shares), grid, mean, tuple(seldom.nonzero()[:, 0].tolist()))

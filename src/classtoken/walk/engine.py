@@ -17,9 +17,9 @@ from classtoken.page.evidence import SurveyFindings
 from classtoken.page.example import Example, Experiments
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
+from classtoken.study.experiments import POOLINGS, SwapChange, WhatIf, what_if, with_pooling
 from classtoken.tensors import Tokens
 from classtoken.values import Role
-from classtoken.walk import laboratory as lab
 from classtoken.walk.card import card_of, family_rows
 from classtoken.walk.example import ExampleBuilder, WalkedExample
 from classtoken.walk.items import SENTENCES, Item, distinct, example_pictures, is_image, items_of, short
@@ -108,17 +108,17 @@ class Engine:
         walked = self._find(example)
         removed = checked_tokens(change.get("removed", ()), walked.prepared)
         name = change.get("pooling")
-        if name is not None and name not in lab.POOLINGS:
-            raise OptionError(f"pooling '{name}' is not offered here; {', '.join(lab.POOLINGS)} are.")
+        if name is not None and name not in POOLINGS:
+            raise OptionError(f"pooling '{name}' is not offered here; {', '.join(POOLINGS)} are.")
         swap = self._swap(walked.prepared, change["swap"]) if change.get("swap") else None
         with self.lock:
             subject = self.subject
             if name is not None:
-                subject = lab.with_pooling(self.embedder, subject, name, self.builder.references)
-            what = lab.WhatIf(tuple(removed), bool(change.get("causal")), swap)
-            return numbers(lab.what_if(walked.traced, subject, what)[list(walked.shown)])
+                subject = with_pooling(self.embedder, subject, name, self.builder.references)
+            what = WhatIf(tuple(removed), bool(change.get("causal")), swap)
+            return numbers(what_if(walked.traced, subject, what)[list(walked.shown)])
 
-    def _swap(self, prepared: WalkInput, swap: Mapping[str, Any]) -> lab.Swap:
+    def _swap(self, prepared: WalkInput, swap: Mapping[str, Any]) -> SwapChange:
         if not isinstance(swap, Mapping):
             raise OptionError("'swap' must be an object with 'donor' and 'layer'.")
         donor, layer = self._find(str(swap.get("donor"))), swap.get("layer")
@@ -128,7 +128,7 @@ class Engine:
         class_tokens = self.builder.class_tokens(prepared, 0)
         if position not in class_tokens:
             raise OptionError(f"token {position!r} is no class token; the class tokens are at {sorted(class_tokens)}.")
-        return lab.Swap(donor.traced, layer, position)
+        return SwapChange(donor.traced, layer, position)
 
     def experiments(self, example: str) -> Experiments:
         """What takes long, of an input that was added: knock-outs of each class token, and single removals."""

@@ -23,11 +23,15 @@ from classtoken.page.example import (
     SecondClassToken,
     SwapEffects,
 )
+from classtoken.probe.lens import lens
+from classtoken.probe.removal import masks
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import Traced, trace
+from classtoken.study.experiments import causal_mask, own_pooling, poolings, second_class_token
+from classtoken.study.knockouts import LayerKnockOut, by_layer, single_removals
+from classtoken.study.swaps import swap_states
 from classtoken.tensors import Tokens
 from classtoken.values import Role
-from classtoken.walk import laboratory as lab
 from classtoken.walk.items import Item
 from classtoken.walk.rows import PARTS, embeddings_of, final_of, layers_of, numbers, states_of
 from classtoken.walk.shown import WalkInput, walk_input
@@ -87,13 +91,13 @@ class ExampleBuilder:
     def experiments(self, walked: WalkedExample) -> Experiments:
         """Knock-outs for every class token, and single removals: what takes many forwards."""
         traced, rows = walked.traced, list(walked.shown)
-        effort = lab.effort_for(traced)
         positions = [walked.prepared.watched, *(view.position for view in walked.example.others)]
         first, *others = (
-            tuple(_effect(run) for run in lab.knockouts(traced, position, rows[0], effort)) for position in positions
+            tuple(_effect(k) for k in by_layer(traced, position, rows[0], heads=is_small(traced)))
+            for position in positions
         )
-        removed = lab.removals(traced)
-        removals = None if removed is None else RemovalEffects(removed[0], numbers(removed[1][:, rows]))
+        content, answers = single_removals(traced)
+        removals = RemovalEffects(content, numbers(answers[:, rows])) if content else None
         return Experiments(first, removals, tuple(others))
 
     def class_tokens(self, prepared: WalkInput, best: int) -> list[int]:
@@ -106,8 +110,10 @@ class ExampleBuilder:
     def _view(self, traced: Traced, shown: Sequence[int], contrast: Contrast, position: int) -> OtherClassToken:
         """What a page shows of one class token: its rows, and the experiments on it."""
         rows, other = list(shown), contrast.traced
-        swaps = lab.swapped(traced, position, other)[:, rows]
-        causal = lab.causal(traced, position, other)
+        place = masks([[position]], traced.roles_BL)
+        theirs = [other.entering(layer)[:, position] for layer in range(traced.depth + 1)]
+        swaps = traced.subject.answers(swap_states(traced, place, theirs)[0])[:, rows]
+        causal = causal_mask(traced, position, other)
         return OtherClassToken(
             position=position,
             layers=layers_of(traced, position),
@@ -151,14 +157,14 @@ class ExampleBuilder:
             answers=self._answers(traced, rows, item),
             contrast=_shown_contrast(contrast, first),
             lens=LensAnswers(
-                numbers(lab.lens_answers(traced)[:, rows]),
+                numbers(traced.subject.answers(lens(traced)[0])[:, rows]),
                 "the final norm and the model's own read-out, put on the states of each layer",
             ),
             swaps=first.swaps,
             causal=first.causal,
             poolings=self._poolings(traced, rows),
             two=SecondClassToken(
-                numbers(lab.two(traced, first.position)[rows]),
+                numbers(second_class_token(traced, first.position)[rows]),
                 np.ones(traced.depth + 1, dtype=np.float32),
                 "a second class token with the same vector and position",
             ),
@@ -179,14 +185,14 @@ class ExampleBuilder:
         )
 
     def _poolings(self, traced: Traced, rows: list[int]) -> tuple[PoolingAnswers, ...]:
-        own = lab.own_pooling(self.embedder)
+        own = own_pooling(self.embedder)
         return tuple(
             PoolingAnswers(
                 name,
                 numbers(answers[rows]),
                 "the model's own read-out" if name == own else f"the model was trained for '{own}', not for this",
             )
-            for name, answers in lab.poolings(self.embedder, traced, self.references).items()
+            for name, answers in poolings(self.embedder, traced, self.references).items()
         )
 
     def _answer_name(self, index: int, item: Item) -> str:
@@ -196,8 +202,28 @@ class ExampleBuilder:
         return self.subject.labels[index]
 
 
-def _effect(run: lab.CutRun) -> CutEffect:
-    return CutEffect(run.layer, run.head, run.tokens, "renormalise", 0, run.before, run.after, run.null)
+def is_small(traced: Traced) -> bool:
+    """Whether single heads are knocked out too: tokens x layers x hidden size below 100,000."""
+    tokens, width = traced.entering(0).shape[1:]
+    return bool(traced.depth * tokens * width < 100_000)
+
+
+def _effect(k: LayerKnockOut) -> CutEffect:
+    return CutEffect(
+        k.layer,
+        k.head,
+        k.found.tokens,
+        "renormalise",
+        0,
+        k.found.before,
+        k.found.after,
+        k.found.null,
+        k.found.possible,
+        k.found.p,
+        k.found.together,
+        k.found.p_together,
+        k.found.verdict,
+    )
 
 
 def _shown_contrast(contrast: Contrast, first: OtherClassToken) -> ContrastInput:

@@ -11,7 +11,7 @@ from PIL import Image
 from classtoken import drawn
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.measure.statistics import bootstrap, calibration
+from classtoken.measure.statistics import bootstrap, calibration, wilson
 from classtoken.page.evidence import (
     CalibrationChart,
     ConfidenceBin,
@@ -22,12 +22,15 @@ from classtoken.page.evidence import (
     Statistic,
     SurveyFindings,
 )
+from classtoken.probe.interventions import Mode
+from classtoken.probe.removal import masks
 from classtoken.probe.subject import Subject
-from classtoken.probe.traced import Traced, content_of, trace
+from classtoken.probe.traced import Traced, trace
 from classtoken.source import Source
-from classtoken.walk import laboratory as lab
+from classtoken.study.knockouts import Bench, most_attended_in, with_things
+from classtoken.study.survey import PARTS, Gathered, gather
+from classtoken.study.swaps import swap_states
 from classtoken.walk.items import Item, is_image
-from classtoken.walk.rows import numbers
 from classtoken.walk.shown import WalkInput, walk_input
 
 MADE_BY = "classtoken walkthrough"
@@ -93,130 +96,128 @@ def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFind
     """Bands, claims and calibration of a survey."""
     if len(survey.items) < 5:
         raise OptionError(f"a survey of {len(survey.items)} inputs says nothing about others; give 5 or more.")
-    random = subject.randomised(seed=0)
-    runs = [_run(subject, random, walk_input(embedder, item)) for item in survey.items]
-    claims = [_swaps(runs, survey), *_objects(runs, survey), *_cuts(runs, survey)]
-    return SurveyFindings((_spread(runs, survey),), tuple(claims), _calibration(subject, runs, survey))
+    random, found, control = subject.randomised(seed=0), Gathered(), Gathered()
+    runs = []
+    for item in survey.items:
+        run = SurveyRun(prepared := walk_input(embedder, item), trace(subject, prepared.tokens, PARTS))
+        gather(run.traced, found)
+        gather(trace(random, prepared.tokens, PARTS), control)
+        runs.append(run)
+    claims = [*_swaps(runs, survey), *_objects(runs, found, control, survey), *_cuts(runs, survey)]
+    return SurveyFindings((_spread(found, control, survey),), tuple(claims), _calibration(subject, runs, survey))
 
 
 @dataclass(frozen=True)
 class SurveyRun:
-    """One input of a survey: its forward, and the class token's weights (N, H, L) there and with shuffled weights."""
+    """One input of a survey and its forward."""
 
     prepared: WalkInput
     traced: Traced
-    weights: np.ndarray
-    control: np.ndarray
+
+    @property
+    def answer(self) -> int:
+        """The first answer."""
+        return int(self.traced.answers_BC[0].argmax())
 
 
-def _run(subject: Subject, random: Subject, prepared: WalkInput) -> SurveyRun:
-    traced = trace(subject, prepared.tokens, ("weights", "states", "embeddings"))
-    control = trace(random, prepared.tokens, ("weights",))
-    return SurveyRun(prepared, traced, _weights(traced, prepared), _weights(control, prepared))
-
-
-def _weights(traced: Traced, prepared: WalkInput) -> np.ndarray:
-    return np.stack([numbers(each[0, :, prepared.watched]) for each in traced.part("weights")])
-
-
-def effective_tokens(weights_L: np.ndarray) -> float:
-    """exp(entropy): over how many tokens the weight is spread, as if evenly."""
-    positive = weights_L[weights_L > 0].astype(float)
-    return float(np.exp(-(positive * np.log(positive)).sum()))
-
-
-def statistic(values: Sequence[float]) -> Statistic:
+def statistic(values: Sequence[float] | np.ndarray) -> Statistic:
     """Mean and bootstrap interval."""
     found = bootstrap(values, resamples=RESAMPLES)
     return Statistic(found.estimate, found.low, found.high)
 
 
-def _spread(runs: Sequence[SurveyRun], survey: Survey) -> LayerBand:
-    def per_layer(weights: Sequence[np.ndarray]) -> tuple[Statistic, ...]:
-        return tuple(
-            statistic([effective_tokens(each[layer].mean(0)) for each in weights]) for layer in range(len(weights[0]))
-        )
+def share(kept: Sequence[bool]) -> Statistic:
+    """A share in per cent and Wilson's interval, which is not of width 0 where all are kept."""
+    found = wilson(sum(kept), len(kept))
+    return Statistic(100 * found.estimate, 100 * found.low, 100 * found.high)
+
+
+def _spread(found: Gathered, control: Gathered, survey: Survey) -> LayerBand:
+    """Effective number of tokens of every head, averaged over heads: the number that `explain` shows too."""
+
+    def per_layer(values: np.ndarray) -> tuple[Statistic, ...]:
+        return tuple(statistic(column) for column in values.mean(2).T)
 
     return LayerBand(
         "effective_tokens",
-        "effective number of tokens that the class token reads",
+        "effective number of tokens that a head of the class token reads",
         "tokens",
-        len(runs),
+        len(found["effective_tokens"]),
         survey.says,
-        per_layer([run.weights for run in runs]),
-        ControlBand("the same model with its weights shuffled", per_layer([run.control for run in runs])),
+        per_layer(found["effective_tokens"]),
+        ControlBand("the same model with its weights shuffled", per_layer(control["effective_tokens"])),
     )
 
 
-def _objects(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
+def _objects(runs: Sequence[SurveyRun], found: Gathered, control: Gathered, survey: Survey) -> list[MeasuredClaim]:
     """Attention on the object over its share of the picture, last layer: 1 is what blind attention would give."""
-
-    def ratio(run: SurveyRun, share: np.ndarray, weights: np.ndarray) -> float:
-        row = weights[-1].mean(0)[content_of(run.traced.tokens)]
-        return float((row @ share) / row.sum() / share.mean())
-
-    shares = [(run, share) for run in runs if (share := run.prepared.truth.object) is not None and 0 < share.mean() < 1]
-    if len(shares) < 5:
+    known = {i: m for i, run in enumerate(runs) if (m := run.prepared.truth.object) is not None and 0 < m.mean() < 1}
+    if len(known) < 5 or "direct_last" not in found:
         return []
+
+    def ratios(weights_nP: np.ndarray) -> Statistic:
+        rows = ((weights_nP[i], mask) for i, mask in known.items())
+        return statistic([float((row @ mask) / row.sum() / mask.mean()) for row, mask in rows])
+
     return [
         MeasuredClaim(
             "object-share",
             (5, 7),
             "in the last layer the class token's attention falls on the object this many times as much as its area",
             "times",
-            len(shares),
+            len(known),
             survey.says,
-            statistic([ratio(run, share, run.weights) for run, share in shares]),
-            ControlStatistic("weights shuffled", statistic([ratio(run, share, run.control) for run, share in shares])),
+            ratios(found["direct_last"]),
+            ControlStatistic("weights shuffled", ratios(control["direct_last"])),
             MADE_BY,
         )
     ]
 
 
-def _swaps(runs: Sequence[SurveyRun], survey: Survey) -> MeasuredClaim:
-    """How often the first answer stays when the class token is swapped for another input's half-way through."""
-    depth = runs[0].traced.depth
-    half = depth // 2
-    stays: dict[int, list[float]] = {half: [], depth: []}
-    for run, donor in zip(runs, [*runs[1:], runs[0]], strict=True):
-        first = int(run.traced.answers_BC[0].argmax())
-        answers = lab.swapped(run.traced, run.prepared.watched, donor.traced, layers=(half, depth)).argmax(-1).tolist()
-        for layer, found in zip((half, depth), answers, strict=True):
-            stays[layer].append(100.0 * (found == first))
-    return MeasuredClaim(
-        "swap-half",
-        (7, 8, 10),
-        f"share of inputs whose first answer stays when the class token before layer {half + 1} of {depth} is "
-        "replaced by another input's",
-        "%",
-        len(runs),
-        survey.says,
-        statistic(stays[half]),
-        ControlStatistic("replaced at the very end", statistic(stays[depth])),
-        MADE_BY,
-    )
+def _swaps(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
+    """How often the first answer stays when the class token is swapped, half-way through, for that of an input with
+    another answer. Nothing for a model that only compares vectors: every input is most like itself."""
+    depth, kind = runs[0].traced.depth, runs[0].traced.subject.kind
+    half, kept = depth // 2, []
+    for i, run in enumerate(runs):
+        donor = next((r for r in (*runs[i + 1 :], *runs[:i]) if r.answer != run.answer), None)
+        if donor is not None:
+            places = masks([[run.prepared.watched]], run.traced.roles_BL)
+            theirs = [donor.traced.entering(layer)[:, donor.prepared.watched] for layer in (half, depth)]
+            answers = swap_states(run.traced, places, theirs, (half, depth))[0].argmax(-1)
+            kept.append([bool(answer == run.answer) for answer in answers])
+    if len(kept) < 5 or kind == "cosine":
+        return []
+    return [
+        MeasuredClaim(
+            "swap-half",
+            (7, 8, 10),
+            f"share of inputs whose first answer stays when the class token before layer {half + 1} of {depth} is "
+            "replaced by that of an input with another answer",
+            "%",
+            len(kept),
+            survey.says,
+            share([stays for stays, _ in kept]),
+            ControlStatistic("replaced at the very end", share([stays for _, stays in kept])),
+            MADE_BY,
+        )
+    ]
 
 
 def _cuts(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
     """How far the first answer moves when the class token may not read what it attends to most, in the last layer."""
-    generator = np.random.default_rng(0)
     cosine = runs[0].traced.subject.kind == "cosine"
     top_moves, random_moves = [], []
-    for run in runs:
-        content = content_of(run.traced.tokens)
-        count = max(1, round(len(content) / 10))
-        if len(content) <= count:
+    for seed, run in enumerate(runs):
+        bench = Bench(run.traced, run.answer, seed=seed)
+        cut = most_attended_in(run.traced, run.prepared.watched, run.traced.depth - 1)
+        if cut is None:
             continue
-        row = run.weights[-1].mean(0)[content]
-        sets = [[content[i] for i in np.argsort(-row, kind="stable")[:count]]]
-        sets += [generator.choice(content, count, replace=False).tolist() for _ in range(3)]
-        before = run.traced.answers_BC[0]
-        first, last = int(before.argmax()), run.traced.depth - 1
-        cut = lab.cut(run.traced, run.prepared.watched, sets, last, None)
-        moved = (cut[:, first] - before[first]).abs().tolist()
-        scale = 1.0 if cosine else 100.0
-        top_moves.append(scale * moved[0])
-        random_moves.append(scale * float(np.mean(moved[1:])))
+        others = [with_things(cut, things) for things in bench.controls(cut, 1).sets[:3]]
+        answers = bench.answers([cut, *others], Mode.RENORMALISE)[:, run.answer]
+        moved = ((answers - bench.before).abs() * (1.0 if cosine else 100.0)).tolist()
+        top_moves.append(moved[0])
+        random_moves.append(float(np.mean(moved[1:])))
     if len(top_moves) < 5:
         return []
     return [

@@ -9,6 +9,7 @@ from classtoken.embedder import Embedder, load
 from classtoken.maps.table import BY_NAME, Setting
 from classtoken.maps.truth import overlap, patch_shares
 from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.traced import trace
 from classtoken.values import Role
 
 COUNT = 30
@@ -36,8 +37,9 @@ def test_a_method_points_at_the_animal(embedder: Embedder) -> None:
         shares = patch_shares(scene.mask(label), grid)
         target = torch.tensor([subject.labels.index(label)])
         content = tokens.roles_BL[0] == Role.CONTENT
+        traced = trace(subject, tokens, gradients=True)
         for name in METHODS:
-            scores = BY_NAME[name].run(subject, tokens, target, Setting(seed=index))[0][content]
+            scores = BY_NAME[name].run(traced, target, Setting(seed=index))[0][content]
             hits[name].append(overlap(scores.detach().double().numpy(), shares).pointing)
     means = {name: float(np.mean(values)) for name, values in hits.items()}
     assert max(means["chefer"], means["direct"]) >= 0.9, means

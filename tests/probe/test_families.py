@@ -9,8 +9,8 @@ from tests.encoder.cases import CASES
 from tests.encoder.parity import Case, load, set_up
 
 from classtoken.maps.rollout import roll
-from classtoken.probe.capture import capture
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import trace
 from classtoken.tensors import States
 
 LIMIT = 5e-6
@@ -32,7 +32,7 @@ def test_captured_is_fused(case: Case, tmp_path: Path) -> None:
     with torch.no_grad():
         fused = encoder(tokens)
     parts = ["scores", "weights", "values", "heads", "attention", "feedforward", "states"]
-    captured = capture(subject, tokens, parts)
+    captured = trace(subject, tokens, parts)
     mask = tokens.mask_BL
     error = (captured.states.last_BLD - fused.last_BLD)[mask].abs().max() / fused.last_BLD[mask].abs().max()
     assert float(error) <= LIMIT
@@ -40,7 +40,7 @@ def test_captured_is_fused(case: Case, tmp_path: Path) -> None:
     for weights in captured.parts["weights"]:
         assert weights.shape[1] == encoder.heads
         assert float((weights.sum(-1) - 1).abs().max()) < 1e-5
-    assert float((roll(subject, tokens).sum(-1) - 1).abs().max()) < 1e-5
+    assert float((roll(trace(subject, tokens)).sum(-1) - 1).abs().max()) < 1e-5
 
 
 def test_there_are_ten_families_or_more() -> None:

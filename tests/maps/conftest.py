@@ -1,7 +1,7 @@
 """The three models that every invariant is tested on."""
 
 import pytest
-from tests.analysis.subjects import CASES, Case
+from tests.probe.subjects import CASES, Case
 
 
 @pytest.fixture(params=sorted(CASES))

@@ -9,14 +9,16 @@ from tests import folders
 from classtoken.cli import main
 from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError
-from classtoken.jobs.explain import Choices, explain
+from classtoken.jobs.explain import explain
+from classtoken.options import ExplainOptions
 from classtoken.probe.from_embedder import subject_of
-from classtoken.probe.interventions import CutEdges, Mode, PatchStates, cut_heads, cut_layers, cut_tokens, record
+from classtoken.probe.interventions import CutEdges, Mode, PatchStates, cut_heads, cut_layers, cut_tokens
 from classtoken.probe.removal import remove
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import PARTS, trace
 from classtoken.results.explain import Explanation
-from classtoken.study.cuts import parse_cut
-from classtoken.study.knocking import Knocker
+from classtoken.study.cuts import Cut, parse_cut
+from classtoken.study.knockouts import Bench, most_attended_in, tenth
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
@@ -29,9 +31,9 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
 
 
 @pytest.fixture(scope="module")
-def knocker(vit: Embedder) -> Knocker:
-    one, *others = (vit.tokens([picture]) for picture in folders.pictures(3))
-    return Knocker(subject_of(vit), one, 1, tuple(others))
+def bench(vit: Embedder) -> Bench:
+    one, *others = (trace(subject_of(vit), vit.tokens([picture]), (*PARTS, "heads")) for picture in folders.pictures(3))
+    return Bench(one, 1, tuple(others))
 
 
 def value(subject: Subject, tokens: Tokens, edit: object) -> float:
@@ -71,10 +73,10 @@ def test_a_cut_that_is_not_there(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_tokens_and_edges_in_every_mode(knocker: Knocker, mode: Mode) -> None:
-    subject, tokens = knocker.subject, knocker.tokens
+def test_tokens_and_edges_in_every_mode(bench: Bench, mode: Mode) -> None:
+    subject, tokens = bench.traced.subject, bench.traced.tokens
     names = [f"blocks.{i}.weights" for i in range(2)]
-    kept = [record(subject, donor, names) for donor in knocker.donors]
+    kept = [donor.donor(names) for donor in bench.donors]
     mean = {name: torch.cat([values[name] for values in kept]) for name in names}
     mask = torch.zeros_like(tokens.roles_BL, dtype=torch.bool)
     mask[0, [2, 3]] = True
@@ -82,7 +84,7 @@ def test_tokens_and_edges_in_every_mode(knocker: Knocker, mode: Mode) -> None:
         value(subject, tokens, cut_tokens(mask, mode, layers=[1], donor=donor))
         for donor in (kept if mode == Mode.RESAMPLE else [mean])
     ]
-    found = knocker.knock(parse_cut("tokens:2,3@1", _roles(tokens), 2, subject.heads), mode)
+    found = bench.knock_out(parse_cut("tokens:2,3@1", _roles(tokens), 2, subject.heads), mode)
     assert found.after == pytest.approx(sum(wanted) / len(wanted), abs=1e-6)
     assert found.before == pytest.approx(value(subject, tokens, None), abs=1e-6)
     assert abs(found.after - found.before) > 1e-7
@@ -93,25 +95,25 @@ def test_tokens_and_edges_in_every_mode(knocker: Knocker, mode: Mode) -> None:
         value(subject, tokens, CutEdges(mode, None, donor, edges_BLL=edges))
         for donor in (kept if mode == Mode.RESAMPLE else [mean])
     ]
-    found = knocker.knock(parse_cut("edges:class>2,3", _roles(tokens), 2, subject.heads), mode)
+    found = bench.knock_out(parse_cut("edges:class>2,3", _roles(tokens), 2, subject.heads), mode)
     assert found.after == pytest.approx(sum(wanted) / len(wanted), abs=1e-6)
 
 
-def test_heads_layers_and_removal(knocker: Knocker) -> None:
-    subject, tokens = knocker.subject, knocker.tokens
+def test_heads_layers_and_removal(bench: Bench) -> None:
+    subject, tokens = bench.traced.subject, bench.traced.tokens
     roles = _roles(tokens)
-    heads = knocker.knock(parse_cut("heads:1.0", roles, 2, subject.heads), Mode.ZERO)
+    heads = bench.knock_out(parse_cut("heads:1.0", roles, 2, subject.heads), Mode.ZERO)
     assert heads.after == pytest.approx(value(subject, tokens, cut_heads([0], 1, "zero")), abs=1e-6)
     assert len(heads.null) == 2 * subject.heads - 1  # every other head, once
     for kind, parts in (("attention", ["attention"]), ("layers", ["attention", "feedforward"])):
-        found = knocker.knock(parse_cut(f"{kind}:0", roles, 2, subject.heads), Mode.ZERO)
+        found = bench.knock_out(parse_cut(f"{kind}:0", roles, 2, subject.heads), Mode.ZERO)
         assert found.after == pytest.approx(value(subject, tokens, cut_layers([0], "zero", parts=parts)), abs=1e-6)
     gone = torch.zeros_like(tokens.roles_BL, dtype=torch.bool)
     gone[0, [2, 4]] = True
-    found = knocker.knock(parse_cut("removed:2,4", roles, 2, subject.heads), Mode.RENORMALISE)
+    found = bench.knock_out(parse_cut("removed:2,4", roles, 2, subject.heads), Mode.RENORMALISE)
     assert found.mode == "removed"
-    assert found.after == pytest.approx(float(subject.probability(remove(subject, tokens, gone), 1)), abs=1e-6)
-    everything = knocker.knock(parse_cut("tokens:class", roles, 2, subject.heads), Mode.ZERO)
+    assert found.after == pytest.approx(float(subject.probability(remove(bench.traced, gone), 1)), abs=1e-6)
+    everything = bench.knock_out(parse_cut("tokens:class", roles, 2, subject.heads), Mode.ZERO)
     assert everything.null == ()
     assert everything.verdict == "no control"  # there is nothing random like a class token
 
@@ -122,7 +124,7 @@ def _roles(tokens: Tokens) -> list[Role]:
 
 def test_every_mode_side_by_side_and_states_of_the_donor(vit: Embedder) -> None:
     one, other = folders.pictures(2)
-    found = explain(one, vit, choices=Choices(methods=("attention",), donors=(other,)))
+    found = explain(vit, one, None, ExplainOptions(methods=("attention",), donors=(other,)))
     assert {k.mode for k in found.knockouts} == {"renormalise", "zero", "mean", "resample"}
     assert len(found.knockouts) == 8
     subject, (mine, theirs) = subject_of(vit), (vit.tokens([picture]) for picture in (one, other))
@@ -133,7 +135,7 @@ def test_every_mode_side_by_side_and_states_of_the_donor(vit: Embedder) -> None:
     assert steps["CLASS", 0].target == pytest.approx(clean, abs=1e-6)
     assert steps["CLASS", 2].target == pytest.approx(donor, abs=1e-6)
     assert steps["CONTENT", 2].target == pytest.approx(clean, abs=1e-6)
-    states = record(subject, theirs, ["blocks.0.states"])["blocks.0.states"]
+    states = trace(subject, theirs).entering(1)
     edit = PatchStates(name="blocks.0.states", value_BLD=states, places_BL=mine.roles_BL == Role.CLASS)
     with torch.no_grad():
         assert steps["CLASS", 1].target == pytest.approx(
@@ -142,7 +144,7 @@ def test_every_mode_side_by_side_and_states_of_the_donor(vit: Embedder) -> None:
     assert found.donor is not None
     assert found.donor.target == pytest.approx(donor, abs=1e-6)
     assert Explanation.from_json(found.to_json()) == found
-    without = explain(one, vit, choices=Choices(methods=("attention",)))
+    without = explain(vit, one, None, ExplainOptions(methods=("attention",)))
     assert {k.mode for k in without.knockouts} == {"renormalise", "zero"}
 
 
@@ -152,7 +154,7 @@ def test_every_mode_side_by_side_and_states_of_the_donor(vit: Embedder) -> None:
         (["--cut", "heads:0.0"], "a cut needs a mode"),
         (["--cut", "heads:0.0", "--mode", "renormalise"], "cannot be cut by 'renormalise'"),
         (["--cut", "heads:0.0", "--mode", "gently"], "'gently' is no mode of intervention"),
-        (["--cut", "heads:0.0", "--mode", "mean"], "name one or more with --donor"),
+        (["--cut", "heads:0.0", "--mode", "mean"], "name one or more donors"),
         (["--cut", "heads:7.0", "--mode", "zero"], "there is no head '7.0'"),
         (["--cut", "tokens:p1", "--mode", "resample", "--donor", "a much longer text than it"], "as many tokens"),
         (["--cut", "tokens:0-99", "--mode", "zero"], "there is no token 99"),
@@ -189,4 +191,29 @@ def test_the_command_cuts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert {s.what for s in found.swaps} == {"CLASS", "END"}
     assert {k.mode for k in found.knockouts} <= {"renormalise"}
     assert main(["explain", "--data", "x.csv", "--model", str(model), "--mode", "zero"]) == 2
-    assert "are of one INPUT" in capsys.readouterr().err
+    assert "mode is of one INPUT" in capsys.readouterr().err
+
+
+def test_controls_are_run_as_the_cut_itself_is(bench: Bench) -> None:
+    """Every control's value is that of the same cut of its tokens, one by one and from the beginning."""
+    subject, tokens = bench.traced.subject, bench.traced.tokens
+    cut = Cut("edges", "", keys=(5,), readers=(0,), heads=((1, 0),), layers=(1,))
+    found = bench.knock_out(cut, Mode.RENORMALISE)
+    assert found.possible == len(found.null) == 15
+    controls = bench.controls(cut, 1)
+    for (key,), given in zip(controls.sets, found.null, strict=True):
+        edges = torch.zeros(1, *[tokens.roles_BL.shape[1]] * 2, dtype=torch.bool)
+        edges[0, 0, key] = True
+        edit = CutEdges(Mode.RENORMALISE, frozenset({1}), None, edges_BLL=edges, heads=frozenset({0}))
+        assert given == pytest.approx(value(subject, tokens, edit), abs=1e-6)
+
+
+def test_the_tenth_with_most_weight(bench: Bench) -> None:
+    weights = torch.tensor([0.9, 0.1, 0.3, 0.2, 0.3, 0.0])
+    assert tenth(weights, [1, 2, 3, 4, 5]) == (2,)  # the class token's own weight does not count; ties by position
+    assert tenth(weights, [1, 2]) == ()
+    cut = most_attended_in(bench.traced, 0, 1, 0)
+    assert cut is not None
+    row = bench.traced.parts["weights"][1][0, 0, 0]
+    assert set(cut.keys) == set((1 + row[1:].topk(2).indices).tolist())
+    assert (cut.readers, cut.layers, cut.heads) == ((0,), (1,), ((1, 0),))

@@ -1,5 +1,6 @@
 """Small random models in float64 on which the invariants are tested: no weight is left at its initial value."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,8 +8,11 @@ from torch import Tensor, nn
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
+from classtoken.probe.capture import Chain, Keep
+from classtoken.probe.removal import remove
 from classtoken.probe.subject import Linear, Subject
-from classtoken.tensors import States, Tokens
+from classtoken.probe.traced import trace
+from classtoken.tensors import States, Tokens, Trace
 from classtoken.values import Role
 
 CLASSES = 5
@@ -33,6 +37,21 @@ class Case:
     def places(self) -> Tensor:
         """Where the (first) class token stands, (B, 1)."""
         return (self.tokens.roles_BL == Role.CLASS).long().argmax(1, keepdim=True)
+
+
+def kept_values(subject: Subject, tokens: Tokens, names: Sequence[str], edit: Trace | None = None) -> dict[str, Tensor]:
+    """Internal values by their trace names, whole, with a change where one is given."""
+    keep = Keep({name: lambda value: value for name in names})
+    with torch.no_grad():
+        subject.states(tokens, Chain(edit, keep))
+    assert set(keep.kept) == set(names)
+    return keep.kept
+
+
+def removing(subject: Subject, tokens: Tokens, gone_BL: Tensor) -> Tensor:
+    """Outcomes of every row without the tokens of its own row of `gone_BL`."""
+    traced = trace(subject, tokens)
+    return torch.cat([remove(traced, gone_BL[row : row + 1], row=row) for row in range(len(tokens))])
 
 
 class ClassState(nn.Module):

@@ -6,28 +6,25 @@ The same table stands in docs/explain.md.
 import pytest
 import torch
 import transformers as hf
-from tests.analysis.subjects import ClassState
+from tests.probe.subjects import ClassState, kept_values, removing
 from torch import nn
 
 from classtoken.encoder.foreign.model import Foreign
 from classtoken.errors import TraceError
 from classtoken.maps.integrated import integrated, masked_text, mean_image
 from classtoken.maps.relevance import (
-    attention_gradients,
     chefer,
     chefer_matrix,
-    edge_scores,
     gradient_attention,
-    state_gradients,
 )
 from classtoken.maps.rollout import roll, routes
 from classtoken.maps.table import Setting, available
 from classtoken.probe.accounting import ledger
-from classtoken.probe.capture import capture
-from classtoken.probe.interventions import PatchStates, before_layer, cut_tokens, record
+from classtoken.probe.capture import Leaf
+from classtoken.probe.interventions import PatchStates, before_layer, cut_tokens
 from classtoken.probe.lens import lens
-from classtoken.probe.removal import remove
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import trace
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
@@ -90,7 +87,7 @@ TARGETS = torch.tensor([1, 3])
 
 def test_1_2_18_rows_and_capture(subject: Subject) -> None:
     tokens = tokens_of(subject)
-    captured = capture(subject, tokens, ["scores", "weights", "values", "states", "embeddings"])
+    captured = trace(subject, tokens, ["scores", "weights", "values", "states", "embeddings"])
     with torch.no_grad():
         assert far(captured.outcome_BC, subject(tokens)) < EXACT
     assert len(captured.parts["weights"]) == 3
@@ -101,7 +98,7 @@ def test_1_2_18_rows_and_capture(subject: Subject) -> None:
 def test_2_capture_is_the_references_own_output_attentions(subject: Subject) -> None:
     tokens = tokens_of(subject)
     model = subject.encoder.model  # type: ignore[attr-defined]
-    ours = capture(subject, tokens, ["weights"]).parts["weights"]
+    ours = trace(subject, tokens, ["weights"]).parts["weights"]
     model.set_attn_implementation("eager")
     inputs = {"input_ids": tokens.ids_BL} if tokens.ids_BL is not None else {"pixel_values": tokens.pixels}
     with torch.no_grad():
@@ -116,7 +113,7 @@ def test_6_patching_states(subject: Subject) -> None:
         clean, donor = subject(tokens), subject(others)
         for layer in range(4):
             name = before_layer(layer, 3)
-            own, theirs = (record(subject, t, [name])[name] for t in (tokens, others))
+            own, theirs = (kept_values(subject, t, [name])[name] for t in (tokens, others))
             assert far(subject(tokens, PatchStates(name=name, value_BLD=own)), clean) < EXACT
             assert far(subject(tokens, PatchStates(name=name, value_BLD=theirs)), donor) < EXACT
 
@@ -125,7 +122,7 @@ def test_7_removal_is_the_references_own_mask(subject: Subject) -> None:
     tokens = tokens_of(subject)
     gone = torch.zeros_like(tokens.roles_BL, dtype=torch.bool)
     gone[:, [4, 5]] = True
-    removed = remove(subject, tokens, gone)
+    removed = removing(subject, tokens, gone)
     with torch.no_grad():
         assert far(removed, subject(tokens, cut_tokens(gone, "renormalise"))) < EXACT
         if tokens.ids_BL is not None:
@@ -139,26 +136,29 @@ def test_7_removal_is_the_references_own_mask(subject: Subject) -> None:
 def test_8_9_order_and_last_patches(subject: Subject) -> None:
     tokens = tokens_of(subject)
     content = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
-    states = record(subject, tokens, ["embeddings"])["embeddings"]
+    states = kept_values(subject, tokens, ["embeddings"])["embeddings"]
     mixed = states.clone()
     mixed[:, content] = states[:, content[torch.randperm(len(content))]]
     with torch.no_grad():
         assert far(subject(tokens, PatchStates(name="embeddings", value_BLD=mixed)), subject(tokens)) < 1e-11
-    gradient = state_gradients(subject, tokens, TARGETS, -1)
+    leaf = Leaf("blocks.2.states")
+    picked = subject(tokens, leaf).gather(1, TARGETS[:, None]).sum()
+    assert leaf.value is not None
+    (gradient,) = torch.autograd.grad(picked, leaf.value)
     assert (gradient[tokens.roles_BL != Role.CLASS] == 0).all()
 
 
 def test_10_rollout_and_routes(subject: Subject) -> None:
     tokens = tokens_of(subject)
-    R = roll(subject, tokens)
+    R = roll(trace(subject, tokens))
     assert (R.sum(-1) - 1).abs().max() < EXACT
     start = (tokens.roles_BL == Role.CLASS).long().argmax(1)
-    assert far(routes(subject, tokens, start).row(), R[torch.arange(2), start]) < EXACT
+    assert far(routes(trace(subject, tokens), start).row(), R[torch.arange(2), start]) < EXACT
 
 
 def test_13_14_gradients(subject: Subject) -> None:
     tokens = tokens_of(subject)
-    found = attention_gradients(subject, tokens, TARGETS)
+    found = trace(subject, tokens, gradients=True).gradients(TARGETS)
     eye = torch.eye(tokens.roles_BL.shape[1], dtype=torch.float64)
     assert (chefer_matrix(found) >= eye).all()
     h, layer = 1e-3, 1
@@ -179,13 +179,13 @@ def test_13_14_gradients(subject: Subject) -> None:
             return float(subject(tokens, Fade())[0, 1])
 
     slope = (8 * (faded(h) - faded(-h)) - (faded(2 * h) - faded(-2 * h))) / (12 * h)
-    assert abs(float(edge_scores(found)[layer][0, 1, 0, 3]) - slope) < 1e-11
+    assert abs(float(-(found.weights[layer] * found.gradients[layer])[0, 1, 0, 3]) - slope) < 1e-11
 
 
 def test_15_integrated_gradients(subject: Subject) -> None:
     tokens = tokens_of(subject)
     baseline = mean_image(tokens) if tokens.pixels is not None else masked_text(tokens, 4)
-    assert (integrated(subject, tokens, TARGETS, baseline).error_B < 0.01).all()
+    assert (integrated(trace(subject, tokens, gradients=True), TARGETS, baseline).error_B < 0.01).all()
 
 
 def test_19_20_nothing_is_left_behind_and_weights_matter(subject: Subject) -> None:
@@ -193,28 +193,30 @@ def test_19_20_nothing_is_left_behind_and_weights_matter(subject: Subject) -> No
     model = subject.encoder.model  # type: ignore[attr-defined]
     before = model.config._attn_implementation
     state = torch.random.get_rng_state()
-    first = chefer(subject, tokens, TARGETS)
-    gradient_attention(subject, tokens, TARGETS)
+    first = chefer(trace(subject, tokens, gradients=True), TARGETS)
+    gradient_attention(trace(subject, tokens, gradients=True), TARGETS)
     assert model.config._attn_implementation == before
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert far(chefer(subject.randomised(seed=1), tokens, TARGETS), first) > 1e-3
+    assert far(chefer(trace(subject.randomised(seed=1), tokens, gradients=True), TARGETS), first) > 1e-3
 
 
 def test_3_4_5_16_are_refused_in_words(subject: Subject) -> None:
     """The accounts need the output weights and the norms, which a foreign module does not show."""
     tokens = tokens_of(subject)
     with pytest.raises(TraceError, match="exact accounting needs"):
-        ledger(subject, tokens, torch.zeros(2, 1, dtype=torch.long))
+        ledger(trace(subject, tokens), torch.zeros(2, 1, dtype=torch.long))
     with pytest.raises(TraceError, match="lens needs"):
-        lens(subject, tokens)
+        lens(trace(subject, tokens))
     with pytest.raises(TraceError, match="cannot give attention, feedforward, heads"):
-        capture(subject, tokens, ["heads", "attention", "feedforward"])
+        trace(subject, tokens, ["heads", "attention", "feedforward"], strict=True)
+    assert "heads" not in trace(subject, tokens, ["weights", "heads"]).parts
     names = {method.name for method in available(subject, tokens)}
     assert {"attention", "rollout", "flow", "chefer", "integrated", "occlusion"} <= names
     assert not {"direct", "weighted_attention"} & names
+    traced = trace(subject, tokens, gradients=True)
     for method in available(subject, tokens):
-        scores = method.run(subject, tokens, TARGETS, Setting(patch=4, mask_id=4))
+        scores = method.run(traced, TARGETS, Setting(patch=4, mask_id=4))
         assert scores.shape == tokens.roles_BL.shape
         assert torch.isfinite(scores).all()

@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from tests.analysis.subjects import images, randomise, vit
+from tests.probe.subjects import images, randomise, vit
 from torch import Tensor
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.errors import OptionError
 from classtoken.head import PerTokenHead
-from classtoken.maps.relevance import attention, attention_gradients
+from classtoken.maps.relevance import attention
 from classtoken.measure.specialisation import read_out, readable, specialisation
 from classtoken.pooling.spec import parse
 from classtoken.probe.accounting import attribute_logit
 from classtoken.probe.from_embedder import classifying
 from classtoken.probe.subject import Subject
+from classtoken.probe.traced import trace
 from classtoken.readout.classifier import Classifier
 from classtoken.readout.readout import Readout
 from classtoken.values import Role
@@ -45,14 +46,14 @@ def test_each_class_is_read_from_its_own_token(several: Subject) -> None:
         assert float(reader.sum()) == 2
         # The logit does not change with any other class token's last row, and is that token's exact split.
         targets = torch.tensor([target] * 2)
-        gradient = attention_gradients(several, tokens, targets, layers=[-1]).gradients[0]
+        gradient = trace(several, tokens, gradients=True).gradients(targets).gradients[-1]
         assert (gradient[:, :, places[target]] != 0).any()
         assert (gradient[:, :, places[[c for c in range(3) if c != target]]] == 0).all()
         with torch.no_grad():
             logits = several(tokens)[:, target]
-            split = attribute_logit(own, tokens, places[target].expand(2, 1), targets)
+            split = attribute_logit(trace(own, tokens), places[target].expand(2, 1), targets)
         assert torch.allclose(split.total(), logits, rtol=1e-6)
-        assert not torch.allclose(attention(own, tokens), attention(several, tokens))
+        assert not torch.allclose(attention(trace(own, tokens)), attention(trace(several, tokens)))
     with pytest.raises(OptionError, match="class 3 does not exist"):
         several.for_class(3)
 
@@ -66,7 +67,7 @@ def test_random_weights_keep_the_split_of_a_logit(several: Subject) -> None:
     place = (tokens.roles_BL[0] == Role.CLASS).nonzero()[1].expand(2, 1)
     targets = torch.tensor([1, 1])
     with torch.no_grad():
-        split = attribute_logit(other.for_class(1), tokens, place, targets)
+        split = attribute_logit(trace(other.for_class(1), tokens), place, targets)
         assert torch.allclose(split.total(), other(tokens)[:, 1], rtol=1e-6)
 
 

@@ -1,0 +1,236 @@
+"""One input explained: everything is read from one trace of it, and what is changed is run on from there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from classtoken.embedder import Embedder
+from classtoken.encoder.protocol import is_stepwise
+from classtoken.errors import ClasstokenError, OptionError
+from classtoken.inputs import PreparedInput
+from classtoken.maps import faithfulness as faith
+from classtoken.maps.rollout import routes
+from classtoken.maps.table import Method, Setting, available, chosen
+from classtoken.options import ExplainDataOptions, ExplainOptions
+from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.interventions import Mode, as_mode
+from classtoken.probe.lens import lens
+from classtoken.probe.subject import Subject, check_target
+from classtoken.probe.traced import PARTS, Traced, content_of, trace
+from classtoken.results import explain as result
+from classtoken.study.cuts import Cut, parse_cut
+from classtoken.study.describing import (
+    artefacts_of,
+    class_places,
+    direct_weights,
+    layer_rows,
+    notes_of,
+    readout_in_words,
+)
+from classtoken.study.inputs import name_of, name_of_item, picture_uri, prepare_item, setting_of, token_views
+from classtoken.study.knockouts import ALL, Bench, head_effects, modes_of, most_attended
+from classtoken.study.swaps import swaps
+from classtoken.study.unseen import unseen
+from classtoken.tensors import Tokens
+from classtoken.values import Role
+
+
+def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.Explanation:
+    """How the class token came to its vector on one input, and whether any of it matters."""
+    subject = subject_of(embedder, pooling=options.pooling, modality=options.modality)
+    prepare = embedder.tower(options.modality).prepare
+    given = prepare_item(embedder, item, modality=options.modality, prompt=options.prompt)
+    others = [prepare_item(embedder, d, modality=options.modality, prompt=options.prompt) for d in options.donors]
+    tokens = given.tokens
+    methods = methods_of(options, subject, tokens)
+    clean = trace(subject, tokens, gradients=any(method.needs_gradients for method in methods))
+    target = target_of(subject, clean.outcome_BC, options.target)
+    traced = clean.explaining(target)
+    cuts = _cuts(traced, options)
+    donors = _donors(traced, others, cuts)
+    maps, curves = relevance_maps(traced, target, methods, setting_of(prepare, tokens, options.seed), options)
+    places_BR = class_places(traced)
+    subject = traced.subject
+    return result.Explanation(
+        model=name_of(embedder),
+        item=name_of_item(item, given.view),
+        modality=given.view.modality,
+        readout=readout_in_words(embedder, options.pooling, options.modality),
+        outcome="along" if subject.kind == "along" else "probability",
+        target=target,
+        target_label=_label(subject, target),
+        before=float(traced.answers_BC[0, target]),
+        tokens=token_views(given.view),
+        grid=tokens.grid,
+        answers=_answers(traced),
+        layers=() if places_BR is None else layer_rows(traced, places_BR),
+        weights=() if places_BR is None else _class_rows(traced, places_BR),
+        maps=maps,
+        curves=curves,
+        routes=_routes(traced),
+        knockouts=_knockouts(Bench(traced, target, donors, options.seed), cuts, options),
+        head_effects=() if options.quick else head_effects(traced, target),
+        swaps=swaps(traced, donors[0], target, subject.labels) if donors else (),
+        donor=_donor(donors[0], others[0], options.donors[0], target) if donors else None,
+        lens=_lens(traced, target),
+        unseen=_unseen(traced, maps),
+        artefacts=artefacts_of(traced),
+        image=picture_uri(given.view),
+        notes=notes_of(embedder, subject, tokens, options.pooling),
+    )
+
+
+def target_of(subject: Subject, outcome_BC: Tensor, wanted: int | str | None) -> int:
+    """The class to explain: the answer, an index, or a label's index."""
+    if subject.head is None:
+        if wanted is not None:
+            raise OptionError(f"this model has no classes, so there is no class {wanted!r} to explain; leave it out.")
+        return 0
+    if wanted is None:
+        return int(outcome_BC[0].argmax())
+    if isinstance(wanted, str) and not wanted.lstrip("-").isdigit():
+        if wanted not in subject.labels:
+            some = ", ".join(subject.labels[:6]) + (" ..." if len(subject.labels) > 6 else "")
+            raise OptionError(f"there is no class '{wanted}'; classes are {some}.")
+        return subject.labels.index(wanted)
+    return check_target(int(wanted), outcome_BC.shape[1])
+
+
+def methods_of(options: ExplainOptions | ExplainDataOptions, subject: Subject, tokens: Tokens) -> tuple[Method, ...]:
+    """The maps to make: those named, or all that fit."""
+    subject = subject.for_class(0)  # where each class has a class token, the target's alone is read
+    if options.methods is not None:
+        return chosen(options.methods, subject, tokens)
+    return tuple(m for m in available(subject, tokens) if not (options.quick and m.slow))
+
+
+def relevance_maps(
+    traced: Traced, target: int, methods: Sequence[Method], setting: Setting, options: ExplainOptions
+) -> tuple[tuple[result.RelevanceMap, ...], result.CurveDefinition]:
+    """Every map with its deletion and insertion areas and SaCo. A map that is refused says why."""
+    scores: dict[str, Tensor] = {}
+    refused: dict[str, str] = {}
+    targets = torch.tensor([target], device=traced.roles_BL.device)
+    for method in methods:
+        try:
+            scores[method.name] = method.run(traced, targets, setting).detach()[0]
+        except ClasstokenError as error:
+            refused[method.name] = str(error)
+    definition = result.CurveDefinition(points=options.points, seed=options.seed)
+    content = content_of(traced.tokens)
+    tested = len(content) > 1
+    down = faith.curves(traced, target, scores, "deletion", definition) if tested else {}
+    up = faith.curves(traced, target, scores, "insertion", definition) if tested else {}
+    maps = []
+    for method in methods:
+        name = method.name
+        shared = (name, method.title, method.says, method.signed, method.control)
+        if name in refused:
+            maps.append(result.RelevanceMap(*shared, refused=refused[name]))
+            continue
+        maps.append(
+            result.RelevanceMap(
+                *shared,
+                scores=_plain(scores[name][content]),
+                deletion=down[name].area if tested else None,
+                insertion=up[name].area if tested else None,
+                saco=faith.saco(traced, target, scores[name], seed=options.seed) if tested else None,
+                deletion_curve=tuple(round(v, 6) for v in down[name].values) if tested else (),
+                insertion_curve=tuple(round(v, 6) for v in up[name].values) if tested else (),
+            )
+        )
+    fractions = next(iter(down.values())).fractions if down else ()
+    return tuple(maps), result.CurveDefinition(points=options.points, seed=options.seed, fractions=fractions)
+
+
+def _plain(values: Tensor) -> tuple[float, ...]:
+    return tuple(float(f"{v:.6g}") for v in values.double().tolist())
+
+
+def _label(subject: Subject, target: int) -> str:
+    if subject.kind == "along":
+        return "the vector, along its own direction"
+    return subject.labels[target] if target < len(subject.labels) else str(target)
+
+
+def _answers(traced: Traced, count: int = 5) -> tuple[result.Option, ...]:
+    if traced.subject.kind == "along":
+        return ()
+    outcome_C, answers_C = traced.outcome_BC[0], traced.answers_BC[0]
+    best = outcome_C.topk(min(count, len(outcome_C))).indices.tolist()
+    return tuple(result.Option(i, _label(traced.subject, i), float(answers_C[i]), float(outcome_C[i])) for i in best)
+
+
+def _class_rows(traced: Traced, places_BR: Tensor) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """Weights of the class token's row (of several: the mean of those that are read), layer by layer, head by head."""
+    return tuple(tuple(_plain(head) for head in rows[0].mean(1)) for rows in traced.rows("weights", places_BR))
+
+
+def _routes(traced: Traced) -> tuple[result.Route, ...]:
+    if not traced.one_reader or int(traced.tokens.mask_BL.sum()) < 3:
+        return ()
+    found = routes(traced, traced.reader_BL.argmax(1))
+    return tuple(result.Route(via, source, share) for via, source, share in found.largest(0, 10))
+
+
+def _cuts(traced: Traced, options: ExplainOptions) -> list[Cut]:
+    """The cuts that were asked for, or those of the tokens with most attention."""
+    if options.mode not in (None, ALL):
+        as_mode(str(options.mode))
+    roles = [Role(int(r)) for r in traced.roles_BL[0]]
+    if options.cuts:
+        return [parse_cut(text, roles, traced.depth, traced.subject.heads) for text in options.cuts]
+    return most_attended(traced)
+
+
+def _donors(traced: Traced, others: Sequence[PreparedInput], cuts: Sequence[Cut]) -> tuple[Traced, ...]:
+    """The other inputs, each traced once; with what each head adds only where a head is cut."""
+    heads = ("heads",) if any(cut.kind == "heads" for cut in cuts) else ()
+    return tuple(trace(traced.subject, other.tokens, (*PARTS, *heads)) for other in others)
+
+
+def _knockouts(bench: Bench, cuts: Sequence[Cut], options: ExplainOptions) -> tuple[result.KnockOut, ...]:
+    """Every cut in the mode that was asked for, or in each that can be had."""
+    length = bench.traced.roles_BL.shape[1]
+    fitting = tuple(donor for donor in bench.donors if donor.roles_BL.shape[1] == length)
+    pairs: list[tuple[Cut, Mode]] = []
+    for cut in cuts:
+        if cut.kind == "removed":
+            pairs.append((cut, Mode.RENORMALISE))
+        elif options.mode is None and not options.cuts:
+            modes = (Mode.RENORMALISE,) if options.quick else modes_of(ALL, fitting)
+            pairs += [(cut, mode) for mode in modes]
+        else:
+            can = cut.kind in ("tokens", "edges") or options.mode != ALL
+            pairs += [(cut, m) for m in modes_of(options.mode, bench.donors) if can or m != Mode.RENORMALISE]
+    return bench.several(pairs)
+
+
+def _donor(donor: Traced, given: PreparedInput, item: Any, target: int) -> result.DonorView:
+    subject = donor.subject
+    answer = "" if subject.kind == "along" else _label(subject, int(donor.outcome_BC[0].argmax()))
+    return result.DonorView(name_of_item(item, given.view), answer, float(donor.answers_BC[0, target]))
+
+
+def _lens(traced: Traced, target: int) -> tuple[result.LensStep, ...]:
+    subject = traced.subject
+    if not is_stepwise(subject.encoder) or subject.kind == "along":
+        return ()
+    steps = []
+    for layer, row in enumerate(subject.answers(lens(traced)[0])):
+        best = int(row.argmax())
+        steps.append(result.LensStep(layer, float(row[target]), _label(subject, best), float(row[best])))
+    return tuple(steps)
+
+
+def _unseen(traced: Traced, maps: Sequence[result.RelevanceMap]) -> result.UnseenTokens | None:
+    """Needs the effect of removing tokens, so it is there when occlusion was asked for."""
+    effect = next((m for m in maps if m.name == "occlusion" and m.scores), None)
+    if effect is None or len(effect.scores) < 4:
+        return None
+    direct = direct_weights(traced)[0]
+    effects = torch.zeros_like(direct)
+    effects[content_of(traced.tokens)] = torch.tensor(effect.scores).to(direct)
+    return unseen(direct, effects, traced.roles_BL[0])
