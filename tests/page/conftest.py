@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.fixture import PHOTO, TOY, as_text, walkthrough
+from tests.page.fixture import PHOTO, TOY, as_text, itself, walkthrough
 from tests.page.tiny import drawn, written
 
 from classtoken.page.document import Walkthrough
@@ -63,7 +63,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory, documents: dict[str, Walkthr
     """Pages on disk: a toy with all of its weights, a sentence, one of 14x14 patches and 12 layers; real models'."""
     folder = tmp_path_factory.mktemp("pages")
     toy = walkthrough(TOY)
-    made = {"toy": toy, "text": as_text(toy), "photo": walkthrough(PHOTO, toy=False, light=True)}
+    made = {
+        "toy": toy,
+        "text": as_text(toy),
+        "itself": itself(as_text(toy)),
+        "photo": walkthrough(PHOTO, toy=False, light=True),
+    }
     written_pages = {**made, **documents}
     for name, page in written_pages.items():
         write_page(page, folder / f"{name}.html")

@@ -333,3 +333,16 @@ def as_text(page: Walkthrough) -> Walkthrough:
         layout="1 class + n word piece + 1 end",
     )
     return replace(page, model=model, examples=examples, toy=None, calibration=None)
+
+
+def itself(page: Walkthrough) -> Walkthrough:
+    """The same page with 70 % of the first layer's attention at the class token itself, and 2 % of the second's."""
+
+    def changed(e: Example) -> Example:
+        weights = e.layers.weights.copy()
+        for layer, own in ((0, 0.7), (1, 0.02)):
+            weights[layer, :, 1:] *= (1 - own) / weights[layer, :, 1:].sum(-1, keepdims=True)
+            weights[layer, :, 0] = own
+        return replace(e, layers=replace(e.layers, weights=weights))
+
+    return replace(page, examples=tuple(changed(e) for e in page.examples))

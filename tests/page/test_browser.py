@@ -11,7 +11,7 @@ from tests.page.conftest import Open
 from tests.page.fixture import TOY, picture, walkthrough
 from tests.page.recompute import WALK
 
-from classtoken.page.export import notebook_html
+from classtoken.page.export import notebook_page
 
 pytestmark = pytest.mark.browser
 
@@ -341,7 +341,7 @@ def test_it_paints_soon_and_steps_fast(open_page: Open) -> None:
 def test_a_notebook_shows_the_same_page(chromium: Any, tmp_path: Path) -> None:
     """In a sandboxed frame, which has no address to keep its place in: all steps, and nothing goes wrong inside."""
     path = tmp_path / "notebook.html"
-    path.write_text(f"<!doctype html><title>cell</title>{notebook_html(walkthrough(TOY))}", encoding="utf-8")
+    path.write_text(f"<!doctype html><title>cell</title>{notebook_page(walkthrough(TOY))}", encoding="utf-8")
     page = chromium.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))

@@ -407,8 +407,12 @@ export const words = {
     working: "The tests are being run …",
   },
   backBeware: "That a token reads the class token does not say that it makes use of what it finds there.",
-  weightsBeware: (top: string, share: string) =>
-    `${top} gets ${share} of this attention. That is where the class token looked, not why the model answered.`,
+  weightsBeware: (top: string, share: string, self: string | null) =>
+    self === null
+      ? `${top} gets ${share} of this attention. That is where the class token looked, not why the model answered.`
+      : `The class token looks mostly at itself (${self}); of the others ${top[0].toLowerCase()}${top.slice(1)} gets most, ${share}. That is where it looked, not why the model answered.`,
+  clipped: (list: string[]) => `brighter than this scale: ${list.join(", ")}`,
+  notTestedBack: "What the others read from the class token was not cut off, so nothing is known here of whether it matters.",
   claims: "Over many inputs",
   claim: (value: string, low: string, high: string, n: number, data: string) => `${value} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
   control: (what: string, value: string, low: string, high: string) => `Control, ${what}: ${value} (${low} to ${high}).`,
@@ -427,13 +431,15 @@ export const words = {
   noPosition: "no position vector is added",
   before: "before",
   after: "after",
-  state: "state",
-  attentionAdds: "attention adds",
-  feedforwardAdds: "feed-forward adds",
   headAdds: (h: number) => `head ${h} adds`,
-  bias: "bias",
-  newState: "new state",
-  middle: "after attention",
+  ledger: {
+    state: "state",
+    others: "the other heads",
+    bias: "bias",
+    middle: "after attention",
+    feedforward: "feed-forward adds",
+    next: "new state",
+  },
   length: (x: number) => `length ${number(x, 2)}`,
   depth: (n: number) => `all ${n} layers`,
   lens: "Lens",

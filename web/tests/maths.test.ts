@@ -5,6 +5,7 @@ import { check } from "../src/check";
 import type { Example, Walkthrough } from "../src/data";
 import { cosine, effectiveTokens, erf, softmax } from "../src/maths/basic";
 import { forward } from "../src/maths/forward";
+import { ledger } from "../src/maths/ledger";
 import { named, recompute, type Source } from "../src/maths/origin";
 import { toySource } from "../src/maths/toy";
 import { tracedSource } from "../src/maths/traced";
@@ -117,6 +118,33 @@ describe("every number can be recomputed", () => {
         for (let k = 0; k < model.head_size; k++) out.push(`context:${l}:${h}:0:${k}`);
     return out;
   };
+});
+
+describe("the ledger of a layer", () => {
+  const heads = [null, ...Array.from({ length: model.heads }, (_, h) => h)];
+  it.each(heads)("adds up with head %s chosen", (head) => {
+    for (const example of golden.examples) {
+      for (let layer = 0; layer < model.depth; layer++) {
+        let total: number[] = [];
+        for (const line of ledger(model, example, layer, head)) {
+          if (line.sign === "=") close(total, line.values, 5);
+          if (line.sign === "") total = [...line.values];
+          if (line.sign === "+") total = total.map((x, d) => x + line.values[d]);
+        }
+      }
+    }
+  });
+  it("has one line for the heads that are not shown, so that nothing is missing", () => {
+    const many = { ...model, heads: 9 };
+    const example = structuredClone(golden.examples[0]);
+    const block = example.layers.heads;
+    const values = new Float32Array(model.depth * 9 * model.hidden).fill(0.25);
+    example.layers.heads = { ...block, shape: [model.depth, 9, model.hidden], data: btoa(String.fromCharCode(...new Uint8Array(values.buffer))) };
+    const lines = ledger(many, example, 0, null);
+    expect(lines.filter((line) => line.what === "head")).toHaveLength(4);
+    expect(lines.find((line) => line.what === "others")!.values[0]).toBeCloseTo(5 * 0.25);
+    expect(ledger(many, example, 0, 7).find((line) => line.what === "others")!.values[0]).toBeCloseTo(8 * 0.25);
+  });
 });
 
 describe("validator", () => {
