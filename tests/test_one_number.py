@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from classtoken import explain, predict, read
 from classtoken.cli import main
 from classtoken.drawn import draw, draw_tiny
 from classtoken.embedder import Embedder, load
+from classtoken.encoder.locate import locate
 from classtoken.probe.from_embedder import subject_of
 from classtoken.results.explain import Explanation
 from classtoken.walk.engine import Engine
@@ -48,6 +51,28 @@ def test_every_verb_gives_one_probability(name: str, tmp_path: Path, capsys: pyt
     (example,) = Engine(name, [item]).document(full=False).examples
     for label, value in zip(example.answers.labels, example.answers.values, strict=True):
         assert float(value) == pytest.approx(expected[label.text], abs=1e-6)
+
+
+def test_a_prompt_that_is_not_pooled_is_pooled_by_no_verb(tmp_path: Path) -> None:
+    """With include_prompt: false, sentence-transformers leaves it out of the mean, which a classifier then reads."""
+    model = shutil.copytree(locate("builtin:sentiment"), tmp_path / "model")
+    saved = json.loads((model / "classtoken.json").read_text())
+    saved["readout"]["pooling"] = "mean"
+    (model / "classtoken.json").write_text(json.dumps(saved))
+    prompt, found = "terrible, awful: ", []
+    for include in (True, False):
+        pooling = {"word_embedding_dimension": 128, "pooling_mode_mean_tokens": True, "include_prompt": include}
+        (model / "1_Pooling/config.json").write_text(json.dumps(pooling))
+        embedder = load(model)
+        expected = dict(zip(embedder.labels, embedder.probabilities([TEXT], prompt=prompt)[0], strict=True))
+        explained = explain(embedder, TEXT, prompt=prompt, quick=True, methods=("attention",))
+        assert explained.before == pytest.approx(expected[explained.target_label], abs=1e-6)
+        (tmp_path / "text.txt").write_text(TEXT + "\n")
+        predict(embedder, tmp_path / "text.txt", tmp_path / f"p{include}", prompt=prompt)
+        probabilities = read(tmp_path / f"p{include}").arrays["probabilities"][0]
+        np.testing.assert_allclose(probabilities, list(expected.values()), atol=1e-6)
+        found.append(expected["positive"])
+    assert abs(found[0] - found[1]) > 1e-3
 
 
 def test_a_single_logit_is_a_sigmoid() -> None:

@@ -20,7 +20,7 @@ from classtoken.inputs import choose_modality, item_batches
 from classtoken.readout.readout import Readout, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
-from classtoken.values import Layout, Record, Role
+from classtoken.values import Layout, Modality, Record, Role
 
 
 class Embedder:
@@ -67,7 +67,7 @@ class Embedder:
             raise OptionError(f"'{self.name}' reads {' and '.join(self.towers)}, not {modality}.")
         return self.towers[modality]
 
-    def modality_of(self, record: Record, asked: str | None = None, *, source: str = "the source") -> str:
+    def modality_of(self, record: Record, asked: str | None = None, *, source: str = "the source") -> Modality:
         """`text` or `image`: which side of this model a source is for whose first record this is. See `inputs`."""
         return choose_modality(self.modalities, record, asked, model=self.name, source=source)
 

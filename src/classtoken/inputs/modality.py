@@ -1,14 +1,15 @@
 """Which side of a model a source is for: one rule for every verb."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from classtoken.errors import OptionError, SourceError
-from classtoken.values import Record
+from classtoken.values import Modality, Record
 
 
 def choose_modality(
     sides: Sequence[str], first: Record, asked: str | None = None, *, model: str, source: str = "the source"
-) -> str:
+) -> Modality:
     """`text` or `image`: what was asked for, else what both the model and the source's first record have.
 
     `sides` are those of the model that can do what is wanted; `model` and `source` are names for messages. Raises
@@ -28,4 +29,4 @@ def choose_modality(
         )
     if len(both) > 1:
         raise OptionError(f"'{model}' and {source} both have text and image; say which with `modality`.")
-    return both[0]
+    return cast(Modality, both[0])

@@ -1,6 +1,7 @@
 """Many inputs: what holds with intervals, and what holds for random weights as well."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from classtoken.embedder import Embedder, load
@@ -30,6 +31,7 @@ def explain_data(
     records = list(opened.records(unread, limit=options.limit))
     if len(records) < 2:
         raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}.")
+    options = replace(options, modality=embedder.modality_of(records[0], options.modality, source=opened.name))
     found = findings(embedder, Path(opened.name).name, records, options, unread=len(unread), report=report)
     if out is not None:
         write_findings(found, Path(out))

@@ -20,25 +20,29 @@ from classtoken.readout.readout import Readout
 from classtoken.values import Role
 
 
-def subject_of(embedder: Embedder, *, pooling: str | None = None, modality: str | None = None) -> Subject:
+def subject_of(
+    embedder: Embedder, *, pooling: str | None = None, modality: str | None = None, prompt: str | None = None
+) -> Subject:
     """The embedder with the outcome that it is used for: its classifier's logits, or else its vector.
 
-    pooling: explain the vector of this pooling instead. Raises `TraceError` for a model without attention.
+    pooling: explain the vector of this pooling instead. prompt: of the inputs, which may not be pooled. Raises
+    `TraceError` for a model without attention.
     """
     tower = embedder.tower(modality)
     encoder = tower.reading.encoder
     require_attention(encoder, embedder.name)
     classifier = tower.reading.classifier if pooling is None else None
+    over = tower.prepare.pooled_roles(prompt)
     if classifier is not None:
-        return classifying(encoder, classifier)
+        return classifying(encoder, classifier, over)
     spec = parse(pooling) if pooling is not None else None
-    readout = tower.reading.readout(spec, unit_length=False).to(embedder.device).eval()
+    readout = tower.reading.readout(spec, unit_length=False).pooling_over(over).to(embedder.device).eval()
     return Subject(encoder, readout, terms=terms_of(readout), shares=shares_of(readout), modules=(readout,))
 
 
-def classifying(encoder: Any, classifier: Classifier) -> Subject:
-    """A subject whose outcomes are a classifier's logits."""
-    readout, head = classifier.readout, classifier.head
+def classifying(encoder: Any, classifier: Classifier, over: frozenset[Role] | None = None) -> Subject:
+    """A subject whose outcomes are a classifier's logits, its vector pooled over these roles, or its own."""
+    readout, head = classifier.readout.pooling_over(over), classifier.head
     return Subject(
         encoder,
         readout,

@@ -1,6 +1,7 @@
 """Which states are read, how they are pooled, and what is done to the vector afterwards."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +69,14 @@ class Readout(nn.Module):
                 return None
             needed |= roles
         return needed
+
+    def pooling_over(self, over: frozenset[Role] | None) -> "Readout":
+        """The same readout (its weights are shared) over other roles; None for its own."""
+        if over is None or over == self.over:
+            return self
+        other = copy(self)
+        other.over = over
+        return other
 
     def forward(self, states: States, *, over: frozenset[Role] | None = None) -> Float[Tensor, "B d"]:
         """The vectors of a batch, float32. `over` replaces the readout's own (a prompt that is not pooled, say)."""

@@ -39,7 +39,7 @@ from classtoken.values import Role
 
 def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.Explanation:
     """How the class token came to its vector on one input, and whether any of it matters."""
-    subject = subject_of(embedder, pooling=options.pooling, modality=options.modality)
+    subject = subject_of(embedder, pooling=options.pooling, modality=options.modality, prompt=options.prompt)
     prepare = embedder.tower(options.modality).prepare
     given = prepare_item(embedder, item, modality=options.modality, prompt=options.prompt)
     others = [prepare_item(embedder, d, modality=options.modality, prompt=options.prompt) for d in options.donors]

@@ -61,7 +61,7 @@ def findings(
     The control has the same weights, every tensor's values in random order.
     """
     started = time.perf_counter()
-    subject = subject_of(embedder, pooling=options.pooling, modality=options.modality)
+    subject = subject_of(embedder, pooling=options.pooling, modality=options.modality, prompt=options.prompt)
     inputs = prepare_records(embedder, records, modality=options.modality, prompt=options.prompt)
     before = time.perf_counter()
     found = survey(subject, inputs, report)
