@@ -12,7 +12,7 @@ from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example, Experiments
 from classtoken.serve.local import address_of, bound
-from classtoken.serve.walkthrough import Limits, app_of
+from classtoken.serve.walkthrough import ServerLimits, app_of
 
 KEY = "a-key-for-tests"
 
@@ -57,7 +57,7 @@ class FakeBackend:
 class Running:
     """A real server on a free loopback port, in a thread."""
 
-    def __init__(self, backend: Any, limits: Limits, page: Walkthrough | None = None):
+    def __init__(self, backend: Any, limits: ServerLimits, page: Walkthrough | None = None):
         import uvicorn
 
         self.socket = bound("127.0.0.1", 0)

@@ -11,7 +11,7 @@ from tests.serve.fake import KEY, Running
 from tests.serve.test_walkthrough import bomb, picture
 
 from classtoken.page.blocks import from_block
-from classtoken.serve.walkthrough import KEY_HEADER, Limits
+from classtoken.serve.walkthrough import KEY_HEADER, ServerLimits
 from classtoken.walk.engine import Engine
 
 HEADERS = {KEY_HEADER: KEY}
@@ -20,7 +20,7 @@ PNG = {**HEADERS, "Content-Type": "image/png"}
 
 def test_abuse_one_after_another_and_it_still_answers() -> None:
     engine = Engine("builtin:toy")
-    running = Running(engine, Limits(body_seconds=1.0), engine.document(full=False))
+    running = Running(engine, ServerLimits(body_seconds=1.0), engine.document(full=False))
     try:
         with httpx.Client(base_url=running.url, timeout=60, trust_env=False) as client:
             before = client.post("/api/input", content=picture(), headers=PNG).json()

@@ -18,7 +18,7 @@ from tests.serve.fake import KEY, FakeBackend, Running
 from classtoken.errors import BadRecord, OptionError
 from classtoken.serve.local import address_of, bound, checked_host, new_key
 from classtoken.serve.pictures import checked_picture
-from classtoken.serve.walkthrough import CSP, KEY_HEADER, Limits
+from classtoken.serve.walkthrough import CSP, KEY_HEADER, ServerLimits
 
 HEADERS = {KEY_HEADER: KEY}
 PNG = {**HEADERS, "Content-Type": "image/png"}
@@ -31,7 +31,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture(scope="module")
 def server(backend: FakeBackend) -> Iterator[Running]:
-    running = Running(backend, Limits(body_seconds=1.0, waiting=4))
+    running = Running(backend, ServerLimits(body_seconds=1.0, waiting=4))
     yield running
     running.stop()
 

@@ -69,7 +69,7 @@ class WalkthroughBackend(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServerLimits:
     """How much a request may ask for."""
 
     body: int = 8_000_000
@@ -91,7 +91,7 @@ class RequestError(Exception):
 class Service:
     """The routes, around one document and the model that it is about."""
 
-    def __init__(self, document: Walkthrough, backend: WalkthroughBackend, key: str, limits: Limits):
+    def __init__(self, document: Walkthrough, backend: WalkthroughBackend, key: str, limits: ServerLimits):
         self.json = document.to_json()
         self.backend, self.key, self.limits = backend, key, limits
         self.turn = asyncio.Semaphore(1)
@@ -248,12 +248,14 @@ async def _missing(_: Request, __: Exception) -> Response:
     return PlainTextResponse("not found", 404, headers=HEADERS)
 
 
-def app_of(document: Walkthrough, backend: WalkthroughBackend, key: str, limits: Limits | None = None) -> Starlette:
+def app_of(
+    document: Walkthrough, backend: WalkthroughBackend, key: str, limits: ServerLimits | None = None
+) -> Starlette:
     """The application: a document made before serving begins, and the model to ask about it.
 
     `key` must come with every call of /api in the header `X-Classtoken-Key`.
     """
-    limits = limits or Limits()
+    limits = limits or ServerLimits()
     service = Service(document, backend, key, limits)
     routes = [
         Route("/", guarded(service.index)),
