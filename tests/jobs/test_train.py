@@ -65,6 +65,8 @@ def test_what_a_frozen_or_given_encoder_cannot_learn_from_is_refused(tmp_path: P
         (told(teacher="builtin:toy"), "nothing to teach a frozen encoder"),
         (told(unlabelled=["more"]), "only an encoder from scratch"),
         (Recipe.from_dict({"objective": {"kind": "dino"}, "unfreeze": "all"}), "only an encoder from scratch"),
+        (Recipe.from_dict({"data": {"size": 16}}), "for an encoder that learns"),
+        (Recipe.from_dict({"data": {"size": 17}, "unfreeze": "all"}), "not a whole number of patches"),
     ):
         with pytest.raises(OptionError, match=said):
             train(squares, tmp_path / "model", model=vit, recipe=recipe)

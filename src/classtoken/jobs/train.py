@@ -43,6 +43,8 @@ def train(
         raise OptionError(
             "give a model to train a head or to fine-tune, or a recipe with a [model] table to train one anew."
         )
+    if model is None and recipe.data.size:
+        raise OptionError("[data] size is for a model that is fine-tuned; one from scratch has [model.stem] image.")
     opened = open_source(source or str(recipe.data.source), _columns(options.source_options, recipe.data))
     refused: list[Rejected] = []
     records = renamed(opened.records(refused, limit=recipe.data.limit), recipe.data.label_names)
@@ -92,6 +94,8 @@ def _check_further(recipe: Recipe) -> None:
     if recipe.data.unlabelled or wanted.kind in UNSUPERVISED:
         what = "records without labels" if recipe.data.unlabelled else f"[objective] kind = '{wanted.kind}'"
         raise OptionError(f"{what}: only an encoder from scratch learns so. Leave out the model; give a [model] table.")
+    if recipe.data.size and not recipe.unfreeze:
+        raise OptionError("[data] size is for an encoder that learns; `unfreeze` all of it or last-N.")
     if wanted.kind == "distillation" and not recipe.unfreeze:
         raise OptionError("a teacher has nothing to teach a frozen encoder; `unfreeze` all of it or last-N.")
 

@@ -50,6 +50,9 @@ class DataOptions:
     """further SOURCEs whose labels are not read: a teacher labels them, or the vocabulary learns from them"""
     unlabelled_text_column: str | None = None
     """what their column of texts is called; a number for a table without a header"""
+    size: Count = 0
+    """fine-tuning: pixels a side of the images that the MODEL is to read from now on, a whole number of its patches;
+    0: as its own preprocessing says"""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """of each channel in 0..1; ImageNet's, as ViT-family checkpoints expect, unless the recipe says otherwise"""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
@@ -116,6 +119,14 @@ class AugmentOptions:
     """pixels by which the picture is shifted at most, edges mirrored (the CIFAR crop)"""
     resized_crop: tuple[PositiveShare, PositiveShare] = (1.0, 1.0)
     """range of the area of a random crop that is resized to the full size"""
+    zoom: tuple[Positive, Positive] = (1.0, 1.0)
+    """range of the scale at which a picture is shown: above 1 a part of it, below 1 all of it and its mirror image
+    around it"""
+    stretch: Annotated[float, Limits(ge=1)] = 1.0
+    """largest ratio by which height and width are changed against each other"""
+    side: Count = 0
+    """pixels a side at which pictures are kept and changed, before they are enlarged to what the encoder reads; 0: at
+    that very size. Small pictures before a large encoder cost a fraction of the memory and of the time so"""
     flip: bool = False
     """half of the pictures mirrored left to right"""
     randaugment: Count = 0

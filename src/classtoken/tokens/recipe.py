@@ -134,6 +134,12 @@ class ImageRecipe:
         side = min(self.size)
         return replace(self, resize="short side", size=(side, side), crop=self.crop or self.size, notes=())
 
+    def covering(self, side: int) -> "ImageRecipe":
+        """The same numbers from images of `side` x `side` pixels that show all of the short side: nothing is cut off
+        but the ends of the long one."""
+        whole = replace(self, resize="short side", size=(side, side), crop=(side, side), longest=None)
+        return replace(whole, patch=None, most_patches=None, notes=())
+
     def at(self, side: int) -> "ImageRecipe":
         """The same recipe for images of `side` x `side` pixels: resize and crop grow in proportion."""
         if self.output is None:

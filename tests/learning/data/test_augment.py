@@ -13,6 +13,7 @@ from classtoken.learning.data.augment import (
     recoloured,
     resized_crop,
     shift,
+    zoom,
 )
 from classtoken.learning.loop.seeds import generator_of
 from classtoken.learning.recipe import AugmentOptions
@@ -23,7 +24,9 @@ def some(count: int = 6, side: int = 12) -> torch.Tensor:
 
 
 def test_the_same_generator_gives_the_same_pictures() -> None:
-    options = AugmentOptions(pad_crop=2, resized_crop=(0.3, 1.0), flip=True, randaugment=2, magnitude=0.7, cutout=4)
+    options = AugmentOptions(
+        pad_crop=2, resized_crop=(0.3, 1.0), zoom=(0.6, 1.5), flip=True, randaugment=2, magnitude=0.7, cutout=4
+    )
     first, again, other = (augmented(some(), options, generator_of(seed)) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -112,3 +115,38 @@ def test_colours_change_and_grey_pictures_have_none() -> None:
     shift = changed.float().mean((1, 2, 3)) - plain.float().mean((1, 2, 3))
     assert shift.min() < -20
     assert shift.max() > 5
+
+
+def ramps(count: int) -> torch.Tensor:
+    """From 0 on the left to 240 on the right."""
+    return torch.linspace(0, 240, 31).round().to(torch.uint8).expand(count, 3, 31, 31)
+
+
+def test_a_zoom_of_nothing_changes_nothing() -> None:
+    assert torch.equal(zoom(some(), (1.0, 1.0), 1.0, generator_of(0)), some())
+
+
+def test_zoomed_in_the_frame_shows_a_part_and_zoomed_out_all_of_the_picture() -> None:
+    """Of a ramp, a scale of 2 shows half the span anywhere; a scale of 1/2 shows all of it, with its mirror image."""
+    near, far = (zoom(ramps(200), (s, s), 1.0, generator_of(0)).float() for s in (2.0, 0.5))
+    low, high = near.amin((1, 2, 3)), near.amax((1, 2, 3))
+    assert bool(((high - low) <= 126).all())
+    assert bool(((high - low) >= 114).all())
+    assert float(low.min()) < 10
+    assert float(high.max()) > 230
+    assert bool((far.amin((1, 2, 3)) <= 8).all())
+    assert bool((far.amax((1, 2, 3)) >= 232).all())
+    rises = (far[:, 0, 0].diff(dim=1) > 0).float().mean(1)  # the mirror image falls where the picture rises
+    assert 0.4 < float(rises.mean()) < 0.6
+
+
+def test_a_stretch_changes_one_side_against_the_other() -> None:
+    """A diagonal ramp: across and down it spans the same as it is, and not once it is stretched."""
+    down = ramps(100).mT.float()
+    pictures = ((ramps(100).float() + down) / 2).round().to(torch.uint8)
+    seen = zoom(pictures, (2.0, 2.0), 1.5, generator_of(0)).float()
+    across = (seen[:, 0, 15, -1] - seen[:, 0, 15, 0]).abs()
+    downward = (seen[:, 0, -1, 15] - seen[:, 0, 0, 15]).abs()
+    ratio = across / downward
+    assert 1 / 1.6 < float(ratio.min()) < 0.8
+    assert 1.25 < float(ratio.max()) < 1.6

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from tests.folders import tiny_vit
-from tests.learning.training import told, train
+from tests.learning.training import MOVING, told, train
 
 from classtoken.embedder import load
+from classtoken.learning.recipe import Recipe
 
 
 def test_fine_tuning_moves_only_what_was_unfrozen(tmp_path: Path, squares: Path) -> None:
@@ -27,3 +29,22 @@ def test_fine_tuning_moves_only_what_was_unfrozen(tmp_path: Path, squares: Path)
     with torch.no_grad():
         expected = theirs(pixel_values=model.tokens(path).pixels).logits.numpy()
     assert np.abs(model.logits(path) - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
+
+
+def test_fine_tuning_for_another_image_size(tmp_path: Path, squares: Path) -> None:
+    """The folder prepares images as they were learned from, whatever size they were changed at."""
+    import transformers
+
+    vit = tiny_vit(tmp_path / "vit")
+    patch = load(vit).tower("image").prepare.patch
+    tuned = {"unfreeze": "all", "data": {"size": 3 * patch}, "augment": {"side": 2 * patch, "zoom": [0.7, 1.4]}}
+    recipe = Recipe.from_dict({**tuned, "loop": {"epochs": 6.0, "batch": 12}, "optimiser": MOVING})
+    result = train(squares, tmp_path / "model", model=vit, recipe=recipe)
+    assert result.scores["accuracy"] > 0.8
+    model = load(tmp_path / "model")
+    path = squares / "red/00.png"
+    assert model.tokens([path]).pixels.shape[2:] == (3 * patch, 3 * patch)
+    assert model.layout.grid == (3, 3)
+    theirs = transformers.AutoImageProcessor.from_pretrained(tmp_path / "model")
+    expected = theirs(Image.open(path), return_tensors="pt")["pixel_values"]
+    assert float((model.tokens([path]).pixels - expected).abs().max()) < 0.02

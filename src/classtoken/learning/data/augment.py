@@ -54,6 +54,26 @@ def resized_crop(pictures: Tensor, area: tuple[float, float], size: tuple[int, i
     return taken.round().clamp(0, 255).to(pictures.dtype)
 
 
+def zoom(pictures: Tensor, scale: tuple[float, float], stretch: float, generator: Generator) -> Tensor:
+    """Every picture shown larger or smaller than it is, somewhere in the frame: what a photographer's distance does.
+
+    At a scale s > 1 the frame shows a part of the picture, 1 / s of it each way; at s < 1 the whole picture stands
+    somewhere in the frame, its mirror image around it. s is drawn evenly on a logarithmic axis in `scale`, and height
+    and width are changed against each other by up to the ratio `stretch`. Bilinear, by one affine grid for the batch;
+    scales below 1/2 would leave out pixels.
+    """
+    B = len(pictures)
+    s = torch.exp(uniform(B, math.log(scale[0]), math.log(scale[1]), generator))
+    ratio = torch.exp(uniform(B, -math.log(stretch), math.log(stretch), generator) / 2)
+    tall, wide = 1 / (s * ratio), ratio / s
+    down, right = ((1 - side).abs() * (2 * torch.rand(B, generator=generator) - 1) for side in (tall, wide))
+    theta = torch.zeros(B, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2], theta[:, 1, 1], theta[:, 1, 2] = wide, right, tall, down
+    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False).to(pictures.device)
+    seen = F.grid_sample(pictures.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return seen.round().clamp(0, 255).to(pictures.dtype)
+
+
 def cutout(pictures: Tensor, side: int, generator: Generator) -> Tensor:
     """A grey square of `side` pixels on every picture, its centre anywhere (DeVries & Taylor 2017)."""
     B, _, height, width = pictures.shape
@@ -210,6 +230,8 @@ def augmented(pictures: Tensor, options: AugmentOptions, generator: Generator) -
     if options.resized_crop != (1.0, 1.0):
         size = (pictures.shape[2], pictures.shape[3])
         pictures = resized_crop(pictures, options.resized_crop, size, generator)
+    if options.zoom != (1.0, 1.0) or options.stretch != 1.0:
+        pictures = zoom(pictures, options.zoom, options.stretch, generator)
     if options.pad_crop:
         pictures = shift(pictures, options.pad_crop, generator)
     if options.flip:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from classtoken.errors import BadRecord
+from classtoken.errors import BadRecord, OptionError
 from classtoken.inputs import each
 from classtoken.tokens.decode import decode
 from classtoken.tokens.pixels import prepare
@@ -17,6 +17,16 @@ from classtoken.values import Record, Rejected
 def raw(recipe: ImageRecipe) -> ImageRecipe:
     """The same resize and crop, but bytes come out: augmentations work on those."""
     return replace(recipe, rescale=None, mean=None, std=None, rescale_first=False)
+
+
+def kept_at(recipe: ImageRecipe, side: int) -> ImageRecipe:
+    """The recipe by which pictures are kept for training: at `side` pixels (0: at their full size), the same part of
+    them. Raises `OptionError` where the encoder does not read squares."""
+    if not side:
+        return recipe
+    if recipe.output is None or recipe.output[0] != recipe.output[1]:
+        raise OptionError(f"[augment] side = {side} is for models that read square images: {recipe.describe()}.")
+    return recipe.at(side)
 
 
 def load_images(records: Iterable[Record], recipe: ImageRecipe) -> tuple[torch.Tensor, list[Record], list[Rejected]]:

@@ -27,6 +27,8 @@ class Pictures:
     std: tuple[float, ...]
     options: AugmentOptions
     classes: int = 0
+    size: tuple[int, int] | None = None
+    """height and width that the encoder reads, where pictures are kept at another size"""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -39,18 +41,25 @@ class Pictures:
         if targets is not None and (self.options.mixup or self.options.cutmix):
             spread = F.one_hot(targets, self.classes).float() if targets.dim() == 1 else targets
             x, targets = mix(x, spread, self.options.mixup, self.options.cutmix, generator)
-        return TrainingBatch((self.tokens(x),), targets, rows)
+        return TrainingBatch((self.tokens(self.enlarged(x)),), targets, rows)
 
     def plain(self, rows: Tensor) -> TrainingBatch:
         """These rows as they are."""
         at = rows.to(self.pixels.device)
         targets = None if self.targets is None else self.targets[at]
-        return TrainingBatch((self.tokens(self.numbers(self.pixels[at])),), targets, rows)
+        return TrainingBatch((self.tokens(self.enlarged(self.numbers(self.pixels[at]))),), targets, rows)
 
     def numbers(self, pictures: Tensor) -> Tensor:
         """(x / 255 - mean) / std, channels last in memory: the faster layout for convolutions."""
         mean, std = (torch.tensor(v, device=pictures.device).view(1, -1, 1, 1) for v in (self.mean, self.std))
         return ((pictures.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def enlarged(self, x: Tensor) -> Tensor:
+        """Brought to the size that the encoder reads, where that is another one: bicubic, as Pillow does it."""
+        if self.size is None or tuple(x.shape[2:]) == self.size:
+            return x
+        x = F.interpolate(x, size=self.size, mode="bicubic", antialias=True)
+        return x.contiguous(memory_format=torch.channels_last)
 
     def tokens(self, x: Tensor, layout: Layout | None = None) -> Tokens:
         """A batch for the encoder: pixels and roles."""

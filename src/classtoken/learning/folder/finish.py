@@ -16,6 +16,7 @@ from classtoken.results.base import write
 from classtoken.results.train import TrainResult
 from classtoken.sink import write_quarantine
 from classtoken.sink.manifest import META
+from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Rejected
 
 EXAMPLES = 3
@@ -105,13 +106,16 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
     family = reading.family
     if family is not None and is_trainable(encoder) and (moved or files.published_head(family, reading.config, saved)):
         files.write_tuned(run.out, origin, reading.config, family, encoder, saved, half=run.half)
-        return
-    files.copy_files(origin, run.out)
-    if moved:
-        assert is_trainable(encoder)
-        files.write_own(run.out, encoder, saved, half=run.half)
     else:
-        write_saved(run.out, saved, half=run.half)
+        files.copy_files(origin, run.out)
+        if moved:
+            assert is_trainable(encoder)
+            files.write_own(run.out, encoder, saved, half=run.half)
+        else:
+            write_saved(run.out, saved, half=run.half)
+    prepare = run.embedder.tower(run.modality).prepare
+    if run.recipe.data.size and isinstance(prepare, ImagePreprocessor):
+        files.write_image_settings(run.out, prepare.recipe)
 
 
 def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Rejected]) -> None:

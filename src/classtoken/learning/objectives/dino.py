@@ -148,7 +148,7 @@ class MultiCrop:
         """These rows, cropped, flipped and coloured differently for every view."""
         options = self.pictures.options
         whole = self.pictures.pixels[rows.to(self.pictures.pixels.device)]
-        full = (whole.shape[2], whole.shape[3])
+        full = self.pictures.size or (whole.shape[2], whole.shape[3])
         sizes = [(self.large, full)] * 2 + [(self.small, self.local)] * self.crops
         views = []
         for area, size in sizes:

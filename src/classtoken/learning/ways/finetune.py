@@ -7,7 +7,7 @@ from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import TextStem
 from classtoken.errors import OptionError
 from classtoken.learning.data.batches import split
-from classtoken.learning.data.images import load_images
+from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import labelling
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.texts import Texts, tokenized
@@ -71,19 +71,35 @@ def finetune(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
     return learn(run, new_network(encoder, spec, recipe.head, rows, seeds=seeds), rows)
 
 
+def resized(prepare: ImagePreprocessor, side: int) -> ImagePreprocessor:
+    """A MODEL's preprocessing for images of `side` x `side` pixels, to whose patches its positions are interpolated.
+
+    Raises `OptionError` where a side is not a whole number of patches.
+    """
+    patch = prepare.patch
+    if side % patch:
+        raise OptionError(
+            f"[data] size = {side} is not a whole number of patches of {patch} pixels; the next one is "
+            f"{side - side % patch + patch}."
+        )
+    return ImagePreprocessor(prepare.recipe.covering(side), prepare.native_layout, patch, prepare.decoding)
+
+
 def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     """Pictures as the model's own preprocessing makes them, bytes until they are augmented."""
     recipe, device, tower = run.recipe, run.device, run.embedder.tower("image")
     assert isinstance(tower.prepare, ImagePreprocessor)
+    if recipe.data.size:
+        tower.prepare = resized(tower.prepare, recipe.data.size)
     wanted = tower.prepare.recipe
     if wanted.output is None or wanted.mean is None or wanted.std is None:
         raise OptionError(f"fine-tuning needs pictures of one size, and this model's recipe is: {wanted.describe()}.")
-    pixels, kept, refused = load_images(records, wanted)
+    pixels, kept, refused = load_images(records, kept_at(wanted, recipe.augment.side))
     found, grid = labelling(kept), tower.layout.grid
     learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
-    targets = found.targets.to(device)
+    numbers = (wanted.mean, wanted.std, recipe.augment, len(found.labels), wanted.output)
     return TrainingSet(
-        Pictures(pixels.to(device), targets, tower.layout, wanted.mean, wanted.std, recipe.augment, len(found.labels)),
+        Pictures(pixels.to(device), found.targets.to(device), tower.layout, *numbers),
         found.labels,
         found.several,
         learned,

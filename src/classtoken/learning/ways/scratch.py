@@ -9,7 +9,7 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem, shape_from_dict
 from classtoken.errors import OptionError
 from classtoken.learning.data.batches import split
-from classtoken.learning.data.images import load_images
+from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import Labelling, classes_of, labelling, targets_of
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
@@ -64,19 +64,20 @@ def prepare_images(
     """Pictures in memory as bytes, targets (none: -1, or nan where there may be several), and the split."""
     stem, augment, mean, std = shape.stem, recipe.augment, recipe.data.mean, recipe.data.std
     assert isinstance(stem, ImageStem)
-    pixels, kept, refused = load_images(records, image_recipe(stem, mean, std))
+    wanted = kept_at(image_recipe(stem, mean, std), augment.side)
+    pixels, kept, refused = load_images(records, wanted)
     found, targets = _labels(recipe.objective.kind, kept)
     learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
     if unlabelled:
         if augment.mixup or augment.cutmix:
             raise OptionError("mixup and cutmix mix labels, and unlabelled pictures have none; set both to 0.")
-        more, extra, bad = load_images(unlabelled, image_recipe(stem, mean, std))
+        more, extra, bad = load_images(unlabelled, wanted)
         learned = torch.cat((learned, torch.arange(len(kept), len(kept) + len(extra))))
         targets = None if targets is None else with_nothing(targets, len(extra))
         pixels, kept, refused = torch.cat((pixels, more)), [*kept, *extra], [*refused, *bad]
     on_device = None if targets is None else targets.to(device)
     return TrainingSet(
-        Pictures(pixels.to(device), on_device, shape.layout, mean, std, augment, len(found.labels)),
+        Pictures(pixels.to(device), on_device, shape.layout, mean, std, augment, len(found.labels), stem.image),
         found.labels,
         found.several,
         learned,
