@@ -86,7 +86,7 @@ class Trace(Protocol):
 
     Names: `embeddings`, then per block `blocks.i.scores`, `.weights`, `.values`, `.heads` (what each head adds, after
     the output projection), `.attention`, `.feedforward`, `.states`; then `final`. Where attention is written out,
-    `.queries` and `.keys` (turned and normalised) pass by too. `wants(name)` lets a model skip work
+    `.queries` and `.keys` (normalised and rotated) pass by too. `wants(name)` lets a model skip work
     that nobody looks at, and keep the fused attention kernel where no score or weight is asked for.
     """
 

@@ -78,34 +78,34 @@ def run_without(patch: Patch, kind: type, method: str, part: str) -> None:
 # -- who sees whom ----------------------------------------------------------------------------------------------------
 
 
-def sight(patch: Patch, change: Callable[[bool, int], tuple[bool, int]]) -> None:
-    original = Group.sight
-    patch.setattr(Group, "sight", lambda self, causal, window: original(self, *change(causal, window)))
+def masked_otherwise(patch: Patch, change: Callable[[bool, int], tuple[bool, int]]) -> None:
+    original = Group.attention_mask
+    patch.setattr(Group, "attention_mask", lambda self, causal, window: original(self, *change(causal, window)))
 
 
 @mistake("window one too narrow", "modernbert", "qwen3 with windows")
 def _(patch: Patch) -> None:
-    sight(patch, lambda causal, window: (causal, max(window - 1, 0)))
+    masked_otherwise(patch, lambda causal, window: (causal, max(window - 1, 0)))
 
 
 @mistake("window one too wide", "modernbert", "qwen3 with windows")
 def _(patch: Patch) -> None:
-    sight(patch, lambda causal, window: (causal, window + 1 if window else 0))
+    masked_otherwise(patch, lambda causal, window: (causal, window + 1 if window else 0))
 
 
 @mistake("window in every block", "modernbert")
 def _(patch: Patch) -> None:
-    sight(patch, lambda causal, window: (causal, 2))
+    masked_otherwise(patch, lambda causal, window: (causal, 2))
 
 
 @mistake("causal mask dropped", "qwen3", "clip text", "bert as a decoder")
 def _(patch: Patch) -> None:
-    sight(patch, lambda causal, window: (False, window))
+    masked_otherwise(patch, lambda causal, window: (False, window))
 
 
 @mistake("causal mask where there is none", "bert", "siglip text", "vit")
 def _(patch: Patch) -> None:
-    sight(patch, lambda causal, window: (True, window))
+    masked_otherwise(patch, lambda causal, window: (True, window))
 
 
 @mistake("padding attended", "bert", "t5 encoder", "modernbert", "siglip2 vision")
@@ -208,18 +208,18 @@ def _(patch: Patch) -> None:
 # -- attention --------------------------------------------------------------------------------------------------------
 
 
-def turned(patch: Patch, part: str) -> None:
-    run_without(patch, Attention, "turned", part)
+def rotated_without(patch: Patch, part: str) -> None:
+    run_without(patch, Attention, "split_and_rotate", part)
 
 
 @mistake("key norm dropped", "qwen3")
 def _(patch: Patch) -> None:
-    turned(patch, "key_norm")
+    rotated_without(patch, "key_norm")
 
 
 @mistake("query norm dropped", "qwen3")
 def _(patch: Patch) -> None:
-    turned(patch, "query_norm")
+    rotated_without(patch, "query_norm")
 
 
 @mistake("T5's scores scaled", "t5 encoder")
@@ -309,7 +309,7 @@ def _(patch: Patch) -> None:
 
     def view(self: Encoder, i: int, *rest: Any) -> View:
         made = original(self, i, *rest)
-        return made if i == 0 else View(made.group, made.sight_BLL, None, made.angles_BLK, made.queries_BR)
+        return made if i == 0 else View(made.group, made.mask_BLL, None, made.angles_BLK, made.queries_BR)
 
     patch.setattr(Encoder, "view", view)
 
@@ -333,16 +333,16 @@ def _(patch: Patch) -> None:
     patch.setattr(attention, "rotate", rotate)
 
 
-@mistake("values turned as well", "modernbert", "dinov3")
+@mistake("values rotated as well", "modernbert", "dinov3")
 def _(patch: Patch) -> None:
-    original = Attention.turned
+    original = Attention.split_and_rotate
 
     def run(self: Attention, q: Tensor, k: Tensor, v: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
         made = original(self, q, k, v, view)
         assert view.angles_BLK is not None
         return made[0], made[1], attention.rotate(made[2], view.angles_BLK)
 
-    patch.setattr(Attention, "turned", run)
+    patch.setattr(Attention, "split_and_rotate", run)
 
 
 @mistake("patch centres off by half a patch", "dinov3")
@@ -361,13 +361,13 @@ def _(patch: Patch) -> None:
     original = encoder.grid_angles
 
     def angles(grid: tuple[int, int], size: int, base: float, device: torch.device) -> Tensor:
-        turned_grid = original((grid[1], grid[0]), size, base, device).unflatten(0, (grid[1], grid[0]))
-        return turned_grid.transpose(0, 1).flatten(0, 1)
+        other_grid = original((grid[1], grid[0]), size, base, device).unflatten(0, (grid[1], grid[0]))
+        return other_grid.transpose(0, 1).flatten(0, 1)
 
     patch.setattr(encoder, "grid_angles", angles)
 
 
-@mistake("class token and registers turned like patches", "dinov3")
+@mistake("class token and registers rotated like patches", "dinov3")
 def _(patch: Patch) -> None:
     original = Encoder._angles
 

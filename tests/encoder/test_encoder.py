@@ -8,7 +8,7 @@ from tests.encoder.parity import randomise
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, PositionShape, Shape, TextStem
-from classtoken.errors import ModelError, TraceError
+from classtoken.errors import InternalError, ModelError, TraceError
 from classtoken.tensors import Recorder, Tokens, names_of_trace
 from classtoken.values import Role
 
@@ -208,6 +208,24 @@ def test_two_seeds_two_encoders_one_seed_one() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
     assert not torch.equal(first["stem.class_token"][0], first["stem.class_token"][1])
+
+
+def test_fresh_weights_are_cut_off_at_two_deviations_and_not_piled_up_there() -> None:
+    """Clipping a normal distribution would put 4.6 % of all weights on the very edge."""
+    weights = Encoder(build(IMAGE).shape).initialise(0).block(0).feedforward.up.weight.detach()
+    edge = 2 * 0.02
+    assert float(weights.abs().max()) <= edge
+    assert float((weights.abs() > 0.999 * edge).float().mean()) < 0.005
+    assert float(weights.std()) == pytest.approx(0.88 * 0.02, rel=0.1)  # of a normal distribution cut at 2 sigma
+
+
+def test_an_error_inside_a_property_is_not_called_a_missing_property(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = build(IMAGE)
+    monkeypatch.setattr(Encoder, "layout", property(lambda self: self.shape.no_such_thing))
+    with pytest.raises(InternalError, match=r"Encoder\.layout cannot be computed: .*no_such_thing"):
+        _ = encoder.layout
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = encoder.nothing
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

@@ -58,9 +58,9 @@ def test_order_counts_tokens_and_not_places(roles_BL: torch.Tensor) -> None:
 
 
 @given(rows(), st.booleans(), st.integers(0, 3))
-def test_sight_pair_by_pair(roles_BL: torch.Tensor, causal: bool, window: int) -> None:
+def test_the_mask_pair_by_pair(roles_BL: torch.Tensor, causal: bool, window: int) -> None:
     group = padded_group(roles_BL)
-    sight = group.sight(causal, window)
+    mask = group.attention_mask(causal, window)
     order = order_of(roles_BL != Role.PAD)
     for row in range(len(roles_BL)):
         tokens = (roles_BL[row] != Role.PAD).nonzero().flatten().tolist()
@@ -68,19 +68,19 @@ def test_sight_pair_by_pair(roles_BL: torch.Tensor, causal: bool, window: int) -
             for key in range(roles_BL.shape[1]):
                 distance = int(order[row, key] - order[row, query])
                 sees = key in tokens and not (causal and distance > 0) and not (window and abs(distance) > window)
-                seen = True if sight is None else bool(sight.expand(len(roles_BL), -1, -1, -1)[row, 0, query, key])
+                seen = True if mask is None else bool(mask.expand(len(roles_BL), -1, -1, -1)[row, 0, query, key])
                 assert seen == sees
 
 
 @given(rows(), st.booleans(), st.integers(0, 3))
-def test_nobody_is_left_without_anything_to_see(roles_BL: torch.Tensor, causal: bool, window: int) -> None:
-    sight = padded_group(roles_BL).sight(causal, window)
-    assert sight is None or bool(sight.any(-1).all())
+def test_every_query_may_attend_to_something(roles_BL: torch.Tensor, causal: bool, window: int) -> None:
+    mask = padded_group(roles_BL).attention_mask(causal, window)
+    assert mask is None or bool(mask.any(-1).all())
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_full_batch_needs_no_mask_unless_something_is_hidden(causal: bool) -> None:
     group = padded_group(torch.full((2, 4), int(Role.CONTENT)))
-    sight = group.sight(causal, 0)
-    assert (sight is None) == (not causal)
-    assert group.sight(causal, 0) is sight, "a mask is made once for all blocks"
+    mask = group.attention_mask(causal, 0)
+    assert (mask is None) == (not causal)
+    assert group.attention_mask(causal, 0) is mask, "a mask is made once for all blocks"

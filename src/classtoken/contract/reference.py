@@ -1,8 +1,6 @@
 """The same weights in the reference library: are our states its states, and what is its `pooler_output`?"""
 
-import contextlib
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from torch import Tensor
 
 from classtoken.contract.checks import TOLERANCE, difference
 from classtoken.contract.reading import Reading
+from classtoken.encoder.foreign.quietly import quietly
 from classtoken.errors import TraceError
 from classtoken.readout import own
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
@@ -18,28 +17,11 @@ from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """transformers without its progress bars and load reports."""
-    import transformers
-
-    log = logging.getLogger("transformers")
-    level, bars = log.level, transformers.utils.logging.is_progress_bar_enabled()
-    log.setLevel(logging.CRITICAL)
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        if bars:
-            transformers.utils.logging.enable_progress_bar()
-
-
 def open_reference(folder: Path, seed: int) -> tuple[Any, tuple[str, ...]]:
     """The checkpoint as transformers' AutoModel loads it, and the weights that it had to invent, drawn from `seed`."""
     from transformers import AutoModel
 
-    with quiet(), torch.random.fork_rng(devices=[]):
+    with quietly(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, report = AutoModel.from_pretrained(
             folder, output_loading_info=True, trust_remote_code=False, use_safetensors=True
@@ -52,9 +34,15 @@ def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Cl
     """Claims from running transformers on the same input. Empty where transformers does not read this folder."""
     try:
         model, missing = open_reference(folder, seed=0)
-        theirs = _run(model, tokens)
-    except (ValueError, OSError, KeyError, ImportError, TypeError, AttributeError, RuntimeError):
-        return []  # another layout than Hugging Face's, or a two-tower model: nothing to compare with
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError):
+        return []  # another layout than Hugging Face's
+    side, inputs = _side(model, tokens)
+    try:
+        theirs = side(**inputs)
+    except Exception as error:  # whatever another library does with an input that it does not take
+        line = " ".join(str(error).split())[:200]
+        says = f"{type(side).__name__} refuses the input ({type(error).__name__}: {line})"
+        return [Claim("same states as transformers", "not compared", Verdict.ASSUMED, (_ran(says),))]
     try:
         ours = reading.encoder(tokens, layers=(-1,))
     except TraceError:  # a foreign model whose blocks cannot be seen
@@ -72,12 +60,17 @@ def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Cl
     return claims
 
 
-def _run(model: Any, tokens: Tokens) -> Any:
-    """The model on the same input; of a model of two sides only the side that reads it."""
+def _side(model: Any, tokens: Tokens) -> tuple[Any, dict[str, Any]]:
+    """The part of a model that reads this input (an encoder, one of two sides), and what it is given."""
     if tokens.ids_BL is not None:
-        side = getattr(model, "text_model", model)
-        return side(input_ids=tokens.ids_BL, attention_mask=tokens.mask_BL.long())
-    return getattr(model, "vision_model", model)(pixel_values=tokens.pixels)
+        text = {"input_ids": tokens.ids_BL, "attention_mask": tokens.mask_BL.long()}
+        both = hasattr(model, "encoder") and hasattr(model, "decoder")
+        return (model.encoder if both else getattr(model, "text_model", model)), text
+    image: dict[str, Any] = {"pixel_values": tokens.pixels}
+    if tokens.grids is not None:  # images of several shapes, each row filled up behind its patches
+        content = torch.isin(tokens.roles_BL, torch.tensor([int(Role.CONTENT)])).long()
+        image |= {"pixel_attention_mask": content, "spatial_shapes": torch.tensor(tokens.grids)}
+    return getattr(model, "vision_model", model), image
 
 
 def _states_claim(ours: States, theirs: Tensor) -> Claim:
@@ -94,7 +87,8 @@ def _states_claim(ours: States, theirs: Tensor) -> Claim:
 
 def _random_claim(folder: Path, tokens: Tokens, first: Tensor, lost: tuple[str, ...]) -> Claim:
     """Load once more from another seed: a vector that changes was never in the file."""
-    second = _run(open_reference(folder, seed=1)[0], tokens).pooler_output
+    side, inputs = _side(open_reference(folder, seed=1)[0], tokens)
+    second = side(**inputs).pooler_output
     cosine = float(torch.nn.functional.cosine_similarity(first, second).mean())
     says = f"two loads give unrelated vectors (cosine {cosine:.2f}); missing: {', '.join(lost)}"
     return Claim(

@@ -1,4 +1,4 @@
-"""Self-attention: project, turn, attend, merge. Fused; or written out where a trace wants to look or to change."""
+"""Self-attention: project, rotate, attend, merge. Fused; or written out where a trace reads or changes values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ from classtoken.tensors import Trace
 
 @dataclass(frozen=True)
 class View:
-    """What one block needs to know of one group: who sees whom, by what bias, and how far heads are turned.
+    """What one block needs for one group of rows: attention mask, additive bias, rotary angles.
 
     `queries_BR`, where given, are the only tokens whose output is wanted (the class token in the last block).
     """
 
     group: Group
-    sight_BLL: Bool[Tensor, "b 1 L L"] | None
+    mask_BLL: Bool[Tensor, "b 1 L L"] | None
     bias_BHLL: Float[Tensor, "b H L L"] | None
     angles_BLK: Float[Tensor, "b L K"] | None
     queries_BR: Int[Tensor, "B R"] | None = None
 
-    def mask(self, dtype: torch.dtype) -> Tensor | None:
-        """Sight and bias as one tensor for the attention kernel; None when nothing is hidden and nothing added."""
-        sight, bias = self.sight_BLL, self.bias_BHLL
+    def combined(self, dtype: torch.dtype) -> Tensor | None:
+        """Mask and bias as one tensor for the attention kernel; None where there is neither."""
+        allowed, bias = self.mask_BLL, self.bias_BHLL
         if bias is None:
-            mask = sight
-        elif sight is None:
+            mask = allowed
+        elif allowed is None:
             mask = bias.to(dtype)
         else:
-            mask = bias.to(dtype).masked_fill(~sight, -torch.inf)
+            mask = bias.to(dtype).masked_fill(~allowed, -torch.inf)
         if mask is None or self.queries_BR is None:
             return mask
         index = self.queries_BR[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[-1])
@@ -80,8 +80,8 @@ class Attention(nn.Module):
                 q = queries[query_row : query_row + wanted].view(g.rows, -1, queries.shape[-1])
                 k, v = (t[row : row + n].view(g.rows, g.length, -1) for t in (keys, values))
                 row, query_row = row + n, query_row + wanted
-            q, k, v = self.turned(q, k, v, view)
-            z_BHLK = F.scaled_dot_product_attention(q, k, v, attn_mask=view.mask(q.dtype), scale=self.scale)
+            q, k, v = self.split_and_rotate(q, k, v, view)
+            z_BHLK = F.scaled_dot_product_attention(q, k, v, attn_mask=view.combined(q.dtype), scale=self.scale)
             z = z_BHLK.transpose(1, 2).flatten(2)
             merged.append(z if x.dim() == 3 else z.flatten(0, 1))
         return self.output(merged[0] if len(merged) == 1 else torch.cat(merged))
@@ -105,8 +105,9 @@ class Attention(nn.Module):
             row += n
         return torch.cat(pieces)
 
-    def turned(self, q: Tensor, k: Tensor, v: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
-        """Split into heads, normalise and turn them, and give every query head its key and value: (B, H, L, K) each."""
+    def split_and_rotate(self, q: Tensor, k: Tensor, v: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
+        """Split into heads, apply the query and key norms and the rotary angles, repeat keys and values for grouped
+        queries: (B, H, L, K) each."""
         q = self.query_norm(q.unflatten(-1, (self.heads, -1))).transpose(1, 2)
         k = self.key_norm(k.unflatten(-1, (self.key_value_heads, -1))).transpose(1, 2)
         v = v.unflatten(-1, (self.key_value_heads, -1)).transpose(1, 2)
@@ -124,10 +125,11 @@ class Attention(nn.Module):
         `scale` is the block's layer scale: `heads` is what each head adds to the residual stream, that is
         scale * W_O[h] (weights v); the sum over heads plus scale * b_O is the whole of what attention adds.
         """
-        q, k, v = self.turned(self.query(self.wanted(x_BLD, [view])), self.key(x_BLD), self.value(x_BLD), view)
+        q = self.query(self.wanted(x_BLD, [view]))
+        q, k, v = self.split_and_rotate(q, self.key(x_BLD), self.value(x_BLD), view)
         q, k = trace(f"{name}.queries", q), trace(f"{name}.keys", k)
         scores_BHLL = q @ k.mT * self.scale
-        mask = view.mask(q.dtype)
+        mask = view.combined(q.dtype)
         if mask is not None:
             hidden = scores_BHLL.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores_BHLL + mask
             scores_BHLL = hidden

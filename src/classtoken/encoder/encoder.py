@@ -16,6 +16,7 @@ from classtoken.encoder.attention import View, take_rows
 from classtoken.encoder.block import Block
 from classtoken.encoder.groups import Group, Packing, order_of, pack_rows, padded_group
 from classtoken.encoder.initial import initialise
+from classtoken.encoder.module import PlainModule
 from classtoken.encoder.parts import make_norm
 from classtoken.encoder.position import bucket, grid_angles, resize_table, table_index, text_angles
 from classtoken.encoder.shape import ImageStem, Shape, TextStem
@@ -27,7 +28,7 @@ from classtoken.values import Layout, Role
 Layer = int | str
 
 
-class Encoder(nn.Module):
+class Encoder(PlainModule):
     """Tokens in, one state per token out."""
 
     packable = True
@@ -64,7 +65,7 @@ class Encoder(nn.Module):
 
     @property
     def causal(self) -> bool:
-        """True when a token sees only itself and those before it."""
+        """True when a token attends only to itself and those before it."""
         return self.shape.block.causal
 
     @property
@@ -185,9 +186,9 @@ class Encoder(nn.Module):
     def view(
         self, i: int, group: Group, grid: tuple[int, int] | None, x: Tensor, queries: Tensor | None = None
     ) -> View:
-        """What block i needs to know of a group: for a forward that begins in the middle."""
+        """Mask, bias and rotary angles of block i for a group of rows; a forward that begins in the middle needs it."""
         block, position = self.shape.block, self.shape.position
-        sight = group.sight(block.causal, block.windows[i] if block.windows else 0)
+        mask = group.attention_mask(block.causal, block.windows[i] if block.windows else 0)
         bias: Tensor | None = None
         if self.buckets is not None:
             places = bucket(group.distance(), position.buckets, position.bucket_reach)
@@ -196,7 +197,7 @@ class Encoder(nn.Module):
         if table is not None:
             assert isinstance(table, nn.Embedding)
             bias = self._table_bias(table, grid)
-        return View(group, sight, bias, self._angles(i, group, grid), queries)
+        return View(group, mask, bias, self._angles(i, group, grid), queries)
 
     def _angles(self, i: int, group: Group, grid: tuple[int, int] | None) -> Tensor | None:
         """Rotary angles of block i, (b, L, K); zero for tokens that have no place in the patch grid."""

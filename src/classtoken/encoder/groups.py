@@ -16,42 +16,45 @@ from classtoken.values import Role
 
 @dataclass
 class Group:
-    """Rows of equal length. `order_BL` counts the tokens of a row from 0, whatever the side of the padding."""
+    """Rows of equal length. `order_BL` counts the tokens of a row from 0, whatever the side of the padding.
+
+    `masks` holds the attention masks that were asked for, by (causal, window).
+    """
 
     rows: int
     length: int
     order_BL: Int[Tensor, "b L"]
     roles_BL: Int[Tensor, "B L"]
     mask_BL: Bool[Tensor, "B L"] | None = None
-    seen: dict[tuple[bool, int], Tensor | None] = field(default_factory=dict)
+    masks: dict[tuple[bool, int], Tensor | None] = field(default_factory=dict)
 
     def distance(self) -> Int[Tensor, "b L L"]:
         """Key position minus query position."""
         return self.order_BL[:, None, :] - self.order_BL[:, :, None]
 
-    def sight(self, causal: bool, window: int) -> Bool[Tensor, "b 1 L L"] | None:
-        """True where a query may see a key; None when everybody sees everybody.
+    def attention_mask(self, causal: bool, window: int) -> Bool[Tensor, "b 1 L L"] | None:
+        """True where a query may attend to a key; None if unmasked.
 
-        A token always sees itself, so that a padding token (whose state nobody reads) never makes a NaN.
+        A token always attends to itself, so that a padding token (whose state is never read) gives no NaN.
         """
         key = (causal, window)
-        if key not in self.seen:
-            self.seen[key] = self._sight(causal, window)
-        return self.seen[key]
+        if key not in self.masks:
+            self.masks[key] = self._mask(causal, window)
+        return self.masks[key]
 
-    def _sight(self, causal: bool, window: int) -> Tensor | None:
+    def _mask(self, causal: bool, window: int) -> Tensor | None:
         if self.mask_BL is None and not causal and not window:
             return None
         distance = self.distance()
-        seen = torch.ones_like(distance, dtype=torch.bool)
+        allowed = torch.ones_like(distance, dtype=torch.bool)
         if causal:
-            seen = seen & (distance <= 0)
+            allowed = allowed & (distance <= 0)
         if window:
-            seen = seen & (distance.abs() <= window)
+            allowed = allowed & (distance.abs() <= window)
         if self.mask_BL is not None:
-            seen = seen & self.mask_BL[:, None, :]
-        itself = torch.eye(self.length, dtype=torch.bool, device=seen.device)
-        return (seen | itself)[:, None]
+            allowed = allowed & self.mask_BL[:, None, :]
+        itself = torch.eye(self.length, dtype=torch.bool, device=allowed.device)
+        return (allowed | itself)[:, None]
 
 
 def order_of(mask_BL: Bool[Tensor, "B L"]) -> Int[Tensor, "B L"]:

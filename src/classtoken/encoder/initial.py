@@ -1,4 +1,5 @@
-"""Weights to begin training from: truncated normal 0.02 for matrices and learned tokens, as ViT and BERT do.
+"""Weights to begin training from: a normal distribution of deviation 0.02, cut off at two deviations, for matrices and
+learned tokens, as ViT and BERT do.
 
 Norms start at 1 and 0, biases at 0. Several class tokens or registers never start equal: two tokens with the same
 start and no position of their own would receive the same gradients for ever.
@@ -15,8 +16,9 @@ def initialise(encoder: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     def normal(tensor: Tensor, std: float = 0.02) -> None:
+        # drawn on the CPU, so that a seed means the same weights on every device
+        drawn = nn.init.trunc_normal_(torch.empty(tensor.shape), std=std, a=-2 * std, b=2 * std, generator=generator)
         with torch.no_grad():
-            drawn = torch.empty(tensor.shape).normal_(0.0, std, generator=generator).clamp_(-2 * std, 2 * std)
             tensor.copy_(drawn)
 
     for module in encoder.modules():

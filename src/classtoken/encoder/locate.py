@@ -46,6 +46,7 @@ def _builtin(name: str) -> Path:
 
 def _hub(name: str, revision: str | None) -> Path:
     """A hub id: from the cache when it is there, else downloaded; safetensors and plain text files only."""
+    from httpx import HTTPError  # huggingface_hub lets those of its transport through
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -58,7 +59,7 @@ def _hub(name: str, revision: str | None) -> Path:
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
         raise HubError(f"the hub does not give '{name}' (status {status}). Check the name and your access.") from error
-    except Exception as error:
+    except (OSError, ValueError, HTTPError) as error:
         raise HubError(
             f"'{name}' is neither a local folder nor in the cache {constants.HF_HUB_CACHE}, and the hub cannot be "
             f"reached ({type(error).__name__}). Copy the model's folder here and name its path."

@@ -120,7 +120,7 @@ class PositionShape:
     rotary: tuple[float, ...] = ()
     """per block, the base of the rotary angles; 0 leaves a block without"""
     rotary_grid: bool = False
-    """rotary angles from the two coordinates of a patch (DINOv3); other roles are not turned"""
+    """rotary angles from the two coordinates of a patch (DINOv3); other roles are not rotated"""
     buckets: int = 0
     """T5's relative position buckets, one bias per bucket and head, shared by the blocks"""
     bucket_reach: int = 128

@@ -31,7 +31,7 @@ ARRANGEMENTS = (
 
 
 @dataclass(frozen=True)
-class Batch:
+class TriedRows:
     """Random states and roles, padded on the right."""
 
     states: Tensor
@@ -41,13 +41,13 @@ class Batch:
     def lengths(self) -> list[int]:
         return (self.roles != Role.PAD).sum(1).tolist()
 
-    def moved(self, before: Sequence[int]) -> "Batch":
+    def moved(self, before: Sequence[int]) -> "TriedRows":
         """The same rows with `before` of their padding tokens put in front."""
         states = torch.stack([row.roll(n, 0) for row, n in zip(self.states, before, strict=True)])
         roles = torch.stack([row.roll(n, 0) for row, n in zip(self.roles, before, strict=True)])
-        return Batch(states, roles)
+        return TriedRows(states, roles)
 
-    def without(self, roles: Over) -> "Batch":
+    def without(self, roles: Over) -> "TriedRows":
         """The same rows without the tokens of these roles: what an encoder gives that was asked for the others."""
         kept = [~torch.isin(row, torch.tensor(sorted(roles | {Role.PAD}))) for row in self.roles]
         longest = max(int(mask.sum()) for mask in kept)
@@ -56,7 +56,7 @@ class Batch:
         for i, mask in enumerate(kept):
             states[i, : int(mask.sum())] = self.states[i, mask]
             new[i, : int(mask.sum())] = self.roles[i, mask]
-        return Batch(states, new)
+        return TriedRows(states, new)
 
 
 def check_pooling(
@@ -87,14 +87,14 @@ def faults(
     for over in overs:
         for check in CHECKS:
             try:
-                fresh = Batch(batch.states.clone(), batch.roles.clone())
+                fresh = TriedRows(batch.states.clone(), batch.roles.clone())
                 found += [line for line in check(pooling, fresh, over) if line not in found]
             except Exception as error:
                 found.append(f"{check.__name__.strip('_')}: raises {type(error).__name__}: {error}")
     return found
 
 
-def _batch(lengths: Sequence[int], dim: int) -> Batch:
+def _batch(lengths: Sequence[int], dim: int) -> TriedRows:
     generator = torch.Generator().manual_seed(7)
     longest = max(lengths) + 2  # two columns of padding even in the longest row
     roles = torch.full((len(lengths), longest), int(Role.PAD))
@@ -103,10 +103,10 @@ def _batch(lengths: Sequence[int], dim: int) -> Batch:
         place = row.index(Role.CONTENT)
         row[place:place] = [Role.CONTENT] * (length - len(row))
         roles[i, :length] = torch.tensor(row)
-    return Batch(torch.randn(len(lengths), longest, dim, generator=generator), roles)
+    return TriedRows(torch.randn(len(lengths), longest, dim, generator=generator), roles)
 
 
-def _call(pooling: Pooling, batch: Batch, over: Over) -> Tensor:
+def _call(pooling: Pooling, batch: TriedRows, over: Over) -> Tensor:
     with torch.no_grad():
         return pooling(batch.states.clone(), batch.roles.clone(), over=over)
 
@@ -116,7 +116,7 @@ def _near(one: Tensor, other: Tensor, tolerance: float = 1e-5) -> bool:
     return one.shape == other.shape and bool(((one - other).abs() <= tolerance * scale).all())
 
 
-def _shape(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _shape(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     for dtype in (torch.float32, torch.bfloat16):
         states = batch.states.to(dtype)
         with torch.no_grad():
@@ -129,7 +129,7 @@ def _shape(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
         yield "the same input gives another vector"
 
 
-def _padding(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _padding(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     right = _call(pooling, batch, over)
     free = [batch.roles.shape[1] - length for length in batch.lengths]
     if not _near(_call(pooling, batch.moved(free), over), right):
@@ -138,12 +138,12 @@ def _padding(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
         yield "padding side: padding on both sides gives another vector"
     for junk in (1e4, torch.nan, torch.inf):
         filled = batch.states.masked_fill((batch.roles == Role.PAD)[..., None], junk)
-        if not _near(_call(pooling, Batch(filled, batch.roles), over), right):
+        if not _near(_call(pooling, TriedRows(filled, batch.roles), over), right):
             yield "padding values: what stands in the padding changes the vector"
             break
 
 
-def _input(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _input(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     states, roles = batch.states.clone(), batch.roles.clone()
     with torch.no_grad():
         pooling(states, roles, over=over)
@@ -153,16 +153,16 @@ def _input(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
         yield "input: the caller's roles are changed"
 
 
-def _mates(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _mates(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     together = _call(pooling, batch, over)
     for i, length in enumerate(batch.lengths):
-        alone = Batch(batch.states[i : i + 1, :length], batch.roles[i : i + 1, :length])
+        alone = TriedRows(batch.states[i : i + 1, :length], batch.roles[i : i + 1, :length])
         if not _near(_call(pooling, alone, over), together[i : i + 1]):
             yield "batch mates: a row alone gives another vector than in a batch"
             break
 
 
-def _roles(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _roles(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     reads = pooling.reads(over)
     if Role.PAD in reads or not reads:
         yield f"reads: {sorted(reads)} must be roles, and never PAD"
@@ -170,23 +170,23 @@ def _roles(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
     all_tokens = _call(pooling, batch, over)
     others = frozenset(Role) - reads
     junk = batch.states.masked_fill(torch.isin(batch.roles, torch.tensor(sorted(others)))[..., None], 1e4)
-    if not _near(_call(pooling, Batch(junk, batch.roles), over), all_tokens):
+    if not _near(_call(pooling, TriedRows(junk, batch.roles), over), all_tokens):
         yield "roles: states of roles that are not in reads(over) change the vector"
     if not _near(_call(pooling, batch.without(others), over), all_tokens):
         yield "roles: leaving out the tokens that are not in reads(over) changes the vector"
     torch.manual_seed(11)
     changed = batch.states + torch.randn_like(batch.states)
-    if _near(_call(pooling, Batch(changed, batch.roles), over), all_tokens):
+    if _near(_call(pooling, TriedRows(changed, batch.roles), over), all_tokens):
         yield "reading: other states give the same vector"
 
 
-def _empty(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _empty(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     unread = sorted(frozenset(Role) - over - pooling.reads(over))
     for role in {Role.PAD, *unread[-1:]}:
         roles = batch.roles.clone()
         roles[1] = int(role)
         try:
-            _call(pooling, Batch(batch.states, roles), over)
+            _call(pooling, TriedRows(batch.states, roles), over)
         except EmptyRow as error:
             if "1" not in str(error):
                 yield f"empty row: the error does not name row 1 ({error})"
@@ -194,7 +194,7 @@ def _empty(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
             yield f"empty row: a row of {role.name} tokens alone gives a vector instead of EmptyRow"
 
 
-def _half(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _half(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     """Long rows of large values where the pooling takes them, the battery's own rows otherwise."""
     fixed = len(set(batch.lengths)) == 1
     states, roles = batch.states * 30, batch.roles
@@ -210,7 +210,7 @@ def _half(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
         yield "half precision: sums lose digits; take them in float32"
 
 
-def _gradient(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _gradient(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     states = batch.states.clone().requires_grad_()
     pooling(states, batch.roles, over=over).square().sum().backward()
     assert states.grad is not None
@@ -221,7 +221,7 @@ def _gradient(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
     pooling.zero_grad()
 
 
-def _weights(pooling: Pooling, batch: Batch, over: Over) -> Iterator[str]:
+def _weights(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
     if not isinstance(pooling, WeightedPooling | AttentivePooling):
         return
     with torch.no_grad():
@@ -250,7 +250,7 @@ def _same_parts(pooling: Pooling) -> Iterator[str]:
             yield f"first weights: {name} starts as zeros"
 
 
-CHECKS: tuple[Callable[[Pooling, Batch, Over], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[Pooling, TriedRows, Over], Iterator[str]], ...] = (
     _shape,
     _padding,
     _input,

@@ -1,14 +1,12 @@
-"""Rows of different lengths -> batches: by a budget of tokens, padded or packed, and back in the order they came."""
+"""Rows of different lengths -> batches: by a budget of tokens, padded."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from classtoken.errors import OptionError
 
-Item = TypeVar("Item")
 Side = Literal["left", "right"]
 
 
@@ -36,14 +34,6 @@ def batches_by_length(
     return batches
 
 
-def restore(batches: Sequence[Sequence[int]], results: Sequence[Iterable[Item]]) -> list[Item]:
-    """Results of batches -> one list in the order of the rows. `results[k][j]` belongs to row `batches[k][j]`."""
-    placed = {
-        row: item for rows, items in zip(batches, results, strict=True) for row, item in zip(rows, items, strict=True)
-    }
-    return [placed[row] for row in range(len(placed))]
-
-
 def pad(rows: Sequence[np.ndarray], value: int, *, side: Side = "right", length: int | None = None) -> np.ndarray:
     """(n, L): rows filled up with `value` on one side, to the longest of them or to `length`."""
     if side not in ("left", "right"):
@@ -58,30 +48,3 @@ def pad(rows: Sequence[np.ndarray], value: int, *, side: Side = "right", length:
         begin = length - len(row) if side == "left" else 0
         target[begin : begin + len(row)] = row
     return padded
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Rows one after another without padding: row k is `flat[starts[k] : starts[k + 1]]`."""
-
-    flat: np.ndarray
-    starts: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def rows(self) -> list[Any]:
-        """The rows again."""
-        return np.split(self.flat, self.starts[1:-1])
-
-
-def pack(rows: Sequence[np.ndarray]) -> Packed:
-    """Rows -> one flat array and where each begins."""
-    starts = np.cumsum([0, *(len(row) for row in rows)])
-    return Packed(np.concatenate(rows) if rows else np.empty(0, dtype=np.int64), starts)
-
-
-def wasted(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
-    """The part of all tokens that would be padding, 0..1, if these batches were padded."""
-    total = sum(len(rows) * max(lengths[row] for row in rows) for rows in batches)
-    return 1 - sum(lengths) / total if total else 0.0

@@ -6,8 +6,8 @@ from classtoken.encoder.families.row import (
     AuthorsReadout,
     Config,
     Family,
+    FamilyPair,
     HeadRow,
-    Pair,
     PoolerRow,
     ProjectionRow,
     complete,
@@ -236,6 +236,6 @@ SIGLIP2_VISION = Family(
     ),
 )
 
-CLIP = Pair(types=("clip",), image=CLIP_VISION, text=CLIP_TEXT)
-SIGLIP = Pair(types=("siglip",), image=SIGLIP_VISION, text=SIGLIP_TEXT)
-SIGLIP2 = Pair(types=("siglip2",), image=SIGLIP2_VISION, text=SIGLIP2_TEXT)
+CLIP = FamilyPair(types=("clip",), image=CLIP_VISION, text=CLIP_TEXT)
+SIGLIP = FamilyPair(types=("siglip",), image=SIGLIP_VISION, text=SIGLIP_TEXT)
+SIGLIP2 = FamilyPair(types=("siglip2",), image=SIGLIP2_VISION, text=SIGLIP2_TEXT)

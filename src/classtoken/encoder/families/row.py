@@ -145,7 +145,7 @@ class Family:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class FamilyPair:
     """Two rows whose vectors meet in one space; `types` is the `model_type` of a file that holds both."""
 
     types: tuple[str, ...]

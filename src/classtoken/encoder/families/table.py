@@ -9,10 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
-from classtoken.encoder.families.row import Config, Family, Pair
+from classtoken.encoder.families.row import Config, Family, FamilyPair
 from classtoken.extensions import extensions
 
-Row = TypeVar("Row", Family, Pair)
+Row = TypeVar("Row", Family, FamilyPair)
 
 
 def _written(kind: type[Row]) -> tuple[Row, ...]:
@@ -28,7 +28,7 @@ FAMILIES: tuple[Family, ...] = tuple(row for row in _ROWS if row.types)
 DIALECTS: tuple[Family, ...] = tuple(row for row in _ROWS if not row.types)
 #: Models of two sides that meet in one space: `model_type` -> the rows of the image side and of the text side.
 PAIRS: Mapping[str, tuple[Family, Family]] = {
-    kind: (pair.image, pair.text) for pair in _written(Pair) for kind in pair.types
+    kind: (pair.image, pair.text) for pair in _written(FamilyPair) for kind in pair.types
 }
 
 

@@ -1,7 +1,8 @@
 """Attention of any transformers model through its own interface: scores, weights and values, seen and changed.
 
-One attention function is registered, once, under the name "classtoken". A model is switched to it for one run and back;
-which run a call belongs to is a context variable, so that runs in other threads do not meet.
+One attention function is registered, once, under the name "classtoken", and stays: it is one more name in a table that
+transformers keeps for this, changes no other, and another thread may be in the middle of a run. A model is switched to
+it for one run and back; which run a call belongs to is a context variable, so that runs in other threads do not meet.
 """
 
 from collections.abc import Iterator

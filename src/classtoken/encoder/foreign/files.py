@@ -1,7 +1,6 @@
 """A folder -> a foreign encoder: built by transformers from its own code, its weights checked for completeness."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 from classtoken.encoder.checkpoint import Checkpoint, Loaded
 from classtoken.encoder.foreign.hooked import tensor_of
 from classtoken.encoder.foreign.model import Foreign
+from classtoken.encoder.foreign.quietly import quietly
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.values import InputDefaults
 
@@ -54,7 +54,7 @@ def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
     if name not in CONFIG_MAPPING:
         refuse(checkpoint)
     try:
-        with _quietly():
+        with quietly():
             model, report = AutoModel.from_pretrained(
                 checkpoint.folder,
                 trust_remote_code=False,
@@ -112,19 +112,3 @@ def matters(foreign: Foreign, weight: nn.Parameter) -> bool:
     after = tensor_of(foreign.model(**inputs))
     weight.copy_(kept)
     return not torch.equal(before, after)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the progress bar and the report, which `missing` replaces."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

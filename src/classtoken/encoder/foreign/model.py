@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from classtoken.encoder.foreign.captured import Capture, capturing
 from classtoken.encoder.foreign.config import depth_of, grid_of, image_size
 from classtoken.encoder.foreign.hooked import tensor_of, with_states
+from classtoken.encoder.module import PlainModule
 from classtoken.errors import ModelError, TraceError
 from classtoken.tensors import States, Tokens, Trace, names_of_trace
 from classtoken.values import Layout, Role
@@ -42,7 +43,7 @@ class _Probe:
     """every block's attention goes through the interface, over all tokens, and gives the same result there"""
 
 
-class Foreign(nn.Module):
+class Foreign(PlainModule):
     """A module of transformers that gives `last_hidden_state`; see `Encoder.forward` for the arguments.
 
     `missing` are names of weights that the checkpoint lacks and that the states do not need (a pooler's). `rows` and
