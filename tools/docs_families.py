@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from generated import DOCS, finish, notice, table
+from generated import DOCS, finish, notice, table, wrapped
 
 from classtoken.encoder.families.row import AuthorsReadout, Family, PoolerRow
 from classtoken.encoder.families.table import DIALECTS, FAMILIES, PAIRS
@@ -47,7 +47,7 @@ def text() -> str:
     )
     dialects = [[f"**{f.name}**", f.modality, "<br>".join(f.used_by), f.paper, "<br>".join(f.notes)] for f in DIALECTS]
     parts.append(table(["row", "reads", "for example", "paper", "mind"], dialects))
-    return "\n".join(parts) + "\n"
+    return wrapped("\n".join(parts)) + "\n"
 
 
 def _row(family: Family) -> list[str]:

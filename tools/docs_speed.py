@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from generated import DOCS, ROOT, finish, into, table
+from generated import DOCS, ROOT, finish, into, table, wrapped
 
 PAGE = DOCS / "speed.md"
 RESULT = ROOT / "benchmarks" / "results" / "embed.json"
@@ -24,7 +24,7 @@ def text() -> str:
         head = ["", "times as fast, by processor time", "by the clock", "largest difference", "Spearman", "peak memory"]
         rows = [_row(who, row) for who, row in contest["rows"].items()]
         parts += [f"### {name[0].upper()}{name[1:]} ({contest['items']})", table(head, rows)]
-    return into(PAGE.read_text(encoding="utf-8"), "docs_speed.py", "\n\n".join(parts))
+    return into(PAGE.read_text(encoding="utf-8"), "docs_speed.py", wrapped("\n\n".join(parts)))
 
 
 def _row(name: str, row: dict[str, Any]) -> list[str]:

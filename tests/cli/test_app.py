@@ -3,7 +3,6 @@
 import errno
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -25,82 +24,6 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable], None]:
         monkeypatch.setattr(app, "VERBS", (*VERBS, "fake"))
 
     return install
-
-
-@pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another package, as pip would install it, that adds the verb `count`."""
-    (tmp_path / "counting.py").write_text(PLUGIN, encoding="utf-8")
-    info = tmp_path / "counting-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[classtoken.verbs]\ncount = counting:count\n", encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "some.csv").write_text("text,label\na,x\nb,y\nc,x\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-
-
-PLUGIN = '''
-from dataclasses import dataclass
-from typing import Annotated
-
-from classtoken.cli.operands import Source
-from classtoken.cli.output import Answer
-from classtoken.errors import OptionError
-from classtoken.options import Option, Options, SourceOptions
-from classtoken.plain import Limits
-from classtoken.results.base import Result
-from classtoken.source import open_source
-
-
-@dataclass(frozen=True, kw_only=True)
-class CountOptions(Options):
-    """How records are counted."""
-
-    label: Annotated[str | None, Option("Only those with this label.", metavar="NAME", flag="only")] = None
-    at_least: Annotated[int, Limits(ge=0), Option("Fewer are an error.", metavar="N")] = 0
-    source_options: SourceOptions = SourceOptions()
-
-
-@dataclass(frozen=True)
-class CountResult(Result):
-    """Records counted."""
-
-    records: int
-
-    def __str__(self) -> str:
-        return f"{self.records} records"
-
-
-def count(source: Source, options: CountOptions) -> Answer:
-    """Count the records of a source.
-
-    Example:
-
-        classtoken count reviews.csv
-    """
-    records = open_source(source, options.source_options).records()
-    found = sum(options.label in (None, record.label) for record in records)
-    if found < options.at_least:
-        raise OptionError(f"{found} records; lower `at_least`, or leave out `label`.")
-    return Answer(CountResult(found))
-'''
-
-
-@pytest.mark.usefixtures("plugin")
-def test_another_package_adds_a_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    assert "\n  count " in capsys.readouterr().out
-    assert main(["count", "some.csv", "--only", "x"]) == 0
-    assert capsys.readouterr().out == "2 records\n"
-    assert main(["count", "some.csv", "--json"]) == 0
-    assert capsys.readouterr().out == '{\n  "records": 3\n}\n'
-    assert main(["count", "some.csv", "--at-least", "4"]) == 2
-    assert capsys.readouterr().err == "classtoken: 3 records; lower --at-least, or leave out --only.\n"
-    assert main(["count", "some.csv", "--text-column", "body"]) == 2
-    assert "has no column 'body' (--text-column); it has 'text', 'label'" in capsys.readouterr().err
-    assert main(["cuont"]) == 2
-    assert "did you mean 'count'? See: classtoken --help" in capsys.readouterr().err
 
 
 def raising(error: BaseException) -> Callable[[], Answer]:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import typer
@@ -18,17 +17,16 @@ from classtoken.cli import VERBS
 from classtoken.cli.command import CONTEXT, command_of
 from classtoken.cli.output import one_line
 from classtoken.errors import ClasstokenError, InternalError
+from classtoken.extensions import extension_function, extension_names
 
 INTERRUPTED = 130
-#: The group of entry points by which another package adds verbs: `name = "its_package.module:function"`.
-PLUGINS = "classtoken.verbs"
 
 
 class Verbs(TyperGroup):
     """The group of all verbs, those of other packages among them; a verb's module is imported when it is needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*VERBS, *(name for name in _others() if name not in VERBS)]
+        return [*VERBS, *_others()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in VERBS:
@@ -36,25 +34,15 @@ class Verbs(TyperGroup):
             return command_of(cmd_name, getattr(import_module(f"classtoken.cli.{name}"), name))
         others = _others()
         if cmd_name in others:
-            return command_of(cmd_name, _loaded(others[cmd_name]))
+            return command_of(cmd_name, extension_function("verbs", cmd_name))
         near = get_close_matches(cmd_name, (*VERBS, *others), n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"the commands are {', '.join((*VERBS, *others))}."
         ctx.fail(f"there is no command '{cmd_name}'; {hint}")
 
 
-def _others() -> dict[str, EntryPoint]:
+def _others() -> tuple[str, ...]:
     """Verbs that other installed packages add."""
-    return {point.name: point for point in sorted(entry_points(group=PLUGINS), key=lambda point: point.name)}
-
-
-def _loaded(point: EntryPoint) -> Any:
-    try:
-        return point.load()
-    except Exception as error:
-        raise ClasstokenError(
-            f"the command '{point.name}' comes from another package ({point.value}) and cannot be loaded: "
-            f"{type(error).__name__}: {error}. Update that package or uninstall it."
-        ) from error
+    return tuple(name for name in extension_names("verbs") if name not in VERBS)
 
 
 def _version(asked: bool) -> None:
@@ -137,6 +125,9 @@ def _known(verb: str) -> bool:
 
 def _with_flags(message: str, verb: str) -> str:
     """A message with the flags of the command where it names options in backticks, as they are called in Python."""
-    command = typer.main.get_command(app).get_command(None, verb)  # type: ignore[attr-defined]
+    try:
+        command = typer.main.get_command(app).get_command(None, verb)  # type: ignore[attr-defined]
+    except ClasstokenError:  # another package's command, which cannot be loaded: that is what the message says
+        return message
     flags = {p.name: p.opts[0] if p.opts[0].startswith("-") else p.metavar for p in command.params}
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], message)
