@@ -88,7 +88,7 @@ class ImagePreprocessor:
         return self.recipe.advice(native)
 
     def grid_of(self, size: Size) -> tuple[int, int]:
-        """Rows and columns of patches of an image of `size`; a remainder of less than a patch is not looked at."""
+        """Rows and columns of patches of an image of `size`; pixels beyond the last whole patch are not read."""
         return (size[0] // self.patch, size[1] // self.patch)
 
     def prepare(self, item: ImageItem, *, name: str | None = None) -> Pixels:

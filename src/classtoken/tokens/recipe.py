@@ -22,8 +22,8 @@ class ImageRecipe:
     side" so that the image just covers it; "fit" so that it just fits into it; "patches" to the largest whole number
     of patches of side `patch` that keeps the shape and has at most `most_patches` (SigLIP 2); "none".
 
-    Two houses round differently, by one pixel, and both are kept: `rounding="transformers"` cuts the centre crop at
-    floor((H - h) / 2), `"torchvision"` (timm, open_clip) at round((H - h) / 2).
+    transformers and torchvision round the offset of a centre crop differently, by one pixel; both are supported:
+    `rounding="transformers"` is floor((H - h) / 2), `"torchvision"` (timm, open_clip) round((H - h) / 2).
     """
 
     resize: Resize = "none"
