@@ -12,50 +12,6 @@ JOB, JOBS = 150, 1400
 """lines of one verb, and of all of them: what a verb does beyond that belongs in a room below"""
 
 
-#: What does not hold yet, by test; nothing may join it.
-YET: dict[str, set[str]] = {
-    "lines": {"explain.py", "explain_data.py"},
-    "bad records": set(),
-    "classes": {
-        "Coverage",
-        "CurveDefinition",
-        "Gradients",
-        "Limits",
-        "Masked",
-        "Option",
-        "Pair",
-        "Part",
-        "Prepared",
-        "Progress",
-        "Tokens",
-        "Tower",
-    },
-    "studies": {"jobs/explain.py"},
-    "flags": {
-        "jobs/train.py",
-        "learning/data/labels.py",
-        "learning/folder/write.py",
-        "learning/loop/resume.py",
-        "learning/ways/finetune.py",
-        "learning/ways/scratch.py",
-        "study/inputs.py",
-        "study/knocking.py",
-    },
-    "packed": {
-        "bundle.py",
-        "rows.py",
-        "explain_data.py",
-        "maps.py",
-        "findings.py",
-        "explain.py",
-        "knockouts.py",
-        "colour.py",
-        "charts.py",
-        "frozen.py",
-    },
-}
-
-
 def nodes(root: Path, *kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
     """Every node of some kinds in the package, with its file."""
     for name, tree in sources(root):
@@ -68,7 +24,7 @@ def test_a_verb_is_a_file_and_only_a_verb(root: Path) -> None:
     jobs = root / "src" / "classtoken" / "jobs"
     assert [path.name for path in jobs.iterdir() if path.is_dir() and path.name != "__pycache__"] == []
     lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in jobs.glob("*.py")}
-    assert {name for name, count in lines.items() if count > JOB} <= YET["lines"]
+    assert {name: count for name, count in lines.items() if count > JOB} == {}
     assert sum(lines.values()) <= JOBS
 
 
@@ -78,15 +34,14 @@ def test_bad_records_are_caught_where_inputs_are_prepared(root: Path) -> None:
         for name, node in nodes(root, ast.ExceptHandler)
         if node.type is not None and "BadRecord" in ast.unparse(node.type)  # type: ignore[attr-defined]
     }
-    assert {name for name in found if not name.startswith(("inputs/", "tokens/"))} <= YET["bad records"]
+    assert {name for name in found if not name.startswith(("inputs/", "tokens/"))} == set()
 
 
 def test_a_class_name_is_defined_once(root: Path) -> None:
     found = defaultdict(list)
     for name, node in nodes(root, ast.ClassDef):
         found[node.name].append(name)  # type: ignore[attr-defined]
-    twice = {name: places for name, places in found.items() if len(places) > 1}
-    assert {name: places for name, places in twice.items() if name not in YET["classes"]} == {}
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 def test_results_are_read_from_a_study(root: Path) -> None:
@@ -96,7 +51,7 @@ def test_results_are_read_from_a_study(root: Path) -> None:
         for name, node in nodes(root, ast.Call)
         if name.startswith(("jobs/", "report/", "page/")) and ast.unparse(node.func) in ("subject", "self.subject")  # type: ignore[attr-defined]
     }
-    assert {place for place in found if place.partition(":")[0] not in YET["studies"]} == set()
+    assert found == set()
 
 
 def test_messages_name_options_as_python_does(root: Path) -> None:
@@ -108,11 +63,11 @@ def test_messages_name_options_as_python_does(root: Path) -> None:
                 part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
             ]
             found |= {f"{name}:{node.lineno} {flag}" for flag in re.findall(r"--[a-z][a-z-]+", " ".join(texts))}  # type: ignore[attr-defined]
-    assert {place for place in found if place.partition(":")[0] not in YET["flags"]} == set()
+    assert found == set()
 
 
 def test_code_is_not_packed(root: Path) -> None:
     """The formatter lays code out: a call that is too long for it is one to take apart."""
     package = root / "src" / "classtoken"
     packed = [path.name for path in package.rglob("*.py") if "# fmt: " in path.read_text(encoding="utf-8")]
-    assert set(packed) <= YET["packed"]
+    assert packed == []

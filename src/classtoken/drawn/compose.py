@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from classtoken.drawn.animals import ANIMALS, FACES
 from classtoken.drawn.backgrounds import BACKGROUNDS
 from classtoken.drawn.colours import PALETTE, PASTELS, pick, tones
-from classtoken.drawn.shapes import Part, rotation
+from classtoken.drawn.shapes import Piece, rotation
 from classtoken.drawn.things import THINGS
 
 LABELS = ("bird", "cat", "dog")
@@ -152,7 +152,7 @@ class _Canvas:
             pen.ellipse((p.x - p.radius, p.y + p.radius * 0.72, p.x + p.radius, p.y + p.radius * 1.12), fill=205)
         self.background = self.background * (np.asarray(image, np.float32) / np.float32(255))[..., None]
 
-    def add(self, parts: list[Part], place: _Place, rng: Generator, *, turn: float, mirrored: bool) -> None:
+    def add(self, parts: list[Piece], place: _Place, rng: Generator, *, turn: float, mirrored: bool) -> None:
         """Paint one thing over what is there: its outline first, then its parts."""
         if self.picture is None:
             rough = Image.fromarray(np.clip(self.background, 0, 255).astype(np.uint8))

@@ -9,7 +9,7 @@ Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Part:
+class Piece:
     """One filled outline and the name of its tone (see `colours.tones`)."""
 
     points: Points
@@ -56,7 +56,7 @@ def rotation(turn: float) -> Points:
     return np.array(((cos, sin), (-sin, cos)))
 
 
-def placed(parts: list[Part], x: float, y: float, turn: float = 0.0, size: float = 1.0) -> list[Part]:
+def placed(parts: list[Piece], x: float, y: float, turn: float = 0.0, size: float = 1.0) -> list[Piece]:
     """Parts turned, scaled and moved to (x, y)."""
     matrix = rotation(turn) * size
-    return [Part(part.points @ matrix + (x, y), part.tone) for part in parts]
+    return [Piece(part.points @ matrix + (x, y), part.tone) for part in parts]

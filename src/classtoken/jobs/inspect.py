@@ -5,10 +5,9 @@ from pathlib import Path
 
 from classtoken.contract.experiments import experiments
 from classtoken.contract.offered import advice, has_own_pooler, uses, vectors
-from classtoken.embedder import Tower as LoadedTower
-from classtoken.embedder import load
+from classtoken.embedder import Tower, load
 from classtoken.options import InspectOptions
-from classtoken.results.inspect import Claim, Evidence, Inspection, Kind, Tower, Verdict
+from classtoken.results.inspect import Claim, Evidence, InspectedTower, Inspection, Kind, Verdict
 from classtoken.tokens.text import TextPreprocessor
 
 
@@ -21,7 +20,7 @@ def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     return Inspection(model=name, towers=towers, labels=labels, verified=options.verify)
 
 
-def _tower(tower: LoadedTower, verify: bool) -> Tower:
+def _tower(tower: Tower, verify: bool) -> InspectedTower:
     reading = tower.reading
     claims = list(reading.claims)
     if reading.pooler_missing and has_own_pooler(reading):
@@ -35,7 +34,7 @@ def _tower(tower: LoadedTower, verify: bool) -> Tower:
     if isinstance(tower.prepare, TextPreprocessor):
         contract = replace(contract, max_length=tower.prepare.recipe.max_length)
     good, bad = uses(reading)
-    return Tower(
+    return InspectedTower(
         modality=reading.modality,
         family=family.name if family else str(reading.config.get("model_type", "foreign")),
         paper=family.paper if family else "",

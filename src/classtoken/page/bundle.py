@@ -18,7 +18,7 @@ SOURCES = (
     "vite.config.ts",
     "src",
     "tools",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,17 @@ def lines(
         parts += _line(s, colour, dash, at)
         y = height + 16 * n + 8
         parts.append(
-            element("line", x1=LEFT, x2=LEFT + 26, y1=y - 4, y2=y - 4, stroke=colour, stroke_width=2.5,
-                    stroke_dasharray=dash or None)
-        )  # fmt: skip
+            element(
+                "line",
+                x1=LEFT,
+                x2=LEFT + 26,
+                y1=y - 4,
+                y2=y - 4,
+                stroke=colour,
+                stroke_width=2.5,
+                stroke_dasharray=dash or None,
+            )
+        )
         parts.append(text(LEFT + 34, y, s.name))
     return figure(width, whole, parts, label=f"{heading}. {y_label} over {x_label}.")
 
@@ -181,9 +189,16 @@ def matrix(
         said = title(f"{row_label} {down[r]}, {column_label} {across[c]}: {shown(flat[i])}")
         parts.append(element("rect", said, x=x, y=y, width=cell - 2, height=tall - 2, fill=hexed(colour)))
         parts.append(
-            element("text", shown(flat[i]), x=x + cell / 2 - 1, y=y + 13, text_anchor="middle", font_size=10,
-                    style=f"fill:{ink_on(colour)}")
-        )  # fmt: skip
+            element(
+                "text",
+                shown(flat[i]),
+                x=x + cell / 2 - 1,
+                y=y + 13,
+                text_anchor="middle",
+                font_size=10,
+                style=f"fill:{ink_on(colour)}",
+            )
+        )
         if c == 0:
             parts.append(text(60, y + 13, down[r], text_anchor="end", class_="soft"))
     ends = f"scale: {shown(low)} to {shown(high)}"

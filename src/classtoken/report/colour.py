@@ -6,9 +6,17 @@ Rgb = tuple[int, int, int]
 
 #: Cividis (Nunez, Anderton & Renslow 2018): dark blue to yellow, lightness rising evenly, the same for deuteranopes.
 CIVIDIS: tuple[Rgb, ...] = (
-    (0, 32, 77), (0, 51, 111), (57, 72, 107), (87, 92, 109), (112, 113, 115),
-    (138, 135, 121), (166, 157, 117), (196, 181, 108), (228, 207, 91), (255, 234, 70),
-)  # fmt: skip
+    (0, 32, 77),
+    (0, 51, 111),
+    (57, 72, 107),
+    (87, 92, 109),
+    (112, 113, 115),
+    (138, 135, 121),
+    (166, 157, 117),
+    (196, 181, 108),
+    (228, 207, 91),
+    (255, 234, 70),
+)
 #: Against (blue) - nothing (grey) - for (orange).
 DIVERGING: tuple[Rgb, ...] = ((33, 90, 160), (110, 160, 210), (205, 205, 205), (235, 160, 80), (176, 80, 6))
 #: Series (Okabe & Ito 2008, darkened where they would vanish on white); each also has its own dash.

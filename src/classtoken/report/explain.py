@@ -52,9 +52,14 @@ def _lens(found: Explanation) -> str:
     xs = tuple(float(step.layer) for step in found.lens)
     series = [Series(found.target_label, xs, tuple(step.target for step in found.lens))]
     return lines(
-        series, heading="If it had to answer after layer ...", x_label="layers done", y_label="probability",
-        width=480, height=250, y_range=(0.0, 1.02),
-    )  # fmt: skip
+        series,
+        heading="If it had to answer after layer ...",
+        x_label="layers done",
+        y_label="probability",
+        width=480,
+        height=250,
+        y_range=(0.0, 1.02),
+    )
 
 
 def _maps(found: Explanation) -> Section:
@@ -100,19 +105,25 @@ def _faithful(found: Explanation) -> Section:
         for m in (*[m for m in by_deletion if not m.control][:4], *[m for m in tested if m.control])
     ]
     unit = "probability" if found.outcome == "probability" else "length along the vector"
-    curve = lines(down, heading="Deletion: the most relevant tokens taken away first", y_label=unit,
-                  x_label="share of tokens removed")  # fmt: skip
+    curve = lines(
+        down,
+        heading="Deletion: the most relevant tokens taken away first",
+        y_label=unit,
+        x_label="share of tokens removed",
+    )
     definition = found.curves
     says = (
         "Tokens are truly removed from the sequence, in the order of each map. A map that knows what matters makes the "
         "answer fall early. Grey: controls that know nothing of the model."
     )
     return Section(
-        "Is any of these maps right?", says, row(curve) + table(head, rows, numbers=(1, 2, 3)),
+        "Is any of these maps right?",
+        says,
+        row(curve) + table(head, rows, numbers=(1, 2, 3)),
         f"Definition: {len(definition.fractions)} points from 0 % to {100 * definition.fractions[-1]:.3g} %, "
         f"{definition.absent}; ties {definition.ties} "
         f"(seed {definition.seed}); area: {definition.area}. One input proves little: see explain --data.",
-    )  # fmt: skip
+    )
 
 
 def _attention(found: Explanation) -> Section:
@@ -166,13 +177,27 @@ def _depth(found: Explanation) -> Section:
     xs = tuple(float(layer.layer) for layer in found.layers)
     heads = len(found.layers[0].relative)
     series = [Series(f"head {h}", xs, tuple(layer.relative[h] for layer in found.layers)) for h in range(min(heads, 8))]
-    figures = [lines(series, heading="Entropy of the class token's attention, by head", x_label="layer",
-                     y_label="entropy / ln(tokens)", width=480)]  # fmt: skip
+    figures = [
+        lines(
+            series,
+            heading="Entropy of the class token's attention, by head",
+            x_label="layer",
+            y_label="entropy / ln(tokens)",
+            width=480,
+        )
+    ]
     if found.layers[0].sizes:
         names = ("state before", "attention adds", "feed-forward adds")
         sized = [Series(n, xs, tuple(layer.sizes[i] for layer in found.layers)) for i, n in enumerate(names)]
-        figures.append(lines(sized, heading="Lengths of the class token's state and updates", x_label="layer",
-                             y_label="Euclidean length", width=480))  # fmt: skip
+        figures.append(
+            lines(
+                sized,
+                heading="Lengths of the class token's state and updates",
+                x_label="layer",
+                y_label="Euclidean length",
+                width=480,
+            )
+        )
     return Section(
         "Layer by layer",
         "1 is uniform over all tokens, 0 is a single one. Beside it, how large what attention and feed-forward add is "
@@ -223,15 +248,23 @@ def _artefacts(found: Explanation) -> Section:
     if a is None:
         return Section("", "")
     rows = [
-        (f"layer {layer}, head {head}", _name(found, key), f"{100 * got:.0f} %", shown(value),
-         "empty: attention is parked here" if value < 0.5 else "broadcast: all are told the same")
+        (
+            f"layer {layer}, head {head}",
+            _name(found, key),
+            f"{100 * got:.0f} %",
+            shown(value),
+            "empty: attention is parked here" if value < 0.5 else "broadcast: all are told the same",
+        )
         for layer, head, key, got, value in a.sinks[:16]
-    ]  # fmt: skip
+    ]
     body = ""
     if rows:
         body += table(("where", "token", "weight from others", "value / median", "kind"), rows, numbers=(2, 3))
-    high = [(str(i), f"{100 * s:.1f} %", f"{r:.1f} x") for i, (s, r) in enumerate(
-        zip(a.outlier_share, a.outlier_ratio, strict=True)) if s > 0]  # fmt: skip
+    high = [
+        (str(i), f"{100 * s:.1f} %", f"{r:.1f} x")
+        for i, (s, r) in enumerate(zip(a.outlier_share, a.outlier_ratio, strict=True))
+        if s > 0
+    ]
     if high:
         body += table(("after layer", "high-norm tokens", "norm / median"), high, numbers=(1, 2))
     found_none = "<p>No sink (30 % of all other tokens' weight) and no high-norm token was found.</p>"

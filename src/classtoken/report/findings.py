@@ -58,8 +58,13 @@ def shares_figure(found: Findings) -> str:
     series = [_series("own answer kept", found.swap), _series("other input's answer", found.swap_donor)]
     if found.swap_control:
         series.append(_series("own answer kept, random weights", found.swap_control, control=True))
-    return lines(series, heading=f"Another input's class token put in (n = {found.swap[0].n})", x_label="before layer",
-                 y_label="share of inputs", y_range=(-0.03, 1.03))  # fmt: skip
+    return lines(
+        series,
+        heading=f"Another input's class token put in (n = {found.swap[0].n})",
+        x_label="before layer",
+        y_label="share of inputs",
+        y_range=(-0.03, 1.03),
+    )
 
 
 def lens_figure(found: Findings) -> str:
@@ -67,8 +72,13 @@ def lens_figure(found: Findings) -> str:
     series = [_series(found.lens_of, found.lens)]
     if found.lens_control:
         series.append(_series("random weights", found.lens_control, control=True))
-    return lines(series, heading=f"Lens: {found.lens_of} (n = {found.lens[0].n})",
-                 x_label="layers done", y_label="share", y_range=(-0.03, 1.03))  # fmt: skip
+    return lines(
+        series,
+        heading=f"Lens: {found.lens_of} (n = {found.lens[0].n})",
+        x_label="layers done",
+        y_label="share",
+        y_range=(-0.03, 1.03),
+    )
 
 
 def measures_of(found: Findings) -> tuple[str, ...]:
@@ -92,10 +102,16 @@ def _series(name: str, values: tuple[Interval, ...], *, control: bool = False) -
 def _layers(found: Findings) -> Section:
     body = row(*(by_layer_figure(r, found.n) for r in found.layers))
     rows = [
-        (r.title, str(i), shown(v.estimate), f"{shown(v.low)} to {shown(v.high)}",
-         shown(r.control[i].estimate) if r.control else "")
-        for r in found.layers for i, v in enumerate(r.values)
-    ]  # fmt: skip
+        (
+            r.title,
+            str(i),
+            shown(v.estimate),
+            f"{shown(v.low)} to {shown(v.high)}",
+            shown(r.control[i].estimate) if r.control else "",
+        )
+        for r in found.layers
+        for i, v in enumerate(r.values)
+    ]
     body += folded("all numbers", table(("what", "layer", "mean", "95 %", "random weights"), rows, numbers=(1, 2, 4)))
     return Section(
         "Layer by layer",
@@ -196,10 +212,14 @@ def token_figures(t: ClassTokens) -> dict[str, str]:
         series.append(_series("random weights", t.control_cosine, control=True))
     drawn = {
         "tokens-cosine": lines(
-            series, heading=f"Cosine of the states of {t.count} class tokens (n = {t.cosine[0].n})",
-            x_label="layers done", y_label="mean over pairs", width=500, height=260,
+            series,
+            heading=f"Cosine of the states of {t.count} class tokens (n = {t.cosine[0].n})",
+            x_label="layers done",
+            y_label="mean over pairs",
+            width=500,
+            height=260,
         )
-    }  # fmt: skip
+    }
     if t.knows is not None:
         drawn["tokens-know"] = matrix(
             t.knows.precision,

@@ -23,16 +23,15 @@ def matters(found: Explanation) -> Section:
         before = shown(found.knockouts[0].before)
         body += dots(points, heading=found.named(same[0]), x_label=f"size of the change, from {before}", width=620)
     if found.knockouts:
-        rows = [
-            (k.what, k.mode, f"{shown(k.before)} to {shown(k.after)}",
-             k.beside_null)
-            for k in found.knockouts
-        ]  # fmt: skip
+        rows = [(k.what, k.mode, f"{shown(k.before)} to {shown(k.after)}", k.beside_null) for k in found.knockouts]
         head = ("what was taken away", "mode", "the answer goes from", "beside random ones")
         body += folded("all numbers", table(head, rows))
     if found.head_effects:
-        body += matrix(found.head_effects, heading="What the answer loses without one head (its output set to zero)",
-                       diverging=True)  # fmt: skip
+        body += matrix(
+            found.head_effects,
+            heading="What the answer loses without one head (its output set to zero)",
+            diverging=True,
+        )
     modes = "; ".join(f"{mode}: {says}" for mode, says in MODES.items() if _used(found, mode))
     return Section(
         "Does it matter?",
@@ -68,8 +67,15 @@ def swapped(found: Explanation) -> Section:
         xs, ys = tuple(float(s.layer) for s in steps), tuple(s.target for s in steps)
         series.append(Series(names.get(what, what.lower()), xs, ys))
     unit = "probability" if found.outcome == "probability" else "length along the vector"
-    body = row(lines(series, heading=f"{found.target_label}, with states of the other input", x_label="before layer",
-                     y_label=unit, width=560))  # fmt: skip
+    body = row(
+        lines(
+            series,
+            heading=f"{found.target_label}, with states of the other input",
+            x_label="before layer",
+            y_label=unit,
+            width=560,
+        )
+    )
     rows = [
         (names.get(s.what, s.what.lower()), str(s.layer), shown(s.target), s.best, shown(s.best_probability))
         for s in found.swaps

@@ -56,9 +56,17 @@ def heat_map(
         opacity = None if not picture else 0.25 + 0.6 * abs(share)
         said = title(f"patch {i} (row {row}, column {column}): {shown(values[i])} {unit}".rstrip())
         body.append(
-            element("rect", said, x=column * step, y=row * step, width=step + 0.4, height=step + 0.4, fill=colour,
-                    fill_opacity=opacity)
-        )  # fmt: skip
+            element(
+                "rect",
+                said,
+                x=column * step,
+                y=row * step,
+                width=step + 0.4,
+                height=step + 0.4,
+                fill=colour,
+                fill_opacity=opacity,
+            )
+        )
     body += [_ring(i, grid, step, "#ffffff", 1.2, "2 2") for i in outline]
     strongest = sorted(range(len(values)), key=lambda i: -abs(values[i]) if diverging else -values[i])[:top]
     for i in strongest:
@@ -75,8 +83,17 @@ def heat_map(
 
 def _ring(i: int, grid: tuple[int, int], step: float, colour: str, wide: float, dash: str | None) -> str:
     row, column = divmod(i, grid[1])
-    return element("rect", x=column * step, y=row * step, width=step, height=step, fill="none", stroke=colour,
-                   stroke_width=wide, stroke_dasharray=dash)  # fmt: skip
+    return element(
+        "rect",
+        x=column * step,
+        y=row * step,
+        width=step,
+        height=step,
+        fill="none",
+        stroke=colour,
+        stroke_width=wide,
+        stroke_dasharray=dash,
+    )
 
 
 def legend(low: float, high: float, unit: str, width: float, *, diverging: bool = False) -> list[str]:
@@ -124,8 +141,16 @@ def map_grid(
             said = title(
                 f"{row_name} {r}, {column_name} {c}: strongest {shown(max(values))}, weakest {shown(min(values))}"
             )
-            image = element("image", href=png_uri(values, grid), x=x, y=y, width=wide, height=cell,
-                            preserveAspectRatio="none", style="image-rendering:pixelated")  # fmt: skip
+            image = element(
+                "image",
+                href=png_uri(values, grid),
+                x=x,
+                y=y,
+                width=wide,
+                height=cell,
+                preserveAspectRatio="none",
+                style="image-rendering:pixelated",
+            )
             parts.append(element("g", [said, image]))
     parts.append(
         text(0, 34, f"{row_name} \\ {column_name}" if len(maps) > 1 else column_name, class_="soft", font_size=10)

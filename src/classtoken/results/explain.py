@@ -21,7 +21,7 @@ class TokenView(Result):
 
 
 @dataclass(frozen=True)
-class Option(Result):
+class ClassScore(Result):
     """An answer of the model: class, its name, its probability and its logit."""
 
     index: int
@@ -229,7 +229,7 @@ class Explanation(Result):
     before: float
     tokens: tuple[TokenView, ...]
     grid: tuple[int, int] | None
-    answers: tuple[Option, ...]
+    answers: tuple[ClassScore, ...]
     layers: tuple[LayerRow, ...]
     weights: tuple[tuple[tuple[float, ...], ...], ...]
     maps: tuple[RelevanceMap, ...]

@@ -88,7 +88,7 @@ class Vector(Result):
 
 
 @dataclass(frozen=True)
-class Tower(Result):
+class InspectedTower(Result):
     """One encoder of the checkpoint (a two-tower model has two)."""
 
     modality: str
@@ -114,7 +114,7 @@ class Inspection(Result):
     """The answer of `inspect`; `str()` is the table that a person reads, `to_json()` what a program reads."""
 
     model: str
-    towers: tuple[Tower, ...]
+    towers: tuple[InspectedTower, ...]
     labels: int = 0
     verified: bool = True
     notes: tuple[str, ...] = field(default=())
@@ -168,7 +168,7 @@ MARKS = {
 }
 
 
-def _tower_lines(model: str, tower: Tower, labels: int, evidence: bool) -> list[str]:
+def _tower_lines(model: str, tower: InspectedTower, labels: int, evidence: bool) -> list[str]:
     size = f"{tower.parameters / 1e6:.1f} M parameters, {tower.depth} blocks, {tower.heads} heads"
     head = f", {labels} labels" if labels else ""
     lines = [f"{model}: {tower.family} {tower.modality} encoder ({size}, hidden size {tower.hidden_size}{head})", ""]

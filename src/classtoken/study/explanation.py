@@ -155,12 +155,14 @@ def _label(subject: Subject, target: int) -> str:
     return subject.labels[target] if target < len(subject.labels) else str(target)
 
 
-def _answers(traced: Traced, count: int = 5) -> tuple[result.Option, ...]:
+def _answers(traced: Traced, count: int = 5) -> tuple[result.ClassScore, ...]:
     if traced.subject.kind == "along":
         return ()
     outcome_C, answers_C = traced.outcome_BC[0], traced.answers_BC[0]
     best = outcome_C.topk(min(count, len(outcome_C))).indices.tolist()
-    return tuple(result.Option(i, _label(traced.subject, i), float(answers_C[i]), float(outcome_C[i])) for i in best)
+    return tuple(
+        result.ClassScore(i, _label(traced.subject, i), float(answers_C[i]), float(outcome_C[i])) for i in best
+    )
 
 
 def _class_rows(traced: Traced, places_BR: Tensor) -> tuple[tuple[tuple[float, ...], ...], ...]:

@@ -70,9 +70,18 @@ def findings(
     random = survey(control, inputs)
     methods = () if options.faithful == 0 else methods_of(options, subject, inputs.batches[0])
     ranking = rank_maps(
-        embedder, subject, control, inputs, methods, most=options.faithful, points=options.points, seed=options.seed,
-        modality=options.modality, slow_control=options.slow_control, report=report,
-    )  # fmt: skip
+        embedder,
+        subject,
+        control,
+        inputs,
+        methods,
+        most=options.faithful,
+        points=options.points,
+        seed=options.seed,
+        modality=options.modality,
+        slow_control=options.slow_control,
+        report=report,
+    )
     kept, taken = _swaps(found)
     truth = truth_of(inputs.records, subject.labels, multilabel=subject.multilabel)
     lens, lens_of = _lens(subject, found, truth)

@@ -12,8 +12,17 @@ from classtoken.probe.embedding import embedding_sum
 from classtoken.probe.traced import Traced
 
 PARTS = (
-    "scores", "weights", "queries", "keys", "values", "heads", "attention", "feedforward", "states", "embeddings",
-)  # fmt: skip
+    "scores",
+    "weights",
+    "queries",
+    "keys",
+    "values",
+    "heads",
+    "attention",
+    "feedforward",
+    "states",
+    "embeddings",
+)
 """what a page needs of a forward"""
 
 KEYS_BUDGET = 2_600_000
