@@ -233,13 +233,23 @@ def _unseen(found: Explanation) -> Section:
 
     rows = [
         ("looked at least", named(u.least), f"{len(u.least)} tokens with {100 * u.mass_of_least:.1f} % of the weight"),
-        ("looked at, but of no effect", named(u.attended_unused), "large weight, removal changes next to nothing"),
-        ("not looked at, but used", named(u.unattended_used), "next to no weight, yet removal changes the answer"),
+        (
+            "looked at most, needed least",
+            named(u.attended_unused),
+            "in the quarter with most weight, and in the half whose removal moves the outcome least",
+        ),
+        (
+            "looked at least, needed most",
+            named(u.unattended_used),
+            "in the quarter with least weight, and in the quarter whose removal moves the outcome most",
+        ),
     ]
     return Section(
         "What it did not look at",
-        "By the class token's weights over all layers, against what the answer loses when the token is removed.",
+        "By the class token's weights over all layers, against what the outcome loses when the token is removed.",
         table(("", "tokens", "meaning"), rows),
+        "The lists are ranks: where no removal matters they are filled all the same. By chance the second holds an "
+        "eighth of the tokens, the third a sixteenth.",
     )
 
 

@@ -116,7 +116,7 @@ def _layers(found: Findings) -> Section:
     return Section(
         "Layer by layer",
         "Means over inputs with 95 % bootstrap intervals; grey is the same architecture, its weights in random order. "
-        "What the grey line does as well was not learned.",
+        "The grey line is of one shuffle: another one differs by a few hundredths, so read small gaps as none.",
         body if found.layers else "",
     )
 

@@ -1,5 +1,7 @@
 """Sections of `explain` that change something and run the model again."""
 
+from statistics import median
+
 from classtoken.report.charts import Dot, Series, dots, lines, matrix
 from classtoken.report.html import Section, folded, row, table
 from classtoken.report.svg import shown
@@ -35,8 +37,10 @@ def matters(found: Explanation) -> Section:
     modes = "; ".join(f"{mode}: {says}" for mode, says in MODES.items() if _used(found, mode))
     return Section(
         "Does it matter?",
-        "Something is taken away and the model run again. The grey dot is the median of random ones of equal size, its "
-        "line their whole range: an effect within it is no evidence that what was taken away was special. "
+        "Something is taken away and the model run again. The grey dot is the median of other cuts of equal size (all "
+        "of them, or distinct ones drawn at random), its line their whole range. The verdict is by p, corrected for "
+        "the knock-outs shown here: needed (the answer falls), in its way (it rises), no more than chance, or too few "
+        "others to tell. "
         f"Modes: {modes}.",
         body,
     )
@@ -51,8 +55,8 @@ def _dots(k: KnockOut) -> list[Dot]:
     own, effects = abs(k.after - k.before), sorted(abs(v - k.before) for v in k.null)
     points = [Dot(k.mode, own, own, own)]
     if effects:
-        middle = effects[len(effects) // 2]
-        points.append(Dot(f"{k.mode}, {len(effects)} random ones", middle, effects[0], effects[-1], control=True))
+        middle = median(effects)
+        points.append(Dot(f"{k.mode}, {len(effects)} others", middle, effects[0], effects[-1], control=True))
     return points
 
 

@@ -25,8 +25,8 @@ ENUMERATED = 200
 """up to so many other sets, all of them are controls"""
 ENOUGH = 5
 """controls that do as much, after which no more are drawn"""
-LEAST = 199
-"""controls drawn where fewer than `ENOUGH` do as much: p down to 0.005"""
+LEAST = 79
+"""controls drawn where fewer than `ENOUGH` do as much: p down to 0.0125, or lower where many are shown together"""
 MANY = 10**9
 """more sets than that are not counted"""
 CHUNK = 24

@@ -48,15 +48,20 @@ def _ranks(values: Tensor) -> Tensor:
     return torch.empty_like(order).scatter(0, order, torch.arange(len(values), device=values.device))
 
 
+LEAST = 20
+"""inputs, below which no place is said never to be looked at"""
+
+
 def coverage(direct_BP: Tensor, group: str, grid: tuple[int, int]) -> Coverage:
     """Where the class token looks over many inputs, from its weights on the patches, (B, P).
 
-    `never` are places whose share stays below half of an even share in all but 5 % of the inputs.
+    `never` are places whose share stays below half of an even share in all but 5 % of the inputs; nothing is said of
+    fewer than 20 inputs.
     """
     if direct_BP.dim() != 2 or len(direct_BP) == 0:
         raise OptionError("coverage is over at least one input with patches of one grid.")
     shares = direct_BP / direct_BP.sum(1, keepdim=True).clamp_min(torch.finfo(direct_BP.dtype).tiny)
     even = 1 / shares.shape[1]
-    seldom = (shares >= even / 2).double().mean(0) <= 0.05
+    seldom = ((shares >= even / 2).double().mean(0) <= 0.05) & (len(shares) >= LEAST)
     mean = tuple(round(float(v), 6) for v in shares.mean(0))
     return Coverage(group, len(shares), grid, mean, tuple(seldom.nonzero()[:, 0].tolist()))
