@@ -75,6 +75,51 @@ def test_a_prompt_that_is_not_pooled_is_pooled_by_no_verb(tmp_path: Path) -> Non
     assert abs(found[0] - found[1]) > 1e-3
 
 
+@pytest.mark.parametrize("name", ["builtin:toy", "builtin:sentiment"])
+def test_a_cut_a_swap_and_a_removal_are_one_number_in_explain_and_on_the_page(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the page shows is asked again of `explain`, in the words of its own options."""
+    item, donor = two_items(name, tmp_path)
+    page = Engine(name, [item, donor]).document()
+    e = page.examples[0]
+    target, removals = e.answers.labels[0], e.removals
+    assert removals is not None
+    cuts = [k for k in e.knockouts if k.head is None]
+    assert len(cuts) == page.model.depth
+    words = [f"edges:class>{','.join(map(str, k.tokens))}@{k.layer}" for k in cuts]
+    words += [f"removed:{token}" for token in removals.tokens[:2]]
+
+    asked = [part for word in words for part in ("--cut", word)]
+    asked += ["--mode", "renormalise", "--donor", donor, "--class", target.text]
+    capsys.readouterr()
+    assert main(["explain", item, "--model", name, "--methods", "attention", *asked, "--json"]) == 0
+    found = Explanation.from_json(capsys.readouterr().out)
+
+    knockouts = {k.what: k for k in found.knockouts}
+    for word, shown in zip(words, cuts, strict=False):
+        assert knockouts[word].before == pytest.approx(shown.before, abs=1e-6)
+        assert knockouts[word].after == pytest.approx(shown.after, abs=1e-6)
+        assert knockouts[word].null
+        assert knockouts[word].possible == shown.possible
+    for word, values in zip(words[len(cuts) :], removals.values, strict=False):
+        assert knockouts[word].after == pytest.approx(float(values[0]), abs=1e-6)
+    swaps = [step.target for step in found.swaps if step.what == "CLASS"]
+    np.testing.assert_allclose(swaps, e.swaps[0].values[:, 0], atol=1e-6)
+    assert e.lens is not None
+    np.testing.assert_allclose([step.target for step in found.lens], e.lens.values[:, 0], atol=1e-6)
+
+
+def two_items(name: str, folder: Path) -> tuple[str, str]:
+    """Two inputs of a model, which the page puts beside each other."""
+    if name == "builtin:sentiment":
+        return TEXT, "The plot is thin and the jokes fall flat."
+    draws = draw_tiny if name == "builtin:toy" else draw
+    for number in (4, 5):
+        Image.fromarray(draws(3, number).image).save(folder / f"{number}.png")
+    return str(folder / "4.png"), str(folder / "5.png")
+
+
 def test_a_single_logit_is_a_sigmoid() -> None:
     """A softmax over one class would be 1 for every input."""
     classifier = load("builtin:toy").tower().reading.classifier
