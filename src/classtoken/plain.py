@@ -46,6 +46,10 @@ class Limits:
         return least + ("" if self.le == math.inf else f", at most {self.le:g}")
 
 
+Count = Annotated[int, Limits(ge=0)]
+AtLeastOne = Annotated[int, Limits(ge=1)]
+
+
 def encode(value: Any) -> Any:
     """A value as JSON's own types. Raises `InternalError` for what has no place there."""
     match value:

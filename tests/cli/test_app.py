@@ -110,6 +110,14 @@ def test_a_result_is_text_or_one_object() -> None:
         (["embed", "x", "--limit", "many"], "classtoken: Invalid value for '--limit': "),
         (["embed", "x", "--limit", "0"], "classtoken: Invalid value for '--limit': "),
         (["--nonsense"], "classtoken: No such option: --nonsense"),
+        (
+            ["explain", "a.jpg", "--model", "x", "--faithful", "3", "--text-column", "b"],
+            "classtoken: Invalid value: --faithful, --text-column: only with --data. See: classtoken explain --help",
+        ),
+        (
+            ["explain", "--data", "photos/", "--model", "x", "--cut", "layers:1"],
+            "classtoken: Invalid value: --cut: only for one INPUT, not with --data. See: classtoken explain --help",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_and_2(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:

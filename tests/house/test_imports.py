@@ -1,9 +1,13 @@
 """Floors, and what is loaded when: help and the package itself without torch, the command line light."""
 
+import ast
+import importlib
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from classtoken.cli import VERBS
 from classtoken.extras import EXTRA_OF
@@ -65,3 +69,20 @@ def test_every_extra_is_used(root: Path) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (root / "src").rglob("*.py") if path.stem != "extras")
     asked = {EXTRA_OF[package] for package in EXTRA_OF if f'need("{package}"' in text or f"import {package}" in text}
     assert declared - {"demo"} <= asked
+
+
+def test_what_stands_beside_the_package_imports_what_there_is(root: Path) -> None:
+    """Benchmarks and tools are run by hand; that they at least find what they name is seen here."""
+    missing = []
+    for path in sorted(
+        path for folder in ("benchmarks", "examples", "tools") for path in (root / folder).rglob("*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("classtoken"):
+                module = importlib.import_module(str(node.module))
+                missing += [f"{path.name}: {node.module}.{a.name}" for a in node.names if not _has(module, a.name)]
+    assert missing == []
+
+
+def _has(module: ModuleType, name: str) -> bool:
+    return hasattr(module, name) or find_spec(f"{module.__name__}.{name}") is not None

@@ -7,7 +7,7 @@ help, and `--json` is added; what was given becomes the options value again. Not
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
@@ -23,15 +23,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 class Given:
     """Options as they were given on the command line, for a verb that decides by its operands which value they make."""
 
-    def __init__(self, values: dict[str, Any]):
-        self.values = values
+    def __init__(self, values: dict[str, Any], fields: Mapping[str, OptionField]):
+        self.values, self.fields = values, fields
 
     def make(self, kind: type[Options], *, otherwise: str) -> Any:
         """The options value `kind`. Raises `typer.BadParameter` for one that was given and is none of its fields."""
-        known = {field.name: field for field in all_fields(kind)}
-        strange = [name for name in self.values if name not in known]
+        known = {field.name for field in all_fields(kind)}
+        strange = [self.fields[name].flag for name in self.values if name not in known]
         if strange:
-            raise typer.BadParameter(f"{', '.join(strange)} {otherwise}")
+            raise typer.BadParameter(f"{', '.join(strange)}: {otherwise}")
         return from_flat(kind, self.values)
 
 
@@ -66,7 +66,9 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
         options = {field.name: values.pop(field.name) for field in shown}
         given = {name: value for name, value in options.items() if _was_given(context, name)}
         for name, kinds in taken.items():
-            values[name] = from_flat(kinds[0], given) if parameters[name].annotation is kinds[0] else Given(given)
+            values[name] = (
+                from_flat(kinds[0], given) if parameters[name].annotation is kinds[0] else Given(given, fields)
+            )
         answer = function(**values)
         return answer.written(json), answer.exit_code
 

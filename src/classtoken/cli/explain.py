@@ -52,14 +52,14 @@ def explain(
     if data is not None:
         from classtoken.jobs.explain_data import explain_data
 
-        many = options.make(ExplainDataOptions, otherwise="is of one INPUT, not of --data")
+        many = options.make(ExplainDataOptions, otherwise="only for one INPUT, not with --data")
         with progress("explain") as report:
             found = Answer(explain_data(model, data, out, many, report=report))
     else:
         from classtoken.jobs.explain import explain as job
 
         text = sys.stdin.read().strip() if item == "-" else item
-        found = Answer(job(model, text, out, options.make(ExplainOptions, otherwise="goes with --data only")))
+        found = Answer(job(model, text, out, options.make(ExplainOptions, otherwise="only with --data")))
     if out is not None:
         say(f"wrote {out}")
     return found

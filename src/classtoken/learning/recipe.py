@@ -14,10 +14,8 @@ from typing import Annotated, Any, Literal
 
 from classtoken.errors import OptionError
 from classtoken.options import TrainOptions
-from classtoken.plain import Limits, Misfit, decode, encode
+from classtoken.plain import AtLeastOne, Count, Limits, Misfit, decode, encode
 
-Count = Annotated[int, Limits(ge=0)]
-AtLeastOne = Annotated[int, Limits(ge=1)]
 NotNegative = Annotated[float, Limits(ge=0)]
 Positive = Annotated[float, Limits(gt=0)]
 Share = Annotated[float, Limits(ge=0, le=1)]

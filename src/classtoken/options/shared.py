@@ -6,10 +6,7 @@ from typing import Annotated
 
 from classtoken import values
 from classtoken.options.base import Option, Options
-from classtoken.plain import Limits
-
-Count = Annotated[int, Limits(ge=0)]
-AtLeastOne = Annotated[int, Limits(ge=1)]
+from classtoken.plain import AtLeastOne
 
 # -- of a model --------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 from classtoken.options.base import Option, Options
 from classtoken.options.shared import (
     AS_USUAL,
-    AtLeastOne,
-    Count,
     Device,
     Limit,
     Normalize,
@@ -19,7 +17,7 @@ from classtoken.options.shared import (
     Side,
     SourceOptions,
 )
-from classtoken.plain import Limits
+from classtoken.plain import AtLeastOne, Count, Limits
 
 
 @dataclass(frozen=True, kw_only=True)
