@@ -1,12 +1,14 @@
 """The verb `train`: what it takes up, what it refuses, what it leaves as it was."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tests.folders import tiny_vit
+from tests.folders import SENTENCES, tiny_bert, tiny_vit
 from tests.learning.training import LOOP, SHAPE, predict, scratch, told, train
 
 from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, TrainingError
@@ -107,30 +109,81 @@ def test_the_callers_random_state_and_stderr_are_left_alone(
     assert "accuracy" in seen[-1].note
 
 
-def test_a_folder_is_taken_up_only_by_the_same_records_labels_and_model(tmp_path: Path, squares: Path) -> None:
-    """Each of them changed in turn, for every way that has steps."""
-    vit = tiny_vit(tmp_path / "vit")
-    ways = {
-        "scratch": (None, scratch()),
-        "head": (vit, told(head="mlp", epochs=1.0)),
-        "pooling": (vit, told(pooling="map", epochs=1.0)),
-        "tuned": (vit, told(unfreeze="last-1", epochs=1.0)),
-    }
-    for name, (model, recipe) in ways.items():
-        train(squares, tmp_path / name, model=model, recipe=recipe)
-    (squares / "red/00.png").rename(squares / "red/99.png")
-    (squares / "red").rename(squares / "crimson")
-    for name, (model, recipe) in ways.items():
-        with pytest.raises(ManifestMismatch, match="another run"):
-            train(squares, tmp_path / name, model=model, recipe=recipe)
-    (squares / "crimson").rename(squares / "red")
-    (squares / "red/99.png").rename(squares / "red/00.png")
-    weights = load_file(vit / "model.safetensors")
+ANY_WAY = {
+    "scratch": {"model": SHAPE, "loop": {"epochs": 1.0, "batch": 12}},
+    "linear": {},
+    "head": {"head": {"kind": "mlp"}, "loop": {"epochs": 1.0}},
+    "pooling": {"pooling": "map", "loop": {"epochs": 1.0}},
+    "tuned": {"unfreeze": "last-1", "loop": {"epochs": 1.0}},
+}
+
+
+@pytest.mark.parametrize("way", ANY_WAY)
+def test_a_folder_is_taken_up_only_by_the_same_work_and_what_differs_is_named(
+    tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Every ingredient changed in turn, for every way of training."""
+    vit, begun = tiny_vit(tmp_path / "vit"), tmp_path / "begun"
+    recipe = ANY_WAY[way]
+    if way == "scratch":
+        train(squares, begun, recipe=Recipe.from_dict(recipe))
+        recipe = {**recipe, "start": str(begun)}
+    given = None if way == "scratch" else vit
+
+    def again(**changed: Any) -> None:
+        train(squares, tmp_path / "out", model=given, recipe=Recipe.from_dict({**recipe, **changed}))
+
+    def refused(what: str, **changed: Any) -> None:
+        with pytest.raises(ManifestMismatch, match=rf"belongs to another run: {what} differ"):
+            again(**changed)
+
+    again()
+    again()  # the same: taken up
+    picture, bytes_before = squares / "red/00.png", (squares / "red/00.png").read_bytes()
+    Image.new("RGB", (24, 24), "purple").save(picture)
+    refused("records")
+    picture.write_bytes(bytes_before)
+    names = {name: name for name in ("red", "green", "blue")}
+    refused("labels, recipe.data.label_names.blue.*", data={"label_names": {**names, "blue": "navy"}})
+    refused(r"recipe\.loop\.seed", loop={**recipe.get("loop", {}), "seed": 1})
+    refused(r"recipe\.data\.held_out", data={"held_out": 0.2})
+    monkeypatch.setattr("classtoken.learning.work.CODE", "classtoken 99")
+    refused("code")
+    monkeypatch.undo()
+    folder = begun if way == "scratch" else vit
+    weights = load_file(folder / "model.safetensors")
     name = next(name for name in weights if name.endswith("0.attention.attention.query.weight"))
-    save_file(weights | {name: -weights[name]}, vit / "model.safetensors", metadata={"format": "pt"})
-    for way in ("head", "pooling", "tuned"):
-        with pytest.raises(ManifestMismatch, match="another run"):
-            train(squares, tmp_path / way, model=vit, recipe=ways[way][1])
+    save_file(weights | {name: -weights[name]}, folder / "model.safetensors", metadata={"format": "pt"})
+    refused("model")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    if way != "scratch":
+        settings = json.loads((vit / "preprocessor_config.json").read_text())
+        (vit / "preprocessor_config.json").write_text(json.dumps({**settings, "image_mean": [0.1, 0.2, 0.3]}))
+        refused("preparation")
+        (vit / "preprocessor_config.json").write_text(json.dumps(settings))
+    again()
+
+
+def test_another_tokenizer_or_teacher_is_other_work(tmp_path: Path) -> None:
+    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(f"{t},{len(t) > 12}" for t in SENTENCES * 3) + "\n")
+    bert = tiny_bert(tmp_path / "bert")
+    teacher = tmp_path / "teacher"
+    train(tmp_path / "texts.csv", teacher, model=bert, recipe=Recipe())
+    recipe = told(unfreeze="last-1", epochs=1.0, batch=8, teacher=str(teacher))
+
+    def again() -> None:
+        train(tmp_path / "texts.csv", tmp_path / "out", model=bert, recipe=recipe)
+
+    again()
+    saved = load_file(teacher / "classtoken.safetensors")
+    save_file({name: -value for name, value in saved.items()}, teacher / "classtoken.safetensors")
+    with pytest.raises(ManifestMismatch, match="another run: teacher differs"):
+        again()
+    save_file(saved, teacher / "classtoken.safetensors")
+    again()
+    (bert / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 4, "do_lower_case": False}))
+    with pytest.raises(ManifestMismatch, match="another run: preparation differs"):
+        again()
 
 
 def test_without_held_out_records_there_is_no_score(tmp_path: Path, squares: Path) -> None:

@@ -41,12 +41,16 @@ def encoder_hash(reading: Reading) -> str:
 def module_hash(module: nn.Module) -> str:
     """A hash of a module's tensors by name, shape and value."""
     tensors = sorted(module.state_dict().items())
+    values = [value for _, value in tensors]
     with ThreadPoolExecutor(THREADS) as pool:
-        return hash_value(list(zip((name for name, _ in tensors), pool.map(_tensor_hash, tensors), strict=True)))
+        return hash_value(
+            [[name, digest] for (name, _), digest in zip(tensors, pool.map(tensor_hash, values), strict=True)]
+        )
 
 
-def _tensor_hash(named: tuple[str, Tensor]) -> str:
-    tensor = named[1].detach()
+def tensor_hash(tensor: Tensor) -> str:
+    """A hash of a tensor's shape and its numbers, floating ones as 32-bit numbers."""
+    tensor = tensor.detach()
     tensor = (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
     digest = blake2b(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), digest_size=16)
     digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)  # outside Python's lock, so threads help

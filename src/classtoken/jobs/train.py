@@ -47,11 +47,11 @@ def train(
         raise OptionError("[data] size is for a model that is fine-tuned; one from scratch has [model.stem] image.")
     opened = open_source(source or str(recipe.data.source), _columns(options.source_options, recipe.data))
     refused: list[Rejected] = []
-    records = renamed(opened.records(refused, limit=recipe.data.limit), recipe.data.label_names)
     run = TrainingRun(recipe, out, str(device_of(options.device)), options.half, report)
+    records = run.read.noted(renamed(opened.records(refused, limit=recipe.data.limit), recipe.data.label_names))
     with own_randomness(run.device):
         if model is None:
-            trained = train_from_scratch(run, records, unlabelled=_unlabelled(recipe, refused))
+            trained = train_from_scratch(run, records, unlabelled=list(run.read.noted(_unlabelled(recipe, refused))))
         else:
             run, trained = _further(run, model, records, options, opened.name)
         return finish(trained, run, refused, monotonic() - began)

@@ -41,7 +41,8 @@ class DataOptions:
     """what the labels of the records are to be called, as in {"0" = "negative", "1" = "positive"}: all of them, each
     with a name of its own; empty: as they are"""
     held_out: Annotated[float, Limits(ge=0, le=0.9)] = 0.1
-    """part of the records on which settings are chosen and stopping is decided, stratified by label"""
+    """part of the records on which settings are chosen and stopping is decided, the same
+    part of every label; records of one group stay together"""
     limit: AtLeastOne | None = None
     """the first so many records only"""
     unlabelled: tuple[str, ...] = ()

@@ -1,11 +1,17 @@
 """What a training run is given besides its records; every way of training and the folder that it leaves read it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from classtoken.embedder import Embedder
+from classtoken.embedder.identity import module_hash
+from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
+from classtoken.learning.work import RecordsRead, Work, essence_of
 from classtoken.values import Progress
 
 
@@ -23,6 +29,9 @@ class TrainingRun:
     report: Callable[[Progress], None] | None = None
     model: Embedder | None = None
     modality: str = ""
+    read: RecordsRead = field(default_factory=RecordsRead)
+    work: Work | None = None
+    """what the folder has been claimed for"""
 
     @property
     def embedder(self) -> Embedder:
@@ -34,3 +43,26 @@ class TrainingRun:
     def way(self) -> str:
         """`scratch`, `finetune` or `frozen`."""
         return "scratch" if self.model is None else "finetune" if self.recipe.unfreeze else "frozen"
+
+    def claim(self, encoder: nn.Module, preparation: Sequence[Any], teacher: str = "") -> "TrainingRun":
+        """This run with its work, which the folder is of from now on: called when its records have been read and no
+        weight has moved yet.
+
+        Raises `ManifestMismatch` for a folder of other work.
+        """
+        work = Work(
+            records=self.read.contents,
+            labels=self.read.labels,
+            model=module_hash(encoder),
+            teacher=teacher,
+            preparation=hash_value(preparation),
+            recipe=essence_of(self.recipe),
+        )
+        work.claim(self.out)
+        return replace(self, work=work)
+
+    @property
+    def identity(self) -> str:
+        """What a checkpoint of this run is known by."""
+        assert self.work is not None
+        return self.work.hash()

@@ -1,13 +1,13 @@
 """Batches: a function from the number of a step to what the model sees in it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from classtoken.learning.loop.seeds import AUGMENT, SPLIT, generator_of, rows_of_step, steps_per_epoch
+from classtoken.learning.loop.seeds import AUGMENT, generator_of, rows_of_step, steps_per_epoch
 from classtoken.tensors import States, Tokens
 
 Input = TypeVar("Input", Tokens, States, Tensor)
@@ -91,22 +91,3 @@ class Feed:
         size = batch or max(self.batch, 256)
         for start in range(0, len(self.rows), size):
             yield self.data.plain(self.rows[start : start + size])
-
-
-def split(labels: Sequence[object], held_out: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to learn from and rows held out: the same part of every label, at least one of each in both if it has two.
-
-    Rows whose label occurs once are learned from. The draw depends on the seed only.
-    """
-    generator = generator_of(seed, SPLIT)
-    by_label: dict[object, list[int]] = {}
-    for row, label in enumerate(labels):
-        by_label.setdefault(label, []).append(row)
-    learned: list[int] = []
-    held: list[int] = []
-    for rows in by_label.values():
-        order = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
-        count = min(len(rows) - 1, max(1, round(held_out * len(rows)))) if held_out > 0 else 0
-        held += order[:count]
-        learned += order[count:]
-    return torch.tensor(sorted(learned), dtype=torch.long), torch.tensor(sorted(held), dtype=torch.long)

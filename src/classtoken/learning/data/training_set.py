@@ -1,15 +1,14 @@
-"""Records made ready to learn from: batches, labels, which rows are held out, and what identifies them."""
+"""Records made ready to learn from: batches, labels, which rows are held out, and how they were prepared."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from classtoken.learning.data.batches import Batches
 from classtoken.learning.data.labels import Task
-from classtoken.values import TEXT_POOLED, Record, Rejected, Role
+from classtoken.values import TEXT_POOLED, Rejected, Role
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,15 @@ class TrainingSet:
     """rows may have several labels"""
     learned: Tensor
     held_out: Tensor
-    contents: str
-    """hash of the records, their labels and what they hold"""
+    preparation: Sequence[Any]
+    """what decides how records become tokens, in plain values"""
     refused: tuple[Rejected, ...] = ()
     positions: int | None = None
     """tokens that a pooling reads, at most"""
     grid: tuple[int, int] | None = None
     over: frozenset[Role] = TEXT_POOLED
+    taught: str = ""
+    """hash of a teacher's answers that were computed beforehand"""
 
     @property
     def task(self) -> Task:
@@ -40,10 +41,3 @@ class TrainingSet:
         """The targets of all rows, of a set that has some."""
         assert self.data.targets is not None
         return self.data.targets
-
-
-def contents_of(records: Sequence[Record], held: bytes) -> str:
-    """A hash of records, their labels and what they hold."""
-    digest = hashlib.sha256(json.dumps([[record.id, record.label] for record in records], default=list).encode())
-    digest.update(held)
-    return digest.hexdigest()

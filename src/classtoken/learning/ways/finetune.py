@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
+from classtoken.embedder.identity import tensor_hash
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import TextStem
 from classtoken.errors import OptionError
-from classtoken.learning.data.batches import split
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import labelling
 from classtoken.learning.data.pictures import Pictures
+from classtoken.learning.data.split import split
 from classtoken.learning.data.texts import Texts, tokenized
-from classtoken.learning.data.training_set import TrainingSet, contents_of
+from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import new_network, set_regularisation
 from classtoken.learning.run import TrainingRun
@@ -96,7 +97,7 @@ def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         raise OptionError(f"fine-tuning needs pictures of one size, and this model's recipe is: {wanted.describe()}.")
     pixels, kept, refused = load_images(records, kept_at(wanted, recipe.augment.side))
     found, grid = labelling(kept), tower.layout.grid
-    learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
+    learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
     numbers = (wanted.mean, wanted.std, recipe.augment, len(found.labels), wanted.output)
     return TrainingSet(
         Pictures(pixels.to(device), found.targets.to(device), tower.layout, *numbers),
@@ -104,7 +105,7 @@ def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         found.several,
         learned,
         held_out,
-        contents_of(kept, pixels.numpy().tobytes()),
+        tower.prepare.identity(),
         tuple(refused),
         positions=grid[0] * grid[1] if grid else None,
         grid=grid,
@@ -119,21 +120,21 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     assert isinstance(prepare, TextPreprocessor)
     rows, kept, refused = tokenized(prepare, records)
     found = labelling(kept)
-    learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
+    learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
     texts = [str(record.text) for record in kept]
     taught = None
     if recipe.objective.kind == "distillation" and recipe.objective.teacher is not None:
         teacher = recipe.objective.teacher
         taught = text_probabilities(teacher, texts, learned, found.targets, found.labels, device).to(device)
-    held = b"".join(row.ids.tobytes() for row in rows) + (b"" if taught is None else taught.cpu().numpy().tobytes())
     return TrainingSet(
         Texts(rows, found.targets.to(device), prepare, device, recipe.augment.drop_words, taught),
         found.labels,
         found.several,
         learned,
         held_out,
-        contents_of(kept, held),
+        prepare.identity(),
         tuple(refused),
         positions=max(len(row) for row in rows),
         over=tower.reading.over,
+        taught="" if taught is None else tensor_hash(taught),
     )

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
-from classtoken.learning.data.batches import Feed, split
+from classtoken.learning.data.batches import Feed
 from classtoken.learning.data.features import features
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
 from classtoken.learning.data.labels import labelling
-from classtoken.learning.data.training_set import TrainingSet, contents_of
+from classtoken.learning.data.split import split
+from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import new_readout, pooling_arguments, width_of
@@ -22,7 +23,6 @@ from classtoken.learning.objectives.supervised import class_weights
 from classtoken.learning.recipe import HeadOptions, LoopOptions, OptimiserOptions, Recipe
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.heads import ADAMW_RATES, SGD_RATES, HeadGrid, OnStates, OnVectors
-from classtoken.learning.ways.learn import fingerprint
 from classtoken.learning.ways.logistic import fit_logistic, logistic_head
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.pooling.spec import Spec, parse
@@ -67,6 +67,7 @@ def train_frozen(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
         raise OptionError("this head is chosen on held-out records, and held_out is 0; set it above 0.")
     rows, cached = _rows(run, records, states=pooled_later)
     reading = tower.reading
+    run = run.claim(reading.encoder, rows.preparation)
     if pooled_later:
         made = _learned_pooling(run, spec, reading.encoder, rows)
     elif recipe.head.kind == "linear":
@@ -96,7 +97,7 @@ def _rows(run: TrainingRun, records: Sequence[Record], *, states: bool) -> tuple
     recipe, tower = run.recipe, run.embedder.tower(run.modality)
     found = features(run.embedder, records, run.out, modality=run.modality, pooling=recipe.pooling, tokens=states)
     labels = labelling(found.records)
-    learned, held_out = split([r.label for r in found.records], recipe.data.held_out, recipe.loop.seed)
+    learned, held_out = split(found.records, recipe.data.held_out, recipe.loop.seed)
     arrays = {name: torch.from_numpy(array) for name, array in found.arrays.items()}
     data: FrozenVectors | FrozenStates
     if states:
@@ -109,7 +110,7 @@ def _rows(run: TrainingRun, records: Sequence[Record], *, states: bool) -> tuple
         labels.several,
         learned,
         held_out,
-        contents_of(found.records, b"".join(array.tobytes() for array in found.arrays.values())),
+        tower.prepare.identity(),
         found.refused,
         positions=_most_pooled(arrays["roles"], tower.reading.over) if states else None,
         grid=tower.layout.grid,
@@ -207,7 +208,7 @@ def _run_grid(
         LoopOptions(epochs=recipe.loop.epochs, batch=batch, seed=recipe.loop.seed, keep="last"),
         moving,
         folder=run.out,
-        fingerprint=fingerprint(recipe, rows, grid),
+        fingerprint=run.identity,
         device=run.device,
         report=run.report,
     )

@@ -1,10 +1,6 @@
 """A network learns on rows that are ready: the one place that runs the loop for encoders, new ones and given ones."""
 
-import hashlib
-import json
-
 import torch
-from torch import nn
 
 from classtoken.encoder.protocol import is_trainable
 from classtoken.head import Head
@@ -14,7 +10,6 @@ from classtoken.learning.loop.loop import Loop
 from classtoken.learning.model import Network, pooling_arguments
 from classtoken.learning.objectives.dino import Dino
 from classtoken.learning.objectives.supervised import collect
-from classtoken.learning.recipe import Recipe
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.objective import objective_for, views_for
 from classtoken.learning.ways.teacher import ImageTeacher
@@ -27,7 +22,7 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     assert is_trainable(encoder)
     objective = objective_for(recipe.objective, network, rows, options, run.device)
     teacher = getattr(objective, "teach", None)
-    known = teacher.modules if isinstance(teacher, ImageTeacher) else ()
+    known = teacher.identity if isinstance(teacher, ImageTeacher) else ""
     data = views_for(recipe.objective, network, rows.data)
     loop = Loop(
         objective,
@@ -36,7 +31,7 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
         options,
         recipe.optimiser,
         folder=run.out,
-        fingerprint=fingerprint(recipe, rows, network, *known),
+        fingerprint=run.claim(encoder, rows.preparation, rows.taught or known).identity,
         depth=encoder.depth,
         device=run.device,
         report=run.report,
@@ -64,14 +59,3 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
         seconds=outcome.seconds,
         stopped_early=outcome.stopped_early,
     )
-
-
-def fingerprint(recipe: Recipe, rows: TrainingSet, *begun_with: nn.Module) -> str:
-    """What makes two runs the same: the recipe's essence, the records with their labels, the weights to begin with and
-    those of a teacher."""
-    digest = hashlib.sha256(json.dumps([recipe.essence(), rows.contents], sort_keys=True).encode())
-    for module in begun_with:
-        for name, value in module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from classtoken.embedder.identity import tensor_hash
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem, shape_from_dict
 from classtoken.errors import OptionError
-from classtoken.learning.data.batches import split
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import Labelling, classes_of, labelling, targets_of
 from classtoken.learning.data.pictures import Pictures
+from classtoken.learning.data.split import split
 from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
-from classtoken.learning.data.training_set import TrainingSet, contents_of
+from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import Network, new_network, set_regularisation, spec_for
 from classtoken.learning.recipe import Recipe
@@ -23,6 +24,7 @@ from classtoken.learning.ways.learn import learn
 from classtoken.learning.ways.objective import UNSUPERVISED
 from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.learning.ways.trained import TrainedModel
+from classtoken.plain import encode
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import IMAGE_POOLED, Record, Role
@@ -67,7 +69,7 @@ def prepare_images(
     wanted = kept_at(image_recipe(stem, mean, std), augment.side)
     pixels, kept, refused = load_images(records, wanted)
     found, targets = _labels(recipe.objective.kind, kept)
-    learned, held_out = split([record.label for record in kept], recipe.data.held_out, recipe.loop.seed)
+    learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
     if unlabelled:
         if augment.mixup or augment.cutmix:
             raise OptionError("mixup and cutmix mix labels, and unlabelled pictures have none; set both to 0.")
@@ -82,7 +84,7 @@ def prepare_images(
         found.several,
         learned,
         held_out,
-        contents_of(kept, pixels.numpy().tobytes()),
+        [encode(wanted)],
         tuple(refused),
         positions=stem.grid[0] * stem.grid[1],
         grid=stem.grid,
@@ -102,7 +104,7 @@ def prepare_texts(
     extra, bad = with_text(unlabelled)
     _labels(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written
     if not (out / "tokenizer.json").exists():
-        learned, _ = split([record.label for record in usable], recipe.data.held_out, recipe.loop.seed)
+        learned, _ = split(usable, recipe.data.held_out, recipe.loop.seed)
         read = [*(usable[row] for row in learned.tolist()), *extra]
         learn_vocabulary([str(record.text) for record in read], stem.vocabulary, out, recipe.data.longest)
     prepare = TextPreprocessor.from_folder(out, positions=stem.positions or None, max_length=recipe.data.longest)
@@ -110,7 +112,7 @@ def prepare_texts(
     more, extra, worst = tokenized(prepare, extra)
     found, targets = _labels(recipe.objective.kind, usable)
     texts = [str(record.text) for record in (*usable, *extra)]
-    learned, held_out = split([record.label for record in usable], recipe.data.held_out, recipe.loop.seed)
+    learned, held_out = split(usable, recipe.data.held_out, recipe.loop.seed)
     taught = None
     if targets is None:
         learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
@@ -122,15 +124,15 @@ def prepare_texts(
     if taught is not None or targets is None:
         rows += more
     on_device = None if targets is None else targets.to(device)
-    held = "\0".join(texts).encode() + (b"" if taught is None else taught.cpu().numpy().tobytes())
     return TrainingSet(
         Texts(rows, on_device, prepare, device, recipe.augment.drop_words, taught),
         found.labels,
         found.several,
         learned,
         held_out,
-        contents_of((*usable, *extra), held),
+        prepare.identity(),
         (*refused, *bad, *worse, *worst),
+        taught="" if taught is None else tensor_hash(taught),
     )
 
 

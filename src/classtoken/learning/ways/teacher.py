@@ -1,7 +1,6 @@
 """Teachers: any MODEL that classtoken loads, as a function from a batch to scores of our labels."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from classtoken.embedder import Embedder, load
+from classtoken.embedder.identity import module_hash
 from classtoken.errors import ContractError, OptionError
+from classtoken.fingerprint import hash_value
 from classtoken.learning.data.batches import TrainingBatch
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
@@ -66,11 +67,11 @@ class ImageTeacher:
         self.order, self.prepare, self.own = torch.tensor(order, device=device), prepare, (mean, std)
 
     @property
-    def modules(self) -> tuple[Any, ...]:
-        """What its answers are made of."""
+    def identity(self) -> str:
+        """A hash of what its answers are made of."""
         reading = self.embedder.tower("image").reading
         assert reading.classifier is not None
-        return reading.encoder, reading.classifier
+        return hash_value([module_hash(reading.encoder), module_hash(reading.classifier), self.prepare.identity()])
 
     def __deepcopy__(self, memo: dict) -> "ImageTeacher":
         """Itself: it does not learn, so that an average of the student needs no second one."""
