@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from classtoken.embedder import Embedder
 from classtoken.embedder.identity import module_hash
 from classtoken.fingerprint import hash_value
@@ -44,7 +42,7 @@ class TrainingRun:
         """`scratch`, `finetune` or `frozen`."""
         return "scratch" if self.model is None else "finetune" if self.recipe.unfreeze else "frozen"
 
-    def claim(self, encoder: nn.Module, preparation: Sequence[Any], teacher: str = "") -> "TrainingRun":
+    def claim(self, encoder: Any, preparation: Sequence[Any], teacher: str = "") -> "TrainingRun":
         """This run with its work, which the folder is of from now on: called when its records have been read and no
         weight has moved yet.
 

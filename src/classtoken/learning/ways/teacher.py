@@ -1,6 +1,7 @@
 """Teachers: any MODEL that classtoken loads, as a function from a batch to scores of our labels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +72,8 @@ class ImageTeacher:
         """A hash of what its answers are made of."""
         reading = self.embedder.tower("image").reading
         assert reading.classifier is not None
-        return hash_value([module_hash(reading.encoder), module_hash(reading.classifier), self.prepare.identity()])
+        encoder: Any = reading.encoder
+        return hash_value([module_hash(encoder), module_hash(reading.classifier), self.prepare.identity()])
 
     def __deepcopy__(self, memo: dict) -> "ImageTeacher":
         """Itself: it does not learn, so that an average of the student needs no second one."""
