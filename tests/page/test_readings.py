@@ -97,3 +97,5 @@ def test_on_a_telephone_the_picture_comes_before_the_text(open_page: Open) -> No
         assert place["picture"] < place["bar"] / 3  # it is seen without scrolling
         current = page.locator("nav [aria-current='step']").bounding_box()
         assert 0 <= current["x"] <= 390 - current["width"] / 2  # the bar of steps follows
+    linked = open_page("photo", "#step=9", width=390, height=844).locator("nav [aria-current='step']").bounding_box()
+    assert 0 <= linked["x"] <= 390 - linked["width"] / 2
