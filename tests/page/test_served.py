@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tests.serve.fake import KEY, FakeBackend, Running
 
-from classtoken.serve.walkthrough import Limits
+from classtoken.serve.walkthrough import ServerLimits
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +20,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture(scope="module")
 def server(backend: FakeBackend) -> Iterator[Running]:
-    running = Running(backend, Limits())
+    running = Running(backend, ServerLimits())
     yield running
     running.stop()
 

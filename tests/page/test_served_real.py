@@ -9,7 +9,7 @@ import pytest
 from tests.page.tiny import drawn, written
 from tests.serve.fake import KEY, Running
 
-from classtoken.serve.walkthrough import Limits
+from classtoken.serve.walkthrough import ServerLimits
 from classtoken.walk.engine import Engine
 
 pytestmark = pytest.mark.browser
@@ -20,7 +20,7 @@ SENTENCES = ["A wonderful film, warm from beginning to end.", "The plot is thin.
 @pytest.fixture(scope="module")
 def text() -> Iterator[tuple[Engine, Running]]:
     engine = Engine("builtin:sentiment", SENTENCES)
-    running = Running(engine, Limits(), engine.document(full=False))
+    running = Running(engine, ServerLimits(), engine.document(full=False))
     yield engine, running
     running.stop()
 
@@ -29,7 +29,7 @@ def text() -> Iterator[tuple[Engine, Running]]:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Running]]:
     folder = tmp_path_factory.mktemp("registers")
     engine = Engine(written("registers", folder / "model"), [str(drawn("cat", folder / "cat.png"))])
-    running = Running(engine, Limits(), engine.document(full=False))
+    running = Running(engine, ServerLimits(), engine.document(full=False))
     yield engine, running
     running.stop()
 
