@@ -92,11 +92,6 @@ def norm_weighted(encoder: Encoder, layer: int, weights_BHRL: Tensor, values_BHL
     return torch.stack(norms, dim=1)
 
 
-def head_norms(encoder: Encoder, layer: int, weights_BHRL: Tensor, values_BHLK: Tensor) -> Tensor:
-    """||weight * W_O v|| of every head by itself, (B, H, R, L)."""
-    return weights_BHRL * moved(encoder, layer, values_BHLK).norm(dim=-1)[:, :, None]
-
-
 @dataclass(frozen=True)
 class FrozenNorm:
     """A norm as the linear map that it is for one state: x -> (x - mean(x)) / deviation * weight, and a bias."""
