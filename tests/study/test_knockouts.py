@@ -191,7 +191,7 @@ def test_the_command_cuts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert {s.what for s in found.swaps} == {"CLASS", "END"}
     assert {k.mode for k in found.knockouts} <= {"renormalise"}
     assert main(["explain", "--data", "x.csv", "--model", str(model), "--mode", "zero"]) == 2
-    assert "mode is of one INPUT" in capsys.readouterr().err
+    assert "--mode: only for one INPUT" in capsys.readouterr().err
 
 
 def test_controls_are_run_as_the_cut_itself_is(bench: Bench) -> None:
