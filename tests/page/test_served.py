@@ -87,7 +87,7 @@ def test_a_bad_file_is_refused_in_a_sentence(chromium: Any, server: Running) -> 
     page.get_by_role("button", name="+ Your own").click()
     page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})
     page.wait_for_selector("dialog [role=alert]")
-    assert "send a PNG, JPEG or WebP" in page.locator("dialog [role=alert]").inner_text()
+    assert "one of the formats JPEG, PNG, WEBP" in page.locator("dialog [role=alert]").inner_text()
     page.close()
 
 
