@@ -17,6 +17,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value
 
 
+#: Modules of sentence-transformers that are an encoder, with its tokenizer and processor.
+ENCODERS = ("Transformer", "CLIPModel", "StaticEmbedding")
+
+
 @dataclass(frozen=True)
 class Module:
     """One line of sentence-transformers' modules.json, with the config of its own folder."""
@@ -57,7 +61,12 @@ def first_module(folder: Path, files: Sequence[str]) -> Path:
 
 def transformer_folder(folder: Path) -> Path:
     """Where config.json and the weights are: the folder itself, or the Transformer module of sentence-transformers."""
-    return next((module.folder for module in read_modules(folder) if module.kind == "Transformer"), folder)
+    return next((module.folder for module in read_modules(folder) if module.kind in ENCODERS), folder)
+
+
+def read_encoder_settings(folder: Path) -> dict[str, Any]:
+    """What sentence-transformers keeps beside its Transformer module: sentence_bert_config.json or an older name."""
+    return next((read_json(path) or {} for path in sorted(folder.glob("sentence_*_config.json"))), {})
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,9 @@ def test_pooling_in_old_and_new_keys(tmp_path: Path, config: dict, spec: str) ->
 
 
 def test_an_unknown_module_is_an_error_and_not_left_out(tmp_path: Path) -> None:
-    modules_json(tmp_path, "Transformer", "Pooling", "WordWeights")
+    modules_json(tmp_path, "Transformer", "Pooling", "Twist")
     (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode": "mean"}')
-    with pytest.raises(ModelError, match="'WordWeights' that is not known"):
+    with pytest.raises(ModelError, match="'Twist' that is not known"):
         clues.sentence_transformers(tmp_path)
 
 

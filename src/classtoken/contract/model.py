@@ -1,8 +1,8 @@
 """A model's folder -> its readings: the one place where files, families and weights come together."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -21,20 +21,41 @@ from classtoken.contract.reading import (
 from classtoken.encoder.checkpoint import Checkpoint, open_checkpoint
 from classtoken.encoder.families.row import AuthorsReadout
 from classtoken.encoder.towers import LoadedTower, load_towers
-from classtoken.model_folder import read_prompts, transformer_folder
+from classtoken.errors import UnsupportedModel
+from classtoken.model_folder import read_json, read_prompts, transformer_folder
 from classtoken.pooling.spec import parse
 from classtoken.readout import Classifier, OwnPooler, Readout
+from classtoken.readout.after import size_behind
 from classtoken.readout.saved import SavedReadout, read_saved
+from classtoken.tokens.wordpieces import special_tokens, tokenizer_folder
+from classtoken.values import Role
+
+#: sentence-transformers pools every token that is no padding, of images too: class token and registers as well.
+EVERY_TOKEN = frozenset(Role) - {Role.PAD}
 
 
 def read_model(folder: Path) -> tuple[Reading, ...]:
     """Every tower of a folder with its contract. Raises the errors of `encoder.checkpoint`, and `ContractError`."""
+    declared = clues.sentence_transformers(folder)  # before the weights: it says what kind of model this is
     checkpoint = open_checkpoint(transformer_folder(folder))
     towers = load_towers(checkpoint)
-    return tuple(_reading(folder, checkpoint, tower, alone=len(towers) == 1) for tower in towers)
+    alone = len(towers) == 1
+    if declared is not None and alone == (declared.spec == ""):
+        raise UnsupportedModel(
+            f"'{folder / 'modules.json'}' ({declared.says}) "
+            + (
+                "takes a vector that this encoder does not give."
+                if alone
+                else "pools the tokens of a model of two sides."
+            )
+            + " Name the folder of the encoder itself, without modules.json."
+        )
+    return tuple(_reading(folder, checkpoint, tower, declared, alone=alone) for tower in towers)
 
 
-def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone: bool) -> Reading:
+def _reading(
+    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, declared: PoolingClue | None, *, alone: bool
+) -> Reading:
     loaded, family, over = tower.loaded, tower.loaded.family, over_of(tower.modality)
     pooler: OwnPooler | None = None
     missing: str | None = "this model has no pooled output of its own"
@@ -45,21 +66,26 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
         authors = family.readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
     saved = read_saved(folder)
-    found = _clues(folder, checkpoint, tower, saved, alone)
+    if declared is not None:
+        declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
+    found = _clues(checkpoint, tower, saved, declared if alone else None, alone)
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
     clue, claim = choose(found, family, authors)
-    after, unit_length = steps_of(clue)
+    (before, _), (after, unit_length) = steps_of(clue.before, ends=False), steps_of(clue.steps)
     if clue.rank == 0 and saved is not None:
         unit_length = saved.unit_length
     elif not alone and family is not None:
         projection = projection_of(family, loaded)
-        after = [projection] if projection is not None else []
         unit_length = authors.unit_length if authors is not None else False
+        if declared is not None:
+            after, unit_length = steps_of(declared.steps)
+        after = ([projection] if projection is not None else []) + after
     learned = dict(saved.learned) if saved is not None else {}
-    size = _size(clue.spec, loaded.encoder.hidden_size, pooler, learned, after)
-    contract = contract_of(clue, authors, after, unit_length, size, read_prompts(folder))
+    size = _size(clue.spec, size_behind(before, loaded.encoder.hidden_size), pooler, learned)
+    size = size_behind(after, size)
+    contract = contract_of(clue, authors, before, after, unit_length, size, read_prompts(folder))
     reading = Reading(
         modality=tower.modality,
         folder=folder,
@@ -72,6 +98,8 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
         pooler=pooler,
         pooler_missing=missing,
         after=after,
+        before=before,
+        contract_over=EVERY_TOKEN if clue.source == "modules.json" else None,
         learned=learned,
         authors=authors,
         classifier=classifier,
@@ -84,10 +112,14 @@ def _reading(folder: Path, checkpoint: Checkpoint, tower: LoadedTower, *, alone:
 
 
 def _clues(
-    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, saved: SavedReadout | None, alone: bool
+    checkpoint: Checkpoint,
+    tower: LoadedTower,
+    saved: SavedReadout | None,
+    declared: PoolingClue | None,
+    alone: bool,
 ) -> list[PoolingClue]:
     found = [PoolingClue(saved.pooling, 0, "classtoken.json", "the readout saved with the weights")] if saved else []
-    candidates = [clues.sentence_transformers(folder)]
+    candidates = [declared]
     if alone:
         candidates += [clues.timm_pool(tower.config), clues.card_pooling(checkpoint)]
     return found + [clue for clue in candidates if clue is not None]
@@ -109,13 +141,19 @@ def _saved_classifier(reading: Reading, saved: SavedReadout) -> Classifier:
     return classifier
 
 
-def _size(
-    spec: str, hidden: int, pooler: OwnPooler | None, learned: Mapping[str, nn.Module], after: list[nn.Module]
-) -> int:
-    """Numbers of the contract's vector."""
-    if after:
-        last: Any = after[-1]
-        return last.linear.out_features if hasattr(last, "linear") else last.normalized_shape[0]
+def _as_pooled_there(spec: str, folder: Path, tower: LoadedTower) -> str:
+    """sentence-transformers' `cls` is the first token of whatever kind; `cls` here where that is the class token."""
+    if tower.modality == "image":
+        layout = tower.loaded.encoder.layout
+        same = layout.runs[0][0] is Role.CLASS and layout.count(Role.CLASS) == 1
+    else:
+        inner = tokenizer_folder(folder)
+        same = "cls_token" in special_tokens(inner, read_json(inner / "tokenizer_config.json") or {})
+    return spec if same else "+".join("first" if name == "cls" else name for name in spec.split("+"))
+
+
+def _size(spec: str, hidden: int, pooler: OwnPooler | None, learned: Mapping[str, nn.Module]) -> int:
+    """Numbers of the pooled vector."""
     total = 0
     for term in parse(spec).terms:
         own = pooler.size if term.name == "pooler" and pooler is not None else None

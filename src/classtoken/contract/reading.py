@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from classtoken.contract.clues import PoolingClue
+from classtoken.contract.modules import Step
 from classtoken.encoder.checkpoint import Loaded
 from classtoken.encoder.families.row import AuthorsReadout, Family
 from classtoken.encoder.names import to_ours
@@ -16,7 +17,7 @@ from classtoken.errors import ContractError, VectorRefused, WeightsError
 from classtoken.model_folder import Prompts
 from classtoken.pooling.spec import Spec, Term, parse
 from classtoken.readout import Classifier, OwnPooler, Readout, own
-from classtoken.readout.after import Dense, in_words, read_dense, read_layer_norm
+from classtoken.readout.after import Dense, Truncate, UnitLength, in_words, read_dense, read_layer_norm, size_behind
 from classtoken.readout.classifier import PublishedHead
 from classtoken.results.inspect import Claim, Contract, Evidence, Kind, Verdict
 from classtoken.values import IMAGE_POOLED, NO_DEFAULTS, TEXT_POOLED, InputDefaults, Role
@@ -38,6 +39,10 @@ class Reading:
     pooler_missing: str | None = None
     """why the checkpoint's own pooled output cannot be given"""
     after: Sequence[nn.Module] = ()
+    before: Sequence[nn.Module] = ()
+    """what the contract does to every token's state before the pooling"""
+    contract_over: frozenset[Role] | None = None
+    """roles that the contract's own pooling reads, where they are not those of `over`"""
     learned: Mapping[str, nn.Module] = field(default_factory=dict)
     classifier: Classifier | None = None
     authors: AuthorsReadout | None = None
@@ -51,20 +56,22 @@ class Reading:
 
         Raises `VectorRefused` for a pooler without weights, `ContractError` for what this layout cannot give.
         """
+        over, before, after, unit = self.over, self.before, self.after, self.contract.unit_length
         if spec is None:
-            chosen, after, unit = parse(self.contract.pooling), self.after, self.contract.unit_length
+            chosen, over = parse(self.contract.pooling), self.contract_over or over
         else:
-            chosen, after, unit = spec, (), False
+            chosen, before, after, unit = spec, (), (), False
         for term in chosen.terms:
             self.check(term)
         return Readout(
             chosen,
             self.encoder.depth,
-            self.over,
-            size=self.encoder.hidden_size,
+            over,
+            size=size_behind(before, self.encoder.hidden_size),
             learned=self.learned,
             pooler=self.pooler,
             after=after,
+            before=before,
             unit_length=unit if unit_length is None else unit_length,
         )
 
@@ -143,19 +150,20 @@ def choose(
     return best, Claim("pooling", best.spec, verdict, evidence)
 
 
-def steps_of(clue: PoolingClue) -> tuple[list[nn.Module], bool]:
-    """The modules of a clue's steps with their weights, and whether it ends at unit length."""
+def steps_of(steps: Sequence[Step], *, ends: bool = True) -> tuple[list[nn.Module], bool]:
+    """The modules of a clue's steps with their weights; with `ends`, whether the last was unit length, taken out."""
     modules: list[nn.Module] = []
-    unit = False
-    for step in clue.steps:
+    for step in steps:
         if step.kind == "unit_length":
-            unit = True
-            continue
-        if unit:
-            raise ContractError(f"{clue.source} has a module after Normalize; that order is not supported.")
-        assert step.folder is not None
-        modules.append(read_dense(step.folder, step.config) if step.kind == "dense" else read_layer_norm(step.folder))
-    return modules, unit
+            modules.append(UnitLength())
+        elif step.size is not None:
+            modules.append(Truncate(step.size))
+        else:
+            assert step.folder is not None
+            read = read_dense if step.kind == "dense" else read_layer_norm
+            modules.append(read(step.folder, step.config))
+    unit = ends and bool(modules) and isinstance(modules[-1], UnitLength)
+    return (modules[:-1] if unit else modules), unit
 
 
 def projection_of(family: Family, loaded: Loaded) -> Dense | None:
@@ -176,6 +184,7 @@ def over_of(modality: str) -> frozenset[Role]:
 def contract_of(
     clue: PoolingClue,
     authors: AuthorsReadout | None,
+    before: Sequence[nn.Module],
     after: Sequence[nn.Module],
     unit_length: bool,
     size: int,
@@ -188,6 +197,7 @@ def contract_of(
     return Contract(
         pooling=clue.spec,
         size=size,
+        before=tuple(in_words(step) for step in before),
         after=tuple(in_words(step) for step in after),
         unit_length=unit_length,
         reason=reason,

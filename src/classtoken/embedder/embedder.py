@@ -35,7 +35,7 @@ class Embedder:
         self._encoders = {} if exact else {name: encoder_hash(tower.reading) for name, tower in self.towers.items()}
         for tower in self.towers.values():
             tower.reading.encoder.to(self.device, self.dtype)
-            for module in (tower.reading.pooler, tower.reading.classifier, *tower.reading.after):
+            for module in (tower.reading.pooler, tower.reading.classifier, *tower.reading.before, *tower.reading.after):
                 if module is not None:
                     module.to(self.device)
             for module in tower.reading.learned.values():

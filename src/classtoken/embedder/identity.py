@@ -79,7 +79,7 @@ def joint_space(towers: Mapping[str, Tower], encoders: Mapping[str, str], normal
 def _in_space(tower: Tower, encoder: str, readout: Readout) -> list[Any]:
     """What decides where the vectors lie. Prompts, precision and preprocessing move them about in one space."""
     poolers = [meaning(pooling.row) for pooling in readout.poolings if isinstance(pooling, OwnPooler)]
-    after = [in_words(step) for step in readout.after]
+    after = [in_words(step) for step in (*readout.before, *readout.after)]
     over = sorted(role.name for role in readout.over)
     size = tower.size_of(readout)
     return [encoder, str(readout.spec), poolers, over, after, module_hash(readout), readout.unit_length, size]

@@ -120,6 +120,14 @@ class Last(RolePooling):
         return (kept_BL & (kept_BL.cumsum(1) == kept_BL.sum(1, keepdim=True))).float()
 
 
+class First(RolePooling):
+    """`first`: the state of the first token in `over`."""
+
+    def shares(self, roles_BL: Int[Tensor, "B L"], over: Over) -> Float[Tensor, "B L"]:
+        kept_BL = kept(self, roles_BL, over)
+        return (kept_BL & (kept_BL.cumsum(1) == 1)).float()
+
+
 class Max(Pooling):
     """`max`: the largest value of every dimension over the states."""
 

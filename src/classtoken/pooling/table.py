@@ -51,7 +51,7 @@ _ABOUTS = (
         argument="index",
         takes="the number of a class token, from 0",
         sentence_transformers=("cls", "pooling_mode_cls_token"),
-        elsewhere=("class", "first", "token"),
+        elsewhere=("class", "token"),
     ),
     About(
         name="mean",
@@ -96,6 +96,13 @@ _ABOUTS = (
         when="causal encoders: only the last token has read the whole text (Qwen3-Embedding)",
         sentence_transformers=("lasttoken", "pooling_mode_lasttoken"),
         elsewhere=("eos", "lasttoken"),
+    ),
+    About(
+        name="first",
+        code="classtoken.pooling.fixed:First",
+        meaning="the first token's state, of the tokens that are pooled",
+        formula="`x_1`",
+        when="what sentence-transformers calls cls where the model has no class token or the prompt is not pooled",
     ),
     About(
         name="gem",

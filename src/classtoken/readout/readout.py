@@ -22,6 +22,8 @@ FEW = frozenset({Role.CLASS, Role.DISTILLATION})
 class Readout(nn.Module):
     """States in, one vector per row out: the terms' poolings side by side, then `after`, then perhaps unit length.
 
+    `before` are steps on every token's state; `size` is what they leave of it.
+
     `over` are the roles that `mean`, `max` and their kin pool. The sum of a pooling is accumulated in float32 and the
     vector comes out in float32, whatever the states are.
     """
@@ -36,6 +38,7 @@ class Readout(nn.Module):
         learned: Mapping[str, nn.Module] | None = None,
         pooler: OwnPooler | None = None,
         after: Sequence[nn.Module] = (),
+        before: Sequence[nn.Module] = (),
         unit_length: bool = False,
     ):
         super().__init__()
@@ -43,6 +46,7 @@ class Readout(nn.Module):
         given = dict(learned or {})
         self.poolings = nn.ModuleList(self._pooling(term, size, given, pooler) for term in spec.terms)
         self.after = nn.ModuleList(after)
+        self.before = nn.ModuleList(before)
 
     @staticmethod
     def _pooling(term: Term, size: int, given: Mapping[str, nn.Module], pooler: OwnPooler | None) -> nn.Module:
@@ -96,10 +100,12 @@ class Readout(nn.Module):
     def states_of(self, term: Term, states: States) -> Float[Tensor, "B L D"]:
         """The states that a term pools: the last after the final norm, or a layer's with or without it."""
         block = term.block(self.depth)
-        if block is None:
-            return states.last_BLD
-        layer = states.layers[block]
-        return states.final_norm(layer) if term.normed and states.final_norm is not None else layer
+        found = states.last_BLD if block is None else states.layers[block]
+        if block is not None and term.normed and states.final_norm is not None:
+            found = states.final_norm(found)
+        for step in self.before:
+            found = step(found)
+        return found
 
 
 def one_pass(readouts: Sequence[Readout]) -> tuple[tuple[int | str, ...], frozenset[Role] | None]:

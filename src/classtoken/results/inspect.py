@@ -56,11 +56,13 @@ class Contract(Result):
     """The readout that the checkpoint's authors meant.
 
     `pooling` is a pooling's spec; `after` are the steps applied to the pooled vector in order, as words (`dense 384 ->
-    256, tanh`, `projection 512 -> 512`); `unit_length` divides by the Euclidean norm at the end.
+    256, tanh`, `projection 512 -> 512`), `before` those on every token's state; `unit_length` divides by the Euclidean
+    norm at the end.
     """
 
     pooling: str
     size: int
+    before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     unit_length: bool = False
     reason: str = ""
@@ -70,7 +72,8 @@ class Contract(Result):
     max_length: int | None = None
 
     def __str__(self) -> str:
-        steps = [self.pooling, *self.after, *(["unit length"] if self.unit_length else [])]
+        tokens = [f"{step} on every token" for step in self.before]
+        steps = [*tokens, self.pooling, *self.after, *(["unit length"] if self.unit_length else [])]
         return f"{', then '.join(steps)} ({self.size} numbers)"
 
 

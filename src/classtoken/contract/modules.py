@@ -1,0 +1,194 @@
+"""sentence-transformers' modules.json, followed by name: what each module reads, what it writes, what comes out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from classtoken.errors import ModelError, UnsupportedModel
+from classtoken.model_folder import ENCODERS, Module, read_encoder_settings, read_json, read_modules
+from classtoken.pooling.table import POOLINGS
+
+#: sentence-transformers' names of poolings, new and old -> ours.
+ST_MODES = {row.sentence_transformers[0]: row.name for row in POOLINGS.values() if row.sentence_transformers}
+ST_SWITCHES = {row.sentence_transformers[1]: row.name for row in POOLINGS.values() if row.sentence_transformers}
+TOKENS, VECTOR = "token_embeddings", "sentence_embedding"
+#: Modules whose output is something else than one dense vector pooled from states.
+OTHERWISE: Mapping[str, str] = {
+    "SpladePooling": "it gives sparse vectors, one weight for each word of the vocabulary (SPLADE)",
+    "MLMTransformer": "it gives sparse vectors, one weight for each word of the vocabulary (SPLADE)",
+    "SparseAutoEncoder": "it gives sparse vectors",
+    "SparseStaticEmbedding": "it gives sparse vectors, one weight for each word of the vocabulary",
+    "MultiVectorMask": "it gives one vector for each token (multi-vector, ColBERT)",
+    "HierarchicalTokenPooling": "it gives several vectors for each text (multi-vector, ColBERT)",
+    "LogitScore": "it scores pairs of texts (a cross-encoder)",
+    "WordWeights": "it weights words by a table of its own",
+    "WordEmbeddings": "it looks words up in a table, without an encoder",
+    "BoW": "it counts words, without an encoder",
+    "CNN": "it is a convolutional network over word vectors",
+    "LSTM": "it is a recurrent network over word vectors",
+    "WeightedLayerPooling": "it mixes the states of several layers by learned weights",
+    "Router": "it sends queries and documents through modules of their own",
+    "Asym": "it sends queries and documents through modules of their own",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something done to every token's state or to the pooled vector.
+
+    `kind`: `dense`, `layer_norm` (`folder` holds the weights), `unit_length`, or `first` (the first `size` numbers).
+    """
+
+    kind: str
+    folder: Path | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How a vector comes about: steps on every token's state, a pooling, steps on the vector.
+
+    `pooling` is None for the tokens' states themselves, and empty for a vector that the encoder gives without one (each
+    side of a CLIP).
+    """
+
+    pooling: str | None = None
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
+    says: tuple[str, ...] = ()
+
+    def then(self, step: Step, words: str) -> "Flow":
+        """One step more, on whichever of the two this is."""
+        if self.pooling is None:
+            return Flow(None, (*self.before, step), (), (*self.says, words))
+        return Flow(self.pooling, self.before, (*self.after, step), (*self.says, words))
+
+
+def follow(folder: Path) -> Flow | None:
+    """What stands as the sentence's vector after all modules; None in a folder without modules.json.
+
+    Raises `ModelError` for files that cannot be, `UnsupportedModel` for what gives no single dense vector.
+    """
+    modules, path = read_modules(folder), folder / "modules.json"
+    if not modules:
+        return None
+    for module in modules:
+        if module.kind in OTHERWISE:
+            raise UnsupportedModel(
+                f"{path} lists the module '{module.kind}': {OTHERWISE[module.kind]}. classtoken gives one dense vector "
+                "of an encoder's states; compute this model's with sentence-transformers."
+            )
+    if modules[0].kind not in ENCODERS or any(module.kind in ENCODERS for module in modules[1:]):
+        raise UnsupportedModel(
+            f"{path} begins with '{modules[0].kind}'; known are folders whose first module is one of "
+            f"{', '.join(ENCODERS)} and no other is."
+        )
+    features = _encoder_features(modules[0])
+    for module in modules[1:]:
+        _apply(module, features, path)
+    if VECTOR not in features:
+        raise UnsupportedModel(
+            f"{path} pools nowhere ({', '.join(module.kind for module in modules)}): it gives one vector for each "
+            "token (multi-vector, ColBERT). classtoken gives one dense vector; compute this model's with "
+            "sentence-transformers."
+        )
+    return _truncated(folder, features[VECTOR])
+
+
+def _encoder_features(module: Module) -> dict[str, Flow]:
+    """What the first module leaves: the states of tokens, or, where its settings say so, a vector already."""
+    if module.kind == "StaticEmbedding":
+        return {VECTOR: Flow("mean", says=("StaticEmbedding",))}
+    settings = read_encoder_settings(module.folder)
+    name = settings.get("module_output_name") or (VECTOR if module.kind == "CLIPModel" else TOKENS)
+    task = settings.get("transformer_task") or "feature-extraction"
+    if task != "feature-extraction":
+        raise UnsupportedModel(
+            f"sentence_bert_config.json of '{module.folder}' asks for the task {task!r}; classtoken gives vectors of "
+            "states ('feature-extraction'). Compute this model's output with sentence-transformers."
+        )
+    if name == VECTOR:
+        outputs = {
+            str(way.get("method_output_name"))
+            for way in (settings.get("modality_config") or {}).values()
+            if way.get("method", "forward") == "forward"
+        }
+        return {VECTOR: Flow("pooler" if outputs == {"pooler_output"} else "", says=(module.kind,))}
+    return {TOKENS: Flow()}
+
+
+def _apply(module: Module, features: dict[str, Flow], path: Path) -> None:
+    """One module: what it reads out of the features, and what it writes there."""
+    config, source = module.config, f"{module.folder}/config.json"
+    if module.kind == "Pooling":
+        config.get("embedding_dimension", config.get("word_embedding_dimension"))  # the states say it themselves
+        spec, words = _pooling_of(config, source), f"{module.name}/config.json {_quoted_pooling(config)}"
+        tokens = _there(TOKENS, features, module, path)
+        features[VECTOR] = Flow(spec, tokens.before, (), (*tokens.says, words))
+    elif module.kind in ("Dense", "Normalize"):
+        reads = config.get("module_input_name") or VECTOR
+        writes = config.get("module_output_name") or reads
+        if module.kind == "Normalize" and reads not in features:
+            return  # as sentence-transformers does
+        step = Step("unit_length") if module.kind == "Normalize" else Step("dense", module.folder, config)
+        words = f"{module.name} {module.kind}" if module.kind == "Dense" else module.kind
+        where = " on every token" if _there(reads, features, module, path).pooling is None else ""
+        features[writes] = features[reads].then(step, words + where)
+    elif module.kind == "LayerNorm":
+        step = Step("layer_norm", module.folder, config)
+        features[VECTOR] = _there(VECTOR, features, module, path).then(step, f"{module.name} LayerNorm")
+    elif module.kind != "Dropout":  # which does nothing outside of training
+        raise ModelError(
+            f"{path} lists a module '{module.kind}' that is not known. Known are {', '.join(ENCODERS)}, Pooling, "
+            "Dense, LayerNorm, Normalize and Dropout. Leaving it out would give other vectors than the authors'."
+        )
+
+
+def _there(name: str, features: Mapping[str, Flow], module: Module, path: Path) -> Flow:
+    if name not in features:
+        raise ModelError(
+            f"{path}: '{module.name}' ({module.kind}) reads {name!r}, which no module before it gives; there are "
+            f"{', '.join(features)}. Copy the folder again."
+        )
+    return features[name]
+
+
+def _truncated(folder: Path, flow: Flow) -> Flow:
+    """`truncate_dim` keeps the first numbers of what comes out."""
+    size = (read_json(folder / "config_sentence_transformers.json") or {}).get("truncate_dim")
+    if size is None:
+        return flow
+    if not isinstance(size, int) or size < 1:
+        raise ModelError(
+            f"{folder}/config_sentence_transformers.json has truncate_dim {size!r}; it is a number from 1."
+        )
+    return flow.then(Step("first", size=size), f"truncate_dim {size}")
+
+
+def _pooling_of(config: Mapping[str, Any], source: str) -> str:
+    modes = config.get("pooling_mode")
+    if modes is None:
+        switches = [key for key in ST_SWITCHES if key in config]
+        names = [ST_SWITCHES[key] for key in switches if config.get(key)]
+        if not switches:
+            names = ["mean"]  # what sentence-transformers takes where the file is silent
+    else:
+        modes = modes.split("+") if isinstance(modes, str) else list(modes)
+        unknown = [m for m in modes if m not in ST_MODES]
+        if unknown:
+            raise ModelError(f"{source} has pooling_mode {unknown[0]!r}; known are {', '.join(ST_MODES)}.")
+        names = [ST_MODES[m] for m in modes]
+    if not names:
+        raise ModelError(f"{source} switches on no pooling mode.")
+    if not config.get("include_prompt", True):  # then `cls` is the first token behind the prompt
+        names = ["first" if name == "cls" else name for name in names]
+    return "+".join(names)
+
+
+def _quoted_pooling(config: Mapping[str, Any]) -> str:
+    left_out = "" if config.get("include_prompt", True) else ", include_prompt false"
+    if "pooling_mode" in config:
+        return f"pooling_mode {config['pooling_mode']}{left_out}"
+    return (", ".join(key for key in ST_SWITCHES if config.get(key)) or "names no pooling") + left_out

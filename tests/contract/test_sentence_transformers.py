@@ -1,0 +1,216 @@
+"""Folders of sentence-transformers give the vectors that sentence-transformers gives, or are refused by their name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import folders
+from tests.folders import SENTENCES
+from torch import nn
+
+import classtoken as ct
+from classtoken.errors import ClasstokenError, ModelError, UnsupportedModel
+
+pytest.importorskip("sentence_transformers")
+
+
+def saved(folder: Path, base: Path, *behind: Any, **settings: Any) -> Path:
+    """A folder that sentence-transformers writes: an encoder, then these modules, no weight at its initial value."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules
+
+    chain = [modules.Transformer(str(base)), *(folders.randomise(module, 7) for module in behind)]
+    model = SentenceTransformer(modules=chain, device="cpu", **settings)
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+def theirs(folder: Path, items: list[Any], **options: Any) -> np.ndarray:
+    """The vectors that sentence-transformers gives."""
+    from sentence_transformers import SentenceTransformer
+
+    found = SentenceTransformer(str(folder), device="cpu").encode(items, show_progress_bar=False, **options)
+    return np.asarray(found)
+
+
+def assert_same(found: Any, wanted: np.ndarray) -> None:
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 1e-5 * max(1.0, np.abs(wanted).max())
+
+
+def pooling(mode: Any = "mean", size: int = 32, **more: Any) -> Any:
+    from sentence_transformers.sentence_transformer import modules
+
+    return modules.Pooling(size, mode, **more)
+
+
+def dense(before: int, behind: int, activation: nn.Module | None = None, **more: Any) -> Any:
+    from sentence_transformers.sentence_transformer import modules
+
+    return modules.Dense(before, behind, activation_function=activation or nn.Tanh(), **more)
+
+
+def other(name: str, *given: Any, **named: Any) -> Any:
+    from sentence_transformers.sentence_transformer import modules
+
+    return getattr(modules, name)(*given, **named)
+
+
+CHAINS: dict[str, Callable[[], list[Any]]] = {
+    "residual of equal sizes": lambda: [pooling(), dense(32, 32, use_residual=True)],
+    "residual with a projection": lambda: [pooling(), dense(32, 16, nn.ReLU(), use_residual=True)],
+    "dense without a bias": lambda: [pooling(), dense(32, 16, nn.Identity(), bias=False)],
+    "leaky": lambda: [pooling(), dense(32, 16, nn.LeakyReLU())],
+    "softplus": lambda: [pooling(), dense(32, 16, nn.Softplus())],
+    "dense on every token": lambda: [dense(32, 24, module_input_name="token_embeddings"), pooling(size=24)],
+    "tokens of unit length, then dense, then the sum": lambda: [
+        other("Normalize", module_input_name="token_embeddings"),
+        dense(32, 24, module_input_name="token_embeddings", use_residual=True),
+        pooling("mean_sqrt_len_tokens", 24),
+    ],
+    "a dense whose output nobody reads": lambda: [
+        pooling(),
+        dense(32, 16, module_output_name="side"),
+        other("Normalize"),
+    ],
+    "a dense read by the next": lambda: [
+        pooling(),
+        dense(32, 16, module_output_name="side"),
+        dense(16, 8, module_input_name="side", module_output_name="sentence_embedding"),
+    ],
+    "normalised before the dense": lambda: [pooling("cls"), other("Normalize"), dense(32, 16)],
+    "dropout": lambda: [pooling(), other("Dropout", 0.5), other("Normalize")],
+    "layer norm": lambda: [pooling(("cls", "mean")), other("LayerNorm", 64), dense(64, 8)],
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BERT."""
+    return folders.tiny_bert(tmp_path_factory.mktemp("base"))
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_modules_behind_the_encoder(name: str, base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, *CHAINS[name]())
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_truncate_dim_keeps_the_first_numbers(unit: bool, base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling(), *([other("Normalize")] if unit else []), truncate_dim=12)
+    embedder = ct.load(folder)
+    assert (embedder.contract.size, embedder.columns()) == (12, {"mean": 12})
+    assert_same(embedder.embed(SENTENCES), theirs(folder, SENTENCES))
+    wanted = theirs(folder, SENTENCES, normalize_embeddings=True)
+    assert_same(ct.load(folder, normalize=True).embed(SENTENCES), wanted)
+
+
+@pytest.mark.parametrize("mode", ["cls", "mean", "max", "weightedmean", "lasttoken", ("cls", "mean")])
+def test_a_prompt_that_is_not_pooled(mode: Any, base: Path, tmp_path: Path) -> None:
+    prompts = {"query": "the red bird: "}
+    folder = saved(tmp_path, base, pooling(mode, include_prompt=False), prompts=prompts)
+    embedder = ct.load(folder)
+    assert_same(embedder.embed(SENTENCES, prompt="query"), theirs(folder, SENTENCES, prompt_name="query"))
+    assert_same(embedder.embed(SENTENCES), theirs(folder, SENTENCES))
+
+
+@pytest.mark.parametrize("mode", ["cls", "mean", "max", "lasttoken", "weightedmean"])
+def test_images_are_pooled_over_every_token(mode: str, tmp_path: Path) -> None:
+    from PIL import Image
+
+    base = folders.tiny_vit(tmp_path / "vit", pooler=False)
+    folder = saved(tmp_path / "st", base, pooling(mode))
+    rng = np.random.default_rng(0)
+    pictures: list[Any] = [Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)) for _ in range(3)]
+    embedder = ct.load(folder)
+    assert_same(embedder.embed(pictures), theirs(folder, pictures))
+    asked = embedder.embed(pictures, pooling="mean")  # by name it is the mean of the patches, as everywhere
+    states = embedder.states(pictures)
+    assert_same(asked, states.last_BLD[:, 1:].mean(1).numpy())
+
+
+def modules_json(folder: Path, *kinds: str, prefix: str = "sentence_transformers.models.") -> Path:
+    folder.mkdir(exist_ok=True)
+    entries = [
+        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "", "type": prefix + kind}
+        for i, kind in enumerate(kinds)
+    ]
+    (folder / "modules.json").write_text(json.dumps(entries))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kinds", "reason"),
+    [
+        (("Transformer", "SpladePooling"), "sparse vectors"),
+        (("MLMTransformer", "SpladePooling"), "sparse vectors"),
+        (("Transformer", "Pooling", "SparseAutoEncoder"), "sparse vectors"),
+        (("Transformer", "MultiVectorMask", "Normalize"), "one vector for each token"),
+        (("Transformer", "Normalize"), "one vector for each token"),
+        (("WordEmbeddings", "LSTM", "Pooling"), "without an encoder"),
+        (("Transformer", "WordWeights", "Pooling"), "a table of its own"),
+        (("BoW",), "counts words"),
+        (("Router",), "queries and documents"),
+        (("Asym",), "queries and documents"),
+    ],
+)
+def test_what_gives_no_one_vector_is_refused_by_its_name(kinds: tuple[str, ...], reason: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModel, match=reason):
+        ct.load(modules_json(tmp_path / "folder", *kinds))  # without a config.json: modules.json is read first
+
+
+def test_a_module_of_the_authors_own_is_named(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="'Twist' that is not known"):
+        ct.load(modules_json(tmp_path / "folder", "Transformer", "Twist", prefix="custom_st."))
+
+
+def changed(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"activation_function": "custom.Swirl"}, "custom.Swirl"),
+        ({"activation_function": "torch.nn.modules.activation.Softmax"}, "Softmax"),
+        ({"use_residual": True}, "must hold linear.bias, linear.weight, residual.weight"),
+        ({"bias": False}, "must hold linear.weight"),
+        ({"out_features": 17}, "says 32 -> 17"),
+        ({"module_input_name": "nothing"}, "reads 'nothing'"),
+    ],
+)
+def test_a_dense_that_cannot_be_computed_is_refused(
+    values: dict[str, Any], reason: str, base: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, base, pooling(), dense(32, 16))
+    changed(folder / "2_Dense" / "config.json", **values)
+    with pytest.raises(ClasstokenError, match=reason):
+        ct.load(folder)
+
+
+def test_the_activation_is_tanh_where_the_file_is_silent(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling(), dense(32, 16, nn.Identity()))
+    path = folder / "2_Dense" / "config.json"
+    config = json.loads(path.read_text())
+    del config["activation_function"]
+    path.write_text(json.dumps(config))
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))
+
+
+@pytest.mark.parametrize("behind", [(), ("Normalize",)])
+def test_a_clip_that_sentence_transformers_holds(behind: tuple[str, ...], tmp_path: Path) -> None:
+    inner = folders.tiny_clip(tmp_path / "clip" / "0_CLIPModel")
+    entries = [{"idx": 0, "name": "0", "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}]
+    entries += [
+        {"idx": 1, "name": "1", "path": f"1_{kind}", "type": f"sentence_transformers.models.{kind}"} for kind in behind
+    ]
+    (inner.parent / "modules.json").write_text(json.dumps(entries))
+    for kind in behind:
+        (inner.parent / f"1_{kind}").mkdir()
+    found = ct.load(inner.parent).embed(SENTENCES, modality="text")
+    assert_same(found, theirs(inner.parent, SENTENCES))
+    assert bool(np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)) == bool(behind)
