@@ -85,7 +85,7 @@ def _reading(
     learned = dict(saved.learned) if saved is not None else {}
     size = _size(clue.spec, size_behind(before, loaded.encoder.hidden_size), pooler, learned)
     size = size_behind(after, size)
-    contract = contract_of(clue, authors, before, after, unit_length, size, read_prompts(folder))
+    contract = contract_of(clue, authors, (before, after), unit_length, size, read_prompts(folder))
     reading = Reading(
         modality=tower.modality,
         folder=folder,

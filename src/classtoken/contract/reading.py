@@ -184,21 +184,20 @@ def over_of(modality: str) -> frozenset[Role]:
 def contract_of(
     clue: PoolingClue,
     authors: AuthorsReadout | None,
-    before: Sequence[nn.Module],
-    after: Sequence[nn.Module],
+    steps: tuple[Sequence[nn.Module], Sequence[nn.Module]],
     unit_length: bool,
     size: int,
     prompts: Prompts,
 ) -> Contract:
-    """The contract as plain values."""
+    """The contract as plain values. `steps`: those on every token's state, and those on the vector."""
     reason, source = clue.says, clue.source
     if authors is not None and authors.spec == clue.spec and clue.rank >= 2:
         reason, source = authors.reason, authors.source
     return Contract(
         pooling=clue.spec,
         size=size,
-        before=tuple(in_words(step) for step in before),
-        after=tuple(in_words(step) for step in after),
+        before=tuple(in_words(step) for step in steps[0]),
+        after=tuple(in_words(step) for step in steps[1]),
         unit_length=unit_length,
         reason=reason,
         source=source,
