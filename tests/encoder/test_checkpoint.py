@@ -234,3 +234,43 @@ def test_a_token_classifier_is_no_text_classifier(folder: Path) -> None:
     assert BERT.head_among(names, ["BertForSequenceClassification"]) is BERT.head
     assert BERT.head_among(names, ["BertForTokenClassification"]) is None
     assert BERT.head_among(names[:1]) is None
+
+
+def in_shards(folder: Path) -> hf.BertModel:
+    """The weights of a folder in several files with an index."""
+    model = hf.BertModel.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    return model
+
+
+def test_one_file_wins_over_an_index_that_was_left(folder: Path) -> None:
+    old = in_shards(folder)
+    hf.BertModel(old.config).save_pretrained(folder)  # takes the shards away and leaves the index
+    assert (folder / "model.safetensors.index.json").is_file()
+    newer = hf.AutoModel.from_pretrained(folder).state_dict()
+    name = "encoder.layer.1.output.dense.weight"
+    read = open_checkpoint(folder).weights.read()
+    assert torch.equal(read[name], newer[name])
+    assert not torch.equal(read[name], old.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["module.", "_orig_mod.", "module._orig_mod.", "model.", "0.auto_model.", "model.bert."]
+)
+@pytest.mark.parametrize("kind", ["bert", "foreign"])
+def test_what_a_wrapper_puts_before_every_name_is_taken_off(wrapper: str, kind: str, tmp_path: Path) -> None:
+    from classtoken.encoder.towers import load_towers
+
+    config = hf.BertConfig(**TINY) if kind == "bert" else hf.ErnieConfig(**TINY)
+    plain, wrapped = tmp_path / "plain", tmp_path / "wrapped"
+    for place in (plain, wrapped):
+        torch.manual_seed(3)
+        hf.AutoModel.from_config(config).save_pretrained(place)
+    inner = "model." if wrapper == "model.bert." and kind == "foreign" else wrapper
+    weights = {inner + name: tensor for name, tensor in load_file(wrapped / "model.safetensors").items()}
+    save_file(weights, wrapped / "model.safetensors", metadata={"format": "pt"})
+    (right,), (found,) = load_towers(open_checkpoint(plain)), load_towers(open_checkpoint(wrapped))
+    ours, theirs = found.loaded.encoder.state_dict(), right.loaded.encoder.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -89,6 +89,7 @@ def _reading(
     reading = Reading(
         modality=tower.modality,
         folder=folder,
+        home=checkpoint.folder,
         config=tower.config,
         encoder=loaded.encoder,
         family=family,

@@ -29,6 +29,8 @@ class Reading:
 
     modality: str
     folder: Path
+    home: Path
+    """where its config.json lies: the folder itself, a module's, or that of an adapter's base"""
     config: Mapping[str, Any]
     encoder: AnyEncoder
     family: Family | None

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from classtoken.contract.checks import TOLERANCE, difference
 from classtoken.contract.reading import Reading
-from classtoken.encoder.foreign.quietly import quietly
+from classtoken.encoder.checkpoint import open_checkpoint
+from classtoken.encoder.foreign.building import built
 from classtoken.errors import TraceError
 from classtoken.readout import own
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
@@ -19,13 +20,9 @@ from classtoken.values import Role
 
 def open_reference(folder: Path, seed: int) -> tuple[Any, tuple[str, ...]]:
     """The checkpoint as transformers' AutoModel loads it, and the weights that it had to invent, drawn from `seed`."""
-    from transformers import AutoModel
-
-    with quietly(), torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, report = AutoModel.from_pretrained(
-            folder, output_loading_info=True, trust_remote_code=False, use_safetensors=True
-        )
+        model, report = built(open_checkpoint(folder))
     return model.float().eval(), tuple(sorted(report["missing_keys"]))
 
 

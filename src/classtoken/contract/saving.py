@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from classtoken.contract.reading import Reading
-from classtoken.encoder.checkpoint import open_checkpoint, reference_names
+from classtoken.encoder.adapter import CONFIG, adapter_in
+from classtoken.encoder.checkpoint import INDEX, open_checkpoint, reference_names
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.files import whole_folder
@@ -32,6 +33,7 @@ def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling:
         for pattern in WEIGHT_FILES:
             for path in (whole / inner.relative_to(source)).glob(pattern):
                 path.unlink()
+        _copy_base(inner, whole / inner.relative_to(source))
         save_file(current_weights(source, readings), whole / inner.relative_to(source) / _file_name(inner))
         if pooling is not None or unit is not None:
             saved = read_saved(source) or SavedReadout(readings[0].contract.pooling)
@@ -48,6 +50,18 @@ def _copy_files(source: Path, target: Path) -> None:
             (target / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
         else:
             shutil.copyfile(path, target / path.relative_to(source))
+
+
+def _copy_base(inner: Path, target: Path) -> None:
+    """Of an adapter, which is in the weights from now on: what its base's folder holds beside them."""
+    if adapter_in(inner) is None:
+        return
+    (target / CONFIG).unlink()
+    base = open_checkpoint(inner).folder
+    for pattern in ("*.json", "*.txt", "*.model"):
+        for path in base.glob(pattern):
+            if not (target / path.name).exists() and path.name not in (INDEX, CONFIG):
+                shutil.copyfile(path, target / path.name)
 
 
 def current_weights(source: Path, readings: Sequence[Reading]) -> dict[str, Tensor]:

@@ -16,6 +16,9 @@ from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout
 
+#: Any of these says how inputs are prepared.
+INPUT_FILES = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+
 
 @dataclass
 class Tower:
@@ -58,6 +61,9 @@ class Tower:
 def preprocessor(folder: Path, reading: Reading) -> Preprocessor:
     """The authors' preprocessing of one tower."""
     encoder, usual = reading.encoder, reading.inputs
+    elsewhere = not reading.home.is_relative_to(folder)
+    if elsewhere and not any((place / name).is_file() for place in (folder, *folder.iterdir()) for name in INPUT_FILES):
+        folder = reading.home  # an adapter that brings no tokenizer has its base's
     if reading.modality == "text":
         return TextPreprocessor.from_folder(folder, positions=encoder.positions, usual=usual)
     stem = encoder.shape.stem if is_stepwise(encoder) else None

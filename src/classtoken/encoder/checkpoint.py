@@ -1,7 +1,7 @@
 """Read a checkpoint's files: config, safetensors, and what else lies in the folder. Nothing is executed, ever."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -11,16 +11,21 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from classtoken.encoder.adapter import Adapter, adapter_in, base_folder
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
+from classtoken.encoder.locate import locate
 from classtoken.encoder.names import fit, to_ours, to_theirs
 from classtoken.encoder.shape import Shape
 from classtoken.errors import ModelError, UnsafeCheckpoint, WeightsError
-from classtoken.model_folder import read_json
+from classtoken.model_folder import read_json, transformer_folder
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "open_clip_pytorch_model.bin")
 WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
+INDEX = "model.safetensors.index.json"
+#: What DistributedDataParallel, torch.compile, sentence-transformers and training frameworks put before every name.
+WRAPPERS = ("module.", "_orig_mod.", "0.auto_model.", "0.model.", "auto_model.", "model.")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,15 @@ class WeightFiles:
 
     files: Mapping[str, Path]
     """name of a tensor -> the file it is in"""
+    wrapper: str = ""
+    """what every name has before it in the files, put there by whatever the model was wrapped in"""
+    adapters: tuple[Adapter, ...] = ()
+    """merged into the tensors as they are read"""
+
+    @property
+    def altered(self) -> bool:
+        """Whether names or tensors are not those in the files."""
+        return bool(self.wrapper or self.adapters)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,7 +60,7 @@ class WeightFiles:
         for path in self.paths:
             with safe_open(path, framework="pt") as file:
                 found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        return found
+        return {name.removeprefix(self.wrapper): size for name, size in found.items()}
 
     def read(self, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """Tensors by name (all of them when no names are given), floating point ones as float32."""
@@ -59,11 +73,24 @@ class WeightFiles:
             try:
                 with safe_open(path, framework="pt") as file:
                     for name in inside:
-                        tensor = file.get_tensor(name)
-                        tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
+                        tensor = file.get_tensor(self.wrapper + name)
+                        tensors[name] = self._merged(name, tensor.float() if tensor.is_floating_point() else tensor)
             except (SafetensorError, OSError) as error:
                 raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
         return tensors
+
+    def unwrapped(self) -> "WeightFiles":
+        """Without the prefix that all names have from a wrapper (`module.`, `_orig_mod.`, `0.auto_model.`)."""
+        wrapper = next((w for w in WRAPPERS if self.files and all(name.startswith(w) for name in self.files)), "")
+        if not wrapper:
+            return self
+        inside = {name.removeprefix(wrapper): path for name, path in self.files.items()}
+        return replace(self, files=inside, wrapper=self.wrapper + wrapper).unwrapped()
+
+    def _merged(self, name: str, tensor: Tensor) -> Tensor:
+        for adapter in self.adapters:
+            tensor = adapter.applied(name, tensor)
+        return tensor
 
 
 @dataclass(frozen=True)
@@ -107,27 +134,58 @@ class Loaded:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Config and weight names of a folder, nothing read yet but the headers.
 
-    Raises `ModelError` (no model folder), `UnsafeCheckpoint` (pickle files only), `WeightsError` (truncated file).
+    A PEFT adapter in the folder is merged into the base that lies there too, or into that which it names. Raises
+    `ModelError` (no model folder), `UnsafeCheckpoint` (pickle files only), `WeightsError` (truncated file).
     """
+    adapter = adapter_in(folder)
+    if adapter is not None:
+        whole = (folder / "config.json").is_file() and _holds_weights(folder)
+        base = _opened(folder) if whole else open_checkpoint(transformer_folder(base_folder(adapter, locate)))
+        adapters = (*base.weights.adapters, adapter.on(base.weights.names))
+        return replace(base, weights=replace(base.weights, adapters=adapters))
+    return _opened(folder)
+
+
+def _opened(folder: Path) -> Checkpoint:
     configs = (read_json(folder / name) for name in ("config.json", "open_clip_config.json"))
     config = next((config for config in configs if config is not None), None)
     if config is None:
         raise ModelError(f"'{folder}' holds no config.json: it is no model folder. Name the folder that holds one.")
-    return Checkpoint(folder, config, weight_files(folder))
+    return Checkpoint(folder, config, weight_files(folder).unwrapped())
+
+
+def _holds_weights(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (*WEIGHTS, INDEX, *PICKLES))
 
 
 def weight_files(folder: Path) -> WeightFiles:
-    """Which safetensors files hold which tensors: one file, or several with an index."""
-    index = read_json(folder / "model.safetensors.index.json")
+    """Which safetensors files hold which tensors: one file, else several with an index.
+
+    As in transformers one file wins over an index, which a folder that was saved again may keep, and what the files
+    themselves hold wins over what the index says.
+    """
+    single = next((folder / n for n in WEIGHTS if (folder / n).is_file()), None)
+    index = read_json(folder / INDEX) if single is None else None
+    places = dict((index or {}).get("weight_map") or {})
     if index is not None:
-        places = index.get("weight_map", {})
         lost = sorted({f for f in places.values() if not (folder / f).is_file()})
-        if lost:
-            raise WeightsError(
-                f"'{folder}' lacks {', '.join(lost)}, named by model.safetensors.index.json. Copy them too."
-            )
-        return WeightFiles({name: folder / file for name, file in places.items()})
-    path = next((folder / n for n in WEIGHTS if (folder / n).is_file()), None)
+        if lost or not places:
+            raise WeightsError(f"'{folder}' lacks {', '.join(lost) or 'weights'}, named by {INDEX}. Copy them too.")
+    paths = [folder / file for file in sorted(set(places.values()))] if index else [_one_file(single, folder)]
+    found: dict[str, Path] = {}
+    for path in paths:
+        found |= dict.fromkeys(_names(path), path)
+    absent = sorted(places.keys() - found.keys())
+    if absent:
+        raise WeightsError(
+            f"'{folder}': {INDEX} names {_some(absent)}, and no file holds {'it' if len(absent) == 1 else 'them'}. "
+            "The index belongs to other files; copy all of them again."
+        )
+    return WeightFiles(found)
+
+
+def _one_file(path: Path | None, folder: Path) -> Path:
+    """The file, if there is one."""
     if path is None:
         pickles = [name for name in PICKLES if (folder / name).is_file()]
         if pickles:
@@ -136,9 +194,14 @@ def weight_files(folder: Path) -> WeightFiles:
                 "where you trust them: save_pretrained(..., safe_serialization=True), then name the new folder."
             )
         raise ModelError(f"'{folder}' holds no model.safetensors. Name a folder with weights in safetensors.")
+    return path
+
+
+def _names(path: Path) -> list[str]:
+    """The tensors of one file, by its header."""
     try:
         with safe_open(path, framework="pt") as file:
-            return WeightFiles(dict.fromkeys(file.keys(), path))
+            return list(file.keys())
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
 

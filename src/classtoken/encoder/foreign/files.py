@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from classtoken.encoder.checkpoint import Checkpoint, Loaded
+from classtoken.encoder.foreign.building import built
 from classtoken.encoder.foreign.hooked import tensor_of
 from classtoken.encoder.foreign.model import Foreign
-from classtoken.encoder.foreign.quietly import quietly
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.values import InputDefaults
 
@@ -48,21 +48,13 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
 
 def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
     """The model and the names of weights that its checkpoint lacks."""
-    from transformers import CONFIG_MAPPING, AutoModel
+    from transformers import CONFIG_MAPPING
 
     name = checkpoint.model_type
     if name not in CONFIG_MAPPING:
         refuse(checkpoint)
     try:
-        with quietly():
-            model, report = AutoModel.from_pretrained(
-                checkpoint.folder,
-                trust_remote_code=False,
-                use_safetensors=True,
-                local_files_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
+        model, report = built(checkpoint)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         line = " ".join(str(error).split())[:300]
         raise ModelError(f"transformers cannot load '{checkpoint.folder}' (model_type {name!r}): {line}") from error

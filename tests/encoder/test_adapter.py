@@ -1,0 +1,236 @@
+"""LoRA adapters are merged into their base as peft merges them; what is no LoRA, or has no base, is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.folders import SENTENCES, randomise, tiny_bert
+from torch import Tensor
+
+import classtoken as ct
+from classtoken.encoder import adapter as rooms
+from classtoken.encoder.adapter import Adapter
+from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+
+MODULES = [f"encoder.layer.{i}.attention.self.{part}" for i in range(2) for part in ("query", "value")]
+RANK, ALPHA = 4, 16
+
+
+def drawn(*size: int, seed: int) -> Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(seed)) * 0.3
+
+
+def write(folder: Path, tensors: dict[str, Tensor], **settings: Any) -> Path:
+    """An adapter as peft writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    usual = {"peft_type": "LORA", "base_model_name_or_path": "org/base", "r": RANK, "lora_alpha": ALPHA, "bias": "none"}
+    (folder / "adapter_config.json").write_text(json.dumps({**usual, **settings}))
+    save_file({f"base_model.model.{name}": t.contiguous() for name, t in tensors.items()}, folder / rooms.WEIGHTS)
+    return folder
+
+
+def low_rank(prefix: str = "", ranks: tuple[int, ...] = (RANK,) * 4) -> dict[str, Tensor]:
+    found = {}
+    for n, (module, rank) in enumerate(zip(MODULES, ranks, strict=True)):
+        found[f"{prefix}{module}.lora_A.weight"] = drawn(rank, 32, seed=n)
+        found[f"{prefix}{module}.lora_B.weight"] = drawn(32, rank, seed=n + 50)
+    return found
+
+
+def changed_base(base: Path, target: Path, change: Any) -> Path:
+    """The base with its weights changed by hand: the reference."""
+    shutil.copytree(base, target)
+    weights = load_file(target / "model.safetensors")
+    change(weights)
+    save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+    return target
+
+
+def vectors(folder: Path) -> np.ndarray:
+    return np.asarray(ct.load(folder).embed(SENTENCES, pooling="mean"))
+
+
+def assert_same(folder: Path, reference: Path) -> None:
+    assert np.abs(vectors(folder) - vectors(reference)).max() <= 1e-5
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return tiny_bert(tmp_path / "base")
+
+
+def add(scale: float, tensors: dict[str, Tensor], prefix: str = "") -> Any:
+    def change(weights: dict[str, Tensor]) -> None:
+        for module in MODULES:
+            a, b = (tensors[f"{prefix}{module}.lora_{x}.weight"] for x in "AB")
+            weights[f"{module}.weight"] += scale * b @ a
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("settings", "scale"), [({}, ALPHA / RANK), ({"use_rslora": True}, ALPHA / RANK**0.5), ({"lora_alpha": 2}, 0.5)]
+)
+def test_beside_its_base(settings: dict, scale: float, base: Path, tmp_path: Path) -> None:
+    wanted = changed_base(base, tmp_path / "wanted", add(scale, low_rank()))
+    before = vectors(base)
+    write(base, low_rank(), **settings)
+    assert_same(base, wanted)
+    assert np.abs(vectors(base) - before).max() > 0.1
+
+
+def test_of_a_model_with_a_head_whose_names_have_a_prefix(base: Path, tmp_path: Path) -> None:
+    wanted = changed_base(base, tmp_path / "wanted", add(4.0, low_rank()))
+    write(base, low_rank("bert."))
+    assert_same(base, wanted)
+
+
+def test_ranks_and_scales_by_module(base: Path, tmp_path: Path) -> None:
+    tensors = low_rank(ranks=(2, RANK, 2, RANK))
+
+    def change(weights: dict[str, Tensor]) -> None:
+        for n, module in enumerate(MODULES):
+            a, b = (tensors[f"{module}.lora_{x}.weight"] for x in "AB")
+            rank, alpha = (2, ALPHA) if n % 2 == 0 else (RANK, 3)
+            weights[f"{module}.weight"] += alpha / rank * b @ a
+
+    wanted = changed_base(base, tmp_path / "wanted", change)
+    write(base, tensors, rank_pattern={"query": 2}, alpha_pattern={r"layer\.\d\.attention\.self\.value": 3})
+    assert_same(base, wanted)
+
+
+def test_dora(base: Path, tmp_path: Path) -> None:
+    tensors = low_rank()
+    lengths = {f"{module}.lora_magnitude_vector": 1 + drawn(32, seed=n).abs() for n, module in enumerate(MODULES)}
+
+    def change(weights: dict[str, Tensor]) -> None:
+        add(4.0, tensors)(weights)
+        for module in MODULES:
+            w = weights[f"{module}.weight"]
+            weights[f"{module}.weight"] = (
+                lengths[f"{module}.lora_magnitude_vector"][:, None] * w / w.norm(dim=1)[:, None]
+            )
+
+    wanted = changed_base(base, tmp_path / "wanted", change)
+    write(base, {**tensors, **lengths}, use_dora=True)
+    assert_same(base, wanted)
+
+
+def test_embeddings_biases_and_whole_weights(base: Path, tmp_path: Path) -> None:
+    words = len(load_file(base / "model.safetensors")["embeddings.word_embeddings.weight"])
+    a, b = drawn(RANK, words, seed=1), drawn(32, RANK, seed=2)
+    bias, norm, shift = drawn(32, seed=3), drawn(32, seed=4), drawn(32, seed=5)
+    query = MODULES[0]
+
+    def change(weights: dict[str, Tensor]) -> None:
+        weights["embeddings.word_embeddings.weight"] += 4 * (b @ a).T
+        weights[f"{query}.bias"].copy_(bias)
+        weights[f"{MODULES[1]}.bias"] += 4 * shift
+        weights["embeddings.LayerNorm.weight"].copy_(norm)
+
+    wanted = changed_base(base, tmp_path / "wanted", change)
+    word = "embeddings.word_embeddings"
+    tensors = {f"{word}.lora_embedding_A": a, f"{word}.lora_embedding_B": b, f"{query}.base_layer.bias": bias}
+    tensors |= {
+        f"{MODULES[1]}.lora_A.weight": torch.zeros(RANK, 32),
+        f"{MODULES[1]}.lora_B.weight": torch.zeros(32, RANK),
+    }
+    write(base, {**tensors, f"{MODULES[1]}.lora_B.bias": shift, "embeddings.LayerNorm.weight": norm}, lora_bias=True)
+    assert_same(base, wanted)
+
+
+def test_weights_that_lie_turned(tmp_path: Path) -> None:
+    """GPT-2's layers keep (in, out)."""
+    name, a, b = "h.0.attn.c_attn", drawn(RANK, 32, seed=1), drawn(96, RANK, seed=2)
+    adapter = write(tmp_path / "adapter", {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}, fan_in_fan_out=True)
+    weight = drawn(32, 96, seed=3)
+    merged = rooms.AdapterFiles(adapter).on([f"{name}.weight"]).applied(f"{name}.weight", weight)
+    assert torch.allclose(merged, weight + 4 * (b @ a).T, atol=1e-6)
+
+
+def test_on_a_model_that_transformers_computes(base: Path, tmp_path: Path) -> None:
+    import transformers
+
+    config = transformers.ErnieConfig(**{**json.loads((base / "config.json").read_text()), "model_type": "ernie"})
+    randomise(transformers.ErnieModel(config, add_pooling_layer=False)).save_pretrained(base)
+    wanted = changed_base(base, tmp_path / "wanted", add(4.0, low_rank()))
+    write(base, low_rank())
+    assert_same(base, wanted)
+    claims = {claim.subject: claim for tower in ct.inspect(base).towers for claim in tower.claims}
+    assert claims["same states as transformers"].value == "yes"
+
+
+def test_alone_the_base_is_found_beside_it_or_where_it_says(base: Path, tmp_path: Path) -> None:
+    wanted = changed_base(base, tmp_path / "wanted", add(4.0, low_rank()))
+    assert_same(write(tmp_path / "adapter", low_rank()), wanted)  # 'org/base' lies beside it as 'base'
+    assert_same(write(tmp_path / "deep" / "other", low_rank(), base_model_name_or_path=str(base)), wanted)
+    again = ct.load(tmp_path / "adapter").save(tmp_path / "saved")
+    assert_same(again, wanted)
+    assert not (again / "adapter_config.json").exists()
+
+
+def test_without_its_base_it_says_what_it_is_and_both_ways_work(base: Path, tmp_path: Path) -> None:
+    wanted = vectors(changed_base(base, tmp_path / "wanted", add(4.0, low_rank())))
+    folder = write(tmp_path / "far" / "adapter", low_rank())
+    with pytest.raises(ModelError, match=r"PEFT adapter and no model, and its base 'org/base' is neither") as error:
+        ct.load(folder)
+    assert "beside it as 'base'" in str(error.value)
+    shutil.copytree(base, folder.parent / "base")
+    assert np.allclose(vectors(folder), wanted, atol=1e-5)
+    shutil.rmtree(folder.parent / "base")
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(base / name, folder / name)
+    assert np.allclose(vectors(folder), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"peft_type": "IA3"}, "peft_type 'IA3'"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights 'pissa'"),
+        ({"layer_replication": [[0, 2]]}, "layer_replication"),
+    ],
+)
+def test_what_is_not_merged_here_is_named(settings: dict, reason: str, base: Path) -> None:
+    write(base, low_rank(), **settings)
+    with pytest.raises(UnsupportedModel, match=reason):
+        ct.load(base)
+
+
+def test_an_adapter_of_another_base(base: Path) -> None:
+    write(base, {"h.0.attn.lora_A.weight": drawn(4, 32, seed=0), "h.0.attn.lora_B.weight": drawn(32, 4, seed=1)})
+    with pytest.raises(WeightsError, match=r"changes h\.0\.attn\.weight, and its base has no weight"):
+        ct.load(base)
+    write(
+        base, {f"{MODULES[0]}.lora_A.weight": drawn(4, 31, seed=0), f"{MODULES[0]}.lora_B.weight": drawn(32, 4, seed=1)}
+    )
+    with pytest.raises(WeightsError, match="belongs to another base"):
+        ct.load(base)
+
+
+def test_an_adapter_whose_weights_are_a_pickle_or_absent(base: Path) -> None:
+    write(base, low_rank())
+    (base / rooms.WEIGHTS).rename(base / "adapter_model.bin")
+    with pytest.raises(UnsafeCheckpoint, match="pickle"):
+        ct.load(base)
+    (base / "adapter_model.bin").unlink()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        ct.load(base)
+
+
+@pytest.mark.parametrize("name", ["left out", "not scaled"])
+def test_a_mistake_in_the_merge_is_noticed(
+    name: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = vectors(changed_base(base, tmp_path / "wanted", add(4.0, low_rank())))
+    write(base, low_rank())
+    if name == "left out":
+        monkeypatch.setattr(Adapter, "applied", lambda self, name, weight: weight)
+    else:
+        monkeypatch.setattr(Adapter, "_scale", lambda self, name, parts: 1.0)
+    assert np.abs(vectors(base) - wanted).max() > 0.1
