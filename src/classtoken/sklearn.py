@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.errors import OptionError
+from classtoken.inputs import listed
 from classtoken.values import Precision
 
 
@@ -91,6 +92,4 @@ def _items(X: Any) -> list[Any]:
         if values.shape[1] != 1:
             raise OptionError(f"X has {values.shape[1]} columns; choose one, for example with ColumnTransformer.")
         values = values[:, 0]
-    if isinstance(values, np.ndarray) and values.dtype.kind in "US":
-        return [str(value) for value in values]
-    return list(values)
+    return listed(values)

@@ -57,6 +57,19 @@ class Tokens:
     def __len__(self) -> int:
         return self.roles_BL.shape[0]
 
+    def row(self, number: int) -> "Tokens":
+        """One row as a batch of its own, without padding that no grid needs."""
+        here = slice(number, number + 1)
+        kept = self.mask_BL[number] if self.pixels is None else slice(None)
+        return Tokens(
+            self.roles_BL[here, kept],
+            None if self.ids_BL is None else self.ids_BL[here, kept],
+            None if self.pixels is None else self.pixels[here],
+            self.grid,
+            None if self.grids is None else self.grids[here],
+            self.cut[here],
+        )
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Tokens":
         """The same batch on another device; `dtype` is for pixels."""
         move = None if self.ids_BL is None else self.ids_BL.to(device)

@@ -99,12 +99,17 @@ NO_DEFAULTS = InputDefaults()
 """nothing is known besides the files"""
 
 
+def writable(text: str) -> str:
+    """A text that every file can hold: half characters (lone surrogates) are shown as escapes, as `\\ud83d`."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(frozen=True)
 class Record:
     """One thing to embed: an id, a text or an image, and what comes with it.
 
     `image` is a path or the encoded bytes of a file; decoding is left to the stage that needs pixels. `label` holds
-    several labels as a tuple. `meta` are the columns to carry through.
+    several labels as a tuple. `meta` are the columns to carry through. Id, label and group are `writable`.
     """
 
     id: str
@@ -113,6 +118,14 @@ class Record:
     label: str | tuple[str, ...] | None = None
     group: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        label = self.label
+        object.__setattr__(self, "id", writable(self.id))
+        if label is not None:
+            object.__setattr__(self, "label", writable(label) if isinstance(label, str) else (*map(writable, label),))
+        if self.group is not None:
+            object.__setattr__(self, "group", writable(self.group))
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,10 @@ class Rejected:
 
     id: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", writable(self.id))
+        object.__setattr__(self, "reason", writable(self.reason))
 
 
 #: A record and its place among those that are at hand.

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
+from PIL import Image
 from sentence_transformers import SentenceTransformer
 from tests import folders
 
 import classtoken as ct
-from classtoken.errors import ContractError, OptionError, TraceError, VectorRefused
+from classtoken.errors import BadRecord, ContractError, OptionError, TraceError, VectorRefused
+from classtoken.inputs import prepare_one
 from classtoken.values import Role
 
 
@@ -310,3 +313,49 @@ def test_a_config_that_cannot_be_is_one_line(tmp_path: Path, key: str, value: ob
     with pytest.raises(ct.errors.ModelError, match=message) as error:
         ct.load(folder)
     assert "\n" not in str(error.value)
+
+
+def test_a_token_without_a_row_is_named_and_costs_its_text_only(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<user>"])
+    tokenizer.save_pretrained(folder)
+    embedder = ct.load(folder)
+    assert embedder.embed(["cat"]).shape == (1, 32)
+    with pytest.raises(BadRecord, match=r"text 1: the token '<user>'.* has no row"):
+        embedder.embed(["cat", "<user> cat"])
+
+
+def test_one_picture_is_one_vector_whatever_asks() -> None:
+    embedder = ct.load("builtin:photos")
+    picture = np.random.default_rng(0).integers(0, 255, (24, 30, 3), dtype=np.uint8)
+    assert embedder.embed(picture).shape == (1, 192)
+    np.testing.assert_array_equal(embedder.embed(picture), embedder.embed([picture]))
+    assert embedder.logits(picture).shape[0] == embedder.probabilities(picture).shape[0] == 1
+    assert len(embedder.tokens(picture)) == 1
+
+
+def test_a_model_for_greyscale_pictures_equals_transformers(tmp_path: Path) -> None:
+    config = transformers.ViTConfig(
+        image_size=32,
+        patch_size=8,
+        num_channels=1,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+    )
+    torch.manual_seed(0)
+    reference = transformers.ViTModel(config).eval()
+    reference.save_pretrained(tmp_path)
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}, image_mean=[0.4], image_std=[0.3]).save_pretrained(
+        tmp_path
+    )
+    grey = np.random.default_rng(0).integers(0, 255, (32, 32), dtype=np.uint8)
+    pixels = torch.from_numpy((grey / 255 - 0.4) / 0.3).float()[None, None]
+    with torch.no_grad():
+        wanted = reference(pixel_values=pixels).last_hidden_state[:, 0].numpy()
+    embedder = ct.load(tmp_path)
+    np.testing.assert_allclose(embedder.embed([Image.fromarray(grey)], pooling="cls"), wanted, atol=1e-5)
+    np.testing.assert_allclose(embedder.embed(np.stack([grey] * 3, -1), pooling="cls"), wanted, atol=1e-5)
+    assert prepare_one(embedder.tower().prepare, grey).view.picture.shape == (32, 32, 3)

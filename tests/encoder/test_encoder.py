@@ -244,8 +244,8 @@ def test_what_does_not_fit_is_said() -> None:
         text(picture)
     with pytest.raises(ModelError, match="1 channels, this model reads 3"):
         image(Tokens(picture.roles_BL, pixels=torch.zeros(2, 1, 8, 12)))
-    with pytest.raises(ModelError, match="9x12 pixels cannot be cut into patches of 4"):
-        image(Tokens(picture.roles_BL, pixels=torch.zeros(2, 3, 9, 12)))
+    with pytest.raises(ModelError, match="3x12 pixels is less than one patch of 4x4"):
+        image(Tokens(picture.roles_BL, pixels=torch.zeros(2, 3, 3, 12)))
     with pytest.raises(TraceError, match="packed=False"):
         text(texts(3, 5), packed=True, trace=Recorder(["final"]))
 
@@ -253,3 +253,13 @@ def test_what_does_not_fit_is_said() -> None:
 def test_texts_given_to_an_image_model_are_refused() -> None:
     with pytest.raises(ModelError, match="image model"):
         build(IMAGE)(texts(3))
+
+
+def test_a_rest_of_less_than_a_patch_is_not_looked_at() -> None:
+    """As a convolution with the patch's stride leaves it out in the references."""
+    image = build(IMAGE)
+    whole = images(image)
+    assert whole.pixels is not None
+    wider = torch.nn.functional.pad(whole.pixels, (0, 3, 0, 2), value=9.0)
+    found = image(Tokens(whole.roles_BL, pixels=wider, grid=whole.grid)).last_BLD
+    torch.testing.assert_close(found, image(whole).last_BLD)

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from classtoken.errors import BadRecord, OptionError
-from classtoken.inputs.rejecting import attempt, each, in_order
+from classtoken.errors import BadRecord, EmptyRow, ModelError, OptionError
+from classtoken.inputs.rejecting import attempt, computed, each, in_order
+from classtoken.testing.stages import FakeBatch
 from classtoken.values import Record, Rejected
 
 
@@ -83,3 +84,36 @@ def test_what_is_left_is_not_worked_on_when_nobody_asks_any_more() -> None:
     stream.close()  # type: ignore[attr-defined]
     assert len(begun) < 20
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("classtoken-inputs")]
+
+
+@pytest.mark.parametrize(
+    "error", [IndexError("out of range"), ModelError("too long."), EmptyRow("nothing to pool."), MemoryError("large")]
+)
+def test_what_one_record_does_to_a_batch_costs_that_record_only(error: Exception) -> None:
+    def work(batch: FakeBatch) -> list[str]:
+        if "bad" in batch.tokens:
+            raise error
+        return [text.upper() for text in batch.tokens]
+
+    assert list(computed(work, FakeBatch((4, 2), ["a", "b"], 0))) == [(FakeBatch((4, 2), ["a", "b"], 0), ["A", "B"])]
+    found = {batch.places: value for batch, value in computed(work, FakeBatch((4, 2, 7), ["a", "bad", "c"], 0))}
+    assert found[(4,)] == ["A"]
+    assert found[(7,)] == ["C"]
+    why = found[(2,)]
+    assert isinstance(why, BadRecord)
+    assert why.__cause__ is error
+    assert why.reason.startswith("cannot be computed (")
+    assert why.reason.endswith("); leave it out")
+
+
+class AcceleratorError(RuntimeError):
+    """As torch calls a device that has broken down."""
+
+
+@pytest.mark.parametrize("error", [OptionError("an option"), KeyboardInterrupt(), AcceleratorError("assert")])
+def test_what_is_no_records_fault_stops_the_work(error: BaseException) -> None:
+    def work(batch: FakeBatch) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        list(computed(work, FakeBatch((0, 1), ["a", "b"], 0)))

@@ -1,6 +1,7 @@
 """A source turned into vectors: the embedder's own numbers, whatever the batches; and what is refused."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -218,3 +219,61 @@ def test_text_path_and_columns_are_kept_unless_told_otherwise(tmp_path: Path, be
     (tmp_path / "photos/a.png").write_bytes(encoded((9, 9, 9)))
     ct.embed(vit, tmp_path / "photos", tmp_path / "images")
     assert ct.read(tmp_path / "images").column("path") == [(tmp_path / "photos/a.png").as_posix()]
+
+
+HALF = "\ud83d"
+
+
+def test_half_a_character_in_any_column_costs_nothing_but_its_text(tmp_path: Path, bert: Path) -> None:
+    """JSON may hold lone surrogates, which no file can: they are shown as escapes where they are carried."""
+    rows = [
+        {"id": "a", "text": "fine", "user": f"ann {HALF}", "label": HALF, f"k{HALF}": 1, "o": {"a": [HALF]}},
+        {"id": f"b{HALF}", "text": "fine", "user": "bob", "label": "x"},
+        {"id": "c", "text": f"half {HALF}"},
+    ]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="ascii")
+    result = ct.embed(bert, source, tmp_path / "out")
+    assert (result.rows, result.refused) == (2, 1)
+    found = ct.read(tmp_path / "out").table
+    assert found.column("id").to_pylist() == ["a", r"b\ud83d"]
+    assert found.column("user").to_pylist() == [r"ann \ud83d", "bob"]
+    assert found.column("label").to_pylist() == [r"\ud83d", "x"]
+    assert found.column("o").to_pylist() == [r'{"a": ["\ud83d"]}', None]
+    assert found.column(r"k\ud83d").to_pylist() == [1, None]
+
+
+def test_whatever_a_carried_column_holds(tmp_path: Path, bert: Path) -> None:
+    values = [1, "one", None, 10**40, [1, {"a": None}], {"b": 2}, True, 1.5, float("nan"), "", "a\x00b", "line\nend"]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("".join(json.dumps({"text": "cat", "v": v, "n": 10**30}) + "\n" for v in values))
+    assert ct.embed(bert, source, tmp_path / "out").rows == len(values)
+    found = ct.read(tmp_path / "out").table.column("v").to_pylist()
+    assert found[:7] == ["1", "one", None, str(10**40), '[1, {"a": null}]', '{"b": 2}', "true"]
+
+
+@pytest.mark.parametrize("error", [IndexError("odd"), MemoryError("large"), RuntimeError("CUDA out of memory")])
+def test_a_record_that_cannot_be_computed_costs_itself_only(
+    tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    embedder = ct.load(bert)
+    whole = embedder.vectors_of
+
+    def brittle(tokens, *more, **named):  # type: ignore[no-untyped-def]
+        if (tokens.ids_BL == marked).any():
+            raise error
+        return whole(tokens, *more, **named)
+
+    (marked,) = {row for row in embedder.tokens(["bird"]).ids_BL[0].tolist()} - {
+        row for row in embedder.tokens(["cat"]).ids_BL[0].tolist()
+    }
+    monkeypatch.setattr(embedder, "vectors_of", brittle)
+    source = write_texts(tmp_path / "rows.txt", ["cat", "dog", "bird", "red house"])
+    result = ct.embed(embedder, source, tmp_path / "out")
+    assert (result.rows, result.refused) == (3, 1)
+    assert result.examples[0].id == "2"
+    assert str(error) in result.examples[0].reason
+    (found,) = ct.read(tmp_path / "out").arrays.values()
+    np.testing.assert_allclose(found, ct.load(bert).embed(["cat", "dog", "red house"]), atol=1e-6)
+    with pytest.raises(SourceError, match="record '2'"):
+        ct.embed(embedder, source, tmp_path / "strict", strict=True)

@@ -213,3 +213,18 @@ def test_no_bytes_raise_anything_else(noise: bytes, at: int) -> None:
     for file in (noise, whole[:at] + noise + whole[at + len(noise) :]):
         with suppress(BadRecord):
             assert decode(file, Decoding(max_pixels=1_000_000)).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "HEIC"),
+        (b"<!DOCTYPE html><title>404</title>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\n", "Git LFS"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+    ],
+)
+def test_what_people_take_for_images_is_called_by_its_name(content: bytes, kind: str) -> None:
+    with pytest.raises(BadRecord, match=kind):
+        decode(content)

@@ -14,9 +14,9 @@ from classtoken.embedder.identity import encoder_hash, joint_space, space_of, we
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
 from classtoken.encoder.protocol import check_trace_names
-from classtoken.errors import ContractError, OptionError
+from classtoken.errors import BadRecord, ClasstokenError, ContractError, OptionError
 from classtoken.fingerprint import Fingerprint, hash_value
-from classtoken.inputs import choose_modality, item_batches
+from classtoken.inputs import PreparedBatch, choose_modality, computed, item_batches, listed
 from classtoken.readout.readout import Readout, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
@@ -115,7 +115,7 @@ class Embedder:
         def run(tokens: Tokens) -> list[Tensor]:
             return self._read(tower, tokens, list(readouts.values()), prompt)
 
-        found = self._run(tower, _listed(items), run, len(readouts), prompt, batch)
+        found = self._run(tower, listed(items), run, len(readouts), prompt, batch)
         arrays = dict(zip(readouts, found, strict=True))
         return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
@@ -153,7 +153,7 @@ class Embedder:
         def run(tokens: Tokens) -> list[Tensor]:
             return [self._logits(tower, tokens, prompt)]
 
-        return self._run(tower, _listed(items), run, 1, prompt, batch)[0]
+        return self._run(tower, listed(items), run, 1, prompt, batch)[0]
 
     def probabilities(
         self, items: Sequence[Any] | Any, *, prompt: str | None = None, batch: int | None = None
@@ -167,7 +167,7 @@ class Embedder:
     def tokens(self, items: Sequence[Any] | Any, *, modality: str | None = None, prompt: str | None = None) -> Tokens:
         """Items prepared as one batch, on the model's device."""
         tower = self.tower(modality)
-        return self._to_device(tower.tokens(_listed(items), prompt))
+        return self._to_device(tower.tokens(listed(items), prompt))
 
     def states(
         self, items: Sequence[Any] | Any, *, layers: Sequence[int | str] = (), modality: str | None = None
@@ -251,9 +251,19 @@ class Embedder:
     ) -> list[np.ndarray]:
         """All items in batches of like length, results in the order of the items."""
         results: list[list[np.ndarray | None]] = [[None] * len(items) for _ in range(outputs)]
+        prepared = item_batches(tower.prepare, items, prompt=prompt, most_rows=batch)
+
+        def compute(some: PreparedBatch) -> list[Tensor]:
+            return run(self._to_device(some.tokens))
+
         with self.inference():
-            for ready in item_batches(tower.prepare, items, prompt=prompt, most_rows=batch):
-                for column, values in zip(results, run(self._to_device(ready.tokens)), strict=True):
+            for ready, found in (pair for some in prepared for pair in computed(compute, some)):
+                if isinstance(found, BadRecord):
+                    place = ready.places[0]
+                    if isinstance(found.__cause__, ClasstokenError):
+                        raise found.__cause__
+                    raise BadRecord(found.reason, tower.prepare.name_of(items[place], place)) from found.__cause__
+                for column, values in zip(results, found, strict=True):
                     for place, value in zip(ready.places, values.float().cpu().numpy(), strict=True):
                         column[place] = value
         if not items:
@@ -290,10 +300,3 @@ class Embedder:
             f"'{self.name}' has no classifier, so it gives no labels and no logits. The verb train fits one to "
             "labelled records, and leaves a model that has it."
         )
-
-
-def _listed(items: Sequence[Any] | Any) -> list[Any]:
-    """One item or many, as a list."""
-    if isinstance(items, str | bytes | Path) or not isinstance(items, Iterable) or hasattr(items, "convert"):
-        return [items]
-    return list(items)

@@ -65,11 +65,16 @@ def preprocessor(folder: Path, reading: Reading) -> Preprocessor:
     if elsewhere and not any((place / name).is_file() for place in (folder, *folder.iterdir()) for name in INPUT_FILES):
         folder = reading.home  # an adapter that brings no tokenizer has its base's
     if reading.modality == "text":
-        return TextPreprocessor.from_folder(folder, positions=encoder.positions, usual=usual)
+        return TextPreprocessor.from_folder(
+            folder, positions=encoder.positions, vocabulary=encoder.vocabulary, usual=usual
+        )
     stem = encoder.shape.stem if is_stepwise(encoder) else None
     patch = stem.patch if isinstance(stem, ImageStem) else _merged_patch(reading)
     name = "" if reading.family is None else f"the usual one of {reading.family.name}"
-    return ImagePreprocessor.from_folder(folder, encoder.layout, patch=patch, usual=usual.image, usual_of=name)
+    channels = stem.channels if isinstance(stem, ImageStem) else int(reading.config.get("num_channels") or 3)
+    return ImagePreprocessor.from_folder(
+        folder, encoder.layout, patch=patch, channels=channels, usual=usual.image, usual_of=name
+    )
 
 
 def _merged_patch(reading: Reading) -> int | None:

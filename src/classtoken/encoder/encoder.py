@@ -75,6 +75,11 @@ class Encoder(PlainModule):
         return stem.positions - stem.position_offset if isinstance(stem, TextStem) and stem.positions else None
 
     @property
+    def vocabulary(self) -> int | None:
+        """Word pieces that have a row in the table of embeddings; None where there is no such table."""
+        return self.shape.stem.vocabulary if isinstance(self.shape.stem, TextStem) else None
+
+    @property
     def layout(self) -> Layout:
         """Roles in order, at the native size."""
         return self.shape.layout

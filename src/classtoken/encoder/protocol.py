@@ -46,6 +46,11 @@ class AnyEncoder(Protocol):
         ...
 
     @property
+    def vocabulary(self) -> int | None:
+        """Word pieces that have a row in the table of embeddings; None where there is no such table."""
+        ...
+
+    @property
     def packable(self) -> bool:
         """With `packed=True` it computes texts without their padding."""
         ...

@@ -175,10 +175,11 @@ class ImageEmbedding(nn.Module):
         channels, height, width = pixels.shape[1:]
         if channels != self.shape.channels:
             raise ModelError(f"images have {channels} channels, this model reads {self.shape.channels}.")
-        if height % self.shape.patch or width % self.shape.patch:
+        # A rest of less than a patch is not looked at, as in the reference.
+        if min(height, width) < self.shape.patch:
             raise ModelError(
-                f"an image of {height}x{width} pixels cannot be cut into patches of {self.shape.patch}. "
-                f"Give sizes that are multiples of {self.shape.patch}."
+                f"an image of {height}x{width} pixels is less than one patch of {self.shape.patch}x{self.shape.patch}. "
+                "Give larger ones."
             )
 
     def _patch_positions(self, positions_PD: Tensor, grids: tuple[tuple[int, int], ...], length: int) -> Tensor:

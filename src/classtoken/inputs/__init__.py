@@ -9,9 +9,10 @@
 """
 
 from classtoken.inputs.batches import PreparedBatch, batches, item_batches, one_batch, rows
+from classtoken.inputs.items import listed
 from classtoken.inputs.modality import choose_modality
 from classtoken.inputs.preprocessor import Preprocessor
-from classtoken.inputs.rejecting import each
+from classtoken.inputs.rejecting import computed, each, rejected
 from classtoken.inputs.view import InputView, PreparedInput, prepare_one, view_of
 
 __all__ = [
@@ -21,10 +22,13 @@ __all__ = [
     "Preprocessor",
     "batches",
     "choose_modality",
+    "computed",
     "each",
     "item_batches",
+    "listed",
     "one_batch",
     "prepare_one",
+    "rejected",
     "rows",
     "view_of",
 ]

@@ -27,6 +27,10 @@ class PreparedBatch:
         """How many were longer than the model takes."""
         return sum(count > 0 for count in self.tokens.cut)
 
+    def alone(self) -> Iterator["PreparedBatch"]:
+        """Each input as a batch of its own."""
+        return (PreparedBatch((place,), self.tokens.row(row)) for row, place in enumerate(self.places))
+
 
 def batches(
     prepare: Preprocessor,

@@ -2,11 +2,11 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, Self, TypeVar
 
-from classtoken.errors import BadRecord, ClasstokenError, InternalError
+from classtoken.errors import BadRecord, ClasstokenError, EmptyRow, InternalError, ModelError
 from classtoken.values import Indexed, Record, Reject, Rejected
 
 In = TypeVar("In")
@@ -17,20 +17,57 @@ MOST_THREADS = 8
 WAITING = 4
 
 
-def attempt(work: Callable[[In], Out], item: In) -> Out | BadRecord:
-    """The result of `work`, or a `BadRecord` where the item itself is to blame.
+def attempt(
+    work: Callable[[In], Out],
+    item: In,
+    what: str = "prepared",
+    blamed: tuple[type[ClasstokenError], ...] = (),
+) -> Out | BadRecord:
+    """The result of `work`, or a `BadRecord` (whose cause is what was raised) where the item itself is to blame.
 
     Whatever decoders and tokenizers raise over one item is that item's fault, also a panic of a native library (a
-    `BaseException`). Errors about models, options and outputs, interrupts and our own mistakes are not, and are raised.
+    `BaseException`). Errors about models, options and outputs (but those `blamed` on it), interrupts, a broken device
+    and our own mistakes are not, and are raised.
     """
     try:
         return work(item)
     except BadRecord as error:
         return error
-    except (ClasstokenError, InternalError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (InternalError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        return BadRecord(f"cannot be prepared ({type(error).__name__}: {error}); leave it out")
+        # After an error on an accelerator nothing more can be computed there.
+        if type(error).__name__ == "AcceleratorError" or (
+            isinstance(error, ClasstokenError) and not isinstance(error, blamed)
+        ):
+            raise
+        said = f"{error}" if isinstance(error, ClasstokenError) else f"{type(error).__name__}: {error}"
+        bad = BadRecord(f"cannot be {what} ({' '.join(said.split()).rstrip('.')}); leave it out")
+        bad.__cause__ = error
+        return bad
+
+
+class Splittable(Protocol):
+    """Some inputs that are computed together, and can be each on its own."""
+
+    @property
+    def places(self) -> Sequence[int]: ...
+
+    def alone(self) -> Iterator[Self]: ...
+
+
+Batch = TypeVar("Batch", bound=Splittable)
+
+
+def computed(work: Callable[[Batch], Out], batch: Batch) -> Iterator[tuple[Batch, Out | BadRecord]]:
+    """`work` on a batch; where that fails, on each of its inputs alone: one of them costs the others nothing."""
+    blamed = (ModelError, EmptyRow)  # what a model says of an input that it cannot take
+    together = attempt(work, batch, "computed", blamed)
+    if not isinstance(together, BadRecord) or len(batch.places) == 1:
+        yield batch, together
+        return
+    for one in batch.alone():
+        yield one, attempt(work, one, "computed", blamed)
 
 
 def each(

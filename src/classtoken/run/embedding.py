@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from classtoken.embedder import Embedder, ModelSpec, load
+from classtoken.errors import BadRecord
 from classtoken.fingerprint import Fingerprint
-from classtoken.inputs import PreparedBatch, batches
+from classtoken.inputs import PreparedBatch, batches, computed
 from classtoken.results.base import Result
 from classtoken.run.stage import StageBatch
 from classtoken.sink import Manifest
@@ -36,6 +37,10 @@ class EmbedStage:
     def vectors(self, batch: StageBatch) -> Mapping[str, np.ndarray]:
         """Vectors of one batch by name: (rows, size) float32."""
         return self.embedder.vectors_of(batch.tokens, modality=self.modality, prompt=self.prompt)
+
+    def outcomes(self, batch: StageBatch) -> Iterator[tuple[StageBatch, Mapping[str, np.ndarray] | BadRecord]]:
+        """See `Stage.outcomes`: a batch that fails is computed record by record."""
+        return computed(self.vectors, batch)
 
     def manifest(self, source: Source, plan: Plan, *, carried: tuple[str, ...] = ()) -> Manifest:
         """What a sink is told of a run of this stage over a source."""

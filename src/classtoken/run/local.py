@@ -45,7 +45,7 @@ def run(
         if report:
             report(progress(computed))
 
-    for receipt in do_tasks(source, left, stage, sink.writer(), strict=strict, computed=batch_done):
+    for receipt in do_tasks(source, left, stage, sink.writer(), strict=strict, batch_done=batch_done):
         done, refused, computed = done + rows[receipt.part.task], refused + receipt.part.refused, 0
         if report:
             report(progress(0))

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from classtoken.errors import BadRecord
 from classtoken.values import Indexed, Reject
 
 
@@ -21,6 +22,10 @@ class StageBatch(Protocol):
     @property
     def cut(self) -> int: ...
 
+    def alone(self) -> Iterator["StageBatch"]:
+        """Each record as a batch of its own."""
+        ...
+
 
 class Stage(Protocol):
     """What a run asks of a model. `batches` runs in a thread of its own, ahead of `vectors`."""
@@ -32,8 +37,9 @@ class Stage(Protocol):
     def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[StageBatch]:
         """The records of one task, prepared; each is in one batch, or `reject` is called with its place and why."""
 
-    def vectors(self, batch: StageBatch) -> Mapping[str, np.ndarray]:
-        """Vectors of one batch by name: (rows, size) float32."""
+    def outcomes(self, batch: StageBatch) -> Iterator[tuple[StageBatch, Mapping[str, np.ndarray] | BadRecord]]:
+        """Vectors of one batch by name, (rows, size) float32; in several parts where a record cannot be computed: that
+        one is a batch of its own, and has the reason on one line."""
 
 
 class StageSpec(Protocol):

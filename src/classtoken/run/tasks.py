@@ -38,20 +38,21 @@ def do_tasks(
     writer: PartWriter,
     *,
     strict: bool = False,
-    computed: Callable[[int], None] | None = None,
+    batch_done: Callable[[int], None] | None = None,
 ) -> Iterator[Receipt]:
     """Do tasks one after another as their receipts are asked for, reading and preparing ahead of the model.
 
-    `computed` is called with the number of records of each batch when its vectors are there. What was written before
+    `batch_done` is called with the number of records of each batch when its vectors are there. What was written before
     an error stays.
     """
     with Prefetch(_prepared(source, tasks, stage), DEPTH) as items:
         blocks = _Blocks(stage.columns)
         for item in items:
             if not isinstance(item, _ReadTask):
-                blocks.add(item, stage.vectors(item))
-                if computed:
-                    computed(len(item.places))
+                for batch, vectors in stage.outcomes(item):
+                    blocks.add(batch, vectors)
+                if batch_done:
+                    batch_done(len(item.places))
                 continue
             rows = _rows(item, blocks)
             if strict and rows.refused:
@@ -106,10 +107,14 @@ class _Blocks:
         self._columns = columns
         self._blocks: list[Mapping[str, np.ndarray]] = []
         self._places: list[int] = []
+        self.failed: dict[int, BadRecord] = {}
         self.cut = 0
 
-    def add(self, batch: StageBatch, vectors: Mapping[str, np.ndarray]) -> None:
-        """One batch."""
+    def add(self, batch: StageBatch, vectors: Mapping[str, np.ndarray] | BadRecord) -> None:
+        """One batch, or why its only record has no vectors."""
+        if isinstance(vectors, BadRecord):
+            self.failed[batch.places[0]] = vectors
+            return
         self._blocks.append(vectors)
         self._places += batch.places
         self.cut += batch.cut
@@ -127,6 +132,8 @@ class _Blocks:
 
 def _rows(read: _ReadTask, blocks: _Blocks) -> TaskRows:
     """The task's rows; a record whose vector is not finite is rejected."""
+    for place, why in blocks.failed.items():
+        read.reject(place, Rejected(read.records[place].id, why.reason))
     places, vectors = blocks.in_order()
     finite = np.ones(len(places), dtype=bool)
     for block in vectors.values():

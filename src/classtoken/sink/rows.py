@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from classtoken.errors import OptionError
-from classtoken.values import Record
+from classtoken.values import Record, writable
 
 #: Keys of the schema's metadata, in every part.
 FINGERPRINT, PLAN = "classtoken.fingerprint", "classtoken.plan"
@@ -68,7 +68,7 @@ def carried_columns(
     taken = {*FIXED, *vectors}
     found = []
     for read, source, kind in there:
-        name = source.replace(".", "_")
+        name = writable(source).replace(".", "_")
         while name in taken:
             name += TAKEN
         taken.add(name)
@@ -120,10 +120,20 @@ def _plain(record: Record, name: str) -> str | None:
 
 
 def _carried(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_string(kind):
-        values = [
-            v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str) for v in values
-        ]
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        values = [None if v is None else _text(v) for v in values]
     elif pa.types.is_floating(kind):
         values = [None if v is None else float(v) for v in values]
     return pa.array(values, kind)
+
+
+def _text(value: Any) -> str:
+    """Whatever a column may hold, as a text: JSON's own types as JSON, everything else in its own words."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, bool | int | float | list | tuple | dict):
+        try:
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        except (TypeError, ValueError, RecursionError):  # keys that are no texts, a list that holds itself
+            value = repr(value)
+    return writable(str(value))

@@ -49,7 +49,9 @@ class Archive(Source):
                     if count % every == 0:
                         offsets.append(min(member.offset for member in members.values()))
                     for part, member in members.items():
-                        digest.update(f"{key}\0{part}\0{member.size}\0{member.chksum}\n".encode())
+                        digest.update(
+                            f"{key}\0{part}\0{member.size}\0{member.chksum}\n".encode("utf-8", "backslashreplace")
+                        )
                         left_out += not (f".{part}" in SUFFIXES or part in ("txt", "cls", "json"))
                     if "json" in members and isinstance(meta := _json(file, members["json"]), dict):
                         kinds.see(meta)

@@ -12,7 +12,24 @@ from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.values import Record, Rejected
 
 #: Suffixes of the formats that are decoded; a file of another kind in a folder of images is left out and counted.
-SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
 
 
 @dataclass(frozen=True)

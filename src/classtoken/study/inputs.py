@@ -11,7 +11,7 @@ from PIL import Image
 
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.inputs import InputView, PreparedInput, Preprocessor, prepare_one, rows
+from classtoken.inputs import InputView, PreparedInput, Preprocessor, listed, prepare_one, rows
 from classtoken.maps.table import Setting
 from classtoken.probe.subject import check_tokens
 from classtoken.results.explain import TokenView
@@ -28,10 +28,11 @@ def prepare_item(
     embedder: Embedder, item: Any, *, modality: str | None = None, prompt: str | None = None
 ) -> PreparedInput:
     """Prepare one item. Raises `OptionError` for several, and for one with nothing to attend to."""
-    if isinstance(item, list | tuple):
-        raise OptionError(f"one input is explained at a time, not {len(item)}; explain a data set for many.")
+    items = listed(item)
+    if len(items) != 1:
+        raise OptionError(f"one input is explained at a time, not {len(items)}; explain a data set for many.")
     tower = embedder.tower(modality)
-    found = prepare_one(tower.prepare, item, prompt=prompt)
+    found = prepare_one(tower.prepare, items[0], prompt=prompt)
     tokens = on_device(embedder, tower.prepare, found.tokens)
     check_tokens(tokens)
     if not bool((tokens.roles_BL == Role.CONTENT).any()):

@@ -43,6 +43,11 @@ class FakeBatch:
     tokens: list[str]
     cut: int
 
+    def alone(self) -> Iterator["FakeBatch"]:
+        """Each text on its own."""
+        for place, text in zip(self.places, self.tokens, strict=True):
+            yield FakeBatch((place,), [text], int(len(text) > LONG))
+
 
 class FakeStage:
     """Batches of three, the longest first as a real stage has them. `computed` lists the texts that had vectors."""
@@ -66,8 +71,12 @@ class FakeStage:
             here = tuple(places[begin : begin + ROWS])
             yield FakeBatch(here, [texts[place] for place in here], cut=sum(len(texts[place]) > LONG for place in here))
 
-    def vectors(self, batch: FakeBatch) -> Mapping[str, np.ndarray]:
+    def outcomes(self, batch: FakeBatch) -> Iterator[tuple[FakeBatch, Mapping[str, np.ndarray]]]:
         """The vectors of one batch."""
+        yield batch, self.vectors(batch)
+
+    def vectors(self, batch: FakeBatch) -> Mapping[str, np.ndarray]:
+        """The same, without the batch."""
         time.sleep(self.seconds)
         self.computed += batch.tokens
         return {"hash": np.stack([fake_vector(text) for text in batch.tokens])}

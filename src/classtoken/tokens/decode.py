@@ -26,7 +26,7 @@ from classtoken.errors import BadRecord, OptionError
 ImageItem = Path | str | bytes | Image.Image | np.ndarray
 
 #: What files of one's own may be. A service that takes strangers' files should ask for `WEB_FORMATS`.
-LOCAL_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+LOCAL_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
 WEB_FORMATS = ("JPEG", "PNG", "WEBP")
 
 
@@ -51,6 +51,22 @@ class Decoding:
 
 
 DEFAULT = Decoding()
+
+#: How files begin that people take for images, and what they are.
+OTHERS = (
+    (b"ftyphei", "HEIC (of a telephone; convert it to JPEG)"),
+    (b"ftypmif1", "HEIF (convert it to JPEG)"),
+    (b"ftyp", "a video"),
+    (b"%PDF", "a PDF document"),
+    (b"version https://g", "a pointer of Git LFS (fetch the file itself: git lfs pull)"),
+    (b"<svg", "an SVG drawing (draw it to PNG)"),
+    (b"<?xml", "XML, perhaps an SVG drawing (draw it to PNG)"),
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"8BPS", "a Photoshop file (save it as PNG)"),
+    (b"PK\x03\x04", "a ZIP archive (unpack it)"),
+    (b"\x1f\x8b", "compressed by gzip (unpack it)"),
+)
 
 
 def name_of(item: Any) -> str:
@@ -107,17 +123,20 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
 
     `Image.open` would do, but warns about or refuses large images by a setting that is global to the process.
     """
-    start = file.read(16)
+    start = file.read(32)
     if not start:
         raise BadRecord("the file is empty (0 bytes)", name)
     if any(form not in Image.OPEN for form in decoding.formats):
         Image.init()
     for form in decoding.formats:
-        decoder, accept = Image.OPEN[form]
-        if accept is not None and accept(start) is True:
+        decoder, accept = Image.OPEN.get(form, (None, None))  # AVIF: only where Pillow was built with it
+        if decoder is not None and accept is not None and accept(start) is True:
             file.seek(0)
             return decoder(file, name)
-    raise BadRecord(f"not an image in one of the formats {', '.join(decoding.formats)}; begins with {start!r}", name)
+    what = next((f"; it is {kind}" for magic, kind in OTHERS if magic.lower() in start.lower()), "")
+    raise BadRecord(
+        f"not an image in one of the formats {', '.join(decoding.formats)}; begins with {start!r}{what}", name
+    )
 
 
 def _upright_rgb(image: Image.Image, name: str, decoding: Decoding) -> Image.Image:

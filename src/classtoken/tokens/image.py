@@ -52,6 +52,7 @@ class ImagePreprocessor:
         layout: Layout,
         *,
         patch: int | None = None,
+        channels: int = 3,
         usual: Mapping[str, Any] = MappingProxyType({}),
         usual_of: str = "",
         decoding: Decoding = DEFAULT,
@@ -62,7 +63,7 @@ class ImagePreprocessor:
         where the files are broken or silent.
         """
         folder = Path(folder)
-        recipe = read_recipe(folder, usual, usual_of)
+        recipe = replace(read_recipe(folder, usual, usual_of), channels=channels)
         return cls(recipe, layout, patch or recipe.patch or patch_size(folder), decoding)
 
     @property
@@ -137,7 +138,7 @@ class ImagePreprocessor:
     def picture(self, values_CHW: np.ndarray) -> np.ndarray:
         """Prepared pixels as they were before normalisation, (height, width, 3) bytes: what the model saw."""
         recipe = self.recipe
-        values = values_CHW.transpose(1, 2, 0)
+        values = np.broadcast_to(values_CHW, (3, *values_CHW.shape[1:])).transpose(1, 2, 0)
         if recipe.mean is not None and recipe.std is not None:
             values = values * np.array(recipe.std) + np.array(recipe.mean)
         scale = 1.0 if recipe.rescale is None else 1 / recipe.rescale
@@ -156,7 +157,11 @@ class ImagePreprocessor:
             )
         size = sizes[0] if sizes else self.recipe.output or self.native_size
         grid = self.grid_of(size)
-        stacked = np.stack([pixels.values for pixels in prepared]) if prepared else np.empty((0, 3, *size), np.float32)
+        stacked = (
+            np.stack([pixels.values for pixels in prepared])
+            if prepared
+            else np.empty((0, self.recipe.channels, *size), np.float32)
+        )
         return Tokens(
             roles_BL=image_roles(self.native_layout, len(prepared), grid), pixels=torch.from_numpy(stacked), grid=grid
         )

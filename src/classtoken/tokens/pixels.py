@@ -20,7 +20,7 @@ MOST_RESIZED_PIXELS = 64_000_000
 
 
 class Pixels(NamedTuple):
-    """What is ready for the encoder: (3, height, width) float32, or (P, patch * patch * 3) with its grid (SigLIP 2)."""
+    """What an encoder reads: (channels, height, width) float32, or (P, patch * patch * 3) with its grid (SigLIP 2)."""
 
     values: np.ndarray
     grid: tuple[int, int] | None = None
@@ -35,6 +35,8 @@ def prepare(image: Image.Image, recipe: ImageRecipe, *, name: str = "image") -> 
             "crop it to a shape less long and thin",
             name,
         )
+    if recipe.channels == 1:  # the same value three times, until the numbers are made
+        image = image.convert("L").convert("RGB")
     if recipe.rescale_first:
         return Pixels(_resize_in_floating_point(np.asarray(image), (height, width), recipe))
     if recipe.resize != "none":  # also when the size stays: Pillow then gives a copy
@@ -141,8 +143,8 @@ def _table(recipe: ImageRecipe) -> np.ndarray:
 
 
 def _normalised(pixels_HWC: np.ndarray, recipe: ImageRecipe) -> np.ndarray:
-    out_CHW = np.empty((3, *pixels_HWC.shape[:2]), dtype=np.float32)
-    for colour, table in enumerate(_table(recipe)):
+    out_CHW = np.empty((recipe.channels, *pixels_HWC.shape[:2]), dtype=np.float32)
+    for colour, table in enumerate(_table(recipe)[: recipe.channels]):
         np.take(table, pixels_HWC[..., colour], out=out_CHW[colour])
     return out_CHW
 
@@ -173,4 +175,4 @@ def _resize_in_floating_point(pixels_HWC: np.ndarray, size: Size, recipe: ImageR
     if recipe.mean is not None and recipe.std is not None:
         mean, std = (np.array(three, dtype=np.float32)[:, None, None] for three in (recipe.mean, recipe.std))
         pixels = (pixels - mean) / std
-    return np.ascontiguousarray(pixels, dtype=np.float32)
+    return np.ascontiguousarray(pixels[: recipe.channels], dtype=np.float32)

@@ -42,11 +42,15 @@ class ImageRecipe:
     patch: int | None = None
     most_patches: int | None = None
     rounding: Literal["transformers", "torchvision"] = "transformers"
+    channels: int = 3
+    """3 colours, or 1 for greyscale"""
     source: str = "default"
     """the file it was read from, or whose default it is"""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise ModelError(f"the model reads {self.channels} channels; pictures have 3 (colours) or 1 (greyscale).")
         for what, size in (("size", self.size), ("crop", self.crop)):
             if size is not None and min(size) < 1:
                 raise ModelError(f"{self.source}: {what} {size} must be at least one pixel each way.")

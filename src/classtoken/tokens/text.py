@@ -50,7 +50,15 @@ class TextPreprocessor:
     modality = "text"
     at_once = WINDOW
 
-    def __init__(self, tokenizer: Tokenizer, recipe: TextRecipe, *, leading: Sequence[Role] = (), pad_id: int = 0):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        recipe: TextRecipe,
+        *,
+        leading: Sequence[Role] = (),
+        pad_id: int = 0,
+        vocabulary: int | None = None,
+    ):
         before, behind = tokenizer.ends
         if recipe.max_length is not None and recipe.max_length <= before + behind:
             raise OptionError(
@@ -59,6 +67,7 @@ class TextPreprocessor:
         self.tokenizer = tokenizer
         self.recipe = recipe
         self.pad_id = pad_id
+        self.vocabulary = vocabulary
         self.leading = tuple(leading)[:before] + (Role.CONTENT,) * (before - len(leading))
 
     @classmethod
@@ -68,14 +77,15 @@ class TextPreprocessor:
         layout: Layout | None = None,
         *,
         positions: int | None = None,
+        vocabulary: int | None = None,
         usual: InputDefaults = NO_DEFAULTS,
         max_length: int | None = None,
     ) -> "TextPreprocessor":
         """Read tokenizer and settings from a model folder (Hugging Face, sentence-transformers, open_clip).
 
         `layout` says which roles the leading special tokens have; without one, a leading cls_token is CLASS.
-        `positions` is how many the encoder has; `usual` is what models of this kind do where the files are silent;
-        `max_length` lowers the limit further. Raises `ModelError` for broken
+        `positions` is how many the encoder has, `vocabulary` how many word pieces; `usual` is what models of this kind
+        do where the files are silent; `max_length` lowers the limit further. Raises `ModelError` for broken
         or missing files, `UnsafeCheckpoint` for a tokenizer that is code, `OptionError` for a limit above the model's.
         """
         folder = Path(folder)
@@ -93,7 +103,7 @@ class TextPreprocessor:
             leading = [Role.CLASS] if first == [known.get("cls_token")] else []
         else:
             leading = _leading(layout)
-        return cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id)
+        return cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id, vocabulary=vocabulary)
 
     @property
     def layout(self) -> Layout:
@@ -211,6 +221,13 @@ class TextPreprocessor:
                 f"text {row}",
             )
         ids = np.array(whole, dtype=np.int64)
+        if self.vocabulary is not None and (ids.max() >= self.vocabulary or ids.min() < 0):
+            strange = int(ids[(ids >= self.vocabulary) | (ids < 0)][0])
+            raise BadRecord(
+                f"the token {self.tokenizer.words([strange])[0]!r} (number {strange}) has no row in this model's table "
+                f"of {self.vocabulary} word pieces: its tokenizer knows more than it does; take it out of the text",
+                f"text {row}",
+            )
         if self.recipe.max_length is not None and len(whole) > self.recipe.max_length:
             ids = ids[self._kept(len(whole))]
         return TextRow(ids, self._roles(ids, prompted), len(whole) - len(ids))

@@ -2,7 +2,16 @@
 
 from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
-from classtoken.encoder.families.vit import BLOCKS, CLASSIFIER, EMBEDDINGS, FINAL_NORM, IMAGENET, VIT_DEFAULTS, pair
+from classtoken.encoder.families.vit import (
+    BLOCKS,
+    CLASSIFIER,
+    EMBEDDINGS,
+    FINAL_NORM,
+    IMAGENET,
+    VIT_DEFAULTS,
+    pair,
+    square,
+)
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, PositionShape, Shape
 from classtoken.errors import UnsupportedModel
@@ -39,7 +48,7 @@ def beit_shape(config: Config) -> Shape:
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=ImageStem(
-            patch=pair(config["patch_size"])[0],
+            patch=square(config["patch_size"]),
             image=pair(config["image_size"]),
             channels=config["num_channels"],
             class_tokens=1,

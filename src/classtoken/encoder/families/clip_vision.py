@@ -12,7 +12,7 @@ from classtoken.encoder.families.row import (
     ProjectionRow,
     complete,
 )
-from classtoken.encoder.families.vit import CLASSIFIER, pair
+from classtoken.encoder.families.vit import CLASSIFIER, pair, square
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.errors import UnsupportedModel
@@ -71,7 +71,7 @@ def clip_shape(config: Config) -> Shape:
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=ImageStem(
-            patch=config["patch_size"],
+            patch=square(config["patch_size"]),
             image=pair(config["image_size"]),
             channels=config["num_channels"],
             patch_bias=False,
@@ -89,7 +89,7 @@ def siglip_shape(config: Config) -> Shape:
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=ImageStem(
-            patch=config["patch_size"],
+            patch=square(config["patch_size"]),
             image=pair(config["image_size"]),
             channels=config["num_channels"],
             positioned=frozenset({Role.CONTENT}),
@@ -110,7 +110,7 @@ def siglip2_shape(config: Config) -> Shape:
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=ImageStem(
-            patch=config["patch_size"],
+            patch=square(config["patch_size"]),
             image=(side * config["patch_size"], side * config["patch_size"]),
             channels=config["num_channels"],
             cut_patches=True,

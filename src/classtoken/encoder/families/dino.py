@@ -2,7 +2,16 @@
 
 from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
-from classtoken.encoder.families.vit import ATTENTION, CLASSIFIER, EMBEDDINGS, FINAL_NORM, IMAGENET, pair, qkv_biases
+from classtoken.encoder.families.vit import (
+    ATTENTION,
+    CLASSIFIER,
+    EMBEDDINGS,
+    FINAL_NORM,
+    IMAGENET,
+    pair,
+    qkv_biases,
+    square,
+)
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, PositionShape, Resize, Shape
 from classtoken.values import InputDefaults, Role
@@ -105,7 +114,7 @@ def dinov2_shape(config: Config, *, resize: Resize = "bicubic", registers: int =
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=ImageStem(
-            patch=pair(config["patch_size"])[0],
+            patch=square(config["patch_size"]),
             image=pair(config["image_size"]),
             channels=config["num_channels"],
             class_tokens=1,
@@ -140,7 +149,7 @@ def dinov3_shape(config: Config) -> Shape:
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=ImageStem(
-            patch=pair(config["patch_size"])[0],
+            patch=square(config["patch_size"]),
             image=pair(config["image_size"]),
             channels=config["num_channels"],
             class_tokens=1,

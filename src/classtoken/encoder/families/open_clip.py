@@ -7,6 +7,7 @@ from classtoken.encoder.families.clip import clip_text_readout, siglip_text_read
 from classtoken.encoder.families.clip_vision import clip_readout
 from classtoken.encoder.families.row import Config, Family, PoolerRow, ProjectionRow
 from classtoken.encoder.families.timm import TIMM_SIGLIP
+from classtoken.encoder.families.vit import square
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
 from classtoken.errors import UnsupportedModel
@@ -100,7 +101,7 @@ def vision_shape(config: Config) -> Shape:
         hidden_size=config["width"],
         depth=config["layers"],
         stem=ImageStem(
-            patch=config["patch_size"],
+            patch=square(config["patch_size"]),
             image=(size, size) if isinstance(size, int) else (int(size[0]), int(size[1])),
             patch_bias=False,
             class_tokens=1,

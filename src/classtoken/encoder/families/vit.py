@@ -7,6 +7,7 @@ from classtoken.encoder.families.bert import activation, block_config
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
+from classtoken.errors import ModelError
 from classtoken.values import InputDefaults
 
 #: What ViT's config and those of its kin assume when the file leaves it out.
@@ -53,6 +54,17 @@ def pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
+def square(size: int | list[int] | tuple[int, int]) -> int:
+    """The side of a patch. Raises `ModelError` for one that is not square."""
+    height, width = pair(size)
+    if height != width:
+        raise ModelError(
+            f"patches of {height}x{width} pixels are not square, and only square ones are read here (patch_size). "
+            "Take a checkpoint with square patches."
+        )
+    return height
+
+
 def qkv_biases(config: Config) -> frozenset[str]:
     """All biases, but those of query, key and value where `qkv_bias` is off."""
     return ALL_BIASES if config["qkv_bias"] else ALL_BIASES - {"query", "key", "value"}
@@ -72,7 +84,7 @@ def vit_block(config: Config) -> BlockShape:
 def vit_stem(config: Config) -> ImageStem:
     """The stem of ViT-like configs: a class token, learned positions for every token."""
     return ImageStem(
-        patch=pair(config["patch_size"])[0],
+        patch=square(config["patch_size"]),
         image=pair(config["image_size"]),
         channels=config["num_channels"],
         class_tokens=1,

@@ -109,6 +109,15 @@ class Foreign(PlainModule):
         return min(counts) if counts and self.modality == "text" else None
 
     @property
+    def vocabulary(self) -> int | None:
+        """Rows of the table of word pieces; None for images and for what reads characters or bytes in other ways."""
+        try:
+            table: Any = self.model.get_input_embeddings() if self.modality == "text" else None  # type: ignore[operator]
+        except (AttributeError, NotImplementedError):
+            return None
+        return table.num_embeddings if isinstance(table, nn.Embedding) else None
+
+    @property
     def causal(self) -> bool:
         """Whether the model says that a token sees only those before it; `contract` tests it."""
         return bool(getattr(self.config, "is_decoder", False)) or any(

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classtoken.embedder import Embedder
-from classtoken.errors import SourceError
+from classtoken.errors import BadRecord, SourceError
 from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
-from classtoken.inputs import batches
+from classtoken.inputs import PreparedBatch, batches, computed
+from classtoken.inputs import rejected as rejection
 from classtoken.tensors import Tokens
 from classtoken.values import Record, Rejected
 
@@ -79,10 +80,18 @@ def _compute(
     parts: list[dict[str, NDArray]] = []
     rejected: dict[int, Rejected] = {}
     prepare = embedder.tower(modality).prepare
+
+    def work(batch: PreparedBatch) -> dict[str, NDArray]:
+        whole = _states(embedder, batch.tokens, modality) if tokens else None
+        return _vectors(embedder, batch.tokens, pooling, modality) if whole is None else whole
+
     for batch in batches(prepare, enumerate(records), rejected.__setitem__):
-        places += batch.places
-        found = _states(embedder, batch.tokens, modality) if tokens else None
-        parts.append(_vectors(embedder, batch.tokens, pooling, modality) if found is None else found)
+        for one, found in computed(work, batch):
+            if isinstance(found, BadRecord):
+                rejected[one.places[0]] = rejection(records[one.places[0]].id, found)
+            else:
+                places += one.places
+                parts.append(found)
         if report is not None:
             report(len(places) + len(rejected), len(records))
     return places, parts, [rejected[place] for place in sorted(rejected)]
