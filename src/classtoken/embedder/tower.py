@@ -1,7 +1,7 @@
 """One side of a model: how its inputs are prepared, encoded and read out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,9 @@ def preprocessor(folder: Path, reading: Reading) -> Preprocessor:
     patch = stem.patch if isinstance(stem, ImageStem) else _merged_patch(reading)
     name = "" if reading.family is None else f"the usual one of {reading.family.name}"
     channels = stem.channels if isinstance(stem, ImageStem) else int(reading.config.get("num_channels") or 3)
-    return ImagePreprocessor.from_folder(
-        folder, encoder.layout, patch=patch, channels=channels, usual=usual.image, usual_of=name
-    )
+    prepare = ImagePreprocessor.from_folder(folder, encoder.layout, patch=patch, usual=usual.image, usual_of=name)
+    prepare.recipe = replace(prepare.recipe, channels=channels)
+    return prepare
 
 
 def _merged_patch(reading: Reading) -> int | None:

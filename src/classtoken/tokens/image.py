@@ -52,7 +52,6 @@ class ImagePreprocessor:
         layout: Layout,
         *,
         patch: int | None = None,
-        channels: int = 3,
         usual: Mapping[str, Any] = MappingProxyType({}),
         usual_of: str = "",
         decoding: Decoding = DEFAULT,
@@ -63,7 +62,7 @@ class ImagePreprocessor:
         where the files are broken or silent.
         """
         folder = Path(folder)
-        recipe = replace(read_recipe(folder, usual, usual_of), channels=channels)
+        recipe = read_recipe(folder, usual, usual_of)
         return cls(recipe, layout, patch or recipe.patch or patch_size(folder), decoding)
 
     @property
