@@ -135,7 +135,7 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
             return decoder(file, name)
     what = next((f"; it is {kind}" for magic, kind in OTHERS if magic.lower() in start.lower()), "")
     raise BadRecord(
-        f"not an image in one of the formats {', '.join(decoding.formats)}; begins with {start!r}{what}", name
+        f"not an image in one of the formats {', '.join(decoding.formats)}; begins with {start[:16]!r}{what}", name
     )
 
 
