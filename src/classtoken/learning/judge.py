@@ -9,7 +9,8 @@ from torch import Tensor
 
 from classtoken.learning.data.labels import Task
 from classtoken.learning.objectives.supervised import classification_loss, classification_scores
-from classtoken.measure.statistics import calibration
+from classtoken.measure.statistics import calibration, wilson
+from classtoken.results.statistics import Interval
 
 FEWEST = 10
 """held-out rows that a temperature is fitted on"""
@@ -20,25 +21,46 @@ class Judgement:
     """What held-out logits say: scores, and the calibration error (ECE) without and with the temperature."""
 
     scores: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """of the scores that are parts of the rows"""
     temperature: float = 1.0
     error_before: float = 0.0
     error: float = 0.0
 
 
-def judge(logits_NC: Tensor, targets: Tensor, task: Task, shipped_NC: Tensor | None = None) -> Judgement:
+def judge(
+    logits_NC: Tensor, targets: Tensor, task: Task, shipped_NC: Tensor | None = None, *, grouped: bool = False
+) -> Judgement:
     """The judgement of logits on rows that were not learned from.
 
     `shipped_NC` are logits of the same rows by the settings that are shipped, where those that give the scores were
-    chosen anew without these rows: the temperature and the calibration error are theirs.
+    chosen anew without these rows: the temperature and the calibration error are theirs. Rows that come in groups
+    (`grouped`) are not independent and get no interval. The error after calibration is out of fold: each fifth of the
+    rows at the temperature of the other four.
     """
     logits = logits_NC if shipped_NC is None else shipped_NC
     temperature = fit_temperature(logits, targets, task)
+    scaled = logits if temperature == 1.0 else _with_that_of_others(logits.double().cpu(), targets.cpu(), task)
+    scores = classification_scores(logits_NC, targets, task)
     return Judgement(
-        classification_scores(logits_NC, targets, task),
+        scores,
+        {} if grouped else intervals(scores, len(targets)),
         temperature,
         calibration_error(logits, targets, task),
-        calibration_error(logits / temperature, targets, task),
+        calibration_error(scaled, targets, task),
     )
+
+
+def intervals(scores: Mapping[str, float], rows: int) -> dict[str, Interval]:
+    """Wilson's intervals of the scores that count rows: accuracy, or exact match with several labels a row.
+
+    Those of the others (loss, mean average precision) are not known to cover, so that there are none.
+    """
+    return {
+        name: wilson(round(scores[name] * rows), rows)
+        for name in ("accuracy", "exact_match")
+        if name in scores and rows
+    }
 
 
 def fit_temperature(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
@@ -50,14 +72,17 @@ def fit_temperature(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
     if len(logits_NC) < FEWEST:
         return 1.0
     logits_NC, targets = logits_NC.double().cpu(), targets.cpu()
+    with_it = classification_loss(_with_that_of_others(logits_NC, targets, task), targets, task)
+    return _least_loss(logits_NC, targets, task) if with_it < classification_loss(logits_NC, targets, task) else 1.0
+
+
+def _with_that_of_others(logits_NC: Tensor, targets: Tensor, task: Task) -> Tensor:
+    """Every fifth of the logits divided by the T of the other four: what a T fitted so does to fresh rows."""
     fold = torch.arange(len(logits_NC)) % 5
-    with_it = without = 0.0
+    divided = logits_NC.clone()
     for k in range(5):
-        inside, rest = fold == k, fold != k
-        t = _least_loss(logits_NC[rest], targets[rest], task)
-        with_it += int(inside.sum()) * float(classification_loss(logits_NC[inside] / t, targets[inside], task))
-        without += int(inside.sum()) * float(classification_loss(logits_NC[inside], targets[inside], task))
-    return _least_loss(logits_NC, targets, task) if with_it < without else 1.0
+        divided[fold == k] /= _least_loss(logits_NC[fold != k], targets[fold != k], task)
+    return divided
 
 
 def _least_loss(logits_NC: Tensor, targets: Tensor, task: Task) -> float:

@@ -92,6 +92,12 @@ class ObjectiveOptions:
     """distillation: softens both sides; contrast and dino: divides the student's scores; left out: 1, 0.05 and 0.1"""
     teacher_temperature: Positive = 0.04
     """DINO: divides the teacher's scores; small is sharp"""
+    first_teacher_temperature: Positive | None = None
+    """DINO: the one that `teacher_temperature` is reached from, linearly; left out: it does not change"""
+    teacher_temperature_rises: PositiveShare = 0.3
+    """DINO: part of the run in which it is reached"""
+    frozen_prototypes: Share = 0.0
+    """DINO: part of the run, at its beginning, in which the prototypes do not learn"""
     teacher_momentum: Share = 0.996
     """DINO: how slowly the teacher follows the student, rising to 1"""
     centre_momentum: Share = 0.9
@@ -158,6 +164,8 @@ class OptimiserOptions:
     """muon: of the matrices inside the blocks and the convolutions; the rest learns with AdamW at `learning_rate`"""
     weight_decay: NotNegative = 0.05
     """of matrices and kernels only"""
+    final_weight_decay: NotNegative | None = None
+    """the one at the end, reached by a cosine (DINO: 0.04 to 0.4); left out: it does not change"""
     momentum: Share = 0.9
     """of sgd and muon"""
     betas: tuple[Decay, Decay] = (0.9, 0.999)

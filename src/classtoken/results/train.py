@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from classtoken.results.base import Result
+from classtoken.results.statistics import Interval
 from classtoken.values import Rejected
 
 
@@ -20,10 +21,11 @@ class Trial(Result):
 class TrainResult(Result):
     """A finished training.
 
-    `way` is frozen (a head on fixed vectors), finetune or scratch. `scores` are measured on the held-out part, which
-    also chose between settings and between evaluations: an estimate on fresh records needs a test set (`predict`).
-    `error`
-    is the calibration error (ECE) of the held-out probabilities, `error_before` the one without the temperature.
+    `way` is frozen (a head on fixed vectors), finetune or scratch. `scores` are measured on the held-out part, or where
+    `folds` is not 0 on all records in so many parts, by a model that was learned without them; where settings or
+    evaluations were chosen on the held-out part, one half of it chose and the other judges.
+    `intervals` are those of 95 % of the scores that count records. `error` is the calibration error (ECE)
+    of the held-out probabilities, each fifth at the temperature of the others, `error_before` the one without.
     """
 
     out: str
@@ -43,6 +45,8 @@ class TrainResult(Result):
     temperature: float
     error: float
     error_before: float
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    folds: int = 0
     chosen: str = ""
     trials: tuple[Trial, ...] = ()
     stopped_early: bool = False
@@ -53,16 +57,20 @@ class TrainResult(Result):
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in self.scores.items())
+        ranges = {name: f" [{at.low:.4f}, {at.high:.4f}]" for name, at in self.intervals.items()}
+        shown = ", ".join(
+            f"{name.replace('_', ' ')} {value:.4f}{ranges.get(name, '')}" for name, value in self.scores.items()
+        )
+        judged = f"each judged in {self.folds} folds" if self.folds else f"{self.held_out} held out"
         words = {"frozen": "a head on frozen vectors", "finetune": "fine-tuned", "scratch": "from scratch"}
         lines = [
             f"{self.out}: {words.get(self.way, self.way)}, {len(self.labels)} labels, pooling {self.pooling}, "
             f"head {self.head}",
-            f"  {self.learned} records learned from, {self.held_out} held out: {shown}",
+            f"  {self.learned} records learned from, {judged}: {shown}",
             f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, {self.steps} steps, "
             f"{self.seconds:.1f} s{', stopped early' if self.stopped_early else ''}",
         ]
-        if self.held_out and self.labels:
+        if self.scores and self.labels:
             before = f"{self.error_before:.4f} before temperature {self.temperature:.3f}"
             lines.insert(2, f"  calibration error {self.error:.4f}, {before}")
         if self.trials:

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from tests.learning.small import network
+from torch import nn
 
 from classtoken.learning.loop.muon import Muon, orthogonal
-from classtoken.learning.loop.optimise import depth_of, groups, moving_average, schedule
+from classtoken.learning.loop.optimise import depth_of, groups, moving_average, optimisers, schedule, set_rates
 from classtoken.learning.loop.seeds import generator_of, rows_of_step, seed_of, steps_per_epoch
 from classtoken.learning.objectives.supervised import Supervised
 from classtoken.learning.recipe import OptimiserOptions
@@ -98,3 +100,15 @@ def test_draws_are_functions_of_their_numbers() -> None:
     assert seed_of(1, 2, 3) == seed_of(1, 2, 3)
     assert len({seed_of(0, purpose, step) for purpose in range(6) for step in range(50)}) == 300
     assert torch.equal(torch.rand(3, generator=generator_of(4)), torch.rand(3, generator=generator_of(4)))
+
+
+def test_the_weight_decay_follows_dinos_cosine() -> None:
+    """main_dino.py's cosine_scheduler(0.04, 0.4), and only where there is decay at all."""
+    options = OptimiserOptions(weight_decay=0.04, final_weight_decay=0.4)
+    theirs = 0.4 + 0.5 * (0.04 - 0.4) * (1 + np.cos(np.pi * np.arange(50) / 50))
+    layer = nn.Linear(2, 2)
+    made = optimisers(layer, options, 0)
+    for step in range(50):
+        set_rates(made, options, step, 50)
+        found = {g["names"][0]: g["weight_decay"] for g in made[0].param_groups}
+        assert found == {"weight": pytest.approx(theirs[step]), "bias": 0.0}

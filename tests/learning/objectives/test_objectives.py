@@ -15,9 +15,9 @@ from classtoken.encoder.shape import BlockShape, Shape, TextStem
 from classtoken.head import make_head
 from classtoken.learning.data.batches import Feed, TrainingBatch
 from classtoken.learning.loop.loop import Loop
-from classtoken.learning.model import Network
+from classtoken.learning.model import Network, set_regularisation
 from classtoken.learning.objectives.contrast import Clip, SentenceContrast, clip_loss, in_batch_loss
-from classtoken.learning.objectives.dino import Dino, MultiCrop, dino_loss
+from classtoken.learning.objectives.dino import Dino, DinoSchedule, MultiCrop, dino_loss
 from classtoken.learning.objectives.distillation import (
     Distillation,
     hard_loss,
@@ -238,6 +238,33 @@ def test_dino_finds_classes_without_labels_and_uses_its_prototypes(tmp_path) -> 
     assert outcome.evaluations[-1]["neighbours"] > 0.5  # chance 0.33
 
 
+def test_dino_without_labels_keeps_the_last_weights(tmp_path) -> None:
+    """The entropy of the prototypes is largest before anything is learned: as a metric it kept the worst teacher."""
+    data = replace(pictures(96), targets=None)
+    objective = Dino(network(seed=1), 16, prototypes=16, momentum=0.9, seed=1, labelled=False)
+    crops = MultiCrop(data, 2, (8, 8), 4, large=(0.8, 1.0), small=(0.4, 0.8))
+    feed, held = Feed(crops, torch.arange(64), 32, 0), Feed(crops, torch.arange(64, 96), 32, 0)
+    moving = OptimiserOptions(learning_rate=2e-3)
+    run = Loop(
+        objective, feed, held, LoopOptions(epochs=4, batch=32), moving, folder=tmp_path, fingerprint="x", depth=2
+    )
+    used = [scores["used"] for scores in run.run().evaluations]
+    assert max(used[:-1]) > used[-1]
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["objective"]
+    assert all(torch.equal(value, kept[name]) for name, value in objective.state_dict().items())
+
+
+def test_dinos_schedules_are_its_authors() -> None:
+    """Temperature: np.linspace over the warm-up of main_dino.py; the last layer's gradients cancelled at first."""
+    schedule = DinoSchedule(first_temperature=0.04, rises=0.3, frozen_prototypes=0.1)
+    objective = Dino(network(), 16, prototypes=8, teacher_temperature=0.07, schedule=schedule)
+    theirs = np.concatenate((np.linspace(0.04, 0.07, 31), np.full(69, 0.07)))
+    for step in range(100):
+        objective.begins(step / 100)
+        assert objective.temperature_now == pytest.approx(theirs[step])
+        assert objective.projection.prototypes.requires_grad == (step >= 10)
+
+
 # --- contrast ------------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +287,32 @@ def test_simcse_learns_to_know_a_sentence_again(tmp_path) -> None:
     with torch.no_grad():
         before = objective.score(iter([data.plain(torch.arange(32))]))["top_match"]
     assert run(tmp_path, objective, data, epochs=150, rows=32) > max(0.7, before + 0.3)
+
+
+def test_simcse_learns_and_keeps_its_last_weights(tmp_path) -> None:
+    """Without dropout every sentence finds itself at the first evaluation: a match of 1.0 that nothing can exceed."""
+    made = text_network()
+    set_regularisation(made.encoder, 0.0, 0.1)
+    objective, data = SentenceContrast(made, paired=False), Single(64)
+    options = LoopOptions(epochs=30, batch=32, dropout=0.1)
+    feed, held = Feed(data, torch.arange(48), 24, 0), Feed(data, torch.arange(48, 64), 16, 0)
+    moving = OptimiserOptions(learning_rate=3e-3)
+    run = Loop(objective, feed, held, options, moving, folder=tmp_path, fingerprint="x", depth=1)
+    seen = run.run().evaluations
+    assert seen[0]["loss"] > seen[-1]["loss"] > 0
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["objective"]
+    assert all(torch.equal(value, kept[name]) for name, value in objective.state_dict().items())
+
+
+def test_clips_factor_can_come_back_from_its_limit() -> None:
+    """open_clip's rule: the parameter is moved to ln 100, so that there is a gradient at the limit."""
+    objective = Clip(network(seed=1), text_network(), (16, 16), 8)
+    with torch.no_grad():
+        objective.log_scale.fill_(9.0)
+    objective.stepped(0.5)
+    assert float(objective.log_scale.detach().exp()) == pytest.approx(100.0)
+    objective.loss(ImageText().plain(torch.arange(3))).backward()
+    assert abs(float(objective.log_scale.grad)) > 0
 
 
 def test_clip_brings_two_towers_together(tmp_path) -> None:
@@ -353,6 +406,13 @@ class Pairs(Rows):
 
     def views(self, rows) -> tuple[Tokens, ...]:
         return texts(self.words[rows][:, :5]), texts(self.words[rows][:, 1:])
+
+
+class Single(Pairs):
+    """A row as it is, once."""
+
+    def views(self, rows) -> tuple[Tokens, ...]:
+        return (texts(self.words[rows]),)
 
 
 class ImageText(Rows):

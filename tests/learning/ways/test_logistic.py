@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from classtoken.learning.ways.logistic import GRID, Regressions, fit_logistic
+from classtoken.learning.ways.logistic import GRID, FitTask, Regressions, fit_logistic
 
 
 def blobs(count: int = 120, classes: int = 3, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +21,7 @@ def blobs(count: int = 120, classes: int = 3, spread: float = 1.0) -> tuple[np.n
 def test_logistic_regression_is_scikit_learns_on_standardised_vectors() -> None:
     """The standardisation is folded into the head: it reads raw vectors and gives the same probabilities."""
     x, y = blobs()
-    head, _, _ = fit_logistic(x, y, several=False, balanced=False, seed=0, grid=(0.5,))
+    head, _, _ = fit_logistic(x, y, FitTask(False, False, 0, int(y.max()) + 1), grid=(0.5,))
     scaler = StandardScaler().fit(x)
     reference = LogisticRegression(C=0.5, max_iter=2000, tol=1e-5).fit(scaler.transform(x), y)
     raw = LogisticRegression(C=0.5, max_iter=2000, tol=1e-5).fit(x, y)
@@ -43,7 +43,7 @@ def penalised_loss(weight: np.ndarray, bias: np.ndarray, z: np.ndarray, y: np.nd
 def test_a_path_of_c_is_at_the_optimum_everywhere(standardised: bool) -> None:
     """Beginning where the last C ended changes the way, not the end: never above the tight optimum by 1e-3 of it."""
     x, y = blobs(90, 3, 4.0)
-    path = Regressions(x, y, standardised, several=False, balanced=False, classes=3)
+    path = Regressions(x, y, standardised, FitTask(False, False, 0, 3))
     z = (x - path.mean) / path.scale
     for c in GRID[::2]:
         weight, bias = path.at(c)
@@ -63,7 +63,7 @@ def test_one_thread_computes_and_the_setting_is_given_back(monkeypatch: pytest.M
 
     monkeypatch.setattr(Regressions, "at", watched)
     before = threadpoolctl.threadpool_info()
-    fit_logistic(*blobs(30), several=False, balanced=False, seed=0, grid=(1.0,))
+    fit_logistic(*blobs(30), FitTask(False, False, 0, 3), grid=(1.0,))
     assert set(found) == {1}
     assert threadpoolctl.threadpool_info() == before
 
@@ -72,17 +72,17 @@ def test_the_grid_is_chosen_on_rows_that_were_not_learned_from() -> None:
     """Pure noise: no C may look better than chance, which choosing on the learned rows would."""
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(90, 60)), np.arange(90) % 3
-    _, _, trials = fit_logistic(x, y, several=False, balanced=False, seed=0, grid=(1e-2, 1.0, 1e2))
+    _, _, trials = fit_logistic(x, y, FitTask(False, False, 0, int(y.max()) + 1), grid=(1e-2, 1.0, 1e2))
     assert max(trial.score for trial in trials) < 0.55
 
 
 def test_two_classes_and_several_labels() -> None:
     x, y = blobs(80, 2, 0.3)
-    head, _, _ = fit_logistic(x, y, several=False, balanced=True, seed=0, grid=(1.0,))
+    head, _, _ = fit_logistic(x, y, FitTask(False, True, 0, int(y.max()) + 1), grid=(1.0,))
     with torch.no_grad():
         assert float((head(torch.from_numpy(x).float()).argmax(-1).numpy() == y).mean()) > 0.95
     labels = np.stack([y, 1 - y, np.zeros_like(y)], axis=1)
-    head, _, _ = fit_logistic(x, labels, several=True, balanced=False, seed=0, grid=(1.0,))
+    head, _, _ = fit_logistic(x, labels, FitTask(True, False, 0, 3), grid=(1.0,))
     with torch.no_grad():
         found = head(torch.from_numpy(x).float()).numpy() > 0
     assert (found[:, 0] == (y == 1)).mean() > 0.95

@@ -89,3 +89,13 @@ def _units(records: Sequence[Record]) -> list[list[int]]:
     for row, record in enumerate(records):
         units.setdefault(row if record.group is None else record.group, []).append(row)
     return list(units.values())
+
+
+def groups_of(records: Sequence[Record]) -> NDArray[np.intp] | None:
+    """The number of each record's group; a record without one is a group of its own. None where no record has one."""
+    if all(record.group is None for record in records):
+        return None
+    groups = np.empty(len(records), dtype=np.intp)
+    for number, rows in enumerate(_units(records)):
+        groups[rows] = number
+    return groups

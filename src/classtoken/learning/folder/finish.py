@@ -30,7 +30,9 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], s
     """
     judged = Judgement(dict(model.scores))
     if model.logits is not None and model.targets is not None:
-        judged = judge(model.logits, model.targets, model.rows.task, model.shipped)
+        judged = judge(
+            model.logits, model.targets, model.rows.task, model.shipped, grouped=model.rows.groups is not None
+        )
     every = (*refused, *model.rows.refused)
     result = _result(model, run, judged, every, seconds)
     saved = files.saved_readout(
@@ -61,13 +63,15 @@ def _result(
         pooling=str(model.readout.spec),
         head="none" if model.head is None else run.recipe.head.kind,
         records=len(rows.data),
-        learned=len(rows.learned),
-        held_out=len(rows.held_out),
+        learned=len(rows.data) if model.folds else len(rows.learned),
+        held_out=0 if model.folds else len(rows.held_out),
         parameters=sum(p.numel() for part in parts if part is not None for p in part.parameters()),
         trained_parameters=model.trained_parameters,
         steps=model.steps,
         seconds=seconds if model.seconds is None else model.seconds,
         scores=judged.scores,
+        intervals=judged.intervals,
+        folds=model.folds,
         temperature=judged.temperature,
         error=judged.error,
         error_before=judged.error_before,

@@ -43,7 +43,11 @@ def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str]
     """The model card: every figure comes from the training record."""
     result, recipe = record["result"], record["recipe"]
     where = record["result"]["machine"]
-    scores = "\n".join(f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in result["scores"].items())
+    ranges = {name: f" [{at['low']:.4f}, {at['high']:.4f}]" for name, at in result["intervals"].items()}
+    scores = "\n".join(
+        f"| {name.replace('_', ' ')} | {value:.4f}{ranges.get(name, '')} |" for name, value in result["scores"].items()
+    )
+    judged = f"each judged in {result['folds']} folds" if result["folds"] else f"{result['held_out']} held out"
     labels = ", ".join(result["labels"][:20]) + (" ..." if len(result["labels"]) > 20 else "")
     refused = f" {result['refused']} records could not be read and were left out." if result["refused"] else ""
     parts = [
@@ -55,14 +59,14 @@ def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str]
         f"- {result['parameters']:,} parameters, {result['trained_parameters']:,} of them learned here",
         "",
         "## How it was trained",
-        f"{result['learned']} records learned from, {result['held_out']} held out.{refused} {result['steps']} steps in "
+        f"{result['learned']} records learned from, {judged}.{refused} {result['steps']} steps in "
         f"{result['seconds']:.0f} s on {where['processor']}, {where['threads']} of {where['cores']} cores, device "
         f"{where['device']}, torch {where['torch']}. Objective: {recipe['objective']['kind']}. The whole recipe is in "
         "`training.json`.",
-        "## Figures on the held-out part",
+        "## Figures on records that were not learned from",
         f"| score | value |\n|---|---|\n{scores}\n| calibration error (15 bins) | {result['error']:.4f} |",
-        "The held-out part also chose between settings, so these are optimistic by a little; measure on a test set of "
-        "your own with `classtoken predict`.",
+        "What was chosen was chosen without the records that judge it; in brackets, intervals of 95 %. Records of "
+        "another kind than these need a test set of their own: `classtoken predict`.",
         *lines,
         "## Use",
         f'```python\nimport classtoken as ct\nmodel = ct.load("{title}")\nmodel.logits([...])\n```',

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from classtoken.errors import TrainingError
-from classtoken.learning.data.batches import Feed
+from classtoken.learning.data.batches import Feed, TrainingBatch
 from classtoken.learning.loop import resume
 from classtoken.learning.loop.interrupt import interrupt_noted
 from classtoken.learning.loop.log import TrainingLog
-from classtoken.learning.loop.optimise import moving_average, optimisers, schedule, set_rates
+from classtoken.learning.loop.optimise import moving_average, optimisers, set_rates
 from classtoken.learning.loop.seeds import FORWARD, own_randomness, seed_of
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
@@ -83,6 +83,7 @@ class Loop:
         self.average = moving_average(objective, options.ema) if options.ema else None
         self.steps = max(1, round(options.epochs * feed.steps))
         self.state = TrainingState()
+        self.keeps_best = options.keep == "best" and objective.chooses
         self.log = TrainingLog(folder, self.steps, feed.steps)
 
     def run(self, *, until: int | None = None) -> Outcome:
@@ -125,17 +126,11 @@ class Loop:
     def _step(self, step: int) -> float:
         """One batch, one move of the weights; the loss, a mean over the batch."""
         self.objective.train()
-        set_rates(self.optimisers, schedule(self.optimiser_options, step, self.steps))
+        set_rates(self.optimisers, self.optimiser_options, step, self.steps)
+        self.objective.begins(step / self.steps)
         batch = self.feed.at(step)
-        size = math.ceil(len(batch) / self.options.accumulate)
-        total = 0.0
         with own_randomness(self.device, seed_of(self.options.seed, FORWARD, step)):
-            for start in range(0, len(batch), size):
-                part = batch.part(start, min(start + size, len(batch)))
-                with self._precision():
-                    loss = self.objective.loss(part) * (len(part) / len(batch))
-                loss.backward()
-                total += float(loss.detach())
+            total = self._gradients(batch, step)
         if not math.isfinite(total):
             raise TrainingError(self._not_finite(step, f"the loss became {total}"))
         norm = self._clip()
@@ -148,6 +143,45 @@ class Loop:
         if self.average is not None:
             self.average.update_parameters(self.objective)
         return total
+
+    def _gradients(self, batch: TrainingBatch, step: int) -> float:
+        """Gradients of a batch's mean loss, which is returned, computed in as many parts as are wanted.
+
+        A loss that is a mean over rows is that of its parts. Any other is computed from the outputs of the whole batch,
+        whose gradients are then sent back part by part (Gao et al. 2021, GradCache): the same numbers as in one piece,
+        for a second forward pass.
+        """
+        size = math.ceil(len(batch) / self.options.accumulate)
+        starts, objective = range(0, len(batch), size), self.objective
+        if len(starts) == 1 or objective.rowwise:
+            total = 0.0
+            for start in starts:
+                part = batch.part(start, min(start + size, len(batch)))
+                with self._precision():
+                    loss = objective.loss(part) * (len(part) / len(batch))
+                loss.backward()
+                total += float(loss.detach())
+            return total
+        batch = objective.draw(batch)
+        seeds = [seed_of(self.options.seed, FORWARD, step, start) for start in starts]
+
+        def outputs(place: int) -> tuple[Tensor, ...]:
+            part = batch.part(starts[place], min(starts[place] + size, len(batch)))
+            with own_randomness(self.device, seeds[place]), self._precision():
+                return objective.outputs(part)
+
+        with torch.no_grad():
+            parts = [outputs(place) for place in range(len(starts))]
+        whole = [torch.cat(pieces).requires_grad_() for pieces in zip(*parts, strict=True)]
+        with self._precision():
+            loss = objective.loss_of(tuple(whole), batch)
+        loss.backward()
+        wanted = [None if x.grad is None else x.grad.split([len(p[i]) for p in parts]) for i, x in enumerate(whole)]
+        for place in range(len(starts)):
+            again = outputs(place)
+            sent = [(x, g[place]) for x, g in zip(again, wanted, strict=True) if g is not None and x.requires_grad]
+            torch.autograd.backward([x for x, _ in sent], [gradient for _, gradient in sent])
+        return float(loss.detach())
 
     def _clip(self) -> float:
         """The gradient's norm, which is brought down to the largest that is allowed, if there is one."""
@@ -166,18 +200,18 @@ class Loop:
         state.evaluations.append({"step": state.step, **scores})
         if value > state.best:
             state.best, state.best_step, state.worse = value, state.step, 0
-            if self.options.keep == "best":
+            if self.keeps_best:
                 state.best_values = {name: v.detach().clone() for name, v in judged.state_dict().items()}
         else:
             state.worse += 1
         self.log.evaluation(state.step, scores)
 
     def _patience_is_over(self) -> bool:
-        return bool(self.options.patience) and self.state.worse >= self.options.patience
+        return bool(self.options.patience) and self.objective.chooses and self.state.worse >= self.options.patience
 
     def _choose(self) -> None:
         """Put the weights that are kept into the objective: the best evaluation's, the average, or the last step's."""
-        if self.options.keep == "best" and self.state.best_values is not None:
+        if self.keeps_best and self.state.best_values is not None:
             self.objective.load_state_dict(self.state.best_values)
         elif self.average is not None:
             self.objective.load_state_dict(self.average.module.state_dict())

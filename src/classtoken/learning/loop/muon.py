@@ -32,6 +32,7 @@ def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """w <- (1 - lr wd) w - lr sqrt(max(1, rows / columns)) orthogonal(nesterov(gradient)); kernels are flattened.
 
+    Jordan's own code leaves a kernel's factor at 1; here a flattened kernel has that of a matrix of its shape.
     Only for matrices and convolution kernels; biases, norms and embeddings belong to AdamW.
     """
 

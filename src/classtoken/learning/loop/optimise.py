@@ -61,6 +61,7 @@ def groups(module: nn.Module, options: OptimiserOptions, depth: int) -> list[dic
                 "names": [],
                 "lr": rate,
                 "weight_decay": options.weight_decay if decays else 0.0,
+                "decays": decays,
                 "muon": muon,
             },
         )
@@ -69,7 +70,7 @@ def groups(module: nn.Module, options: OptimiserOptions, depth: int) -> list[dic
     return list(found.values())
 
 
-_UNDECAYED = ("class_token", "distillation", "registers", "position", "bias")
+_UNDECAYED = ("class_token", "distillation", "registers", "position", "bias", "probe", "queries")
 
 
 def optimisers(module: nn.Module, options: OptimiserOptions, depth: int) -> list[torch.optim.Optimizer]:
@@ -89,11 +90,19 @@ def optimisers(module: nn.Module, options: OptimiserOptions, depth: int) -> list
     return made
 
 
-def set_rates(made: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Every group's rate = its peak times the schedule's factor."""
+def decay_at(options: OptimiserOptions, step: int, steps: int) -> float:
+    """The weight decay at a step: last + (first - last) (1 + cos(pi t)) / 2 with t in 0..1 the way that is done."""
+    first, last = options.weight_decay, options.final_weight_decay
+    return first if last is None else last + (first - last) * (1 + math.cos(math.pi * step / max(1, steps))) / 2
+
+
+def set_rates(made: Iterable[torch.optim.Optimizer], options: OptimiserOptions, step: int, steps: int) -> None:
+    """Every group's rate = its peak times the schedule's factor; the decay of those groups that have one."""
+    factor, decay = schedule(options, step, steps), decay_at(options, step, steps)
     for optimiser in made:
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * factor
+            group["weight_decay"] = decay if group["decays"] else 0.0
 
 
 def moving_average(module: nn.Module, decay: float) -> AveragedModel:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classtoken.learning.data.batches import TrainingBatch
+from classtoken.learning.loop.seeds import own_randomness
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
 
@@ -32,25 +33,41 @@ def top_match(first_ND: Tensor, second_ND: Tensor) -> float:
 
 
 class SentenceContrast(Objective):
-    """SimCSE: a sentence is its own partner, seen through another dropout; with two views, the views are partners."""
+    """SimCSE: a sentence is its own partner, seen through another dropout; with two views, the views are partners.
+
+    Without a second view no score is known to grow with what is wanted (the first evaluation already finds every
+    sentence again), so that the last weights are kept.
+    """
 
     metric = "top_match"
 
-    def __init__(self, model: Network, temperature: float = 0.05):
+    def __init__(self, model: Network, temperature: float = 0.05, *, paired: bool = True):
         super().__init__()
-        self.model, self.temperature = model, temperature
+        self.model, self.temperature, self.chooses = model, temperature, paired
 
-    def loss(self, batch: TrainingBatch) -> Tensor:
-        """Mean loss of the batch. Without dropout or a second view both sides are equal, and nothing is learned."""
-        first, second = batch.views[0], batch.views[-1]
-        return in_batch_loss(self.model.vectors(first), self.model.vectors(second), self.temperature)
+    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
+        """Vectors of both sides. Without dropout or a second view they are equal, and nothing is learned."""
+        return self.model.vectors(batch.views[0]), self.model.vectors(batch.views[-1])
+
+    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+        """`in_batch_loss`."""
+        return in_batch_loss(*outputs, self.temperature)
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
-        """How often the partner is the nearest (two views), and how evenly the vectors fill the sphere."""
-        pairs = [(self.model.vectors(b.views[0]), self.model.vectors(b.views[-1])) for b in held_out]
-        first, second = torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs])
-        distances = torch.pdist(F.normalize(first.float(), dim=-1)[:1024]).square()
-        return {"top_match": top_match(first, second), "uniformity": float((-2 * distances).exp().mean().log())}
+        """The loss, how often the partner is the nearest, and how evenly the vectors fill the sphere (uniformity, lower
+        is more even); where dropout makes the second view it is on, and draws the same at every evaluation."""
+        device = next(self.model.parameters()).device
+        with own_randomness(device, 0):
+            self.model.train(not self.chooses)
+            pairs = [self.outputs(batch) for batch in held_out]
+            self.model.eval()
+        first, second = (torch.cat(side).float() for side in zip(*pairs, strict=True))
+        distances = torch.pdist(F.normalize(first, dim=-1)[:1024]).square()
+        return {
+            "loss": float(in_batch_loss(first, second, self.temperature)),
+            "top_match": top_match(first, second),
+            "uniformity": float((-2 * distances).exp().mean().log()),
+        }
 
 
 class Clip(Objective):
@@ -72,9 +89,18 @@ class Clip(Objective):
         image, text = batch.views
         return self.to_image(self.images.vectors(image)), self.to_text(self.texts.vectors(text))
 
-    def loss(self, batch: TrainingBatch) -> Tensor:
-        """Mean loss of the batch; the factor is kept at or below 100, as in the paper."""
-        return clip_loss(*self.both(batch), self.log_scale.exp().clamp(max=100.0))
+    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
+        """Projected vectors of both sides."""
+        return self.both(batch)
+
+    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+        """`clip_loss`."""
+        return clip_loss(*outputs, self.log_scale.exp())
+
+    @torch.no_grad()
+    def stepped(self, done: float) -> None:
+        """The factor is kept from 1 to 100 by moving the parameter, as open_clip does: its gradient never vanishes."""
+        self.log_scale.clamp_(0.0, math.log(100.0))
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """How often an image's nearest text is its own."""

@@ -55,6 +55,16 @@ class ProjectionHead(nn.Module):
         return F.normalize(self.layers(vectors_BD), dim=-1) @ F.normalize(self.prototypes, dim=-1).T
 
 
+@dataclass(frozen=True)
+class DinoSchedule:
+    """What changes over a run, in parts of it: the teacher's temperature from `first_temperature` (None: it stays)
+    linearly over `rises`; the prototypes stay as they began for `frozen_prototypes` (DINO: 30 epochs, and one)."""
+
+    first_temperature: float | None = None
+    rises: float = 0.3
+    frozen_prototypes: float = 0.0
+
+
 class Dino(Objective):
     """Student and teacher have one shape; the student sees all crops, the teacher the two large ones.
 
@@ -62,7 +72,6 @@ class Dino(Objective):
     prototype takes all, and sharpened, so that they do not become uniform.
     """
 
-    metric = "neighbours"
     centre: Tensor
 
     def __init__(
@@ -76,24 +85,39 @@ class Dino(Objective):
         momentum: float = 0.996,
         centre_momentum: float = 0.9,
         seed: int = 0,
+        labelled: bool = True,
+        schedule: DinoSchedule | None = None,
     ):
         super().__init__()
-        self.model = model
+        self.model, self.chooses = model, labelled
+        self.metric, self.schedule = "neighbours" if labelled else "used", schedule or DinoSchedule()
         self.projection = ProjectionHead(size, prototypes, seed=seed)
         self.teacher, self.teacher_projection = copy.deepcopy(model), copy.deepcopy(self.projection)
         for parameter in (*self.teacher.parameters(), *self.teacher_projection.parameters()):
             parameter.requires_grad_(False)
         self.register_buffer("centre", torch.zeros(prototypes))
         self.student_temperature, self.teacher_temperature = student_temperature, teacher_temperature
-        self.momentum, self.centre_momentum = momentum, centre_momentum
+        self.momentum, self.centre_momentum, self.temperature_now = momentum, centre_momentum, teacher_temperature
 
-    def loss(self, batch: TrainingBatch) -> Tensor:
-        """Mean over pairs of crops; moves the centre towards the batch's mean (equation 4)."""
-        student = [self.projection(self.model.vectors(view)) for view in batch.views]
+    def begins(self, done: float) -> None:
+        """Sets the teacher's temperature, and whether the prototypes learn yet."""
+        last, first, rises = self.teacher_temperature, self.schedule.first_temperature, self.schedule.rises
+        share = 1.0 if done >= rises else done / rises
+        self.temperature_now = last if first is None else first + (last - first) * share
+        self.projection.prototypes.requires_grad_(done >= self.schedule.frozen_prototypes)
+
+    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
+        """Scores of the student for all crops (B, crops, K), and of the teacher for the two large ones."""
+        student = torch.stack([self.projection(self.model.vectors(view)) for view in batch.views], 1)
         with torch.no_grad():
             self.teacher.eval()
             teacher = [self.teacher_projection(self.teacher.vectors(view)) for view in batch.views[:2]]
-        found = dino_loss(student, teacher, self.centre, self.student_temperature, self.teacher_temperature)
+        return student, torch.stack(teacher, 1)
+
+    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+        """Mean over pairs of crops; moves the centre towards the batch's mean (equation 4), once a step."""
+        student, teacher = (list(scores.unbind(1)) for scores in outputs)
+        found = dino_loss(student, teacher, self.centre, self.student_temperature, self.temperature_now)
         with torch.no_grad():
             mean = torch.cat(teacher).float().mean(0)
             self.centre.mul_(self.centre_momentum).add_(mean, alpha=1 - self.centre_momentum)
@@ -109,8 +133,9 @@ class Dino(Objective):
                 value.copy_(torch.lerp(value, own, 1 - m) if value.is_floating_point() else own)
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
-        """`neighbours`: leave-one-out 1-nearest-neighbour accuracy of the teacher's vectors (cosine); without labels it
-        is `used`: the entropy of the teacher's mean output over its largest value, 1 where all prototypes are used."""
+        """`used`: the entropy of the teacher's mean output over its largest value, 1 where all prototypes are used (as
+        they are before anything is learned: it warns of a collapse and chooses nothing); with labels `neighbours`, the
+        leave-one-out 1-nearest-neighbour accuracy of the teacher's vectors (cosine)."""
         batches = list(held_out)
         vectors = torch.cat([F.normalize(self.teacher.vectors(b.views[0]).float(), dim=-1) for b in batches])
         found: dict[str, float] = {}
@@ -118,7 +143,7 @@ class Dino(Objective):
         used = ((outputs - self.centre) / self.teacher_temperature).softmax(-1).mean(0)
         found["used"] = float(-(used * used.clamp(min=1e-12).log()).sum() / math.log(len(used)))
         if batches[0].targets is None:
-            return {**found, "neighbours": found["used"]}
+            return found
         targets = torch.cat([b.targets for b in batches if b.targets is not None])
         alike = (vectors @ vectors.T).fill_diagonal_(-2.0).argmax(-1)
         same = (targets == targets[alike]) if targets.dim() == 1 else (targets == targets[alike]).all(-1)

@@ -11,7 +11,13 @@ from classtoken.head import DistilledHead
 from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
-from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, collect
+from classtoken.learning.objectives.supervised import (
+    Task,
+    classification_loss,
+    classification_scores,
+    collect,
+    metric_of,
+)
 
 Teach = Callable[[TrainingBatch], Tensor]
 
@@ -28,6 +34,9 @@ def hard_loss(logits_BC: Tensor, teacher_BC: Tensor, task: Task = "single") -> T
 
 def soft_loss(logits_BC: Tensor, teacher_BC: Tensor, temperature: float, task: Task = "single") -> Tensor:
     """T^2 KL(teacher || student), both softened by T (DeiT, equation 2); `teacher_BC` are the teacher's logits.
+
+    A mean over rows, as in the paper. DeiT's published code divides by the number of classes besides: a weight from
+    there (its alpha) does not carry over.
 
     With several labels a row ("multi") each label is a distribution over yes and no, and the mean is over all of them.
     """
@@ -64,14 +73,18 @@ class Distillation(Objective):
         self.model, self.teach = model, teach
         self.mode, self.weight, self.temperature, self.smoothing = mode, weight, temperature, smoothing
         self.task: Task = task
-        self.metric = "accuracy" if task == "single" else "mean_average_precision"
+        self.metric = metric_of(task)
 
-    def loss(self, batch: TrainingBatch) -> Tensor:
-        """Mean loss of the batch."""
+    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
+        """Logits for the label, logits for the teacher (the same ones without a distillation token), the teacher's."""
         vectors = self.model.vectors(batch.views[0])
         head = self.model.head
         own, taught = head.both(vectors) if isinstance(head, DistilledHead) else (head(vectors),) * 2
-        teacher = self.teach(batch)
+        return own, taught, self.teach(batch)
+
+    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+        """The two losses, weighted by the part of the rows that has a label."""
+        own, taught, teacher = outputs
         if self.mode == "hard":
             learned = hard_loss(taught, teacher, self.task)
         else:

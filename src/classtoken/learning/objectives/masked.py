@@ -56,14 +56,22 @@ class MaskedTokens(Objective):
         table = self.encoder.get_submodule("stem").get_submodule("token").get_parameter("weight")
         return F.linear(self.norm(F.gelu(self.dense(states))), table, self.bias)
 
-    def loss(self, batch: TrainingBatch) -> Tensor:
-        """Mean over the hidden pieces of the batch; the draw follows torch's seed of the step."""
+    def draw(self, batch: TrainingBatch) -> TrainingBatch:
+        """The batch with pieces hidden, which are its targets; the draw follows torch's seed of the step."""
         generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         hidden, targets = hide(batch.views[0], self.part, self.mask_id, self.vocabulary, generator)
-        where = targets != UNTOUCHED
-        if not bool(where.any()):
-            return self.bias.sum() * 0.0
-        return F.cross_entropy(self.logits(hidden, where).float(), targets[where])
+        return replace(batch, views=(hidden,), targets=targets)
+
+    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
+        """Scores of every piece for the hidden ones."""
+        assert batch.targets is not None
+        return (self.logits(batch.views[0], batch.targets != UNTOUCHED),)
+
+    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+        """Mean over the hidden pieces of the batch."""
+        assert batch.targets is not None
+        hidden = batch.targets[batch.targets != UNTOUCHED]
+        return F.cross_entropy(outputs[0].float(), hidden) if len(hidden) else self.bias.sum() * 0.0
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """Loss, and the part of the hidden pieces that is guessed; every evaluation hides the same ones."""

@@ -32,7 +32,8 @@ def classification_loss(
 
     `targets` of a single-label task may be whole numbers (B,), or shares (B, C) when pictures were mixed. With class
     weights (`class_weights`) the mean is weighted by that of each row's label, or of each decision, as scikit-learn's
-    class_weight does.
+    class_weight does; with smoothing too, where torch's `cross_entropy` would weigh each class of the smoothed target
+    by its own weight.
     """
     logits_BC = logits_BC.float()
     if task == "multi":
@@ -58,22 +59,27 @@ class Supervised(Objective):
     def __init__(self, model: nn.Module, task: Task, *, smoothing: float = 0.0, weights_C: Tensor | None = None):
         super().__init__()
         self.model, self.task, self.smoothing = model, task, smoothing
-        self.weights_C = weights_C
-        self.metric = "accuracy" if task == "single" else "mean_average_precision"
+        self.weights_C, self.rowwise = weights_C, weights_C is None
+        self.metric = metric_of(task)
 
-    def loss(self, batch: TrainingBatch) -> Tensor:
-        """Mean loss of the batch."""
+    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
+        """The logits."""
+        return (self.model(batch.views[0]),)
+
+    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+        """`classification_loss`."""
         assert batch.targets is not None
-        return classification_loss(
-            self.model(batch.views[0]), batch.targets, self.task, self.smoothing, self._weights(batch)
-        )
-
-    def _weights(self, batch: TrainingBatch) -> Tensor | None:
-        return None if self.weights_C is None or batch.targets is None else self.weights_C.to(batch.targets.device)
+        weights = None if self.weights_C is None else self.weights_C.to(batch.targets.device)
+        return classification_loss(outputs[0], batch.targets, self.task, self.smoothing, weights)
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """Loss and accuracy (single), or loss, mean average precision and exact match (multi)."""
         return classification_scores(*collect(self.model, held_out), self.task)
+
+
+def metric_of(task: Task) -> str:
+    """The score that chooses."""
+    return "accuracy" if task == "single" else "mean_average_precision"
 
 
 def collect(model: nn.Module, batches: Iterator[TrainingBatch]) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from classtoken.head import Head, LinearHead, MlpHead
 from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.objectives.base import Objective
-from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores
+from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, metric_of
 from classtoken.readout.readout import Readout
 from classtoken.tensors import States
 
@@ -78,17 +78,21 @@ class HeadGrid(Objective):
         """Every candidate's logits."""
         return [candidate(batch.views[0]) for candidate in self.candidates]
 
-    def loss(self, batch: TrainingBatch) -> Tensor:
+    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
+        """Every candidate's logits."""
+        return tuple(self.logits(batch))
+
+    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
         """The sum of the candidates' losses: their gradients do not meet."""
         assert batch.targets is not None
-        every = [classification_loss(x, batch.targets, self.task, 0.0, self.weights_C) for x in self.logits(batch)]
+        every = [classification_loss(x, batch.targets, self.task, 0.0, self.weights_C) for x in outputs]
         return torch.stack(every).nan_to_num(nan=0.0, posinf=0.0).sum()
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """Every candidate's accuracy (or mean average precision), by number, and the best of them."""
         rows = [(self.logits(batch), batch.targets) for batch in held_out]
         targets = torch.cat([t for _, t in rows if t is not None])
-        name = "accuracy" if self.task == "single" else "mean_average_precision"
+        name = metric_of(self.task)
         scores = {
             f"candidate_{i}": classification_scores(
                 torch.cat([x[i] for x, _ in rows]).nan_to_num(), targets, self.task

@@ -3,6 +3,7 @@
 import torch
 
 from classtoken.encoder.protocol import is_trainable
+from classtoken.errors import OptionError
 from classtoken.head import Head
 from classtoken.learning.data.batches import Feed
 from classtoken.learning.data.training_set import TrainingSet
@@ -21,13 +22,20 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     recipe, encoder, options = run.recipe, network.encoder, run.recipe.loop
     assert is_trainable(encoder)
     objective = objective_for(recipe.objective, network, rows, options, run.device)
+    if options.patience and not objective.chooses:
+        raise OptionError(
+            f"`patience` = {options.patience}: without labels no score of [objective] kind = "
+            f"'{recipe.objective.kind}' is known to grow with what is wanted. Leave it 0; the last weights are kept."
+        )
+    chosen = network.head is not None and objective.chooses and (options.keep == "best" or bool(options.patience))
+    choosing, judging = rows.halves() if chosen and rows.data.targets is not None else (rows.held_out, rows.held_out)
     teacher = getattr(objective, "teach", None)
     known = teacher.identity if isinstance(teacher, ImageTeacher) else ""
     data = views_for(recipe.objective, network, rows.data)
     loop = Loop(
         objective,
         Feed(data, rows.learned, options.batch, options.seed),
-        Feed(data, rows.held_out, options.batch, options.seed) if len(rows.held_out) else None,
+        Feed(data, choosing, options.batch, options.seed) if len(choosing) else None,
         options,
         recipe.optimiser,
         folder=run.out,
@@ -42,9 +50,9 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     network.eval()
     head = network.head if isinstance(network.head, Head) else None
     logits = targets = None
-    if head is not None and len(rows.held_out):
+    if head is not None and len(judging):
         with torch.no_grad():
-            logits, targets = (t.cpu() for t in collect(network, Feed(rows.data, rows.held_out, 256, 0).in_order()))
+            logits, targets = (t.cpu() for t in collect(network, Feed(rows.data, judging, 256, 0).in_order()))
     return TrainedModel(
         encoder,
         network.readout,

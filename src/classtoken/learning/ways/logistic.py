@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from classtoken.errors import TrainingError
@@ -27,6 +27,7 @@ from classtoken.results.train import Trial
 Floats = NDArray[np.float64]
 GRID = tuple(float(c) for c in 10.0 ** np.linspace(-4, 4, 17))
 FOLDED_BELOW = 5000
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -40,42 +41,72 @@ class LogisticSetting:
         return f"C = {self.c:.3g}, {'standardised' if self.standardised else 'raw'} vectors"
 
 
+@dataclass(frozen=True)
+class FitTask:
+    """What a regression is fitted for: one label a row of `classes`, or several; whether every class weighs the same;
+    the seed of the folds."""
+
+    several: bool
+    balanced: bool
+    seed: int
+    classes: int
+
+    def folds(self, targets: NDArray, groups: NDArray | None = None) -> list[tuple[NDArray, NDArray]]:
+        """Rows to learn from and rows held out, five times: or as often as the smallest class has records, or as there
+        are groups, which stay whole. A class of one record is in one part only.
+
+        Raises `TrainingError` where nothing can be held out: no class has two records, or all are in one group.
+        """
+        counts = np.array([len(targets)]) if self.several else np.bincount(targets)
+        if counts.max() < 2 or (groups is not None and len(np.unique(groups)) < 2):
+            raise TrainingError(
+                f"{len(targets)} records, and no class has two, or all are in one group: nothing can be held out to "
+                "choose settings on. Give more."
+            )
+        number = max(2, min(FOLDS, int(counts[counts > 0].min())))
+        kinds = (KFold, StratifiedKFold)
+        if groups is not None:
+            number, kinds = min(number, len(np.unique(groups))), (GroupKFold, StratifiedGroupKFold)
+        made = kinds[not self.several](number, shuffle=True, random_state=self.seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # scikit-learn's word on classes of one record
+            return list(made.split(np.zeros((len(targets), 1)), targets, groups))
+
+
 def fit_logistic(
-    vectors: NDArray, targets: NDArray, *, several: bool, balanced: bool, seed: int, grid: Sequence[float] = GRID
+    vectors: NDArray,
+    targets: NDArray,
+    task: FitTask,
+    *,
+    groups: NDArray | None = None,
+    grid: Sequence[float] = GRID,
 ) -> tuple[LinearHead, LogisticSetting, tuple[Trial, ...]]:
     """The best setting, refitted on all rows, as a linear head on the raw vectors; and everything that was tried.
 
     score: accuracy, or mean average precision with several labels a row.
     """
     x = np.asarray(vectors, dtype=np.float64)
-    classes = targets.shape[1] if several else int(targets.max()) + 1
-    folds = _folds(targets, several, seed)[: 1 if len(x) >= FOLDED_BELOW else None]
+    folds = task.folds(targets, groups)[: 1 if len(x) >= FOLDED_BELOW else None]
     tried: list[tuple[float, bool, float]] = []
     with threadpool_limits(1):
         for standardised in (True, False):
-            paths = [
-                Regressions(x[learned], targets[learned], standardised, several, balanced, classes)
-                for learned, _ in folds
-            ]
+            paths = [Regressions(x[learned], targets[learned], standardised, task) for learned, _ in folds]
             for c in sorted(grid):
-                tried.append((_score(x, targets, [path.at(c) for path in paths], folds, several), standardised, c))
+                tried.append((_score(x, targets, [path.at(c) for path in paths], folds, task.several), standardised, c))
                 recent = [score for score, same, _ in tried if same == standardised]
                 if len(recent) > 4 and max(recent[-4:]) < max(recent) - 0.01:
                     break  # past the top: larger C only take longer
         _, standardised, c = max(tried, key=lambda t: t[0])
     best = LogisticSetting(c, standardised)
     trials = tuple(Trial(str(LogisticSetting(c, standardised)), score) for score, standardised, c in tried)
-    return logistic_head(x, targets, best, several=several, balanced=balanced), best, trials
+    return logistic_head(x, targets, task, best), best, trials
 
 
-def logistic_head(
-    vectors: NDArray, targets: NDArray, setting: LogisticSetting, *, several: bool, balanced: bool
-) -> LinearHead:
+def logistic_head(vectors: NDArray, targets: NDArray, task: FitTask, setting: LogisticSetting) -> LinearHead:
     """A logistic regression with one setting, as a linear head on the raw vectors."""
     x = np.asarray(vectors, dtype=np.float64)
-    classes = targets.shape[1] if several else int(targets.max()) + 1
     with threadpool_limits(1):
-        weight, bias = Regressions(x, targets, setting.standardised, several, balanced, classes).at(setting.c)
+        weight, bias = Regressions(x, targets, setting.standardised, task).at(setting.c)
     head = LinearHead(x.shape[1], len(bias))
     with torch.no_grad():
         head.output.weight.copy_(torch.from_numpy(weight))
@@ -99,42 +130,22 @@ def _score(
     return float(average_precision_score(truth[:, present], logits[:, present]))
 
 
-def _folds(targets: NDArray, several: bool, seed: int) -> list[tuple[NDArray, NDArray]]:
-    """Five parts, or as many as the smallest class has records; a class of one record is in one part only.
-
-    Raises `TrainingError` where no class has two records: then nothing can be held out.
-    """
-    counts = np.array([len(targets)]) if several else np.bincount(targets)
-    if counts.max() < 2:
-        raise TrainingError(
-            f"{len(targets)} records, and no class has two: nothing can be held out to choose settings on. Give more."
-        )
-    number = max(2, min(5, int(counts[counts > 0].min())))
-    kind = KFold if several else StratifiedKFold
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # scikit-learn's word on classes of one record
-        parts = kind(number, shuffle=True, random_state=seed).split(np.zeros((len(targets), 1)), targets)
-        return list(parts)
-
-
 class Regressions:
     """Logistic regressions on the same rows for one C after another; each begins where the last one ended."""
 
-    def __init__(
-        self, x: Floats, targets: NDArray, standardised: bool, several: bool, balanced: bool, classes: int
-    ) -> None:
+    def __init__(self, x: Floats, targets: NDArray, standardised: bool, task: FitTask) -> None:
         self.mean = x.mean(0) if standardised else np.zeros(x.shape[1])
         self.scale = np.maximum(x.std(0), 1e-8) if standardised else np.ones(x.shape[1])
-        self.z, self.targets, self.several, self.classes = (x - self.mean) / self.scale, targets, several, classes
-        weights = "balanced" if balanced else None
+        self.z, self.targets, self.task = (x - self.mean) / self.scale, targets, task
+        weights = "balanced" if task.balanced else None
         self.models = [
             LogisticRegression(max_iter=2000, tol=1e-5, class_weight=weights, warm_start=True)
-            for _ in range(classes if several else 1)
+            for _ in range(task.classes if task.several else 1)
         ]
 
     def at(self, c: float) -> tuple[Floats, Floats]:
         """Weights (C, V) and biases (C,) for raw vectors: the standardisation is folded into them."""
-        if self.several:
+        if self.task.several:
             columns = [self._binary(model, self.targets[:, i], c) for i, model in enumerate(self.models)]
             weight, bias = np.stack([w for w, _ in columns]), np.array([b for _, b in columns])
         else:
@@ -149,8 +160,11 @@ class Regressions:
 
     def _softmax(self, c: float) -> tuple[Floats, Floats]:
         """One logit a class; a class without rows here keeps a logit far below the others."""
+        weight, bias = np.zeros((self.task.classes, self.z.shape[1])), np.full(self.task.classes, -30.0)
+        if self.targets.min() == self.targets.max():  # one class alone: nothing to tell apart
+            bias[self.targets[0]] = 0.0
+            return weight, bias
         model = self._fitted(self.models[0], self.targets, c)
-        weight, bias = np.zeros((self.classes, self.z.shape[1])), np.full(self.classes, -30.0)
         if len(model.classes_) == 2:  # scikit-learn keeps one row: the second class against the first
             low, high = model.classes_
             weight[low], weight[high] = -model.coef_[0] / 2, model.coef_[0] / 2

@@ -10,7 +10,7 @@ from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.model import Network, width_of
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.contrast import SentenceContrast
-from classtoken.learning.objectives.dino import Dino, MultiCrop
+from classtoken.learning.objectives.dino import Dino, DinoSchedule, MultiCrop
 from classtoken.learning.objectives.distillation import Distillation, precomputed, precomputed_several
 from classtoken.learning.objectives.masked import MaskedTokens
 from classtoken.learning.objectives.supervised import Supervised, class_weights
@@ -82,6 +82,10 @@ def _dino(wanted: ObjectiveOptions, network: Network, rows: TrainingSet, seed: i
         momentum=wanted.teacher_momentum,
         centre_momentum=wanted.centre_momentum,
         seed=seed,
+        labelled=rows.data.targets is not None,
+        schedule=DinoSchedule(
+            wanted.first_teacher_temperature, wanted.teacher_temperature_rises, wanted.frozen_prototypes
+        ),
     )
 
 
@@ -89,7 +93,7 @@ def _contrast(wanted: ObjectiveOptions, network: Network, rows: TrainingSet, dro
     _texts_only(wanted, rows)
     if not dropout:
         raise OptionError("[objective] kind = 'contrast' needs [loop] dropout above 0: it is what makes the two views.")
-    return SentenceContrast(network, 0.05 if wanted.temperature is None else wanted.temperature)
+    return SentenceContrast(network, 0.05 if wanted.temperature is None else wanted.temperature, paired=False)
 
 
 def _masked(wanted: ObjectiveOptions, network: Network, rows: TrainingSet, seed: int) -> Objective:

@@ -16,7 +16,7 @@ from classtoken.results.train import Trial
 class TrainedModel:
     """A trained encoder, readout and head, and how they came about.
 
-    `logits` of the held-out rows are by a head that was learned without them; None where there is no head, and then
+    `logits` are of rows that the head has neither learned nor was chosen from; None where there is no head, and then
     `scores` are those of the objective. `seconds` are those of the steps; None where there were none.
     """
 
@@ -29,6 +29,8 @@ class TrainedModel:
     targets: Tensor | None
     trained_parameters: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    folds: int = 0
+    """parts of all rows that `logits` come from, each by a head that was learned without it; 0: the rows held out"""
     steps: int = 0
     seconds: float | None = None
     stopped_early: bool = False
