@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.folders import tiny_vit
+from tests.folders import SENTENCES, sentence_transformer, tiny_vit
 from tests.learning.training import LOOP, MOVING, SHAPE, predict, predictions, scratch, told, train
 
 from classtoken.embedder import load
@@ -109,3 +109,41 @@ def test_every_head_and_learned_pooling_opens_again(tmp_path: Path, squares: Pat
     predicted = predict(squares, tmp_path / "out", model=tmp_path / "model")
     assert predicted.accuracy is not None
     assert predicted.accuracy > 0.5
+
+
+@pytest.mark.parametrize("tuned", [False, True], ids=["frozen", "tuned"])
+@pytest.mark.parametrize(
+    ("origin", "pooling"),
+    [
+        ({"unit": True}, ""),
+        ({"unit": True}, "cls"),
+        ({"unit": False, "mode": "cls"}, ""),
+        ({"unit": True, "dense": 8}, "mean"),
+        ({"unit": True, "prompts": True, "pooled": False}, ""),
+        ({"unit": True}, "cls+mean"),
+    ],
+    ids=["normalize", "another pooling", "cls", "dense", "prompts", "what the library has not"],
+)
+def test_a_trained_folder_says_of_its_vectors_what_they_are(
+    tmp_path: Path, origin: dict, pooling: str, tuned: bool
+) -> None:
+    """sentence-transformers gives the vectors that classtoken gives, or finds no modules.json that promises any."""
+    import sentence_transformers
+
+    rows = [f"{text},{'long' if len(text) > 12 else 'short'}" for text in SENTENCES * 3]
+    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    model = sentence_transformer(tmp_path / "origin", **origin)
+    recipe = told(pooling=pooling or None, epochs=1.0, batch=6, unfreeze="last-1" if tuned else None)
+    train(tmp_path / "texts.csv", tmp_path / "model", model=model, recipe=recipe)
+    ours = load(tmp_path / "model").embed(SENTENCES)
+    if pooling == "cls+mean":
+        assert not (tmp_path / "model/modules.json").exists()
+        return
+    theirs = sentence_transformers.SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(SENTENCES)
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() < 1e-5
+    embedder = load(tmp_path / "model")
+    raw = embedder.embed(SENTENCES, pooling=embedder.contract.pooling)
+    with torch.no_grad():  # the head reads the pooled states as they are
+        logits = embedder.tower("text").reading.classifier.head(torch.from_numpy(raw)).numpy()
+    assert np.abs(logits - embedder.logits(SENTENCES)).max() < 1e-4

@@ -6,11 +6,13 @@ from typing import Any
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.learning.folder import write as files
+from classtoken.learning.folder.formats import published_form
 from classtoken.learning.folder.record import card, machine
 from classtoken.learning.judge import Judgement, judge
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
+from classtoken.model_folder import read_prompts
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.results.base import write
 from classtoken.results.train import TrainResult
@@ -103,8 +105,8 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         stem, data = encoder.shape.stem, run.recipe.data
         if isinstance(stem, ImageStem):
             files.write_image_settings(run.out, image_recipe(stem, data.mean, data.std))
-        elif isinstance(stem, TextStem):
-            files.write_text_settings(run.out, saved.pooling, encoder.hidden_size, data.longest)
+        elif isinstance(stem, TextStem) and published_form(encoder.shape) is not None:
+            files.write_modules(run.out, saved, encoder.hidden_size, longest=data.longest)
         return
     origin, reading, moved = run.embedder.folder, run.embedder.tower(run.modality).reading, run.way == "finetune"
     family = reading.family
@@ -117,6 +119,9 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
             files.write_own(run.out, encoder, saved, half=run.half)
         else:
             write_saved(run.out, saved, half=run.half)
+    if run.modality == "text" and len(run.embedder.towers) == 1 and reading.family is not None:
+        include = read_prompts(origin).include
+        files.write_modules(run.out, saved, encoder.hidden_size, include_prompt=include)
     prepare = run.embedder.tower(run.modality).prepare
     if run.recipe.data.size and isinstance(prepare, ImagePreprocessor):
         files.write_image_settings(run.out, prepare.recipe)

@@ -23,6 +23,7 @@ from classtoken.errors import OutputError
 from classtoken.files import write_text
 from classtoken.head import Head, LinearHead
 from classtoken.learning.folder.formats import classifier_names, files_of
+from classtoken.model_folder import read_modules, transformer_folder
 from classtoken.pooling.table import POOLINGS
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
@@ -106,15 +107,26 @@ def published_head(family: Family, config: Mapping[str, Any], saved: SavedReadou
 
 
 def copy_files(origin: Path, folder: Path) -> None:
-    """All small files of a model folder and its safetensors; no pickles, no code, no cards."""
+    """The small files of a model folder and its safetensors; no pickles, no code, no cards.
+
+    The Transformer module of a sentence-transformers folder comes to the top, and the other modules stay behind: they
+    say what the origin's vectors are, not those of what was trained (`write_modules`).
+    """
     if folder.resolve() == origin.resolve():
         raise OutputError(f"'{folder}' is the folder of the model itself; give another one to write to.")
+    top = transformer_folder(origin)
+    modules = {module.folder.resolve() for module in read_modules(origin)} - {origin.resolve()}
     for path in sorted(origin.rglob("*")):
-        inside = path.relative_to(origin)
+        inside = path.relative_to(top if path.is_relative_to(top) else origin)
         kept = path.suffix in (".json", ".safetensors", ".txt", ".model") and not inside.name.startswith("classtoken.")
-        if path.is_file() and kept and len(inside.parts) <= 2 and inside.name != "training.json":
+        of_module = path.parent.resolve() in modules - {top.resolve()}
+        if path.is_file() and kept and not of_module and len(inside.parts) <= 2 and inside.name not in _OF_THE_ORIGIN:
             (folder / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / inside)
+
+
+_OF_THE_ORIGIN = ("training.json", "result.json", "work.json", "modules.json")
+"""what is said of the origin alone"""
 
 
 def write_image_settings(folder: Path, recipe: ImageRecipe) -> None:
@@ -122,26 +134,34 @@ def write_image_settings(folder: Path, recipe: ImageRecipe) -> None:
     write_json(folder / "preprocessor_config.json", hugging_face_settings(recipe))
 
 
-def write_text_settings(folder: Path, pooling: str, size: int, longest: int, *, unit_length: bool = False) -> None:
-    """modules.json and what belongs to it, where sentence-transformers has this pooling."""
-    if pooling not in POOLINGS or POOLINGS[pooling].sentence_transformers is None:
+def write_modules(
+    folder: Path, saved: SavedReadout, size: int, *, longest: int | None = None, include_prompt: bool = True
+) -> None:
+    """modules.json and 1_Pooling, so that sentence-transformers gives the vectors that `classtoken.load` gives here.
+
+    Where it has no such pooling there is no modules.json: a folder does not claim what it does not do. `longest` is
+    written where there is no limit of tokens yet.
+    """
+    row = POOLINGS.get(saved.pooling)
+    if row is None or row.sentence_transformers is None:
         return
-    modules = [("", "", "Transformer"), ("1", "1_Pooling", "Pooling")] + [
-        ("2", "2_Normalize", "Normalize")
-    ] * unit_length
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling")] + [("2_Normalize", "Normalize")] * saved.unit_length
     write_json(
         folder / "modules.json",
         [
             {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-            for i, (_, path, kind) in enumerate(modules)
+            for i, (path, kind) in enumerate(modules)
         ],
     )
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False})
-    (folder / "1_Pooling").mkdir(exist_ok=True)
+    if longest is not None:
+        write_json(folder / "sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False})
     switches = {
-        row.sentence_transformers[1]: row.name == pooling for row in POOLINGS.values() if row.sentence_transformers
+        other.sentence_transformers[1]: other is row for other in POOLINGS.values() if other.sentence_transformers
     }
-    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": size, **switches})
+    for path, _ in modules[1:]:
+        (folder / path).mkdir(exist_ok=True)
+    settings = {"word_embedding_dimension": size, **switches, "include_prompt": include_prompt}
+    write_json(folder / "1_Pooling" / "config.json", settings)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -51,7 +51,8 @@ class SentenceContrast(Objective):
 
     def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
         """`in_batch_loss`."""
-        return in_batch_loss(*outputs, self.temperature)
+        first, second = outputs
+        return in_batch_loss(first, second, self.temperature)
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """The loss, how often the partner is the nearest, and how evenly the vectors fill the sphere (uniformity, lower
@@ -95,7 +96,8 @@ class Clip(Objective):
 
     def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
         """`clip_loss`."""
-        return clip_loss(*outputs, self.log_scale.exp())
+        images, texts = outputs
+        return clip_loss(images, texts, self.log_scale.exp())
 
     @torch.no_grad()
     def stepped(self, done: float) -> None:
