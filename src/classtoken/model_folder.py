@@ -1,12 +1,91 @@
 """The small JSON files of a model folder, and what sentence-transformers writes beside a model. No torch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from classtoken.errors import ModelError
+
+
+class Watched(dict[str, Any]):
+    """A JSON object that remembers which of its keys were asked for by name, so that no list of them is kept by hand.
+
+    What nobody asked for was written by the authors and passed over here (`passed_over`). Iterating asks for nothing,
+    `items` and `values` for everything; `changed` copies and shares the memory, other copies are plain.
+    """
+
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), asked: set[str] | None = None):
+        super().__init__(values)
+        self.asked: set[str] = set() if asked is None else asked
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.add(str(key))
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def items(self) -> Any:
+        self.asked.update(self)
+        return super().items()
+
+    def values(self) -> Any:
+        self.asked.update(self)
+        return super().values()
+
+
+def changed(config: Mapping[str, Any], values: Mapping[str, Any], *, under: bool = False) -> Watched:
+    """A copy with other values (`under`: only where the config is silent or null); a watched one goes on watching."""
+    plain = dict(config)  # iterating asks for nothing
+    mine = {key: value for key, value in plain.items() if value is not None or not under}
+    joined = {**values, **mine} if under else {**mine, **values}
+    return Watched(joined, config.asked if isinstance(config, Watched) else None)
+
+
+def whole(value: Any, *, but: Sequence[str] = ()) -> Any:
+    """The value, every key inside it asked for: for a reader that takes a file as a whole. `but` are left out."""
+    if isinstance(value, Watched):
+        value.asked.update(key for key in value if key not in but)
+    for inner in dict.values(value) if isinstance(value, dict) else value if isinstance(value, list) else ():
+        whole(inner)
+    return value
+
+
+def passed_over(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key inside a parsed file that nobody asked for and that says something: its path and its value."""
+    if isinstance(value, list):
+        for one in value:
+            yield from passed_over(one, prefix)
+    if not isinstance(value, Watched):
+        return
+    for key, inner in dict.items(value):
+        if key in value.asked:
+            yield from passed_over(inner, f"{prefix}{key}.")
+        elif inner not in (None, "", [], {}):
+            yield prefix + key, inner
+
+
+_OPENED: ContextVar[dict[Path, Any] | None] = ContextVar("classtoken_opened", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[dict[Path, Any]]:
+    """While it lasts every JSON file is parsed once, and what was parsed is given here: path -> value."""
+    opened: dict[Path, Any] = {}
+    token = _OPENED.set(opened)
+    try:
+        yield opened
+    finally:
+        _OPENED.reset(token)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -94,8 +173,14 @@ def read_prompts(folder: Path) -> Prompts:
 
 
 def _parsed(path: Path) -> Any:
+    opened = _OPENED.get()
+    if opened is not None and path in opened:
+        return opened[path]
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), object_hook=Watched)
+        if opened is not None:
+            opened[path] = value
+        return value
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from classtoken.source import Source
 
 
-def inspect(model: str | Path, *, verify: bool = True, revision: str | None = None) -> "Inspection":
+def inspect(
+    model: str | Path, *, verify: bool = True, revision: str | None = None, accept: Sequence[str] = ()
+) -> "Inspection":
     """Which vectors a MODEL can give, which one its authors meant, and the evidence.
 
     verify: run the experiments on the loaded model (a few seconds); without it only files speak. Raises what `load`
@@ -42,7 +44,7 @@ def inspect(model: str | Path, *, verify: bool = True, revision: str | None = No
     """
     from classtoken.jobs.inspect import inspect as job
 
-    return job(model, InspectOptions(verify=verify, revision=revision))
+    return job(model, InspectOptions(verify=verify, revision=revision, accept=tuple(accept)))
 
 
 def embed(
@@ -62,6 +64,7 @@ def embed(
     source_options: SourceOptions = SourceOptions(),
     device: str | None = None,
     revision: str | None = None,
+    accept: Sequence[str] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> "EmbedResult":
     """Turn every record of a SOURCE into vectors in the folder `out`; a run that was stopped goes on where it was.
@@ -91,6 +94,7 @@ def embed(
         source_options=source_options,
         device=device,
         revision=revision,
+        accept=tuple(accept),
     )
     return job(model, source, out, options, report=report)
 
@@ -109,6 +113,7 @@ def predict(
     source_options: SourceOptions = SourceOptions(),
     device: str | None = None,
     revision: str | None = None,
+    accept: Sequence[str] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> "PredictResult":
     """Label every record of a SOURCE with a trained classifier: `out/predictions.csv` with id, label, probability.
@@ -134,6 +139,7 @@ def predict(
         source_options=source_options,
         device=device,
         revision=revision,
+        accept=tuple(accept),
     )
     return job(model, source, out, options, report=report)
 
@@ -165,6 +171,7 @@ def train(
     source_options: SourceOptions = SourceOptions(),
     device: str | None = None,
     revision: str | None = None,
+    accept: Sequence[str] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> "TrainResult":
     """Train on the labelled records of a SOURCE and write a model folder to `out`.
@@ -200,6 +207,7 @@ def train(
         source_options=source_options,
         device=device,
         revision=revision,
+        accept=tuple(accept),
     )
     from classtoken.jobs.train import train as job
 
@@ -224,6 +232,7 @@ def explain(
     seed: int = 0,
     device: str | None = None,
     revision: str | None = None,
+    accept: Sequence[str] = (),
 ) -> "Explanation":
     """How the class token came to its vector on one input, and whether any of it matters.
 
@@ -251,6 +260,7 @@ def explain(
         seed=seed,
         device=device,
         revision=revision,
+        accept=tuple(accept),
     )
     from classtoken.jobs.explain import explain as job
 
@@ -275,6 +285,7 @@ def explain_data(
     source_options: SourceOptions = SourceOptions(),
     device: str | None = None,
     revision: str | None = None,
+    accept: Sequence[str] = (),
     report: Callable[[Progress], object] | None = None,
 ) -> "Findings":
     """Findings over a SOURCE: means with intervals, beside those of the same weights in random order.
@@ -298,6 +309,7 @@ def explain_data(
         source_options=source_options,
         device=device,
         revision=revision,
+        accept=tuple(accept),
     )
     from classtoken.jobs.explain_data import explain_data as job
 
@@ -313,6 +325,7 @@ def walkthrough(
     limit: int = 40,
     device: str | None = None,
     revision: str | None = None,
+    accept: Sequence[str] = (),
 ) -> "WalkthroughResult":
     """Write a walkthrough of `items` (image files, or texts; none: examples) through a MODEL as one HTML file.
 
@@ -322,7 +335,12 @@ def walkthrough(
     """
     from classtoken.jobs.walkthrough import walkthrough as job
 
-    return job(model, items, out, WalkthroughOptions(data=data, limit=limit, device=device, revision=revision))
+    return job(
+        model,
+        items,
+        out,
+        WalkthroughOptions(data=data, limit=limit, device=device, revision=revision, accept=tuple(accept)),
+    )
 
 
 def verify(folder: str | Path) -> "VerifyResult":

@@ -49,8 +49,8 @@ def timm_pool(config: Mapping[str, Any]) -> PoolingClue | None:
         ]
         says = " and ".join([f"global_pool = {config['pool']}", *(f"{name} among the weights" for name in also)])
         return PoolingClue(timm_spec(config), 1, "config.json", says)
-    inner = {**dict(config.get("pretrained_cfg") or {}), **dict(config.get("model_args") or {})}
-    pool = config.get("global_pool") or inner.get("global_pool")
+    inner = [config, config.get("model_args") or {}, config.get("pretrained_cfg") or {}]
+    pool = next((place["global_pool"] for place in inner if place.get("global_pool")), None)
     if pool not in TIMM_POOLS:
         return None
     return PoolingClue(TIMM_POOLS[pool], 1, "config.json", f"global_pool = {pool}")

@@ -51,11 +51,11 @@ def experiments(reading: Reading, prepare: Preprocessor) -> list[Claim]:
 
 
 def _two_inputs(prepare: Preprocessor) -> tuple[Tokens, Tokens]:
-    items: list[Any] = _pictures() if prepare.modality == "image" else list(TEXTS)
+    items: list[Any] = pictures() if prepare.modality == "image" else list(TEXTS)
     return one_batch(prepare, items[:1]), one_batch(prepare, items[1:])
 
 
-def _pictures() -> list[np.ndarray]:
+def pictures() -> list[np.ndarray]:
     """A colour gradient and noise: two pictures that have nothing in common."""
     ramp = np.linspace(0, 255, 256, dtype=np.uint8)
     gradient = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(90)), axis=-1)
@@ -83,7 +83,7 @@ def _last_changed(tokens: Tokens) -> Tokens:
 def _company(prepare: Preprocessor, vector: Callable[[Tokens], Tensor], alone: Tensor) -> list[Claim]:
     """Does company in the batch, padding, or its side move the vector?"""
     if not isinstance(prepare, TextPreprocessor):
-        together = vector(one_batch(prepare, _pictures()))[:1]
+        together = vector(one_batch(prepare, pictures()))[:1]
         return [checks.unmoved("a batch mate", alone, together, "one image alone and beside another")]
     rows = prepare.encode(TEXTS)
     sides = {side: vector(prepare.collate(rows, side=side))[:1] for side in ("right", "left")}

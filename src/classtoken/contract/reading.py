@@ -52,6 +52,12 @@ class Reading:
     """what the file writes before the encoder's names"""
     inputs: InputDefaults = NO_DEFAULTS
     """how inputs are prepared where the folder's files are silent"""
+    refusals: tuple[str, ...] = ()
+    """why no vector at all may be given: something contradicts what this package computes"""
+    unsettled: tuple[str, ...] = ()
+    """why the contract's own vector may not be given, while a pooling that is named may"""
+    accepted: tuple[str, ...] = ()
+    """keys that are not understood and were accepted by name"""
 
     def readout(self, spec: Spec | None = None, *, unit_length: bool | None = None) -> Readout:
         """The contract's readout, or that of another pooling: the states after the final norm, pooled, nothing after.
@@ -60,7 +66,7 @@ class Reading:
         """
         over, before, after, unit = self.over, self.before, self.after, self.contract.unit_length
         if spec is None:
-            chosen, over = parse(self.contract.pooling), self.contract_over or over
+            chosen, over = parse(self.meant()), self.contract_over or over
         else:
             chosen, before, after, unit = spec, (), (), False
         for term in chosen.terms:
@@ -76,6 +82,12 @@ class Reading:
             before=before,
             unit_length=unit if unit_length is None else unit_length,
         )
+
+    def meant(self) -> str:
+        """The contract's pooling. Raises `ContractError` where what its authors meant is not settled."""
+        if self.unsettled:
+            raise ContractError(self.unsettled[0])
+        return self.contract.pooling
 
     def check(self, term: Term) -> None:
         """Refuse a term that this checkpoint cannot give, with the way out."""

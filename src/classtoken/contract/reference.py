@@ -17,7 +17,6 @@ from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
 from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 
-
 def open_reference(folder: Path, seed: int) -> tuple[Any, tuple[str, ...]]:
     """The checkpoint as transformers' AutoModel loads it, and the weights that it had to invent, drawn from `seed`."""
     with torch.random.fork_rng(devices=[]):
@@ -26,13 +25,48 @@ def open_reference(folder: Path, seed: int) -> tuple[Any, tuple[str, ...]]:
     return model.float().eval(), tuple(sorted(report["missing_keys"]))
 
 
+def reference_of(folder: Path, seed: int = 0) -> tuple[Any, tuple[str, ...]] | None:
+    """`open_reference`, or None where transformers does not read this folder."""
+    try:
+        return open_reference(folder, seed)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError):
+        return None
+
+
+@torch.no_grad()
+def gaps(reference: tuple[Any, tuple[str, ...]], reading: Reading, tokens: Tokens) -> dict[str, float] | None:
+    """How far states and pooled output are from the reference's on one batch; None where they cannot be compared."""
+    model, missing = reference
+    side, inputs = _side(model, tokens)
+    try:
+        theirs = side(**inputs)
+    except Exception:  # whatever another library does with an input that it does not take
+        return None
+    ours = _states(reading, tokens)
+    last, pooled = getattr(theirs, "last_hidden_state", None), getattr(theirs, "pooler_output", None)
+    if last is None or last.shape != ours.last_BLD.shape:
+        return None
+    found = {"states": _nearest(ours, last)[0]}
+    if pooled is not None and reading.pooler is not None and not any("pool" in name for name in missing):
+        vector = reading.pooler(ours)
+        found["pooler"] = difference(vector, pooled) if vector.shape == pooled.shape else float("inf")
+    return found
+
+
+def _states(reading: Reading, tokens: Tokens) -> States:
+    try:
+        return reading.encoder(tokens, layers=(-1,))
+    except TraceError:  # a foreign model whose blocks cannot be seen
+        return reading.encoder(tokens)
+
+
 @torch.no_grad()
 def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Claim]:
     """Claims from running transformers on the same input. Empty where transformers does not read this folder."""
-    try:
-        model, missing = open_reference(folder, seed=0)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError):
+    reference = reference_of(folder)
+    if reference is None:
         return []  # another layout than Hugging Face's
+    model, missing = reference
     side, inputs = _side(model, tokens)
     try:
         theirs = side(**inputs)
@@ -40,10 +74,7 @@ def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Cl
         line = " ".join(str(error).split())[:200]
         says = f"{type(side).__name__} refuses the input ({type(error).__name__}: {line})"
         return [Claim("same states as transformers", "not compared", Verdict.ASSUMED, (_ran(says),))]
-    try:
-        ours = reading.encoder(tokens, layers=(-1,))
-    except TraceError:  # a foreign model whose blocks cannot be seen
-        ours = reading.encoder(tokens)
+    ours = _states(reading, tokens)
     claims = []
     last = getattr(theirs, "last_hidden_state", None)
     if last is not None and last.shape == ours.last_BLD.shape:
@@ -70,13 +101,17 @@ def _side(model: Any, tokens: Tokens) -> tuple[Any, dict[str, Any]]:
     return getattr(model, "vision_model", model), image
 
 
-def _states_claim(ours: States, theirs: Tensor) -> Claim:
+def _nearest(ours: States, theirs: Tensor) -> tuple[float, str]:
+    """How far our states are from the reference's, after or before the final norm, whichever it returns."""
     keep = ours.roles_BL != Role.PAD
-    moved = difference(ours.last_BLD[keep], theirs[keep])
-    where = "after the final norm"
-    before = difference(ours.layers[-1][keep], theirs[keep]) if -1 in ours.layers else moved
-    if before < moved:
-        moved, where = before, "before the final norm"
+    found = [(difference(ours.last_BLD[keep], theirs[keep]), "after the final norm")]
+    if -1 in ours.layers:
+        found.append((difference(ours.layers[-1][keep], theirs[keep]), "before the final norm"))
+    return min(found)
+
+
+def _states_claim(ours: States, theirs: Tensor) -> Claim:
+    moved, where = _nearest(ours, theirs)
     verdict = Verdict.PROVED if moved <= TOLERANCE else Verdict.REFUTED
     says = f"last_hidden_state ({where}) differs by {moved:.1e}"
     return Claim("same states as transformers", "yes" if moved <= TOLERANCE else "NO", verdict, (_ran(says),))

@@ -1,8 +1,8 @@
 """Inputs -> vectors, as the checkpoint's authors meant it: preprocessing + encoder + readout under one contract."""
 
 from classtoken.embedder.embedder import Embedder
-from classtoken.embedder.loading import load
+from classtoken.embedder.loading import load, open_model
 from classtoken.embedder.spec import PRECISIONS, ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 
-__all__ = ["PRECISIONS", "Embedder", "ModelSpec", "Tower", "load", "preprocessor"]
+__all__ = ["PRECISIONS", "Embedder", "ModelSpec", "Tower", "load", "open_model", "preprocessor"]

@@ -136,7 +136,7 @@ class Embedder:
         joint = joint_space(self.towers, encoders, self.spec.normalize) if whole and len(self.towers) > 1 else None
         return Fingerprint(
             weights=weights_hash(encoder, list(readouts.values())),
-            contract=str(tower.reading.contract),
+            contract=", accepted ".join((str(tower.reading.contract), *tower.reading.accepted)),
             preprocessing=hash_value(tower.prepare.identity()),
             modality=tower.modality,
             poolings=tuple(readouts),

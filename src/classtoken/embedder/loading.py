@@ -1,14 +1,17 @@
 """A model's name, or its spec -> an `Embedder` under its contract."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from classtoken.contract.model import read_model
+from classtoken.contract.settling import Side, settle
 from classtoken.embedder.embedder import Embedder
 from classtoken.embedder.spec import ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 from classtoken.encoder.locate import locate
-from classtoken.errors import OptionError
+from classtoken.errors import ContractError, OptionError
+from classtoken.model_folder import watching
 from classtoken.values import Precision
 
 
@@ -20,23 +23,37 @@ def load(
     device: str | None = None,
     revision: str | None = None,
     normalize: bool | None = None,
+    accept: str | Sequence[str] = (),
 ) -> Embedder:
     """Load a MODEL (folder, hub id, `builtin:NAME`), or what a `ModelSpec` says, under its contract.
 
     pooling: read out something else than the contract's vector. normalize: unit length or not, whatever the contract
-    says. An `Embedder` is given back as it is. Raises `ModelError` and its kin, `VectorRefused`, `ContractError`, and
-    `OptionError` for keywords beside a spec or an embedder, which have their own.
+    says. accept: keys of the model's files that are not understood here (`inspect` lists them) and that you know to
+    move no vector. An `Embedder` is given back as it is. Raises `ModelError` and its kin, `VectorRefused`,
+    `ContractError`, and `OptionError` for keywords beside a spec or an embedder, which have their own.
     """
-    asked = ModelSpec("", pooling, normalize, precision, device, revision)
+    keys = (accept,) if isinstance(accept, str) else tuple(accept)
+    asked = ModelSpec("", pooling, normalize, precision, device, revision, keys)
     if isinstance(model, ModelSpec | Embedder):
         if asked != ModelSpec(""):
             raise OptionError(
                 f"{'an Embedder' if isinstance(model, Embedder) else 'a ModelSpec'} has its own pooling, normalize, "
-                "precision, device and revision; give them to load() or ModelSpec()."
+                "precision, device, revision and accept; give them to load() or ModelSpec()."
             )
         if isinstance(model, Embedder):
             return model
     spec = model if isinstance(model, ModelSpec) else replace(asked, model=str(model))
+    embedder = open_model(spec)
+    refusals = [line for tower in embedder.towers.values() for line in tower.reading.refusals]
+    if refusals:
+        raise ContractError(f"'{spec.model}' gives no vector: {refusals[0]}")
+    return embedder
+
+
+def open_model(spec: ModelSpec) -> Embedder:
+    """The embedder of a spec, also where its vectors are refused: for `inspect`, which says why."""
     folder = locate(spec.model, spec.revision)
-    towers = {reading.modality: Tower(reading, preprocessor(folder, reading)) for reading in read_model(folder)}
-    return Embedder(spec, folder, towers)
+    with watching() as opened:
+        sides = [Side(reading, preprocessor(folder, reading)) for reading in read_model(folder)]
+    settle(folder, sides, opened, spec.accept)
+    return Embedder(spec, folder, {side.reading.modality: Tower(side.reading, side.prepare) for side in sides})

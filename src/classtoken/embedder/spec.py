@@ -19,7 +19,8 @@ class ModelSpec(Result):
 
     model: a folder, a hub id or `builtin:NAME`. pooling: None for the contract's own vector. normalize: unit length or
     not; None for the contract's. precision: `fp32` or `bf16`. device: None for the best that there is. revision: of a
-    hub model. Raises `OptionError` for a precision that is not known.
+    hub model. accept: keys of its files that are not
+    understood here and move no vector. Raises `OptionError` for a precision that is not known.
     """
 
     model: str
@@ -28,6 +29,7 @@ class ModelSpec(Result):
     precision: Precision = "fp32"
     device: str | None = None
     revision: str | None = None
+    accept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

@@ -16,6 +16,7 @@ from classtoken.encoder.families.timm_config import is_timm, timm_config
 from classtoken.encoder.foreign.files import load_foreign
 from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
 from classtoken.errors import ModelError
+from classtoken.model_folder import changed, whole
 
 #: `model_type` of encoders that classtoken trained itself in a shape that no family of another library has.
 OWN_TYPE = "classtoken"
@@ -87,7 +88,7 @@ def rows_of(checkpoint: Checkpoint) -> tuple[tuple[Family, Mapping[str, Any]], .
 def side_config(config: Mapping[str, Any], family: Family) -> dict[str, Any]:
     """One side's config out of that of a model of two sides; what concerns the file as a whole comes along."""
     whole = {name: config[name] for name in ("architectures", "id2label") if config.get(name)}
-    return {**(config.get(family.config_key or "") or {}), **whole}
+    return changed(config.get(family.config_key or "") or {}, whole)
 
 
 def _is_there(family: Family, checkpoint: Checkpoint) -> bool:
@@ -102,7 +103,7 @@ def _sizes(checkpoint: Checkpoint, family: Family) -> dict[str, tuple[int, ...]]
 
 
 def _own(checkpoint: Checkpoint) -> LoadedTower:
-    shape = shape_from_dict(dict(checkpoint.config["shape"]))
+    shape = shape_from_dict(dict(whole(checkpoint.config)["shape"]))
     weights: dict[str, Tensor] = checkpoint.weights.read()
     encoder: Encoder = fill(shape, weights, [], str(checkpoint.folder))
     modality: Literal["text", "image"] = "image" if isinstance(shape.stem, ImageStem) else "text"

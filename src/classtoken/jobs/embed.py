@@ -36,6 +36,7 @@ def embed(
         precision=options.precision,
         device=options.device,
         revision=options.revision,
+        accept=options.accept,
     )
     first = first_record(opened, plan)
     modality = embedder.modality_of(first, options.modality, source=opened.name)

@@ -14,7 +14,11 @@ def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, opt
     """How the class token came to its vector on one input, and whether any of it matters: see `classtoken.explain`."""
     if out is not None:
         check_suffix(Path(out), SUFFIXES)
-    embedder = model if isinstance(model, Embedder) else load(model, device=options.device, revision=options.revision)
+    embedder = (
+        model
+        if isinstance(model, Embedder)
+        else load(model, device=options.device, revision=options.revision, accept=options.accept)
+    )
     found = explained(embedder, item, options)
     if out is not None:
         write_explanation(found, Path(out))

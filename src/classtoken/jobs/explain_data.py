@@ -25,7 +25,11 @@ def explain_data(
     """Findings over a SOURCE, beside those of random weights: see `classtoken.explain_data`."""
     if out is not None:
         check_suffix(Path(out), SUFFIXES[:2])
-    embedder = model if isinstance(model, Embedder) else load(model, device=options.device, revision=options.revision)
+    embedder = (
+        model
+        if isinstance(model, Embedder)
+        else load(model, device=options.device, revision=options.revision, accept=options.accept)
+    )
     opened = open_source(source, options.source_options)
     unread: list[Rejected] = []
     records = list(opened.records(unread, limit=options.limit))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from classtoken.contract.experiments import experiments
 from classtoken.contract.offered import advice, has_own_pooler, uses, vectors
-from classtoken.embedder import Tower, load
+from classtoken.embedder import ModelSpec, Tower, open_model
 from classtoken.options import InspectOptions
 from classtoken.results.inspect import Claim, Evidence, InspectedTower, Inspection, Kind, Verdict
 from classtoken.tokens.text import TextPreprocessor
@@ -13,7 +13,7 @@ from classtoken.tokens.text import TextPreprocessor
 
 def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     """Look at a MODEL: its files, and unless `verify` is off what experiments on it show."""
-    embedder = load(model, device="cpu", revision=options.revision)
+    embedder = open_model(ModelSpec(str(model), device="cpu", revision=options.revision, accept=options.accept))
     towers = tuple(_tower(tower, options.verify) for tower in embedder.towers.values())
     labels = next((len(t.reading.classifier.labels) for t in embedder.towers.values() if t.reading.classifier), 0)
     name = str(model) if str(model).startswith("builtin:") or not Path(model).exists() else Path(model).resolve().name

@@ -38,7 +38,9 @@ def predict(
     began, out = monotonic(), Path(out)
     opened = open_source(source, options.source_options)
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
-    embedder = load(model, precision=options.precision, device=options.device, revision=options.revision)
+    embedder = load(
+        model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
+    )
     side = _side(embedder, first_record(opened, plan), options.modality, opened.name)
     stage = ClassifyStage(embedder, side, prompt=options.prompt)
     labels, classifier = embedder.labels, stage.classifier

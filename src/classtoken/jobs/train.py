@@ -62,11 +62,11 @@ def _further(
 ) -> tuple[TrainingRun, TrainedModel]:
     """A MODEL trained further, or a head on its frozen vectors; pooled as its authors meant, if not told otherwise."""
     _check_further(run.recipe)
-    embedder, listed = load(model, device=run.device, revision=options.revision), list(records)
+    embedder, listed = load(model, device=run.device, revision=options.revision, accept=options.accept), list(records)
     if not listed:
         raise SourceError("no record could be read; give a source with images or texts.")
     side = embedder.modality_of(listed[0], options.modality, source=source)
-    pooling = run.recipe.pooling or embedder.tower(side).reading.contract.pooling
+    pooling = run.recipe.pooling or embedder.tower(side).reading.meant()
     run = replace(run, recipe=replace(run.recipe, pooling=pooling), model=embedder, modality=side)
     return run, finetune(run, listed) if run.way == "finetune" else train_frozen(run, listed)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from classtoken.embedder import ModelSpec
 from classtoken.extras import need
 from classtoken.options import WalkthroughOptions
 from classtoken.page.document import VERSION, Walkthrough
@@ -19,7 +20,8 @@ def walkthrough(
 ) -> WalkthroughResult:
     """Write a walkthrough of `items` through a MODEL as one HTML file: see `classtoken.walkthrough`."""
     start = time.monotonic()
-    engine = Engine(model, items, device=options.device, revision=options.revision)
+    spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
+    engine = Engine(spec, items)
     document = document_of(engine, options)
     size = write_page(document, Path(out))
     inputs = tuple(
@@ -63,7 +65,8 @@ def serve_walkthrough(
 
     sock, key = bound(checked_host(host), port), new_key()
     say("Walking through the examples first ...")
-    engine = Engine(model, items, device=options.device, revision=options.revision)
+    spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
+    engine = Engine(spec, items)
     document = document_of(engine, options)
 
     def ready() -> None:

@@ -12,6 +12,10 @@ from classtoken.plain import AtLeastOne
 
 Device = Annotated[str | None, Option("cpu, cuda, cuda:1 or mps; the best one if left out.", metavar="DEVICE")]
 Revision = Annotated[str | None, Option("The branch, tag or commit of a hub model.", metavar="REV")]
+Accept = Annotated[
+    tuple[str, ...],
+    Option("Keys of the model's files, not understood here, that move no vector.", metavar="KEY", joined=True),
+]
 Precision = Annotated[values.Precision, Option("Numbers that the model computes in.")]
 Normalize = Annotated[bool | None, Option("Unit length or not, whatever the model's own is.", off="no-normalize")]
 Side = Annotated[values.Modality | None, Option("Which side of a model that has both.")]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from classtoken.options.base import Option, Options
 from classtoken.options.shared import (
     AS_USUAL,
+    Accept,
     Device,
     Limit,
     Normalize,
@@ -26,6 +27,7 @@ class InspectOptions(Options):
 
     verify: Annotated[bool, Option("Run experiments on the loaded model, or read files only.", off="no-verify")] = True
     revision: Revision = None
+    accept: Accept = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ class EmbedOptions(Options):
     source_options: SourceOptions = AS_USUAL
     device: Device = None
     revision: Revision = None
+    accept: Accept = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,7 @@ class PredictOptions(Options):
     source_options: SourceOptions = AS_USUAL
     device: Device = None
     revision: Revision = None
+    accept: Accept = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,7 @@ class TrainOptions(Options):
     source_options: SourceOptions = AS_USUAL
     device: Device = None
     revision: Revision = None
+    accept: Accept = ()
 
 
 Methods = Annotated[
@@ -148,6 +153,7 @@ class ExplainOptions(Options):
     seed: Seed = 0
     device: Device = None
     revision: Revision = None
+    accept: Accept = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +173,7 @@ class ExplainDataOptions(Options):
     source_options: SourceOptions = AS_USUAL
     device: Device = None
     revision: Revision = None
+    accept: Accept = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,3 +184,4 @@ class WalkthroughOptions(Options):
     limit: Annotated[int, Limits(ge=5), Option("Records that the statistics are taken over.", metavar="N")] = 40
     device: Device = None
     revision: Revision = None
+    accept: Accept = ()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import classtoken
-from classtoken.embedder import load
+from classtoken.embedder import ModelSpec, load
 from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.evidence import SurveyFindings
@@ -34,10 +34,8 @@ KEPT = 8
 class Engine:
     """Thread-safe: one analysis at a time."""
 
-    def __init__(
-        self, model: str | Path, items: Sequence[str] = (), *, device: str | None = None, revision: str | None = None
-    ):
-        self.embedder = load(model, device=device, revision=revision)
+    def __init__(self, model: str | Path | ModelSpec, items: Sequence[str] = ()):
+        self.embedder = load(model)
         self.lock = Lock()
         given = items_of(self.embedder, items)
         self._compared = self._references()

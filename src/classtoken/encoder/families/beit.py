@@ -125,6 +125,7 @@ BEIT = Family(
     ignored=IGNORED,
     pooler=beit_pooler,
     head=HEAD,
+    harmless=frozenset({"vocab_size"}),
     readout=beit_readout,
     inputs=InputDefaults(image=BEIT_IMAGES),
     published={"use_mean_pooling": True},

@@ -200,6 +200,9 @@ DINOV2_IMAGES = {
     **IMAGENET,
 }
 
+#: Of feature pyramids, and what layer scales began at.
+UNUSED = frozenset({"apply_layernorm", "layerscale_value"})
+
 DINOV2 = Family(
     name="dinov2",
     types=("dinov2",),
@@ -210,6 +213,7 @@ DINOV2 = Family(
     ignored=(r"embeddings\.mask_token",),
     pooler=STATE,
     head=LINEAR,
+    harmless=UNUSED | {"hidden_act"},
     readout=dino_readout,
     inputs=InputDefaults(image=DINOV2_IMAGES),
     published={"image_size": 518, "patch_size": 14},
@@ -230,6 +234,7 @@ DINOV2_REGISTERS = Family(
     ignored=(r"embeddings\.mask_token",),
     pooler=STATE,
     head=LINEAR,
+    harmless=UNUSED | {"hidden_act"},
     readout=dino_readout,
     inputs=InputDefaults(image=DINOV2_IMAGES),
     published={"image_size": 518, "patch_size": 14, "num_register_tokens": 4},
@@ -246,6 +251,9 @@ DINOV3 = Family(
     prefixes=("dinov3_vit.",),
     ignored=(r"embeddings\.mask_token", r"rope_embeddings\..*"),
     pooler=STATE,
+    harmless=frozenset(
+        ["apply_layernorm", "layerscale_value", "pos_embed_rescale", "pos_embed_shift", "pos_embed_jitter"]
+    ),
     readout=dinov3_readout,
     inputs=InputDefaults(
         image={"image_processor_type": "DINOv3ViTImageProcessorFast", "size": {"height": 224, "width": 224}}

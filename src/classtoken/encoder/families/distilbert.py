@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import BERT_DEFAULTS, EMBEDDINGS, bert_shape, text_mean
-from classtoken.encoder.families.row import Config, Family, HeadRow, complete
+from classtoken.encoder.families.bert import EMBEDDINGS, bert_shape, text_mean
+from classtoken.encoder.families.row import Config, Family, HeadRow, complete, respelled
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import Shape, TextStem
+from classtoken.model_folder import changed
 from classtoken.values import InputDefaults
 
 DISTILBERT_DEFAULTS = {
@@ -44,8 +45,8 @@ BLOCKS = blocks(
 def distilbert_shape(config: Config) -> Shape:
     """BERT's under other names; positions may be fixed sinusoids, which the file holds like learned ones."""
     config = complete(config, DISTILBERT_DEFAULTS)
-    spelled = {SPELLING.get(name, name): value for name, value in config.items()}
-    shape = bert_shape({**BERT_DEFAULTS, **spelled, "type_vocab_size": 0, "layer_norm_eps": 1e-12})
+    config = respelled(config, SPELLING)
+    shape = bert_shape(changed(config, {"type_vocab_size": 0, "layer_norm_eps": 1e-12}))
     assert isinstance(shape.stem, TextStem)
     return replace(shape, stem=replace(shape.stem, sinusoidal=bool(config["sinusoidal_pos_embds"])))
 

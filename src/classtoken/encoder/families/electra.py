@@ -33,6 +33,7 @@ ELECTRA = Family(
     ignored=(r"embeddings\.position_ids", r"(discriminator|generator)_\w+\..*"),
     head=HeadRow(reads="cls", names=DENSE_HEAD, activation="gelu", architectures=("ForSequenceClassification",)),
     inputs=InputDefaults(tokenizer="BertTokenizer"),
+    harmless=frozenset(["summary_activation", "summary_type", "summary_use_proj"]),
     readout=text_mean,
     used_by=("google/electra-base-discriminator",),
     paper="Clark et al. 2020",

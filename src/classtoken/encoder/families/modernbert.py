@@ -113,6 +113,7 @@ MODERNBERT = Family(
         architectures=("ForSequenceClassification",),
     ),
     inputs=lambda config: InputDefaults(longest=longest_of(config)),
+    harmless=frozenset(["classifier_bias", "decoder_bias", "global_attn_every_n_layers"]),
     readout=modernbert_readout,
     used_by=("answerdotai/ModernBERT-base", "nomic-ai/modernbert-embed-base (mean)", "gte-modernbert-base (cls)"),
     paper="Warner et al. 2024",

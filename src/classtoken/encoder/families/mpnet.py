@@ -8,6 +8,7 @@ from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import PositionShape, Shape
 from classtoken.errors import UnsupportedModel
+from classtoken.model_folder import changed
 from classtoken.values import InputDefaults
 
 MPNET_DEFAULTS = {**BERT_DEFAULTS, "vocab_size": 30527, "relative_attention_num_buckets": 32, "type_vocab_size": 0}
@@ -38,7 +39,7 @@ def mpnet_shape(config: Config) -> Shape:
             f"MPNet with relative_attention_num_buckets {config['relative_attention_num_buckets']} is not supported; "
             f"its reference computes with {BUCKETS} whatever the config says."
         )
-    shape = bert_shape({**config, "type_vocab_size": 0}, offset=PADDING_POSITION + 1)
+    shape = bert_shape(changed(config, {"type_vocab_size": 0}), offset=PADDING_POSITION + 1)
     return replace(shape, position=PositionShape(buckets=BUCKETS, bucket_reach=REACH))
 
 

@@ -2,7 +2,7 @@
 
 from classtoken.encoder.families.bert import BERT_POOLER, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete, respelled
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
@@ -48,7 +48,7 @@ def nomic_shape(config: Config) -> Shape:
     other = [f"{key} {config[key]}" for key, value in FIXED.items() if config.get(key, value) != value]
     if other:
         raise UnsupportedModel(f"Nomic BERT with {', '.join(other)} is not supported.")
-    config = complete({SPELLING.get(name, name): value for name, value in config.items()}, NOMIC_DEFAULTS)
+    config = complete(respelled(config, SPELLING), NOMIC_DEFAULTS)
     name = config["hidden_act"]
     base = base_of(config, "rotary_emb_base", 1000.0)
     return Shape(

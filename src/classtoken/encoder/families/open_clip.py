@@ -11,6 +11,7 @@ from classtoken.encoder.families.vit import square
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
 from classtoken.errors import UnsupportedModel
+from classtoken.model_folder import changed
 from classtoken.values import InputDefaults
 
 QKV = ("query", "key", "value")
@@ -197,7 +198,7 @@ OPEN_CLIP: tuple[Family, ...] = (
 
 def text_side(model: Config) -> tuple[Family, dict[str, Any]]:
     """The row and the config of the text side."""
-    config = {"context_length": 77, "vocab_size": 49408, **model["text_cfg"]}
+    config = changed(model["text_cfg"], {"context_length": 77, "vocab_size": 49408}, under=True)
     config["quick_gelu"] = bool(model.get("quick_gelu", False))
     pool = config.get("pool_type", "argmax")
     if pool not in ("argmax", "eos", "last"):
@@ -209,7 +210,7 @@ def text_side(model: Config) -> tuple[Family, dict[str, Any]]:
 
 def image_side(model: Config) -> tuple[Family, dict[str, Any]]:
     """The row and the config of the image side; the config of a timm trunk is measured later."""
-    config = {**model["vision_cfg"], "quick_gelu": bool(model.get("quick_gelu", False))}
+    config = changed(model["vision_cfg"], {"quick_gelu": bool(model.get("quick_gelu", False))})
     name = config.get("timm_model_name")
     if not name:
         return OPEN_CLIP_VISION, config

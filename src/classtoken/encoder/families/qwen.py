@@ -1,6 +1,6 @@
 """Qwen 3 as a text embedder: causal, grouped keys, normalised query and key heads (Yang et al. 2025)."""
 
-from classtoken.encoder.families.bert import activation
+from classtoken.encoder.families.bert import activation, text_mean
 from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
 from classtoken.encoder.names import Rename, blocks
@@ -21,17 +21,16 @@ QWEN3_DEFAULTS = {
     "use_sliding_window": False,
     "sliding_window": 4096,
     "max_window_layers": 28,
+    "is_causal": True,
 }
 
 
 def windows(config: Config) -> tuple[int, ...]:
     """Per block, how far back a token sees besides itself; none where windows are switched off, as published."""
+    depth, full = config["num_hidden_layers"], config["max_window_layers"]
+    kinds = config.get("layer_types") or ["sliding_attention" if i >= full else "full_attention" for i in range(depth)]
     if not config["use_sliding_window"]:
         return ()
-    depth = config["num_hidden_layers"]
-    kinds = config.get("layer_types") or [
-        "sliding_attention" if i >= config["max_window_layers"] else "full_attention" for i in range(depth)
-    ]
     return tuple(config["sliding_window"] - 1 if kind == "sliding_attention" else 0 for kind in kinds)
 
 
@@ -53,7 +52,7 @@ def qwen3_shape(config: Config) -> Shape:
             gated=True,
             biases=frozenset({"query", "key", "value", "output"}) if config["attention_bias"] else NO_BIASES,
             head_norm=True,
-            causal=True,
+            causal=bool(config["is_causal"]),
             windows=windows(config),
         ),
         position=PositionShape(rotary=(base_of(config, "rope_theta", 10_000.0),) * config["num_hidden_layers"]),
@@ -61,7 +60,9 @@ def qwen3_shape(config: Config) -> Shape:
 
 
 def qwen3_readout(config: Config) -> AuthorsReadout:
-    """The last token: under a causal mask it alone has read the whole text."""
+    """The last token: under a causal mask it alone has read the whole text; the mean where every token has."""
+    if config.get("is_causal") is False:
+        return text_mean(config)
     return AuthorsReadout(
         spec="last",
         reason="under the causal mask only the last token has read the whole text",

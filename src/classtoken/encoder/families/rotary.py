@@ -19,7 +19,8 @@ def base_of(config: Config, old: str, default: float, *, kind: str | None = None
     part = parameters.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
     if part != 1.0:
         raise UnsupportedModel(f"rotary positions on a part ({part}) of a head are not supported.")
-    return float(parameters.get("rope_theta") or config.get(old) or default)
+    older = config.get(old)
+    return float(parameters.get("rope_theta") or older or default)
 
 
 def longest_of(config: Config) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
+from classtoken.model_folder import changed
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
 Config = Mapping[str, Any]
@@ -16,7 +17,12 @@ Config = Mapping[str, Any]
 
 def complete(config: Config, defaults: Config) -> dict[str, Any]:
     """The config, and where its file is silent what the reference assumes: published files leave values out."""
-    return {**defaults, **{name: value for name, value in config.items() if value is not None}}
+    return changed(config, defaults, under=True)
+
+
+def respelled(config: Config, spelling: Mapping[str, str]) -> dict[str, Any]:
+    """The config with the values of old keys under their new names too; `spelling` is old -> new."""
+    return changed(config, {new: config[old] for old, new in spelling.items() if config.get(old) is not None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +124,10 @@ class Family:
     """what the published configs say where the config class assumes something else; for docs"""
     tokens: str = ""
     """the tokens of a text in words, where the tokenizer does not put a class token in front and an end token behind"""
+    code: tuple[str, ...] = ()
+    """classes of the authors' own that `auto_map` may name and whose computation this row is"""
+    harmless: frozenset[str] = frozenset()
+    """keys of its config, besides `contract.harmless`, that move no vector"""
     used_by: tuple[str, ...] = ()
     """well-known checkpoints, for docs"""
     paper: str = ""

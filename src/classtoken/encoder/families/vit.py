@@ -302,6 +302,7 @@ IJEPA = Family(
     prefixes=("ijepa.",),
     ignored=(r"embeddings\.mask_token", r"pooler\..*"),
     head=HeadRow(reads="mean", names=CLASSIFIER, architectures=("ForImageClassification",)),
+    harmless=frozenset(["pooler_act"]),
     readout=ijepa_readout,
     inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor", **IMAGENET}),
     published={"patch_size": 14},

@@ -11,6 +11,7 @@ from classtoken.encoder.foreign.building import built
 from classtoken.encoder.foreign.hooked import tensor_of
 from classtoken.encoder.foreign.model import Foreign
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+from classtoken.model_folder import whole
 from classtoken.values import InputDefaults
 
 #: Settings of models whose positions are distances: their config's number of positions bounds no text.
@@ -25,8 +26,9 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
     no token states), `WeightsError` (weights missing: they would be random).
     """
     name = checkpoint.model_type
+    whole(checkpoint.config, but=("auto_map",))  # transformers reads it, all but the authors' own code
     model, missing = _built(checkpoint)
-    whole = dict(model.named_parameters())
+    parameters = dict(model.named_parameters())
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
     modality = MODALITY.get(str(model.main_input_name))
@@ -37,7 +39,7 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
     foreign = Foreign(model, modality, missing)
     if foreign.depth < 1:
         raise UnsupportedModel(f"the config of a '{name}' does not say how many blocks it has.")
-    lost = [key for key in missing if key in whole and matters(foreign, whole[key])]
+    lost = [key for key in missing if key in parameters and matters(foreign, parameters[key])]
     if lost:
         shown = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
         raise WeightsError(

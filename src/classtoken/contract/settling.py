@@ -1,0 +1,130 @@
+"""What was passed over in a folder, settled before its first vector: by a reference where one can run."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from classtoken.contract.checks import TOLERANCE, difference
+from classtoken.contract.experiments import TEXTS, pictures
+from classtoken.contract.reading import Reading
+from classtoken.contract.reference import gaps, reference_of
+from classtoken.contract.remembered import folder_fingerprint
+from classtoken.contract.unread import Compare, Compared, Part, settled, unread
+from classtoken.encoder.foreign.quietly import quietly
+from classtoken.inputs import Preprocessor, one_batch
+from classtoken.model_folder import first_module, transformer_folder
+from classtoken.tokens.text import TextPreprocessor
+from classtoken.tokens.wordpieces import tokenizer_folder
+
+#: Texts that tokenizers treat differently: capitals, accents, spaces, numbers, other scripts, spelt special tokens.
+TRICKY = (*TEXTS, "Zebra", "  two  spaces ", "Äpfel, NAÏVE café", "12,345.67 %", "你好 мир 😀", "it's [SEP] </s> done")
+
+
+@dataclass
+class Side:
+    """One tower before it is put together: its reading and how its inputs are prepared."""
+
+    reading: Reading
+    prepare: Preprocessor
+
+
+def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], accept: Collection[str]) -> None:
+    """Write into each reading what was passed over (`unread`) and which vectors that refuses."""
+    harmless = frozenset(key for side in sides if side.reading.family for key in side.reading.family.harmless)
+    found = unread(folder, opened, harmless)
+    if not found:
+        return
+    compare: dict[Part, Compare] = {
+        "encoder": lambda: _states(folder, sides),
+        "tokenizer": lambda: _ids(folder, sides),
+        "pixels": lambda: _pixels(folder, sides),
+    }
+    done = settled(found, accept, compare, folder_fingerprint(folder))
+    for side in sides:
+        side.reading.claims += tuple(one.claim() for one in done)
+        side.reading.accepted = tuple(sorted(f"{one.file}:{one.key}" for one in done if one.accepted))
+        side.reading.refusals += tuple(one.refusal() for one in done if one.refused and one.part != "readout")
+        side.reading.unsettled += tuple(one.refusal() for one in done if one.refused and one.part == "readout")
+
+
+def _states(folder: Path, sides: Sequence[Side]) -> Compared | None:
+    """States and pooled output beside transformers', on several inputs of several lengths; None without a reference."""
+    inner = transformer_folder(folder)
+    runs, worst = 0, 0.0
+    for side in sides:
+        if _own_code(side.reading):
+            return None
+        model = reference_of(inner)
+        if model is None or side.reading.family is None:
+            return None
+        for tokens in several_inputs(side.prepare):
+            found = gaps(model, side.reading, tokens)
+            if found is None:
+                return None
+            runs, worst = runs + 1, max(worst, *found.values())
+    return Compared(
+        worst <= TOLERANCE, f"states of {runs} inputs differ from transformers' by {worst:.1e} (whole model run)"
+    )
+
+
+def _own_code(reading: Reading) -> bool:
+    """Whether config.json names a class of the authors' own that this package does not reproduce."""
+    named = (reading.config.get("auto_map") or {}).get("AutoModel")
+    if not named:
+        return False
+    return reading.family is None or str(named).rsplit(".", 1)[-1] not in reading.family.code
+
+
+def several_inputs(prepare: Preprocessor) -> list[Any]:
+    """Inputs of several lengths, each a batch of its own."""
+    items: Sequence[Any] = TRICKY[:4] if isinstance(prepare, TextPreprocessor) else pictures()
+    return [one_batch(prepare, [item]) for item in items]
+
+
+def _ids(folder: Path, sides: Sequence[Side]) -> Compared | None:
+    """Token ids beside those of transformers' tokenizer."""
+    from transformers import AutoTokenizer
+
+    prepare = next((side.prepare for side in sides if isinstance(side.prepare, TextPreprocessor)), None)
+    if prepare is None:
+        return Compared(True, "no text side")
+    try:
+        with quietly():
+            theirs = AutoTokenizer.from_pretrained(
+                tokenizer_folder(folder), trust_remote_code=False, local_files_only=True
+            )
+            wanted = [theirs(text)["input_ids"] for text in TRICKY]
+    except Exception:  # transformers raises many kinds for one cause: it does not read this folder
+        return None
+    ours = prepare.tokenizer.ids(list(TRICKY))
+    unlike = [text for text, ids, own in zip(TRICKY, wanted, ours, strict=True) if list(ids) != list(own)]
+    says = f"transformers' tokenizer gives {'the same ids' if not unlike else 'other ids'} for "
+    return Compared(not unlike, says + (f"{len(TRICKY)} texts" if not unlike else repr(unlike[0])))
+
+
+def _pixels(folder: Path, sides: Sequence[Side]) -> Compared | None:
+    """Pixels beside those of transformers' image processor, of pictures of several sizes."""
+    from transformers import AutoImageProcessor
+
+    prepare = next((side.prepare for side in sides if not isinstance(side.prepare, TextPreprocessor)), None)
+    if prepare is None:
+        return Compared(True, "no image side")
+    shown = [picture[:high] for picture, high in zip(pictures(), (256, 190), strict=True)]
+    place = first_module(folder, ("preprocessor_config.json", "processor_config.json"))
+    try:
+        with quietly():
+            theirs = AutoImageProcessor.from_pretrained(place, trust_remote_code=False, local_files_only=True)
+            wanted = [theirs(Image.fromarray(one), return_tensors="pt")["pixel_values"] for one in shown]
+    except Exception:  # transformers raises many kinds for one cause: it does not read this folder
+        return None
+    ours = [one_batch(prepare, [one]).pixels for one in shown]
+    worst = max(
+        difference(a.float(), b.float()) if a is not None and a.shape == b.shape else float(np.inf)
+        for a, b in zip(ours, map(torch.as_tensor, wanted), strict=True)
+    )
+    return Compared(worst <= 1e-4, f"pixels of {len(shown)} pictures differ from transformers' by {worst:.1e}")

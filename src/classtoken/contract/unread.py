@@ -1,0 +1,140 @@
+"""What a folder's authors wrote and nothing here has read: every such key is settled by evidence, accepted, or refused.
+
+Which keys were read is not a list kept by hand: parsed files remember who was asked for (`model_folder.Watched`). What
+is left over and not known to be harmless is a clue. Where a reference can run, it is settled at the first load and
+remembered; where this package computes a part alone, the vector is refused until the key is accepted by name.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import classtoken
+from classtoken.contract.harmless import is_harmless
+from classtoken.contract.remembered import remembered
+from classtoken.errors import ClasstokenError
+from classtoken.model_folder import passed_over, read_json, read_modules, transformer_folder
+from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
+
+Part = Literal["encoder", "tokenizer", "pixels", "readout", "adapter"]
+#: Files that decide a vector -> what they say something about. In the folder itself and in the encoder's.
+DECIDERS: Mapping[str, Part] = {
+    "config.json": "encoder",
+    "open_clip_config.json": "encoder",
+    "tokenizer_config.json": "tokenizer",
+    "sentence_*_config.json": "tokenizer",
+    "preprocessor_config.json": "pixels",
+    "processor_config.json": "pixels",
+    "config_sentence_transformers.json": "readout",
+    "adapter_config.json": "adapter",
+}
+#: Whether a comparison with the reference came out equal; None where there is none to compare with.
+Compare = Callable[[], "Compared | None"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of a comparison with a reference: equal or not, and how that was seen."""
+
+    equal: bool
+    says: str
+
+
+@dataclass(frozen=True)
+class Unread:
+    """One key that was not understood, and what became of it."""
+
+    file: str
+    key: str
+    value: Any
+    part: Part
+    found: Compared | None = None
+    accepted: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether a vector would be a guess."""
+        return not self.accepted and not (self.found is not None and self.found.equal)
+
+    def __str__(self) -> str:
+        text = json.dumps(self.value, default=str)
+        return f"{self.key} = {text if len(text) <= 60 else text[:57] + '...'} ({self.file})"
+
+    def claim(self) -> Claim:
+        """As `inspect` shows it."""
+        says = "accepted by name" if self.accepted else self.found.says if self.found else "nothing to compare with"
+        verdict = Verdict.REFUTED if self.refused else Verdict.DECLARED if self.accepted else Verdict.PROVED
+        kind = Kind.FILE if self.found is None else Kind.EXPERIMENT
+        return Claim("not understood", str(self), verdict, (Evidence(kind, self.file, says),))
+
+    def refusal(self) -> str:
+        """Why no vector is given, and what to do."""
+        why = f": {self.found.says}" if self.found else ", and there is no reference here to ask"
+        return (
+            f"{self} is not understood{why}. Pass `accept` '{self.key}' if you know that it moves no vector; "
+            "inspect lists all that was passed over."
+        )
+
+
+def unread(folder: Path, opened: Mapping[Path, Any], harmless: frozenset[str] = frozenset()) -> tuple[Unread, ...]:
+    """Every key of the folder's deciding files that was passed over and is not known to be harmless.
+
+    `opened` is what `model_folder.watching` gave. A deciding file that nobody opened is passed over as a whole.
+    """
+    found: dict[tuple[str, str], Unread] = {}
+    for path, part in _deciding(folder):
+        file = path.relative_to(folder).as_posix()
+        for key, value in passed_over(opened[path] if path in opened else read_json(path)):
+            if not is_harmless(key, part, harmless):
+                found[file, key] = Unread(file, key, value, part)
+    return tuple(found.values())
+
+
+def settled(
+    found: Sequence[Unread], accept: Collection[str], compare: Mapping[Part, Compare], fingerprint: str
+) -> tuple[Unread, ...]:
+    """The same keys with what became of each: accepted, compared with a reference (remembered), or neither."""
+    answers: dict[Part, Compared | None] = {}
+    done = []
+    for one in found:
+        if {one.key, f"{one.file}:{one.key}", one.key.rsplit(".", 1)[-1]} & set(accept):
+            done.append(Unread(one.file, one.key, one.value, one.part, accepted=True))
+            continue
+        if one.part not in answers:
+            answers[one.part] = _answer(one, compare.get(one.part), fingerprint)
+        done.append(Unread(one.file, one.key, one.value, one.part, found=answers[one.part]))
+    return tuple(done)
+
+
+def _answer(one: Unread, compare: Compare | None, fingerprint: str) -> Compared | None:
+    """The comparison's result, from memory where it was made before."""
+    if compare is None:
+        return None
+
+    def ask() -> dict[str, Any] | None:
+        logging.getLogger(__name__).warning("%s is not understood: comparing with the reference, once", one)
+        try:
+            result = compare()
+        except ClasstokenError as error:
+            result = Compared(False, str(error))
+        return None if result is None else {"equal": result.equal, "says": result.says}
+
+    plain = remembered(f"{classtoken.__version__} {one.part} {fingerprint}", ask)
+    return None if plain is None else Compared(bool(plain["equal"]), str(plain["says"]))
+
+
+def _deciding(folder: Path) -> Iterator[tuple[Path, Part]]:
+    """Every file in the folder that decides a vector."""
+    modules = read_modules(folder)
+    places = dict.fromkeys([folder, transformer_folder(folder), *(m.folder for m in modules[:1])])
+    own = [m.folder / "config.json" for m in modules if m.folder not in places]
+    for path in [folder / "modules.json", *own]:
+        if path.is_file():
+            yield path, "readout"
+    for place in places:
+        for pattern, part in DECIDERS.items():
+            for path in sorted(place.glob(pattern)):
+                yield path, part
