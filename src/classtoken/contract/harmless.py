@@ -65,7 +65,7 @@ disable_grouping model_input_names do_convert_rgb image_seq_length default_to_sq
 #: What sentence-transformers writes of sizes that the weights have anyway, and of itself.
 READOUT = _keys("""
 __version__ __version__.* similarity_fn_name model_type idx name type in_features out_features bias dimension
-word_embedding_dimension embedding_dimension
+word_embedding_dimension embedding_dimension dropout
 """)
 HARMLESS: Mapping[str, frozenset[str]] = {
     "encoder": TRAINING | STORAGE | TASKS | GENERATION | PUBLISHED,

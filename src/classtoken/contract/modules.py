@@ -109,14 +109,16 @@ def _encoder_features(module: Module) -> dict[str, Flow]:
             f"sentence_bert_config.json of '{module.folder}' asks for the task {task!r}; classtoken gives vectors of "
             "states ('feature-extraction'). Compute this model's output with sentence-transformers."
         )
+    ways = [(way.get("method", "forward"), way.get("method_output_name")) for way in _ways(settings)]
     if name == VECTOR:
-        outputs = {
-            str(way.get("method_output_name"))
-            for way in (settings.get("modality_config") or {}).values()
-            if way.get("method", "forward") == "forward"
-        }
+        outputs = {str(output) for method, output in ways if method == "forward"}
         return {VECTOR: Flow("pooler" if outputs == {"pooler_output"} else "", says=(module.kind,))}
     return {TOKENS: Flow()}
+
+
+def _ways(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is called for each kind of input, and which of its outputs is taken."""
+    return [way for way in (settings.get("modality_config") or {}).values() if isinstance(way, Mapping)]
 
 
 def _apply(module: Module, features: dict[str, Flow], path: Path) -> None:
@@ -132,6 +134,7 @@ def _apply(module: Module, features: dict[str, Flow], path: Path) -> None:
         writes = config.get("module_output_name") or reads
         if module.kind == "Normalize" and reads not in features:
             return  # as sentence-transformers does
+        config.get("activation_function"), config.get("use_residual")  # read with the weights, where somebody reads it
         step = Step("unit_length") if module.kind == "Normalize" else Step("dense", module.folder, config)
         words = f"{module.name} {module.kind}" if module.kind == "Dense" else module.kind
         where = " on every token" if _there(reads, features, module, path).pooling is None else ""

@@ -17,6 +17,7 @@ from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
 from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 
+
 def open_reference(folder: Path, seed: int) -> tuple[Any, tuple[str, ...]]:
     """The checkpoint as transformers' AutoModel loads it, and the weights that it had to invent, drawn from `seed`."""
     with torch.random.fork_rng(devices=[]):
