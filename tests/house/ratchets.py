@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = {"C901": "functions more complex than 10", "PLR0913": "functions with more than 6 parameters"}
 LIMITS = ("lint.mccabe.max-complexity=10", "lint.pylint.max-args=6")
 #: Public functions that spell out every option, so that an editor and a type checker know them.
-SPELT_OUT = "src/classtoken/verbs.py"
+SPELT_OUT = ("src/classtoken/verbs.py", "src/classtoken/embedder/loading.py")
 
 
 def counted() -> dict[str, list[str]]:
@@ -29,7 +29,7 @@ def counted() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {rule: [] for rule in RULES}
     for hit in json.loads(done.stdout):
         path = Path(hit["filename"]).relative_to(ROOT).as_posix()
-        if not (hit["code"] == "PLR0913" and path == SPELT_OUT):
+        if not (hit["code"] == "PLR0913" and path in SPELT_OUT):
             found[hit["code"]].append(f"{path}:{hit['location']['row']} {hit['message']}")
     return found
 
