@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from classtoken.learning.judge import calibration_error, fit_temperature, judge
+from classtoken.learning.judge import calibration_error, fit_temperature, independence, judge
 from classtoken.learning.objectives.supervised import classification_loss
 
 
@@ -52,3 +52,13 @@ def test_the_temperature_belongs_to_what_is_shipped() -> None:
     assert found.temperature == pytest.approx(4.0, rel=0.2)
     assert found.error < found.error_before
     assert found.scores["loss"] == pytest.approx(float(classification_loss(torch.tensor(true), targets, "single")))
+
+
+def test_intervals_count_only_rows_that_are_independent() -> None:
+    """Five folds: their variance is 2.25 times that of as many independent rows; groups: nothing is known."""
+    logits, targets = torch.tensor([[1.0, 0.0]] * 90), torch.tensor([0] * 60 + [1] * 30)
+    whole, folds, groups = (judge(logits, targets, "single", None, x).intervals for x in (1.0, independence(5), 0.0))
+    assert whole["accuracy"].n == 90
+    assert folds["accuracy"].n == 40
+    assert folds["accuracy"].low < whole["accuracy"].low < whole["accuracy"].estimate == folds["accuracy"].estimate
+    assert groups == {}

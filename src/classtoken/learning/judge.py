@@ -1,7 +1,7 @@
 """Scores on held-out rows, and whether probabilities mean what they say: a temperature, the error before and after."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from classtoken.learning.data.labels import Task
 from classtoken.learning.objectives.supervised import classification_loss, classification_scores
-from classtoken.measure.statistics import calibration, wilson
+from classtoken.measure.statistics import calibration, exact
 from classtoken.results.statistics import Interval
 
 FEWEST = 10
@@ -29,14 +29,14 @@ class Judgement:
 
 
 def judge(
-    logits_NC: Tensor, targets: Tensor, task: Task, shipped_NC: Tensor | None = None, *, grouped: bool = False
+    logits_NC: Tensor, targets: Tensor, task: Task, shipped_NC: Tensor | None = None, independent: float = 1.0
 ) -> Judgement:
     """The judgement of logits on rows that were not learned from.
 
     `shipped_NC` are logits of the same rows by the settings that are shipped, where those that give the scores were
-    chosen anew without these rows: the temperature and the calibration error are theirs. Rows that come in groups
-    (`grouped`) are not independent and get no interval. The error after calibration is out of fold: each fifth of the
-    rows at the temperature of the other four.
+    chosen anew without these rows: the temperature and the calibration error are theirs. `independent` is the part of
+    the rows that the intervals count as independent (0: no interval). The error after calibration is out of fold: each
+    fifth of the rows at the temperature of the other four.
     """
     logits = logits_NC if shipped_NC is None else shipped_NC
     temperature = fit_temperature(logits, targets, task)
@@ -44,7 +44,7 @@ def judge(
     scores = classification_scores(logits_NC, targets, task)
     return Judgement(
         scores,
-        {} if grouped else intervals(scores, len(targets)),
+        intervals(scores, round(independent * len(targets))),
         temperature,
         calibration_error(logits, targets, task),
         calibration_error(scaled, targets, task),
@@ -52,15 +52,20 @@ def judge(
 
 
 def intervals(scores: Mapping[str, float], rows: int) -> dict[str, Interval]:
-    """Wilson's intervals of the scores that count rows: accuracy, or exact match with several labels a row.
+    """Exact intervals of the scores that count rows: accuracy, or exact match with several labels a row.
 
-    Those of the others (loss, mean average precision) are not known to cover, so that there are none.
+    Loss and mean average precision are not known to be covered: no interval.
     """
-    return {
-        name: wilson(round(scores[name] * rows), rows)
-        for name in ("accuracy", "exact_match")
-        if name in scores and rows
-    }
+    counted = [name for name in ("accuracy", "exact_match") if name in scores and rows]
+    return {name: replace(exact(round(scores[name] * rows), rows), estimate=scores[name]) for name in counted}
+
+
+def independence(folds: int) -> float:
+    """The part of the rows that is independent where all of them were judged in k folds: 1 / (1 + k / (k - 1)).
+
+    The classifiers of the folds share most of what they learned from (Nadeau & Bengio 2003). 1 without folds.
+    """
+    return 1 / (1 + folds / (folds - 1)) if folds else 1.0
 
 
 def fit_temperature(logits_NC: Tensor, targets: Tensor, task: Task) -> float:

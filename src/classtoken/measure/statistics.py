@@ -6,6 +6,7 @@ interval or a test says something about other examples of the same kind, not abo
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,11 +143,21 @@ def _sign_flips(differences: Floats, resamples: int, seed: int) -> tuple[float, 
 
 def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     """The interval of a share (an accuracy) of n independent yes-or-no examples, sound near 0 and 1 (Wilson 1927)."""
+    return _of_share(successes, n, level, "wilson")
+
+
+def exact(successes: int, n: int, *, level: float = 0.95) -> Interval:
+    """The interval of such a share that covers in `level` of all repetitions or more, whatever n and the share (Clopper
+    & Pearson 1934); Wilson's, which is shorter, covers in so many on average."""
+    return _of_share(successes, n, level, "exact")
+
+
+def _of_share(successes: int, n: int, level: float, method: Literal["wilson", "exact"]) -> Interval:
     if n < 1 or not 0 <= successes <= n:
         raise OptionError(f"{successes} of {n} is no share; give 0 to n of n >= 1.")
     _between("level", level, 0, 1)
-    found = stats.binomtest(int(successes), int(n)).proportion_ci(level, method="wilson")
-    return Interval(successes / n, float(found.low), float(found.high), level, n, "wilson")
+    found = stats.binomtest(int(successes), int(n)).proportion_ci(level, method=method)
+    return Interval(successes / n, float(found.low), float(found.high), level, n, method)
 
 
 def spearman(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Interval:

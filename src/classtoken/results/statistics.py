@@ -16,8 +16,8 @@ class Interval(Result):
     n: int
     """independent examples (groups, where examples come in groups)"""
     method: str
-    """`bca`, `percentile` (where bca is not defined), `percentile of groups`, `wilson`, `fisher z`, or `constant` where
-    all examples are equal"""
+    """`bca`, `percentile` (where bca is not defined), `percentile of groups`, `wilson`, `exact`, `fisher z`, or
+    `constant` where all examples are equal"""
 
     def __str__(self) -> str:
         return f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}]"

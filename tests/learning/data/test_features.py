@@ -9,7 +9,7 @@ from tests import folders
 
 import classtoken as ct
 from classtoken.learning.data.features import features
-from classtoken.values import Record
+from classtoken.values import Progress, Record
 
 RECORDS = [Record(str(i), text=text) for i, text in enumerate(folders.SENTENCES)]
 
@@ -27,3 +27,10 @@ def test_weights_that_differ_in_sign_only_are_other_weights(tmp_path: Path, toke
     assert not other.cached
     name = "states" if tokens else "vectors"
     assert not np.allclose(first.arrays[name], other.arrays[name])
+
+
+def test_features_say_how_far_they_are(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    model = ct.load(folders.tiny_bert(tmp_path / "bert"))
+    features(model, RECORDS, tmp_path, modality="text", pooling="mean", report=seen.append)
+    assert (seen[-1].done, seen[-1].total, seen[-1].what) == (len(RECORDS), len(RECORDS), "features")

@@ -10,7 +10,7 @@ from tests.learning.small import network, pictures
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
 from classtoken.learning.data.split import split
 from classtoken.learning.data.training_set import TrainingSet
-from classtoken.learning.judge import Judgement, judge
+from classtoken.learning.judge import Judgement, independence, judge
 from classtoken.learning.recipe import Recipe, recipe_of
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.frozen import ChosenHead, head_of_a_grid, learned_pooling, linear_head
@@ -37,7 +37,7 @@ def run_of(folder: Path, recipe: Recipe) -> TrainingRun:
 
 def judged(made: ChosenHead, rows: TrainingSet) -> Judgement:
     assert made.logits is not None
-    return judge(made.logits, rows.targets[made.judged], "single", made.shipped)
+    return judge(made.logits, rows.targets[made.judged], "single", made.shipped, independence(made.folds))
 
 
 def linear(folder: Path, seed: int) -> Judgement:

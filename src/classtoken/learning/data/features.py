@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from classtoken.fingerprint import hash_value
 from classtoken.inputs import PreparedBatch, batches, computed
 from classtoken.inputs import rejected as rejection
 from classtoken.tensors import Tokens
-from classtoken.values import Record, Rejected
+from classtoken.values import Progress, Record, Rejected
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def features(
     modality: str,
     pooling: str,
     tokens: bool = False,
-    report: Callable[[int, int], None] | None = None,
+    report: Callable[[Progress], None] | None = None,
 ) -> Features:
     """Vectors named `pooling` of all records; with `tokens`, the last states of every token instead.
 
@@ -74,12 +75,12 @@ def _compute(
     modality: str,
     pooling: str,
     tokens: bool,
-    report: Callable[[int, int], None] | None,
+    report: Callable[[Progress], None] | None,
 ) -> tuple[list[int], list[dict[str, NDArray]], list[Rejected]]:
     places: list[int] = []
     parts: list[dict[str, NDArray]] = []
     rejected: dict[int, Rejected] = {}
-    prepare = embedder.tower(modality).prepare
+    prepare, began = embedder.tower(modality).prepare, monotonic()
 
     def work(batch: PreparedBatch) -> dict[str, NDArray]:
         whole = _states(embedder, batch.tokens, modality) if tokens else None
@@ -93,7 +94,8 @@ def _compute(
                 places += one.places
                 parts.append(found)
         if report is not None:
-            report(len(places) + len(rejected), len(records))
+            done, seconds = len(places) + len(rejected), monotonic() - began
+            report(Progress(done, len(records), seconds=seconds, what="features"))
     return places, parts, [rejected[place] for place in sorted(rejected)]
 
 

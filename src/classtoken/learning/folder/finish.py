@@ -8,7 +8,7 @@ from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
 from classtoken.learning.folder.record import card, machine
-from classtoken.learning.judge import Judgement, judge
+from classtoken.learning.judge import Judgement, independence, judge
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
@@ -32,9 +32,8 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], s
     """
     judged = Judgement(dict(model.scores))
     if model.logits is not None and model.targets is not None:
-        judged = judge(
-            model.logits, model.targets, model.rows.task, model.shipped, grouped=model.rows.groups is not None
-        )
+        independent = independence(model.folds) if model.rows.groups is None else 0.0
+        judged = judge(model.logits, model.targets, model.rows.task, model.shipped, independent)
     every = (*refused, *model.rows.refused)
     result = _result(model, run, judged, every, seconds)
     saved = files.saved_readout(

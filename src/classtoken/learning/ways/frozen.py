@@ -100,7 +100,9 @@ def train_frozen(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
 def _rows(run: TrainingRun, records: Sequence[Record], *, states: bool) -> tuple[TrainingSet, bool]:
     """The frozen features of all records that could be read, and whether an earlier run had computed them."""
     recipe, tower = run.recipe, run.embedder.tower(run.modality)
-    found = features(run.embedder, records, run.out, modality=run.modality, pooling=recipe.pooling, tokens=states)
+    found = features(
+        run.embedder, records, run.out, modality=run.modality, pooling=recipe.pooling, tokens=states, report=run.report
+    )
     labels = labelling(found.records)
     learned, held_out = split(found.records, recipe.data.held_out, recipe.loop.seed)
     arrays = {name: torch.from_numpy(array) for name, array in found.arrays.items()}
