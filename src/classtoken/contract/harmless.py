@@ -32,8 +32,8 @@ sentence_transformers sentence_transformers.*
 """)
 TASKS = _keys("""
 id2label id2label.* label2id label2id.* finetuning_task task_specific_params task_specific_params.* num_labels language
-architectures model_type is_encoder_decoder vision_feature_layer out_features out_indices stage_names text_config
-vision_config projection_dim projection_size pooler_output_size
+problem_type architectures model_type is_encoder_decoder vision_feature_layer out_features out_indices stage_names
+text_config vision_config projection_dim projection_size pooler_output_size
 """)
 GENERATION = _keys("""
 bos_token_id eos_token_id sep_token_id cls_token_id pad_token_id decoder_start_token_id forced_bos_token_id

@@ -69,9 +69,9 @@ def train_frozen(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
     pooled_later = any(term.learned or term.about.length != "any" for term in spec.terms)
     if not recipe.data.held_out and (pooled_later or recipe.head.kind != "linear"):
         raise OptionError("this head is chosen on held-out records, and held_out is 0; set it above 0.")
-    rows, cached = _rows(run, records, states=pooled_later)
     reading = tower.reading
-    run = run.claim(reading.encoder, rows.preparation)
+    run = run.claim(reading.encoder, tower.prepare.identity())
+    rows, cached = _rows(run, records, states=pooled_later)
     if pooled_later:
         made = learned_pooling(run, spec, reading.encoder, rows)
     elif recipe.head.kind == "linear":
