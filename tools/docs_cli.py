@@ -16,6 +16,11 @@ TEXT = """# The command line
 {verbs}
 
 - Every command takes `--json`: one JSON object on stdout and nothing else. Progress and messages go to stderr.
+- An error under `--json` is an object too: `{{"format": "classtoken.Error/1", "error": {{"kind", "message",
+  "exit_code"}}}}`, beside the line on stderr.
+- Every command takes `--quiet`: no progress and no messages. Otherwise a command says within two seconds that it is at
+  work, and where stderr is no terminal a line every half minute. Ctrl-C says what is kept and how to go on.
+- `classtoken --install-completion` teaches the shell verbs and flags.
 - Exit codes: 0 done, 1 our fault, 2 the input, 130 interrupted. An error is one line: what is wrong, the value, what is
   allowed, what to do; `classtoken --debug VERB ...` shows the whole traceback.
 - Another package adds a command with an entry point: `[project.entry-points."classtoken.verbs"]`, then

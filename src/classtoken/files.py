@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         try:
             try:
                 yield temporary
+                # A library may have put a file of its own in the place of ours, for its owner's eyes only.
+                temporary.chmod(stat.S_IMODE(os.fstat(handle).st_mode))
                 _flush(temporary)
             except BaseException:
                 temporary.unlink(missing_ok=True)
@@ -49,8 +52,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises `OutputError` as `whole_file` does, when `path` is a file or holds something, and when another process is
     filling it.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(f"'{path}' is there already and holds something. Name a new folder.")
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"'{path}' is a file; name a new folder.")
+    if path.exists() and (there := sorted(inside.name for inside in path.iterdir())):
+        raise OutputError(f"'{path}' is there already and holds something ('{there[0]}'). Name a new folder.")
     temporary = _temporary(path)
     with _as_output_error(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)

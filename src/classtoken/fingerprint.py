@@ -13,6 +13,10 @@ from classtoken.results.base import Result
 _BLOCK = 1 << 20
 
 
+HASHED = ("weights", "preprocessing")
+"""fields of a fingerprint that are hashes"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Fingerprint(Result):
     """What decides a vector's numbers, each part as a short text or a hash.
@@ -38,14 +42,18 @@ class Fingerprint(Result):
     spaces: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
-        """What differs, as `name 'there' instead of 'here'`."""
+        """What differs, as `name 'there' instead of 'here'`; of what is a hash, that it is another one."""
         pairs = (
             (field.name, getattr(self, field.name), getattr(other, field.name))
             for field in dataclasses.fields(self)
             if field.name != "spaces"  # follow from the others
         )
         return tuple(
-            f"{name} {_shown(there)} instead of {_shown(here)}" for name, here, there in pairs if here != there
+            f"{name} that differ{'s' * (not name.endswith('s'))}"
+            if name in HASHED
+            else f"{name} {_shown(there)} instead of {_shown(here)}"
+            for name, here, there in pairs
+            if here != there
         )
 
     def hash(self) -> str:

@@ -57,11 +57,13 @@ def embed(
     precision: Precision = "fp32",
     modality: Modality | None = None,
     prompt: str | None = None,
+    prompt_text: str | None = None,
     strict: bool = False,
     limit: int | None = None,
     carry: Sequence[str] | None = None,
     part_rows: int = 2048,
     source_options: SourceOptions = SourceOptions(),
+    overwrite: bool = False,
     device: str | None = None,
     revision: str | None = None,
     accept: Sequence[str] = (),
@@ -87,11 +89,13 @@ def embed(
         precision=precision,
         modality=modality,
         prompt=prompt,
+        prompt_text=prompt_text,
         strict=strict,
         limit=limit,
         carry=_several(carry),
         part_rows=part_rows,
         source_options=source_options,
+        overwrite=overwrite,
         device=device,
         revision=revision,
         accept=tuple(accept),
@@ -108,9 +112,11 @@ def predict(
     precision: Precision = "fp32",
     modality: Modality | None = None,
     prompt: str | None = None,
+    prompt_text: str | None = None,
     limit: int | None = None,
     part_rows: int = 2048,
     source_options: SourceOptions = SourceOptions(),
+    overwrite: bool = False,
     device: str | None = None,
     revision: str | None = None,
     accept: Sequence[str] = (),
@@ -134,9 +140,11 @@ def predict(
         precision=precision,
         modality=modality,
         prompt=prompt,
+        prompt_text=prompt_text,
         limit=limit,
         part_rows=part_rows,
         source_options=source_options,
+        overwrite=overwrite,
         device=device,
         revision=revision,
         accept=tuple(accept),
@@ -169,6 +177,7 @@ def train(
     modality: Modality | None = None,
     limit: int | None = None,
     source_options: SourceOptions = SourceOptions(),
+    overwrite: bool = False,
     device: str | None = None,
     revision: str | None = None,
     accept: Sequence[str] = (),
@@ -205,6 +214,7 @@ def train(
         modality=modality,
         limit=limit,
         source_options=source_options,
+        overwrite=overwrite,
         device=device,
         revision=revision,
         accept=tuple(accept),
@@ -224,12 +234,14 @@ def explain(
     pooling: str | None = None,
     modality: Modality | None = None,
     prompt: str | None = None,
+    prompt_text: str | None = None,
     quick: bool = False,
     points: int = 20,
     cuts: Sequence[str] = (),
     mode: str | None = None,
     donors: Sequence[Any] = (),
     seed: int = 0,
+    overwrite: bool = False,
     device: str | None = None,
     revision: str | None = None,
     accept: Sequence[str] = (),
@@ -239,9 +251,10 @@ def explain(
     item: an image (path, PIL image, array) or a text, as the model reads. out: a file, .html, .json or .png.
     methods: names of maps; None for all that fit (without the slow ones where `quick`). target: class to explain, an
         index or a label; None for the answer. points: of the deletion and insertion curves. pooling: explain this
-        vector instead of the classifier's answer. prompt: of a text. cuts: what to take away besides, as in
-        docs/explain.md; mode: what stands in its place, or `all`. donors: other inputs, whose values stand in for
-        modes mean and resample; states of the first are swapped in before every layer.
+        vector instead of the classifier's answer. prompt: one of the model's, by name; prompt_text: one in words.
+    cuts: what to take away besides, as in docs/explain.md; mode: what stands in its place, or `all`. donors: other
+        inputs, whose values stand in for modes mean and resample; states of the first are swapped in before every
+        layer.
 
     Raises `TraceError` for a model whose attention cannot be captured, `OptionError` for a class that does not exist or
     an input with nothing to attend to.
@@ -252,12 +265,14 @@ def explain(
         pooling=pooling,
         modality=modality,
         prompt=prompt,
+        prompt_text=prompt_text,
         quick=quick,
         points=points,
         cuts=_several(cuts) or (),
         mode=mode,
         donors=tuple(donors),
         seed=seed,
+        overwrite=overwrite,
         device=device,
         revision=revision,
         accept=tuple(accept),
@@ -276,6 +291,7 @@ def explain_data(
     pooling: str | None = None,
     modality: Modality | None = None,
     prompt: str | None = None,
+    prompt_text: str | None = None,
     quick: bool = False,
     points: int = 20,
     faithful: int = 16,
@@ -283,6 +299,7 @@ def explain_data(
     seed: int = 0,
     limit: int = 64,
     source_options: SourceOptions = SourceOptions(),
+    overwrite: bool = False,
     device: str | None = None,
     revision: str | None = None,
     accept: Sequence[str] = (),
@@ -300,6 +317,7 @@ def explain_data(
         pooling=pooling,
         modality=modality,
         prompt=prompt,
+        prompt_text=prompt_text,
         quick=quick,
         points=points,
         faithful=faithful,
@@ -307,6 +325,7 @@ def explain_data(
         seed=seed,
         limit=limit,
         source_options=source_options,
+        overwrite=overwrite,
         device=device,
         revision=revision,
         accept=tuple(accept),
@@ -323,6 +342,7 @@ def walkthrough(
     *,
     data: str | None = None,
     limit: int = 40,
+    overwrite: bool = False,
     device: str | None = None,
     revision: str | None = None,
     accept: Sequence[str] = (),
@@ -335,12 +355,10 @@ def walkthrough(
     """
     from classtoken.jobs.walkthrough import walkthrough as job
 
-    return job(
-        model,
-        items,
-        out,
-        WalkthroughOptions(data=data, limit=limit, device=device, revision=revision, accept=tuple(accept)),
+    options = WalkthroughOptions(
+        data=data, limit=limit, overwrite=overwrite, device=device, revision=revision, accept=tuple(accept)
     )
+    return job(model, items, out, options)
 
 
 def verify(folder: str | Path) -> "VerifyResult":

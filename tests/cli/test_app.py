@@ -1,14 +1,20 @@
 """The command line itself: one answer on stdout, one line for an error, the right exit code."""
 
+import contextlib
 import errno
+import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
 import pytest
+import typer
 
 from classtoken.cli import VERBS, app, main
 from classtoken.cli.output import Answer
+from classtoken.cli.progress import say
 from classtoken.errors import ClasstokenError, InternalError
 from classtoken.results.base import Result
 
@@ -64,10 +70,55 @@ def test_errors_are_one_line_and_a_code(
     assert len(err.splitlines()) == 2
 
 
-def test_an_interrupt_is_130_and_says_nothing(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:
-    verb(raising(KeyboardInterrupt()))
-    assert main(["fake"]) == 130
-    assert capsys.readouterr().out == ""
+def test_an_interrupt_is_130_and_says_what_is_kept(
+    verb: Callable, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fake(out: Annotated[Path, typer.Option("--out")]) -> Answer:
+        raise KeyboardInterrupt
+
+    verb(fake)
+    assert main(["fake", "--out", str(tmp_path)]) == 130
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "classtoken: stopped. Nothing was written; the same command begins anew.\n")
+    (tmp_path / "_meta").mkdir()
+    assert main(["fake", "--out", str(tmp_path)]) == 130
+    assert f"kept in '{tmp_path}'; the same command goes on from there" in capsys.readouterr().err
+
+
+def test_an_error_is_json_where_json_is_asked_for(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    verb(raising(ClasstokenError("the value is 3; give 4.")))
+    assert main(["fake", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"] == {"kind": "ClasstokenError", "message": "the value is 3; give 4.", "exit_code": 2}
+    assert "classtoken: the value is 3; give 4." in err
+    assert main(["embed", "--json", "--poling", "x"]) == 2
+    assert "--pooling" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_quiet_leaves_the_answer_and_errors(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    def fake(fails: Annotated[bool, typer.Option("--fails")] = False) -> Answer:
+        say("a message")
+        if fails:
+            raise ClasstokenError("no.")
+        return Answer("the answer")
+
+    verb(fake)
+    assert main(["fake", "--quiet"]) == 0
+    assert capsys.readouterr() == ("the answer\n", "")
+    assert main(["fake", "-q", "--fails"]) == 2
+    assert capsys.readouterr() == ("", "classtoken: no.\n")
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("classtoken em", "embed"), ("classtoken embed --pool", "--pooling")])
+def test_a_shell_is_offered_verbs_and_flags(
+    typed: str, offered: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_CLASSTOKEN_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    with contextlib.suppress(SystemExit):
+        main(["x"])
+    assert offered in capsys.readouterr().out.splitlines()
 
 
 def test_debug_shows_everything(verb: Callable) -> None:

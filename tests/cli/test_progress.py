@@ -1,20 +1,43 @@
 """Progress as a person sees it where stderr is no terminal."""
 
+import time
+
 import pytest
 
 from classtoken.cli import progress as shown
 from classtoken.values import Progress
 
 
-def test_a_line_now_and_then_says_what_how_far_and_how_it_goes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(shown, "QUIET", 0.0)
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "FIRST", 0.02)
+    monkeypatch.setattr(shown, "THEN", 0.05)
+
+
+def test_a_job_that_says_nothing_is_seen_to_be_at_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown.progress("inspecting"):
+        time.sleep(0.2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1
+    assert set(lines) == {"inspecting: 0 s"}
+
+
+def test_a_line_now_and_then_says_what_how_far_and_how_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
     with shown.progress("training") as report:
         report(Progress(5, 10, 0, 2, 2.0))
+        time.sleep(0.2)
         report(Progress(6, 10, 2, 0, 2.0, what="features", note="loss 0.5"))
-        report(Progress(10, 10, seconds=4.0))
-    assert capsys.readouterr().err.splitlines() == [
+        time.sleep(0.2)
+    assert set(capsys.readouterr().err.splitlines()) == {
         "training: 5 of 10, 2.5 a second, 2 s left, 2 refused",
         "features: 6 of 10, 2.0 a second, 2 s left, loss 0.5",
-    ]
+    }
+
+
+def test_nothing_is_said_of_a_job_that_is_done_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shown, "FIRST", 60.0)
+    with shown.progress("embedding") as report:
+        report(Progress(1, 1))
+    assert capsys.readouterr().err == ""

@@ -101,7 +101,7 @@ def test_a_run_goes_on_and_refuses_another_making(tmp_path: Path, bert: Path) ->
     (out / "_meta/receipts/00001.json").unlink()
     assert ct.embed(bert, source, out, part_rows=10).before == 20
     assert ct.read(out).table.equals(before)
-    for change in ({"pooling": "max"}, {"normalize": True}, {"precision": "bf16"}, {"prompt": "query: "}):
+    for change in ({"pooling": "max"}, {"normalize": True}, {"precision": "bf16"}, {"prompt_text": "query: "}):
         with pytest.raises(ManifestMismatch, match=r"holds vectors made with"):
             ct.embed(bert, source, out, part_rows=10, **change)
     other = folders.tiny_bert(tmp_path / "other")

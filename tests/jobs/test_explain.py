@@ -13,12 +13,13 @@ from PIL import Image
 from tests import folders
 
 from classtoken.cli import main
+from classtoken.destination import OutputFile
 from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError, OutputError, TraceError
 from classtoken.jobs.explain import explain
 from classtoken.jobs.explain_data import explain_data
 from classtoken.options import ExplainDataOptions, ExplainOptions, SourceOptions
-from classtoken.report.written import write_explanation, write_findings
+from classtoken.report.written import check_suffix, write_explanation, write_findings
 from classtoken.results.explain import Explanation
 from classtoken.results.explain_data import Findings
 from classtoken.values import Role
@@ -152,17 +153,17 @@ def test_files(seen: Explanation, read: Explanation, findings: Findings, tmp_pat
     for found in (seen, read):
         for suffix in ("html", "json", "png"):
             path = tmp_path / f"a.{suffix}"
-            write_explanation(found, path)
+            write_explanation(found, OutputFile(path))
             assert path.stat().st_size > 1000
     for suffix in ("html", "json"):
-        write_findings(findings, tmp_path / f"b.{suffix}")
+        write_findings(findings, OutputFile(tmp_path / f"b.{suffix}"))
     page = (tmp_path / "b.html").read_text()
     assert "random weights" in page
     assert "Which maps are right?" in page
     with pytest.raises(OptionError, match=r"ends in '\.pdf'"):
-        write_explanation(seen, tmp_path / "a.pdf")
+        check_suffix(tmp_path / "a.pdf")
     with pytest.raises(OutputError, match="there is no folder"):
-        write_explanation(seen, tmp_path / "none" / "a.html")
+        check_suffix(tmp_path / "none" / "a.html")
 
 
 def test_findings(findings: Findings, vit: Embedder, data: Path) -> None:

@@ -118,19 +118,19 @@ def test_a_prompt_goes_before_every_text(sentiment: Embedder, tmp_path: Path) ->
     table = tmp_path / "texts.txt"
     table.write_text("the cat\nthe dog\n")
     ct.predict(sentiment, table, tmp_path / "plain", every=True)
-    ct.predict(sentiment, table, tmp_path / "prompted", every=True, prompt="terrible, awful: ")
+    ct.predict(sentiment, table, tmp_path / "prompted", every=True, prompt_text="terrible, awful: ")
     expected = sentiment.probabilities(["terrible, awful: the cat", "terrible, awful: the dog"])
     name = sentiment.labels[0]
     found = [float(row[f"p:{name}"]) for row in rows_of(tmp_path / "prompted")]
     assert found == pytest.approx(expected[:, 0].tolist(), abs=1e-4)
     assert found != pytest.approx([float(row[f"p:{name}"]) for row in rows_of(tmp_path / "plain")], abs=1e-3)
     with pytest.raises(ManifestMismatch):
-        ct.predict(sentiment, table, tmp_path / "plain", prompt="other: ")
+        ct.predict(sentiment, table, tmp_path / "plain", prompt_text="other: ")
 
 
 def test_a_prompt_is_not_for_images(toy: Embedder, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="is for texts"):
-        ct.predict(toy, FACES, tmp_path, prompt="photo of ")
+    with pytest.raises(OptionError, match="stands before a text"):
+        ct.predict(toy, FACES, tmp_path, prompt_text="photo of ")
 
 
 def test_it_goes_on_where_it_was(toy: Embedder, tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ class TestResume:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"plan": "other"}, "plan 'plan' instead of 'other'.*another plan"),
+        ({"plan": "other"}, "records of the same number and other contents"),
         ({"fingerprint": dataclasses.replace(MADE_BY, precision="bf16")}, "precision 'fp32' instead of 'bf16'"),
         (
             {"fingerprint": dataclasses.replace(MADE_BY, poolings=("cls",)), "columns": {"cls": 4}},
@@ -224,7 +224,7 @@ class TestResume:
         ),
         (
             {"fingerprint": dataclasses.replace(MADE_BY, weights="v", contract="d")},
-            "weights 'w' instead of 'v'; contract 'c' instead",
+            "weights that differ; contract 'c' instead",
         ),
     ],
 )
@@ -300,11 +300,11 @@ def test_a_part_of_another_making_is_refused_when_it_is_read(tmp_path: Path) -> 
         put(sink, 1)
     content = (tmp_path / "other/part-00001.parquet").read_bytes()
     (tmp_path / "out/part-00001.parquet").write_bytes(content)
-    with pytest.raises(ManifestMismatch, match="made with weights 'v' instead of 'w'"):
+    with pytest.raises(ManifestMismatch, match="made with weights that differ"):
         read(tmp_path / "out").arrays["cls"]
     _replace(lambda table: table)(tmp_path / "out")  # believed by checksum and size
     problems = " ".join(verify(tmp_path / "out").problems)
-    assert "part-00001.parquet holds vectors made with weights 'v' instead of 'w'" in problems
+    assert "part-00001.parquet holds vectors made with weights that differ" in problems
 
 
 def test_every_reader_of_parquet_folders_opens_it(tmp_path: Path) -> None:

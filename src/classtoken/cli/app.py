@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -20,6 +22,9 @@ from classtoken.errors import ClasstokenError, InternalError
 from classtoken.extensions import extension_function, extension_names
 
 INTERRUPTED = 130
+COMPLETE = "_CLASSTOKEN_COMPLETE"
+"""set by a shell that asks for completions"""
+TALKING = {"-h", "--help", "--version", "--show-completion", "--install-completion"}
 
 
 class Verbs(TyperGroup):
@@ -51,7 +56,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=Verbs, rich_markup_mode=None, add_completion=False, context_settings=CONTEXT)
+app = typer.Typer(cls=Verbs, rich_markup_mode=None, context_settings=CONTEXT)
 
 
 @app.callback()
@@ -73,8 +78,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     command = typer.main.get_command(app)
     try:
-        # --help writes on stdout itself; a command's libraries must not, so that --json stays one object.
-        asks_help = not {"-h", "--help", "--version"}.isdisjoint(arguments)
+        # --help and completions are written on stdout at once. What a command's libraries say must not get there, so
+        # that --json stays one object.
+        asks_help = COMPLETE in os.environ or not TALKING.isdisjoint(arguments)
         with contextlib.nullcontext() if asks_help else contextlib.redirect_stdout(sys.stderr):
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
         if isinstance(answer, tuple):
@@ -82,9 +88,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             _write(text)
             return code
         return answer if isinstance(answer, int) else 0
-    except KeyboardInterrupt as stopped:
-        if str(stopped):
-            sys.stderr.write(f"classtoken: {stopped}\n")
+    except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
@@ -94,7 +98,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments[:1]:
             raise
-        return _explain(error, next((word for word in arguments if not word.startswith("-")), "COMMAND"))
+        verb = next((word for word in arguments if not word.startswith("-")), "COMMAND")
+        code, line = _explained(error, verb)
+        sys.stderr.write(f"classtoken: {line}\n")
+        if "--json" in arguments:
+            said = {"kind": type(error).__name__, "message": line, "exit_code": code}
+            _write(json.dumps({"format": "classtoken.Error/1", "error": said}, ensure_ascii=False))
+        return code
 
 
 def _write(text: str) -> None:
@@ -102,8 +112,8 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _explain(error: Exception, verb: str) -> int:
-    """One line on stderr, and the exit code."""
+def _explained(error: Exception, verb: str) -> tuple[int, str]:
+    """The exit code, and one line."""
     if isinstance(error, ClasstokenError):
         code, line = error.exit_code, _with_flags(str(error), verb)
     elif isinstance(error, typer.TyperException):
@@ -115,8 +125,7 @@ def _explain(error: Exception, verb: str) -> int:
     else:
         kind = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
         code, line = 1, f"internal error: {kind}{error} (see all of it with: classtoken --debug {verb} ...)"
-    sys.stderr.write(f"classtoken: {one_line(line)}\n")
-    return code
+    return code, one_line(line)
 
 
 def _known(verb: str) -> bool:

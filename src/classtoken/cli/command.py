@@ -2,21 +2,27 @@
 
 `cli/<verb>.py` defines a function whose operands (MODEL, SOURCE, DIR) carry typer's annotations, and which takes an
 options value of `classtoken.options`. Its fields become the command's flags, with their types, defaults, limits and
-help, and `--json` is added; what was given becomes the options value again. Nothing about an option is written twice.
+help, and `--json` and `--quiet` are added; what was given becomes the options value again. Nothing about an option is
+written twice.
 """
 
+import contextlib
 import inspect
+import io
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
 
 from classtoken.cli.output import Answer
+from classtoken.cli.progress import say
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages; errors are still said.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 
@@ -62,14 +68,19 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
     fields = {field.name: field for kinds in taken.values() for kind in kinds for field in all_fields(kind)}
     shown = [field for field in fields.values() if field.about.shown]
 
-    def run(context: typer.Context, json: bool, **values: Any) -> tuple[str, int]:
+    def run(context: typer.Context, json: bool, quiet: bool, **values: Any) -> tuple[str, int]:
         options = {field.name: values.pop(field.name) for field in shown}
         given = {name: value for name, value in options.items() if _was_given(context, name)}
         for name, kinds in taken.items():
             values[name] = (
                 from_flat(kinds[0], given) if parameters[name].annotation is kinds[0] else Given(given, fields)
             )
-        answer = function(**values)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
+                answer = function(**values)
+        except KeyboardInterrupt as stopped:
+            say(f"classtoken: {str(stopped) or _kept(values.get('out'))}")  # typer keeps nothing but the exit code
+            raise KeyboardInterrupt from None
         return answer.written(json), answer.exit_code
 
     told = [
@@ -77,11 +88,19 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
         *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in parameters.items() if name not in taken),
         *(_parameter(field) for field in shown),
         inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
+        inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet),
     ]
     run.__doc__ = function.__doc__
     run.__signature__ = inspect.Signature(told)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in told}
     return run
+
+
+def _kept(out: Path | None) -> str:
+    """What an interrupt says: what is kept, and how to go on."""
+    if out is not None and (out / "_meta").is_dir():
+        return f"stopped. What is finished is kept in '{out}'; the same command goes on from there."
+    return "stopped. Nothing was written; the same command begins anew."
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

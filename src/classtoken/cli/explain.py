@@ -53,13 +53,15 @@ def explain(
         from classtoken.jobs.explain_data import explain_data
 
         many = options.make(ExplainDataOptions, otherwise="only for one INPUT, not with --data")
-        with progress("explain") as report:
+        with progress("explaining") as report:
             found = Answer(explain_data(model, data, out, many, report=report))
     else:
         from classtoken.jobs.explain import explain as job
 
         text = sys.stdin.read().strip() if item == "-" else item
-        found = Answer(job(model, text, out, options.make(ExplainOptions, otherwise="only with --data")))
+        one = options.make(ExplainOptions, otherwise="only with --data")
+        with progress("explaining"):
+            found = Answer(job(model, text, out, one))
     if out is not None:
         say(f"wrote {out}")
     return found

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.output import Answer
+from classtoken.cli.progress import progress
 from classtoken.options import InspectOptions
 
 
@@ -24,5 +25,6 @@ def inspect(
     """
     from classtoken.jobs.inspect import inspect as job
 
-    found = job(model, options)
+    with progress("inspecting"):
+        found = job(model, options)
     return Answer(found, text=found.table(evidence=True) if evidence else None)

@@ -1,29 +1,41 @@
-"""Progress on stderr: a bar where there is a terminal, a line now and then where there is none."""
+"""Progress on stderr: a bar where there is a terminal, a line now and then where there is none.
+
+Nobody waits in silence: a verb that has reported nothing yet says after `FIRST` seconds that it is at work.
+"""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from classtoken.values import Progress
 
-#: Seconds between two lines where there is no terminal.
-QUIET = 10.0
+#: Seconds until the first line, and between two lines, where there is no terminal.
+FIRST, THEN = 2.0, 30.0
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[Progress], None]]:
-    """A function to call with how far the job is, as often as one likes."""
+    """A function to call with how far the job is, as often as one likes; within the block somebody sees it."""
     if not sys.stderr.isatty():
-        yield _lines(what)
+        with _lines(what) as report:
+            yield report
         return
     from rich import progress as rich
     from rich.console import Console
 
     counts = rich.MofNCompleteColumn()
-    columns = (rich.TextColumn("{task.fields[what]}"), rich.BarColumn(), counts, rich.TextColumn("{task.description}"))
+    columns = (
+        rich.SpinnerColumn(),
+        rich.TextColumn("{task.fields[what]}"),
+        rich.BarColumn(),
+        counts,
+        rich.TimeElapsedColumn(),
+        rich.TextColumn("{task.description}"),
+    )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", what=what)
+        task = bar.add_task("", total=None, what=what)
 
         def show(now: Progress) -> None:
             bar.update(task, completed=now.done, total=now.total, description=_rate(now), what=now.what or what)
@@ -36,16 +48,28 @@ def say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _lines(what: str) -> Callable[[Progress], None]:
-    last = time.monotonic()
+@contextmanager
+def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
+    """A thread writes how far the job is, also while the job itself cannot."""
+    began, over, latest = time.monotonic(), threading.Event(), [Progress(0, 0)]
+
+    def tell() -> None:
+        wait = FIRST
+        while not over.wait(wait):
+            wait, now = THEN, latest[0]
+            far = f"{now.done} of {now.total}, {_rate(now)}" if now.total else _duration(time.monotonic() - began)
+            say(f"{now.what or what}: {far}")
 
     def show(now: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= QUIET and now.done < now.total:
-            last = time.monotonic()
-            say(f"{now.what or what}: {now.done} of {now.total}, {_rate(now)}")
+        latest[0] = now
 
-    return show
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield show
+    finally:
+        over.set()
+        teller.join()
 
 
 def _rate(now: Progress) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.output import Answer
+from classtoken.cli.progress import progress
 
 
 def verify(
@@ -22,5 +23,6 @@ def verify(
     """
     from classtoken.sink import verify as job
 
-    found = job(folder)
+    with progress("verifying"):
+        found = job(folder)
     return Answer(found, exit_code=0 if found.ok else 2)

@@ -7,7 +7,7 @@ import typer
 
 from classtoken.cli.operands import Model
 from classtoken.cli.output import Answer
-from classtoken.cli.progress import say
+from classtoken.cli.progress import progress, say
 from classtoken.options import WalkthroughOptions
 
 
@@ -43,7 +43,8 @@ def walkthrough(
     if out is not None:
         from classtoken.jobs.walkthrough import walkthrough as job
 
-        return Answer(job(model, inputs or (), out, options))
+        with progress("walking through"):
+            return Answer(job(model, inputs or (), out, options))
     from classtoken.jobs.walkthrough import serve_walkthrough
 
     serve_walkthrough(model, inputs or (), options, host=host, port=port, say=say)

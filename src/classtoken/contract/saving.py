@@ -8,11 +8,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from classtoken.contract.reading import Reading
+from classtoken.destination import check_folder
 from classtoken.encoder.adapter import CONFIG, adapter_in
 from classtoken.encoder.checkpoint import INDEX, open_checkpoint, reference_names
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
-from classtoken.files import whole_folder
+from classtoken.files import whole_file, whole_folder
 from classtoken.model_folder import transformer_folder
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
 
@@ -27,6 +28,7 @@ def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling:
     """
     if pooling is not None and "," in pooling:
         raise OptionError(f"a saved model has one readout, and '{pooling}' are several; load it with one of them.")
+    check_folder(target, {"model": source})
     with whole_folder(target) as whole:
         inner = transformer_folder(source)
         _copy_files(source, whole)
@@ -34,7 +36,8 @@ def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling:
             for path in (whole / inner.relative_to(source)).glob(pattern):
                 path.unlink()
         _copy_base(inner, whole / inner.relative_to(source))
-        save_file(current_weights(source, readings), whole / inner.relative_to(source) / _file_name(inner))
+        with whole_file(whole / inner.relative_to(source) / _file_name(inner)) as temporary:
+            save_file(current_weights(source, readings), temporary)
         if pooling is not None or unit is not None:
             saved = read_saved(source) or SavedReadout(readings[0].contract.pooling)
             chosen = readings[0].contract.pooling if pooling is None else pooling

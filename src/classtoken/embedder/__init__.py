@@ -2,7 +2,8 @@
 
 from classtoken.embedder.embedder import Embedder
 from classtoken.embedder.loading import load, open_model
+from classtoken.embedder.prompting import prompt_of
 from classtoken.embedder.spec import PRECISIONS, ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 
-__all__ = ["PRECISIONS", "Embedder", "ModelSpec", "Tower", "load", "open_model", "preprocessor"]
+__all__ = ["PRECISIONS", "Embedder", "ModelSpec", "Tower", "load", "open_model", "preprocessor", "prompt_of"]

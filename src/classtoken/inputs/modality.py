@@ -1,10 +1,30 @@
 """Which side of a model a source is for: one rule for every verb."""
 
 from collections.abc import Sequence
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from classtoken.errors import OptionError, SourceError
 from classtoken.values import Modality, Record
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+
+def check_is_text(item: Any, model: str) -> None:
+    """Raise `OptionError` for what a person gave as the input of a text model and is a path: a file or folder that is
+    there, or a name that ends like a picture's."""
+    named = isinstance(item, str) and (item.lower().endswith(IMAGE_SUFFIXES) or _is_there(item))
+    if named or isinstance(item, Path):
+        raise OptionError(
+            f"'{item}' is the name of a file, and '{model}' reads texts; give a text, or a model of images."
+        )
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # longer than a name can be, or a NUL in it
+        return False
 
 
 def choose_modality(

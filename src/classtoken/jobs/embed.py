@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from classtoken.embedder import Embedder, load
+from classtoken.destination import check_folder
+from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import SourceError
 from classtoken.options import EmbedOptions
 from classtoken.results.embed import EmbedResult
 from classtoken.run import run
 from classtoken.run.embedding import EmbedStage
-from classtoken.sink import Manifest, ParquetSink, carried_columns, read_quarantine
+from classtoken.sink import Manifest, ParquetSink, carried_columns, check_place, read_quarantine
 from classtoken.sink.manifest import META
 from classtoken.source import Plan, Source, first_record, make_plan, open_source
 from classtoken.values import Progress
@@ -27,6 +28,9 @@ def embed(
     report: Callable[[Progress], None] | None = None,
 ) -> EmbedResult:
     """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
+    folder = model.folder if isinstance(model, Embedder) else model
+    check_folder(Path(out), {"model": folder, "source": source})
+    check_place(Path(out), overwrite=options.overwrite)
     opened = open_source(source, options.source_options)
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
     embedder = load(
@@ -40,10 +44,10 @@ def embed(
     )
     first = first_record(opened, plan)
     modality = embedder.modality_of(first, options.modality, source=opened.name)
-    stage = EmbedStage(embedder, modality, prompt=options.prompt)
+    stage = EmbedStage(embedder, modality, prompt=prompt_of(embedder, modality, options.prompt, options.prompt_text))
     carried = carried_columns(first, plan.listing.meta, stage.columns, _names(options.carry))
     manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
-    with ParquetSink(Path(out), manifest, carried) as sink:
+    with ParquetSink(Path(out), manifest, carried, overwrite=options.overwrite) as sink:
         finished, progress = run(opened, plan, stage, sink, strict=options.strict, report=report)
     return _result(Path(out), finished, progress, plan)
 

@@ -1,9 +1,11 @@
 """One input, from the picture of where the class token looked to the test whether it matters."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from classtoken.embedder import Embedder, load
+from classtoken.destination import output_file
+from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.options import ExplainOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_explanation
 from classtoken.results.explain import Explanation
@@ -12,14 +14,19 @@ from classtoken.study.explanation import explained
 
 def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, options: ExplainOptions) -> Explanation:
     """How the class token came to its vector on one input, and whether any of it matters: see `classtoken.explain`."""
+    place = None
     if out is not None:
         check_suffix(Path(out), SUFFIXES)
+        work = (model.name if isinstance(model, Embedder) else model, item, {**vars(options), "overwrite": None})
+        inputs = {"model": model, "input": item}
+        place = output_file(Path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
     embedder = (
         model
         if isinstance(model, Embedder)
         else load(model, device=options.device, revision=options.revision, accept=options.accept)
     )
-    found = explained(embedder, item, options)
-    if out is not None:
-        write_explanation(found, Path(out))
+    prompt = prompt_of(embedder, options.modality, options.prompt, options.prompt_text)
+    found = explained(embedder, item, replace(options, prompt=prompt, prompt_text=None))
+    if place is not None:
+        write_explanation(found, place)
     return found

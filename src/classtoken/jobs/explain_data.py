@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from classtoken.embedder import Embedder, load
+from classtoken.destination import output_file
+from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError
 from classtoken.options import ExplainDataOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_findings
@@ -23,8 +24,12 @@ def explain_data(
     report: Callable[[Progress], object] | None = None,
 ) -> Findings:
     """Findings over a SOURCE, beside those of random weights: see `classtoken.explain_data`."""
+    place = None
     if out is not None:
         check_suffix(Path(out), SUFFIXES[:2])
+        work = (model.name if isinstance(model, Embedder) else model, source, {**vars(options), "overwrite": None})
+        inputs = {"model": model, "source": source}
+        place = output_file(Path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
     embedder = (
         model
         if isinstance(model, Embedder)
@@ -35,8 +40,10 @@ def explain_data(
     records = list(opened.records(unread, limit=options.limit))
     if len(records) < 2:
         raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}.")
-    options = replace(options, modality=embedder.modality_of(records[0], options.modality, source=opened.name))
+    side = embedder.modality_of(records[0], options.modality, source=opened.name)
+    prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+    options = replace(options, modality=side, prompt=prompt, prompt_text=None)
     found = findings(embedder, Path(opened.name).name, records, options, unread=len(unread), report=report)
-    if out is not None:
-        write_findings(found, Path(out))
+    if place is not None:
+        write_findings(found, place)
     return found

@@ -9,7 +9,8 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from classtoken.embedder import Embedder, load
+from classtoken.destination import check_folder
+from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError, SourceError
 from classtoken.files import whole_file
 from classtoken.inputs import choose_modality
@@ -18,7 +19,7 @@ from classtoken.results.base import write
 from classtoken.results.train import PredictResult
 from classtoken.run import run
 from classtoken.run.classifying import PROBABILITIES, ClassifyStage
-from classtoken.sink import ParquetSink, Vectors, read_quarantine
+from classtoken.sink import ParquetSink, Vectors, check_place, read_quarantine
 from classtoken.sink.manifest import META
 from classtoken.source import Source, first_record, make_plan, open_source
 from classtoken.values import Progress, Record
@@ -36,16 +37,19 @@ def predict(
 ) -> PredictResult:
     """Label every record of a source: see `classtoken.predict`."""
     began, out = monotonic(), Path(out)
+    folder = model.folder if isinstance(model, Embedder) else model
+    check_folder(Path(out), {"model": folder, "source": source})
+    check_place(Path(out), overwrite=options.overwrite)
     opened = open_source(source, options.source_options)
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
     embedder = load(
         model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
     )
     side = _side(embedder, first_record(opened, plan), options.modality, opened.name)
-    stage = ClassifyStage(embedder, side, prompt=options.prompt)
+    stage = ClassifyStage(embedder, side, prompt=prompt_of(embedder, side, options.prompt, options.prompt_text))
     labels, classifier = embedder.labels, stage.classifier
     tally = Tally(len(labels), classifier.multilabel, classifier.label_names)
-    with ParquetSink(out, stage.manifest(opened, plan)) as sink:
+    with ParquetSink(out, stage.manifest(opened, plan), overwrite=options.overwrite) as sink:
         finished, progress = run(opened, plan, stage, sink, report=report)
         _write_table(out / "predictions.csv", Vectors(out, finished), labels, options.every, tally)
     examples = read_quarantine(out / META, EXAMPLES)

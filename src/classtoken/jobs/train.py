@@ -1,15 +1,16 @@
 """Train a head, a learned pooling, a fine-tune or an encoder from scratch, and leave a folder that opens again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from classtoken.destination import check_folder
 from classtoken.embedder import load
 from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
-from classtoken.errors import OptionError, OutputError, SourceError
-from classtoken.learning.data.records import renamed
+from classtoken.errors import OptionError, SourceError
+from classtoken.learning.data.records import drawn, renamed
 from classtoken.learning.folder.finish import finish
 from classtoken.learning.loop.seeds import own_randomness
 from classtoken.learning.recipe import DataOptions, Recipe, recipe_of
@@ -19,7 +20,9 @@ from classtoken.learning.ways.frozen import train_frozen
 from classtoken.learning.ways.objective import UNSUPERVISED
 from classtoken.learning.ways.scratch import shape_of, train_from_scratch
 from classtoken.learning.ways.trained import TrainedModel
+from classtoken.learning.work import check_training
 from classtoken.options import SourceOptions, TrainOptions
+from classtoken.pooling.spec import parse
 from classtoken.results.train import TrainResult
 from classtoken.source import Source, open_source
 from classtoken.values import Progress, Record, Rejected
@@ -35,8 +38,6 @@ def train(
 ) -> TrainResult:
     """Train on the labelled records of a source and write a model folder to `out`: see `classtoken.train`."""
     began, recipe, out = monotonic(), recipe_of(options), Path(out)
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"'{out}' is a file; give a folder to write to.")
     if source is None and recipe.data.source is None:
         raise OptionError("there is nothing to learn from: give a source, or a recipe with [data] source.")
     if model is None and recipe.model is None:
@@ -45,10 +46,18 @@ def train(
         )
     if model is None and recipe.data.size:
         raise OptionError("[data] size is for a model that is fine-tuned; one from scratch has [model.stem] image.")
+    check_folder(out, {"model": model, "source": source or recipe.data.source, "recipe": options.recipe})
+    check_training(out, overwrite=options.overwrite)
     opened = open_source(source or str(recipe.data.source), _columns(options.source_options, recipe.data))
     refused: list[Rejected] = []
-    run = TrainingRun(recipe, out, str(device_of(options.device)), options.half, report)
-    records = run.read.noted(renamed(opened.records(refused, limit=recipe.data.limit), recipe.data.label_names))
+    run = TrainingRun(recipe, out, str(device_of(options.device)), options.half, report, overwrite=options.overwrite)
+
+    def read() -> Iterator[Record]:
+        refused.clear()
+        return opened.records(refused)
+
+    taken = drawn(read, recipe.data.limit, recipe.loop.seed)
+    records = run.read.noted(renamed(taken, recipe.data.label_names))
     with own_randomness(run.device):
         if model is None:
             trained = train_from_scratch(run, records, unlabelled=list(run.read.noted(_unlabelled(recipe, refused))))
@@ -62,6 +71,7 @@ def _further(
 ) -> tuple[TrainingRun, TrainedModel]:
     """A MODEL trained further, or a head on its frozen vectors; pooled as its authors meant, if not told otherwise."""
     _check_further(run.recipe)
+    _check_used(run.recipe, options)
     embedder, listed = load(model, device=run.device, revision=options.revision, accept=options.accept), list(records)
     if not listed:
         raise SourceError("no record could be read; give a source with images or texts.")
@@ -98,6 +108,22 @@ def _check_further(recipe: Recipe) -> None:
         raise OptionError("[data] size is for an encoder that learns; `unfreeze` all of it or last-N.")
     if wanted.kind == "distillation" and not recipe.unfreeze:
         raise OptionError("a teacher has nothing to teach a frozen encoder; `unfreeze` all of it or last-N.")
+
+
+def _check_used(recipe: Recipe, options: TrainOptions) -> None:
+    """Refuse options that a frozen encoder has no use for."""
+    if recipe.unfreeze:
+        return
+    unused = {"learning_rate": "is chosen on held-out records", "layer_decay": "is for an encoder that learns"}
+    unused["patience"] = "is for an encoder that learns"
+    spec = recipe.pooling and parse(recipe.pooling)
+    if recipe.head.kind == "linear" and not (spec and any(term.learned for term in spec.terms)):
+        unused |= dict.fromkeys(("epochs", "batch"), "has no meaning for logistic regression, which is solved exactly")
+    for name, why in unused.items():
+        if getattr(options, name) is not None:
+            raise OptionError(f"`{name}` {why}; leave it out, or `unfreeze` all of the encoder or last-N.")
+    if not options.augment:
+        raise OptionError("`augment` is for fine-tuning on images; leave it out, or `unfreeze` the encoder.")
 
 
 def _columns(given: SourceOptions, data: DataOptions) -> SourceOptions:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from classtoken.destination import output_file
 from classtoken.embedder import ModelSpec
 from classtoken.extras import need
 from classtoken.options import WalkthroughOptions
 from classtoken.page.document import VERSION, Walkthrough
-from classtoken.page.export import NotebookPage, notebook_page, write_page
+from classtoken.page.export import NotebookPage, check_page, notebook_page, write_page
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
 from classtoken.walk.engine import Engine
@@ -19,17 +20,21 @@ def walkthrough(
     model: str | Path, items: Sequence[str], out: str | Path, options: WalkthroughOptions
 ) -> WalkthroughResult:
     """Write a walkthrough of `items` through a MODEL as one HTML file: see `classtoken.walkthrough`."""
-    start = time.monotonic()
+    start, place = time.monotonic(), Path(out)
+    check_page(place)
+    work = (model, items, options.data, options.limit)
+    read = {"model": model, "source": options.data, **{f"input {i + 1}": item for i, item in enumerate(items)}}
+    page = output_file(place, "walkthrough", work, inputs=read, overwrite=options.overwrite)
     spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
     engine = Engine(spec, items)
     document = document_of(engine, options)
-    size = write_page(document, Path(out))
+    size = write_page(document, page)
     inputs = tuple(
         WalkedInput(e.id, e.title, len(e.tokens), e.answers.labels[0].text, float(e.answers.values[0]))
         for e in document.examples
     )
     name, layout = document.model.name, document.model.layout
-    return WalkthroughResult(name, layout, Path(out), size, VERSION, inputs, time.monotonic() - start)
+    return WalkthroughResult(name, layout, place, size, VERSION, inputs, time.monotonic() - start)
 
 
 def document_of(engine: Engine, options: WalkthroughOptions) -> Walkthrough:

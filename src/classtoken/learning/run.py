@@ -28,6 +28,7 @@ class TrainingRun:
     model: Embedder | None = None
     modality: str = ""
     read: RecordsRead = field(default_factory=RecordsRead)
+    overwrite: bool = False
     work: Work | None = None
     """what the folder has been claimed for"""
 
@@ -56,7 +57,7 @@ class TrainingRun:
             preparation=hash_value(preparation),
             recipe=essence_of(self.recipe),
         )
-        work.claim(self.out)
+        work.claim(self.out, overwrite=self.overwrite)
         return replace(self, work=work)
 
     @property

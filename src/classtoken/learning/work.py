@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,18 @@ from typing import Any
 import torch
 
 import classtoken
+from classtoken.destination import entries, refuse_strangers
 from classtoken.errors import ClasstokenError, ManifestMismatch
+from classtoken.files import write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
 from classtoken.results.base import Result, write
 from classtoken.values import Record
 
 CODE = f"classtoken {classtoken.__version__}, torch {torch.__version__}"
-FILE = "_meta/work.json"
+FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
+DURING = frozenset({"_meta", "features", "checkpoint.pt", "log.csv", "tokenizer.json", "tokenizer_config.json"})
+"""what is in the folder of a training that has not finished"""
 BY_CONTENT = ("start", "objective.teacher", "data.unlabelled")
 """fields that name what is compared by what it holds"""
 UNREADABLE = b"\0unreadable"
@@ -74,38 +79,98 @@ class Work(Result):
     code: str = dataclasses.field(default_factory=lambda: CODE)
 
     def differences(self, other: "Work") -> tuple[str, ...]:
-        """The names of what differs; a field of the recipe by its own name."""
+        """What differs: of what is a hash that it is another one, else both values; a field of the recipe by its own
+        name."""
         names = [
-            field.name
+            f"code {self.code} instead of {other.code}" if field.name == "code" else _differs(field.name)
             for field in dataclasses.fields(self)
             if field.name != "recipe" and getattr(self, field.name) != getattr(other, field.name)
         ]
         fields = sorted(self.recipe.keys() | other.recipe.keys())
-        return (*names, *(f"recipe.{name}" for name in fields if self.recipe.get(name) != other.recipe.get(name)))
+        nothing = "nothing"
+        return (
+            *names,
+            *(
+                f"recipe.{name} {self.recipe.get(name, nothing)} instead of {other.recipe.get(name, nothing)}"
+                for name in fields
+                if self.recipe.get(name) != other.recipe.get(name)
+            ),
+        )
+
+    def _unlike(self, path: Path) -> tuple[str, ...]:
+        """What differs in the work that is written down at `path`."""
+        try:
+            return Work.from_json(path.read_text(encoding="utf-8")).differences(self)
+        except ClasstokenError:
+            return ("written by another version",)
 
     def hash(self) -> str:
         """All of it in 32 signs."""
         return hash_value(self.to_dict())
 
-    def claim(self, folder: Path) -> None:
+    def claim(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write down that a folder is of this work. Raises `ManifestMismatch` for a folder of another one, naming what
-        differs."""
+        differs; with `overwrite` its results are removed."""
         path = folder / FILE
         if path.exists():
-            try:
-                before = Work.from_json(path.read_text(encoding="utf-8"))
-            except ClasstokenError as error:
+            different = self._unlike(path)
+            if not different:
+                return
+            if not overwrite:
                 raise ManifestMismatch(
-                    f"'{path}' was written by another version. Delete '{folder}' to begin anew, or give another folder."
-                ) from error
-            if different := before.differences(self):
-                raise ManifestMismatch(
-                    f"'{folder}' belongs to another run: {', '.join(different)} differ"
-                    f"{'s' * (len(different) == 1)}. Give the same, another folder, or delete it."
+                    f"'{folder}' belongs to another run: {'; '.join(different)}. Give the same, another folder, or set "
+                    "`overwrite` to replace it."
                 )
-            return
+            check_training(folder, overwrite=True)
+            _remove(folder, _ours(folder))
         path.parent.mkdir(parents=True, exist_ok=True)
         write(self, path)
+
+
+def check_training(folder: Path, *, overwrite: bool = False) -> None:
+    """Raise `OutputError` for a folder that is not empty and holds no training; before any work.
+
+    With `overwrite`, whose results would be removed, for one that holds anything besides, too.
+    """
+    begun = any((folder / name).exists() for name in (FILE, BEGUN))
+    if not begun:
+        refuse_strangers(folder, entries(folder), "a trained model")
+    elif overwrite:
+        refuse_strangers(folder, entries(folder) - _ours(folder), "results of classtoken alone")
+
+
+def begin_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Make a folder that is known to be a training's before its work is; with `overwrite`, without earlier results."""
+    if overwrite and folder.exists():
+        _remove(folder, _ours(folder))
+    (folder / BEGUN).parent.mkdir(parents=True, exist_ok=True)
+    if not (folder / FILE).exists():
+        (folder / BEGUN).touch()
+
+
+def list_files(folder: Path) -> None:
+    """Write down what a finished training has put into its folder, which is all that is there the first time."""
+    if not (folder / FILES).exists():
+        write_text(folder / FILES, json.dumps(sorted(entries(folder))) + "\n")
+
+
+def _ours(folder: Path) -> set[str]:
+    """What a training has put into a folder."""
+    listed = folder / FILES
+    return set(json.loads(listed.read_text(encoding="utf-8"))) | DURING if listed.exists() else set(DURING)
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _differs(name: str) -> str:
+    return f"{name} differ{'s' * (not name.endswith('s'))}"
 
 
 def essence_of(recipe: Recipe) -> dict[str, str]:

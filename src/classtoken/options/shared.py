@@ -18,8 +18,10 @@ Accept = Annotated[
 ]
 Precision = Annotated[values.Precision, Option("Numbers that the model computes in.")]
 Normalize = Annotated[bool | None, Option("Unit length or not, whatever the model's own is.", off="no-normalize")]
+Overwrite = Annotated[bool, Option("Replace results of classtoken's own that are there; nobody else's files.")]
 Side = Annotated[values.Modality | None, Option("Which side of a model that has both.")]
-Prompt = Annotated[str | None, Option("A prompt of the model's by name, or one in words.", metavar="NAME")]
+Prompt = Annotated[str | None, Option("A prompt of the model's by name.", metavar="NAME")]
+PromptText = Annotated[str | None, Option("A prompt in words, put before every text.", metavar="TEXT")]
 
 # -- of a source -------------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,10 @@ from classtoken.options.shared import (
     Device,
     Limit,
     Normalize,
+    Overwrite,
     Precision,
     Prompt,
+    PromptText,
     Revision,
     Side,
     SourceOptions,
@@ -45,6 +47,7 @@ class EmbedOptions(Options):
     precision: Precision = "fp32"
     modality: Side = None
     prompt: Prompt = None
+    prompt_text: PromptText = None
     strict: Annotated[bool, Option("Stop at the first record that cannot be embedded, instead of listing it.")] = False
     limit: Limit = None
     carry: Annotated[
@@ -57,6 +60,7 @@ class EmbedOptions(Options):
     ] = None
     part_rows: Annotated[AtLeastOne, Option("Records of one output file.", metavar="N")] = 2048
     source_options: SourceOptions = AS_USUAL
+    overwrite: Overwrite = False
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
@@ -70,9 +74,11 @@ class PredictOptions(Options):
     precision: Precision = "fp32"
     modality: Side = None
     prompt: Prompt = None
+    prompt_text: PromptText = None
     limit: Limit = None
     part_rows: Annotated[AtLeastOne, Option("Records after which a stopped run goes on.", metavar="N")] = 2048
     source_options: SourceOptions = AS_USUAL
+    overwrite: Overwrite = False
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
@@ -112,6 +118,7 @@ class TrainOptions(Options):
     modality: Side = None
     limit: Limit = None
     source_options: SourceOptions = AS_USUAL
+    overwrite: Overwrite = False
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
@@ -141,6 +148,7 @@ class ExplainOptions(Options):
     pooling: Explained = None
     modality: Side = None
     prompt: Prompt = None
+    prompt_text: PromptText = None
     quick: Quick = False
     points: Points = 20
     cuts: Annotated[
@@ -151,6 +159,7 @@ class ExplainOptions(Options):
         tuple[Any, ...], Option("Another input, whose values stand in.", metavar="INPUT", flag="donor")
     ] = ()
     seed: Seed = 0
+    overwrite: Overwrite = False
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
@@ -164,6 +173,7 @@ class ExplainDataOptions(Options):
     pooling: Explained = None
     modality: Side = None
     prompt: Prompt = None
+    prompt_text: PromptText = None
     quick: Quick = False
     points: Points = 20
     faithful: Annotated[Count, Option("Over a data set: inputs on which maps are tested.", metavar="N")] = 16
@@ -171,6 +181,7 @@ class ExplainDataOptions(Options):
     seed: Seed = 0
     limit: Annotated[int, Limits(ge=2), Option("Over a data set: the first N records.", metavar="N")] = 64
     source_options: SourceOptions = AS_USUAL
+    overwrite: Overwrite = False
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
@@ -182,6 +193,7 @@ class WalkthroughOptions(Options):
 
     data: Annotated[str | None, Option("Take the page's statistics over this source.", metavar="SOURCE")] = None
     limit: Annotated[int, Limits(ge=5), Option("Records that the statistics are taken over.", metavar="N")] = 40
+    overwrite: Overwrite = False
     device: Device = None
     revision: Revision = None
     accept: Accept = ()

@@ -4,8 +4,8 @@ import html
 import re
 from pathlib import Path
 
+from classtoken.destination import OutputFile
 from classtoken.errors import OutputError
-from classtoken.files import whole_file
 from classtoken.page.bundle import bundle
 from classtoken.page.document import Walkthrough
 
@@ -43,18 +43,21 @@ def page(walkthrough: Walkthrough) -> str:
     return _shell(head, body, kind="file", title=f"classtoken walkthrough: {walkthrough.model.name}")
 
 
-def write_page(walkthrough: Walkthrough, out: Path) -> int:
-    """Write the page to a file and say its size in bytes. Raises `OutputError` where it cannot be written."""
+def check_page(out: Path) -> None:
+    """Raise `OutputError` for a name that is none of a page."""
     if out.suffix.lower() not in {".html", ".htm"}:
         raise OutputError(f"`out` is {out}: a walkthrough is one HTML file; name it something.html")
-    content = page(walkthrough).encode()
+
+
+def write_page(walkthrough: Walkthrough, out: Path | OutputFile) -> int:
+    """Write the page to a file and say its size in bytes. Raises `OutputError` where it cannot be written."""
+    place = out if isinstance(out, OutputFile) else OutputFile(out)
+    check_page(place.path)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        place.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror}. Choose another place.") from error
-    with whole_file(out) as temporary:
-        temporary.write_bytes(content)
-    return len(content)
+        raise OutputError(f"{place.path} cannot be written: {error.strerror}. Choose another place.") from error
+    return place.write(page(walkthrough))
 
 
 def served_index() -> str:

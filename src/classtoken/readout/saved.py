@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from classtoken.errors import ModelError, WeightsError
-from classtoken.files import write_text
+from classtoken.files import whole_file, write_text
 from classtoken.head import make_head
 from classtoken.model_folder import read_json
 from classtoken.pooling.build import make
@@ -73,7 +73,8 @@ def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> Non
         weights |= {f"head.{name}": t for name, t in saved.head.state_dict().items()}
     if weights:
         plain = {name: (t.half() if half and t.is_floating_point() else t).contiguous() for name, t in weights.items()}
-        save_file(plain, folder / WEIGHTS)
+        with whole_file(folder / WEIGHTS) as temporary:
+            save_file(plain, temporary)
 
 
 def read_saved(folder: Path) -> SavedReadout | None:

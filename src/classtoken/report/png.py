@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -24,9 +23,7 @@ class Panel:
     diverging: bool = False
 
 
-def write_maps(
-    path: Path, heading: str, panels: Sequence[Panel], grid: tuple[int, int], picture: str | None = None
-) -> None:
+def maps_png(heading: str, panels: Sequence[Panel], grid: tuple[int, int], picture: str | None = None) -> bytes:
     """A sheet of maps over a patch grid; `picture` is a data URI of what the model saw."""
     below = Image.new("RGB", (SIDE, SIDE), GROUND)
     if picture:
@@ -45,7 +42,7 @@ def write_maps(
         sheet.paste(image, (x, y))
         draw.text((x, y + SIDE + 4), name, INK, _font(13))
         draw.text((x, y + SIDE + 20), ends, SOFT, _font(11))
-    sheet.save(path, "PNG", optimize=True)
+    return _png(sheet)
 
 
 def _drawn(panel: Panel, grid: tuple[int, int], below: Image.Image) -> tuple[str, str, Image.Image]:
@@ -60,7 +57,7 @@ def _drawn(panel: Panel, grid: tuple[int, int], below: Image.Image) -> tuple[str
     return panel.name, f"{shown(low)} to {shown(high)}", mixed
 
 
-def write_words(path: Path, heading: str, panels: Sequence[Panel], words: Sequence[str], width: int = 960) -> None:
+def words_png(heading: str, panels: Sequence[Panel], words: Sequence[str], width: int = 960) -> bytes:
     """A sheet with the text once per map, its word pieces shaded and numbered."""
     font, small = _font(15), _font(10)
     lines = [_wrapped(words, width - 2 * GAP, font) for _ in panels]
@@ -82,7 +79,7 @@ def write_words(path: Path, heading: str, panels: Sequence[Panel], words: Sequen
                 draw.text((GAP + x + 5, y + 22), shown(panel.values[i]), ink, small)
             y += 46
         y += 6
-    sheet.save(path, "PNG", optimize=True)
+    return _png(sheet)
 
 
 def _wrapped(words: Sequence[str], room: int, font: ImageFont.FreeTypeFont) -> list[list[tuple[int, int, int]]]:
@@ -97,6 +94,12 @@ def _wrapped(words: Sequence[str], room: int, font: ImageFont.FreeTypeFont) -> l
         rows[-1].append((i, x, wide))
         x += wide + 4
     return rows
+
+
+def _png(sheet: Image.Image) -> bytes:
+    file = io.BytesIO()
+    sheet.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

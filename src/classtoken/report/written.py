@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
+from classtoken.destination import OutputFile
 from classtoken.errors import OptionError, OutputError
-from classtoken.files import whole_file, write_text
 from classtoken.report.explain import explanation_page, panels
 from classtoken.report.findings import findings_page
-from classtoken.report.png import write_maps, write_words
-from classtoken.results.base import write
+from classtoken.report.png import maps_png, words_png
 from classtoken.results.explain import Explanation
 from classtoken.results.explain_data import Findings
 
@@ -22,33 +21,25 @@ def check_suffix(path: Path, allowed: tuple[str, ...] = SUFFIXES) -> None:
         raise OutputError(f"there is no folder {path.absolute().parent}; make it first, or name another file.")
 
 
-def write_explanation(found: Explanation, path: Path) -> None:
-    """Write one explanation. Raises what `check_suffix` raises, and `OptionError` for a PNG without any map."""
-    check_suffix(path)
-    if path.suffix == ".json":
-        write(found, path)
-    elif path.suffix == ".html":
-        write_text(path, explanation_page(found))
+def write_explanation(found: Explanation, out: OutputFile) -> None:
+    """Write one explanation. Raises `OptionError` for a PNG without any map."""
+    suffix = out.path.suffix.lower()
+    if suffix == ".png":
+        out.write(_png(found))
     else:
-        _png(found, path)
+        out.write(found.to_json() + "\n" if suffix == ".json" else explanation_page(found))
 
 
-def write_findings(found: Findings, path: Path) -> None:
-    """Write findings over a data set as .html or .json. Raises what `check_suffix` raises."""
-    check_suffix(path, SUFFIXES[:2])
-    if path.suffix == ".json":
-        write(found, path)
-    else:
-        write_text(path, findings_page(found))
+def write_findings(found: Findings, out: OutputFile) -> None:
+    """Write findings over a data set as .html or .json."""
+    out.write(found.to_json() + "\n" if out.path.suffix.lower() == ".json" else findings_page(found))
 
 
-def _png(found: Explanation, path: Path) -> None:
+def _png(found: Explanation) -> bytes:
     drawn = panels(found)
     if not drawn:
         raise OptionError("there is no map to draw; name methods that this model allows, or write .html or .json.")
     heading = f"{found.item}: {found.target_label}"
-    with whole_file(path) as temporary:
-        if found.grid:
-            write_maps(temporary, heading, drawn, found.grid, found.image)
-        else:
-            write_words(temporary, heading, drawn, [found.tokens[i].text for i in found.content])
+    if found.grid:
+        return maps_png(heading, drawn, found.grid, found.image)
+    return words_png(heading, drawn, [found.tokens[i].text for i in found.content])

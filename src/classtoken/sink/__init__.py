@@ -2,7 +2,7 @@
 
 from classtoken.sink.base import PartWriter, Sink, TaskRows
 from classtoken.sink.manifest import Manifest, Part, Receipt, read_manifest
-from classtoken.sink.parquet import ParquetSink
+from classtoken.sink.parquet import ParquetSink, check_place
 from classtoken.sink.quarantine import read_quarantine, write_quarantine
 from classtoken.sink.rows import CarriedColumn, carried_columns
 from classtoken.sink.vectors import Vectors, read
@@ -19,6 +19,7 @@ __all__ = [
     "TaskRows",
     "Vectors",
     "carried_columns",
+    "check_place",
     "read",
     "read_manifest",
     "read_quarantine",

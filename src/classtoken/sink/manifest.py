@@ -69,20 +69,28 @@ class Manifest(Result):
     parts: tuple[Part, ...] = ()
     format: int = FORMAT
 
+    def differences(self, there: "Manifest") -> tuple[str, ...]:
+        """What differs in the vectors `there`, as `name there instead of here`, hashes put into words."""
+        parts = list(self.fingerprint.differences(there.fingerprint))
+        names: tuple[str, ...] = ("source", "total", "tasks") if there.plan != self.plan else ()
+        plan = [self._difference(there, name) for name in names if getattr(there, name) != getattr(self, name)]
+        if there.plan != self.plan:
+            parts += plan or ["records of the same number and other contents, labels or columns"]
+        # Other poolings have other columns: once is enough.
+        names = ("carried",) if parts else ("columns", "carried")
+        parts += [self._difference(there, name) for name in names if getattr(there, name) != getattr(self, name)]
+        return tuple(parts)
+
+    def _difference(self, there: "Manifest", name: str) -> str:
+        words = {"total": "records", "tasks": "parts"}.get(name, name)
+        return f"{words} {_shown(getattr(there, name))} instead of {_shown(getattr(self, name))}"
+
     def refuse_others(self, there: "Manifest", place: object) -> None:
         """Raise `ManifestMismatch` naming what differs, when the vectors `there` were made in another way."""
-        parts = list(self.fingerprint.differences(there.fingerprint))
-        parts += [
-            f"{name} {_shown(getattr(there, name))} instead of {_shown(getattr(self, name))}"
-            for name in ("plan", "columns", "carried")
-            # Other poolings have other columns: once is enough.
-            if getattr(there, name) != getattr(self, name) and not (name == "columns" and parts)
-        ]
-        if parts:
-            plan = " (another plan: the source has changed, or how many records are read)"
+        if parts := self.differences(there):
             raise ManifestMismatch(
-                f"{place} holds vectors made with {'; '.join(parts)}{plan if there.plan != self.plan else ''}. "
-                "Give another folder, or remove this one."
+                f"{place} holds vectors made with {'; '.join(parts)}. Give another folder, or set `overwrite` to "
+                "replace them."
             )
 
 

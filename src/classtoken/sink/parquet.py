@@ -16,6 +16,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from classtoken.destination import check_folder, entries, refuse_strangers
 from classtoken.errors import ClasstokenError, OutputError
 from classtoken.files import UNFINISHED, remove_unfinished, whole_file, write_text
 from classtoken.fingerprint import hash_file
@@ -37,6 +38,8 @@ from classtoken.sink.rows import FINGERPRINT, PLAN, CarriedColumn, schema, to_ta
 
 RECEIPTS = "receipts"
 LOCK = ".lock"
+RESULTS = ("part-*.parquet", "predictions.csv", "report.html", "result.json")
+"""what verbs write on top of a folder of vectors"""
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,10 @@ class ParquetPartWriter:
 class ParquetSink:
     """Owns a folder of Parquet files (`sink.base.Sink`). One process at a time; `close` lets the next one in."""
 
-    def __init__(self, folder: Path, manifest: Manifest, carried: Sequence[CarriedColumn] = ()):
-        self.folder = folder
+    def __init__(
+        self, folder: Path, manifest: Manifest, carried: Sequence[CarriedColumn] = (), *, overwrite: bool = False
+    ):
+        self.folder, self.overwrite = folder, overwrite
         self.manifest = manifest
         made = {FINGERPRINT: manifest.fingerprint.to_json(indent=None), PLAN: manifest.plan}
         self._writer = ParquetPartWriter(
@@ -91,16 +96,16 @@ class ParquetSink:
 
     def begin(self) -> Mapping[int, Part]:
         """Make the folder, or go on with it; the parts that are done. See `Sink.begin` for what is raised."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise OutputError(f"{self.folder} is a file; give a folder for the vectors.")
-        there = self._there()
+        there, other = self._there()
         try:
             (self.folder / META / RECEIPTS).mkdir(parents=True, exist_ok=True)
             self._take_lock()
         except OSError as error:
             raise OutputError(f"{self.folder} cannot be written ({error.strerror}); give another folder.") from error
         self._remove_unfinished()
-        if there is None:
+        if other:
+            self._clear()
+        if there is None or other:
             write_quarantine(self.folder / META, ())
             write_text(manifest_path(self.folder), self.manifest.to_json() + "\n")
         return {receipt.part.task: receipt.part for receipt in self._receipts()}
@@ -138,19 +143,26 @@ class ParquetSink:
         for folder in (self.folder, self.folder / META, self.folder / META / RECEIPTS):
             remove_unfinished(folder)
 
-    def _there(self) -> Manifest | None:
-        """The manifest that is there, if it is of the same work; None for a place where nothing is yet."""
-        if not self.folder.exists():
-            return None
-        if manifest_path(self.folder).exists():
-            there = read_manifest(self.folder)
+    def _there(self) -> tuple[Manifest | None, bool]:
+        """The manifest that is there, None for a place where nothing is yet; and whether it is of other work, which
+        may be replaced."""
+        check_place(self.folder, overwrite=self.overwrite)
+        if not manifest_path(self.folder).exists():
+            return None, False
+        there = read_manifest(self.folder)
+        other = bool(self.manifest.differences(there))
+        if not self.overwrite:
             self.manifest.refuse_others(there, self.folder)
-            return there
-        refuse_first_format(self.folder)
-        strange = sorted(_strange(self.folder))
-        if strange:
-            raise OutputError(f"{self.folder} is not empty ('{strange[0]}') and holds no vectors; give a new folder.")
-        return None
+        return there, other
+
+    def _clear(self) -> None:
+        """Remove every result, but the lock that is held."""
+        for pattern in RESULTS:
+            for path in self.folder.glob(pattern):
+                path.unlink()
+        for path in (self.folder / META).rglob("*"):
+            if path.is_file() and path.name != LOCK:
+                path.unlink()
 
     def _take_lock(self) -> None:
         self._lock = (self.folder / META / LOCK).open("w")
@@ -174,9 +186,23 @@ class ParquetSink:
                     yield receipt
 
 
+def check_place(folder: Path, *, overwrite: bool = False) -> None:
+    """Raise `OutputError` for a folder that is not empty and holds no vectors; before any work, and again by `begin`.
+
+    With `overwrite`, whose results would be removed, for one that holds anything besides, too.
+    """
+    check_folder(folder, {})
+    if not manifest_path(folder).exists():
+        refuse_first_format(folder)
+        refuse_strangers(folder, _strange(folder), "vectors")
+    elif overwrite:
+        ours = {path.name for pattern in (*RESULTS, META) for path in folder.glob(pattern)}
+        refuse_strangers(folder, entries(folder) - ours, "results of classtoken alone")
+
+
 def _strange(folder: Path) -> Iterator[str]:
     """What is in a folder besides what a run that was stopped at its very beginning leaves."""
-    for path in folder.iterdir():
+    for path in folder.iterdir() if folder.exists() else ():
         if path.name != META:
             yield path.name
         elif path.is_dir():

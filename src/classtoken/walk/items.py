@@ -9,6 +9,7 @@ from PIL import Image
 
 from classtoken import drawn
 from classtoken.embedder import Embedder
+from classtoken.inputs import check_is_text
 
 SENTENCES = (
     "A wonderful film, funny and warm from beginning to end.",
@@ -39,6 +40,8 @@ def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
         if not given:
             return example_pictures(embedder)
         return [_picture(Path(name)) for name in given]
+    for text in given:
+        check_is_text(text, embedder.name)
     texts = list(given) or list(SENTENCES)
     return [Item(f"text-{i + 1}", short(text), text) for i, text in enumerate(texts)]
 

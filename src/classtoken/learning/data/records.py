@@ -1,10 +1,34 @@
 """Records for training whose labels are called by other names."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from random import Random
 
 from classtoken.errors import TrainingError
 from classtoken.values import Record
+
+
+def drawn(records: Callable[[], Iterable[Record]], limit: int | None, seed: int) -> Iterator[Record]:
+    """`limit` records of a source in its order, drawn by `seed` from all labels in proportion, at least one of each.
+
+    records: the source's, from the beginning with every call: once to see the labels, once to take what was drawn.
+    Raises `TrainingError` for fewer records than labels.
+    """
+    if limit is None:
+        yield from records()
+        return
+    places: dict[str, list[int]] = {}
+    for place, record in enumerate(records()):
+        places.setdefault(json.dumps(record.label, default=list), []).append(place)
+    if len(places) > limit:
+        raise TrainingError(f"limit is {limit}, and there are {len(places)} labels; take at least one record of each.")
+    random, keyed = Random(seed), []
+    for group in places.values():
+        random.shuffle(group)
+        keyed += [(rank / len(group), place) for rank, place in enumerate(group)]
+    taken = {place for _, place in sorted(keyed)[:limit]}
+    yield from (record for place, record in enumerate(records()) if place in taken)
 
 
 def renamed(records: Iterable[Record], names: Mapping[str, str]) -> Iterator[Record]:

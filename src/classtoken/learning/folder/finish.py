@@ -5,6 +5,7 @@ from typing import Any
 
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem, TextStem
+from classtoken.files import write_text
 from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
 from classtoken.learning.folder.record import card, machine
@@ -12,6 +13,7 @@ from classtoken.learning.judge import Judgement, independence, judge
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
+from classtoken.learning.work import list_files
 from classtoken.model_folder import read_prompts
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.results.base import write
@@ -133,4 +135,5 @@ def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Rejec
     write(result, run.out / "result.json")
     record: dict[str, Any] = {"result": result.to_dict(), "recipe": run.recipe.to_dict()}
     files.write_json(run.out / "training.json", record)
-    (run.out / "README.md").write_text(card(run.out.name, run.recipe.about, record), encoding="utf-8")
+    write_text(run.out / "README.md", card(run.out.name, run.recipe.about, record))
+    list_files(run.out)

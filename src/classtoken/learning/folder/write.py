@@ -20,7 +20,7 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
 from classtoken.encoder.names import to_theirs
 from classtoken.errors import OutputError
-from classtoken.files import write_text
+from classtoken.files import whole_file, write_text
 from classtoken.head import Head, LinearHead
 from classtoken.learning.folder.formats import classifier_names, files_of
 from classtoken.model_folder import read_modules, transformer_folder
@@ -176,4 +176,5 @@ def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor
     for name, tensor in weights.items():
         tensor = tensor.detach().cpu()
         plain[name] = (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().clone()
-    save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})
+    with whole_file(folder / "model.safetensors") as temporary:
+        save_file(plain, temporary, metadata={"format": "pt"})

@@ -24,6 +24,7 @@ from classtoken.learning.ways.learn import learn
 from classtoken.learning.ways.objective import UNSUPERVISED
 from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.learning.ways.trained import TrainedModel
+from classtoken.learning.work import begin_folder
 from classtoken.plain import encode
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.text import TextPreprocessor
@@ -52,7 +53,7 @@ def train_from_scratch(
 ) -> TrainedModel:
     """Train an encoder with random first weights on labelled records, as the recipe says."""
     shape = shape_of(run.recipe)
-    run.out.mkdir(parents=True, exist_ok=True)
+    begin_folder(run.out, overwrite=run.overwrite)
     if isinstance(shape.stem, ImageStem):
         rows = prepare_images(run.recipe, shape, records, unlabelled, run.device)
     else:

@@ -1,0 +1,70 @@
+"""Nothing happens silently: what cannot be meant is refused before any work, and what was ignored once is an error."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.folders import coloured_squares, sentence_transformer, tiny_bert, tiny_vit
+
+import classtoken as ct
+from classtoken.errors import OptionError
+
+
+@pytest.mark.parametrize("name", ["kat.jpg", "a/b/CAT.PNG", "{there}"])
+def test_a_path_is_never_taken_for_a_text(name: str, tmp_path: Path) -> None:
+    bert, there = tiny_bert(tmp_path / "bert"), tmp_path / "photo.data"
+    there.write_bytes(b"")
+    item = name.format(there=there)
+    for call in (
+        lambda: ct.explain(bert, item),
+        lambda: ct.explain(bert, Path(item)),
+        lambda: ct.walkthrough(bert, [item], tmp_path / "page.html"),
+    ):
+        with pytest.raises(OptionError, match="is the name of a file"):
+            call()
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_prompts_name_and_its_text_are_two_options(tmp_path: Path) -> None:
+    model, out, texts = sentence_transformer(tmp_path / "st", prompts=True), tmp_path / "out", tmp_path / "a.txt"
+    texts.write_text("the cat\n")
+    for options, said in (
+        ({"prompt": "quary"}, "no prompt called 'quary'; its prompts are '"),
+        ({"prompt_text": "query"}, "'query' is the name of a prompt"),
+        ({"prompt": "query", "prompt_text": "the red cat"}, "give one"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            ct.embed(model, texts, out, **options)
+    plain = tiny_bert(tmp_path / "bert")
+    with pytest.raises(OptionError, match="no prompt called 'query'; it has none"):
+        ct.embed(plain, texts, out, prompt="query")
+    ct.embed(model, texts, out, prompt="query")
+    ct.embed(model, texts, tmp_path / "words", prompt_text="the red cat")
+    (name,) = ct.read(out).arrays
+    assert (ct.read(out).arrays[name] == ct.read(tmp_path / "words").arrays[name]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": 5}, "`epochs` has no meaning for logistic regression"),
+        ({"batch": 5}, "`batch` has no meaning for logistic regression"),
+        ({"learning_rate": 1e-3}, "`learning_rate` is chosen on held-out records"),
+        ({"layer_decay": 0.5, "head": "mlp"}, "`layer_decay` is for an encoder that learns"),
+        ({"patience": 2, "pooling": "map"}, "`patience` is for an encoder that learns"),
+        ({"augment": False}, "`augment` is for fine-tuning"),
+    ],
+)
+def test_options_that_do_not_apply_are_errors(options: dict, said: str, tmp_path: Path) -> None:
+    squares, vit = coloured_squares(tmp_path / "squares", 2), tiny_vit(tmp_path / "vit")
+    with pytest.raises(OptionError, match=said):
+        ct.train(vit, squares, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frozen_training_says_how_far_it_is(tmp_path: Path) -> None:
+    squares, vit = coloured_squares(tmp_path / "squares", 4), tiny_vit(tmp_path / "vit")
+    told: list[ct.errors.ClasstokenError | object] = []
+    append: Callable[[object], None] = told.append
+    ct.train(vit, squares, tmp_path / "out", report=append)
+    assert {now.what for now in told} == {"features"}  # type: ignore[attr-defined]

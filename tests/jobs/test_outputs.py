@@ -1,0 +1,162 @@
+"""Nothing that is there is lost: every verb that writes, on every kind of place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.folders import coloured_squares, tiny_bert, tiny_vit
+from tests.page.fixture import TOY
+from tests.page.fixture import walkthrough as toy_walkthrough
+
+import classtoken as ct
+from classtoken.errors import OutputError
+from classtoken.jobs import walkthrough as walkthrough_job
+
+PLACES = ("empty", "same", "other", "stranger's", "file", "read-only", "inside model", "inside source")
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A verb and what it reads: `run(out)` is one piece of work, `run(out, other=True)` another one."""
+
+    run: Callable[..., Any]
+    model: Path
+    source: Path
+    suffix: str = ""
+    """of the file that it writes; none for a folder"""
+
+    def place(self, folder: Path) -> Path:
+        return folder / f"out{self.suffix}"
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models and sources."""
+    folder = tmp_path_factory.mktemp("read")
+    tiny_bert(folder / "bert", head=True)
+    tiny_vit(folder / "vit", head=True)
+    coloured_squares(folder / "squares", 6)
+    return folder
+
+
+@pytest.fixture(params=["embed", "predict", "train", "explain", "explain_png", "explain_data", "walkthrough", "save"])
+def writer(request: pytest.FixtureRequest, read: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
+    bert, vit, squares = read / "bert", read / "vit", read / "squares"
+    if request.param == "walkthrough":  # what is on the page is none of this test's business
+        monkeypatch.setattr(walkthrough_job, "Engine", lambda *_, **__: None)
+        monkeypatch.setattr(walkthrough_job, "document_of", lambda *_: toy_walkthrough(TOY))
+    saved = ct.load(bert)
+
+    def embed(out: Path, other: bool = False, **options: Any) -> None:
+        ct.embed(vit, squares, out, pooling="mean" if other else "cls", **options)
+
+    def predict(out: Path, other: bool = False, **options: Any) -> None:
+        ct.predict(vit, squares, out, limit=2 if other else 3, **options)
+
+    def train(out: Path, other: bool = False, **options: Any) -> None:
+        ct.train(vit, squares, out, pooling="mean" if other else "cls", **options)
+
+    def explain(out: Path, other: bool = False, **options: Any) -> None:
+        ct.explain(bert, "a dog runs" if other else "the cat sits", out, quick=True, methods=["attention"], **options)
+
+    def explain_png(out: Path, other: bool = False, **options: Any) -> None:
+        item = squares / "red" / f"0{int(other)}.png"
+        ct.explain(vit, item, out, quick=True, methods=["attention"], **options)
+
+    def explain_data(out: Path, other: bool = False, **options: Any) -> None:
+        more = {"limit": 2 if other else 3, "methods": ["attention"], "faithful": 0}
+        ct.explain_data(vit, squares, out, quick=True, **more, **options)
+
+    def walkthrough(out: Path, other: bool = False, **options: Any) -> None:
+        ct.walkthrough(bert, ["a dog"] if other else ["the cat"], out, data=str(squares), **options)
+
+    def save(out: Path, other: bool = False, overwrite: bool = False) -> None:
+        saved.save(out)
+
+    return {
+        "embed": Writer(embed, vit, squares),
+        "predict": Writer(predict, vit, squares),
+        "train": Writer(train, vit, squares),
+        "explain": Writer(explain, bert, bert, ".html"),
+        "explain_png": Writer(explain_png, vit, squares / "red" / "00.png", ".png"),
+        "explain_data": Writer(explain_data, vit, squares, ".json"),
+        "walkthrough": Writer(walkthrough, bert, squares, ".html"),
+        "save": Writer(save, bert, bert),
+    }[request.param]
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """Every file below a folder with its bytes, and every folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def prepared(place: str, writer: Writer, folder: Path) -> Path:
+    """A place of some kind, and what is there beforehand."""
+    out = writer.place(folder)
+    if place == "empty" and not writer.suffix:
+        out.mkdir()
+    if place in ("same", "other"):
+        writer.run(out, other=place == "other")
+    if place == "stranger's":
+        if writer.suffix:
+            out.write_text("my own thesis")
+        else:
+            out.mkdir()
+            for name in ("config.json", "README.md", "predictions.csv"):
+                (out / name).write_text("mine")
+    if place == "file":
+        out.mkdir() if writer.suffix else out.write_text("a file")
+    if place == "read-only":
+        return writer.place(Path("/proc"))
+    if place == "inside model":
+        return writer.place(writer.model)
+    if place == "inside source":
+        return writer.source if writer.source.is_file() else writer.place(writer.source)
+    return out
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_is_empty_or_of_the_same_work_or_refused(
+    place: str, writer: Writer, tmp_path: Path, read: Path, request: pytest.FixtureRequest
+) -> None:
+    out = prepared(place, writer, tmp_path)
+    saves = "save" in request.node.callspec.id
+    if place == "empty" or (place == "same" and not saves):
+        writer.run(out)
+        assert out.exists()
+        return
+    before = everything(tmp_path), everything(read)
+    with pytest.raises(OutputError, match=r"\bout|/proc|00\.png"):
+        writer.run(out)
+    assert (everything(tmp_path), everything(read)) == before
+    if saves or place == "same":
+        return
+    if place == "other":  # ours: replaced, once that is said
+        writer.run(out, overwrite=True)
+        writer.run(out)
+        return
+    with pytest.raises(OutputError):
+        writer.run(out, overwrite=True)
+    assert (everything(tmp_path), everything(read)) == before
+
+
+def test_what_a_user_put_among_our_results_is_not_replaced_with_them(writer: Writer, tmp_path: Path) -> None:
+    if writer.suffix:
+        return
+    out = writer.place(tmp_path)
+    writer.run(out)
+    (out / "notes.txt").write_text("mine")
+    before = everything(tmp_path)
+    with pytest.raises(OutputError, match=r"notes\.txt|holds something"):
+        writer.run(out, other=True, overwrite=True)
+    assert everything(tmp_path) == before
+
+
+def test_files_have_the_mode_of_the_umask(writer: Writer, tmp_path: Path) -> None:
+    out = writer.place(tmp_path)
+    writer.run(out)
+    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (out, *out.rglob("*")) if p.is_file()}
+    assert modes
+    assert set(modes.values()) == {"0o644"}, modes
