@@ -214,3 +214,60 @@ def test_a_clip_that_sentence_transformers_holds(behind: tuple[str, ...], tmp_pa
     found = ct.load(inner.parent).embed(SENTENCES, modality="text")
     assert_same(found, theirs(inner.parent, SENTENCES))
     assert bool(np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)) == bool(behind)
+
+
+LONG = [*SENTENCES, "the cat sits on a mat " * 12 + "a dog runs"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tokenizer_args": {"model_max_length": 6}},
+        {"processor_kwargs": {"model_max_length": 6}, "max_seq_length": 9},
+        {"max_seq_length": 10, "tokenizer_args": {"truncation_side": "left"}},
+        {"processor_kwargs": {"do_lower_case": False}},
+        {"processing_kwargs": {"text": {"max_length": 6, "truncation": True}}},
+        {"processing_kwargs": {"text": {"add_special_tokens": False}}},
+        {"processing_kwargs": {"common": {"return_tensors": "pt"}, "text": {"padding": "max_length"}}},
+    ],
+)
+def test_how_the_tokenizer_is_made_and_called(settings: dict[str, Any], base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling())
+    changed(folder / "sentence_bert_config.json", **settings)
+    assert_same(ct.load(folder).embed(LONG), theirs(folder, LONG))
+
+
+def test_tokenizer_json_cuts_on_the_left_where_its_config_is_silent(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling(), truncate_dim=None)
+    stored = {"direction": "Left", "max_length": 16, "strategy": "LongestFirst", "stride": 0}
+    changed(folder / "tokenizer.json", truncation=stored)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    config.pop("truncation_side", None)
+    path.write_text(json.dumps(config))
+    assert_same(ct.load(folder).embed(LONG), theirs(folder, LONG))
+
+
+def test_a_call_of_the_tokenizer_that_is_not_known_is_refused(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling())
+    changed(folder / "sentence_bert_config.json", processing_kwargs={"text": {"stride": 3}})
+    with pytest.raises(ModelError, match="stride = 3, which is not known here"):
+        ct.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"transformer_task": "fill-mask"}, "asks for the task 'fill-mask'"),
+        ({"module_output_name": "sentence_embedding"}, "takes a vector that this encoder does not give"),
+    ],
+)
+def test_an_encoder_asked_for_something_else(settings: dict[str, Any], reason: str, base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling())
+    changed(folder / "sentence_bert_config.json", **settings)
+    entries = json.loads((folder / "modules.json").read_text())
+    if "module_output_name" in settings:
+        entries = [entries[0]]
+    (folder / "modules.json").write_text(json.dumps(entries))
+    with pytest.raises(UnsupportedModel, match=reason):
+        ct.load(folder)

@@ -214,3 +214,33 @@ def test_roles_and_ids_are_whole_numbers_of_one_kind(minilm: Path) -> None:
     tokens = TextPreprocessor.from_folder(minilm)(["a"])
     assert tokens.ids_BL.dtype == tokens.roles_BL.dtype == torch.int64
     assert np.asarray(tokens.roles_BL).max() <= max(Role)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"add_bos_token": True, "add_eos_token": True}, "add_eos_token true, but the template"),
+        ({"add_bos_token": False, "add_eos_token": False}, "add_bos_token false, but the template"),
+        ({"add_bos_token": True, "add_eos_token": False}, ""),
+        ({}, ""),
+    ],
+)
+def test_flags_that_the_template_does_not_do_are_said(flags: dict[str, bool], says: str, tmp_path: Path) -> None:
+    """e5-mistral: transformers 4 put the end there, transformers 5 follows the template."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    vocab = {piece: i for i, piece in enumerate(["<unk>", "<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
+    PreTrainedTokenizerFast(tokenizer_object=backend, **special).save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "LlamaTokenizerFast", **flags}))
+    prepare = TextPreprocessor.from_folder(tmp_path)
+    notes = " ".join(prepare.advice())
+    assert (says in notes) if says else ("add_" not in notes)
+    ids = prepare(["the boat"]).ids_BL
+    assert ids is not None
+    assert ids[0].tolist() == AutoTokenizer.from_pretrained(tmp_path)("the boat").input_ids

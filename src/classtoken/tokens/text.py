@@ -15,7 +15,7 @@ from classtoken.model_folder import read_json
 from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
-from classtoken.tokens.text_recipe import TextRecipe, read_text_recipe
+from classtoken.tokens.text_recipe import TextRecipe, processor_settings, read_calls, read_text_recipe
 from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role
 
@@ -91,10 +91,16 @@ class TextPreprocessor:
         folder = Path(folder)
         inner = tokenizer_folder(folder)
         settings = read_json(inner / "tokenizer_config.json") or {}
+        overruled = processor_settings(inner)
+        settings = {**settings, **overruled} if overruled else settings
         recipe = read_text_recipe(folder, settings, positions=positions, usual=usual)
         if max_length is not None:
             recipe = recipe.shortened(max_length)
-        tokenizer = open_tokenizer(inner, settings, lower_case=recipe.lower_case, usual=usual.tokenizer)
+        tokenizer = open_tokenizer(
+            inner, settings, lower_case=recipe.lower_case, usual=usual.tokenizer, bare=not read_calls(inner).special
+        )
+        if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
+            recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")
         special = special_tokens(inner, settings)
         known = {name: tokenizer.id_of(token) for name, token in special.items()}
         pad_id = known.get("pad_token")

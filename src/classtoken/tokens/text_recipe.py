@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from classtoken.errors import OptionError
-from classtoken.model_folder import read_json, read_prompts
+from classtoken.errors import ModelError, OptionError
+from classtoken.model_folder import read_encoder_settings, read_json, read_prompts
 from classtoken.tokens.wordpieces import class_name, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
@@ -94,13 +94,15 @@ def read_text_recipe(
     inner = tokenizer_folder(folder)
     config = read_json(inner / "config.json") or read_json(folder / "config.json") or {}
     open_clip = ((read_json(folder / "open_clip_config.json") or {}).get("model_cfg") or {}).get("text_cfg") or {}
-    stored = next((read_json(path) or {} for path in sorted(inner.glob("sentence_*_config.json"))), {})
+    stored, calls, overruled = read_encoder_settings(inner), read_calls(inner), processor_settings(inner)
     limits = {
+        "max_length in sentence_bert_config.json": calls.longest,
+        "model_max_length in sentence_bert_config.json": overruled.get("model_max_length"),
         "max_seq_length in sentence_bert_config.json": stored.get("max_seq_length"),
         "context_length in open_clip_config.json": open_clip.get("context_length"),
         "model_max_length in tokenizer_config.json": settings.get("model_max_length"),
     }
-    max_length, source = _limit(limits, usual.longest if positions is None else positions)
+    max_length, source = _limit(limits if calls.cut else {}, usual.longest if positions is None else positions)
     name, prompts = class_name(settings, usual.tokenizer), read_prompts(folder)
     cleaning = (open_clip.get("tokenizer_kwargs") or {}).get("clean")
     return TextRecipe(
@@ -119,6 +121,42 @@ def read_text_recipe(
         end_id=usual.end_id,
         notes=_notes(usual.tokenizer_notes.get(name), bool(open_clip) and not config.get("model_type")),
     )
+
+
+@dataclass(frozen=True)
+class TokenizerCalls:
+    """How sentence-transformers calls the tokenizer, where its file says it (`processing_kwargs`)."""
+
+    longest: int | None = None
+    cut: bool = True
+    special: bool = True
+
+
+#: Arguments of a tokenizer's call that move padding about, which nothing reads.
+NOT_READ = ("padding", "padding_side", "pad_to_multiple_of", "return_tensors", "return_attention_mask", "verbose")
+
+
+def read_calls(inner: Path) -> TokenizerCalls:
+    """Raises `ModelError` for arguments that are not known here: they might change the tokens."""
+    groups = read_encoder_settings(inner).get("processing_kwargs") or {}
+    given = {**(groups.get("common") or {}), **(groups.get("text") or {})}
+    unknown = [name for name in given if name not in ("max_length", "truncation", "add_special_tokens", *NOT_READ)]
+    if unknown:
+        raise ModelError(
+            f"sentence_bert_config.json of '{inner}' calls the tokenizer with {unknown[0]} = {given[unknown[0]]!r}, "
+            "which is not known here. Take it out of processing_kwargs if it changes no token."
+        )
+    return TokenizerCalls(
+        given.get("max_length"),
+        given.get("truncation", True) not in (False, "do_not_truncate"),
+        bool(given.get("add_special_tokens", True)),
+    )
+
+
+def processor_settings(inner: Path) -> dict[str, Any]:
+    """What sentence-transformers hands to the tokenizer's class, over its own file: new key and old."""
+    stored = read_encoder_settings(inner)
+    return dict(stored.get("processor_kwargs") or stored.get("tokenizer_args") or {})
 
 
 def _limit(limits: Mapping[str, Any], positions: int | None) -> tuple[int | None, str]:

@@ -24,10 +24,12 @@ BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
 
 
 class Tokenizer(Protocol):
-    """What `TextPreprocessor` needs; nothing is cut or padded. `ends`: special tokens put before and behind a text."""
+    """What `TextPreprocessor` needs; nothing is cut or padded. `ends`: special tokens put before and behind a text;
+    `cut_side`: where its own file cuts long texts, if it says so."""
 
     ends: tuple[int, int]
     notes: tuple[str, ...]
+    cut_side: str | None
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]: ...
 
@@ -47,6 +49,7 @@ class CompiledTokenizer:
 
     def __init__(self, backend: Any, notes: tuple[str, ...] = ()):
         self.notes = notes
+        self.cut_side = str((backend.truncation or {}).get("direction") or "").lower() or None
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
@@ -82,6 +85,7 @@ class PlainTokenizer:
 
     def __init__(self, tokenizer: Any):
         self.notes: tuple[str, ...] = ()
+        self.cut_side: str | None = None
         self.tokenizer = tokenizer
         bare, dressed = (tokenizer("a", add_special_tokens=flag)["input_ids"] for flag in (False, True))
         begins = [at for at in range(len(dressed) + 1) if dressed[at : at + len(bare)] == bare]
@@ -111,10 +115,10 @@ def class_name(settings: Mapping[str, Any], usual: str = "") -> str:
 
 
 def open_tokenizer(
-    folder: Path, settings: dict[str, Any], *, lower_case: bool, usual: str = ""
+    folder: Path, settings: dict[str, Any], *, lower_case: bool, usual: str = "", bare: bool = False
 ) -> CompiledTokenizer | PlainTokenizer:
     """The tokenizer of a folder. `settings` is its tokenizer_config.json; `lower_case` asks for lower case in addition;
-    `usual` is the class of models of this kind, where the settings name none.
+    `usual` is the class of models of this kind, where the settings name none; `bare` leaves special tokens out.
 
     Raises `ModelError` for a folder without a tokenizer or with a broken one, `UnsafeCheckpoint` for code of its own.
     """
@@ -129,14 +133,19 @@ def open_tokenizer(
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         notes = _apply_bert_flags(backend, settings, class_name(settings, usual))
         _add_missing(backend, settings)
+        notes += _unheeded_flags(backend, settings, special_tokens(folder, settings))
     else:
         tokenizer = _converted(folder, settings)
         converted = getattr(tokenizer, "backend_tokenizer", None)
+        if converted is None and bare:
+            raise ModelError(f"{folder}: {type(tokenizer).__name__} cannot leave its special tokens out.")
         if converted is None:
             return PlainTokenizer(tokenizer)
         backend = Backend.from_str(converted.to_str())  # a copy of our own
     if lower_case:
         _lower(backend)
+    if bare:
+        backend.post_processor = None
     return CompiledTokenizer(backend, notes)
 
 
@@ -184,6 +193,23 @@ def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], name: str) -> t
             )
         setattr(normalizer, attribute, wanted)
     backend.normalizer = normalizer
+    return tuple(notes)
+
+
+def _unheeded_flags(backend: Any, settings: Mapping[str, Any], special: Mapping[str, str]) -> tuple[str, ...]:
+    """`add_bos_token` and `add_eos_token` that tokenizer.json's template does not do; transformers 4 and 5 differ."""
+    ids = backend.encode("a").ids
+    notes = []
+    for flag, name, end in (("add_bos_token", "bos_token", ids[:1]), ("add_eos_token", "eos_token", ids[-1:])):
+        asked, token = settings.get(flag), special.get(name)
+        there = end == [backend.token_to_id(token)] if token is not None else False
+        if isinstance(asked, bool) and token is not None and asked != there:
+            does, did = ("puts it there", "left it out") if there else ("does not put it there", "put it there")
+            notes.append(
+                f"tokenizer_config.json says {flag} {str(asked).lower()}, but the template of tokenizer.json {does} "
+                f"({token}): the template is followed, as by transformers 5, while transformers 4 {did}; if the model "
+                "was trained the other way, change the template"
+            )
     return tuple(notes)
 
 
