@@ -67,12 +67,19 @@ READOUT = _keys("""
 __version__ __version__.* similarity_fn_name model_type idx name type in_features out_features bias dimension
 word_embedding_dimension embedding_dimension dropout
 """)
+#: What peft writes of how an adapter was trained; which modules it changes its own weights say.
+ADAPTER = _keys("""
+task_type auto_mapping auto_mapping.* peft_version base_model_name_or_path revision inference_mode target_modules
+exclude_modules lora_dropout bias modules_to_save layers_to_transform layers_pattern use_dora lora_bias megatron_core
+megatron_config megatron_config.* loftq_config loftq_config.* eva_config eva_config.* corda_config corda_config.*
+qalora_group_size ensure_weight_tying
+""")
 HARMLESS: Mapping[str, frozenset[str]] = {
     "encoder": TRAINING | STORAGE | TASKS | GENERATION | PUBLISHED,
     "tokenizer": TOKENIZER,
     "pixels": PIXELS,
     "readout": READOUT,
-    "adapter": frozenset(),
+    "adapter": ADAPTER,
 }
 
 

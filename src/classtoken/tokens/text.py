@@ -11,7 +11,7 @@ import torch
 
 from classtoken.errors import BadRecord, OptionError
 from classtoken.fingerprint import hash_value
-from classtoken.model_folder import read_json
+from classtoken.model_folder import changed, read_json
 from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
@@ -92,7 +92,7 @@ class TextPreprocessor:
         inner = tokenizer_folder(folder)
         settings = read_json(inner / "tokenizer_config.json") or {}
         overruled = processor_settings(inner)
-        settings = {**settings, **overruled} if overruled else settings
+        settings = changed(settings, overruled)
         recipe = read_text_recipe(folder, settings, positions=positions, usual=usual)
         if max_length is not None:
             recipe = recipe.shortened(max_length)
@@ -102,6 +102,7 @@ class TextPreprocessor:
         if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
             recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")
         special = special_tokens(inner, settings)
+        overruled.asked.update(settings.asked)
         known = {name: tokenizer.id_of(token) for name, token in special.items()}
         pad_id = known.get("pad_token")
         if layout is None:

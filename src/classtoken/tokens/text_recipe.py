@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from classtoken.errors import ModelError, OptionError
-from classtoken.model_folder import read_encoder_settings, read_json, read_prompts
+from classtoken.model_folder import Watched, read_encoder_settings, read_json, read_prompts, whole
 from classtoken.tokens.wordpieces import class_name, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
@@ -139,7 +139,7 @@ NOT_READ = ("padding", "padding_side", "pad_to_multiple_of", "return_tensors", "
 def read_calls(inner: Path) -> TokenizerCalls:
     """Raises `ModelError` for arguments that are not known here: they might change the tokens."""
     groups = read_encoder_settings(inner).get("processing_kwargs") or {}
-    given = {**(groups.get("common") or {}), **(groups.get("text") or {})}
+    given = {**whole(groups.get("common") or {}), **whole(groups.get("text") or {})}
     unknown = [name for name in given if name not in ("max_length", "truncation", "add_special_tokens", *NOT_READ)]
     if unknown:
         raise ModelError(
@@ -153,10 +153,11 @@ def read_calls(inner: Path) -> TokenizerCalls:
     )
 
 
-def processor_settings(inner: Path) -> dict[str, Any]:
+def processor_settings(inner: Path) -> Watched:
     """What sentence-transformers hands to the tokenizer's class, over its own file: new key and old."""
     stored = read_encoder_settings(inner)
-    return dict(stored.get("processor_kwargs") or stored.get("tokenizer_args") or {})
+    found = stored.get("processor_kwargs") or stored.get("tokenizer_args") or {}
+    return found if isinstance(found, Watched) else Watched(found)
 
 
 def _limit(limits: Mapping[str, Any], positions: int | None) -> tuple[int | None, str]:
