@@ -198,7 +198,8 @@ def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], name: str) -> t
 
 def _unheeded_flags(backend: Any, settings: Mapping[str, Any], special: Mapping[str, str]) -> tuple[str, ...]:
     """`add_bos_token` and `add_eos_token` that tokenizer.json's template does not do; transformers 4 and 5 differ."""
-    ids = backend.encode("a").ids
+    encoded = backend.encode("a")
+    ids = [token for token, seen in zip(encoded.ids, encoded.attention_mask, strict=True) if seen]  # its file may pad
     notes = []
     for flag, name, end in (("add_bos_token", "bos_token", ids[:1]), ("add_eos_token", "eos_token", ids[-1:])):
         asked, token = settings.get(flag), special.get(name)
