@@ -15,7 +15,7 @@ from torch import Tensor
 import classtoken as ct
 from classtoken.encoder import adapter as rooms
 from classtoken.encoder.adapter import Adapter
-from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+from classtoken.errors import ClasstokenError, ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 
 MODULES = [f"encoder.layer.{i}.attention.self.{part}" for i in range(2) for part in ("query", "value")]
 RANK, ALPHA = 4, 16
@@ -233,4 +233,7 @@ def test_a_mistake_in_the_merge_is_noticed(
         monkeypatch.setattr(Adapter, "applied", lambda self, name, weight: weight)
     else:
         monkeypatch.setattr(Adapter, "_scale", lambda self, name, parts: 1.0)
-    assert np.abs(vectors(base) - wanted).max() > 0.1
+    try:
+        assert np.abs(vectors(base) - wanted).max() > 0.1
+    except ClasstokenError as error:  # settings of the adapter that nobody reads any more
+        assert "adapter_config.json) is not understood" in str(error)
