@@ -233,7 +233,8 @@ def test_a_mistake_in_the_merge_is_noticed(
         monkeypatch.setattr(Adapter, "applied", lambda self, name, weight: weight)
     else:
         monkeypatch.setattr(Adapter, "_scale", lambda self, name, parts: 1.0)
-    try:
+    if name == "left out":  # then nobody reads the adapter's settings either
+        with pytest.raises(ClasstokenError, match=r"adapter_config\.json\) is not understood"):
+            ct.load(base)
+    else:
         assert np.abs(vectors(base) - wanted).max() > 0.1
-    except ClasstokenError as error:  # settings of the adapter that nobody reads any more
-        assert "adapter_config.json) is not understood" in str(error)
