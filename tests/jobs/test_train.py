@@ -13,6 +13,7 @@ from tests.learning.training import LOOP, SHAPE, predict, scratch, told, train
 
 from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, TrainingError
 from classtoken.learning.recipe import Recipe
+from classtoken.results.train import TrainResult
 from classtoken.values import Progress
 
 
@@ -162,6 +163,25 @@ def test_a_folder_is_taken_up_only_by_the_same_work_and_what_differs_is_named(
         refused("preparation")
         (vit / "preprocessor_config.json").write_text(json.dumps(settings))
     again()
+
+
+@pytest.mark.parametrize("way", ["scratch", "tuned"])
+def test_a_finished_run_goes_on_with_more_epochs(tmp_path: Path, squares: Path, way: str) -> None:
+    """At a constant rate it ends where a run of so many epochs ends; fewer than are done are refused."""
+    vit = None if way == "scratch" else tiny_vit(tmp_path / "vit")
+
+    def run(folder: str, epochs: float) -> TrainResult:
+        loop = {"epochs": epochs, "batch": 12, "keep": "last"}
+        recipe = {**ANY_WAY[way], "loop": loop, "optimiser": {"schedule": "constant", "warmup": 0.0}}
+        return train(squares, tmp_path / folder, model=vit, recipe=Recipe.from_dict(recipe))
+
+    run("whole", 3.0)
+    first = run("parts", 1.0)
+    assert run("parts", 3.0).steps == 3 * first.steps
+    weights, whole = (load_file(tmp_path / name / "model.safetensors") for name in ("parts", "whole"))
+    assert all(torch.equal(weights[name], value) for name, value in whole.items())
+    with pytest.raises(OptionError, match="are done here"):
+        run("parts", 2.0)
 
 
 def test_another_tokenizer_or_teacher_is_other_work(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from classtoken.embedder import Embedder
 from classtoken.embedder.identity import module_hash
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import RecordsRead, Work, essence_of
+from classtoken.learning.work import GOING_ON, RecordsRead, Work, essence_of
 from classtoken.values import Progress
 
 
@@ -57,7 +57,8 @@ class TrainingRun:
             preparation=hash_value(preparation),
             recipe=essence_of(self.recipe),
         )
-        work.claim(self.out, overwrite=self.overwrite)
+        going_on = () if self.way == "frozen" else GOING_ON
+        work.claim(self.out, overwrite=self.overwrite, may_differ=going_on)
         return replace(self, work=work)
 
     @property

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ DURING = frozenset({"_meta", "features", "checkpoint.pt", "log.csv", "tokenizer.
 """what is in the folder of a training that has not finished"""
 BY_CONTENT = ("start", "objective.teacher", "data.unlabelled")
 """fields that name what is compared by what it holds"""
+GOING_ON = ("loop.epochs", "loop.patience", "loop.accumulate")
+"""fields that a run of steps may be given anew: it goes on from its last step"""
 UNREADABLE = b"\0unreadable"
 
 
@@ -105,24 +107,28 @@ class Work(Result):
             return ("written by another version",)
 
     def hash(self) -> str:
-        """All of it in 32 signs."""
-        return hash_value(self.to_dict())
+        """What its steps are known by, in 32 signs: all of it but how far they go."""
+        steady = {name: value for name, value in self.recipe.items() if name not in GOING_ON}
+        return hash_value(dataclasses.replace(self, recipe=steady).to_dict())
 
-    def claim(self, folder: Path, *, overwrite: bool = False) -> None:
-        """Write down that a folder is of this work. Raises `ManifestMismatch` for a folder of another one, naming what
-        differs; with `overwrite` its results are removed."""
+    def claim(self, folder: Path, *, overwrite: bool = False, may_differ: Sequence[str] = ()) -> None:
+        """Write down that a folder is of this work; fields of the recipe that `may_differ` are written anew.
+
+        Raises `ManifestMismatch` for a folder of another one, naming what differs; with `overwrite` its results are
+        removed.
+        """
         path = folder / FILE
         if path.exists():
-            different = self._unlike(path)
-            if not different:
-                return
-            if not overwrite:
+            allowed = tuple(f"recipe.{name} " for name in may_differ)
+            different = [what for what in self._unlike(path) if not what.startswith(allowed)]
+            if different and not overwrite:
                 raise ManifestMismatch(
                     f"'{folder}' belongs to another run: {'; '.join(different)}. Give the same, another folder, or set "
                     "`overwrite` to replace it."
                 )
-            check_training(folder, overwrite=True)
-            _remove(folder, _ours(folder))
+            if different:
+                check_training(folder, overwrite=True)
+                _remove(folder, _ours(folder))
         path.parent.mkdir(parents=True, exist_ok=True)
         write(self, path)
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from classtoken.errors import TrainingError
+from classtoken.errors import OptionError, TrainingError
 from classtoken.learning.data.batches import Feed, TrainingBatch
 from classtoken.learning.loop import resume
 from classtoken.learning.loop.interrupt import interrupt_noted
@@ -256,6 +256,11 @@ class Loop:
             self.log.rewind(0)
             return
         self.state = TrainingState(**kept["state"])
+        if self.state.step > self.steps:
+            raise OptionError(
+                f"`epochs` = {self.options.epochs:g} are {self.steps} steps, and {self.state.step} are done here. Give "
+                "more, or another folder."
+            )
         self.objective.load_state_dict(kept["objective"])
         for optimiser, values in zip(self.optimisers, kept["optimisers"], strict=True):
             optimiser.load_state_dict(values)
