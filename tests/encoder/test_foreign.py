@@ -102,12 +102,21 @@ TEXTS = {
 }
 
 
+def batch_for(name: str) -> Tokens:
+    """Padded, but for a model that mixes padding in: there the reference's own padded batch is not what is right."""
+    tokens = text_batch()
+    if name != "mobilebert":  # its embeddings are of three neighbours
+        return tokens
+    assert tokens.ids_BL is not None
+    return Tokens(roles_BL=tokens.roles_BL[1:], ids_BL=tokens.ids_BL[1:])
+
+
 @pytest.mark.parametrize("name", TEXTS)
 @torch.no_grad()
 def test_texts(name: str, tmp_path: Path) -> None:
     build, gaps = TEXTS[name]
     model, foreign = read(build, tmp_path)
-    tokens = text_batch()
+    tokens = batch_for(name)
     assert set(foreign.gaps) == gaps
     assert (foreign.depth, foreign.heads, foreign.hidden_size) == (3, 4, 32)
     assert str(foreign.layout) == "n word piece"
@@ -127,7 +136,7 @@ def test_texts(name: str, tmp_path: Path) -> None:
 def test_captured_attention_is_the_models_own(name: str, tmp_path: Path) -> None:
     """Against eager attention, as transformers writes it out; and the model is as before afterwards."""
     _, foreign = read(TEXTS[name][0], tmp_path)
-    tokens = text_batch()
+    tokens = batch_for(name)
     before = foreign.config._attn_implementation
     plain = foreign(tokens).last_BLD
     recorder = Recorder([f"blocks.{i}.{part}" for i in range(3) for part in ("scores", "weights", "values", "states")])

@@ -124,6 +124,8 @@ def _ways(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _apply(module: Module, features: dict[str, Flow], path: Path) -> None:
     """One module: what it reads out of the features, and what it writes there."""
     config, source = module.config, f"{module.folder}/config.json"
+    if module.kind in ("Pooling", "Dense", "LayerNorm") and not Path(source).is_file():
+        raise ModelError(f"{path} names '{module.name}' ({module.kind}), which is not there. Copy its folder too.")
     if module.kind == "Pooling":
         config.get("embedding_dimension", config.get("word_embedding_dimension"))  # the states say it themselves
         spec, words = _pooling_of(config, source), f"{module.name}/config.json {_quoted_pooling(config)}"

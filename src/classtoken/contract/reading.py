@@ -140,7 +140,10 @@ def classifier_of(
     count = head.output.out_features
     names = {int(k): str(v) for k, v in (config.get("id2label") or {}).items()}
     labels = tuple(names.get(i, str(i)) for i in range(count))
-    return Classifier(readout, head, labels).eval()
+    classifier = Classifier(readout, head, labels).eval()
+    kind = config.get("problem_type")
+    classifier.multilabel, classifier.regression = kind == "multi_label_classification", kind == "regression"
+    return classifier
 
 
 def choose(

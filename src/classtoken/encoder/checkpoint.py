@@ -24,8 +24,10 @@ from classtoken.values import NO_DEFAULTS, InputDefaults
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "open_clip_pytorch_model.bin")
 WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
 INDEX = "model.safetensors.index.json"
+#: How a file begins that stands for another one which Git LFS keeps.
+POINTER = b"version https://git-lfs"
 #: What DistributedDataParallel, torch.compile, sentence-transformers and training frameworks put before every name.
-WRAPPERS = ("module.", "_orig_mod.", "0.auto_model.", "0.model.", "auto_model.", "model.")
+WRAPPERS = ("module.", "_orig_mod.", "base_model.model.", "0.auto_model.", "0.model.", "auto_model.", "model.")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,14 @@ class WeightFiles:
             with safe_open(path, framework="pt") as file:
                 found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         return {name.removeprefix(self.wrapper): size for name, size in found.items()}
+
+    def dtypes(self) -> dict[str, str]:
+        """The type of every tensor's numbers as the headers spell it."""
+        found: dict[str, str] = {}
+        for path in self.paths:
+            with safe_open(path, framework="pt") as file:
+                found |= {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118
+        return {name.removeprefix(self.wrapper): dtype for name, dtype in found.items()}
 
     def read(self, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """Tensors by name (all of them when no names are given), floating point ones as float32."""
@@ -203,6 +213,11 @@ def _names(path: Path) -> list[str]:
         with safe_open(path, framework="pt") as file:
             return list(file.keys())
     except (SafetensorError, OSError) as error:
+        with path.open("rb") as file:
+            if file.read(len(POINTER)) == POINTER:
+                raise WeightsError(
+                    f"{path} is a Git LFS pointer: its weights were not downloaded. Run 'git lfs pull' there."
+                ) from error
         raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
 
 
@@ -218,6 +233,9 @@ def load_encoder(
     # transformers 5 writes the prefix on a part of the names only for ViT-MSN's classifier
     spare, _ = to_ours(outside, family.names)
     left_over = [name for name in unknown if not any(rule.pattern.fullmatch(name) for rule in beside)]
+    # what stands under a name of its own is a head of one's own, which the reference passes over as well
+    places = {rule.theirs.split(".")[0] for rule in family.names}
+    left_over = [name for name in left_over if name.split(".")[0] in places]
     rest = outside | {name: inside[name] for name in unknown}
     encoder = fill(shape, ours, left_over, f"{where} (family {family.name})", spare)
     return Loaded(encoder, family, prefix, rest, family.input_defaults(config))
@@ -241,16 +259,26 @@ def fill(
     missing = sorted(wanted.keys() - ours.keys())
     extra = sorted(ours.keys() - wanted.keys()) + left_over
     fitted: dict[str, Tensor] = {}
-    misfits = []
+    misfits, quantised, broken = [], [], []
     for name in wanted.keys() & ours.keys():
         tensor = fit(ours[name], wanted[name].shape)
-        if tensor is None:
+        if tensor is not None and not tensor.is_floating_point():
+            quantised.append(f"{name} ({str(tensor.dtype).removeprefix('torch.')})")
+        elif tensor is not None and not _finite(tensor):
+            broken.append(name)
+        elif tensor is None:
             misfits.append(f"{name} is {_size(ours[name])} instead of {_size(wanted[name])}")
         else:
             fitted[name] = tensor
     complaints = [
         f"{len(found)} {what}: {_some(found)}"
-        for what, found in (("missing", missing), ("left over", extra), ("of another shape", sorted(misfits)))
+        for what, found in (
+            ("missing", missing),
+            ("left over", extra),
+            ("of another shape", sorted(misfits)),
+            ("whole numbers, quantised, which need the scales of the library that made them", sorted(quantised)),
+            ("not finite", sorted(broken)),
+        )
         if found
     ]
     if complaints:
@@ -272,6 +300,11 @@ def _patterns_beside(family: Family, config: Mapping[str, Any]) -> list[Any]:
     rules += family.head.names if family.head else ()
     rules += family.projection.names if family.projection else ()
     return rules
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether every number is one; a sum shows it in one pass."""
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def _size(tensor: Tensor) -> str:

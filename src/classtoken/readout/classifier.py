@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from classtoken.encoder.families.row import HeadRow
 from classtoken.encoder.names import to_ours
+from classtoken.errors import ContractError
 from classtoken.head import probabilities
 from classtoken.readout.readout import Readout
 from classtoken.tensors import ACTIVATIONS, States
@@ -51,13 +52,13 @@ class PublishedHead(nn.Module):
 
 class Classifier(nn.Module):
     """States -> logits. `labels` names the classes in order; `temperature` divides the logits where it was fitted;
-    `multilabel` means one sigmoid a label instead of one softmax; `label_names` maps what labels were called in the
-    data that was learned from to `labels`, where those differ."""
+    `multilabel` means one sigmoid a label instead of one softmax, `regression` that there are no probabilities;
+    `label_names` maps what labels were called in the data that was learned from to `labels`, where those differ."""
 
     def __init__(self, readout: Readout, head: nn.Module, labels: tuple[str, ...]):
         super().__init__()
         self.readout, self.head, self.labels = readout, head, labels
-        self.temperature, self.multilabel = 1.0, False
+        self.temperature, self.multilabel, self.regression = 1.0, False, False
         self.label_names: Mapping[str, str] = {}
 
     def forward(self, states: States, *, over: frozenset[Role] | None = None) -> Float[Tensor, "B C"]:
@@ -65,7 +66,15 @@ class Classifier(nn.Module):
         return self.head(self.readout(states, over=over)).float()
 
     def probabilities(self, logits_BC: Float[Tensor, "B C"]) -> Tensor:
-        """Calibrated probabilities of logits (`head.probabilities`), float64."""
+        """Calibrated probabilities of logits (`head.probabilities`), float64.
+
+        Raises `ContractError` for a regression, whose outputs are the numbers themselves.
+        """
+        if self.regression:
+            raise ContractError(
+                "this model's problem_type is 'regression': its outputs are numbers and no probabilities. Take them "
+                "from logits(...)."
+            )
         return probabilities(logits_BC, multilabel=self.multilabel, temperature=float(self.temperature))
 
 

@@ -1,6 +1,7 @@
 """A folder -> a foreign encoder: built by transformers from its own code, its weights checked for completeness."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -16,6 +17,8 @@ from classtoken.values import InputDefaults
 
 #: Settings of models whose positions are distances: their config's number of positions bounds no text.
 RELATIVE = ("relative_attention", "relative_attention_num_buckets")
+#: Types of numbers in safetensors' headers that are no weights by themselves.
+QUANTISED = ("I8", "U8", "I16", "I32", "F8_E4M3", "F8_E5M2")
 MODALITY: dict[str, Literal["text", "image"]] = {"input_ids": "text", "pixel_values": "image"}
 
 
@@ -39,7 +42,8 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
     foreign = Foreign(model, modality, missing)
     if foreign.depth < 1:
         raise UnsupportedModel(f"the config of a '{name}' does not say how many blocks it has.")
-    lost = [key for key in missing if key in parameters and matters(foreign, parameters[key])]
+    read = {_place(key) for key in read_by_states(foreign, parameters)} if missing else set()
+    lost = [key for key in missing if key in parameters and _place(key) in read]
     if lost:
         shown = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
         raise WeightsError(
@@ -63,7 +67,26 @@ def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
     if report.get("mismatched_keys"):
         names = ", ".join(sorted(str(key[0]) for key in report["mismatched_keys"])[:6])
         raise WeightsError(f"the weights of {checkpoint.folder} do not fit: of another shape: {names}.")
+    _check_numbers(checkpoint, model, report.get("unexpected_keys", ()))
     return model, tuple(sorted(report.get("missing_keys", ())))
+
+
+def _check_numbers(checkpoint: Checkpoint, model: nn.Module, unexpected: Iterable[str]) -> None:
+    """Refuse blocks that the config does not build, and numbers that are none."""
+    there = dict(model.named_parameters())
+    places = {_place(name) for name in there}
+    extra = sorted(name for name in unexpected if _place(name) in places)
+    broken = sorted(name for name, tensor in there.items() if not bool(torch.isfinite(tensor.sum())))
+    whole_numbers = [
+        name for name, dtype in checkpoint.weights.dtypes().items() if dtype in QUANTISED and _place(name) in places
+    ]
+    for names, what in (
+        (extra, "left over: the config builds fewer blocks than the file holds"),
+        (broken, "not finite"),
+        (whole_numbers, "whole numbers, quantised, which need the scales of the library that made them"),
+    ):
+        if names:
+            raise WeightsError(f"the weights of {checkpoint.folder} do not fit: {len(names)} {what}: {names[0]}, ...")
 
 
 def input_defaults(name: str, config: Any) -> InputDefaults:
@@ -97,12 +120,18 @@ def refuse(checkpoint: Checkpoint) -> None:
     )
 
 
-@torch.no_grad()
-def matters(foreign: Foreign, weight: nn.Parameter) -> bool:
-    """Whether the states change with this weight: found by changing it for one run."""
-    inputs = foreign.random_input(0)
-    before, kept = tensor_of(foreign.model(**inputs)), weight.clone()
-    weight.copy_(torch.randn_like(weight))
-    after = tensor_of(foreign.model(**inputs))
-    weight.copy_(kept)
-    return not torch.equal(before, after)
+def read_by_states(foreign: Foreign, parameters: Mapping[str, nn.Parameter]) -> set[str]:
+    """The parameters that the states of several random inputs are computed from, by the graph of each run."""
+    wanted = {name: p for name, p in parameters.items() if p.requires_grad}
+    read: set[str] = set()
+    for seed in range(3):
+        with torch.enable_grad():
+            states = tensor_of(foreign.model(**foreign.random_input(seed)))
+            found = torch.autograd.grad(states.sum(), list(wanted.values()), allow_unused=True)
+        read |= {name for name, gradient in zip(wanted, found, strict=True) if gradient is not None}
+    return read
+
+
+def _place(name: str) -> str:
+    """A parameter's name without numbers: what one block or expert reads, another may read for another input."""
+    return re.sub(r"\d+", "#", name)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from classtoken.encoder.foreign.captured import Capture, capturing
 from classtoken.encoder.foreign.config import depth_of, grid_of, image_size
+from classtoken.encoder.foreign.grouped import by_length
 from classtoken.encoder.foreign.hooked import tensor_of, with_states
 from classtoken.encoder.module import PlainModule
 from classtoken.errors import ModelError, TraceError
@@ -143,7 +144,13 @@ class Foreign(PlainModule):
         trace: Trace | None = None,
         packed: bool = False,
     ) -> States:
-        """States of all tokens. Raises `TraceError` where the trace or `layers` ask for a gap."""
+        """States of all tokens. Raises `TraceError` where the trace or `layers` ask for a gap.
+
+        Texts of several lengths are computed in groups of one length, so that no model sees padding: many mix it in, or
+        count positions from the padded row. Only a traced run is one batch, padded.
+        """
+        if trace is None and tokens.ids_BL is not None and not bool(tokens.mask_BL.all()):
+            return by_length(self, tokens, layers)
         self._refuse_gaps(layers, trace)
         wanted = {layer if isinstance(layer, str) else self._block(layer) for layer in layers}
         kept: dict[Layer, Tensor] = {}
