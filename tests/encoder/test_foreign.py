@@ -148,8 +148,9 @@ def test_captured_attention_is_the_models_own(name: str, tmp_path: Path) -> None
     for i in range(3):
         ours = recorder.kept[f"blocks.{i}.weights"]
         assert relative(maps[i][-1], ours[-1]) < TOLERANCE
-        assert relative(maps[i][0, :, :6], ours[0, :, :6]) < TOLERANCE
-        assert float(ours[0, :, :6, 6:].abs().max()) == 0.0  # nobody looks at padding
+        if len(ours) > 1:
+            assert relative(maps[i][0, :, :6], ours[0, :, :6]) < TOLERANCE
+            assert float(ours[0, :, :6, 6:].abs().max()) == 0.0  # nobody looks at padding
     assert torch.equal(traced.last_BLD, foreign(tokens, trace=Recorder(["blocks.0.weights"])).last_BLD)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in foreign.modules())
 
