@@ -87,7 +87,7 @@ def _config(family: Family) -> Mapping[str, Any]:
 
 
 def _readout(family: Family) -> AuthorsReadout:
-    return family.readout(_config(family))
+    return family.authors_readout(_config(family))
 
 
 def _pooler(family: Family) -> PoolerRow:

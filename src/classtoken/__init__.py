@@ -11,6 +11,8 @@ Names are imported when they are first used, so `import classtoken` is quick and
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from classtoken.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from classtoken import errors as errors
     from classtoken import sklearn as sklearn
@@ -33,12 +35,11 @@ if TYPE_CHECKING:
     from classtoken.verbs import explain as explain
     from classtoken.verbs import explain_data as explain_data
     from classtoken.verbs import inspect as inspect
+    from classtoken.verbs import notebook as notebook
     from classtoken.verbs import predict as predict
     from classtoken.verbs import train as train
     from classtoken.verbs import verify as verify
     from classtoken.verbs import walkthrough as walkthrough
-
-__version__ = "0.1.0"
 
 #: Public name -> the module that defines it; a module of its own name is public as a whole. One line per name.
 _PLACES = {
@@ -60,6 +61,7 @@ _PLACES = {
     "explain_data": "classtoken.verbs",
     "inspect": "classtoken.verbs",
     "load": "classtoken.embedder",
+    "notebook": "classtoken.verbs",
     "open_source": "classtoken.source",
     "predict": "classtoken.verbs",
     "read": "classtoken.sink",

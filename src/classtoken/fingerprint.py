@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import classtoken
 from classtoken.results.base import Result
+from classtoken.version import __version__
 
 _BLOCK = 1 << 20
 
@@ -37,7 +37,7 @@ class Fingerprint(Result):
     poolings: tuple[str, ...]
     normalize: bool | None
     precision: str
-    version: str = classtoken.__version__
+    version: str = __version__
     prompt: str = ""
     spaces: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

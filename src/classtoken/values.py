@@ -29,7 +29,7 @@ class Role(IntEnum):
     END = 6
 
 
-#: What `mean`, `max` and their kin pool over. Images: patches only. Texts: every role but PAD.
+#: What `mean`, `max` and others like them pool over. Images: patches only. Texts: every role but PAD.
 IMAGE_POOLED = frozenset({Role.CONTENT})
 TEXT_POOLED = frozenset(Role) - {Role.PAD}
 

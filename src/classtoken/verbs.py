@@ -24,6 +24,7 @@ from classtoken.values import Modality, Precision, Progress
 if TYPE_CHECKING:
     from classtoken.embedder import Embedder
     from classtoken.learning.recipe import Recipe
+    from classtoken.page.export import NotebookPage
     from classtoken.results.embed import EmbedResult
     from classtoken.results.explain import Explanation
     from classtoken.results.explain_data import Findings
@@ -342,6 +343,7 @@ def walkthrough(
     *,
     data: str | None = None,
     limit: int = 40,
+    modality: Modality | None = None,
     overwrite: bool = False,
     device: str | None = None,
     revision: str | None = None,
@@ -350,15 +352,46 @@ def walkthrough(
     """Write a walkthrough of `items` (image files, or texts; none: examples) through a MODEL as one HTML file.
 
     data: a SOURCE over which the page's statistics are taken (its first `limit` records); without one, pictures that
-    the package draws, or sentences that it puts together.
+    the package draws, or sentences that it puts together. modality: which side of a model that has both, where the
+    items do not say it.
     Raises the errors of `load`, `OptionError`, `BadRecord`, `OutputError`.
     """
     from classtoken.jobs.walkthrough import walkthrough as job
 
     options = WalkthroughOptions(
-        data=data, limit=limit, overwrite=overwrite, device=device, revision=revision, accept=tuple(accept)
+        data=data,
+        limit=limit,
+        modality=modality,
+        overwrite=overwrite,
+        device=device,
+        revision=revision,
+        accept=tuple(accept),
     )
     return job(model, items, out, options)
+
+
+def notebook(
+    model: str | Path,
+    items: Sequence[str] = (),
+    *,
+    height: int = 760,
+    data: str | None = None,
+    limit: int = 40,
+    modality: Modality | None = None,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "NotebookPage":
+    """The page of `walkthrough` as the value of a notebook's cell, `height` pixels high, in a sandboxed frame.
+
+    The other arguments and the errors are those of `walkthrough`.
+    """
+    from classtoken.jobs.walkthrough import notebook as job
+
+    options = WalkthroughOptions(
+        data=data, limit=limit, modality=modality, device=device, revision=revision, accept=tuple(accept)
+    )
+    return job(model, items, height, options)
 
 
 def verify(folder: str | Path) -> "VerifyResult":

@@ -359,3 +359,14 @@ def test_a_model_for_greyscale_pictures_equals_transformers(tmp_path: Path) -> N
     np.testing.assert_allclose(embedder.embed([Image.fromarray(grey)], pooling="cls"), wanted, atol=1e-5)
     np.testing.assert_allclose(embedder.embed(np.stack([grey] * 3, -1), pooling="cls"), wanted, atol=1e-5)
     assert prepare_one(embedder.tower().prepare, grey).view.picture.shape == (32, 32, 3)
+
+
+def test_loading_draws_nothing_from_the_callers_random_numbers(tmp_path: Path) -> None:
+    """Torch fills new modules at random before the file's weights replace that: it must not show."""
+    folder = folders.sentence_transformer(tmp_path / "st", dense=16)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    ct.load(folder)
+    ct.load("builtin:toy")
+    assert torch.equal(torch.rand(4), expected)

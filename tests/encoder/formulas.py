@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from classtoken.encoder.checkpoint import Loaded
+from classtoken.encoder.checkpoint import LoadedEncoder
 from classtoken.encoder.families.row import HeadRow, PoolerRow
 from classtoken.encoder.names import to_ours
 from classtoken.tensors import States
@@ -26,14 +26,14 @@ FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 ROLES = {"cls": Role.CLASS, "end": Role.END}
 
 
-def pooler_row(loaded: Loaded, config: Mapping[str, Any]) -> PoolerRow:
+def pooler_row(loaded: LoadedEncoder, config: Mapping[str, Any]) -> PoolerRow:
     """The family's pooler for this config."""
     assert loaded.family is not None
     row = loaded.family.pooler
     return row if isinstance(row, PoolerRow) else row(config)
 
 
-def head_row(loaded: Loaded) -> HeadRow:
+def head_row(loaded: LoadedEncoder) -> HeadRow:
     """The classifier that this checkpoint carries."""
     assert loaded.family is not None
     row = loaded.family.head_among(loaded.rest)
@@ -63,7 +63,7 @@ def last_token(states: States) -> Tensor:
     return states.last_BLD[torch.arange(len(last)), last]
 
 
-def pooled_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tensor:
+def pooled_of(loaded: LoadedEncoder, config: Mapping[str, Any], states: States) -> Tensor:
     """The pooled output of a checkpoint by its family's `PoolerRow`."""
     row = pooler_row(loaded, config)
     weights, _ = to_ours(loaded.rest, row.names)
@@ -105,7 +105,7 @@ def attention_pooled(weights: Mapping[str, Tensor], states: States, config: Mapp
     return z + F.linear(inner, weights["down.weight"], weights["down.bias"])
 
 
-def logits_of(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tensor:
+def logits_of(loaded: LoadedEncoder, config: Mapping[str, Any], states: States) -> Tensor:
     """The logits of a checkpoint by its family's `HeadRow`."""
     row = head_row(loaded)
     weights, _ = to_ours(loaded.rest, row.names)

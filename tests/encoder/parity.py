@@ -19,7 +19,7 @@ from tests.encoder.formulas import logits_of, pooled_of
 from torch import Tensor, nn
 
 from classtoken.contract.reading import classifier_of, over_of, own_pooler_of
-from classtoken.encoder.checkpoint import Loaded, load_encoder, open_checkpoint, reference_names
+from classtoken.encoder.checkpoint import LoadedEncoder, load_encoder, open_checkpoint, reference_names
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.families.row import Family
 from classtoken.tensors import Recorder, States, Tokens, names_of_trace
@@ -119,7 +119,7 @@ def family_named(name: str) -> Family:
     return next(family for family in FAMILIES if family.name == name)
 
 
-def load(bench: Bench) -> tuple[Loaded, Mapping[str, Any]]:
+def load(bench: Bench) -> tuple[LoadedEncoder, Mapping[str, Any]]:
     """Our encoder from the folder, and the config of its tower."""
     checkpoint = open_checkpoint(bench.folder)
     family = family_named(bench.case.family)
@@ -184,7 +184,7 @@ def _comparable(states: States, family: Family) -> Tensor:
     return states.last_BLD
 
 
-def _pooled(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tensor:
+def _pooled(loaded: LoadedEncoder, config: Mapping[str, Any], states: States) -> Tensor:
     """The pooled output as a user gets it."""
     assert loaded.family is not None
     pooler, refused = own_pooler_of(loaded.family, config, loaded)
@@ -192,7 +192,7 @@ def _pooled(loaded: Loaded, config: Mapping[str, Any], states: States) -> Tensor
     return pooler(states)
 
 
-def _logits(loaded: Loaded, config: Mapping[str, Any], tokens: Tokens) -> Tensor:
+def _logits(loaded: LoadedEncoder, config: Mapping[str, Any], tokens: Tokens) -> Tensor:
     """The logits as a user gets them: no more computed than the classifier reads."""
     assert loaded.family is not None
     pooler, _ = own_pooler_of(loaded.family, config, loaded)

@@ -222,7 +222,7 @@ def test_the_real_minilm_gives_what_transformers_gives(minilm: Path) -> None:
 )
 def test_what_would_come_out_wrong_is_refused(kind: str, config: dict[str, object], named: str) -> None:
     family = next(family for family in FAMILIES if kind in family.types)
-    read = family.readout if kind == "modernbert" else family.shape
+    read = family.authors_readout if kind == "modernbert" else family.shape
     with pytest.raises(UnsupportedModel, match=re.escape(named)) as error:
         read({"model_type": kind, **config})
     line(error)

@@ -94,7 +94,7 @@ def test_what_a_config_leaves_out_is_what_its_reference_assumes(kind: str) -> No
     family = next(family for family in FAMILIES if kind in family.types)
     silent, full = {"model_type": kind}, hf.AutoConfig.for_model(kind).to_dict()
     assert family.shape(silent) == family.shape(full)
-    assert family.readout(silent).spec == family.readout(full).spec
+    assert family.authors_readout(silent).spec == family.authors_readout(full).spec
     assert family.pooler_row(silent) == family.pooler_row(full)
     if family.head is not None:
         assert family.head.pooling(silent) == family.head.pooling(full)

@@ -65,7 +65,7 @@ def test_states_pooled_and_logits(name: str, size: str) -> None:
     recorder = Recorder(names_of_trace(loaded.encoder.depth))
     assert relative(states.last_BLD, loaded.encoder(tokens, trace=recorder).last_BLD) < TOLERANCE
     pooler, _ = own_pooler_of(loaded.family, read.config, loaded)
-    spec = parse(loaded.family.readout(read.config).spec)
+    spec = parse(loaded.family.authors_readout(read.config).spec)
     pooled = Readout(spec, loaded.encoder.depth, IMAGE_POOLED, pooler=pooler)(states)
     assert relative(expected[f"{size}pooled"], pooled) < TOLERANCE
     classifier = classifier_of(loaded.family, read.config, loaded, pooler, IMAGE_POOLED)

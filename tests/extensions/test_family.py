@@ -15,7 +15,7 @@ from classtoken.errors import ExtensionError, UnsupportedModel
 SOURCE = '''
 from dataclasses import replace
 
-from classtoken.encoder.families.row import AuthorsReadout
+from classtoken.encoder.families.row import AuthorsReadout, complete
 from classtoken.encoder.families.vit import VIT, vit_shape
 from classtoken.encoder.names import Rename
 from classtoken.values import InputDefaults
@@ -31,7 +31,7 @@ MINE = replace(
     name="mine",
     types=("my_encoder",),
     names=tuple(replace(rule, theirs="trunk." + rule.theirs) for rule in VIT.names),
-    shape=lambda config: vit_shape({"hidden_act": "gelu", **config}),
+    shape=lambda config: vit_shape(complete(config, {"hidden_act": "gelu"})),
     prefixes=(),
     readout=readout,
     inputs=InputDefaults(

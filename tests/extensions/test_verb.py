@@ -79,5 +79,9 @@ def test_a_verb_from_outside_is_a_command_like_any_other(capsys: pytest.CaptureF
 
 def test_one_that_cannot_be_loaded_is_named(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     install("broken", "1 / 0", {"verbs": "divide = broken:divide"})
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert "\n  embed " in listed
+    assert "cannot be loaded (ZeroDivisionError" in " ".join(listed.split())
     assert main(["divide"]) == 2
     assert "'divide' (broken:divide) of classtoken.verbs cannot be loaded (ZeroDivisionError" in capsys.readouterr().err

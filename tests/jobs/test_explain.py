@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from tests import folders
 
+import classtoken as ct
 from classtoken.cli import main
 from classtoken.destination import OutputFile
 from classtoken.embedder import Embedder, load
@@ -188,6 +189,21 @@ def test_findings(findings: Findings, vit: Embedder, data: Path) -> None:
         assert findings.swap_donor[-1].estimate == 1
     assert findings.coverage[0].grid == (4, 4)
     assert sum(findings.coverage[0].mean) == pytest.approx(1, abs=1e-3)
+
+
+def test_findings_of_either_side_of_a_model_of_two_towers(tmp_path: Path) -> None:
+    """And of a text of a single word piece, on which no map can be tested."""
+    clip = folders.tiny_clip(tmp_path / "clip")
+    folders.coloured_squares(tmp_path / "squares", 1)
+    (tmp_path / "texts.txt").write_text("the cat sits on a mat\ncat\na dog runs far away\n", encoding="utf-8")
+    for source in ("squares", "texts.txt"):
+        found = ct.explain_data(clip, tmp_path / source, methods=["attention"], quick=True, points=3)
+        assert found.n == 3
+        assert "projection" in found.readout
+    rows = ("text,image", "a dog,squares/red/00.png", "a cat,squares/blue/00.png")
+    (tmp_path / "both.csv").write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(OptionError, match="both have text and image; say which"):
+        ct.explain_data(clip, tmp_path / "both.csv", quick=True)
 
 
 @pytest.mark.parametrize(

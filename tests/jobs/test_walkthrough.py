@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import classtoken as ct
 from classtoken.cli import main
-from classtoken.jobs.walkthrough import notebook
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,4 +29,4 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_notebook_draws_the_page() -> None:
-    assert notebook("builtin:toy")._repr_html_().startswith("<iframe")
+    assert ct.notebook("builtin:toy")._repr_html_().startswith("<iframe")

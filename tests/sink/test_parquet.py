@@ -185,6 +185,12 @@ class TestResume:
             sink.finish()
         assert verify(tmp_path).ok
 
+    def test_a_part_whose_file_was_cut_short_is_not_done(self, tmp_path: Path) -> None:
+        finished(tmp_path)
+        _cut(tmp_path)
+        with ParquetSink(tmp_path, MANIFEST, CARRIED) as sink:
+            assert set(sink.begin()) == {0}
+
     @pytest.mark.parametrize("content", [b"", b"{", b'{"part": 1}', b"\xff\x00"])
     def test_a_receipt_that_cannot_be_read_is_none(self, tmp_path: Path, content: bytes) -> None:
         finished(tmp_path)

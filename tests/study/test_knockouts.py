@@ -122,16 +122,26 @@ def _roles(tokens: Tokens) -> list[Role]:
     return [Role(int(role)) for role in tokens.roles_BL[0]]
 
 
-def test_every_mode_side_by_side_and_states_of_the_donor(vit: Embedder) -> None:
+@pytest.fixture(scope="module")
+def with_donor(vit: Embedder) -> Explanation:
     one, other = folders.pictures(2)
-    found = explain(vit, one, None, ExplainOptions(methods=("attention",), donors=(other,)))
-    assert {k.mode for k in found.knockouts} == {"renormalise", "zero", "mean", "resample"}
-    assert len(found.knockouts) == 8
-    subject, (mine, theirs) = subject_of(vit), (vit.tokens([picture]) for picture in (one, other))
-    steps = {(s.what, s.layer): s for s in found.swaps}
+    return explain(vit, one, None, ExplainOptions(methods=("attention",), donors=(other,)))
+
+
+def test_every_mode_of_a_knock_out_side_by_side(vit: Embedder, with_donor: Explanation) -> None:
+    assert {k.mode for k in with_donor.knockouts} == {"renormalise", "zero", "mean", "resample"}
+    assert len(with_donor.knockouts) == 8
+    assert Explanation.from_json(with_donor.to_json()) == with_donor
+    without = explain(vit, folders.pictures(1)[0], None, ExplainOptions(methods=("attention",)))
+    assert {k.mode for k in without.knockouts} == {"renormalise", "zero"}
+
+
+def test_a_swap_puts_the_donors_states_in_before_its_layer(vit: Embedder, with_donor: Explanation) -> None:
+    subject, (mine, theirs) = subject_of(vit), (vit.tokens([picture]) for picture in folders.pictures(2))
+    steps = {(s.what, s.layer): s for s in with_donor.swaps}
     assert set(steps) == {(role, layer) for role in ("CLASS", "CONTENT") for layer in range(3)}
     with torch.no_grad():
-        clean, donor = (float(subject.probability(subject(t), found.target)) for t in (mine, theirs))
+        clean, donor = (float(subject.probability(subject(t), with_donor.target)) for t in (mine, theirs))
     assert steps["CLASS", 0].target == pytest.approx(clean, abs=1e-6)
     assert steps["CLASS", 2].target == pytest.approx(donor, abs=1e-6)
     assert steps["CONTENT", 2].target == pytest.approx(clean, abs=1e-6)
@@ -139,13 +149,10 @@ def test_every_mode_side_by_side_and_states_of_the_donor(vit: Embedder) -> None:
     edit = PatchStates(name="blocks.0.states", value_BLD=states, places_BL=mine.roles_BL == Role.CLASS)
     with torch.no_grad():
         assert steps["CLASS", 1].target == pytest.approx(
-            float(subject.probability(subject(mine, edit), found.target)), abs=1e-6
+            float(subject.probability(subject(mine, edit), with_donor.target)), abs=1e-6
         )
-    assert found.donor is not None
-    assert found.donor.target == pytest.approx(donor, abs=1e-6)
-    assert Explanation.from_json(found.to_json()) == found
-    without = explain(vit, one, None, ExplainOptions(methods=("attention",)))
-    assert {k.mode for k in without.knockouts} == {"renormalise", "zero"}
+    assert with_donor.donor is not None
+    assert with_donor.donor.target == pytest.approx(donor, abs=1e-6)
 
 
 @pytest.mark.parametrize(

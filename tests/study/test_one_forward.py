@@ -1,13 +1,10 @@
 """One undisturbed forward an explanation: everything that is shown of an input is read from it."""
 
-import ast
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from tests import folders
 
-import classtoken
 from classtoken.embedder import Embedder, load
 from classtoken.jobs.explain import explain
 from classtoken.options import ExplainOptions
@@ -74,19 +71,3 @@ def test_a_forward_that_changes_something_is_not_undisturbed() -> None:
     assert only_looks(Chain(Leaf(), Keep({})))
     assert not only_looks(cut_heads([0], 1, "zero"))
     assert not only_looks(Chain(Keep({}), cut_heads([0], 1, "zero")))
-
-
-def test_probabilities_are_made_in_one_place() -> None:
-    """No module but `head` applies softmax or a sigmoid to logits."""
-    root = Path(classtoken.__file__).parent
-    allowed = {"head.py", "tensors.py", "encoder", "pooling", "learning"}  # attention, activations, poolings, losses
-    for path in root.rglob("*.py"):
-        place = path.relative_to(root)
-        if place.parts[0] in allowed:
-            continue
-        calls = {
-            node.attr
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.Attribute)
-        }
-        assert not calls & {"softmax", "log_softmax", "sigmoid"}, place

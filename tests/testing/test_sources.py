@@ -13,7 +13,7 @@ import pytest
 
 from classtoken.source import Entry, Listing, Source, SourceOptions, open_source
 from classtoken.source.opening import TABLES
-from classtoken.source.tables import Delimited, TextLines
+from classtoken.source.tables import DelimitedTable, TextLines
 from classtoken.testing.sources import check_source, faults
 
 ROWS = [{"id": f"r{i}", "text": f"text {i}" if i % 3 else None, "label": "x", "n": i} for i in range(7)]
@@ -152,12 +152,12 @@ class HoldsAnOpenFile(TextLines):
         self.lines = (line for line in ())
 
 
-class CarriesWhatItDoesNotName(Delimited):
+class CarriesWhatItDoesNotName(DelimitedTable):
     def scan(self, every: int, limit: int | None = None) -> Listing:
         return replace(super().scan(every, limit), meta={})
 
 
-class CarriesAnotherType(Delimited):
+class CarriesAnotherType(DelimitedTable):
     def scan(self, every: int, limit: int | None = None) -> Listing:
         return replace(super().scan(every, limit), meta={"n": pa.list_(pa.int64())})
 

@@ -6,7 +6,7 @@ python tools/studies/page.py
 from collections.abc import Callable
 from pathlib import Path
 
-from classtoken.results.explain_data import Findings, Ranked, Score
+from classtoken.results.explain_data import Findings, RankedMap, Score
 from classtoken.results.statistics import Interval
 
 OUT = Path(__file__).resolve().parents[2] / "docs" / "studies"
@@ -206,11 +206,11 @@ def masks(study: str, found: Findings) -> list[str]:
     ]
 
 
-def _verdict(scored: list[Ranked], measure: str) -> str:
+def _verdict(scored: list[RankedMap], measure: str) -> str:
     """What is shown, by which comparison; and whether the bar of random scores is high."""
     models = [m for m in scored if not m.control]
 
-    def those(fits: Callable[[Ranked], bool]) -> str:
+    def those(fits: Callable[[RankedMap], bool]) -> str:
         return ", ".join(m.title for m in models if fits(m)) or "none"
 
     lines = [
@@ -274,7 +274,7 @@ def specialise(study: str, found: Findings) -> list[str]:
     return [*lines, text, "\n".join(rows)]
 
 
-def _table(rows: list[Ranked], measures: tuple[str, ...]) -> str:
+def _table(rows: list[RankedMap], measures: tuple[str, ...]) -> str:
     first = measures[0]
     edges = any(score.over_edges for m in rows if (score := m.score(first)) is not None)
     head = ["map", first, "better than random by", "p", *(["than edges by"] if edges else []),
@@ -301,17 +301,17 @@ def _said(score: Score | None) -> str:
     return "" if score is None else said(score.value, 3)
 
 
-def _value(m: Ranked, measure: str) -> float:
+def _value(m: RankedMap, measure: str) -> float:
     score = m.score(measure)
     return 0.0 if score is None else score.value.estimate
 
 
-def _beats(m: Ranked, measure: str) -> bool:
+def _beats(m: RankedMap, measure: str) -> bool:
     score = m.score(measure)
     return score is not None and score.beats_random is True
 
 
-def _over(m: Ranked, measure: str, which: str) -> bool:
+def _over(m: RankedMap, measure: str, which: str) -> bool:
     """Whether the interval of a paired difference is above 0."""
     score = m.score(measure)
     found = None if score is None else getattr(score, which)

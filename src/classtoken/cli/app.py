@@ -6,20 +6,20 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-import classtoken
 from classtoken.cli import VERBS
 from classtoken.cli.command import CONTEXT, command_of
 from classtoken.cli.output import one_line
-from classtoken.errors import ClasstokenError, InternalError
+from classtoken.errors import ClasstokenError, ExtensionError, InternalError
 from classtoken.extensions import extension_function, extension_names
+from classtoken.version import __version__
 
 INTERRUPTED = 130
 COMPLETE = "_CLASSTOKEN_COMPLETE"
@@ -34,15 +34,32 @@ class Verbs(TyperGroup):
         return [*VERBS, *_others()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in VERBS:
-            name = cmd_name.replace("-", "_")
-            return command_of(cmd_name, getattr(import_module(f"classtoken.cli.{name}"), name))
         others = _others()
-        if cmd_name in others:
-            return command_of(cmd_name, extension_function("verbs", cmd_name))
+        if cmd_name in (*VERBS, *others):
+            return command_of(cmd_name, _function(cmd_name))
         near = get_close_matches(cmd_name, (*VERBS, *others), n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"the commands are {', '.join((*VERBS, *others))}."
         ctx.fail(f"there is no command '{cmd_name}'; {hint}")
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The first sentence of each verb, for which no command is built; one that cannot be loaded says so."""
+        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
+        rows = []
+        for name in self.list_commands(ctx):
+            try:
+                about = TyperCommand(name, help=_function(name).__doc__).get_short_help_str(width)
+            except ExtensionError as error:
+                about = one_line(str(error))
+            rows.append((name, about))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _function(verb: str) -> Callable[..., Any]:
+    """The function of a verb, from `cli/<verb>.py` or from the package that adds it."""
+    if verb in VERBS:
+        return getattr(import_module(f"classtoken.cli.{verb}"), verb)
+    return extension_function("verbs", verb)
 
 
 def _others() -> tuple[str, ...]:
@@ -52,7 +69,7 @@ def _others() -> tuple[str, ...]:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"classtoken {classtoken.__version__}")
+        typer.echo(f"classtoken {__version__}")
         raise typer.Exit
 
 

@@ -63,7 +63,7 @@ def _reading(
     classifier: Classifier | None = None
     if family is not None:
         pooler, missing = own_pooler_of(family, tower.config, loaded)
-        authors = family.readout(tower.config)
+        authors = family.authors_readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
     saved = read_saved(folder)
     if declared is not None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from classtoken.contract.clues import PoolingClue
 from classtoken.contract.modules import Step
-from classtoken.encoder.checkpoint import Loaded
+from classtoken.encoder.checkpoint import LoadedEncoder
 from classtoken.encoder.families.row import AuthorsReadout, Family
 from classtoken.encoder.names import to_ours
 from classtoken.encoder.protocol import AnyEncoder
@@ -108,7 +108,9 @@ class Reading:
         term.block(self.encoder.depth)
 
 
-def own_pooler_of(family: Family, config: Mapping[str, Any], loaded: Loaded) -> tuple[OwnPooler | None, str | None]:
+def own_pooler_of(
+    family: Family, config: Mapping[str, Any], loaded: LoadedEncoder
+) -> tuple[OwnPooler | None, str | None]:
     """The checkpoint's own pooler, or why it must be refused."""
     row = family.pooler_row(config)
     if row.kind == "none":
@@ -126,7 +128,7 @@ def own_pooler_of(family: Family, config: Mapping[str, Any], loaded: Loaded) -> 
 
 
 def classifier_of(
-    family: Family, config: Mapping[str, Any], loaded: Loaded, pooler: OwnPooler | None, over: frozenset[Role]
+    family: Family, config: Mapping[str, Any], loaded: LoadedEncoder, pooler: OwnPooler | None, over: frozenset[Role]
 ) -> Classifier | None:
     """The classifier that came with the checkpoint, with its labels; None where there is none."""
     row = family.head_among(loaded.rest, config.get("architectures") or ())
@@ -183,7 +185,7 @@ def steps_of(steps: Sequence[Step], *, ends: bool = True) -> tuple[list[nn.Modul
     return (modules[:-1] if unit else modules), unit
 
 
-def projection_of(family: Family, loaded: Loaded) -> Dense | None:
+def projection_of(family: Family, loaded: LoadedEncoder) -> Dense | None:
     """The projection into the joint space of a two-tower model. Raises `WeightsError` when the file lacks it."""
     if family.projection is None:
         return None
@@ -194,7 +196,7 @@ def projection_of(family: Family, loaded: Loaded) -> Dense | None:
 
 
 def over_of(modality: str) -> frozenset[Role]:
-    """Roles that `mean` and its kin pool."""
+    """Roles that `mean` and others like it pool."""
     return IMAGE_POOLED if modality == "image" else TEXT_POOLED
 
 

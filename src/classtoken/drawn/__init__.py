@@ -11,7 +11,7 @@ Everything follows from (seed, index). What is in a scene shows in shapes alone:
 backgrounds are drawn without regard to either. For teaching, and for testing explanations against a known truth.
 """
 
-from classtoken.drawn.compose import LABELS, Scene, Seen, draw, draw_tiny
+from classtoken.drawn.compose import LABELS, Scene, SceneObject, draw, draw_tiny
 from classtoken.drawn.records import records, tiny_records, write
 
-__all__ = ["LABELS", "Scene", "Seen", "draw", "draw_tiny", "records", "tiny_records", "write"]
+__all__ = ["LABELS", "Scene", "SceneObject", "draw", "draw_tiny", "records", "tiny_records", "write"]

@@ -25,7 +25,7 @@ HIDDEN_FACES = 0.6
 
 
 @dataclass(frozen=True)
-class Seen:
+class SceneObject:
     """One animal or thing of a scene: what it is, where (centre and radius in pixels), and how much of it is seen."""
 
     kind: str
@@ -41,7 +41,7 @@ class Scene:
 
     image: NDArray[np.uint8]
     masks: NDArray[np.bool_]
-    seen: tuple[Seen, ...]
+    seen: tuple[SceneObject, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -190,7 +190,8 @@ class _Canvas:
             inside = ids[rows, :, columns] == i + 1
             masks[i, rows, columns] = inside.sum(axis=(1, 3), dtype=np.uint8) * 2 > FINER * FINER
         seen = tuple(
-            Seen(p.kind, p.x, p.y, p.radius, visible[i + 1] / max(1, self.areas[i])) for i, p in enumerate(places)
+            SceneObject(p.kind, p.x, p.y, p.radius, visible[i + 1] / max(1, self.areas[i]))
+            for i, p in enumerate(places)
         )
         return Scene(np.clip(np.rint(image), 0, 255).astype(np.uint8), masks, seen)
 

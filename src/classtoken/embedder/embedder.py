@@ -1,5 +1,6 @@
 """Inputs -> vectors, as the checkpoint's authors meant it: preprocessing + encoder + readout under one contract."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,12 @@ class Embedder:
         if modality not in self.towers:
             raise OptionError(f"'{self.name}' reads {' and '.join(self.towers)}, not {modality}.")
         return self.towers[modality]
+
+    def side(self, modality: str | None = None) -> "Embedder":
+        """The same model with the tower of one modality alone; a two-tower model must be told which."""
+        tower, other = self.tower(modality), copy.copy(self)
+        other.towers = {tower.modality: tower}
+        return other
 
     def modality_of(self, record: Record, asked: str | None = None, *, source: str = "the source") -> Modality:
         """`text` or `image`: which side of this model a source is for whose first record this is. See `inputs`."""

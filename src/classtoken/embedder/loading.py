@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from classtoken.contract.model import read_model
 from classtoken.contract.settling import Side, settle
 from classtoken.embedder.embedder import Embedder
@@ -29,7 +31,7 @@ def load(
 
     pooling: read out something else than the contract's vector. normalize: unit length or not, whatever the contract
     says. accept: keys of the model's files that are not understood here (`inspect` lists them) and that you know to
-    move no vector. An `Embedder` is given back as it is. Raises `ModelError` and its kin, `VectorRefused`,
+    move no vector. An `Embedder` is given back as it is. Raises `ModelError`, `VectorRefused`,
     `ContractError`, and `OptionError` for keywords beside a spec or an embedder, which have their own.
     """
     keys = (accept,) if isinstance(accept, str) else tuple(accept)
@@ -53,7 +55,8 @@ def load(
 def open_model(spec: ModelSpec) -> Embedder:
     """The embedder of a spec, also where its vectors are refused: for `inspect`, which says why."""
     folder = locate(spec.model, spec.revision)
-    with watching() as opened:
+    # New modules draw random numbers before the file's replace them: not the caller's.
+    with watching() as opened, torch.random.fork_rng(devices=[]):
         sides = [Side(reading, preprocessor(folder, reading)) for reading in read_model(folder)]
     settle(folder, sides, opened, spec.accept)
     return Embedder(spec, folder, {side.reading.modality: Tower(side.reading, side.prepare) for side in sides})

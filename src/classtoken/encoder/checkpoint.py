@@ -128,7 +128,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedEncoder:
     """An encoder with its weights, and what the checkpoint holds besides."""
 
     encoder: Any
@@ -223,7 +223,7 @@ def _names(path: Path) -> list[str]:
 
 def load_encoder(
     weights: Mapping[str, Tensor], family: Family, shape: Shape, config: Mapping[str, Any], where: str
-) -> Loaded:
+) -> LoadedEncoder:
     """Build the encoder and give it its weights. One `WeightsError` lists everything that is wrong."""
     prefix = next((p for p in family.prefixes if any(name.startswith(p) for name in weights)), "")
     inside = {name[len(prefix) :]: t for name, t in weights.items() if name.startswith(prefix)}
@@ -238,7 +238,7 @@ def load_encoder(
     left_over = [name for name in left_over if name.split(".")[0] in places]
     rest = outside | {name: inside[name] for name in unknown}
     encoder = fill(shape, ours, left_over, f"{where} (family {family.name})", spare)
-    return Loaded(encoder, family, prefix, rest, family.input_defaults(config))
+    return LoadedEncoder(encoder, family, prefix, rest, family.input_defaults(config))
 
 
 def fill(

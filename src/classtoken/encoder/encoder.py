@@ -1,4 +1,4 @@
-"""The class-token transformer, from tokens to states, readable from top to bottom.
+"""The class-token transformer, from tokens to states.
 
     stem        word pieces or patches become vectors; class tokens, registers and positions join them
     blocks      every token reads the others (attention), then works on what it read (feed-forward)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from classtoken.encoder.checkpoint import Checkpoint, Loaded, fill, load_encoder
+from classtoken.encoder.checkpoint import Checkpoint, LoadedEncoder, fill, load_encoder
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.open_clip import image_side, is_open_clip, text_side
 from classtoken.encoder.families.row import Family
@@ -28,7 +28,7 @@ class LoadedTower:
 
     modality: Literal["text", "image"]
     config: Mapping[str, Any]
-    loaded: Loaded
+    loaded: LoadedEncoder
 
 
 def load_towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
@@ -107,4 +107,4 @@ def _own(checkpoint: Checkpoint) -> LoadedTower:
     weights: dict[str, Tensor] = checkpoint.weights.read()
     encoder: Encoder = fill(shape, weights, [], str(checkpoint.folder))
     modality: Literal["text", "image"] = "image" if isinstance(shape.stem, ImageStem) else "text"
-    return LoadedTower(modality, checkpoint.config, Loaded(encoder, None, "", {}))
+    return LoadedTower(modality, checkpoint.config, LoadedEncoder(encoder, None, "", {}))

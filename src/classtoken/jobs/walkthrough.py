@@ -22,11 +22,10 @@ def walkthrough(
     """Write a walkthrough of `items` through a MODEL as one HTML file: see `classtoken.walkthrough`."""
     start, place = time.monotonic(), Path(out)
     check_page(place)
-    work = (model, items, options.data, options.limit)
+    work = (model, items, options.data, options.limit, options.modality)
     read = {"model": model, "source": options.data, **{f"input {i + 1}": item for i, item in enumerate(items)}}
     page = output_file(place, "walkthrough", work, inputs=read, overwrite=options.overwrite)
-    spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
-    engine = Engine(spec, items)
+    engine = engine_of(model, items, options)
     document = document_of(engine, options)
     size = write_page(document, page)
     inputs = tuple(
@@ -37,6 +36,12 @@ def walkthrough(
     return WalkthroughResult(name, layout, place, size, VERSION, inputs, time.monotonic() - start)
 
 
+def engine_of(model: str | Path, items: Sequence[str], options: WalkthroughOptions) -> Engine:
+    """The loaded model with its items."""
+    spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
+    return Engine(spec, items, options.modality)
+
+
 def document_of(engine: Engine, options: WalkthroughOptions) -> Walkthrough:
     """The whole walkthrough with its statistics: over a source, or over what the package has itself."""
     embedder, data = engine.embedder, options.data
@@ -44,9 +49,9 @@ def document_of(engine: Engine, options: WalkthroughOptions) -> Walkthrough:
     return engine.document(surveyed(embedder, engine.subject, survey))
 
 
-def notebook(model: str | Path, items: Sequence[str] = (), *, height: int = 760) -> NotebookPage:
-    """The same page as HTML for a notebook: `classtoken.jobs.walkthrough.notebook("builtin:scenes")` in a cell."""
-    return notebook_page(document_of(Engine(model, items), WalkthroughOptions()), height=height)
+def notebook(model: str | Path, items: Sequence[str], height: int, options: WalkthroughOptions) -> NotebookPage:
+    """The page of `walkthrough` as the value of a notebook's cell: see `classtoken.notebook`."""
+    return notebook_page(document_of(engine_of(model, items, options), options), height=height)
 
 
 def serve_walkthrough(
@@ -70,8 +75,7 @@ def serve_walkthrough(
 
     sock, key = bound(checked_host(host), port), new_key()
     say("Walking through the examples first ...")
-    spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
-    engine = Engine(spec, items)
+    engine = engine_of(model, items, options)
     document = document_of(engine, options)
 
     def ready() -> None:

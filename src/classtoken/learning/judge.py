@@ -7,6 +7,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from classtoken.head import probabilities
 from classtoken.learning.data.labels import Task
 from classtoken.learning.objectives.supervised import classification_loss, classification_scores
 from classtoken.measure.statistics import calibration, exact
@@ -105,9 +106,9 @@ def calibration_error(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
     its own, with confidence max(p, 1 - p).
     """
     if task == "single":
-        confidence, chosen = logits_NC.double().softmax(-1).max(-1)
+        confidence, chosen = probabilities(logits_NC, multilabel=False).max(-1)
         right = chosen == targets
     else:
-        p = logits_NC.double().sigmoid().flatten()
+        p = probabilities(logits_NC, multilabel=True).flatten()
         confidence, right = torch.maximum(p, 1 - p), (p > 0.5) == (targets.flatten() > 0.5)
     return calibration(confidence.clamp(max=1.0).cpu().numpy(), right.cpu().numpy()).ece

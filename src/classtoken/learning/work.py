@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-import classtoken
 from classtoken.destination import entries, refuse_strangers
 from classtoken.errors import ClasstokenError, ManifestMismatch
 from classtoken.files import write_text
@@ -18,8 +17,9 @@ from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
 from classtoken.results.base import Result, write
 from classtoken.values import Record
+from classtoken.version import __version__
 
-CODE = f"classtoken {classtoken.__version__}, torch {torch.__version__}"
+CODE = f"classtoken {__version__}, torch {torch.__version__}"
 FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
 DURING = frozenset({"_meta", "features", "checkpoint.pt", "log.csv", "tokenizer.json", "tokenizer_config.json"})
 """what is in the folder of a training that has not finished"""

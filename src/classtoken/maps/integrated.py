@@ -27,7 +27,7 @@ AT_ONCE = 8  # points of the path with their graphs in memory
 
 
 @dataclass(frozen=True)
-class Integrated:
+class IntegratedGradients:
     """Signed relevance (B, L), what it should sum to (B), the relative error of that (B), and the steps it took."""
 
     relevance_BL: Tensor
@@ -114,7 +114,7 @@ class _Path:
                 self.slopes[round(p, 12)] = slope
         return [self.slopes[round(p, 12)] for p in points.tolist()]
 
-    def integral(self, steps: int) -> Integrated:
+    def integral(self, steps: int) -> IntegratedGradients:
         """The integral by the rule with so many steps, and how far it is from adding up."""
         points, weights = path_rule(steps)
         total = torch.zeros_like(self.x_BLD[..., 0])
@@ -122,10 +122,12 @@ class _Path:
             total += weight * slope
         tiny = torch.finfo(total.dtype).eps
         error = (total.sum(-1) - self.difference_B).abs() / self.difference_B.abs().clamp_min(tiny)
-        return Integrated(total, self.difference_B, error, steps)
+        return IntegratedGradients(total, self.difference_B, error, steps)
 
 
-def integrated(traced: Traced, targets_B: Tensor, baseline: Tokens | Tensor, *, limit: float = LIMIT) -> Integrated:
+def integrated(
+    traced: Traced, targets_B: Tensor, baseline: Tokens | Tensor, *, limit: float = LIMIT
+) -> IntegratedGradients:
     """Integrated gradients with as many steps as they need, 32 to 256.
 
     baseline: an input, or states (B, L, D) that enter block 0. Steps are doubled until the sum is complete to `limit`

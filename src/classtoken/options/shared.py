@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from classtoken import values
+import classtoken.values as values
 from classtoken.options.base import Option, Options
 from classtoken.plain import AtLeastOne
 

@@ -193,6 +193,7 @@ class WalkthroughOptions(Options):
 
     data: Annotated[str | None, Option("Take the page's statistics over this source.", metavar="SOURCE")] = None
     limit: Annotated[int, Limits(ge=5), Option("Records that the statistics are taken over.", metavar="N")] = 40
+    modality: Side = None
     overwrite: Overwrite = False
     device: Device = None
     revision: Revision = None

@@ -24,8 +24,8 @@ class Readout(nn.Module):
 
     `before` are steps on every token's state; `size` is what they leave of it.
 
-    `over` are the roles that `mean`, `max` and their kin pool. The sum of a pooling is accumulated in float32 and the
-    vector comes out in float32, whatever the states are.
+    `over` are the roles that poolings such as `mean` and `max` pool. Sums are accumulated and the vector
+    comes out in float32, whatever the states are.
     """
 
     def __init__(

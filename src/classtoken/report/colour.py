@@ -23,8 +23,6 @@ DIVERGING: tuple[Rgb, ...] = ((33, 90, 160), (110, 160, 210), (205, 205, 205), (
 SERIES: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C6D00", "#56B4E9", "#6A51A3", "#7F7F7F")
 DASHES: tuple[str, ...] = ("", "6 3", "2 3", "8 3 2 3", "12 4", "1 3", "4 2 1 2", "3 6")
 CONTROL = "#7F7F7F"
-#: The class token's own colour, on light ground; `html` gives the one for dark.
-HERO = "#B07D00"
 
 
 def between(stops: Sequence[Rgb], share: float) -> Rgb:

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from html import escape
 
 CSS = """
-:root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--ground:#fff;--panel:#f6f8fa;--hero:#8a6200}
+:root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--ground:#fff;--panel:#f6f8fa;--mark:#8a6200}
 @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9da7b3;--line:#3d444d;--ground:#0d1117;--panel:#161b22;
---hero:#ffc83d}}
+--mark:#ffc83d}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:1120px;padding:24px 20px 64px;background:var(--ground);
 color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:26px;line-height:1.25;margin:.2em 0 .1em}h2{font-size:19px;margin:2.2em 0 .2em;padding-top:.6em;
-border-top:1px solid var(--line)}p{max-width:75ch;margin:.5em 0}.lead{color:var(--soft)}.hero{color:var(--hero);
+border-top:1px solid var(--line)}p{max-width:75ch;margin:.5em 0}.lead{color:var(--soft)}.hero{color:var(--mark);
 font-weight:600}.row{display:flex;flex-wrap:wrap;gap:22px 26px;align-items:flex-start;margin:.9em 0}
 .row>*{min-width:0;max-width:100%}table{border-collapse:collapse;margin:.8em 0;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}th,td{padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right}th{font-weight:600;color:var(--soft)}details{margin:.6em 0}summary{cursor:pointer;
-color:var(--soft)}.note{border-left:3px solid var(--hero);padding:.2em 0 .2em .8em;margin:.8em 0}
+color:var(--soft)}.note{border-left:3px solid var(--mark);padding:.2em 0 .2em .8em;margin:.8em 0}
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
 line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
 .special{border:1px dashed var(--soft);color:var(--soft)}.ends{color:var(--soft);font-size:12px}

@@ -50,7 +50,7 @@ class Score(Result):
 
 
 @dataclass(frozen=True)
-class Ranked(Result):
+class RankedMap(Result):
     """A relevance method and its scores. `sanity` is the rank correlation of its maps with those of random weights:
     near 1 means that the map does not depend on what was learned."""
 
@@ -109,7 +109,7 @@ class Findings(Result):
     n: int
     readout: str
     layers: tuple[ByLayer, ...]
-    ranking: tuple[Ranked, ...] = ()
+    ranking: tuple[RankedMap, ...] = ()
     swap: tuple[Interval, ...] = ()
     swap_donor: tuple[Interval, ...] = ()
     lens: tuple[Interval, ...] = ()
@@ -147,7 +147,7 @@ class Findings(Result):
         return "\n".join([*lines, "", *(f"note: {note}" for note in self.notes)])
 
 
-def _ranking(ranking: tuple[Ranked, ...]) -> list[str]:
+def _ranking(ranking: tuple[RankedMap, ...]) -> list[str]:
     if not ranking:
         return []
     measures = [score.measure for score in ranking[0].scores]

@@ -11,10 +11,13 @@ from itertools import islice
 
 import pyarrow as pa
 
-from classtoken.errors import BadRecord
+from classtoken.errors import BadRecord, SourceError
 from classtoken.options import SourceOptions
+from classtoken.source.unique import refuse_duplicates
 from classtoken.values import Record, Rejected
 
+#: Records of a task: seconds to a minute of work, so that little is lost when a run is stopped.
+TASK_ROWS = 2048
 #: One record, or why there is none in its place.
 Entry = Record | Rejected
 
@@ -76,19 +79,20 @@ class Source(ABC):
 
     def ids(self, listing: Listing) -> Iterator[str]:
         """The ids of all records, and of refused rows where they have one; cheaper where only ids need be read."""
-        first = 0
-        for shard in listing.shards:
-            entries = self.rows(shard.name, 0, first, shard.offsets[0]) if shard.rows else iter(())
-            yield from (entry.id for entry in islice(entries, shard.rows) if isinstance(entry, Record))
-            first += shard.rows
+        return (entry.id for entry in self._read(listing) if isinstance(entry, Record))
+
+    def listed(self, every: int, limit: int | None = None) -> Listing:
+        """What `scan` finds. Raises `SourceError` besides when there is no record, and for duplicate ids."""
+        listing = self.scan(every, limit)
+        if not any(shard.rows for shard in listing.shards):
+            raise SourceError(f"{self.name} holds no records; give a source with at least one.")
+        if listing.ids_given:
+            refuse_duplicates(self.name, lambda: self.ids(listing))
+        return listing
 
     def entries(self, limit: int | None = None) -> Iterator[Entry]:
         """Every record, and in their places those that could not be read. Duplicate ids raise `SourceError`."""
-        from classtoken.source.plan import Reader, make_plan
-
-        reader = Reader(self)
-        for task in make_plan(self, limit=limit).tasks:
-            yield from reader(task)
+        yield from self._read(self.listed(TASK_ROWS, limit))
 
     def records(self, refused: list[Rejected] | None = None, *, limit: int | None = None) -> Iterator[Record]:
         """Every record that could be read; the others go into `refused`, or without one raise `BadRecord`."""
@@ -99,3 +103,10 @@ class Source(ABC):
                 refused.append(entry)
             else:
                 raise BadRecord(f"{entry.reason}; fix it or leave it out", f"record '{entry.id}' of {self.name}")
+
+    def _read(self, listing: Listing) -> Iterator[Entry]:
+        first = 0
+        for shard in listing.shards:
+            if shard.rows:
+                yield from islice(self.rows(shard.name, 0, first, shard.offsets[0]), shard.rows)
+            first += shard.rows

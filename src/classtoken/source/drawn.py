@@ -40,7 +40,7 @@ class Drawn(Source):
         return Listing((Shard("", count, stamp, tuple(range(0, count, every))),))
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
-        from classtoken import drawn
+        import classtoken.drawn as drawn
 
         draw = getattr(drawn, DRAWN[self.what])
         left = self._values["count"] - start

@@ -33,7 +33,7 @@ SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundImages:
     """What walking through a folder found: image paths relative to it, and what was left out."""
 
     paths: tuple[str, ...]
@@ -49,7 +49,7 @@ class Images(Source):
         self.name = name
         self.root = root
         self.options = options
-        self._found = None if paths is None else Found(tuple(paths), Counter())
+        self._found = None if paths is None else FoundImages(tuple(paths), Counter())
 
     def scan(self, every: int, limit: int | None = None) -> Listing:
         found = self.found()
@@ -68,7 +68,7 @@ class Images(Source):
             else:
                 yield Record(id=_id(path), image=self.root / path, label=_label(path))
 
-    def found(self) -> Found:
+    def found(self) -> FoundImages:
         """The folder's images, walked through once."""
         if self._found is None:
             self._found = walk(self.root)
@@ -81,7 +81,7 @@ class Images(Source):
         return self._found
 
 
-def walk(root: Path) -> Found:
+def walk(root: Path) -> FoundImages:
     """All images below a folder in the order of their paths; links are followed, but never in circles."""
     paths: list[str] = []
     left_out: Counter[str] = Counter()
@@ -103,7 +103,7 @@ def walk(root: Path) -> Found:
                 left_out[Path(entry.name).suffix.lower() or "without a suffix"] += 1
 
     enter(root, "", frozenset())
-    return Found(tuple(sorted(paths)), left_out)
+    return FoundImages(tuple(sorted(paths)), left_out)
 
 
 def _counts(left_out: Counter[str]) -> str:

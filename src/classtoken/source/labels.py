@@ -17,7 +17,7 @@ from classtoken.values import Record
 ID_NAMES = ("id", "file", "filename", "file_name", "image", "path", "name")
 
 
-class Labelled(Source):
+class LabelledSource(Source):
     """A source whose labels come from a table: by id, or by the file name where ids are paths."""
 
     def __init__(self, inner: Source, table: str, rows: Mapping[str, Any], stamp: str):
@@ -56,7 +56,7 @@ class Labelled(Source):
         return identity if identity in self._rows else name if name in self._rows else None
 
 
-class Masked(Source):
+class MaskedSource(Source):
     """A source of image files whose masks lie in a folder; `meta["mask"]` is the mask's path, or None."""
 
     def __init__(self, inner: Source, folder: Path):
@@ -117,7 +117,7 @@ def with_labels(inner: Source, options: SourceOptions, open_table: Any) -> Sourc
             raise SourceError(f"{path} has two labels for '{key}'; keep one row per id (several labels joined by |).")
         labels[key] = row[column]
     digest = hashlib.blake2b(repr(sorted(labels.items())).encode("utf-8", "backslashreplace"), digest_size=16)
-    return Labelled(inner, str(path), labels, digest.hexdigest())
+    return LabelledSource(inner, str(path), labels, digest.hexdigest())
 
 
 def _stamped(listing: Listing, stamp: str) -> Listing:

@@ -12,17 +12,17 @@ from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
 from classtoken.source.drawn import PREFIX, Drawn
 from classtoken.source.images import SUFFIXES, Images
-from classtoken.source.labels import Masked, with_labels
+from classtoken.source.labels import MaskedSource, with_labels
 from classtoken.source.lance import Lance
 from classtoken.source.lines import Lines
 from classtoken.source.parquet import Parquet, open_parquet
-from classtoken.source.tables import Bad, Delimited, JsonLines, LineTable, TextLines
+from classtoken.source.tables import DelimitedTable, JsonLines, LineTable, TextLines, UnreadableRow
 
 #: Suffix -> the source that reads such files. Folders and images are told apart before.
 TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
     ".txt": TextLines,
-    ".csv": Delimited,
-    ".tsv": Delimited,
+    ".csv": DelimitedTable,
+    ".tsv": DelimitedTable,
     ".jsonl": JsonLines,
     ".parquet": Parquet,
     ".tar": Archive,
@@ -47,7 +47,7 @@ def open_source(spec: str | Path | Source, options: SourceOptions | None = None)
     if options.masks:
         if not options.masks.is_dir():
             raise SourceError(f"there is no folder {options.masks}; give the folder of masks as `masks`.")
-        source = Masked(source, options.masks)
+        source = MaskedSource(source, options.masks)
     return source
 
 
@@ -62,14 +62,14 @@ def read_table(path: Path) -> list[dict[str, Any]]:
     if kind is Parquet:
         with open_parquet(path) as file:
             return file.read().to_pylist()
-    if kind not in (Delimited, JsonLines):
+    if kind not in (DelimitedTable, JsonLines):
         raise SourceError(f"{path} is not a table; give a .csv, .tsv, .jsonl or .parquet file.")
     table = kind(path.as_posix(), [path], SourceOptions())
     lines = Lines(path)
     lines.position = table.first_row(path)
     rows: list[dict[str, Any]] = []
     for row in table.parse(lines, lines.position):
-        if isinstance(row, Bad):
+        if isinstance(row, UnreadableRow):
             raise SourceError(f"row {len(rows)} of {path} {row.reason}; fix it.")
         rows.append(dict(row))
     return rows

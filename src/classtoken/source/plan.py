@@ -2,22 +2,13 @@
 
 import hashlib
 import json
-import sys
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
-
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Source
+from classtoken.source.base import TASK_ROWS, Entry, Listing, Source
 from classtoken.values import Record, Task
-
-#: Records of a task: seconds to a minute of work, so that little is lost when a run is stopped.
-TASK_ROWS = 2048
-#: Duplicate ids that an error names.
-NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +26,7 @@ def make_plan(source: Source, *, task_rows: int = TASK_ROWS, limit: int | None =
 
     Raises `SourceError` when there is no record at all, and for duplicate ids, naming the first few.
     """
-    listing = source.scan(task_rows, limit)
+    listing = source.listed(task_rows, limit)
     tasks: list[Task] = []
     total = 0
     for shard in listing.shards:
@@ -44,12 +35,7 @@ def make_plan(source: Source, *, task_rows: int = TASK_ROWS, limit: int | None =
             stop = min(start + task_rows, shard.rows)
             tasks.append(Task(len(tasks), shard.name, start, stop, total + start, offset))
         total += shard.rows
-    if total == 0:
-        raise SourceError(f"{source.name} holds no records; give a source with at least one.")
-    plan = Plan(tuple(tasks), total, _hash(source, listing, task_rows), listing)
-    if listing.ids_given:
-        _refuse_duplicates(source, listing)
-    return plan
+    return Plan(tuple(tasks), total, _hash(source, listing, task_rows), listing)
 
 
 class Reader:
@@ -92,31 +78,3 @@ def _hash(source: Source, listing: Listing, task_rows: int) -> str:
         "meta": {name: str(kind) for name, kind in listing.meta.items()},
     }
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _refuse_duplicates(source: Source, listing: Listing) -> None:
-    """Eight bytes a record decide that all ids differ; only when two of them agree are ids themselves compared."""
-    hashes = array("Q", map(_id_hash, source.ids(listing)))
-    values, counts = np.unique(np.frombuffer(hashes, dtype=np.uint64), return_counts=True)
-    suspects = set(values[counts > 1].tolist())
-    if not suspects:
-        return
-    seen: set[str] = set()
-    repeated: dict[str, None] = {}
-    for identity in source.ids(listing):
-        if _id_hash(identity) in suspects:
-            if identity in seen:
-                repeated[identity] = None
-            seen.add(identity)
-    if repeated:
-        shown = ", ".join(repr(name) for name in islice(repeated, NAMED))
-        more = f" and {len(repeated) - NAMED} more" if len(repeated) > NAMED else ""
-        raise SourceError(
-            f"{source.name} has ids that are not unique: {shown}{more}. "
-            "Name another column with `id_column`, or rename the column to use row numbers."
-        )
-
-
-def _id_hash(identity: str) -> int:
-    digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest(), sys.byteorder)

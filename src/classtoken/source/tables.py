@@ -22,13 +22,13 @@ from classtoken.values import Rejected
 
 
 @dataclass(frozen=True)
-class Bad:
+class UnreadableRow:
     """A row that cannot be told apart into columns, and why."""
 
     reason: str
 
 
-Row = Mapping[str, Any] | Bad
+Row = Mapping[str, Any] | UnreadableRow
 
 
 class LineTable(Source):
@@ -67,7 +67,7 @@ class LineTable(Source):
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         path, columns = self.files[shard], self._columns()
         for number, row in enumerate(self.parse(Lines(path, offset), offset), first):
-            if isinstance(row, Bad):
+            if isinstance(row, UnreadableRow):
                 yield Rejected(f"row {number}", row.reason)
             else:
                 yield to_entry(row, columns, number, path.parent, self.options.label_separator)
@@ -81,7 +81,7 @@ class LineTable(Source):
             lines = Lines(self.files[shard.name])
             lines.position = self.first_row(lines.path)
             rows = islice(self.parse(lines, lines.position), shard.rows)
-            yield from filter(None, (to_id(row.get(column)) for row in rows if not isinstance(row, Bad)))
+            yield from filter(None, (to_id(row.get(column)) for row in rows if not isinstance(row, UnreadableRow)))
 
     def see(self, row: Row) -> None:
         """Called with every row while scanning."""
@@ -130,7 +130,7 @@ class TextLines(LineTable):
         return ("text",)
 
 
-class Delimited(LineTable):
+class DelimitedTable(LineTable):
     """A `.csv` or `.tsv` file: quoted fields may hold separators, quotes (doubled) and line ends."""
 
     kind = "csv"
@@ -144,10 +144,10 @@ class Delimited(LineTable):
     def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
         names = self.names(lines.path)
         for fields in self._fields(lines):
-            if isinstance(fields, Bad):
+            if isinstance(fields, UnreadableRow):
                 yield fields
             elif len(fields) != len(names):
-                yield Bad(f"has {len(fields)} fields where there are {len(names)} columns")
+                yield UnreadableRow(f"has {len(fields)} fields where there are {len(names)} columns")
             else:
                 yield dict(zip(names, fields, strict=True))
 
@@ -157,7 +157,7 @@ class Delimited(LineTable):
             fields = next(self._fields(lines), None)
             if fields is None:
                 raise SourceError(f"{path} is empty; a {path.suffix} file needs at least a row of column names.")
-            if isinstance(fields, Bad):
+            if isinstance(fields, UnreadableRow):
                 raise SourceError(f"the first row of {path} cannot be read: it {fields.reason}.")
             self._names[path] = tuple(map(str, range(len(fields)))) if self.headerless else tuple(fields)
             self._first_row[path] = 0 if self.headerless else lines.position
@@ -167,7 +167,7 @@ class Delimited(LineTable):
         self.names(path)
         return self._first_row[path]
 
-    def _fields(self, lines: Lines) -> Iterator[list[str] | Bad]:
+    def _fields(self, lines: Lines) -> Iterator[list[str] | UnreadableRow]:
         """Rows as lists of fields; blank lines are none. A field of any length is allowed."""
         # A tab-separated file has no quotes as a rule: an inch sign must not swallow the rows that follow.
         tabs = lines.path.suffix.lower() == ".tsv"
@@ -186,7 +186,7 @@ class Delimited(LineTable):
                         f"{lines.path}: a quote opened in the row at byte {begun} is never closed; "
                         "close it, or double quotes that are part of the text."
                     ) from None
-                yield Bad(f"is not well-formed CSV ({error})")
+                yield UnreadableRow(f"is not well-formed CSV ({error})")
                 continue
             if fields:
                 yield fields
@@ -210,21 +210,23 @@ class JsonLines(LineTable):
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield Bad(f"is not JSON ({error})")
+                yield UnreadableRow(f"is not JSON ({error})")
                 continue
-            yield value if isinstance(value, dict) else Bad(f"is a JSON {type(value).__name__}, not an object")
+            yield (
+                value if isinstance(value, dict) else UnreadableRow(f"is a JSON {type(value).__name__}, not an object")
+            )
 
     def names(self, path: Path) -> tuple[str, ...]:
         names: dict[str, None] = {}
         for row, _ in zip(self.parse(Lines(path), 0), range(self.LOOKED_AT), strict=False):
-            if not isinstance(row, Bad):
+            if not isinstance(row, UnreadableRow):
                 names.update(dict.fromkeys(row))
         if not names:
             raise SourceError(f"{path} has no JSON object with a key in its first {self.LOOKED_AT} lines.")
         return tuple(names)
 
     def see(self, row: Row) -> None:
-        if not isinstance(row, Bad):
+        if not isinstance(row, UnreadableRow):
             self._kinds.see(row)
 
     def types(self) -> Mapping[str, pa.DataType]:

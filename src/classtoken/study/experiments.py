@@ -50,7 +50,7 @@ POOLINGS = ("cls", "mean", "max")
 
 def with_pooling(embedder: Embedder, subject: Subject, name: str, references: Sequence[Tokens]) -> Subject:
     """The same classifier (or the same comparison, with the references pooled alike) on another pooling's vector."""
-    reading = embedder.tower(embedder.modalities[0]).reading
+    reading = embedder.tower().reading
     readout = reading.readout(parse(name), unit_length=False).to(embedder.device).eval()
     other = replace(subject, readout=readout, modules=(readout,))
     if subject.kind != "cosine":
@@ -71,7 +71,7 @@ def poolings(embedder: Embedder, traced: Traced, references: Sequence[Tokens]) -
 
 def own_pooling(embedder: Embedder) -> str:
     """The pooling that the model's answer is read from."""
-    reading = embedder.tower(embedder.modalities[0]).reading
+    reading = embedder.tower().reading
     return str(reading.contract.pooling if reading.classifier is None else reading.classifier.readout.spec)
 
 

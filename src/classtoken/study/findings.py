@@ -19,13 +19,13 @@ from classtoken.measure.statistics import bootstrap, wilson
 from classtoken.options import ExplainDataOptions
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
-from classtoken.results.explain_data import ByLayer, ClassTokens, Coverage, Findings, Ranked
+from classtoken.results.explain_data import ByLayer, ClassTokens, Coverage, Findings, RankedMap
 from classtoken.results.statistics import Interval
 from classtoken.study.describing import notes_of, readout_in_words
 from classtoken.study.explanation import methods_of
 from classtoken.study.inputs import StudiedInputs, name_of, prepare_records
 from classtoken.study.ranking import rank_maps
-from classtoken.study.survey import Gathered, Report, survey
+from classtoken.study.survey import Report, SurveyValues, survey
 from classtoken.study.truth import truth_of
 from classtoken.study.unseen import coverage
 from classtoken.values import Record
@@ -109,10 +109,10 @@ def findings(
     )
 
 
-def sort_ranking(ranking: tuple[Ranked, ...]) -> tuple[Ranked, ...]:
+def sort_ranking(ranking: tuple[RankedMap, ...]) -> tuple[RankedMap, ...]:
     """Best first by deletion area (by pointing where no curves were drawn), controls among them."""
 
-    def key(row: Ranked) -> float:
+    def key(row: RankedMap) -> float:
         deletion, pointing = row.score("deletion"), row.score("pointing")
         if deletion is not None:
             return float(deletion.value.estimate)
@@ -121,7 +121,7 @@ def sort_ranking(ranking: tuple[Ranked, ...]) -> tuple[Ranked, ...]:
     return tuple(sorted(ranking, key=key))
 
 
-def _by_layer(name: str, found: Gathered, random: Gathered) -> ByLayer:
+def _by_layer(name: str, found: SurveyValues, random: SurveyValues) -> ByLayer:
     title, unit = TITLES[name]
     values = found[name]
     per_head = tuple(tuple(float(v) for v in row) for row in values.mean(0)) if values.ndim == 3 else ()
@@ -135,7 +135,7 @@ def _intervals(values: np.ndarray) -> tuple[Interval, ...]:
     return tuple(bootstrap(column, resamples=RESAMPLES) for column in rows.T)
 
 
-def _swaps(found: Gathered) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
+def _swaps(found: SurveyValues) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
     """How often the own and the donor's answer stands after a swap, of the pairs whose answers differ."""
     if "answers" not in found:
         return (), ()
@@ -148,7 +148,7 @@ def _swaps(found: Gathered) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]
     return tuple(wilson(int(c), n) for c in kept), tuple(wilson(int(c), n) for c in taken)
 
 
-def _lens(subject: Subject, found: Gathered, truth: np.ndarray | None) -> tuple[tuple[Interval, ...], str]:
+def _lens(subject: Subject, found: SurveyValues, truth: np.ndarray | None) -> tuple[tuple[Interval, ...], str]:
     """The share of right answers by layer (with several labels an input: of inputs whose labels are all right)."""
     if "lens_answers" not in found:
         return (), ""
@@ -164,7 +164,7 @@ def _lens(subject: Subject, found: Gathered, truth: np.ndarray | None) -> tuple[
     return shares, f"{what} with the state before layer"
 
 
-def _coverage(found: Gathered, inputs: StudiedInputs) -> tuple[Coverage, ...]:
+def _coverage(found: SurveyValues, inputs: StudiedInputs) -> tuple[Coverage, ...]:
     grid = inputs.batches[0].grid
     if "direct" not in found or grid is None:
         return ()
@@ -182,7 +182,9 @@ def _coverage(found: Gathered, inputs: StudiedInputs) -> tuple[Coverage, ...]:
     return tuple(rows)
 
 
-def _tokens(subject: Subject, found: Gathered, random: Gathered, truth: np.ndarray | None) -> ClassTokens | None:
+def _tokens(
+    subject: Subject, found: SurveyValues, random: SurveyValues, truth: np.ndarray | None
+) -> ClassTokens | None:
     """Whether several class tokens are several, beside those of random weights."""
     if "class_states" not in found:
         return None
@@ -205,7 +207,7 @@ def _tokens(subject: Subject, found: Gathered, random: Gathered, truth: np.ndarr
     )
 
 
-def _overlap(found: Gathered) -> Interval | None:
+def _overlap(found: SurveyValues) -> Interval | None:
     if "class_maps" not in found:
         return None
     maps = found["class_maps"]

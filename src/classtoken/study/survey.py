@@ -24,7 +24,7 @@ Report = Callable[[Progress], object]
 
 
 @dataclass
-class Gathered:
+class SurveyValues:
     """Arrays over inputs by name: (n, N), (n, N, H), (n, P) or (n, T, ...)."""
 
     arrays: dict[str, list[np.ndarray]] = field(default_factory=dict)
@@ -40,10 +40,10 @@ class Gathered:
         return name in self.arrays
 
 
-def survey(subject: Subject, inputs: StudiedInputs, report: Report | None = None) -> Gathered:
+def survey(subject: Subject, inputs: StudiedInputs, report: Report | None = None) -> SurveyValues:
     """Every input traced once: the class token's rows, distances, artefacts, lens, answers, and swaps between the
     inputs of a batch."""
-    found, done, begun = Gathered(), 0, time.monotonic()
+    found, done, begun = SurveyValues(), 0, time.monotonic()
     for tokens in inputs.batches:
         gather(trace(subject, tokens, PARTS), found)
         done += len(tokens)
@@ -53,7 +53,7 @@ def survey(subject: Subject, inputs: StudiedInputs, report: Report | None = None
 
 
 @torch.no_grad()
-def gather(traced: Traced, found: Gathered) -> None:
+def gather(traced: Traced, found: SurveyValues) -> None:
     """What one traced batch says."""
     classes = traced.roles_BL == Role.CLASS
     if bool(classes.any(1).all()):
@@ -67,7 +67,7 @@ def gather(traced: Traced, found: Gathered) -> None:
         _swaps(traced, found)
 
 
-def _rows(traced: Traced, places_BR: Tensor, found: Gathered) -> None:
+def _rows(traced: Traced, places_BR: Tensor, found: SurveyValues) -> None:
     roles, grid, rows = traced.roles_BL, traced.grid, traced.rows("weights", places_BR)
     row = describe_row(rows, roles, places_BR)
     found.add("relative_entropy", row.relative_BNH)
@@ -86,7 +86,7 @@ def _rows(traced: Traced, places_BR: Tensor, found: Gathered) -> None:
         found.add("class_maps", rows[-1].mean(1))
 
 
-def _states(traced: Traced, found: Gathered) -> None:
+def _states(traced: Traced, found: SurveyValues) -> None:
     roles, subject = traced.roles_BL, traced.subject
     states = [traced.entering(layer) for layer in range(traced.depth + 1)]
     found.add("outlier_share", torch.stack([outliers(x, roles).share_B for x in states[1:]], 1))
@@ -103,7 +103,7 @@ def decided(subject: Subject, outcome: Tensor) -> Tensor:
     return (outcome > 0).long() if subject.multilabel else outcome.argmax(-1, keepdim=True)
 
 
-def _swaps(traced: Traced, found: Gathered) -> None:
+def _swaps(traced: Traced, found: SurveyValues) -> None:
     """Answers when the class token before layer l is that of the next input in the batch (inputs of one layout)."""
     subject, roles = traced.subject, traced.roles_BL
     classes = roles == Role.CLASS

@@ -174,8 +174,8 @@ def _roles(pooling: Pooling, batch: TriedRows, over: Over) -> Iterator[str]:
         yield "roles: states of roles that are not in reads(over) change the vector"
     if not _near(_call(pooling, batch.without(others), over), all_tokens):
         yield "roles: leaving out the tokens that are not in reads(over) changes the vector"
-    torch.manual_seed(11)
-    changed = batch.states + torch.randn_like(batch.states)
+    noise = torch.randn(batch.states.shape, generator=torch.Generator().manual_seed(11), dtype=batch.states.dtype)
+    changed = batch.states + noise
     if _near(_call(pooling, TriedRows(changed, batch.roles), over), all_tokens):
         yield "reading: other states give the same vector"
 

@@ -33,9 +33,9 @@ from classtoken.walk.rows import numbers
 def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> ModelCard:
     """The card; `shown` are the indices of the answers whose classifier rows go along."""
     encoder = native(subject)
-    reading = embedder.tower(embedder.modalities[0]).reading
+    reading = embedder.tower().reading
     shape, block = encoder.shape, encoder.shape.block
-    one = embedder.tower(embedder.modalities[0]).layout.count(Role.CLASS) <= 1
+    one = embedder.tower().layout.count(Role.CLASS) <= 1
     reads = one and subject.terms == (frozenset({Role.CLASS}),)
     return ModelCard(
         name=name_of(embedder),
@@ -52,7 +52,7 @@ def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> Mod
         position=position_of(encoder),
         patch=shape.stem.patch if isinstance(shape.stem, ImageStem) else None,
         stem=stem_of(shape.stem),
-        layout=str(embedder.tower(embedder.modalities[0]).layout),
+        layout=str(embedder.tower().layout),
         readout=ReadoutCard(
             str(reading.contract.pooling),
             reads,
@@ -119,7 +119,7 @@ def licence_of(embedder: Embedder) -> str:
 
 def readout_in_words(embedder: Embedder) -> str:
     """Which vector the answer is read from, for people."""
-    reading = embedder.tower(embedder.modalities[0]).reading
+    reading = embedder.tower().reading
     content = "patches" if is_image(embedder) else "tokens"
     words = {
         "cls": "the class token",
@@ -206,7 +206,7 @@ def family_rows() -> tuple[FamilyRow, ...]:
     rows = []
     for family in FAMILIES:
         try:
-            shape, authors = family.shape({}), family.readout({})
+            shape, authors = family.shape({}), family.authors_readout({})
         except (KeyError, TypeError, ValueError):
             continue
         stem = shape.stem

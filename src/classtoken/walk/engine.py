@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import classtoken
 from classtoken.embedder import ModelSpec, load
 from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
@@ -20,9 +19,10 @@ from classtoken.probe.subject import Subject
 from classtoken.study.experiments import POOLINGS, SwapChange, WhatIf, what_if, with_pooling
 from classtoken.tensors import Tokens
 from classtoken.values import Role
+from classtoken.version import __version__
 from classtoken.walk.card import card_of, family_rows
 from classtoken.walk.example import ExampleBuilder, WalkedExample
-from classtoken.walk.items import SENTENCES, Item, distinct, example_pictures, is_image, items_of, short
+from classtoken.walk.items import SENTENCES, Item, distinct, example_pictures, is_image, items_of, short, side_of
 from classtoken.walk.rows import numbers, within_budget
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import toy_of
@@ -34,13 +34,13 @@ KEPT = 8
 class Engine:
     """Thread-safe: one analysis at a time."""
 
-    def __init__(self, model: str | Path | ModelSpec, items: Sequence[str] = ()):
-        self.embedder = load(model)
+    def __init__(self, model: str | Path | ModelSpec, items: Sequence[str] = (), modality: str | None = None):
+        self.embedder = side_of(load(model), items, modality)
         self.lock = Lock()
         given = items_of(self.embedder, items)
         self._compared = self._references()
         references = tuple(walk_input(self.embedder, item).tokens for item in self._compared)
-        self.subject = self._answering(references)
+        self.subject = self._subject_with_answers(references)
         self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references)
         self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
@@ -65,7 +65,7 @@ class Engine:
         findings = findings or SurveyFindings()
         first = self.walked[self.given[0].id]
         return Walkthrough(
-            made_by=f"classtoken {classtoken.__version__}",
+            made_by=f"classtoken {__version__}",
             model=card_of(self.embedder, self.subject, first.shown),
             examples=tuple(within_budget(e, 2_600_000 // share, 1_300_000 // share) for e in examples),
             families=family_rows(),
@@ -146,7 +146,7 @@ class Engine:
         partner = self._partner.get(item.id, next(s for s in self._spare if s.content != item.content))
         return self.builder.build(item, partner, full=full)
 
-    def _answering(self, references: Sequence[Tokens]) -> Subject:
+    def _subject_with_answers(self, references: Sequence[Tokens]) -> Subject:
         """The classifier's answers; for a model without one, the cosine to what it is compared with."""
         subject = subject_of(self.embedder)
         if subject.head is not None:

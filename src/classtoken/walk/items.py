@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from classtoken import drawn
+import classtoken.drawn as drawn
 from classtoken.embedder import Embedder
 from classtoken.inputs import check_is_text
 
@@ -46,9 +46,19 @@ def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
     return [Item(f"text-{i + 1}", short(text), text) for i, text in enumerate(texts)]
 
 
+def side_of(embedder: Embedder, given: Sequence[str], asked: str | None) -> Embedder:
+    """The side of a model that is walked through: the one asked for, else the one that the items given are for.
+
+    Raises `OptionError` for a model with two sides of which nothing says which.
+    """
+    if asked is None and given and len(embedder.modalities) > 1:
+        asked = "image" if all(Path(item).is_file() for item in given) else "text"
+    return embedder.side(asked)
+
+
 def is_image(embedder: Embedder) -> bool:
-    """True when the (first) tower reads pictures."""
-    return embedder.modalities[0] == "image"
+    """True when the model reads pictures."""
+    return embedder.tower().modality == "image"
 
 
 def example_pictures(embedder: Embedder) -> list[Item]:

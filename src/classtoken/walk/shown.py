@@ -33,7 +33,7 @@ class WalkInput:
 
 def walk_input(embedder: Embedder, item: Item) -> WalkInput:
     """Prepare one item as the checkpoint's authors do. Raises `BadRecord`, and `OptionError` without a class token."""
-    tower = embedder.tower(embedder.modalities[0])
+    tower = embedder.tower()
     prepared = prepare_one(tower.prepare, item.content)
     view, tokens = prepared.view, prepared.tokens.to(embedder.device)
     if Role.CLASS not in view.roles:

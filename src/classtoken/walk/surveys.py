@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from classtoken import drawn
+import classtoken.drawn as drawn
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
 from classtoken.measure.statistics import bootstrap, calibration, wilson
@@ -28,7 +28,7 @@ from classtoken.probe.subject import Subject
 from classtoken.probe.traced import Traced, trace
 from classtoken.source import Source
 from classtoken.study.knockouts import Bench, most_attended_in, with_things
-from classtoken.study.survey import PARTS, Gathered, gather
+from classtoken.study.survey import PARTS, SurveyValues, gather
 from classtoken.study.swaps import swap_states
 from classtoken.walk.items import Item, is_image
 from classtoken.walk.shown import WalkInput, walk_input
@@ -96,7 +96,7 @@ def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFind
     """Bands, claims and calibration of a survey."""
     if len(survey.items) < 5:
         raise OptionError(f"a survey of {len(survey.items)} inputs says nothing about others; give 5 or more.")
-    random, found, control = subject.randomised(seed=0), Gathered(), Gathered()
+    random, found, control = subject.randomised(seed=0), SurveyValues(), SurveyValues()
     runs = []
     for item in survey.items:
         run = SurveyRun(prepared := walk_input(embedder, item), trace(subject, prepared.tokens, PARTS))
@@ -132,7 +132,7 @@ def share(kept: Sequence[bool]) -> Statistic:
     return Statistic(100 * found.estimate, 100 * found.low, 100 * found.high)
 
 
-def _spread(found: Gathered, control: Gathered, survey: Survey) -> LayerBand:
+def _spread(found: SurveyValues, control: SurveyValues, survey: Survey) -> LayerBand:
     """Effective number of tokens of every head, averaged over heads: the number that `explain` shows too."""
 
     def per_layer(values: np.ndarray) -> tuple[Statistic, ...]:
@@ -149,7 +149,9 @@ def _spread(found: Gathered, control: Gathered, survey: Survey) -> LayerBand:
     )
 
 
-def _objects(runs: Sequence[SurveyRun], found: Gathered, control: Gathered, survey: Survey) -> list[MeasuredClaim]:
+def _objects(
+    runs: Sequence[SurveyRun], found: SurveyValues, control: SurveyValues, survey: Survey
+) -> list[MeasuredClaim]:
     """Attention on the object over its share of the picture, last layer: 1 is what blind attention would give."""
     known = {i: m for i, run in enumerate(runs) if (m := run.prepared.truth.object) is not None and 0 < m.mean() < 1}
     if len(known) < 5 or "direct_last" not in found:

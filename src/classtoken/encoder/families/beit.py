@@ -1,5 +1,7 @@
 """BEiT and data2vec-vision: relative position tables over the patch grid, layer scale, keys without a bias."""
 
+from dataclasses import replace
+
 from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
 from classtoken.encoder.families.vit import (
@@ -94,13 +96,7 @@ def beit_readout(config: Config) -> AuthorsReadout:
 
 def data2vec_readout(config: Config) -> AuthorsReadout:
     """As BEiT; the paper's own name."""
-    readout = beit_readout(config)
-    return AuthorsReadout(
-        spec=readout.spec,
-        reason=readout.reason,
-        source="Baevski et al. 2022 (data2vec), section 4.1; Data2VecVisionPooler",
-        alternatives=readout.alternatives,
-    )
+    return replace(beit_readout(config), source="Baevski et al. 2022 (data2vec), section 4.1; Data2VecVisionPooler")
 
 
 HEAD = HeadRow(reads="pooler", names=CLASSIFIER, architectures=("ForImageClassification",))

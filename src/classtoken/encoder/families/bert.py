@@ -1,4 +1,4 @@
-"""BERT and its kin: absolute positions, post-norm."""
+"""BERT and models like it: absolute positions, post-norm."""
 
 from typing import Any, cast, get_args
 
@@ -8,13 +8,12 @@ from classtoken.encoder.shape import Activation, BlockShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
 from classtoken.values import InputDefaults
 
+#: The size that most config classes assume.
+BASE_SIZE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
 #: What BERT's config assumes when the file leaves it out.
 BERT_DEFAULTS = {
+    **BASE_SIZE,
     "vocab_size": 30522,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
     "hidden_act": "gelu",
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
@@ -129,15 +128,12 @@ def bert_config(shape: Shape) -> dict[str, Any] | None:
     return config if bert_shape(config) == shape else None
 
 
-def text_mean(config: Config) -> AuthorsReadout:
-    """What is best known for an encoder that was not trained to give one vector."""
-    return AuthorsReadout(
-        spec="mean",
-        reason="trained on masked tokens, not to give one vector; the masked mean is the better untrained readout",
-        source="Reimers & Gurevych 2019 (Sentence-BERT), table 1",
-        alternatives={"classification": "cls"},
-    )
-
+TEXT_MEAN = AuthorsReadout(
+    spec="mean",
+    reason="trained on masked tokens, not to give one vector; the masked mean is the better untrained readout",
+    source="Reimers & Gurevych 2019 (Sentence-BERT), table 1",
+    alternatives={"classification": "cls"},
+)
 
 BERT = Family(
     name="bert",
@@ -152,7 +148,7 @@ BERT = Family(
         reads="pooler", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
     ),
     inputs=InputDefaults(tokenizer="BertTokenizer"),
-    readout=text_mean,
+    readout=TEXT_MEAN,
     config=bert_config,
     used_by=("bert-base-uncased", "all-MiniLM-L6-v2 (mean)", "bge (cls)"),
     paper="Devlin et al. 2019",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import activation
+from classtoken.encoder.families.bert import BASE_SIZE, activation
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, PoolerRow, ProjectionRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, Shape, TextStem
@@ -20,11 +20,8 @@ CLIP_TEXT_DEFAULTS = {
     "eos_token_id": 49407,
 }
 SIGLIP_TEXT_DEFAULTS = {
+    **BASE_SIZE,
     "vocab_size": 32000,
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
     "max_position_embeddings": 64,
     "hidden_act": "gelu_pytorch_tanh",
     "layer_norm_eps": 1e-6,
@@ -77,15 +74,13 @@ def siglip_text_shape(config: Config) -> Shape:
     return tower_shape(complete(config, SIGLIP_TEXT_DEFAULTS), causal=False)
 
 
-def clip_text_readout(config: Config) -> AuthorsReadout:
-    """The end token's state, projected into the joint space."""
-    return AuthorsReadout(
-        spec="pooler",
-        reason="the contrastive loss compared the end token's state after the final norm, projected, at unit length",
-        source="Radford et al. 2021, section 2.4 and figure 3",
-        alternatives={},
-        unit_length=True,
-    )
+CLIP_TEXT_READOUT = AuthorsReadout(
+    spec="pooler",
+    reason="the contrastive loss compared the end token's state after the final norm, projected, at unit length",
+    source="Radford et al. 2021, section 2.4 and figure 3",
+    alternatives={},
+    unit_length=True,
+)
 
 
 def clip_text_inputs(config: Config) -> InputDefaults:
@@ -94,16 +89,13 @@ def clip_text_inputs(config: Config) -> InputDefaults:
     return InputDefaults(end="highest") if end_id == 2 else InputDefaults(end="first", end_id=end_id)
 
 
-def siglip_text_readout(config: Config) -> AuthorsReadout:
-    """The last position's state through a dense layer; the last position is mostly padding."""
-    return AuthorsReadout(
-        spec="pooler",
-        reason="the sigmoid loss compared the last of 64 positions, padding included, through a dense layer",
-        source="Zhai et al. 2023; big_vision's text transformer (pool_type last)",
-        alternatives={},
-        unit_length=True,
-    )
-
+SIGLIP_TEXT_READOUT = AuthorsReadout(
+    spec="pooler",
+    reason="the sigmoid loss compared the last of 64 positions, padding included, through a dense layer",
+    source="Zhai et al. 2023; big_vision's text transformer (pool_type last)",
+    alternatives={},
+    unit_length=True,
+)
 
 CLIP_TEXT = Family(
     name="clip_text",
@@ -116,7 +108,7 @@ CLIP_TEXT = Family(
     config_key="text_config",
     pooler=PoolerRow(kind="state", token="end", optional=False),
     projection=ProjectionRow(names=(Rename("text_projection.weight", "projection.weight"),)),
-    readout=clip_text_readout,
+    readout=CLIP_TEXT_READOUT,
     inputs=clip_text_inputs,
     tokens="start + n word piece + 1 end (causal)",
     used_by=("openai/clip-vit-base-patch32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
@@ -147,7 +139,7 @@ SIGLIP_TEXT = Family(
     ignored=(r"embeddings\.position_ids",),
     config_key="text_config",
     pooler=PoolerRow(kind="dense", token="last", names=(Rename("head.{p}", "dense.{p}"),), optional=False),
-    readout=siglip_text_readout,
+    readout=SIGLIP_TEXT_READOUT,
     inputs=SIGLIP_INPUTS,
     tokens="n word piece, padded to 64; the padding is read",
     used_by=("google/siglip-base-patch16-224", "google/siglip2-base-patch16-224"),

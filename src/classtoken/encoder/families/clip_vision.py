@@ -1,6 +1,6 @@
 """The image towers of CLIP and SigLIP."""
 
-from classtoken.encoder.families.bert import activation
+from classtoken.encoder.families.bert import BASE_SIZE, activation
 from classtoken.encoder.families.clip import CLIP_TEXT, SIGLIP2_TEXT, SIGLIP_TEXT, TOWER_BLOCKS
 from classtoken.encoder.families.row import (
     AuthorsReadout,
@@ -19,10 +19,7 @@ from classtoken.errors import UnsupportedModel
 from classtoken.values import InputDefaults, Role
 
 CLIP_VISION_DEFAULTS = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
+    **BASE_SIZE,
     "num_channels": 3,
     "image_size": 224,
     "patch_size": 32,
@@ -129,18 +126,16 @@ def siglip_pooler(config: Config) -> PoolerRow:
     return PoolerRow(kind="map", names=MAP, activation=activation(act), optional=False)
 
 
-def clip_readout(config: Config) -> AuthorsReadout:
-    """The class token after the last norm, projected where there is a joint space."""
-    return AuthorsReadout(
-        spec="cls",
-        reason="the image's vector is the class token after the last norm, then the projection, at unit length",
-        source="Radford et al. 2021 (CLIP), section 2.4; CLIPModel.get_image_features",
-        alternatives={
-            "classification": "cls before the projection",
-            "vision-language input": "the patch states after the block before the last",
-        },
-        unit_length=True,
-    )
+CLIP_READOUT = AuthorsReadout(
+    spec="cls",
+    reason="the image's vector is the class token after the last norm, then the projection, at unit length",
+    source="Radford et al. 2021 (CLIP), section 2.4; CLIPModel.get_image_features",
+    alternatives={
+        "classification": "cls before the projection",
+        "vision-language input": "the patch states after the block before the last",
+    },
+    unit_length=True,
+)
 
 
 def siglip_readout(config: Config) -> AuthorsReadout:
@@ -187,7 +182,7 @@ CLIP_VISION = Family(
     projection=ProjectionRow(names=(Rename("visual_projection.weight", "projection.weight"),)),
     config_key="vision_config",
     hidden_state="before_norm",
-    readout=clip_readout,
+    readout=CLIP_READOUT,
     inputs=InputDefaults(image={"image_processor_type": "CLIPImageProcessor"}),
     used_by=("openai/clip-vit-base-patch32", "openai/clip-vit-large-patch14", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
     paper="Radford et al. 2021",

@@ -170,25 +170,19 @@ def dinov3_shape(config: Config) -> Shape:
     )
 
 
-def dino_readout(config: Config) -> AuthorsReadout:
-    """The class token, on which the image-level loss is."""
-    return AuthorsReadout(
-        spec="cls",
-        reason="the image-level loss is on the class token; nearest neighbours are searched with it at unit length",
-        source="Oquab et al. 2023 (DINOv2), sections 4 and 7.1; dinov2/eval/linear.py, dinov2/eval/knn.py",
-        alternatives={"classification": "cls+mean", "retrieval": "cls at unit length", "dense": "patch states"},
-    )
+DINO_READOUT = AuthorsReadout(
+    spec="cls",
+    reason="the image-level loss is on the class token; nearest neighbours are searched with it at unit length",
+    source="Oquab et al. 2023 (DINOv2), sections 4 and 7.1; dinov2/eval/linear.py, dinov2/eval/knn.py",
+    alternatives={"classification": "cls+mean", "retrieval": "cls at unit length", "dense": "patch states"},
+)
 
-
-def dinov3_readout(config: Config) -> AuthorsReadout:
-    """The class token."""
-    return AuthorsReadout(
-        spec="cls",
-        reason="the image-level loss is on the class token, and pooler_output is its state",
-        source="Siméoni et al. 2025 (DINOv3), section 6; DINOv3ViTModel",
-        alternatives={"classification": "cls", "dense": "patch states"},
-    )
-
+DINOV3_READOUT = AuthorsReadout(
+    spec="cls",
+    reason="the image-level loss is on the class token, and pooler_output is its state",
+    source="Siméoni et al. 2025 (DINOv3), section 6; DINOv3ViTModel",
+    alternatives={"classification": "cls", "dense": "patch states"},
+)
 
 LINEAR = HeadRow(reads="cls+mean", names=CLASSIFIER, architectures=("ForImageClassification",))
 STATE = PoolerRow(kind="state", token="cls", optional=False)
@@ -214,7 +208,7 @@ DINOV2 = Family(
     pooler=STATE,
     head=LINEAR,
     harmless=UNUSED | {"hidden_act"},
-    readout=dino_readout,
+    readout=DINO_READOUT,
     inputs=InputDefaults(image=DINOV2_IMAGES),
     published={"image_size": 518, "patch_size": 14},
     used_by=("facebook/dinov2-small", "facebook/dinov2-base", "facebook/dinov2-giant"),
@@ -235,7 +229,7 @@ DINOV2_REGISTERS = Family(
     pooler=STATE,
     head=LINEAR,
     harmless=UNUSED | {"hidden_act"},
-    readout=dino_readout,
+    readout=DINO_READOUT,
     inputs=InputDefaults(image=DINOV2_IMAGES),
     published={"image_size": 518, "patch_size": 14, "num_register_tokens": 4},
     used_by=("facebook/dinov2-with-registers-small", "facebook/dinov2-with-registers-base"),
@@ -254,7 +248,7 @@ DINOV3 = Family(
     harmless=frozenset(
         ["apply_layernorm", "layerscale_value", "pos_embed_rescale", "pos_embed_shift", "pos_embed_jitter"]
     ),
-    readout=dinov3_readout,
+    readout=DINOV3_READOUT,
     inputs=InputDefaults(
         image={"image_processor_type": "DINOv3ViTImageProcessorFast", "size": {"height": 224, "width": 224}}
     ),

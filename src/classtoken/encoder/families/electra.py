@@ -1,6 +1,6 @@
 """ELECTRA's discriminator: BERT with embeddings that may be smaller than the states (Clark et al. 2020)."""
 
-from classtoken.encoder.families.bert import BERT_DEFAULTS, ENCODER_NAMES, bert_shape, text_mean
+from classtoken.encoder.families.bert import BERT_DEFAULTS, ENCODER_NAMES, TEXT_MEAN, bert_shape
 from classtoken.encoder.families.roberta import DENSE_HEAD
 from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename
@@ -34,7 +34,7 @@ ELECTRA = Family(
     head=HeadRow(reads="cls", names=DENSE_HEAD, activation="gelu", architectures=("ForSequenceClassification",)),
     inputs=InputDefaults(tokenizer="BertTokenizer"),
     harmless=frozenset(["summary_activation", "summary_type", "summary_use_proj"]),
-    readout=text_mean,
+    readout=TEXT_MEAN,
     used_by=("google/electra-base-discriminator",),
     paper="Clark et al. 2020",
     notes=("there is no pooled output; take the discriminator, the generator is the smaller helper of its training",),

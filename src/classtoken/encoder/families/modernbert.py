@@ -1,6 +1,6 @@
 """ModernBERT: rotary positions, local windows in most blocks, gated feed-forward, pre-norm (Warner et al. 2024)."""
 
-from classtoken.encoder.families.bert import activation, text_mean
+from classtoken.encoder.families.bert import TEXT_MEAN, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
@@ -70,7 +70,7 @@ def classifier_pooling(config: Config) -> str:
 
 def modernbert_readout(config: Config) -> AuthorsReadout:
     """The masked mean; for a classifier, the pooling that its config names."""
-    mean = text_mean(config)
+    mean = TEXT_MEAN
     return AuthorsReadout(
         spec=mean.spec,
         reason=mean.reason + "; a classifier reads what `classifier_pooling` of its config names",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, bert_shape, text_mean
+from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, TEXT_MEAN, bert_shape
 from classtoken.encoder.families.roberta import DENSE_HEAD
 from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
@@ -54,7 +54,7 @@ MPNET = Family(
     pooler=BERT_POOLER,
     head=HeadRow(reads="cls", names=DENSE_HEAD, activation="tanh", architectures=("ForSequenceClassification",)),
     inputs=InputDefaults(tokenizer="MPNetTokenizer"),
-    readout=text_mean,
+    readout=TEXT_MEAN,
     used_by=("microsoft/mpnet-base", "sentence-transformers/all-mpnet-base-v2 (mean)"),
     paper="Song et al. 2020",
     notes=("the pooler was not trained with the language model; checkpoints lack it or hold random weights",),

@@ -1,6 +1,6 @@
 """Nomic BERT: BERT with rotary positions and a gated feed-forward without biases (Nussbaum et al. 2024)."""
 
-from classtoken.encoder.families.bert import BERT_POOLER, activation
+from classtoken.encoder.families.bert import BASE_SIZE, BERT_POOLER, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete, respelled
 from classtoken.encoder.names import Rename, blocks
@@ -9,11 +9,8 @@ from classtoken.errors import UnsupportedModel
 from classtoken.values import InputDefaults
 
 NOMIC_DEFAULTS = {
+    **BASE_SIZE,
     "vocab_size": 30528,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
     "hidden_act": "silu",
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
@@ -70,15 +67,12 @@ def nomic_shape(config: Config) -> Shape:
     )
 
 
-def nomic_readout(config: Config) -> AuthorsReadout:
-    """The masked mean, in training and in use."""
-    return AuthorsReadout(
-        spec="mean",
-        reason="the contrastive training pooled by the masked mean",
-        source="Nussbaum et al. 2024",
-        alternatives={"classification": "cls"},
-    )
-
+NOMIC_READOUT = AuthorsReadout(
+    spec="mean",
+    reason="the contrastive training pooled by the masked mean",
+    source="Nussbaum et al. 2024",
+    alternatives={"classification": "cls"},
+)
 
 NOMIC = Family(
     name="nomic_bert",
@@ -109,7 +103,7 @@ NOMIC = Family(
         reads="pooler", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
     ),
     inputs=lambda config: InputDefaults(tokenizer="BertTokenizer", longest=longest_of(config)),
-    readout=nomic_readout,
+    readout=NOMIC_READOUT,
     used_by=("nomic-ai/nomic-embed-text-v1.5 (mean, with a prompt)",),
     paper="Nussbaum et al. 2024",
     notes=(

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from classtoken.encoder.families.clip import clip_text_readout, siglip_text_readout
-from classtoken.encoder.families.clip_vision import clip_readout
+from classtoken.encoder.families.clip import CLIP_TEXT_READOUT, SIGLIP_TEXT_READOUT
+from classtoken.encoder.families.clip_vision import CLIP_READOUT
 from classtoken.encoder.families.row import Config, Family, PoolerRow, ProjectionRow
 from classtoken.encoder.families.timm import TIMM_SIGLIP
 from classtoken.encoder.families.vit import square
@@ -150,7 +150,7 @@ OPEN_CLIP_VISION = Family(
     prefixes=("visual.",),
     pooler=PoolerRow(kind="state", token="cls", optional=False),
     projection=ProjectionRow(names=(Rename("proj", "projection.weight", transposed=True),)),
-    readout=clip_readout,
+    readout=CLIP_READOUT,
     used_by=("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
     paper="Radford et al. 2021; Cherti et al. 2023",
 )
@@ -164,7 +164,7 @@ OPEN_CLIP_TEXT = Family(
     ignored=(r"visual\..*", r"logit_(scale|bias)", r"attn_mask"),
     pooler=PoolerRow(kind="state", token="end", optional=False),
     projection=PROJECTION,
-    readout=clip_text_readout,
+    readout=CLIP_TEXT_READOUT,
     inputs=text_inputs,
     used_by=OPEN_CLIP_VISION.used_by,
     paper="Radford et al. 2021",
@@ -175,7 +175,7 @@ OPEN_CLIP_SIGLIP_TEXT = replace(
     name="open_clip siglip text",
     pooler=last_pooler,
     projection=None,
-    readout=siglip_text_readout,
+    readout=SIGLIP_TEXT_READOUT,
     used_by=("timm/ViT-B-16-SigLIP", "timm/ViT-SO400M-14-SigLIP-384"),
     paper="Zhai et al. 2023",
     notes=("texts are padded to the full length, and the padding is read like any token",),

@@ -1,6 +1,6 @@
 """Qwen 3 as a text embedder: causal, grouped keys, normalised query and key heads (Yang et al. 2025)."""
 
-from classtoken.encoder.families.bert import activation, text_mean
+from classtoken.encoder.families.bert import TEXT_MEAN, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
 from classtoken.encoder.names import Rename, blocks
@@ -62,7 +62,7 @@ def qwen3_shape(config: Config) -> Shape:
 def qwen3_readout(config: Config) -> AuthorsReadout:
     """The last token: under a causal mask it alone has read the whole text; the mean where every token has."""
     if config.get("is_causal") is False:
-        return text_mean(config)
+        return TEXT_MEAN
     return AuthorsReadout(
         spec="last",
         reason="under the causal mask only the last token has read the whole text",

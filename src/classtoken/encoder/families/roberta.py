@@ -1,6 +1,6 @@
-"""RoBERTa and its kin: BERT whose positions begin behind the padding's, and whose pooler was never trained."""
+"""RoBERTa and models like it: BERT whose positions begin behind the padding's, and whose pooler was never trained."""
 
-from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, bert_shape, text_mean
+from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, TEXT_MEAN, bert_shape
 from classtoken.encoder.families.row import Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
@@ -31,7 +31,7 @@ ROBERTA = Family(
     ignored=(r"embeddings\.position_ids", r"lm_head\..*"),
     pooler=BERT_POOLER,
     head=HeadRow(reads="cls", names=DENSE_HEAD, activation="tanh", architectures=("ForSequenceClassification",)),
-    readout=text_mean,
+    readout=TEXT_MEAN,
     used_by=(
         "roberta-base",
         "xlm-roberta-base",

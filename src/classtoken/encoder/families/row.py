@@ -100,7 +100,7 @@ class Family:
     shape: Callable[[Config], Shape]
     names: tuple[Rename, ...]
     """names on disk (Hugging Face), without the base model's prefix"""
-    readout: Callable[[Config], AuthorsReadout]
+    readout: AuthorsReadout | Callable[[Config], AuthorsReadout]
     prefixes: tuple[str, ...] = ()
     """what a checkpoint with a head writes before the names: `vit.`, `bert.`"""
     ignored: tuple[str, ...] = ()
@@ -133,6 +133,10 @@ class Family:
     paper: str = ""
     notes: tuple[str, ...] = ()
     """gotchas that `inspect` prints"""
+
+    def authors_readout(self, config: Config) -> AuthorsReadout:
+        """The vector that the authors of a checkpoint with this config meant."""
+        return self.readout if isinstance(self.readout, AuthorsReadout) else self.readout(config)
 
     def pooler_row(self, config: Config) -> PoolerRow:
         """The pooled output of a checkpoint with this config."""

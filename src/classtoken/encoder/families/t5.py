@@ -52,15 +52,12 @@ def t5_shape(config: Config) -> Shape:
     )
 
 
-def t5_readout(config: Config) -> AuthorsReadout:
-    """The masked mean of the encoder."""
-    return AuthorsReadout(
-        spec="mean",
-        reason="there is no class token; the published Sentence-T5 models take the mean of the encoder's states",
-        source="Ni et al. 2022 (Sentence-T5)",
-        alternatives={},
-    )
-
+T5_READOUT = AuthorsReadout(
+    spec="mean",
+    reason="there is no class token; the published Sentence-T5 models take the mean of the encoder's states",
+    source="Ni et al. 2022 (Sentence-T5)",
+    alternatives={},
+)
 
 FEED_FORWARD = "encoder.block.{i}.layer.1.DenseReluDense."
 GATED = (
@@ -96,7 +93,7 @@ T5 = Family(
     ignored=(r"decoder\..*", r"lm_head\..*", r"classification_head\..*"),
     tokens="n word piece + 1 end, no class token",
     harmless=frozenset(["dense_act_fn", "is_gated_act", "is_decoder", "num_decoder_layers", "scale_decoder_outputs"]),
-    readout=t5_readout,
+    readout=T5_READOUT,
     used_by=("google-t5/t5-base", "google/flan-t5-base", "google/mt5-base", "sentence-t5-base (mean, Dense)"),
     paper="Raffel et al. 2020",
     notes=(

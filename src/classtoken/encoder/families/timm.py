@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from classtoken.encoder.families.bert import activation
-from classtoken.encoder.families.dino import dino_readout
+from classtoken.encoder.families.dino import DINO_READOUT
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
@@ -168,7 +168,7 @@ TIMM_DINOV2 = replace(
     TIMM_VIT,
     name="timm dinov2",
     architectures=(r"vit_(?!giant)[a-z]+_patch\d+(_reg\d)?_dinov2",),
-    readout=dino_readout,
+    readout=DINO_READOUT,
     used_by=("timm/vit_small_patch14_dinov2.lvd142m", "timm/vit_base_patch14_reg4_dinov2.lvd142m"),
     paper="Oquab et al. 2023; Darcet et al. 2023",
     notes=("timm's recipe gives 518 pixels, the Hugging Face folder's 224: the same weights give other vectors",),

@@ -1,21 +1,18 @@
-"""ViT and its kin: learned positions, pre-norm; with a class token (ViT, DeiT, MAE, MSN) or without (I-JEPA)."""
+"""ViT and models like it: learned positions, pre-norm; with a class token (ViT, DeiT, MAE, MSN) or without (I-JEPA)."""
 
 from dataclasses import replace
 from typing import Any
 
-from classtoken.encoder.families.bert import activation, block_config
+from classtoken.encoder.families.bert import BASE_SIZE, activation, block_config
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
 from classtoken.errors import ModelError
 from classtoken.values import InputDefaults
 
-#: What ViT's config and those of its kin assume when the file leaves it out.
+#: What ViT's config and others like it assume when the file leaves it out.
 VIT_DEFAULTS = {
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
+    **BASE_SIZE,
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-12,
     "image_size": 224,
@@ -153,14 +150,12 @@ def tanh_pooler(config: Config) -> PoolerRow:
     )
 
 
-def class_token(config: Config) -> AuthorsReadout:
-    """The class token after the final norm."""
-    return AuthorsReadout(
-        spec="cls",
-        reason="the classifier was trained on the class token's state after the final norm",
-        source="Dosovitskiy et al. 2021, section 3.1; ViTForImageClassification",
-        alternatives={"dense": "patch states"},
-    )
+CLASS_TOKEN = AuthorsReadout(
+    spec="cls",
+    reason="the classifier was trained on the class token's state after the final norm",
+    source="Dosovitskiy et al. 2021, section 3.1; ViTForImageClassification",
+    alternatives={"dense": "patch states"},
+)
 
 
 def deit_readout(config: Config) -> AuthorsReadout:
@@ -180,36 +175,27 @@ def deit_readout(config: Config) -> AuthorsReadout:
     )
 
 
-def mae_readout(config: Config) -> AuthorsReadout:
-    """The class token: what the paper's linear probe reads."""
-    return AuthorsReadout(
-        spec="cls",
-        reason="linear probing reads the class token; it was never trained by a loss of its own, so the mean of the "
-        "patches is a fair rival",
-        source="He et al. 2021, section A.1 (linear probing)",
-        alternatives={"fine-tuning": "mean", "dense": "patch states"},
-    )
+MAE_READOUT = AuthorsReadout(
+    spec="cls",
+    reason="linear probing reads the class token; it was never trained by a loss of its own, so the mean of the "
+    "patches is a fair rival",
+    source="He et al. 2021, section A.1 (linear probing)",
+    alternatives={"fine-tuning": "mean", "dense": "patch states"},
+)
 
+MSN_READOUT = AuthorsReadout(
+    spec="cls",
+    reason="the class token is what the loss matches to prototypes, and what few-shot evaluation reads",
+    source="Assran et al. 2022 (MSN), section 3",
+    alternatives={"dense": "patch states"},
+)
 
-def msn_readout(config: Config) -> AuthorsReadout:
-    """The class token, on which MSN's loss is."""
-    return AuthorsReadout(
-        spec="cls",
-        reason="the class token is what the loss matches to prototypes, and what few-shot evaluation reads",
-        source="Assran et al. 2022 (MSN), section 3",
-        alternatives={"dense": "patch states"},
-    )
-
-
-def ijepa_readout(config: Config) -> AuthorsReadout:
-    """The mean of the patches: there is no class token."""
-    return AuthorsReadout(
-        spec="mean",
-        reason="there is no class token; evaluation averages the patches after the final norm",
-        source="Assran et al. 2023 (I-JEPA), section A; IJepaForImageClassification",
-        alternatives={"dense": "patch states"},
-    )
-
+IJEPA_READOUT = AuthorsReadout(
+    spec="mean",
+    reason="there is no class token; evaluation averages the patches after the final norm",
+    source="Assran et al. 2023 (I-JEPA), section A; IJepaForImageClassification",
+    alternatives={"dense": "patch states"},
+)
 
 VIT = Family(
     name="vit",
@@ -221,7 +207,7 @@ VIT = Family(
     ignored=(r"embeddings\.mask_token", r"decoder\..*"),
     pooler=tanh_pooler,
     head=HeadRow(reads="cls", names=CLASSIFIER, architectures=("ForImageClassification",)),
-    readout=class_token,
+    readout=CLASS_TOKEN,
     inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor"}),
     config=vit_config,
     used_by=("google/vit-base-patch16-224", "facebook/deit-tiny-patch16-224", "facebook/dino-vits16"),
@@ -269,7 +255,7 @@ VIT_MAE = Family(
     names=EMBEDDINGS + BLOCKS + FINAL_NORM,
     prefixes=("vit.",),
     ignored=(r"decoder\..*",),
-    readout=mae_readout,
+    readout=MAE_READOUT,
     inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor", **IMAGENET}),
     used_by=("facebook/vit-mae-base", "facebook/vit-mae-large", "facebook/vit-mae-huge"),
     paper="He et al. 2021",
@@ -288,7 +274,7 @@ VIT_MSN = Family(
     prefixes=("vit.",),
     ignored=(r"embeddings\.mask_token",),
     head=HeadRow(reads="cls", names=CLASSIFIER, architectures=("ForImageClassification",)),
-    readout=msn_readout,
+    readout=MSN_READOUT,
     inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor", **IMAGENET}),
     used_by=("facebook/vit-msn-small", "facebook/vit-msn-base"),
     paper="Assran et al. 2022",
@@ -303,7 +289,7 @@ IJEPA = Family(
     ignored=(r"embeddings\.mask_token", r"pooler\..*"),
     head=HeadRow(reads="mean", names=CLASSIFIER, architectures=("ForImageClassification",)),
     harmless=frozenset(["pooler_act"]),
-    readout=ijepa_readout,
+    readout=IJEPA_READOUT,
     inputs=InputDefaults(image={"image_processor_type": "ViTImageProcessor", **IMAGENET}),
     published={"patch_size": 14},
     used_by=("facebook/ijepa_vith14_1k", "facebook/ijepa_vitg16_22k"),

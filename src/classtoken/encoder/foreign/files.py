@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from classtoken.encoder.checkpoint import Checkpoint, Loaded
+from classtoken.encoder.checkpoint import Checkpoint, LoadedEncoder
 from classtoken.encoder.foreign.building import built
 from classtoken.encoder.foreign.hooked import tensor_of
 from classtoken.encoder.foreign.model import Foreign
@@ -22,7 +22,7 @@ QUANTISED = ("I8", "U8", "I16", "I32", "F8_E4M3", "F8_E5M2")
 MODALITY: dict[str, Literal["text", "image"]] = {"input_ids": "text", "pixel_values": "image"}
 
 
-def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Loaded]:
+def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], LoadedEncoder]:
     """The encoder of a checkpoint that no row of the table reads.
 
     Raises `UnsafeCheckpoint` (it needs code of its own), `UnsupportedModel` (transformers has no such type, or it gives
@@ -49,7 +49,7 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
         raise WeightsError(
             f"the weights of {checkpoint.folder} do not fit: {len(lost)} missing: {shown}. They would be random."
         )
-    return modality, Loaded(foreign, None, "", {}, input_defaults(name, model.config))
+    return modality, LoadedEncoder(foreign, None, "", {}, input_defaults(name, model.config))
 
 
 def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:

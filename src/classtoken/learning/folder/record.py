@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-import classtoken
+from classtoken.version import __version__
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def machine(device: str) -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "classtoken": classtoken.__version__,
+        "classtoken": __version__,
     }
     if device.startswith("cuda"):
         found["gpu"] = torch.cuda.get_device_name(device)

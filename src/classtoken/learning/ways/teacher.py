@@ -13,6 +13,7 @@ from classtoken.embedder import Embedder, load
 from classtoken.embedder.identity import module_hash
 from classtoken.errors import ContractError, OptionError
 from classtoken.fingerprint import hash_value
+from classtoken.head import probabilities
 from classtoken.learning.data.batches import TrainingBatch
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
@@ -40,7 +41,7 @@ def text_probabilities(
     order = order_of(embedder, labels)
     if order is not None:
         logits = torch.from_numpy(embedder.logits(list(texts)))[:, order]
-        return logits.sigmoid() if targets.dim() == 2 else logits.softmax(-1)
+        return probabilities(logits, multilabel=targets.dim() == 2).float()
     if targets.dim() == 2:
         raise _without_classifier(model, "text", labels)
     vectors = embedder.embed(list(texts))
