@@ -65,10 +65,10 @@ def test_a_prompt_that_is_not_pooled_is_pooled_by_no_verb(tmp_path: Path) -> Non
         (model / "1_Pooling/config.json").write_text(json.dumps(pooling))
         embedder = load(model)
         expected = dict(zip(embedder.labels, embedder.probabilities([TEXT], prompt=prompt)[0], strict=True))
-        explained = explain(embedder, TEXT, prompt=prompt, quick=True, methods=("attention",))
+        explained = explain(embedder, TEXT, prompt_text=prompt, quick=True, methods=("attention",))
         assert explained.before == pytest.approx(expected[explained.target_label], abs=1e-6)
         (tmp_path / "text.txt").write_text(TEXT + "\n")
-        predict(embedder, tmp_path / "text.txt", tmp_path / f"p{include}", prompt=prompt)
+        predict(embedder, tmp_path / "text.txt", tmp_path / f"p{include}", prompt_text=prompt)
         probabilities = read(tmp_path / f"p{include}").arrays["probabilities"][0]
         np.testing.assert_allclose(probabilities, list(expected.values()), atol=1e-6)
         found.append(expected["positive"])

@@ -108,7 +108,7 @@ def test_a_run_goes_on_and_refuses_another_making(tmp_path: Path, bert: Path) ->
     weights = load_file(other / "model.safetensors")
     weights["encoder.layer.1.output.dense.bias"][0] += 1
     save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ManifestMismatch, match=r"made with weights '\w+' instead of"):
+    with pytest.raises(ManifestMismatch, match=r"made with weights that differ"):
         ct.embed(other, source, out, part_rows=10)
 
 

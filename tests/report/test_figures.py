@@ -119,8 +119,9 @@ def test_a_page_is_self_contained() -> None:
 
 def test_png_sheets(tmp_path: Path) -> None:
     panels = [png.Panel("attention", (0.1, 0.9, 0.2, 0.4)), png.Panel("signed", (-1.0, 0.5, 0.0, 1.0), True)]
-    png.write_maps(tmp_path / "a.png", "heading", panels, (2, 2), maps.png_uri([0.0, 1.0, 0.5, 0.2], (2, 2)))
-    png.write_words(tmp_path / "b.png", "heading", panels, ["one", "two", "three", "four"], width=200)
+    uri = maps.png_uri([0.0, 1.0, 0.5, 0.2], (2, 2))
+    (tmp_path / "a.png").write_bytes(png.maps_png("heading", panels, (2, 2), uri))
+    (tmp_path / "b.png").write_bytes(png.words_png("heading", panels, ["one", "two", "three", "four"], width=200))
     for name in ("a.png", "b.png"):
         with Image.open(tmp_path / name) as picture:
             assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 20

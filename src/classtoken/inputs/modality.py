@@ -22,7 +22,7 @@ def check_is_text(item: Any, model: str) -> None:
 
 def _is_there(name: str) -> bool:
     try:
-        return Path(name).exists()
+        return bool(name.strip()) and Path(name).exists()
     except (OSError, ValueError):  # longer than a name can be, or a NUL in it
         return False
 
