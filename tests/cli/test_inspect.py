@@ -55,6 +55,7 @@ def test_json_is_one_object_with_frozen_keys(tmp_path: Path, capsys: pytest.Capt
     assert list(found["towers"][0]["contract"]) == [
         "pooling",
         "size",
+        "before",
         "after",
         "unit_length",
         "reason",
@@ -89,7 +90,7 @@ def pickle_only(folder: Path) -> None:
 def mismatching(folder: Path) -> None:
     path = folder / "model.safetensors"
     weights = load_file(path)
-    weights["strange"] = weights.pop("encoder.layer.0.output.dense.bias")
+    weights["encoder.layer.0.output.strange"] = weights.pop("encoder.layer.0.output.dense.bias")
     name = "encoder.layer.1.output.dense.bias"
     weights[name] = weights[name][:-1].clone()
     save_file(weights, path)

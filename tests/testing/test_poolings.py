@@ -182,7 +182,7 @@ def test_broken_poolings_are_refused(broken: Callable[[], Pooling], said: str) -
         check_pooling(broken())
 
 
-FREE = ["cls", "cls(1)", "dist", "cls_dist", "mean", "max", "mean_sqrt_len", "weightedmean", "last", "gem"]
+FREE = ["cls", "cls(1)", "first", "dist", "cls_dist", "mean", "max", "mean_sqrt_len", "weightedmean", "last", "gem"]
 LEARNED = ["gem(learned)", "gem(1.5)", "map", "map(2)", "queries(1)", "queries(4)", "multihead(1)", "multihead(3)"]
 
 

@@ -262,7 +262,7 @@ def fill(
     misfits, quantised, broken = [], [], []
     for name in wanted.keys() & ours.keys():
         tensor = fit(ours[name], wanted[name].shape)
-        if tensor is not None and not tensor.is_floating_point():
+        if tensor is not None and wanted[name].is_floating_point() and not tensor.is_floating_point():
             quantised.append(f"{name} ({str(tensor.dtype).removeprefix('torch.')})")
         elif tensor is not None and not _finite(tensor):
             broken.append(name)
