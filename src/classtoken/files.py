@@ -18,6 +18,11 @@ from classtoken.errors import OutputError
 UNFINISHED = ".unfinished"
 
 
+def user_path(path: str | Path) -> Path:
+    """A path as a user writes it: `~` is the home folder, also where no shell has put it in (`--out=~/x`)."""
+    return Path(path).expanduser()
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path to write to; when the block ends, that file appears as `path`, replacing what was there.

@@ -1,8 +1,10 @@
 """The verbs in Python: keywords in, one frozen options value, the job's frozen result out.
 
 One rule for the order of arguments: `verb(model, source or item, out, *, options)`; a verb without a model takes the
-folder first. The keywords are the fields of the verb's options value in `classtoken.options`, with the same defaults,
-and of its command; what each of them means stands there, and in docs/api.md.
+folder first. A SOURCE is a path, or what a program holds: a list of texts, paths or images, a table or a column of one
+(pandas, polars, Arrow, `datasets`), a dictionary of columns. The keywords are the fields of the verb's options value in
+`classtoken.options`, with the same defaults, and of its command; what each of them means stands there, and in
+docs/api.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from classtoken.results.train import PredictResult, TrainResult
     from classtoken.results.verify import VerifyResult
     from classtoken.results.walkthrough import WalkthroughResult
-    from classtoken.source import Source
 
 
 def inspect(
@@ -50,7 +51,7 @@ def inspect(
 
 def embed(
     model: "str | Path | Embedder",
-    source: "str | Path | Source",
+    source: Any,
     out: str | Path,
     *,
     pooling: str | None = None,
@@ -106,7 +107,7 @@ def embed(
 
 def predict(
     model: "str | Path | Embedder",
-    source: "str | Path | Source",
+    source: Any,
     out: str | Path,
     *,
     every: bool = False,
@@ -155,7 +156,7 @@ def predict(
 
 def train(
     model: str | Path | None,
-    source: "str | Path | Source | None",
+    source: Any,
     out: str | Path,
     *,
     recipe: "Recipe | Mapping[str, Any] | str | Path | None" = None,
@@ -285,7 +286,7 @@ def explain(
 
 def explain_data(
     model: "str | Path | Embedder",
-    source: "str | Path | Source",
+    source: Any,
     out: str | Path | None = None,
     *,
     methods: Sequence[str] | None = None,

@@ -66,7 +66,7 @@ class TestParquet:
     def test_files_of_different_schemas(self, tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": ["a"]}), tmp_path / "a.parquet")
         pq.write_table(pa.table({"text": [1]}), tmp_path / "b.parquet")
-        with pytest.raises(SourceError, match="different columns or types"):
+        with pytest.raises(SourceError, match="'text' is"):
             make_plan(open_source(tmp_path / "*.parquet"))
 
     def test_the_plan_changes_with_the_content(self, tmp_path: Path) -> None:

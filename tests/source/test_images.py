@@ -78,12 +78,13 @@ def test_a_folder_without_images(tmp_path: Path, names: tuple[str, ...], words: 
         ("nowhere", "there is no file or folder"),
         ("*.jpg", "no file fits"),
         ("a.xyz", "unknown kind"),
-        ("a.csv.gz", "unknown kind.*Unpack it first"),
+        ("a.tar.gz", "is packed.*Unpack it first"),
+        ("a.csv.zip", "unknown kind.*Unpack it first"),
         ("*", "mixes files of several kinds"),
     ],
 )
 def test_what_is_no_source(tmp_path: Path, spec: str, words: str) -> None:
-    make(tmp_path, "a.xyz", "a.csv.gz")
+    make(tmp_path, "a.xyz", "a.tar.gz", "a.csv.zip")
     with pytest.raises(SourceError, match=words):
         open_source(tmp_path / spec)
 

@@ -86,7 +86,8 @@ def classtoken_(
     """One vector per image or text, from any transformer encoder: the right one, fast, and explained.
 
     MODEL is a folder, a hub id or builtin:NAME. SOURCE is a folder of images, or a .txt, .csv, .tsv, .jsonl, .parquet
-    or .tar file. Every command takes --json, which prints one JSON object on stdout and nothing else.
+    or .tar file, or - for what comes on stdin. Every command takes --json, which prints one JSON object on stdout and
+    nothing else.
     """
 
 

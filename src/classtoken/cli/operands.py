@@ -5,4 +5,6 @@ from typing import Annotated
 import typer
 
 Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="A folder, a hub id, or builtin:NAME.")]
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A folder of images, a file of records, or a glob.")]
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A folder of images, a file of records, a glob, or - (stdin).")
+]

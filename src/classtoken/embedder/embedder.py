@@ -16,6 +16,7 @@ from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
 from classtoken.encoder.protocol import check_trace_names
 from classtoken.errors import BadRecord, ClasstokenError, ContractError, OptionError
+from classtoken.files import user_path
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.inputs import PreparedBatch, choose_modality, computed, item_batches, listed
 from classtoken.readout.readout import Readout, one_pass
@@ -211,8 +212,8 @@ class Embedder:
         `OutputError` for a folder that holds something.
         """
         readings = [tower.reading for tower in self.towers.values()]
-        save_model(self.folder, Path(folder), readings, self.spec.pooling, self.spec.normalize)
-        return Path(folder)
+        save_model(self.folder, user_path(folder), readings, self.spec.pooling, self.spec.normalize)
+        return user_path(folder)
 
     # -- seams for runs over whole data sets ---------------------------------------------------------------------------
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import SourceError
+from classtoken.files import user_path
 from classtoken.options import EmbedOptions
 from classtoken.results.embed import EmbedResult
 from classtoken.run import run
 from classtoken.run.embedding import EmbedStage
 from classtoken.sink import Manifest, ParquetSink, carried_columns, check_place, read_quarantine
 from classtoken.sink.manifest import META
-from classtoken.source import Plan, Source, first_record, make_plan, open_source
+from classtoken.source import Plan, first_record, make_plan, open_source
 from classtoken.values import Progress
 
 #: Rejected records that the result names.
@@ -21,16 +23,17 @@ EXAMPLES = 3
 
 def embed(
     model: str | Path | Embedder,
-    source: str | Path | Source,
+    source: Any,
     out: str | Path,
     options: EmbedOptions,
     *,
     report: Callable[[Progress], None] | None = None,
 ) -> EmbedResult:
     """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
+    out = user_path(out)
     folder = model.folder if isinstance(model, Embedder) else model
-    check_folder(Path(out), {"model": folder, "source": source})
-    check_place(Path(out), overwrite=options.overwrite)
+    check_folder(out, {"model": folder, "source": source})
+    check_place(out, overwrite=options.overwrite)
     opened = open_source(source, options.source_options)
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
     embedder = load(
@@ -47,9 +50,9 @@ def embed(
     stage = EmbedStage(embedder, modality, prompt=prompt_of(embedder, modality, options.prompt, options.prompt_text))
     carried = carried_columns(first, plan.listing.meta, stage.columns, _names(options.carry))
     manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
-    with ParquetSink(Path(out), manifest, carried, overwrite=options.overwrite) as sink:
+    with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
         finished, progress = run(opened, plan, stage, sink, strict=options.strict, report=report)
-    return _result(Path(out), finished, progress, plan)
+    return _result(out, finished, progress, plan)
 
 
 def _names(carry: tuple[str, ...] | None) -> tuple[str, ...] | None:

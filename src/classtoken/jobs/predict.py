@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError, SourceError
-from classtoken.files import whole_file
+from classtoken.files import user_path, whole_file
 from classtoken.inputs import choose_modality
 from classtoken.options import PredictOptions
 from classtoken.results.base import write
@@ -21,7 +22,7 @@ from classtoken.run import run
 from classtoken.run.classifying import PROBABILITIES, ClassifyStage
 from classtoken.sink import ParquetSink, Vectors, check_place, read_quarantine
 from classtoken.sink.manifest import META
-from classtoken.source import Source, first_record, make_plan, open_source
+from classtoken.source import first_record, make_plan, open_source
 from classtoken.values import Progress, Record
 
 EXAMPLES = 3
@@ -29,17 +30,17 @@ EXAMPLES = 3
 
 def predict(
     model: str | Path | Embedder,
-    source: str | Path | Source,
+    source: Any,
     out: str | Path,
     options: PredictOptions,
     *,
     report: Callable[[Progress], None] | None = None,
 ) -> PredictResult:
     """Label every record of a source: see `classtoken.predict`."""
-    began, out = monotonic(), Path(out)
+    began, out = monotonic(), user_path(out)
     folder = model.folder if isinstance(model, Embedder) else model
-    check_folder(Path(out), {"model": folder, "source": source})
-    check_place(Path(out), overwrite=options.overwrite)
+    check_folder(out, {"model": folder, "source": source})
+    check_place(out, overwrite=options.overwrite)
     opened = open_source(source, options.source_options)
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
     embedder = load(

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from classtoken.destination import check_folder
 from classtoken.embedder import load
 from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, SourceError
+from classtoken.files import user_path
 from classtoken.learning.data.records import drawn, renamed
 from classtoken.learning.folder.finish import finish
 from classtoken.learning.loop.seeds import own_randomness
@@ -24,20 +26,20 @@ from classtoken.learning.work import check_training
 from classtoken.options import SourceOptions, TrainOptions
 from classtoken.pooling.spec import parse
 from classtoken.results.train import TrainResult
-from classtoken.source import Source, open_source
+from classtoken.source import open_source
 from classtoken.values import Progress, Record, Rejected
 
 
 def train(
     model: str | Path | None,
-    source: str | Path | Source | None,
+    source: Any,
     out: str | Path,
     options: TrainOptions,
     *,
     report: Callable[[Progress], None] | None = None,
 ) -> TrainResult:
     """Train on the labelled records of a source and write a model folder to `out`: see `classtoken.train`."""
-    began, recipe, out = monotonic(), recipe_of(options), Path(out)
+    began, recipe, out = monotonic(), recipe_of(options), user_path(out)
     if source is None and recipe.data.source is None:
         raise OptionError("there is nothing to learn from: give a source, or a recipe with [data] source.")
     if model is None and recipe.model is None:
@@ -46,9 +48,10 @@ def train(
         )
     if model is None and recipe.data.size:
         raise OptionError("[data] size is for a model that is fine-tuned; one from scratch has [model.stem] image.")
-    check_folder(out, {"model": model, "source": source or recipe.data.source, "recipe": options.recipe})
+    source = recipe.data.source if source is None else source
+    check_folder(out, {"model": model, "source": source, "recipe": options.recipe})
     check_training(out, overwrite=options.overwrite)
-    opened = open_source(source or str(recipe.data.source), _columns(options.source_options, recipe.data))
+    opened = open_source(source, _columns(options.source_options, recipe.data))
     refused: list[Rejected] = []
     run = TrainingRun(recipe, out, str(device_of(options.device)), options.half, report, overwrite=options.overwrite)
 

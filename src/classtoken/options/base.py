@@ -8,10 +8,11 @@ checked when it is made, goes to JSON and comes back equal, and is all that a co
 import dataclasses
 import types
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Self, Union, get_args, get_origin, get_type_hints
 
 from classtoken.errors import OptionError
+from classtoken.files import user_path
 from classtoken.plain import Limits, Misfit, decode, encode
 
 
@@ -69,7 +70,7 @@ class Options:
                 value = decode(_plain(getattr(self, field.name), field), field.type, f"`{field.name}`")
             except Misfit as error:
                 raise OptionError(f"{error}.") from None
-            object.__setattr__(self, field.name, value)
+            object.__setattr__(self, field.name, user_path(value) if isinstance(value, Path) else value)
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON's own types."""

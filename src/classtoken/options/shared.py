@@ -45,6 +45,12 @@ class SourceOptions(Options):
     label_column: Annotated[str | None, Option("Column of labels; `label` if left out.", metavar="NAME")] = None
     group_column: Annotated[str | None, Option("Column of groups; `group` if left out.", metavar="NAME")] = None
     label_separator: Annotated[str, Option("What stands between several labels of a record.", metavar="TEXT")] = "|"
+    delimiter: Annotated[
+        str | None, Option("What separates columns in .csv: ; , | or tab; found out if left out.", metavar="TEXT")
+    ] = None
+    encoding: Annotated[
+        str | None, Option("Of text files that are not UTF-8, such as cp1252 (Excel's).", metavar="NAME")
+    ] = None
     labels: Annotated[Path | None, Option("A table of ids and labels beside the source.", metavar="FILE")] = None
     masks: Annotated[Path | None, Option("A folder with a mask (.png) per image.", metavar="DIR")] = None
 

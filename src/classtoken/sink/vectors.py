@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
+from classtoken.files import user_path
 from classtoken.fingerprint import Fingerprint
 from classtoken.sink.manifest import Manifest, read_manifest
 from classtoken.sink.rows import FINGERPRINT
@@ -118,7 +119,7 @@ def check_made_alike(schema: pa.Schema, manifest: Manifest, path: Path) -> None:
 
 def read(folder: str | Path) -> Vectors:
     """Open a folder of vectors. Raises `OutputError` when it holds none, or the run that makes them is not done."""
-    folder = Path(folder)
+    folder = user_path(folder)
     manifest = read_manifest(folder)
     if not manifest.complete:
         raise OutputError(f"{folder} is not finished; run the same `classtoken embed` again, it goes on where it was.")

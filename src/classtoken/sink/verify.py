@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import ManifestMismatch
+from classtoken.files import user_path
 from classtoken.fingerprint import hash_file
 from classtoken.results.verify import Norms, VerifyResult
 from classtoken.sink.manifest import META, Manifest, Part, read_manifest
@@ -118,7 +119,7 @@ class _Check:
 
 def verify(folder: str | Path) -> VerifyResult:
     """Check a folder of vectors against its manifest, reading every byte. Raises `OutputError` when there is none."""
-    folder = Path(folder)
+    folder = user_path(folder)
     manifest = read_manifest(folder)
     check = _Check(folder, manifest)
     problems = [problem for part in manifest.parts for problem in check.part(part)]

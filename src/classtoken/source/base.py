@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -53,6 +54,8 @@ class Source(ABC):
     #: What the user wrote.
     name: str
     options: SourceOptions
+    #: Where relative paths of images begin; None: beside the file that names them.
+    images_from: Path | None = None
 
     @classmethod
     def opens(cls, name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from classtoken.errors import OptionError, SourceError
 from classtoken.source.base import Entry, SourceOptions
+from classtoken.source.pictures import to_image
 from classtoken.values import Record, Rejected
 
 #: What a column is called when no option names it; the first that is there is taken.
@@ -52,7 +53,7 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
     found: dict[str, str | None] = {}
     for (option, given), part in zip(_named(options).items(), DEFAULTS, strict=True):
         if given is None:
-            found[part] = next((name for name in DEFAULTS[part] if name in names), None)
+            found[part] = next((name for name in DEFAULTS[part] if name in names), None) or _in_other_case(part, names)
         elif given in names:
             found[part] = given
         else:
@@ -66,6 +67,18 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
         )
     used = set(found.values())
     return Columns(**found, meta=tuple(name for name in names if name not in used))
+
+
+def known_names(options: SourceOptions) -> set[str]:
+    """Names that columns may have, in lower case: the usual ones and those that options name."""
+    named = (name for name in _named(options).values() if name is not None)
+    return {name.casefold() for names in DEFAULTS.values() for name in names} | {name.casefold() for name in named}
+
+
+def _in_other_case(part: str, names: Sequence[str]) -> str | None:
+    """`Text` for `text`, where only one column is called so."""
+    found = [name for name in names if name.casefold() in DEFAULTS[part]]
+    return found[0] if len(found) == 1 else None
 
 
 def _named(options: SourceOptions) -> dict[str, str | None]:
@@ -96,7 +109,7 @@ def to_entry(
         return Rejected(f"row {number}", f"has no id in the column '{columns.id}'")
     try:
         text = _to_text(row.get(columns.text), columns.text) if columns.text else None
-        image = _to_image(row.get(columns.image), folder) if columns.image else None
+        image = to_image(row.get(columns.image), folder) if columns.image else None
     except ValueError as error:
         return Rejected(identity, str(error))
     if image is None and not (text and text.strip()):
@@ -144,14 +157,3 @@ def _to_text(value: Any, column: str) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _to_name(value)
     raise ValueError(f"the column '{column}' holds a {type(value).__name__}, not a text")
-
-
-def _to_image(value: Any, folder: Path) -> Path | bytes | None:
-    """A path (relative ones start at the table's folder), bytes, or the struct {bytes, path} of `datasets`."""
-    if isinstance(value, Mapping):
-        return _to_image(value.get("bytes") or value.get("path"), folder)
-    if value is None or isinstance(value, bytes):
-        return value or None
-    if isinstance(value, str):
-        return folder / value if value.strip() else None
-    raise ValueError(f"the image is a {type(value).__name__}, not a path, bytes or {{bytes, path}}")

@@ -1,7 +1,7 @@
 """Labels from a table beside the source, and a mask per image from a folder beside it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Source, SourceOptions
 from classtoken.source.columns import to_id, to_label
+from classtoken.source.images import SUFFIXES
 from classtoken.values import Record
 
 #: What the column of ids in a table of labels may be called, else it is the first column.
@@ -25,17 +26,22 @@ class LabelledSource(Source):
         self.table = table
         self.kind, self.name, self.options = inner.kind, inner.name, inner.options
         self._rows = rows
+        self._names = Names(rows)
         self._stamp = stamp
 
     def scan(self, every: int, limit: int | None = None) -> Listing:
         listing = _stamped(self.inner.scan(every, limit), self._stamp)
-        used, total, without = set(), 0, 0
+        used, total, without, otherwise = set(), 0, 0, []
         for identity in self.inner.ids(listing):
-            key = self._key(identity)
+            key = self._names.find(identity)
             total, without = total + 1, without + (key is None)
+            if key is not None and key not in (identity, PurePosixPath(identity).name):
+                otherwise.append(f"'{key}' for '{identity}'")
             used.add(key)
         spare = len(self._rows.keys() - used)
         parts = [f"no label for {without} of {total} records"] if without else []
+        if otherwise:
+            parts.append(f"{len(otherwise)} of {total} records found under another spelling, such as {otherwise[0]}")
         # With a limit, most labels are for records that are not looked at.
         parts += [f"{spare} label{'s' if spare > 1 else ''} for no record"] if spare and limit is None else []
         return replace(listing, notes=(*listing.notes, *([f"{self.table}: {', and '.join(parts)}."] if parts else [])))
@@ -48,12 +54,46 @@ class LabelledSource(Source):
         return self.inner.ids(listing)
 
     def _label(self, identity: str) -> str | tuple[str, ...] | None:
-        key = self._key(identity)
+        key = self._names.find(identity)
         return None if key is None else to_label(self._rows[key], self.options.label_separator)
 
-    def _key(self, identity: str) -> str | None:
+
+class Names:
+    """Finds a record's row in a table of labels: by its id, its file name, or another spelling of them.
+
+    Another spelling: without the suffix of an image, in other case, with Windows' separators, or as a path that begins
+    further up or down (`train/7.jpg` for `7.jpg`). One that two rows of the table share finds nothing.
+    """
+
+    def __init__(self, keys: Iterable[str]):
+        self._exact = frozenset(keys)
+        self._spelt: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for key in self._exact:
+            parts = _spelling(key)
+            self._spelt.setdefault(parts[-1], []).append((parts, key))
+
+    def find(self, identity: str) -> str | None:
+        """The key of a record's row, or None."""
         name = PurePosixPath(identity).name
-        return identity if identity in self._rows else name if name in self._rows else None
+        if identity in self._exact or name in self._exact:
+            return identity if identity in self._exact else name
+        wanted = _spelling(identity)
+        found = [
+            (min(len(parts), len(wanted)), key)
+            for parts, key in self._spelt.get(wanted[-1], ())
+            if all(a == b for a, b in zip(reversed(parts), reversed(wanted), strict=False))
+        ]
+        longest = max((length for length, _ in found), default=0)
+        best = [key for length, key in found if length == longest]
+        return best[0] if len(best) == 1 else None
+
+
+def _spelling(name: str) -> tuple[str, ...]:
+    parts = [part for part in name.casefold().replace("\\", "/").split("/") if part not in ("", ".")] or [""]
+    stem, _, suffix = parts[-1].rpartition(".")
+    if stem and f".{suffix}" in SUFFIXES:
+        parts[-1] = stem
+    return tuple(parts)
 
 
 class MaskedSource(Source):
@@ -101,9 +141,10 @@ def with_labels(inner: Source, options: SourceOptions, open_table: Any) -> Sourc
     names = tuple(rows[0]) if rows else ()
     if len(names) < 2:
         raise SourceError(f"{path} has {len(names)} columns; a table of labels needs ids and labels.")
-    identity = options.id_column or next((name for name in ID_NAMES if name in names), names[0])
+    identity = options.id_column or next((name for name in names if name.casefold() in ID_NAMES), names[0])
     others = [name for name in names if name != identity]
-    column = options.label_column or ("label" if "label" in others else others[0] if len(others) == 1 else None)
+    usual = [name for name in others if name.casefold() == "label"] or (others if len(others) == 1 else [])
+    column = options.label_column or (usual[0] if len(usual) == 1 else None)
     for option, name in (("id_column", identity), ("label_column", column)):
         if name not in names:
             shown = ", ".join(repr(other) for other in names)

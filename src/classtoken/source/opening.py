@@ -1,20 +1,29 @@
 """What a user calls SOURCE, opened: a folder of images, a file of records, a glob, a Lance data set, drawn pictures."""
 
 import glob
+import shutil
+import sys
+import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from classtoken.errors import SourceError
 from classtoken.extensions import extension_classes
+from classtoken.files import user_path
 from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
+from classtoken.source.columns import headerless, known_names
+from classtoken.source.delimited import separator_of
 from classtoken.source.drawn import PREFIX, Drawn
 from classtoken.source.images import SUFFIXES, Images
 from classtoken.source.labels import MaskedSource, with_labels
 from classtoken.source.lance import Lance
-from classtoken.source.lines import Lines
+from classtoken.source.lines import PACKED, Lines, kind_of
+from classtoken.source.memory import in_memory
 from classtoken.source.parquet import Parquet, open_parquet
 from classtoken.source.tables import DelimitedTable, JsonLines, LineTable, TextLines, UnreadableRow
 
@@ -24,22 +33,29 @@ TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
     ".csv": DelimitedTable,
     ".tsv": DelimitedTable,
     ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
     ".parquet": Parquet,
     ".tar": Archive,
 }
+#: How packed files begin.
+MAGIC = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 ALLOWED = (
-    "a folder of images, an image, a .txt, .csv, .tsv, .jsonl, .parquet or .tar file, a .lance folder, a glob, or "
-    "builtin:scenes, builtin:tiny"
+    "a folder of images, an image, a .txt, .csv, .tsv, .jsonl (each also .gz, .bz2, .xz, .zst), .parquet or .tar file, "
+    "a .lance folder, a glob, - for stdin, or builtin:scenes, builtin:tiny"
 )
 
 
-def open_source(spec: str | Path | Source, options: SourceOptions | None = None) -> Source:
-    """Open a source. Raises `SourceError` when it is not there, is of no known kind, or mixes kinds."""
+def open_source(spec: Any, options: SourceOptions | None = None) -> Source:
+    """Open a source: a path, `-` for stdin, a glob, or what a program holds (`memory.in_memory`).
+
+    Raises `SourceError` when it is not there, is of no known kind, or mixes kinds.
+    """
     if isinstance(spec, Source):
         return spec
     options = options or SourceOptions()
     # With a table of labels, `label_column` names a column of that table.
-    source = _open(str(spec), replace(options, label_column=None) if options.labels else options)
+    own = replace(options, label_column=None) if options.labels else options
+    source = _open(str(spec), own) if isinstance(spec, str | PathLike) else in_memory(spec, own)
     if options.labels:
         if not options.labels.is_file():
             raise SourceError(f"there is no file {options.labels}; give a table of ids and labels as `labels`.")
@@ -56,7 +72,8 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 
     Raises `SourceError` for a row that cannot be read.
     """
-    kind = TABLES.get(path.suffix.lower())
+    path = user_path(path)
+    kind = TABLES.get(kind_of(path))
     if not path.is_file():
         raise SourceError(f"there is no file {path}; check the path.")
     if kind is Parquet:
@@ -65,8 +82,7 @@ def read_table(path: Path) -> list[dict[str, Any]]:
     if kind not in (DelimitedTable, JsonLines):
         raise SourceError(f"{path} is not a table; give a .csv, .tsv, .jsonl or .parquet file.")
     table = kind(path.as_posix(), [path], SourceOptions())
-    lines = Lines(path)
-    lines.position = table.first_row(path)
+    lines = table.lines(path, table.first_row(path))
     rows: list[dict[str, Any]] = []
     for row in table.parse(lines, lines.position):
         if isinstance(row, UnreadableRow):
@@ -78,7 +94,9 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 def _open(name: str, options: SourceOptions) -> Source:
     if name.startswith(PREFIX):
         return Drawn(name, options)
-    path = Path(name).expanduser()
+    path = user_path(name)
+    if name == "-" or (path.exists() and not path.is_dir() and not path.is_file()):
+        return _piped(name, path, options)
     if path.is_dir():
         return Lance(name, path, options) if _is_lance(path) else Images(name, path, options)
     if path.is_file():
@@ -96,7 +114,7 @@ def _open(name: str, options: SourceOptions) -> Source:
 
 
 def _open_files(name: str, files: Sequence[Path], root: Path, options: SourceOptions) -> Source:
-    suffixes = {"image" if path.suffix.lower() in SUFFIXES else path.suffix.lower() for path in files}
+    suffixes = {"image" if path.suffix.lower() in SUFFIXES else kind_of(path) for path in files}
     if len(suffixes) > 1:
         raise SourceError(
             f"'{name}' mixes files of several kinds ({', '.join(sorted(suffixes))}); give one kind at once."
@@ -110,7 +128,51 @@ def _open_files(name: str, files: Sequence[Path], root: Path, options: SourceOpt
     if suffix not in TABLES:
         packed = " Unpack it first." if suffix in (".gz", ".zip", ".zst", ".bz2", ".xz", ".tgz") else ""
         raise SourceError(f"'{name}' is of an unknown kind ('{suffix}'); give {ALLOWED}.{packed}")
+    packed_files = [path for path in files if path.suffix.lower() in PACKED]
+    if packed_files and not issubclass(TABLES[suffix], LineTable):
+        raise SourceError(f"'{packed_files[0]}' is packed, and only tables of lines are read so. Unpack it first.")
     return TABLES[suffix](name, files, options)
+
+
+def _piped(name: str, path: Path, options: SourceOptions) -> Source:
+    """What can be read only once (stdin, a pipe, `<(...)`): copied to a temporary file, which the source takes along.
+
+    What it holds is seen from how it begins: Parquet, a tar, JSON objects, a table with a known column, else texts.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="classtoken-"))
+    file = folder / "piped"
+    try:
+        with sys.stdin.buffer if name == "-" else path.open("rb") as given, file.open("wb") as copy:
+            shutil.copyfileobj(given, copy)
+        named = folder / f"piped{_content_of(file, options)}"
+        named.symlink_to(file)
+        source = _open_files(name, [named], folder, options)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    source.images_from = Path.cwd()
+    weakref.finalize(source, shutil.rmtree, folder, True)
+    return source
+
+
+def _content_of(file: Path, options: SourceOptions) -> str:
+    """The suffix that a file should have."""
+    with file.open("rb") as opened:
+        start = opened.read(512)
+    if start.startswith(b"PAR1") or start[257:262] == b"ustar":
+        return ".parquet" if start.startswith(b"PAR1") else ".tar"
+    packed = next((suffix for magic, suffix in MAGIC.items() if start.startswith(magic)), "")
+    inside = file.with_suffix(packed)
+    if packed:
+        inside.symlink_to(file)
+    first = next((line for line in Lines(inside, 0, options.encoding) if line.strip()), "")
+    if first.lstrip().startswith("{"):
+        return f".jsonl{packed}"
+    known = known_names(options)
+    separator = options.delimiter or separator_of([first], known)
+    names = {part.strip().strip('"').casefold() for part in first.split(separator)}
+    said = options.delimiter is not None or first.lower().startswith("sep=") or headerless(options)
+    return f".csv{packed}" if said or names & known else f".txt{packed}"
 
 
 def _added(name: str, options: SourceOptions) -> Source | None:

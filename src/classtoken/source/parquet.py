@@ -47,10 +47,10 @@ class Parquet(Source):
         with open_parquet(path) as file:
             groups, skip = _groups_from(file, start)
             number = first - skip
-            wanted = [name for name in self._common_schema().names if name in used(columns)]
+            wanted = [name for name in file.schema_arrow.names if name in used(columns)]
             for row in _python_rows(path, file, groups, wanted):
                 if number >= first:
-                    yield to_entry(row, columns, number, path.parent, self.options.label_separator)
+                    yield to_entry(row, columns, number, self.images_from or path.parent, self.options.label_separator)
                 number += 1
 
     def ids(self, listing: Listing) -> Iterator[str]:
@@ -68,14 +68,52 @@ class Parquet(Source):
         return resolve(self._common_schema().names, self.options, self.name)
 
     def _common_schema(self) -> pa.Schema:
+        """The columns of all files, each of a type that holds the values of every file. Raises `SourceError`."""
         if self._schema is None:
-            schemas = {path: open_parquet(path).schema_arrow for path in self.files.values()}
-            first, schema = next(iter(schemas.items()))
+            schemas = {path: _plain(open_parquet(path).schema_arrow) for path in self.files.values()}
+            schema = pa.schema([])
             for path, other in schemas.items():
-                if not other.equals(schema):
-                    raise SourceError(f"{path} and {first} have different columns or types; give files of one schema.")
+                schema = _joined(schema, other, path, next(iter(schemas)))
+            found = resolve(schema.names, self.options, self.name)
+            needed = {name for name in (found.id, found.text, found.image) if name}
+            for path, other in schemas.items():
+                lacking = sorted(needed - set(other.names))
+                if lacking:
+                    raise SourceError(
+                        f"{path} has no column '{lacking[0]}', which other files of {self.name} have; it has "
+                        f"{', '.join(map(repr, other.names))}."
+                    )
             self._schema = schema
         return self._schema
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The same columns without what does not matter for their values: dictionaries, views, metadata."""
+    return pa.schema([(field.name, _plain_type(field.type)) for field in schema])
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain_type(kind.storage_type)
+    return pa.string() if pa.types.is_string_view(kind) else kind
+
+
+def _joined(schema: pa.Schema, other: pa.Schema, path: Path, first: Path) -> pa.Schema:
+    for field in other:
+        there = schema.field(field.name).type if field.name in schema.names else field.type
+        try:
+            kinds = [pa.schema([(field.name, kind)]) for kind in (there, field.type)]
+            (common,) = pa.unify_schemas(kinds, promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            raise SourceError(
+                f"the column '{field.name}' is {there} in {first} and {field.type} in {path}; "
+                "give files whose columns agree, or convert one of them."
+            ) from None
+        place = schema.get_field_index(field.name)
+        schema = schema.append(common) if place < 0 else schema.set(place, common)
+    return schema
 
 
 def used(columns: Columns) -> set[str]:

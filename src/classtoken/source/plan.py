@@ -69,7 +69,9 @@ def first_record(source: Source, plan: Plan) -> Record:
 
 def _hash(source: Source, listing: Listing, task_rows: int) -> str:
     """What the files hold, how they are cut and which columns are read; not where they lie."""
-    options = {name: str(value) for name, value in vars(source.options).items() if name not in ("labels", "masks")}
+    later = ("delimiter", "encoding")  # where they are not given, plans are what they were without them
+    chosen = {name: value for name, value in vars(source.options).items() if value is not None or name not in later}
+    options = {name: str(value) for name, value in chosen.items() if name not in ("labels", "masks")}
     content = {
         "kind": source.kind,
         "options": options,

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
-from classtoken.source.columns import Columns, headerless, resolve, to_entry, to_id
+from classtoken.source.columns import Columns, headerless, known_names, resolve, to_entry, to_id
+from classtoken.source.delimited import TableHead, form_of, header
 from classtoken.source.kinds import Kinds
-from classtoken.source.lines import Lines, strip_end
+from classtoken.source.lines import Lines, kind_of, strip_end
 from classtoken.source.long_fields import Error, reader
 from classtoken.values import Rejected
 
@@ -66,11 +67,12 @@ class LineTable(Source):
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         path, columns = self.files[shard], self._columns()
-        for number, row in enumerate(self.parse(Lines(path, offset), offset), first):
-            if isinstance(row, UnreadableRow):
+        folder = self.images_from or path.parent
+        for number, row in enumerate(self.parse(self.lines(path, offset), offset), first):
+            if isinstance(row, Bad):
                 yield Rejected(f"row {number}", row.reason)
             else:
-                yield to_entry(row, columns, number, path.parent, self.options.label_separator)
+                yield to_entry(row, columns, number, folder, self.options.label_separator)
 
     def ids(self, listing: Listing) -> Iterator[str]:
         column = self._columns().id
@@ -78,19 +80,22 @@ class LineTable(Source):
             yield from super().ids(listing)
             return
         for shard in listing.shards:
-            lines = Lines(self.files[shard.name])
-            lines.position = self.first_row(lines.path)
+            path = self.files[shard.name]
+            lines = self.lines(path, self.first_row(path))
             rows = islice(self.parse(lines, lines.position), shard.rows)
             yield from filter(None, (to_id(row.get(column)) for row in rows if not isinstance(row, UnreadableRow)))
+
+    def lines(self, path: Path, offset: int = 0) -> Lines:
+        """The lines of one file from a byte on."""
+        return Lines(path, offset, self.options.encoding)
 
     def see(self, row: Row) -> None:
         """Called with every row while scanning."""
 
     def _scan_file(self, name: str, path: Path, every: int, limit: int) -> Shard:
-        lines = Lines(path)
         offsets: list[int] = []
         count, begin = 0, self.first_row(path)
-        lines.position = begin
+        lines = self.lines(path, begin)
         for row in self.parse(lines, begin):
             if count % every == 0:
                 offsets.append(begin)
@@ -130,50 +135,59 @@ class TextLines(LineTable):
         return ("text",)
 
 
-class DelimitedTable(LineTable):
-    """A `.csv` or `.tsv` file: quoted fields may hold separators, quotes (doubled) and line ends."""
+class Delimited(LineTable):
+    """A `.csv` or `.tsv` file: quoted fields may hold separators, quotes (doubled) and line ends.
+
+    What separates columns is what `delimiter` says, or the file's own first line (Excel's `sep=;`), a tab in a `.tsv`,
+    else what fits its first rows best (`delimited.separator_of`). Columns without a name or a value at the end of rows
+    are none: spreadsheets write them.
+    """
 
     kind = "csv"
 
     def __init__(self, name: str, files: Sequence[Path], options: SourceOptions):
         super().__init__(name, files, options)
         self.headerless = headerless(options)
-        self._names: dict[Path, tuple[str, ...]] = {}
-        self._first_row: dict[Path, int] = {}
+        self._heads: dict[Path, TableHead] = {}
 
     def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
         names = self.names(lines.path)
         for fields in self._fields(lines):
             if isinstance(fields, UnreadableRow):
                 yield fields
-            elif len(fields) != len(names):
-                yield UnreadableRow(f"has {len(fields)} fields where there are {len(names)} columns")
+            elif len(fields) < len(names) or any(fields[len(names) :]):
+                yield Bad(f"has {len(fields)} fields where there are {len(names)} columns")
             else:
-                yield dict(zip(names, fields, strict=True))
+                yield dict(zip(names, fields, strict=False))
 
     def names(self, path: Path) -> tuple[str, ...]:
-        if path not in self._names:
-            lines = Lines(path)
-            fields = next(self._fields(lines), None)
-            if fields is None:
-                raise SourceError(f"{path} is empty; a {path.suffix} file needs at least a row of column names.")
-            if isinstance(fields, UnreadableRow):
-                raise SourceError(f"the first row of {path} cannot be read: it {fields.reason}.")
-            self._names[path] = tuple(map(str, range(len(fields)))) if self.headerless else tuple(fields)
-            self._first_row[path] = 0 if self.headerless else lines.position
-        return self._names[path]
+        return self._head(path).names
 
     def first_row(self, path: Path) -> int:
-        self.names(path)
-        return self._first_row[path]
+        return self._head(path).first_row
+
+    def _head(self, path: Path) -> "TableHead":
+        if path not in self._heads:
+            begin, separator = form_of(self.lines(path), self.options, known_names(self.options))
+            self._heads[path] = TableHead(separator, (), begin)
+            lines = self.lines(path, begin)
+            fields = next(self._fields(lines), None)
+            if fields is None:
+                raise SourceError(f"{path} is empty; a {kind_of(path)} file needs at least a row of column names.")
+            if isinstance(fields, Bad):
+                raise SourceError(f"the first row of {path} cannot be read: it {fields.reason}.")
+            if self.headerless:
+                self._heads[path] = TableHead(separator, tuple(map(str, range(len(fields)))), begin)
+            else:
+                self._heads[path] = TableHead(separator, header(fields), lines.position)
+        return self._heads[path]
 
     def _fields(self, lines: Lines) -> Iterator[list[str] | UnreadableRow]:
         """Rows as lists of fields; blank lines are none. A field of any length is allowed."""
         # A tab-separated file has no quotes as a rule: an inch sign must not swallow the rows that follow.
-        tabs = lines.path.suffix.lower() == ".tsv"
-        rows = reader(
-            lines, strict=True, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
-        )
+        plain = kind_of(lines.path) == ".tsv"
+        separator = self._heads[lines.path].separator
+        rows = reader(lines, strict=True, delimiter=separator, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
         while True:
             begun = lines.position
             try:
@@ -218,8 +232,8 @@ class JsonLines(LineTable):
 
     def names(self, path: Path) -> tuple[str, ...]:
         names: dict[str, None] = {}
-        for row, _ in zip(self.parse(Lines(path), 0), range(self.LOOKED_AT), strict=False):
-            if not isinstance(row, UnreadableRow):
+        for row, _ in zip(self.parse(self.lines(path), 0), range(self.LOOKED_AT), strict=False):
+            if not isinstance(row, Bad):
                 names.update(dict.fromkeys(row))
         if not names:
             raise SourceError(f"{path} has no JSON object with a key in its first {self.LOOKED_AT} lines.")

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from classtoken.errors import BadRecord, OptionError
+from classtoken.files import user_path
 
 ImageItem = Path | str | bytes | Image.Image | np.ndarray
 
@@ -97,7 +98,7 @@ def decode(item: ImageItem, decoding: Decoding = DEFAULT, *, name: str | None = 
         if isinstance(item, bytes | bytearray):
             return _from_file(BytesIO(item), name, decoding)
         if isinstance(item, str | Path):
-            with Path(item).open("rb") as file:
+            with user_path(item).open("rb") as file:
                 return _from_file(file, name, decoding)
     except BadRecord:
         raise

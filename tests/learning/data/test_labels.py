@@ -54,3 +54,9 @@ def test_labels_are_called_by_the_names_that_the_recipe_gives(tmp_path: Path) ->
 def test_signs_that_only_look_like_digits_are_texts() -> None:
     """`'²'.isdigit()` is true, and int('²') fails."""
     assert classes_of([Record("0", label="²"), Record("1", label="3")]) == (("3", "²"), False)
+
+
+def test_what_columns_there_are_is_said_where_a_label_is_missing() -> None:
+    records = [Record("a", text="x", meta={"category": "pug", "n": 1})] * 2
+    with pytest.raises(TrainingError, match=r"`label_column`.*columns 'category', 'n'"):
+        check(records, ())

@@ -16,6 +16,7 @@ from classtoken.fingerprint import hash_value
 from classtoken.inputs import PreparedBatch, batches, computed
 from classtoken.inputs import rejected as rejection
 from classtoken.tensors import Tokens
+from classtoken.tokens.decode import decode
 from classtoken.values import Progress, Record, Rejected
 
 
@@ -127,4 +128,7 @@ def _stamp(record: Record) -> list[object]:
     if isinstance(record.image, Path):
         about = record.image.stat() if record.image.exists() else None
         return [record.id, record.image.name, about and about.st_size, about and about.st_mtime_ns]
-    return [record.id, hash_value(record.image.hex()) if record.image else record.text]
+    if record.image is None:
+        return [record.id, record.text]
+    held = record.image if isinstance(record.image, bytes) else decode(record.image).tobytes()
+    return [record.id, hash_value(held.hex())]

@@ -48,10 +48,12 @@ def check(records: Sequence[Record], labels: Sequence[str]) -> None:
     if not records:
         raise TrainingError("no record could be read; give a SOURCE with images or texts.")
     several = any(isinstance(record.label, tuple) for record in records)
-    without = next((record.id for record in records if record.label is None or record.label == ""), None)
+    without = next((record for record in records if record.label is None or record.label == ""), None)
     if without is not None and not several:
+        columns = ", ".join(map(repr, without.meta))
         raise TrainingError(
-            f"record '{without}' has no label; name the column that holds it, or give a table of labels."
+            f"record '{without.id}' has no label; name the column that holds it with `label_column`, or give a table "
+            f"of labels as `labels`.{f' Besides what is read there are the columns {columns}.' if columns else ''}"
         )
     if len(labels) < 2:
         raise TrainingError(

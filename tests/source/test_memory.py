@@ -1,0 +1,161 @@
+"""What a program holds as a source: every shape of it, and a hash that says whether it is the same work."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+import classtoken as ct
+from classtoken.errors import SourceError
+from classtoken.source import SourceOptions, make_plan, open_source
+
+PICTURE = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+
+
+class Series:
+    """As pandas has a column."""
+
+    name = "body"
+
+    def __init__(self, values: list[Any]):
+        self._values = values
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def tolist(self) -> list[Any]:
+        return self._values
+
+
+class Frame:
+    """As pandas has a table: iterating gives the names of columns."""
+
+    iloc = None
+
+    def __init__(self, columns: dict[str, list[Any]]):
+        self.columns, self._columns = list(columns), columns
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self.columns)
+
+    def __getitem__(self, name: str) -> Series:
+        return Series(self._columns[name])
+
+
+class Feature:
+    def __init__(self, names: list[str] | None = None):
+        if names:
+            self.names = names
+
+
+class Dataset:
+    """As `datasets` has a table with classes."""
+
+    def __init__(self, table: pa.Table):
+        self.features = {"text": Feature(), "label": Feature(["cat", "dog"])}
+        self._table = table
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    def with_format(self, name: str) -> pa.Table:
+        assert name == "arrow"
+
+        class Whole:
+            def __getitem__(_, rows: slice) -> pa.Table:
+                return self._table
+
+        return Whole()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a", "b"],
+        ("a", "b"),
+        iter(["a", "b"]),
+        np.array(["a", "b"]),
+        Series(["a", "b"]),
+        pa.array(["a", "b"]),
+        pa.table({"text": ["a", "b"]}),
+        {"text": ["a", "b"]},
+        {"text": np.array(["a", "b"])},
+        Frame({"text": ["a", "b"]}),
+        [{"text": "a"}, {"text": "b"}],
+        Dataset(pa.table({"text": ["a", "b"], "label": [0, 1]})),
+    ],
+)
+def test_texts(given: Any) -> None:
+    records = list(open_source(given).records())
+    assert [(record.id, record.text) for record in records] == [("0", "a"), ("1", "b")]
+
+
+def test_classes_of_datasets_have_their_names() -> None:
+    source = open_source(Dataset(pa.table({"text": ["a", "b", "c"], "label": [0, 1, -1]})))
+    assert [record.label for record in source.records()] == ["cat", "dog", None]
+
+
+def test_images(tmp_path: Path) -> None:
+    Image.fromarray(PICTURE).save(tmp_path / "a.png")
+    path = tmp_path / "a.png"
+    given = [path, str(path), PICTURE, Image.fromarray(PICTURE), path.read_bytes()]
+    records = list(open_source(given).records())
+    assert all(record.image is not None and record.text is None for record in records)
+    embedder = ct.load("builtin:photos")
+    assert ct.embed(embedder, given, tmp_path / "out").rows == 5
+    (found,) = ct.read(tmp_path / "out").arrays.values()
+    np.testing.assert_allclose(found, np.repeat(embedder.embed(PICTURE), 5, 0), atol=1e-5)
+    assert [len(list(open_source(one).records())) for one in (PICTURE, Image.fromarray(PICTURE))] == [1, 1]
+
+
+def test_columns_are_named_carried_and_missing_values_are_none() -> None:
+    options = SourceOptions(text_column="body", label_column="kind")
+    given = Frame({"body": ["a", float("nan"), "c"], "kind": ["x", "y", float("nan")], "n": [1, 2, 3]})
+    source = open_source(given, options)
+    assert make_plan(source).listing.meta == {"n": pa.int64()}
+    refused: list[Any] = []
+    records = list(source.records(refused))
+    assert [(record.text, record.label, record.meta["n"]) for record in records] == [("a", "x", 1), ("c", None, 3)]
+    assert "nothing in the column 'body'" in refused[0].reason
+
+
+def test_the_same_contents_are_the_same_work(tmp_path: Path) -> None:
+    rows = {"text": ["cat", "dog", "bird"]}
+    first = ct.embed("builtin:sentiment", rows, tmp_path / "out", part_rows=2)
+    again = ct.embed("builtin:sentiment", {"text": ["cat", "dog", "bird"]}, tmp_path / "out", part_rows=2)
+    assert (first.rows, first.before, again.before) == (3, 0, 3)
+    with pytest.raises(ct.errors.ManifestMismatch):
+        ct.embed("builtin:sentiment", {"text": ["cat", "dog", "BIRD"]}, tmp_path / "out", part_rows=2)
+    others: list[list[Any]] = [["a"], [b"a"], ["b"], [["a"]], [{"text": "a", "n": 1}]]
+    others += [[PICTURE], [PICTURE[:, ::-1]], [Image.fromarray(PICTURE)]]
+    hashes = {make_plan(open_source(given)).hash for given in others}
+    assert len(hashes) == 8
+
+
+def test_every_verb_takes_them(tmp_path: Path) -> None:
+    data = {"text": ["good film", "bad film"] * 6, "label": ["1", "0"] * 6}
+    assert ct.predict("builtin:sentiment", data, tmp_path / "labelled").records == 12
+    trained = ct.train("builtin:sentiment", data, tmp_path / "model", held_out=0.0)
+    assert set(trained.labels) == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (3.5, "float is no source"),
+        ({"a", "b"}, "set is no source"),
+        ({"text": "one"}, "'text' of a dict is one str"),
+        ({"text": ["a"], "n": [1, 2]}, "'text' has 1, 'n' has 2"),
+        ({"body": ["a"]}, "no column text.*it has 'body'"),
+        ([], "no records"),
+    ],
+)
+def test_what_is_no_source_is_called_by_its_name(given: Any, why: str) -> None:
+    with pytest.raises(SourceError, match=why):
+        make_plan(open_source(given))
