@@ -69,7 +69,7 @@ class LineTable(Source):
         path, columns = self.files[shard], self._columns()
         folder = self.images_from or path.parent
         for number, row in enumerate(self.parse(self.lines(path, offset), offset), first):
-            if isinstance(row, Bad):
+            if isinstance(row, UnreadableRow):
                 yield Rejected(f"row {number}", row.reason)
             else:
                 yield to_entry(row, columns, number, folder, self.options.label_separator)
@@ -135,7 +135,7 @@ class TextLines(LineTable):
         return ("text",)
 
 
-class Delimited(LineTable):
+class DelimitedTable(LineTable):
     """A `.csv` or `.tsv` file: quoted fields may hold separators, quotes (doubled) and line ends.
 
     What separates columns is what `delimiter` says, or the file's own first line (Excel's `sep=;`), a tab in a `.tsv`,
@@ -156,7 +156,7 @@ class Delimited(LineTable):
             if isinstance(fields, UnreadableRow):
                 yield fields
             elif len(fields) < len(names) or any(fields[len(names) :]):
-                yield Bad(f"has {len(fields)} fields where there are {len(names)} columns")
+                yield UnreadableRow(f"has {len(fields)} fields where there are {len(names)} columns")
             else:
                 yield dict(zip(names, fields, strict=False))
 
@@ -174,7 +174,7 @@ class Delimited(LineTable):
             fields = next(self._fields(lines), None)
             if fields is None:
                 raise SourceError(f"{path} is empty; a {kind_of(path)} file needs at least a row of column names.")
-            if isinstance(fields, Bad):
+            if isinstance(fields, UnreadableRow):
                 raise SourceError(f"the first row of {path} cannot be read: it {fields.reason}.")
             if self.headerless:
                 self._heads[path] = TableHead(separator, tuple(map(str, range(len(fields)))), begin)
@@ -233,7 +233,7 @@ class JsonLines(LineTable):
     def names(self, path: Path) -> tuple[str, ...]:
         names: dict[str, None] = {}
         for row, _ in zip(self.parse(self.lines(path), 0), range(self.LOOKED_AT), strict=False):
-            if not isinstance(row, Bad):
+            if not isinstance(row, UnreadableRow):
                 names.update(dict.fromkeys(row))
         if not names:
             raise SourceError(f"{path} has no JSON object with a key in its first {self.LOOKED_AT} lines.")
