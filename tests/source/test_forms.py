@@ -123,7 +123,7 @@ def test_packed_files_read_as_unpacked_ones(tmp_path: Path, suffix: str, kind: s
         (b"id;text\n1;good film\n2;bad, film\n", None),
         (b"sep=;\nid;text\n1;good film\n2;bad, film\n", None),
         (b'{"id": 1, "text": "good film"}\n{"id": 2, "text": "bad, film"}\n', None),
-        (gzip.compress(b'{"id": 1, "text": "good film"}\n{"id": 2, "text": "bad, film"}\n'), None),
+        (gzip.compress(b'{"id": 1, "text": "good film"}\n{"id": 2, "text": "bad, film"}\n', mtime=0), None),
         (b"1;good film\n2;bad, film\n", SourceOptions(id_column="0", text_column="1", delimiter=";")),
     ],
 )
