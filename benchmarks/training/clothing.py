@@ -29,7 +29,7 @@ from classtoken import predict
 from classtoken.embedder import Embedder, load
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
-from classtoken.measure.statistics import compare, wilson
+from classtoken.measure.statistics import compare, exact
 from classtoken.options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,7 +147,7 @@ def compared(kept: dict[str, Any]) -> dict[str, Any]:
     """Accuracy with its interval, and each way's paired difference to scikit-learn's best on the class token."""
     hits = {name: np.array([int(c) for c in way["right"]], dtype=float) for name, way in kept["ways"].items()}
     for name, way in kept["ways"].items():
-        interval = wilson(int(hits[name].sum()), len(hits[name]))
+        interval = exact(int(hits[name].sum()), len(hits[name]))
         way["accuracy"] = [round(v, 4) for v in (interval.estimate, interval.low, interval.high)]
         for other in {REFERENCE, f"scikit-learn/{name.partition('/')[2]}"} & hits.keys() - {name}:
             found = compare(hits[name], hits[other])

@@ -23,7 +23,7 @@ from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.learning.loop.seeds import steps_per_epoch
 from classtoken.learning.recipe import Recipe
-from classtoken.measure.statistics import compare, wilson
+from classtoken.measure.statistics import compare, exact
 from classtoken.options import TrainOptions
 
 HERE = Path(__file__).resolve().parent
@@ -106,7 +106,7 @@ def compared(kept: dict[str, Any]) -> dict[str, Any]:
     """Each way's accuracy with its interval, and its paired difference to the student with labels alone."""
     hits = {name: np.array([int(c) for c in way["right"]], dtype=float) for name, way in kept["ways"].items()}
     for name, way in kept["ways"].items():
-        interval = wilson(int(hits[name].sum()), len(hits[name]))
+        interval = exact(int(hits[name].sum()), len(hits[name]))
         way["accuracy"] = [round(v, 4) for v in (interval.estimate, interval.low, interval.high)]
         if name != ALONE and ALONE in hits:
             found = compare(hits[name], hits[ALONE])

@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 from classtoken.embedder import Embedder, load
 from classtoken.learning.data.split import split
 from classtoken.learning.recipe import Recipe
-from classtoken.measure.statistics import wilson
+from classtoken.measure.statistics import exact
 from classtoken.source import open_source
 from classtoken.tokens.decode import decode
 
@@ -131,10 +131,10 @@ def cifar(path: Path) -> tuple[list[tuple[Image.Image, str]], list[tuple[Image.I
 
 
 def share(model: Embedder, rows: list[tuple[Image.Image, str]]) -> dict[str, object]:
-    """Which part of labelled pictures the model names rightly, with Wilson's interval."""
+    """Which part of labelled pictures the model names rightly, with its exact interval."""
     logits = in_batches(model.logits, [image for image, _ in rows])
     right = [model.labels[i] == name for i, (_, name) in zip(logits.argmax(1), rows, strict=True)]
-    found = wilson(sum(right), len(right))
+    found = exact(sum(right), len(right))
     wrong = sorted(
         f"{n} as {model.labels[i]}" for i, (_, n), r in zip(logits.argmax(1), rows, right, strict=True) if not r
     )

@@ -25,7 +25,7 @@ from classtoken.embedder import load
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.learning.recipe import Recipe
-from classtoken.measure.statistics import compare, wilson
+from classtoken.measure.statistics import compare, exact
 from classtoken.options import TrainOptions
 from classtoken.tokens.decode import decode
 from classtoken.values import Record
@@ -95,7 +95,7 @@ def compared(hits: dict[str, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
     rows = []
     for reader in READERS:
         for name, readers in hits.items():
-            interval = wilson(int(readers[reader].sum()), len(readers[reader]))
+            interval = exact(int(readers[reader].sum()), len(readers[reader]))
             row: dict[str, Any] = {"reader": reader, "description": name}
             row["accuracy"] = [round(v, 4) for v in (interval.estimate, interval.low, interval.high)]
             if name != "DINO":

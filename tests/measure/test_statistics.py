@@ -11,88 +11,57 @@ from scipy import stats
 
 from classtoken.errors import OptionError
 from classtoken.measure.statistics import (
-    bootstrap,
+    LEAST,
     calibration,
     compare,
     effective_n,
     effective_n_of_groups,
+    exact,
     holm,
+    mean_interval,
     spearman,
-    wilson,
 )
 from classtoken.results.statistics import Calibration, Comparison, Interval
 
 numbers = st.floats(-10, 10).map(lambda x: round(x, 3))
 
 
-def test_bootstrap_is_that_of_scipy() -> None:
-    data = np.random.default_rng(0).exponential(size=40)
-    found = bootstrap(data, resamples=999, seed=3)
-    expected = stats.bootstrap((data,), np.mean, n_resamples=999, method="BCa", rng=np.random.default_rng(3))
-    assert (found.low, found.high) == tuple(expected.confidence_interval)
-    assert found.estimate == pytest.approx(data.mean())
-    assert (found.n, found.method, found.level) == (40, "bca", 0.95)
-    assert found == bootstrap(data, resamples=999, seed=3) != bootstrap(data, resamples=999, seed=4)
-
-
-def test_bootstrap_of_a_mean_is_near_the_interval_of_the_normal_distribution() -> None:
+def test_of_many_symmetric_examples_the_interval_is_that_of_t() -> None:
     data = np.random.default_rng(1).normal(5, 2, size=400)
-    half = 1.96 * data.std(ddof=1) / 20
-    found = bootstrap(data)
-    assert found.low == pytest.approx(data.mean() - half, abs=0.03)
-    assert found.high == pytest.approx(data.mean() + half, abs=0.03)
+    found = mean_interval(data)
+    low, high = stats.t.interval(0.95, 399, data.mean(), data.std(ddof=1) / 20)
+    assert (found.n, found.method, found.level) == (400, "t", 0.95)
+    assert found.low <= low
+    assert found.high >= high
+    assert found.high - found.low < 1.2 * (high - low)
+    assert found == mean_interval(data) != mean_interval(np.append(data[:-1], 0))
 
 
-def test_bootstrap_covers_as_often_as_it_says() -> None:
-    generator = np.random.default_rng(2)
-    draws = [generator.normal(1, 3, size=60) for _ in range(200)]
-    hits = sum(1.0 in bootstrap(draw, resamples=400, level=0.9, seed=i) for i, draw in enumerate(draws))
-    assert 165 <= hits <= 193, "180 of 200 are meant; 99.9 % of all runs lie between these"
+def test_the_studentised_bootstrap_is_that_of_the_definition() -> None:
+    """Resample by resample, with a skewed sample: its long side is the bootstrap's, its short one t's."""
+    x = np.random.default_rng(0).lognormal(size=20)
+    found = mean_interval(x, resamples=999, seed=3)
+    drawn = x[np.random.default_rng(3).integers(0, 20, (999, 20))]
+    t = sorted((row.mean() - x.mean()) / (row.std(ddof=1) / np.sqrt(20)) for row in drawn)
+    error = x.std(ddof=1) / np.sqrt(20)
+    assert found.high == pytest.approx(x.mean() - error * t[14])  # 1.5 % of 999: the 15th
+    assert found.low == pytest.approx(x.mean() - error * stats.t.ppf(0.975, 19))
 
 
-def test_bootstrap_of_two_samples_resamples_pairs() -> None:
-    x = np.random.default_rng(0).normal(size=60)
-
-    def slope(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
-        return (a * b).mean(axis) / (a * a).mean(axis)
-
-    found = bootstrap(x, 2 * x, statistic=slope, resamples=200)
-    assert found.low == pytest.approx(2)
-    assert found.high == pytest.approx(2)
+@pytest.mark.parametrize("n", range(2, LEAST))
+def test_few_examples_have_no_interval(n: int) -> None:
+    found = mean_interval(np.arange(n))
+    assert (found.known, found.low, found.high) == (False, -np.inf, np.inf)
+    assert str(found).endswith("[no interval]")
+    assert type(found).from_json(found.to_json()) == found
 
 
-def test_where_bca_is_not_defined_the_interval_says_so() -> None:
-    found = bootstrap(np.arange(20.0), statistic=np.max, resamples=500)
-    assert found.method in ("bca", "percentile")
-    assert found.low <= found.estimate == 19
-    flat = bootstrap([0, 0, 0, 0, 0, 5], statistic=np.median, resamples=500)
-    assert flat.method == "percentile"
-    assert flat.low == 0
-    assert np.isfinite(flat.high)
+def test_where_hardly_any_example_differs_there_is_no_interval() -> None:
+    assert not mean_interval([0.0] * 39 + [1.0]).known
 
 
 def test_a_constant_has_no_width() -> None:
-    assert bootstrap([3, 3, 3]) == Interval(3, 3, 3, 0.95, 3, "constant")
-
-
-def test_groups_are_resampled_as_wholes() -> None:
-    """Ten copies of 30 examples are 30 examples, not 300."""
-    base = np.random.default_rng(0).normal(size=30)
-    copies, names = np.repeat(base, 10), np.repeat(np.arange(30), 10)
-    alone, blind, grouped = bootstrap(base), bootstrap(copies), bootstrap(copies, groups=names)
-    assert grouped.n == 30
-    assert grouped.high - grouped.low == pytest.approx(alone.high - alone.low, rel=0.1)
-    assert blind.high - blind.low < 0.4 * (grouped.high - grouped.low)
-    shuffled = np.random.default_rng(1).permutation(300)
-    mixed = bootstrap(copies[shuffled], groups=names[shuffled])
-    assert mixed.low == pytest.approx(grouped.low)
-
-
-def test_groups_of_unequal_size() -> None:
-    values, names = [1.0, 1.0, 1.0, 5.0], ["a", "a", "a", "b"]
-    found = bootstrap(values, groups=names, resamples=2000)
-    assert (found.low, found.high) == (1, 5), "a alone, b alone"
-    assert found.estimate == 2
+    assert mean_interval([3, 3, 3]) == Interval(3, 3, 3, 0.95, 3, "constant")
 
 
 @given(st.lists(numbers, min_size=2, max_size=9))
@@ -147,16 +116,16 @@ def test_the_permutation_test_errs_as_often_as_it_says() -> None:
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (1, 10), (58, 69), (69, 69), (5000, 10000)])
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
-def test_wilson_is_that_of_scipy(successes: int, n: int, level: float) -> None:
-    found = wilson(successes, n, level=level)
-    expected = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+def test_the_interval_of_a_share_is_that_of_scipy(successes: int, n: int, level: float) -> None:
+    found = exact(successes, n, level=level)
+    expected = stats.binomtest(successes, n).proportion_ci(level, method="exact")
     assert found.low == pytest.approx(expected.low, abs=1e-12)
     assert found.high == pytest.approx(expected.high, abs=1e-12)
 
 
-def test_wilson_by_hand() -> None:
-    found = wilson(58, 69)
-    assert str(found) == "0.8406 [0.7367, 0.9086]"
+def test_a_share_by_hand() -> None:
+    found = exact(58, 69)
+    assert str(found) == "0.8406 [0.7326, 0.9176]"
     assert 0.85 in found
     assert 0.72 not in found
 
@@ -253,15 +222,13 @@ def test_effective_n_of_groups() -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: bootstrap([1.0]), "2 examples or more are needed, and there is 1"),
-        (lambda: bootstrap([1.0, np.nan]), "1 of 2 numbers are not finite"),
-        (lambda: bootstrap([1.0, 2.0], [1.0]), r"\[1, 2\] numbers"),
-        (lambda: bootstrap([1.0, 2.0], level=95), "between 0 and 1, not 95"),
-        (lambda: bootstrap([1.0, 2.0], groups=["a", "a"]), "one group"),
-        (lambda: bootstrap([1.0, 2.0], groups=["a"]), "1 group names for 2"),
+        (lambda: mean_interval([1.0]), "2 examples or more are needed, and there is 1"),
+        (lambda: mean_interval([1.0, np.nan]), "1 of 2 numbers are not finite"),
+        (lambda: compare([1.0, 2.0], [1.0]), r"\[1, 2\] numbers"),
+        (lambda: mean_interval([1.0, 2.0], level=95), "between 0 and 1, not 95"),
         (lambda: compare([1.0, 2.0], [1.0, 2.0, 3.0]), r"\[2, 3\] numbers"),
-        (lambda: wilson(3, 2), "3 of 2 is no share"),
-        (lambda: wilson(0, 0), "0 of 0 is no share"),
+        (lambda: exact(3, 2), "3 of 2 is no share"),
+        (lambda: exact(0, 0), "0 of 0 is no share"),
         (lambda: spearman([1, 2, 3], [1, 2, 3]), "4 pairs or more, and there are 3"),
         (lambda: holm([0.1, 1.5]), "one is 1.5"),
         (lambda: calibration([1.5], [1]), "probabilities, not logits"),
@@ -281,7 +248,7 @@ def test_what_cannot_be_computed_is_said(call: object, said: str) -> None:
 
 
 def test_results_go_to_json_and_come_back() -> None:
-    for result in (compare([1, 2, 3.5], [1, 1, 1]), calibration([0.5, 0.9], [0, 1]), wilson(3, 9)):
+    for result in (compare([1, 2, 3.5], [1, 1, 1]), calibration([0.5, 0.9], [0, 1]), exact(3, 9)):
         assert type(result).from_json(result.to_json()) == result
         assert isinstance(result, Comparison | Calibration | Interval)
         json.loads(result.to_json())

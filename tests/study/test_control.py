@@ -6,23 +6,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 from scipy.stats import binom
+from tests.simulations import CUTS, knocked, wrong_cuts
 
 from classtoken.results.explain import KnockOut
-from classtoken.study.control import ENOUGH, controls_for, judged_together, values_of
-
-# 2 x 2 heads; layers of small and large models; 24 to 36 heads; patches of small and large grids
-SIZES = [(4, 2), (12, 6), (6, 3), (5, 2), (12, 4), (24, 1), (36, 1), (22, 1), (25, 1), (196, 19), (16, 2), (64, 6)]
+from classtoken.study.control import ENOUGH, controls_for, judged_together
 
 
-def knocked(effects: np.ndarray, tested: tuple[int, ...], seed: int, tests: int = 1) -> KnockOut:
-    """A knock-out in a model where each thing adds its effect."""
-    controls = controls_for(range(len(effects)), tested, tests=tests, seed=seed)
-    after = float(effects[list(tested)].sum())
-    null = values_of(controls, lambda sets: [float(effects[list(s)].sum()) for s in sets], before=0.0, after=after)
-    return KnockOut("x", "zero", tested, 0.0, after, null, controls.possible)
-
-
-@pytest.mark.parametrize(("things", "size"), [*SIZES, (4, 3), (200, 1), (201, 1), (3, 1)])
+@pytest.mark.parametrize(("things", "size"), [*CUTS, (4, 3), (200, 1), (201, 1), (3, 1)])
 def test_controls_are_distinct_and_never_the_tested_set(things: int, size: int) -> None:
     tested = tuple(range(1, size + 1)) if size < things else tuple(range(size))
     for seed in range(3):
@@ -46,13 +36,9 @@ def test_what_has_no_control() -> None:
     assert KnockOut("x", "zero", (), 1.0, 0.5, ()).verdict == "no control"
 
 
-@pytest.mark.parametrize(("things", "size"), SIZES)
+@pytest.mark.parametrize(("things", "size"), CUTS)
 def test_chance_is_called_more_than_chance_in_at_most_five_percent(things: int, size: int) -> None:
-    generator, n, wrong = np.random.default_rng(things * 31 + size), 400, 0
-    for seed in range(n):
-        tested = tuple(sorted(generator.choice(things, size, replace=False).tolist()))
-        wrong += knocked(generator.normal(size=things), tested, seed).verdict in ("needed", "in its way")
-    assert wrong <= binom.ppf(0.999, n, 0.05)
+    assert wrong_cuts(things, size, 400) <= binom.ppf(0.999, 400, 0.05)
 
 
 def test_side_by_side_they_err_in_at_most_five_percent_together() -> None:

@@ -176,7 +176,9 @@ class ExplainDataOptions(Options):
     prompt_text: PromptText = None
     quick: Quick = False
     points: Points = 20
-    faithful: Annotated[Count, Option("Over a data set: inputs on which maps are tested.", metavar="N")] = 16
+    faithful: Annotated[
+        Count, Option("Over a data set: inputs on which maps are tested; 12 or more give intervals.", metavar="N")
+    ] = 16
     slow_control: Annotated[bool, Option("Hold slow maps, too, against those of random weights.", shown=False)] = False
     seed: Seed = 0
     limit: Annotated[int, Limits(ge=2), Option("Over a data set: the first N records.", metavar="N")] = 64
@@ -192,7 +194,7 @@ class WalkthroughOptions(Options):
     """What the walkthrough's page is made of: the data of its statistics, and where it is computed."""
 
     data: Annotated[str | None, Option("Take the page's statistics over this source.", metavar="SOURCE")] = None
-    limit: Annotated[int, Limits(ge=5), Option("Records that the statistics are taken over.", metavar="N")] = 40
+    limit: Annotated[int, Limits(ge=12), Option("Records that the statistics are taken over.", metavar="N")] = 40
     modality: Side = None
     overwrite: Overwrite = False
     device: Device = None

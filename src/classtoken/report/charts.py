@@ -208,7 +208,8 @@ def matrix(
 
 def _interval(row: Dot) -> str:
     """1.5 [1.2, 1.7], or the number alone where there is no interval."""
-    return shown(row.value) + ("" if row.low == row.high else f" [{shown(row.low)}, {shown(row.high)}]")
+    none = row.low == row.high or not math.isfinite(row.high - row.low)
+    return shown(row.value) + ("" if none else f" [{shown(row.low)}, {shown(row.high)}]")
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

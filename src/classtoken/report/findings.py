@@ -1,5 +1,6 @@
 """The page of `explain --data`: each finding with n, interval and the same for random weights."""
 
+from collections.abc import Iterable
 from html import escape
 
 from classtoken.report.charts import Dot, Series, dots, lines, matrix
@@ -18,6 +19,14 @@ MEASURES = {
     "iou": "overlap of the strongest patches with the object",
     "precision": "average precision of patches on the object",
 }
+TOO_FEW = "too few for an interval"
+
+
+def intervals_in_words(values: Iterable[Interval]) -> str:
+    """What the intervals of these means are, or that there are none."""
+    if all(v.known for v in values):
+        return "Means over inputs with 95 % intervals"
+    return "Means over inputs; where there are too few for an interval that covers, none is given"
 
 
 def findings_page(found: Findings) -> str:
@@ -45,7 +54,7 @@ def ranking_figure(found: Findings, measure: str) -> str:
         if score is None:
             continue
         v = score.value
-        rows.append(Dot(method.title, v.estimate, v.low, v.high, method.control))
+        rows.append(Dot(method.title, v.estimate, *_limits(v), method.control))
         random = v.estimate if method.name == "random" else random
     rows.sort(key=lambda dot: dot.value, reverse=measure != "deletion")
     n = max(score.value.n for m in found.ranking if (score := m.score(measure)) is not None)
@@ -93,10 +102,15 @@ def _series(name: str, values: tuple[Interval, ...], *, control: bool = False) -
         name,
         xs,
         tuple(v.estimate for v in values),
-        tuple(v.low for v in values),
-        tuple(v.high for v in values),
+        tuple(_limits(v)[0] for v in values),
+        tuple(_limits(v)[1] for v in values),
         control,
     )
+
+
+def _limits(v: Interval) -> tuple[float, float]:
+    """Of what is drawn: the number alone where it has no interval."""
+    return (v.low, v.high) if v.known else (v.estimate, v.estimate)
 
 
 def _layers(found: Findings) -> Section:
@@ -106,7 +120,7 @@ def _layers(found: Findings) -> Section:
             r.title,
             str(i),
             shown(v.estimate),
-            f"{shown(v.low)} to {shown(v.high)}",
+            f"{shown(v.low)} to {shown(v.high)}" if v.known else TOO_FEW,
             shown(r.control[i].estimate) if r.control else "",
         )
         for r in found.layers
@@ -115,8 +129,9 @@ def _layers(found: Findings) -> Section:
     body += folded("all numbers", table(("what", "layer", "mean", "95 %", "random weights"), rows, numbers=(1, 2, 4)))
     return Section(
         "Layer by layer",
-        "Means over inputs with 95 % bootstrap intervals; grey is the same architecture, its weights in random order. "
-        "The grey line is of one shuffle: another one differs by a few hundredths, so read small gaps as none.",
+        f"{intervals_in_words(v for r in found.layers for v in r.values)}; grey is the same architecture, its weights "
+        "in random order. The grey line is of one shuffle: another one differs by a few hundredths, so read small "
+        "gaps as none.",
         body if found.layers else "",
     )
 
@@ -165,7 +180,8 @@ def _ranking(found: Findings) -> Section:
     body += table(head, rows, numbers=(1, 3, 7))
     return Section(
         "Which maps are right?",
-        "Every map is tested by removing tokens in its order, on the same inputs; the interval is of the mean. The "
+        "Every map is tested by removing tokens in its order, on the same inputs. "
+        f"{intervals_in_words(s.value for m in found.ranking for s in m.scores)}. The "
         "table compares each, input by input, with random scores (p is adjusted for as many maps as there are), with "
         "an edge detector, and with the map that the same method makes of random weights.",
         body,
@@ -174,7 +190,9 @@ def _ranking(found: Findings) -> Section:
 
 
 def _over(value: Interval | None) -> str:
-    return "" if value is None else f"{shown(value.estimate)} [{shown(value.low)}, {shown(value.high)}]"
+    if value is None:
+        return ""
+    return shown(value.estimate) + (f" [{shown(value.low)}, {shown(value.high)}]" if value.known else f" ({TOO_FEW})")
 
 
 def _swap(found: Findings) -> Section:

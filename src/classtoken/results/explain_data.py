@@ -137,7 +137,9 @@ class Findings(Result):
         for row in self.layers:
             lines.append(f"{row.title} ({row.unit}), by layer")
             lines.append("  model   " + "  ".join(f"{v.estimate:7.3f}" for v in row.values))
-            lines.append("  95 %    " + "  ".join(f"+-{(v.high - v.low) / 2:5.3f}" for v in row.values))
+            lines.append(
+                "  95 %    " + "  ".join(f"+-{(v.high - v.low) / 2:5.3f}" if v.known else "   none" for v in row.values)
+            )
             if row.control:
                 lines.append("  random  " + "  ".join(f"{v.estimate:7.3f}" for v in row.control))
         lines += _ranking(self.ranking)
@@ -153,7 +155,7 @@ def _ranking(ranking: tuple[RankedMap, ...]) -> list[str]:
     measures = [score.measure for score in ranking[0].scores]
     lines = ["", f"{'map':28s}" + "".join(f"{m:>26s}" for m in measures) + f"{'same with random weights':>28s}"]
     for method in ranking:
-        cells = [f"{s.value.estimate:8.3f} [{s.value.low:6.3f}, {s.value.high:6.3f}]" for s in method.scores]
+        cells = [f"{s.value.estimate:8.3f} {s.value.limits}" for s in method.scores]
         sanity = "" if method.sanity is None else f"{method.sanity.estimate:8.3f}"
         lines.append(f"{method.title:28s}" + "".join(f"{cell:>26s}" for cell in cells) + f"{sanity:>28s}")
     return lines

@@ -16,11 +16,21 @@ class Interval(Result):
     n: int
     """independent examples (groups, where examples come in groups)"""
     method: str
-    """`bca`, `percentile` (where bca is not defined), `percentile of groups`, `wilson`, `exact`, `fisher z`, or
-    `constant` where all examples are equal"""
+    """`t` (Student's, widened by the studentised bootstrap), `exact` (of a share), `fisher z`, `constant` where all
+    examples are equal, or `none`, from -inf to inf: too few examples for an interval that covers"""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval at all."""
+        return self.method != "none"
+
+    @property
+    def limits(self) -> str:
+        """`[low, high]`, or that there is none."""
+        return f"[{self.low:.4g}, {self.high:.4g}]" if self.known else "[no interval]"
 
     def __str__(self) -> str:
-        return f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}]"
+        return f"{self.estimate:.4g} {self.limits}"
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high

@@ -15,7 +15,7 @@ from classtoken.measure.specialisation import (
     readable,
     specialisation,
 )
-from classtoken.measure.statistics import bootstrap, wilson
+from classtoken.measure.statistics import exact, mean_interval
 from classtoken.options import ExplainDataOptions
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
@@ -132,7 +132,7 @@ def _by_layer(name: str, found: SurveyValues, random: SurveyValues) -> ByLayer:
 def _intervals(values: np.ndarray) -> tuple[Interval, ...]:
     """Heads averaged within each input, since they are not independent; then an interval over inputs, per layer."""
     rows = values.mean(2) if values.ndim == 3 else values
-    return tuple(bootstrap(column, resamples=RESAMPLES) for column in rows.T)
+    return tuple(mean_interval(column, resamples=RESAMPLES) for column in rows.T)
 
 
 def _swaps(found: SurveyValues) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
@@ -145,7 +145,7 @@ def _swaps(found: SurveyValues) -> tuple[tuple[Interval, ...], tuple[Interval, .
         return (), ()
     n = int(differ.sum())
     kept, taken = ((answers == whose).all(-1)[differ].sum(0) for whose in (clean, donor))
-    return tuple(wilson(int(c), n) for c in kept), tuple(wilson(int(c), n) for c in taken)
+    return tuple(exact(int(c), n) for c in kept), tuple(exact(int(c), n) for c in taken)
 
 
 def _lens(subject: Subject, found: SurveyValues, truth: np.ndarray | None) -> tuple[tuple[Interval, ...], str]:
@@ -159,7 +159,7 @@ def _lens(subject: Subject, found: SurveyValues, truth: np.ndarray | None) -> tu
         right = (answers == truth[:, None]).all(-1)
     else:
         right = np.take_along_axis(truth, answers[..., 0].astype(int), 1)
-    shares = tuple(wilson(int(c), len(right)) for c in right.sum(0))
+    shares = tuple(exact(int(c), len(right)) for c in right.sum(0))
     what = "answers equal to the final one" if truth is None else "right answers"
     return shares, f"{what} with the state before layer"
 
@@ -212,13 +212,13 @@ def _overlap(found: SurveyValues) -> Interval | None:
         return None
     maps = found["class_maps"]
     values = np.array([between_pairs(map_overlap(maps[i : i + 1])[0]) for i in range(len(maps))])
-    return bootstrap(values, resamples=RESAMPLES)
+    return mean_interval(values, resamples=RESAMPLES)
 
 
 def _cosines(states_NSKD: np.ndarray) -> tuple[Interval, ...]:
     """Per layer, the mean cosine over pairs of class tokens, with an interval over inputs."""
     per_input = np.stack([between_pairs(cosine_by_layer(x[:, None])) for x in states_NSKD])
-    return tuple(bootstrap(column, resamples=RESAMPLES) for column in per_input.T)
+    return tuple(mean_interval(column, resamples=RESAMPLES) for column in per_input.T)
 
 
 def _counts(inputs: StudiedInputs, unread: int, faithful: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from classtoken.errors import ClasstokenError
 from classtoken.maps import faithfulness as faith
 from classtoken.maps.table import Method, Setting
 from classtoken.maps.truth import overlap
-from classtoken.measure.statistics import bootstrap, compare, holm
+from classtoken.measure.statistics import compare, holm, mean_interval
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import Traced, trace
 from classtoken.results.explain import CurveDefinition
@@ -173,7 +173,7 @@ def _ranked(method: Method, numbers: Numbers, refused: int) -> RankedMap:
 
 
 def _interval(values: Sequence[float] | np.ndarray) -> Interval:
-    return bootstrap(np.array(values), resamples=RESAMPLES)
+    return mean_interval(np.array(values), resamples=RESAMPLES)
 
 
 def _adjusted(ranking: tuple[RankedMap, ...]) -> tuple[RankedMap, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, product
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 import classtoken.drawn as drawn
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.measure.statistics import bootstrap, calibration, wilson
+from classtoken.measure.statistics import LEAST, calibration, exact, mean_interval
 from classtoken.page.evidence import (
     CalibrationChart,
     ConfidenceBin,
@@ -94,8 +95,8 @@ def default_survey(embedder: Embedder, count: int | None = None) -> Survey:
 
 def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFindings:
     """Bands, claims and calibration of a survey."""
-    if len(survey.items) < 5:
-        raise OptionError(f"a survey of {len(survey.items)} inputs says nothing about others; give 5 or more.")
+    if len(survey.items) < LEAST:
+        raise OptionError(f"a survey of {len(survey.items)} inputs has no interval that covers; give {LEAST} or more.")
     random, found, control = subject.randomised(seed=0), SurveyValues(), SurveyValues()
     runs = []
     for item in survey.items:
@@ -104,7 +105,8 @@ def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFind
         gather(trace(random, prepared.tokens, PARTS), control)
         runs.append(run)
     claims = [*_swaps(runs, survey), *_objects(runs, found, control, survey), *_cuts(runs, survey)]
-    return SurveyFindings((_spread(found, control, survey),), tuple(claims), _calibration(subject, runs, survey))
+    said = tuple(claim for claim in claims if isfinite(claim.value.high - claim.value.low))
+    return SurveyFindings((_spread(found, control, survey),), said, _calibration(subject, runs, survey))
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,14 @@ class SurveyRun:
 
 
 def statistic(values: Sequence[float] | np.ndarray) -> Statistic:
-    """Mean and bootstrap interval."""
-    found = bootstrap(values, resamples=RESAMPLES)
+    """Mean and its interval."""
+    found = mean_interval(values, resamples=RESAMPLES)
     return Statistic(found.estimate, found.low, found.high)
 
 
 def share(kept: Sequence[bool]) -> Statistic:
-    """A share in per cent and Wilson's interval, which is not of width 0 where all are kept."""
-    found = wilson(sum(kept), len(kept))
+    """A share in per cent and its exact interval, which is not of width 0 where all are kept."""
+    found = exact(sum(kept), len(kept))
     return Statistic(100 * found.estimate, 100 * found.low, 100 * found.high)
 
 
@@ -154,7 +156,7 @@ def _objects(
 ) -> list[MeasuredClaim]:
     """Attention on the object over its share of the picture, last layer: 1 is what blind attention would give."""
     known = {i: m for i, run in enumerate(runs) if (m := run.prepared.truth.object) is not None and 0 < m.mean() < 1}
-    if len(known) < 5 or "direct_last" not in found:
+    if len(known) < LEAST or "direct_last" not in found:
         return []
 
     def ratios(weights_nP: np.ndarray) -> Statistic:
@@ -188,7 +190,7 @@ def _swaps(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
             theirs = [donor.traced.entering(layer)[:, donor.prepared.watched] for layer in (half, depth)]
             answers = swap_states(run.traced, places, theirs, (half, depth))[0].argmax(-1)
             kept.append([bool(answer == run.answer) for answer in answers])
-    if len(kept) < 5 or kind == "cosine":
+    if len(kept) < LEAST or kind == "cosine":
         return []
     return [
         MeasuredClaim(
@@ -220,7 +222,7 @@ def _cuts(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
         moved = ((answers - bench.before).abs() * (1.0 if cosine else 100.0)).tolist()
         top_moves.append(moved[0])
         random_moves.append(float(np.mean(moved[1:])))
-    if len(top_moves) < 5:
+    if len(top_moves) < LEAST:
         return []
     return [
         MeasuredClaim(

@@ -1,0 +1,113 @@
+"""What intervals and tests promise, simulated where the truth is known; `python -m tests.simulations` writes the tables
+of docs/trust.md. The tests run the same in small, and in full as soak tests."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from scipy.stats import binom
+from tools.generated import into
+
+from classtoken.measure.statistics import LEAST, compare, exact, mean_interval
+from classtoken.results.explain import KnockOut
+from classtoken.study.control import controls_for, values_of
+from classtoken.study.unseen import LEAST as LEAST_PLACES
+from classtoken.study.unseen import coverage
+
+SIZES = (2, 4, 8, 12, 16, 24, 32, 48, 64)
+DRAWN: dict[str, tuple[Callable[[Generator, int], np.ndarray], float]] = {
+    "normal": (lambda g, n: g.normal(size=n), 0.0),
+    "heavy tails (t, 3)": (lambda g, n: g.standard_t(3, size=n), 0.0),
+    "skewed (exponential)": (lambda g, n: g.exponential(size=n), 1.0),
+    "very skewed (lognormal)": (lambda g, n: g.lognormal(size=n), float(np.exp(0.5))),
+}
+SHARES = (0.02, 0.1, 0.5, 0.9, 0.99)
+# 2 x 2 heads; layers of small and large models; 24 to 36 heads; patches of small and large grids
+CUTS = [(4, 2), (12, 6), (6, 3), (5, 2), (12, 4), (24, 1), (36, 1), (22, 1), (25, 1), (196, 19), (16, 2), (64, 6)]
+PAGE = Path(__file__).parents[1] / "docs" / "trust.md"
+
+
+def covered(kind: str, n: int, runs: int) -> float | None:
+    """The share of samples whose interval of the mean holds the true mean; None where none is given."""
+    draw, truth = DRAWN[kind]
+    generator = np.random.default_rng(n)
+    found = [mean_interval(draw(generator, n), resamples=999, seed=seed) for seed in range(runs)]
+    return sum(truth in each for each in found) / runs if found[0].known else None
+
+
+def covered_share(p: float, n: int) -> float:
+    """The same for the interval of a share, exactly: the probability of the counts whose interval holds p."""
+    return float(sum(binom.pmf(k, n, p) for k in range(n + 1) if p in exact(k, n)))
+
+
+def knocked(effects: np.ndarray, tested: tuple[int, ...], seed: int, tests: int = 1) -> KnockOut:
+    """A knock-out in a model where each thing adds its effect."""
+    controls = controls_for(range(len(effects)), tested, tests=tests, seed=seed)
+    after = float(effects[list(tested)].sum())
+    null = values_of(controls, lambda sets: [float(effects[list(s)].sum()) for s in sets], before=0.0, after=after)
+    return KnockOut("x", "zero", tested, 0.0, after, null, controls.possible)
+
+
+def wrong_cuts(things: int, size: int, runs: int) -> int:
+    """How often a cut like all others is called needed, or in its way."""
+    generator, wrong = np.random.default_rng(things * 31 + size), 0
+    for seed in range(runs):
+        tested = tuple(sorted(generator.choice(things, size, replace=False).tolist()))
+        wrong += knocked(generator.normal(size=things), tested, seed).verdict in ("needed", "in its way")
+    return wrong
+
+
+def wrong_comparisons(n: int, runs: int) -> int:
+    """How often two ways that are equally good on n examples differ with p at most 0.05."""
+    generator = np.random.default_rng(n)
+    return sum(compare(*generator.normal(size=(2, n)), resamples=499).p <= 0.05 for _ in range(runs))
+
+
+def never_said(n: int, runs: int) -> float:
+    """How many of 100 places that attention falls on evenly are called places that it never looks at, at most."""
+    generator = torch.Generator().manual_seed(n)
+    return max(len(coverage(torch.rand(n, 100, generator=generator), "all", (10, 10)).never) for _ in range(runs))
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Markdown."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def percent(value: float | None) -> str:
+    """A share, or that there is none."""
+    return "none given" if value is None else f"{100 * value:.1f} %"
+
+
+def report(runs: int) -> str:
+    """All tables."""
+    means = [(kind, *(percent(covered(kind, n, runs)) for n in SIZES)) for kind in DRAWN]
+    shares = [(f"{100 * p:g} %", *(percent(covered_share(p, n)) for n in SIZES)) for p in SHARES]
+    cuts = [(f"{size} of {things}", percent(wrong_cuts(things, size, 3 * runs) / (3 * runs))) for things, size in CUTS]
+    pairs = [(str(n), percent(wrong_comparisons(n, runs) / runs)) for n in (3, 5, 8, 16, 64)]
+    places = [(str(n), f"{never_said(n, 100):g}") for n in (5, LEAST_PLACES, 60)]
+    numbers = tuple(f"n = {n}" for n in SIZES)
+    return "\n\n".join(
+        [
+            f"**How often the 95 % interval of a mean holds the true mean** ({runs} samples each; none is given below "
+            f"{LEAST} examples):",
+            table(("examples are", *numbers), means),
+            "**How often the 95 % interval of a share (an accuracy) holds the true share** (exactly):",
+            table(("true share", *numbers), shares),
+            f"**How often a cut that is like all others is called needed, or in its way** ({3 * runs} cuts each; 5 % "
+            "is allowed, give or take 1 point):",
+            table(("cut", "called so"), cuts),
+            f"**How often two equally good ways differ with p at most 0.05** ({runs} pairs each; 5 % is allowed):",
+            table(("examples", "called different"), pairs),
+            "**Places out of 100, looked at evenly, that are said never to be looked at** (the most in 100 surveys):",
+            table(("inputs", "said"), places),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(into(PAGE.read_text(), "python -m tests.simulations", report(int((sys.argv[1:] or ["1000"])[0]))))

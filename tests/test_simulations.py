@@ -1,0 +1,56 @@
+"""Intervals cover and tests err as often as they say: in small here, in full as soak tests and in docs/trust.md."""
+
+import pytest
+from scipy.stats import binom
+from tests.simulations import (
+    CUTS,
+    DRAWN,
+    SHARES,
+    SIZES,
+    covered,
+    covered_share,
+    never_said,
+    wrong_comparisons,
+    wrong_cuts,
+)
+
+from classtoken.measure.statistics import LEAST
+
+SMALL = pytest.param(150)
+FULL = pytest.param(2000, marks=pytest.mark.soak)
+
+
+@pytest.mark.parametrize("runs", [SMALL, FULL])
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("kind", DRAWN)
+def test_intervals_of_means_cover_in_93_percent_or_are_not_given(kind: str, n: int, runs: int) -> None:
+    share = covered(kind, n, runs)
+    if n < LEAST:
+        assert share is None
+        return
+    assert share is not None
+    assert share * runs >= binom.ppf(0.001, runs, 0.93)
+    assert kind != "normal" or share * runs <= binom.ppf(0.999, runs, 0.975)  # nor are they wide for nothing
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("p", SHARES)
+def test_intervals_of_shares_cover(p: float, n: int) -> None:
+    assert covered_share(p, n) >= 0.95 - 1e-9
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("things", "size"), CUTS)
+def test_cuts_that_are_like_all_others_are_called_so(things: int, size: int) -> None:
+    assert wrong_cuts(things, size, 1000) <= binom.ppf(0.999, 1000, 0.05)
+
+
+@pytest.mark.parametrize("runs", [SMALL, FULL])
+@pytest.mark.parametrize("n", [3, 5, 8, 16])
+def test_equal_ways_are_seldom_called_different(n: int, runs: int) -> None:
+    assert wrong_comparisons(n, runs) <= binom.ppf(0.999, runs, 0.05)
+
+
+@pytest.mark.parametrize("n", [5, 20, 60])
+def test_where_attention_is_even_no_place_is_never_looked_at(n: int) -> None:
+    assert never_said(n, 10) == 0
