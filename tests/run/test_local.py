@@ -87,7 +87,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
 
 def test_another_source_is_another_plan(tmp_path: Path) -> None:
     embed(texts(tmp_path, ROWS), tmp_path / "out", FakeStage())
-    with pytest.raises(ManifestMismatch, match="the source has changed"):
+    with pytest.raises(ManifestMismatch, match="other contents, labels or columns"):
         embed(texts(tmp_path, [*ROWS[:-1], "other"]), tmp_path / "out", FakeStage())
 
 
