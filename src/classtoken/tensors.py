@@ -83,7 +83,8 @@ class States:
 
     `last_BLD` is after the final norm. `layers[k]` is after block k without the final norm, `layers[-1]` after the last
     block without it, and `layers["embeddings"]` what went into block 0; only what was asked for is kept. Rows that were
-    not computed (see `Encoder.forward(rows=...)`) are absent: `roles_BL` always describes `last_BLD`.
+    not computed (see `Encoder.forward(rows=...)`) are absent: `roles_BL` always describes `last_BLD`. `pooled_BD` is
+    the pooled output that a foreign model computes itself.
     """
 
     last_BLD: Float[Tensor, "B L D"]
@@ -91,6 +92,7 @@ class States:
     grid: tuple[int, int] | None = None
     layers: Mapping[int | str, Tensor] = field(default_factory=dict)
     final_norm: torch.nn.Module | None = None
+    pooled_BD: Float[Tensor, "B D"] | None = None
 
 
 @runtime_checkable

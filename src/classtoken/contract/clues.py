@@ -10,6 +10,8 @@ from classtoken.contract.modules import Step, follow
 from classtoken.encoder.checkpoint import Checkpoint
 from classtoken.encoder.families.timm import timm_spec
 
+#: Rank of what an experiment on the model shows: behind every file, before the habits of a family.
+EXPERIMENT = 8
 TIMM_POOLS = {"token": "cls", "avg": "mean", "map": "pooler", "max": "max"}
 
 

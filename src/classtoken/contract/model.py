@@ -24,7 +24,7 @@ from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import UnsupportedModel
 from classtoken.model_folder import read_json, read_prompts, transformer_folder
 from classtoken.pooling.spec import parse
-from classtoken.readout import Classifier, OwnPooler, Readout
+from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import size_behind
 from classtoken.readout.saved import SavedReadout, read_saved
 from classtoken.tokens.wordpieces import special_tokens, tokenizer_folder
@@ -65,6 +65,8 @@ def _reading(
         pooler, missing = own_pooler_of(family, tower.config, loaded)
         authors = family.authors_readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
+    elif loaded.pooled_size is not None:
+        pooler = own.Given(loaded.pooled_size)
     saved = read_saved(folder)
     if declared is not None:
         declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
@@ -72,6 +74,11 @@ def _reading(
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
+    unsettled: tuple[str, ...] = ()
+    if loaded.meant is not None and loaded.meant.spec is not None:
+        found.append(PoolingClue(loaded.meant.spec, clues.EXPERIMENT, "run here", loaded.meant.says))
+    elif loaded.meant is not None and not found:
+        unsettled = (_unsettled(tower),)
     clue, claim = choose(found, family, authors)
     (before, _), (after, unit_length) = steps_of(clue.before, ends=False), steps_of(clue.steps)
     if clue.rank == 0 and saved is not None:
@@ -106,6 +113,7 @@ def _reading(
         classifier=classifier,
         prefix=loaded.prefix,
         inputs=loaded.inputs,
+        unsettled=unsettled,
     )
     if saved is not None and saved.head is not None:
         reading.classifier = _saved_classifier(reading, saved)
@@ -124,6 +132,17 @@ def _clues(
     if alone:
         candidates += [clues.timm_pool(tower.config), clues.card_pooling(checkpoint)]
     return found + [clue for clue in candidates if clue is not None]
+
+
+def _unsettled(tower: LoadedTower) -> str:
+    meant, layout = tower.loaded.meant, tower.loaded.encoder.layout
+    assert meant is not None
+    offered = ["last" if tower.modality == "text" else "cls" if layout.count(Role.CLASS) else "", "mean"]
+    offered += ["pooler"] if tower.loaded.pooled_size is not None else []
+    return (
+        f"nothing in this folder says which vector of a '{tower.config.get('model_type')}' its authors meant: "
+        f"{meant.says}. Name a `pooling`: {' or '.join(repr(spec) for spec in offered if spec)}."
+    )
 
 
 def _saved_classifier(reading: Reading, saved: SavedReadout) -> Classifier:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from classtoken.contract.clues import PoolingClue
+from classtoken.contract.clues import EXPERIMENT, PoolingClue
 from classtoken.contract.modules import Step
 from classtoken.encoder.checkpoint import LoadedEncoder
 from classtoken.encoder.families.row import AuthorsReadout, Family
@@ -159,10 +159,16 @@ def choose(
         every = [PoolingClue("mean", 10, "no file of the checkpoint", "nothing says which vector was meant")]
     best = every[0]
     evidence = tuple(
-        Evidence(Kind.FILE if clue.rank < 9 else Kind.PAPER, clue.source, f"{clue.says} -> {clue.spec}")
+        Evidence(
+            Kind.EXPERIMENT if clue.rank == EXPERIMENT else Kind.FILE if clue.rank < 9 else Kind.PAPER,
+            clue.source,
+            f"{clue.says} -> {clue.spec}",
+        )
         for clue in every
     )
-    declared = {clue.spec for clue in every if clue.rank < 9}
+    declared = {clue.spec for clue in every if clue.rank < EXPERIMENT}
+    if best.rank == EXPERIMENT:
+        return best, Claim("pooling", best.spec, Verdict.PROVED, evidence)
     verdict = Verdict.ASSUMED if best.rank >= 9 else Verdict.DECLARED
     if len(declared) > 1:
         verdict = Verdict.DISPUTED

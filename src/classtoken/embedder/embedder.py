@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -297,7 +298,7 @@ class Embedder:
         if self.dtype == torch.float32 or trace is not None:
             return states
         layers_float = {name: value.float() for name, value in states.layers.items()}
-        return States(states.last_BLD.float(), states.roles_BL, states.grid, layers_float, states.final_norm)
+        return replace(states, last_BLD=states.last_BLD.float(), layers=layers_float)
 
     def classifying(self, modality: str | None = None) -> Tower:
         """The tower that has a classifier, or that of a modality. Raises `ContractError` where there is none."""

@@ -69,15 +69,10 @@ def preprocessor(folder: Path, reading: Reading) -> Preprocessor:
             folder, positions=encoder.positions, vocabulary=encoder.vocabulary, usual=usual
         )
     stem = encoder.shape.stem if is_stepwise(encoder) else None
-    patch = stem.patch if isinstance(stem, ImageStem) else _merged_patch(reading)
     name = "" if reading.family is None else f"the usual one of {reading.family.name}"
     channels = stem.channels if isinstance(stem, ImageStem) else int(reading.config.get("num_channels") or 3)
-    prepare = ImagePreprocessor.from_folder(folder, encoder.layout, patch=patch, usual=usual.image, usual_of=name)
+    prepare = ImagePreprocessor.from_folder(
+        folder, encoder.layout, patch=encoder.patch, usual=usual.image, usual_of=name
+    )
     prepare.recipe = replace(prepare.recipe, channels=channels)
     return prepare
-
-
-def _merged_patch(reading: Reading) -> int | None:
-    """Pixels under one token of a foreign model, which may merge patches on its way (Swin); None where unknown."""
-    side, grid = reading.config.get("image_size"), reading.encoder.layout.grid
-    return side // grid[0] if isinstance(side, int) and grid and side >= grid[0] else None

@@ -128,6 +128,15 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Meant:
+    """Which vector a foreign model's authors meant, as far as experiments on it show."""
+
+    spec: str | None
+    """a pooling; None: something was found that a guess might miss, so that a pooling must be named"""
+    says: str
+
+
+@dataclass(frozen=True)
 class LoadedEncoder:
     """An encoder with its weights, and what the checkpoint holds besides."""
 
@@ -139,6 +148,10 @@ class LoadedEncoder:
     """tensors that the encoder did not take, names without the prefix: pooler, classifier, projection, others"""
     inputs: InputDefaults = NO_DEFAULTS
     """how inputs are prepared where the folder's files are silent"""
+    meant: Meant | None = None
+    """of a foreign model; None where nothing speaks against the mean"""
+    pooled_size: int | None = None
+    """numbers of the pooled output that a foreign model computes with weights of the file; None where it has none"""
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:

@@ -85,6 +85,12 @@ class Encoder(PlainModule):
         return self.shape.layout
 
     @property
+    def patch(self) -> int | None:
+        """Pixels on one side of a patch; None for texts."""
+        stem = self.shape.stem
+        return stem.patch if isinstance(stem, ImageStem) else None
+
+    @property
     def open_weights(self) -> bool:
         """Whether its matrices are plain numbers; not where a backend has put modules of its own in their place."""
         return all(isinstance(self.block(i).attention.output, nn.Linear) for i in range(len(self.blocks)))

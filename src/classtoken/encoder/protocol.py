@@ -31,6 +31,11 @@ class AnyEncoder(Protocol):
     def layout(self) -> Layout: ...
 
     @property
+    def patch(self) -> int | None:
+        """Pixels on one side of what a token of an image stands for; None for texts."""
+        ...
+
+    @property
     def gaps(self) -> tuple[str, ...]:
         """Trace names (or their last parts) that it cannot give."""
         ...

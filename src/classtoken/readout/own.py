@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from classtoken.encoder.families.row import PoolerRow
 from classtoken.encoder.names import to_ours
 from classtoken.encoder.shape import Shape
-from classtoken.errors import EmptyRow
+from classtoken.errors import ContractError, EmptyRow
 from classtoken.pooling.attentive import Map
 from classtoken.tensors import ACTIVATIONS, States
 from classtoken.values import Role
@@ -146,12 +146,32 @@ class NormedMean(OwnPooler):
         return self.norm(torch.einsum("bl,bld->bd", content / content.sum(1, keepdim=True), states.last_BLD))
 
 
+class Given(OwnPooler):
+    """What a foreign model pools itself: its forward has computed it already."""
+
+    formula = "the model's own pooled output, as transformers computes it"
+
+    def __init__(self, size: int):
+        nn.Module.__init__(self)
+        self.row, self._size = PoolerRow(kind="given"), size
+
+    @property
+    def size(self) -> int | None:
+        return self._size
+
+    def forward(self, states: States) -> Float[Tensor, "B d"]:
+        if states.pooled_BD is None:
+            raise ContractError("this pooled output is computed by the model itself, and only its states are at hand.")
+        return states.pooled_BD
+
+
 FORMULAS: Mapping[str, type[OwnPooler]] = {
     "state": OneState,  # DINOv2, CLIP
     "dense": DenseState,  # SigLIP's text side
     "tanh": ActivatedState,  # BERT, ViT
     "map": AttentionPool,  # SigLIP's image side
     "norm_mean": NormedMean,  # BEiT
+    "given": Given,
 }
 
 

@@ -18,9 +18,9 @@ def grid_of(patches: int, height: int, width: int) -> tuple[int, int] | None:
 
 
 def depth_of(config: Any) -> int:
-    """Blocks, or stages where a model has stages; 0 where the config does not say."""
-    for name in ("num_hidden_layers", "num_layers", "n_layer", "depths"):
+    """Blocks, or stages where a model has stages; one where the config does not say."""
+    for name in ("num_hidden_layers", "num_layers", "n_layer", "depths", "depth"):
         value = getattr(config, name, None)
         if value:
             return len(value) if isinstance(value, list | tuple) else int(value)
-    return 0
+    return 1

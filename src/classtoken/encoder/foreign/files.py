@@ -10,6 +10,7 @@ from torch import nn
 from classtoken.encoder.checkpoint import Checkpoint, LoadedEncoder
 from classtoken.encoder.foreign.building import built
 from classtoken.encoder.foreign.hooked import tensor_of
+from classtoken.encoder.foreign.meant import meant_by
 from classtoken.encoder.foreign.model import Foreign
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.model_folder import whole
@@ -34,14 +35,21 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
     parameters = dict(model.named_parameters())
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
-    modality = MODALITY.get(str(model.main_input_name))
+    modality = MODALITY.get(str(getattr(model, "main_input_name", "")))
     if modality is None or (hasattr(model.config, "text_config") and hasattr(model.config, "vision_config")):
         raise UnsupportedModel(
             f"a model of type '{name}' does not give token states of one text or image. Name the folder of one side."
         )
     foreign = Foreign(model, modality, missing)
-    if foreign.depth < 1:
-        raise UnsupportedModel(f"the config of a '{name}' does not say how many blocks it has.")
+    try:
+        foreign.probe()
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a model of another library says to one text or image and nothing else
+        raise UnsupportedModel(
+            f"a model of type '{name}' gives no states of one {modality} alone ({first_line(error)}). Use an encoder "
+            f"that reads {modality}s and nothing else."
+        ) from error
     read = {_place(key) for key in read_by_states(foreign, parameters)} if missing else set()
     lost = [key for key in missing if key in parameters and _place(key) in read]
     if lost:
@@ -49,7 +57,16 @@ def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], Load
         raise WeightsError(
             f"the weights of {checkpoint.folder} do not fit: {len(lost)} missing: {shown}. They would be random."
         )
-    return modality, LoadedEncoder(foreign, None, "", {}, input_defaults(name, model.config))
+    pooled = foreign.pooled_size if foreign.pooler_whole else None
+    return modality, LoadedEncoder(
+        foreign, None, "", {}, input_defaults(name, model.config), meant=meant_by(foreign), pooled_size=pooled
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line of at most 160 letters."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= 160 else line[:157] + "..."
 
 
 def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:

@@ -20,6 +20,12 @@ def tensor_of(out: Any) -> Tensor:
     return named if isinstance(named, Tensor) else out[0]
 
 
+def pooled_of(out: Any) -> Tensor | None:
+    """The pooled output in what a model returns, (B, D); None where it has none."""
+    pooled = getattr(out, "pooler_output", None)
+    return pooled.flatten(1) if isinstance(pooled, Tensor) else None
+
+
 def _exchanged(out: Any, states: Tensor) -> Any:
     return states if isinstance(out, Tensor) else (states, *out[1:])
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from classtoken.encoder.foreign.captured import Capture, capturing
 from classtoken.encoder.foreign.config import depth_of, grid_of, image_size
 from classtoken.encoder.foreign.grouped import by_length
-from classtoken.encoder.foreign.hooked import tensor_of, with_states
+from classtoken.encoder.foreign.hooked import pooled_of, tensor_of, with_states
 from classtoken.encoder.module import PlainModule
 from classtoken.errors import ModelError, TraceError
 from classtoken.tensors import States, Tokens, Trace, names_of_trace
@@ -42,6 +42,8 @@ class _Probe:
     """every block gives states of all tokens, (B, L, D)"""
     attention: bool
     """every block's attention goes through the interface, over all tokens, and gives the same result there"""
+    pooled_size: int | None
+    """numbers of the model's own pooled output; None where it has none"""
 
 
 class Foreign(PlainModule):
@@ -102,6 +104,29 @@ class Foreign(PlainModule):
         """Roles in order, at the native size; found by experiment for images."""
         return self._probe.layout
 
+    @property
+    def patch(self) -> int | None:
+        """Pixels on one side of what a token of an image stands for, blocks that merge tokens counted in."""
+        grid = self.layout.grid
+        return None if grid is None else max(1, image_size(self.config)[0] // grid[0])
+
+    @property
+    def pooled_size(self) -> int | None:
+        """Numbers of the model's own pooled output (`States.pooled_BD`); None where it has none."""
+        return self._probe.pooled_size
+
+    @cached_property
+    def pooler_whole(self) -> bool:
+        """Whether the model has a pooled output and its checkpoint all the weights that it reads."""
+        lost = [parameter for name, parameter in self.model.named_parameters() if name in self.missing]
+        if self.pooled_size is None or not lost:
+            return self.pooled_size is not None
+        with torch.enable_grad():
+            pooled = pooled_of(self.model(**self.random_input(0)))
+            assert pooled is not None
+            read = torch.autograd.grad(pooled.sum(), lost, allow_unused=True)
+        return all(gradient is None for gradient in read)
+
     @cached_property
     def positions(self) -> int | None:
         """Learned absolute positions of texts; None where there are none."""
@@ -118,12 +143,11 @@ class Foreign(PlainModule):
             return None
         return table.num_embeddings if isinstance(table, nn.Embedding) else None
 
-    @property
+    @cached_property
+    @torch.no_grad()
     def causal(self) -> bool:
-        """Whether the model says that a token sees only those before it; `contract` tests it."""
-        return bool(getattr(self.config, "is_decoder", False)) or any(
-            bool(getattr(module, "is_causal", False)) for module in self.model.modules()
-        )
+        """Whether a token sees only those before it: found by changing tokens, of three texts."""
+        return self.modality == "text" and all(self._causal_on(seed) for seed in (0, 1, 2))
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -155,11 +179,12 @@ class Foreign(PlainModule):
         wanted = {layer if isinstance(layer, str) else self._block(layer) for layer in layers}
         kept: dict[Layer, Tensor] = {}
         with self._watched(trace, wanted, kept):
-            last, grid = self._last(self._run(tokens, trace), tokens)
+            out = self._run(tokens, trace)
+            last, grid = self._last(out, tokens)
         if trace is not None:
             last = trace("final", last)
         named = {layer: kept[layer if isinstance(layer, str) else self._block(layer)] for layer in layers}
-        return States(last, self._roles(tokens, last), grid, named, None)
+        return States(last, self._roles(tokens, last), grid, named, None, pooled_of(out))
 
     # -- parts of the forward ------------------------------------------------------------------------------------------
 
@@ -238,11 +263,19 @@ class Foreign(PlainModule):
         roles = special + [int(Role.CONTENT)] * (last.shape[1] - len(special))
         return torch.tensor(roles, device=last.device).expand(len(last), -1)
 
+    def probe(self) -> None:
+        """Run the model on random input, once. Raises whatever it says to one text or image and nothing else."""
+        if "_probe" not in self.__dict__:
+            self.__dict__["_probe"] = self._probed()
+
     # -- what a run shows ----------------------------------------------------------------------------------------------
 
     @cached_property
-    @torch.no_grad()
     def _probe(self) -> _Probe:
+        return self._probed()
+
+    @torch.no_grad()
+    def _probed(self) -> _Probe:
         """Two random inputs, and the first of them once more through the attention interface."""
         inputs = [self.random_input(seed) for seed in (0, 1)]
         seen: list[dict[Layer, Tensor]] = [{}, {}]
@@ -252,11 +285,28 @@ class Foreign(PlainModule):
             with ExitStack() as stack:
                 if self.blocks:
                     stack.enter_context(with_states(self.blocks, None, every, kept))
-                last.append(tensor_of(self.model(**batch)))
+                out = self.model(**batch)
+                pooled = pooled_of(out)
+                last.append(tensor_of(out))
         plain = last[0].flatten(2).mT if last[0].dim() == 4 else last[0]
         uniform = bool(seen[0]) and all(x.shape == plain.shape for x in seen[0].values())
         attention = uniform and self._shows_attention(inputs[0], plain)
-        return _Probe(self._layout(plain, last[0], seen if uniform else None), plain.shape[-1], uniform, attention)
+        layout = self._layout(plain, last[0], seen if uniform else None)
+        return _Probe(layout, plain.shape[-1], uniform, attention, None if pooled is None else pooled.shape[1])
+
+    def _causal_on(self, seed: int) -> bool:
+        """No token moves with one behind it, and some token moves with one before it."""
+        batch = self.random_input(seed)
+        before = tensor_of(self.model(**batch))
+        moved = []
+        for place in range(batch["input_ids"].shape[1]):
+            ids = batch["input_ids"].clone()
+            ids[0, place] = 1 + ids[0, place] % max(1, int(self.config.vocab_size) - 2)
+            after = tensor_of(self.model(**batch | {"input_ids": ids}))
+            moved.append((after - before).abs().amax(-1)[0] > EQUAL * before.abs().max())
+        earlier = any(bool(seen[:place].any()) for place, seen in enumerate(moved))
+        later = any(bool(seen[place + 1 :].any()) for place, seen in enumerate(moved))
+        return later and not earlier
 
     def random_input(self, seed: int) -> dict[str, Tensor]:
         """One input that this model takes, for experiments."""
@@ -277,8 +327,13 @@ class Foreign(PlainModule):
             return Layout(((Role.CONTENT, None),))
         height, width = image_size(self.config)
         if last.dim() == 4 or seen is None:
-            grid = (last.shape[2], last.shape[3]) if last.dim() == 4 else grid_of(plain.shape[1], height, width)
-            return Layout(((Role.CONTENT, plain.shape[1]),), grid)
+            if last.dim() == 4:
+                return Layout(((Role.CONTENT, plain.shape[1]),), (last.shape[2], last.shape[3]))
+            count = plain.shape[1]
+            grid, inner = grid_of(count, height, width), grid_of(count - 1, height, width)
+            if grid is None and inner is not None:  # a class token that joins the patches in the last stage (PVT)
+                return Layout(((Role.CLASS, 1), (Role.CONTENT, count - 1)), inner)
+            return Layout(((Role.CONTENT, count),), grid)
         first, second = (kept["embeddings"] for kept in seen)
         fixed = (first == second).all(-1)[0].tolist()
         special = sum(fixed)
@@ -286,12 +341,28 @@ class Foreign(PlainModule):
             raise ModelError(
                 f"the tokens of this {self.config.model_type} model that no image changes do not stand first."
             )
-        runs = (
-            (Role.CLASS, min(1, special)),
-            (Role.REGISTER, max(0, special - 1)),
-            (Role.CONTENT, len(fixed) - special),
-        )
+        classes = self.class_tokens(special)
+        runs = ((Role.CLASS, classes), (Role.REGISTER, special - classes), (Role.CONTENT, len(fixed) - special))
         return Layout(tuple((role, n) for role, n in runs if n), grid_of(len(fixed) - special, height, width))
+
+    def class_tokens(self, constant: int) -> int:
+        """How many of the constant tokens in front are class tokens: those that the pooled output reads, one at least.
+
+        The states of all tokens are captured where they leave the model's last norm; the pooled output's gradient says
+        which of them it reads.
+        """
+        if constant < 2:
+            return constant
+        with torch.enable_grad():
+            out = self.model(**self.random_input(2))
+            last, pooled = tensor_of(out), pooled_of(out)
+            if pooled is None or last.dim() != 3 or not last.requires_grad:
+                return 1
+            (read,) = torch.autograd.grad(pooled.square().sum(), last, allow_unused=True)
+        if read is None:
+            return 1
+        places = read.abs().amax(-1)[0, :constant] > 0
+        return max(1, int(places.sum())) if not bool(read[0, constant:].any()) else 1
 
     def _shows_attention(self, batch: dict[str, Tensor], plain: Tensor) -> bool:
         """Whether a run through the interface is captured in full and gives the same states."""
