@@ -1,6 +1,6 @@
 """A model's folder -> its readings: the one place where files, families and weights come together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def _reading(
     folder: Path, checkpoint: Checkpoint, tower: LoadedTower, declared: PoolingClue | None, *, alone: bool
 ) -> Reading:
     loaded, family, over = tower.loaded, tower.loaded.family, over_of(tower.modality)
-    pooler: OwnPooler | None = None
+    pooler: OwnPooler | None = None if loaded.pooled_size is None else own.Given(loaded.pooled_size)
     missing: str | None = "this model has no pooled output of its own"
     authors: AuthorsReadout | None = None
     classifier: Classifier | None = None
@@ -65,8 +65,6 @@ def _reading(
         pooler, missing = own_pooler_of(family, tower.config, loaded)
         authors = family.authors_readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
-    elif loaded.pooled_size is not None:
-        pooler = own.Given(loaded.pooled_size)
     saved = read_saved(folder)
     if declared is not None:
         declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
@@ -74,11 +72,7 @@ def _reading(
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
-    unsettled: tuple[str, ...] = ()
-    if loaded.meant is not None and loaded.meant.spec is not None:
-        found.append(PoolingClue(loaded.meant.spec, clues.EXPERIMENT, "run here", loaded.meant.says))
-    elif loaded.meant is not None and not found:
-        unsettled = (_unsettled(tower),)
+    unsettled = _unsettled(tower, found)
     clue, claim = choose(found, family, authors)
     (before, _), (after, unit_length) = steps_of(clue.before, ends=False), steps_of(clue.steps)
     if clue.rank == 0 and saved is not None:
@@ -128,20 +122,25 @@ def _clues(
     alone: bool,
 ) -> list[PoolingClue]:
     found = [PoolingClue(saved.pooling, 0, "classtoken.json", "the readout saved with the weights")] if saved else []
-    candidates = [declared]
+    candidates, meant = [declared], tower.loaded.meant
+    if meant is not None and meant.spec is not None:
+        candidates.append(PoolingClue(meant.spec, clues.EXPERIMENT, "run here", meant.says))
     if alone:
         candidates += [clues.timm_pool(tower.config), clues.card_pooling(checkpoint)]
     return found + [clue for clue in candidates if clue is not None]
 
 
-def _unsettled(tower: LoadedTower) -> str:
+def _unsettled(tower: LoadedTower, found: Sequence[PoolingClue]) -> tuple[str, ...]:
+    """Why a pooling must be named: something was found that a guess might miss, and no file says what was meant."""
     meant, layout = tower.loaded.meant, tower.loaded.encoder.layout
-    assert meant is not None
+    why = meant.says if meant is not None and meant.spec is None else ""
+    if found or not why:
+        return ()
     offered = ["last" if tower.modality == "text" else "cls" if layout.count(Role.CLASS) else "", "mean"]
     offered += ["pooler"] if tower.loaded.pooled_size is not None else []
     return (
         f"nothing in this folder says which vector of a '{tower.config.get('model_type')}' its authors meant: "
-        f"{meant.says}. Name a `pooling`: {' or '.join(repr(spec) for spec in offered if spec)}."
+        f"{why}. Name a `pooling`: {' or '.join(repr(spec) for spec in offered if spec)}.",
     )
 
 
