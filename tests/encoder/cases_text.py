@@ -127,6 +127,24 @@ def qwen3(**more: Any) -> hf.Qwen3Config:
     return hf.Qwen3Config(**{**words, "rope_parameters": rope, "pad_token_id": 0, **more})
 
 
+DECODER = {**SMALL, "vocab_size": VOCABULARY, "num_key_value_heads": 2, "rms_norm_eps": 3e-3, "pad_token_id": 0}
+DECODER |= {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}
+
+
+def megatron(**more: Any) -> hf.MegatronBertConfig:
+    return hf.MegatronBertConfig(**WORDS, **more)
+
+
+def gte(**more: Any) -> hf.GteConfig:
+    rope = {"rope_type": "default", "rope_theta": 50.0}
+    return hf.GteConfig(**WORDS, rope_parameters=rope, **more)
+
+
+def metaclip() -> hf.MetaClip2Config:
+    vision = {**SMALL, "image_size": 16, "patch_size": 4}
+    return hf.MetaClip2Config(text_config=clip_text().to_dict(), vision_config=vision, projection_dim=24)
+
+
 def t5(**more: Any) -> hf.T5Config:
     return hf.T5Config(**{**T5_SIZES, **T5_BUCKETS, **more})
 
@@ -269,6 +287,40 @@ TEXT_CASES: tuple[Case, ...] = (
         without_class_token,
     ),
     Case("qwen3 as published", "qwen3", lambda: hf.Qwen3Model(qwen3()), without_class_token, respell=old_qwen3),
+    Case("llama", "llama", lambda: hf.LlamaModel(hf.LlamaConfig(**DECODER)), without_class_token),
+    Case(
+        "llama with biases",
+        "llama",
+        lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**DECODER, attention_bias=True, mlp_bias=True, head_dim=16)),
+        without_class_token,
+    ),
+    Case("mistral", "mistral", lambda: hf.MistralModel(hf.MistralConfig(**DECODER)), without_class_token),
+    Case(
+        "mistral with a window",
+        "mistral",
+        lambda: hf.MistralModel(hf.MistralConfig(**DECODER, sliding_window=4)),
+        without_class_token,
+    ),
+    Case("qwen2", "qwen2", lambda: hf.Qwen2Model(hf.Qwen2Config(**DECODER)), without_class_token),
+    Case(
+        "qwen2 with windows",
+        "qwen2",
+        lambda: hf.Qwen2Model(
+            hf.Qwen2Config(**DECODER, use_sliding_window=True, sliding_window=4, max_window_layers=1)
+        ),
+        without_class_token,
+    ),
+    Case("ernie", "bert", lambda: hf.ErnieModel(hf.ErnieConfig(**WORDS)), texts),
+    *pair("megatron-bert", "megatron_bert", hf.MegatronBertModel, hf.MegatronBertForSequenceClassification, megatron),
+    *pair("gte", "gte", hf.GteModel, hf.GteForSequenceClassification, gte),
+    Case("gte without kinds", "gte", lambda: hf.GteModel(gte(type_vocab_size=0)), texts),
+    Case(
+        "metaclip 2 text",
+        "metaclip_2_text",
+        lambda: hf.MetaClip2Model(metaclip()),
+        lambda config: captions(config.text_config),
+        tower=lambda model: model.text_model,
+    ),
     Case("clip text", "clip_text", lambda: hf.CLIPTextModel(clip_text()), captions),
     Case("clip text, old end token", "clip_text", lambda: hf.CLIPTextModel(clip_text(eos_token_id=2)), captions),
     Case(

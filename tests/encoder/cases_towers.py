@@ -58,6 +58,12 @@ def vision_tower(model: Any) -> nn.Module:
 
 
 TOWER_CASES: tuple[Case, ...] = (
+    Case(
+        "metaclip 2 vision",
+        "metaclip_2_vision",
+        lambda: hf.MetaClip2VisionModel(hf.MetaClip2VisionConfig(**clip_vision().to_dict())),
+        pixels("clip_vision"),
+    ),
     Case("clip vision", "clip_vision", lambda: hf.CLIPVisionModel(clip_vision()), pixels("clip_vision")),
     Case(
         "clip vision at another size",

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
+from tests.encoder.cases_text import DECODER
 from tests.encoder.parity import TOLERANCE, randomise, relative
 from tests.encoder.test_foreign import SWIN, WORDS, gpt2
 from torch import nn
@@ -15,6 +16,7 @@ from torch import nn
 from classtoken.contract.model import read_model
 from classtoken.contract.reading import Reading
 from classtoken.errors import ContractError
+from classtoken.pooling.spec import parse
 from classtoken.tensors import Tokens
 
 CONVOLUTIONS = {"hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
@@ -129,3 +131,27 @@ def test_a_text_model_that_is_not_causal_is_read_by_the_mean(tmp_path: Path) -> 
     (reading,) = read_model(tmp_path)
     assert reading.contract.pooling == "mean"
     assert reading.unsettled == ()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: hf.MistralForCausalLM(hf.MistralConfig(**DECODER)),
+        lambda: hf.LlamaModel(hf.LlamaConfig(**DECODER)),
+        lambda: hf.Qwen2Model(hf.Qwen2Config(**DECODER)),
+    ],
+)
+def test_a_language_model_with_a_row_is_asked_about_too(build: Callable[[], nn.Module], tmp_path: Path) -> None:
+    written(build(), tmp_path)
+    (reading,) = read_model(tmp_path)
+    assert reading.family is not None
+    with pytest.raises(ContractError, match=r"not trained to give one vector.*Name a `pooling`: 'last' or 'mean'"):
+        reading.readout()
+    assert reading.readout(parse("last")).spec == parse("last")
+
+
+def test_angles_that_are_scaled_are_left_to_transformers(tmp_path: Path) -> None:
+    scaled = {"rope_type": "linear", "factor": 2.0, "rope_theta": 50.0}
+    written(hf.LlamaModel(hf.LlamaConfig(**{**DECODER, "rope_parameters": scaled})), tmp_path)
+    (reading,) = read_model(tmp_path)
+    assert reading.family is None

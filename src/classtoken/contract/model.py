@@ -57,7 +57,7 @@ def _reading(
     folder: Path, checkpoint: Checkpoint, tower: LoadedTower, declared: PoolingClue | None, *, alone: bool
 ) -> Reading:
     loaded, family, over = tower.loaded, tower.loaded.family, over_of(tower.modality)
-    pooler: OwnPooler | None = None if loaded.pooled_size is None else own.Given(loaded.pooled_size)
+    pooler: OwnPooler | None = None if loaded.pooled_size is None else own.ModelPooled(loaded.pooled_size)
     missing: str | None = "this model has no pooled output of its own"
     authors: AuthorsReadout | None = None
     classifier: Classifier | None = None
@@ -72,7 +72,7 @@ def _reading(
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
-    unsettled = _unsettled(tower, found)
+    unsettled = _unsettled(tower, authors, found)
     clue, claim = choose(found, family, authors)
     (before, _), (after, unit_length) = steps_of(clue.before, ends=False), steps_of(clue.steps)
     if clue.rank == 0 and saved is not None:
@@ -130,10 +130,10 @@ def _clues(
     return found + [clue for clue in candidates if clue is not None]
 
 
-def _unsettled(tower: LoadedTower, found: Sequence[PoolingClue]) -> tuple[str, ...]:
+def _unsettled(tower: LoadedTower, authors: AuthorsReadout | None, found: Sequence[PoolingClue]) -> tuple[str, ...]:
     """Why a pooling must be named: something was found that a guess might miss, and no file says what was meant."""
     meant, layout = tower.loaded.meant, tower.loaded.encoder.layout
-    why = meant.says if meant is not None and meant.spec is None else ""
+    why = meant.says if meant is not None and meant.spec is None else "" if authors is None else authors.unsettled
     if found or not why:
         return ()
     offered = ["last" if tower.modality == "text" else "cls" if layout.count(Role.CLASS) else "", "mean"]

@@ -146,7 +146,7 @@ class NormedMean(OwnPooler):
         return self.norm(torch.einsum("bl,bld->bd", content / content.sum(1, keepdim=True), states.last_BLD))
 
 
-class Given(OwnPooler):
+class ModelPooled(OwnPooler):
     """What a foreign model pools itself: its forward has computed it already."""
 
     formula = "the model's own pooled output, as transformers computes it"
@@ -171,7 +171,7 @@ FORMULAS: Mapping[str, type[OwnPooler]] = {
     "tanh": ActivatedState,  # BERT, ViT
     "map": AttentionPool,  # SigLIP's image side
     "norm_mean": NormedMean,  # BEiT
-    "given": Given,
+    "given": ModelPooled,
 }
 
 

@@ -1,5 +1,6 @@
 """BERT and models like it: absolute positions, post-norm."""
 
+from dataclasses import replace
 from typing import Any, cast, get_args
 
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
@@ -19,6 +20,8 @@ BERT_DEFAULTS = {
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
 }
+MEGATRON_DEFAULTS = {**BERT_DEFAULTS, "vocab_size": 29056, "hidden_size": 1024, "num_hidden_layers": 24}
+MEGATRON_DEFAULTS |= {"num_attention_heads": 16, "intermediate_size": 4096}
 EMBEDDINGS = (
     Rename("embeddings.word_embeddings.weight", "stem.token.weight"),
     Rename("embeddings.position_embeddings.weight", "stem.position.weight"),
@@ -137,11 +140,12 @@ TEXT_MEAN = AuthorsReadout(
 
 BERT = Family(
     name="bert",
-    types=("bert",),
+    types=("bert", "ernie"),
+    reads=lambda config: not config.get("use_task_id"),
     modality="text",
     shape=bert_shape,
     names=ENCODER_NAMES,
-    prefixes=("bert.",),
+    prefixes=("bert.", "ernie."),
     ignored=(r"embeddings\.position_ids", r"cls\..*"),
     pooler=BERT_POOLER,
     head=HeadRow(
@@ -153,4 +157,35 @@ BERT = Family(
     used_by=("bert-base-uncased", "all-MiniLM-L6-v2 (mean)", "bge (cls)"),
     paper="Devlin et al. 2019",
     notes=("pooler_output is tanh(W [CLS] + b) trained for next-sentence prediction; absent after MLM-only training",),
+)
+
+
+def megatron_shape(config: Config) -> Shape:
+    """BERT's, each norm moved in front of its half of the block."""
+    shape = bert_shape(complete(config, MEGATRON_DEFAULTS))
+    assert isinstance(shape.stem, TextStem)
+    return replace(
+        shape,
+        stem=replace(shape.stem, norm=False),
+        block=replace(shape.block, order="pre", final_norm=True),
+    )
+
+
+MEGATRON_BERT = replace(
+    BERT,
+    name="megatron_bert",
+    types=("megatron-bert",),
+    reads=lambda config: True,
+    shape=megatron_shape,
+    names=EMBEDDINGS[:3]
+    + tuple(rule for rule in BLOCKS if "LayerNorm" not in rule.theirs)
+    + (
+        Rename("encoder.layer.{i}.attention.ln.{p}", "blocks.{i}.attention_norm.{p}"),
+        Rename("encoder.layer.{i}.ln.{p}", "blocks.{i}.feedforward_norm.{p}"),
+        Rename("encoder.ln.{p}", "final_norm.{p}"),
+    ),
+    config=None,
+    used_by=("nvidia/megatron-bert-uncased-345m",),
+    paper="Shoeybi et al. 2019",
+    notes=("BERT with the norms in front of attention and feed-forward",),
 )

@@ -158,3 +158,12 @@ SIGLIP2_TEXT = replace(
     used_by=("google/siglip2-base-patch16-naflex", "google/siglip2-so400m-patch16-naflex"),
     paper="Tschannen et al. 2025",
 )
+METACLIP2_TEXT = replace(
+    CLIP_TEXT,
+    name="metaclip_2_text",
+    types=("metaclip_2_text_model",),
+    inputs=lambda config: InputDefaults(end="first", end_id=int(complete(config, CLIP_TEXT_DEFAULTS)["eos_token_id"])),
+    used_by=("facebook/metaclip-2-worldwide-huge-quickgelu",),
+    paper="Chuang et al. 2025",
+    notes=("causal: the end token has read the whole text; it is the first eos, of whatever id",),
+)

@@ -1,7 +1,9 @@
 """The image towers of CLIP and SigLIP."""
 
+from dataclasses import replace
+
 from classtoken.encoder.families.bert import BASE_SIZE, activation
-from classtoken.encoder.families.clip import CLIP_TEXT, SIGLIP2_TEXT, SIGLIP_TEXT, TOWER_BLOCKS
+from classtoken.encoder.families.clip import CLIP_TEXT, METACLIP2_TEXT, SIGLIP2_TEXT, SIGLIP_TEXT, TOWER_BLOCKS
 from classtoken.encoder.families.row import (
     AuthorsReadout,
     Config,
@@ -231,6 +233,14 @@ SIGLIP2_VISION = Family(
     ),
 )
 
+METACLIP2_VISION = replace(
+    CLIP_VISION,
+    name="metaclip_2_vision",
+    types=("metaclip_2_vision_model",),
+    used_by=("facebook/metaclip-2-worldwide-huge-quickgelu",),
+    paper="Chuang et al. 2025",
+)
 CLIP = FamilyPair(types=("clip",), image=CLIP_VISION, text=CLIP_TEXT)
 SIGLIP = FamilyPair(types=("siglip",), image=SIGLIP_VISION, text=SIGLIP_TEXT)
 SIGLIP2 = FamilyPair(types=("siglip2",), image=SIGLIP2_VISION, text=SIGLIP2_TEXT)
+METACLIP2 = FamilyPair(types=("metaclip_2",), image=METACLIP2_VISION, text=METACLIP2_TEXT)

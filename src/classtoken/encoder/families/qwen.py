@@ -1,5 +1,8 @@
 """Qwen 3 as a text embedder: causal, grouped keys, normalised query and key heads (Yang et al. 2025)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from classtoken.encoder.families.bert import TEXT_MEAN, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
@@ -34,29 +37,36 @@ def windows(config: Config) -> tuple[int, ...]:
     return tuple(config["sliding_window"] - 1 if kind == "sliding_attention" else 0 for kind in kinds)
 
 
-def qwen3_shape(config: Config) -> Shape:
-    """Pre-norm decoder blocks with RMS norms, read as an encoder with a causal mask."""
-    config = complete(config, QWEN3_DEFAULTS)
+def decoder_shape(config: Config, biases: frozenset[str], windows: tuple[int, ...] = (), **block: Any) -> Shape:
+    """Pre-norm decoder blocks with RMS norms, read as an encoder; `block` is what else a block has."""
+    heads = config["num_attention_heads"]
     return Shape(
         hidden_size=config["hidden_size"],
         depth=config["num_hidden_layers"],
         stem=TextStem(vocabulary=config["vocab_size"], norm=False),
         block=BlockShape(
-            heads=config["num_attention_heads"],
-            key_value_heads=config["num_key_value_heads"],
-            head_size=config["head_dim"],
+            heads=heads,
+            key_value_heads=config.get("num_key_value_heads") or heads,
+            head_size=config.get("head_dim") or config["hidden_size"] // heads,
             feedforward_size=config["intermediate_size"],
             norm="rms",
             norm_eps=config["rms_norm_eps"],
             activation=activation(config["hidden_act"]),
             gated=True,
-            biases=frozenset({"query", "key", "value", "output"}) if config["attention_bias"] else NO_BIASES,
-            head_norm=True,
+            biases=biases,
             causal=bool(config["is_causal"]),
-            windows=windows(config),
+            windows=windows,
+            **block,
         ),
         position=PositionShape(rotary=(base_of(config, "rope_theta", 10_000.0),) * config["num_hidden_layers"]),
     )
+
+
+def qwen3_shape(config: Config) -> Shape:
+    """A decoder whose query and key heads are normalised."""
+    config = complete(config, QWEN3_DEFAULTS)
+    biases = frozenset({"query", "key", "value", "output"}) if config["attention_bias"] else NO_BIASES
+    return decoder_shape(config, biases, windows(config), head_norm=True)
 
 
 def qwen3_readout(config: Config) -> AuthorsReadout:
@@ -72,31 +82,36 @@ def qwen3_readout(config: Config) -> AuthorsReadout:
     )
 
 
+#: Names of a decoder's tensors; QWEN3 has two more.
+DECODER = {
+    "self_attn.q_proj": "attention.query",
+    "self_attn.k_proj": "attention.key",
+    "self_attn.v_proj": "attention.value",
+    "self_attn.o_proj": "attention.output",
+    "mlp.gate_proj": "feedforward.gate",
+    "mlp.up_proj": "feedforward.up",
+    "mlp.down_proj": "feedforward.down",
+    "input_layernorm": "attention_norm",
+    "post_attention_layernorm": "feedforward_norm",
+}
+HEAD_NORMS = {"self_attn.q_norm": "attention.query_norm", "self_attn.k_norm": "attention.key_norm"}
+
+
+def decoder_names(parts: Mapping[str, str]) -> tuple[Rename, ...]:
+    """Names of the whole encoder, `parts` those of a block."""
+    return (
+        Rename("embed_tokens.weight", "stem.token.weight"),
+        *blocks("layers.{i}.", dict(parts)),
+        Rename("norm.weight", "final_norm.weight"),
+    )
+
+
 QWEN3 = Family(
     name="qwen3",
     types=("qwen3",),
     modality="text",
     shape=qwen3_shape,
-    names=(
-        Rename("embed_tokens.weight", "stem.token.weight"),
-        *blocks(
-            "layers.{i}.",
-            {
-                "self_attn.q_proj": "attention.query",
-                "self_attn.k_proj": "attention.key",
-                "self_attn.v_proj": "attention.value",
-                "self_attn.o_proj": "attention.output",
-                "self_attn.q_norm": "attention.query_norm",
-                "self_attn.k_norm": "attention.key_norm",
-                "mlp.gate_proj": "feedforward.gate",
-                "mlp.up_proj": "feedforward.up",
-                "mlp.down_proj": "feedforward.down",
-                "input_layernorm": "attention_norm",
-                "post_attention_layernorm": "feedforward_norm",
-            },
-        ),
-        Rename("norm.weight", "final_norm.weight"),
-    ),
+    names=decoder_names({**DECODER, **HEAD_NORMS}),
     prefixes=("model.",),
     inputs=lambda config: InputDefaults(longest=longest_of(config)),
     tokens="n word piece + 1 end (causal)",

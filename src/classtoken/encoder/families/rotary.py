@@ -23,6 +23,15 @@ def base_of(config: Config, old: str, default: float, *, kind: str | None = None
     return float(parameters.get("rope_theta") or older or default)
 
 
+def is_plain(config: Config) -> bool:
+    """Whether the angles are neither scaled nor on a part of a head, so that `base_of` takes them."""
+    try:
+        base_of(config, "rope_theta", 10_000.0)
+    except UnsupportedModel:
+        return False
+    return True
+
+
 def longest_of(config: Config) -> int | None:
     """The longest text that the authors trained for; rotary angles themselves have no end."""
     longest = config.get("max_position_embeddings") or config.get("n_positions")

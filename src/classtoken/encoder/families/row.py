@@ -87,6 +87,8 @@ class AuthorsReadout:
     alternatives: Mapping[str, str]
     """use -> spec, for other uses than the main one: {"classification": "cls+mean", "dense": "patch states"}"""
     unit_length: bool = False
+    unsettled: str = ""
+    """why the vector is only given where a file says which it is, or a pooling is named"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,8 @@ class Family:
     names: tuple[Rename, ...]
     """names on disk (Hugging Face), without the base model's prefix"""
     readout: AuthorsReadout | Callable[[Config], AuthorsReadout]
+    reads: Callable[[Config], bool] = lambda config: True
+    """whether it reads a config of its types; another one is left to transformers"""
     prefixes: tuple[str, ...] = ()
     """what a checkpoint with a head writes before the names: `vit.`, `bert.`"""
     ignored: tuple[str, ...] = ()

@@ -33,9 +33,9 @@ PAIRS: Mapping[str, tuple[Family, Family]] = {
 
 
 def family_of(config: Config) -> Family | None:
-    """The row whose `types` holds the config's model_type, ours before those of other packages; None when none does."""
+    """The row that reads configs of this model_type, ours before those of other packages; None when none does."""
     kind = config.get("model_type")
-    ours = next((family for family in FAMILIES if kind in family.types), None)
+    ours = next((family for family in FAMILIES if kind in family.types and family.reads(config)), None)
     if ours is not None or not kind:
         return ours
     return next((family for family in extensions("families", Family) if kind in family.types), None)
