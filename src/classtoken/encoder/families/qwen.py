@@ -1,7 +1,6 @@
 """Qwen 3 as a text embedder: causal, grouped keys, normalised query and key heads (Yang et al. 2025)."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from classtoken.encoder.families.bert import TEXT_MEAN, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
@@ -37,8 +36,10 @@ def windows(config: Config) -> tuple[int, ...]:
     return tuple(config["sliding_window"] - 1 if kind == "sliding_attention" else 0 for kind in kinds)
 
 
-def decoder_shape(config: Config, biases: frozenset[str], windows: tuple[int, ...] = (), **block: Any) -> Shape:
-    """Pre-norm decoder blocks with RMS norms, read as an encoder; `block` is what else a block has."""
+def decoder_shape(
+    config: Config, biases: frozenset[str], windows: tuple[int, ...] = (), *, head_norm: bool = False
+) -> Shape:
+    """Pre-norm decoder blocks with RMS norms, read as an encoder."""
     heads = config["num_attention_heads"]
     return Shape(
         hidden_size=config["hidden_size"],
@@ -56,7 +57,7 @@ def decoder_shape(config: Config, biases: frozenset[str], windows: tuple[int, ..
             biases=biases,
             causal=bool(config["is_causal"]),
             windows=windows,
-            **block,
+            head_norm=head_norm,
         ),
         position=PositionShape(rotary=(base_of(config, "rope_theta", 10_000.0),) * config["num_hidden_layers"]),
     )
