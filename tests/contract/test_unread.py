@@ -1,11 +1,14 @@
 """Keys that the authors wrote and nobody read: seen without a list, then accepted, compared, or refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.encoder.cases import CASES
+from tests.encoder.parity import set_up
 from tests.folders import SENTENCES, tiny_bert
 
 import classtoken as ct
@@ -81,3 +84,13 @@ def test_a_file_that_nobody_opens_is_passed_over_as_a_whole(tmp_path: Path) -> N
     ct.load(folder)  # says nothing about texts
     write(folder / "sentence_bert_config.json", max_seq_length=8, strange=True)
     ct.load(folder)  # transformers' tokenizer gives the same ids
+
+
+def test_code_whose_computation_is_a_familys_row_is_no_clue(tmp_path: Path) -> None:
+    """Nomic's published folders name their authors' class in `auto_map`; the row computes what it does."""
+    case = next(case for case in CASES if case.name == "nomic_bert as published")
+    set_up(case, tmp_path / "model")
+    for path in tiny_bert(tmp_path / "words").glob("tokenizer*"):
+        shutil.copy(path, tmp_path / "model")
+    write(tmp_path / "model" / "config.json", auto_map={"AutoModel": "org/own--modeling_own.NomicBertModel"})
+    assert ct.load(tmp_path / "model").embed(["the cat"]).shape[0] == 1

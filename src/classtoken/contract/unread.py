@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import classtoken
 from classtoken.contract.harmless import is_harmless
 from classtoken.contract.remembered import remembered
 from classtoken.errors import ClasstokenError
 from classtoken.model_folder import passed_over, read_json, read_modules, transformer_folder
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
+from classtoken.version import __version__
 
 Part = Literal["encoder", "tokenizer", "pixels", "readout", "adapter"]
 #: Files that decide a vector -> what they say something about. In the folder itself and in the encoder's.
@@ -122,7 +122,7 @@ def _answer(one: Unread, compare: Compare | None, fingerprint: str) -> Compared 
             result = Compared(False, str(error))
         return None if result is None else {"equal": result.equal, "says": result.says}
 
-    plain = remembered(f"{classtoken.__version__} {one.part} {fingerprint}", ask)
+    plain = remembered(f"{__version__} {one.part} {fingerprint}", ask)
     return None if plain is None else Compared(bool(plain["equal"]), str(plain["says"]))
 
 

@@ -77,6 +77,7 @@ NOMIC_READOUT = AuthorsReadout(
 NOMIC = Family(
     name="nomic_bert",
     types=("nomic_bert",),
+    code=("NomicBertModel",),
     modality="text",
     shape=nomic_shape,
     names=(

@@ -1,17 +1,14 @@
 """Texts of several lengths through a model that may mix padding in: rows of one length at a time, without any."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from classtoken.tensors import States, Tokens
 from classtoken.values import Role
-
-if TYPE_CHECKING:
-    from classtoken.encoder.foreign.model import Foreign
 
 
 def lengths_of(tokens: Tokens) -> list[int]:
@@ -20,7 +17,7 @@ def lengths_of(tokens: Tokens) -> list[int]:
     return lengths
 
 
-def by_length(encoder: "Foreign", tokens: Tokens, layers: Sequence[int | str]) -> States:
+def by_length(encoder: Callable[..., States], tokens: Tokens, layers: Sequence[int | str]) -> States:
     """States as of the padded batch, in its places; those of padding are zero."""
     assert tokens.ids_BL is not None
     lengths, keep_BL = lengths_of(tokens), tokens.roles_BL != Role.PAD
