@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers as hf
 from tests.encoder.cases_image import VIT, msn, pixels
+from tests.encoder.cases_text import metaclip
 from tests.encoder.cases_towers import clip, siglip, siglip2
 from tests.encoder.parity import TOLERANCE, Case, errors, randomise, relative, set_up
 from torch import nn
@@ -37,7 +38,12 @@ def reconfigured(folder: Path, change: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
 
 
-PAIR_MODELS = {"clip": (hf.CLIPModel, clip), "siglip": (hf.SiglipModel, siglip), "siglip2": (hf.Siglip2Model, siglip2)}
+PAIR_MODELS = {
+    "clip": (hf.CLIPModel, clip),
+    "siglip": (hf.SiglipModel, siglip),
+    "siglip2": (hf.Siglip2Model, siglip2),
+    "metaclip_2": (hf.MetaClip2Model, metaclip),
+}
 
 
 def test_every_pair_is_tried() -> None:

@@ -92,7 +92,7 @@ def test_ours_are_sound_with_labels_from_a_table(tmp_path: Path, make: Callable[
 
 def test_every_kind_of_file_is_tried() -> None:
     tried = {f".{make.__name__.replace('text', 'txt')}" for make in OURS}
-    assert set(TABLES) <= tried
+    assert set(TABLES) - {".ndjson"} <= tried  # another name of .jsonl
 
 
 class Shuffles(TextLines):
@@ -149,7 +149,7 @@ class GivesOtherIds(TextLines):
 class HoldsAnOpenFile(TextLines):
     def __init__(self, name: str, files: list[Path], options: SourceOptions):
         super().__init__(name, files, options)
-        self.lines = (line for line in ())
+        self.opened = (line for line in ())
 
 
 class CarriesWhatItDoesNotName(DelimitedTable):

@@ -169,8 +169,15 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # transformers raises many kinds for one cause
         said = " ".join(str(error).split())
+        pieces = next((path.name for path in folder.glob("*.model")), None)
+        cure = (
+            "Save tokenizer.json where it loads (tokenizer.backend_tokenizer.save)."
+            if pieces is None
+            else f"{pieces} is a sentencepiece model: pip install sentencepiece protobuf, or save tokenizer.json where "
+            "these are installed (tokenizer.backend_tokenizer.save)."
+        )
         raise ModelError(
-            f"{folder}: no tokenizer.json, and the vocabulary cannot be converted ({said:.200})."
+            f"{folder}: no tokenizer.json, and the vocabulary cannot be converted ({said:.200}). {cure}"
         ) from error
 
 

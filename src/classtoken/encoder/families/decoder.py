@@ -73,6 +73,7 @@ LLAMA = Family(
     prefixes=("model.",),
     ignored=(r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq", r"lm_head\..*"),
     inputs=lambda config: InputDefaults(longest=longest_of(config)),
+    harmless=frozenset({"pretraining_tp"}),
     tokens="start + n word piece (causal)",
     readout=decoder_readout,
     used_by=("embedding models with a modules.json (last)",),
