@@ -55,7 +55,7 @@ class Engine:
     # -- a page on disk ------------------------------------------------------------------------------------------------
 
     def document(self, findings: SurveyFindings | None = None, *, full: bool = True) -> Walkthrough:
-        """The whole walkthrough; `full` precomputes the laboratory. Keys and values go along where they fit."""
+        """The whole walkthrough; `full` precomputes the experiments. Keys and values go along where they fit."""
         with self.lock:
             for item in self.given:
                 if item.id not in self.walked:
@@ -78,7 +78,7 @@ class Engine:
     # -- a server ------------------------------------------------------------------------------------------------------
 
     def add(self, content: bytes | str) -> Example:
-        """A new input: the bytes of a picture, or a text. Without what takes long; the laboratory is asked live."""
+        """A new input: the bytes of a picture, or a text. Without what takes long; experiments are asked for live."""
         with self.lock:
             self.uploads += 1
             title = f"your picture {self.uploads}" if isinstance(content, bytes) else short(content)

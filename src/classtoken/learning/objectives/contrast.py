@@ -27,7 +27,7 @@ def clip_loss(images_BD: Tensor, texts_BD: Tensor, scale: Tensor) -> Tensor:
 
 
 def top_match(first_ND: Tensor, second_ND: Tensor) -> float:
-    """Part of the rows whose nearest row on the other side, by cosine, is their own."""
+    """Share of rows whose nearest row of the other side (by cosine) is their own match."""
     scores = F.normalize(first_ND.float(), dim=-1) @ F.normalize(second_ND.float(), dim=-1).T
     return float((scores.argmax(-1) == torch.arange(len(scores), device=scores.device)).float().mean())
 
