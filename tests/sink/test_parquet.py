@@ -325,7 +325,7 @@ def test_every_reader_of_parquet_folders_opens_it(tmp_path: Path) -> None:
     [
         ("pandas", lambda pandas, folder: len(pandas.read_parquet(folder))),
         ("polars", lambda polars, folder: polars.read_parquet(folder / "*.parquet").height),
-        ("duckdb", lambda duckdb, folder: duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchone()[0]),
+        ("duckdb", lambda duckdb, folder: duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()[0][0]),
     ],
 )
 def test_it_opens_in(tmp_path: Path, name: str, count: Callable[[Any, Path], int]) -> None:
