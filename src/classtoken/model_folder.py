@@ -182,6 +182,8 @@ def _parsed(path: Path) -> Any:
             opened[path] = value
         return value
     except FileNotFoundError:
+        if opened is not None:
+            opened[path] = None
         return None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is no readable JSON file ({error}). Copy the file again.") from error

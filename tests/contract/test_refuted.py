@@ -13,6 +13,7 @@ from tests.folders import SENTENCES, WORDS, bert_tokenizer, randomise, tiny_bert
 from torch import Tensor
 
 import classtoken as ct
+from classtoken.encoder import towers
 from classtoken.errors import ContractError, WeightsError
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
@@ -50,6 +51,20 @@ def test_numbers_that_are_none_are_refused(made: Callable[[Path], Path], tmp_pat
 
     with pytest.raises(WeightsError, match="whole numbers, quantised"):
         ct.load(rewritten(made(tmp_path / "int8"), whole))
+
+
+def test_weights_are_looked_through_once_until_their_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(towers, "check_finite", lambda encoder, where: looked.append(where))
+    folder = tiny_bert(tmp_path / "model")
+    ct.load(folder)
+    ct.load(folder)
+    assert len(looked) == 1
+    rewritten(folder, lambda weights: None)
+    ct.load(folder)
+    assert len(looked) == 2
 
 
 @pytest.mark.parametrize("made", [tiny_bert, tiny_foreign])

@@ -13,11 +13,11 @@ from classtoken.contract.checks import TOLERANCE, difference
 from classtoken.contract.experiments import TEXTS, pictures
 from classtoken.contract.reading import Reading
 from classtoken.contract.reference import gaps, reference_of
-from classtoken.contract.remembered import folder_fingerprint
 from classtoken.contract.unread import Compare, Compared, Part, Unread, settled, unread
 from classtoken.encoder.foreign.quietly import quietly
 from classtoken.inputs import Preprocessor, one_batch
 from classtoken.model_folder import first_module, transformer_folder
+from classtoken.remembered import folder_fingerprint
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.tokens.wordpieces import tokenizer_folder
 

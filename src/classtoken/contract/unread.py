@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from classtoken.contract.harmless import is_harmless
-from classtoken.contract.remembered import remembered
 from classtoken.errors import ClasstokenError
 from classtoken.model_folder import passed_over, read_json, read_modules, transformer_folder
+from classtoken.remembered import remembered
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
 from classtoken.version import __version__
 

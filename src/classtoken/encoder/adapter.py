@@ -41,6 +41,11 @@ class Adapter:
     modules: Mapping[str, str] = field(default_factory=dict)
     """name of the base's weight -> the module as the adapter calls it"""
 
+    @property
+    def file(self) -> Path:
+        """Its weights."""
+        return self.folder / WEIGHTS
+
     def applied(self, name: str, weight: Tensor) -> Tensor:
         """A weight of the base as the adapter makes it. Raises `WeightsError` for parts of another size."""
         parts = self.targets.get(name)

@@ -1,5 +1,6 @@
 """Read a checkpoint's files: config, safetensors, and what else lies in the folder. Nothing is executed, ever."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -45,6 +46,12 @@ class WeightFiles:
     def altered(self) -> bool:
         """Whether names or tensors are not those in the files."""
         return bool(self.wrapper or self.adapters)
+
+    @property
+    def stamp(self) -> str:
+        """What changes with the files: where they are, their sizes and when they were written."""
+        files = [path.resolve() for path in (*self.paths, *(adapter.file for adapter in self.adapters))]
+        return json.dumps([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -272,13 +279,11 @@ def fill(
     missing = sorted(wanted.keys() - ours.keys())
     extra = sorted(ours.keys() - wanted.keys()) + left_over
     fitted: dict[str, Tensor] = {}
-    misfits, quantised, broken = [], [], []
+    misfits, quantised = [], []
     for name in wanted.keys() & ours.keys():
         tensor = fit(ours[name], wanted[name].shape)
         if tensor is not None and wanted[name].is_floating_point() and not tensor.is_floating_point():
             quantised.append(f"{name} ({str(tensor.dtype).removeprefix('torch.')})")
-        elif tensor is not None and not _finite(tensor):
-            broken.append(name)
         elif tensor is None:
             misfits.append(f"{name} is {_size(ours[name])} instead of {_size(wanted[name])}")
         else:
@@ -290,7 +295,6 @@ def fill(
             ("left over", extra),
             ("of another shape", sorted(misfits)),
             ("whole numbers, quantised, which need the scales of the library that made them", sorted(quantised)),
-            ("not finite", sorted(broken)),
         )
         if found
     ]
@@ -315,9 +319,17 @@ def _patterns_beside(family: Family, config: Mapping[str, Any]) -> list[Any]:
     return rules
 
 
-def _finite(tensor: Tensor) -> bool:
-    """Whether every number is one; a sum shows it in one pass."""
-    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
+def check_finite(encoder: Any, where: str) -> None:
+    """Raise `WeightsError` for weights that hold NaN or infinity; a sum shows it in one pass."""
+    broken = [
+        name
+        for name, tensor in encoder.state_dict().items()
+        if tensor.is_floating_point() and not (torch.isfinite(tensor.sum()) or torch.isfinite(tensor).all())
+    ]
+    if broken:
+        raise WeightsError(
+            f"the weights of {where} do not fit: {len(broken)} not finite: {_some(sorted(broken))}. Is the file whole?"
+        )
 
 
 def _size(tensor: Tensor) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from classtoken.encoder.checkpoint import Checkpoint, LoadedEncoder, fill, load_encoder
+from classtoken.encoder.checkpoint import Checkpoint, LoadedEncoder, check_finite, fill, load_encoder
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.open_clip import image_side, is_open_clip, text_side
 from classtoken.encoder.families.row import Family
@@ -17,6 +17,7 @@ from classtoken.encoder.foreign.files import load_foreign
 from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
 from classtoken.errors import ModelError
 from classtoken.model_folder import changed, whole
+from classtoken.remembered import remembered
 
 #: `model_type` of encoders that classtoken trained itself in a shape that no family of another library has.
 OWN_TYPE = "classtoken"
@@ -35,8 +36,20 @@ def load_towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
     """Every encoder of a checkpoint, the image side first. Raises the `ModelError`s of `checkpoint.py`.
 
     Of two sides that meet in one space, the temperature and bias of their similarity stand in `loaded.rest` of both
-    (`logit_scale`, `logit_bias`).
+    (`logit_scale`, `logit_bias`). That all weights are finite is seen once for files that stay as they are.
     """
+    towers = _towers(checkpoint)
+
+    def finite() -> dict[str, bool]:
+        for tower in towers:
+            check_finite(tower.loaded.encoder, str(checkpoint.folder))
+        return {"finite": True}
+
+    remembered(f"finite {checkpoint.weights.stamp}", finite)
+    return towers
+
+
+def _towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
     if checkpoint.model_type == OWN_TYPE:
         return (_own(checkpoint),)
     rows = rows_of(checkpoint)

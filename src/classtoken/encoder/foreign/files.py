@@ -89,17 +89,15 @@ def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
 
 
 def _check_numbers(checkpoint: Checkpoint, model: nn.Module, unexpected: Iterable[str]) -> None:
-    """Refuse blocks that the config does not build, and numbers that are none."""
+    """Refuse blocks that the config does not build, and numbers of another kind."""
     there = dict(model.named_parameters())
     places = {_place(name) for name in there}
     extra = sorted(name for name in unexpected if _place(name) in places)
-    broken = sorted(name for name, tensor in there.items() if not bool(torch.isfinite(tensor.sum())))
     whole_numbers = [
         name for name, dtype in checkpoint.weights.dtypes().items() if dtype in QUANTISED and _place(name) in places
     ]
     for names, what in (
         (extra, "left over: the config builds fewer blocks than the file holds"),
-        (broken, "not finite"),
         (whole_numbers, "whole numbers, quantised, which need the scales of the library that made them"),
     ):
         if names:
