@@ -45,7 +45,9 @@ def text() -> str:
     parts.append(
         "The same encoders under the names that timm and open_clip write. Held by golden files made with them.\n"
     )
-    dialects = [[f"**{f.name}**", f.modality, "<br>".join(f.used_by), f.paper, "<br>".join(f.notes)] for f in DIALECTS]
+    dialects = [
+        [f"**{f.name}**", f.modality, "<br>".join(f.used_by), f.paper, "<br>".join(map(str, f.notes))] for f in DIALECTS
+    ]
     parts.append(table(["row", "reads", "for example", "paper", "mind"], dialects))
     return wrapped("\n".join(parts)) + "\n"
 
@@ -78,7 +80,7 @@ def _section(family: Family) -> str:
     rows.append(["for example", ", ".join(family.used_by)])
     rows.append(["paper", family.paper])
     if family.notes:
-        rows.append(["mind", "<br>".join(family.notes)])
+        rows.append(["mind", "<br>".join(map(str, family.notes))])
     return f"## {family.name}\n\n{table(['', ''], rows)}\n"
 
 

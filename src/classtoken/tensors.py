@@ -10,6 +10,7 @@ stream when block k is done, before the final norm.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -131,3 +132,12 @@ def names_of_trace(depth: int) -> tuple[str, ...]:
     """Every trace name of a model with `depth` blocks, in the order in which they are computed."""
     parts = ("scores", "weights", "values", "heads", "attention", "feedforward", "states")
     return ("embeddings", *(f"blocks.{i}.{part}" for i in range(depth) for part in parts), "final")
+
+
+def tensor_hash(tensor: Tensor) -> str:
+    """A hash of a tensor's shape and its numbers, floating ones as 32-bit numbers."""
+    tensor = tensor.detach()
+    tensor = (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
+    digest = blake2b(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), digest_size=16)
+    digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)  # outside Python's lock, so threads help
+    return digest.hexdigest()

@@ -22,6 +22,13 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, str(folder))
     assert code == 0
     assert "layout    1 class + 4x4 patch = 17" in out
+    assert f'Python    ct.load("{folder}").embed(["photo.jpg"])' in out
+    assert f"shell     classtoken embed PHOTOS --model {folder} --out VECTORS" in out
+    assert "refused: pooler (its weights are not in the file)" in out
+    assert "6 experiments on the loaded model, none of them against" in out
+    assert "doubtful" not in out
+    assert len(out.splitlines()) < 20
+    code, out, _ = run(capsys, str(folder), "--evidence")
     assert "x pooler" in out
     assert "RANDOM in transformers" in out
     code, out, _ = run(capsys, str(folder), "--evidence", "--no-verify")
@@ -51,6 +58,9 @@ def test_json_is_one_object_with_frozen_keys(tmp_path: Path, capsys: pytest.Capt
         "not_for",
         "advice",
         "gaps",
+        "refused",
+        "python",
+        "command",
     ]
     assert list(found["towers"][0]["contract"]) == [
         "pooling",
@@ -64,6 +74,29 @@ def test_json_is_one_object_with_frozen_keys(tmp_path: Path, capsys: pytest.Capt
         "include_prompt",
         "max_length",
     ]
+
+
+def test_what_is_not_settled_is_said_without_a_line_to_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A causal model whose files name no pooling: the reason stands under `doubtful`, and no vector is promised."""
+    from transformers import GPT2Config, GPT2Model
+
+    folder = folders.tiny_bert(tmp_path / "gpt")
+    (folder / "model.safetensors").unlink()
+    config = GPT2Config(vocab_size=200, n_embd=32, n_layer=1, n_head=2, n_positions=64, bos_token_id=2, eos_token_id=3)
+    GPT2Model(config).save_pretrained(folder)
+    code, out, _ = run(capsys, str(folder))
+    assert code == 0
+    assert "nothing before a pooling is named" in out
+    assert "Name a `pooling`: 'last' or 'mean'" in " ".join(out.split())
+    assert "ct.load" not in out
+    assert "classtoken embed" not in out
+
+
+def test_a_note_concerns_this_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a family's notes say of parts that this checkpoint lacks is not printed."""
+    said = "pooler_output is tanh(W LN(class token) + b)"
+    assert said in run(capsys, str(folders.tiny_vit(tmp_path / "with", pooler=True)), "--no-verify")[1]
+    assert said not in run(capsys, str(folders.tiny_vit(tmp_path / "without", pooler=False)), "--no-verify")[1]
 
 
 def empty(folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
+from tests import folders
 from tests.encoder.cases_text import T5_SIZES, WORDS
 
 from classtoken.encoder.checkpoint import load_encoder, open_checkpoint, reference_names
@@ -274,3 +277,14 @@ def test_what_a_wrapper_puts_before_every_name_is_taken_off(wrapper: str, kind: 
     ours, theirs = found.loaded.encoder.state_dict(), right.loaded.encoder.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_opening_a_checkpoint_draws_nothing_and_leaves_the_compiler_alone(tmp_path: Path) -> None:
+    """torch imports its compiler, 0.7 s of processor time, where it has to draw weights on the meta device."""
+    folder = folders.tiny_bert(tmp_path / "bert")
+    script = (
+        "import sys; from pathlib import Path; from classtoken.encoder.checkpoint import open_checkpoint;"
+        "from classtoken.encoder.towers import load_towers;"
+        f"load_towers(open_checkpoint(Path({str(folder)!r}))); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,6 +1,7 @@
 """`inspect`: what the files say and what the numbers say, side by side."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,11 @@ import torch
 from tests import folders
 
 import classtoken as ct
-from classtoken.contract import checks
+from classtoken.contract import checks, reference
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.results.inspect import Inspection, Verdict
-from classtoken.tensors import Tokens
+from classtoken.tensors import States, Tokens
 
 
 def claim(found: Inspection, subject: str) -> tuple[str, Verdict]:
@@ -65,6 +66,36 @@ def test_a_bert_without_pooler_weights(tmp_path: Path) -> None:
     found = ct.inspect(folders.tiny_bert(tmp_path / "bert", pooler=False))
     assert claim(found, "pooler_output")[0].startswith("RANDOM")
     assert next(v for v in found.vectors if v.spec == "pooler").available is False
+
+
+def test_the_reference_is_asked_once_for_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second look does not open transformers' model again; other numbers of ours, or other files, ask anew."""
+    asked = []
+    original = reference.reference_of
+    monkeypatch.setattr(reference, "reference_of", lambda folder: asked.append(folder) or original(folder))
+    folder = folders.tiny_bert(tmp_path / "bert")
+    first = ct.inspect(folder)
+    assert ct.inspect(folder) == first
+    assert len(asked) == 1
+    monkeypatch.setattr(Encoder, "forward", off(Encoder.forward))
+    assert claim(ct.inspect(folder), "same states as transformers") == ("NO", Verdict.REFUTED)
+    assert len(asked) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr(reference, "reference_of", lambda folder: asked.append(folder) or original(folder))
+    (folder / "generation_config.json").write_text("{}")
+    assert ct.inspect(folder) == first
+    assert len(asked) == 3
+
+
+def off(forward: object) -> object:
+    """A forward whose states are a little off."""
+
+    def wrong(self: Encoder, *arguments: object, **named: object) -> States:
+        states = forward(self, *arguments, **named)  # type: ignore[operator]
+        layers = {name: value * 1.001 for name, value in states.layers.items()}
+        return replace(states, last_BLD=states.last_BLD * 1.001, layers=layers)
+
+    return wrong
 
 
 class TestExperimentsSeeWhatIsWrong:

@@ -14,6 +14,7 @@ from classtoken.contract.reference import against_reference
 from classtoken.errors import ClasstokenError
 from classtoken.inputs import Preprocessor, one_batch
 from classtoken.model_folder import transformer_folder
+from classtoken.pooling.spec import parse
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
 from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor
@@ -33,7 +34,7 @@ def experiments(reading: Reading, prepare: Preprocessor) -> list[Claim]:
     changed = _last_changed(one)
     claims.append(checks.class_token_is_constant(encoder, one, other))
     claims.append(checks.reach(encoder, one, changed))
-    readout = reading.readout()
+    readout = reading.readout(parse(reading.contract.pooling) if reading.unsettled else None)
 
     def vector(tokens: Tokens) -> Tensor:
         with torch.no_grad():

@@ -1,5 +1,7 @@
 """What a checkpoint offers: its vectors by name, what its own one is good for, and what to mind."""
 
+import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -38,7 +40,7 @@ def vectors(reading: Reading, layout: Layout) -> Iterable[Vector]:
     if layout.count(Role.CLASS) and not causal:
         add("cls+mean", "class token and mean side by side", 2 * size)
     row = _pooler_row(reading)
-    if reading.pooler is not None:
+    if reading.pooler is not None and not _one_state(reading, chosen):
         weights = "present" if own.needs_weights(reading.pooler.row) else "none needed"
         add("pooler", own.meaning(reading.pooler.row), reading.pooler.size or size, weights)
     elif row is not None and row.kind != "none":
@@ -51,6 +53,12 @@ def vectors(reading: Reading, layout: Layout) -> Iterable[Vector]:
             yield recommended
         else:
             yield vector
+
+
+def _one_state(reading: Reading, chosen: str) -> bool:
+    """Whether the pooled output is the class token's or the last token's state, which is offered by that name."""
+    row = reading.pooler.row if reading.pooler is not None else None
+    return row is not None and row.kind == "state" and row.token in ("cls", "last") and chosen != "pooler"
 
 
 def prefix_first(layout: Layout) -> bool:
@@ -91,10 +99,27 @@ def uses(reading: Reading) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(good), tuple(bad)
 
 
+def _notes(reading: Reading) -> Iterable[str]:
+    """The family's notes that concern this checkpoint."""
+    has = {"all": True, "none": False, "pooler": reading.pooler is not None, "classifier": bool(reading.classifier)}
+    for note in reading.family.notes if reading.family is not None else ():
+        if isinstance(note, str) or (has[note.of] and note.when(reading.config)):
+            yield str(note)
+
+
+def lines_to_copy(model: str, reading: Reading, *, sides: int) -> tuple[str, str]:
+    """The line that gives a model's vectors, in Python and on the command line; empty where a vector is refused."""
+    if reading.refusals or reading.unsettled:
+        return "", ""
+    item, source = ("a text", "TEXTS") if reading.modality == "text" else ("photo.jpg", "PHOTOS")
+    keyword, flag = (f', modality="{reading.modality}"', f" --modality {reading.modality}") if sides > 1 else ("", "")
+    python = f'ct.load({json.dumps(model, ensure_ascii=False)}).embed(["{item}"]{keyword})'
+    return python, f"classtoken embed {source} --model {shlex.quote(model)} --out VECTORS{flag}"
+
+
 def advice(reading: Reading, layout: Layout, claims: Sequence[Claim]) -> Iterable[str]:
     """What to mind."""
-    if reading.family is not None:
-        yield from reading.family.notes
+    yield from _notes(reading)
     registers = layout.count(Role.REGISTER)
     if registers:
         yield f"{registers} register tokens stand between class token and patches; a mean over [:, 1:] would pool them"
@@ -105,4 +130,5 @@ def advice(reading: Reading, layout: Layout, claims: Sequence[Claim]) -> Iterabl
         yield "the mask is causal and the contract reads a token in front: it cannot depend on the input"
     if reading.authors is not None and reading.contract.source not in ("modules.json", "classtoken.json"):
         for use, spec in reading.authors.alternatives.items():
-            yield f"for {USES.get(use, use)}: {spec}"
+            if use != "dense":  # `uses` says that
+                yield f"for {USES.get(use, use)}: {spec}"

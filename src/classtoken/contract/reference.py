@@ -1,6 +1,7 @@
 """The same weights in the reference library: are our states its states, and what is its `pooler_output`?"""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.encoder.foreign.building import built
 from classtoken.errors import TraceError
 from classtoken.readout import own
+from classtoken.remembered import folder_fingerprint, remembered
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
-from classtoken.tensors import States, Tokens
+from classtoken.tensors import States, Tokens, tensor_hash
 from classtoken.values import Role
+from classtoken.version import __version__
 
 
 def open_reference(folder: Path, seed: int) -> tuple[Any, tuple[str, ...]]:
@@ -63,7 +66,26 @@ def _states(reading: Reading, tokens: Tokens) -> States:
 
 @torch.no_grad()
 def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Claim]:
-    """Claims from running transformers on the same input. Empty where transformers does not read this folder."""
+    """Claims from running transformers on the same input. Empty where transformers does not read this folder.
+
+    Opening a model a second time in another library takes most of the time of `inspect`. What came of it is remembered
+    for these files, these versions, and these very numbers of ours: whatever changes one of them asks again.
+    """
+    ours = _states(reading, tokens)
+    pooled = [] if reading.pooler is None else [reading.pooler(ours)]
+    numbers = [tensor_hash(one) for one in (ours.last_BLD, ours.roles_BL, *ours.layers.values(), *pooled)]
+    files = [folder_fingerprint(place) for place in dict.fromkeys((folder, reading.home))]
+    versions = [version(package) for package in ("transformers", "torch")]
+
+    def ask() -> dict[str, Any]:
+        return {"claims": [claim.to_dict() for claim in _compared(folder, reading, tokens, ours)]}
+
+    found = remembered(f"{__version__} beside the reference {versions} {files} {numbers}", ask)
+    assert found is not None
+    return [Claim.from_dict(claim) for claim in found["claims"]]
+
+
+def _compared(folder: Path, reading: Reading, tokens: Tokens, ours: States) -> list[Claim]:
     reference = reference_of(folder)
     if reference is None:
         return []  # another layout than Hugging Face's
@@ -75,7 +97,6 @@ def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Cl
         line = " ".join(str(error).split())[:200]
         says = f"{type(side).__name__} refuses the input ({type(error).__name__}: {line})"
         return [Claim("same states as transformers", "not compared", Verdict.ASSUMED, (_ran(says),))]
-    ours = _states(reading, tokens)
     claims = []
     last = getattr(theirs, "last_hidden_state", None)
     if last is not None and last.shape == ours.last_BLD.shape:

@@ -7,11 +7,9 @@ another library has the same hash, and one in which a single weight differs has 
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from typing import Any, cast
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from classtoken.contract.reading import Reading
 from classtoken.embedder.tower import Tower
@@ -21,6 +19,7 @@ from classtoken.plain import encode
 from classtoken.readout.after import in_words
 from classtoken.readout.own import OwnPooler, meaning
 from classtoken.readout.readout import Readout
+from classtoken.tensors import tensor_hash
 
 #: Entries of a foreign model's config that say how it was stored, not what it computes.
 STORED = ("architectures", "dtype", "id2label", "label2id", "torch_dtype", "transformers_version", "use_cache")
@@ -46,15 +45,6 @@ def module_hash(module: nn.Module) -> str:
         return hash_value(
             [[name, digest] for (name, _), digest in zip(tensors, pool.map(tensor_hash, values), strict=True)]
         )
-
-
-def tensor_hash(tensor: Tensor) -> str:
-    """A hash of a tensor's shape and its numbers, floating ones as 32-bit numbers."""
-    tensor = tensor.detach()
-    tensor = (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
-    digest = blake2b(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), digest_size=16)
-    digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)  # outside Python's lock, so threads help
-    return digest.hexdigest()
 
 
 def weights_hash(encoder: str, readouts: Sequence[Readout]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from classtoken.encoder.adapter import Adapter, adapter_in, base_folder
 from classtoken.encoder.encoder import Encoder
@@ -261,6 +262,18 @@ def load_encoder(
     return LoadedEncoder(encoder, family, prefix, rest, family.input_defaults(config))
 
 
+class Undrawn(TorchFunctionMode):
+    """While it lasts new modules draw no random numbers: their weights come out of a file.
+
+    On the meta device torch would import its whole compiler for the drawing (0.7 s).
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def fill(
     shape: Shape,
     ours: Mapping[str, Tensor],
@@ -272,7 +285,7 @@ def fill(
 
     `spare` are tensors that are used only where `ours` lacks one.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         encoder = Encoder(shape)
     wanted = encoder.state_dict()
     ours = {**{name: spare[name] for name in wanted.keys() & spare.keys()}, **ours}

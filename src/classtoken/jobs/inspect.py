@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from classtoken.contract.experiments import experiments
-from classtoken.contract.offered import advice, has_own_pooler, uses, vectors
-from classtoken.embedder import ModelSpec, Tower, open_model
+from classtoken.contract.offered import advice, has_own_pooler, lines_to_copy, uses, vectors
+from classtoken.embedder import Embedder, ModelSpec, Tower, open_model
 from classtoken.options import InspectOptions
 from classtoken.results.inspect import Claim, Evidence, InspectedTower, Inspection, Kind, Verdict
 from classtoken.tokens.text import TextPreprocessor
@@ -14,13 +14,13 @@ from classtoken.tokens.text import TextPreprocessor
 def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     """Look at a MODEL: its files, and unless `verify` is off what experiments on it show."""
     embedder = open_model(ModelSpec(str(model), device="cpu", revision=options.revision, accept=options.accept))
-    towers = tuple(_tower(tower, options.verify) for tower in embedder.towers.values())
+    towers = tuple(_tower(str(model), tower, embedder, options.verify) for tower in embedder.towers.values())
     labels = next((len(t.reading.classifier.labels) for t in embedder.towers.values() if t.reading.classifier), 0)
     name = str(model) if str(model).startswith("builtin:") or not Path(model).exists() else Path(model).resolve().name
     return Inspection(model=name, towers=towers, labels=labels, verified=options.verify)
 
 
-def _tower(tower: Tower, verify: bool) -> InspectedTower:
+def _tower(model: str, tower: Tower, embedder: Embedder, verify: bool) -> InspectedTower:
     reading = tower.reading
     claims = list(reading.claims)
     if reading.pooler_missing and has_own_pooler(reading):
@@ -34,6 +34,7 @@ def _tower(tower: Tower, verify: bool) -> InspectedTower:
     if isinstance(tower.prepare, TextPreprocessor):
         contract = replace(contract, max_length=tower.prepare.recipe.max_length)
     good, bad = uses(reading)
+    python, command = lines_to_copy(model, reading, sides=len(embedder.towers))
     return InspectedTower(
         modality=reading.modality,
         family=family.name if family else str(reading.config.get("model_type", "foreign")),
@@ -51,4 +52,7 @@ def _tower(tower: Tower, verify: bool) -> InspectedTower:
         not_for=bad,
         advice=(*tower.prepare.advice(), *advice(reading, tower.layout, claims)),
         gaps=tuple(encoder.gaps),
+        refused=next(iter((*reading.refusals, *reading.unsettled)), ""),
+        python=python,
+        command=command,
     )

@@ -110,6 +110,19 @@ class InspectedTower(Result):
     not_for: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
+    refused: str = ""
+    """why the contract's own vector is not given, and what to do"""
+    python: str = ""
+    """the line that gives the vector, in Python"""
+    command: str = ""
+    """the same on the command line"""
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """What is not settled: why no vector is given; claims that are disputed, refuted, or backed by no file."""
+        open_ones = (claim for claim in self.claims if claim.verdict in OPEN)
+        said = (_claim_line(claim) for claim in open_ones)
+        return (*([self.refused] if self.refused else []), *said)
 
 
 @dataclass(frozen=True)
@@ -151,13 +164,13 @@ class Inspection(Result):
         return self.table()
 
     def table(self, *, evidence: bool = False) -> str:
-        """What a person reads in ten seconds; with `evidence`, every observation behind every claim."""
+        """What a person reads in ten seconds; with `evidence`, every vector, claim and observation."""
         lines: list[str] = []
         for tower in self.towers:
-            lines += _tower_lines(self.model, tower, self.labels, evidence)
+            lines += _tower_lines(self, tower, evidence=evidence)
         lines += _block("note", list(self.notes))
         if not evidence:
-            lines.append("(every observation behind these claims: --evidence, or .table(evidence=True))")
+            lines.append("(every vector, claim and observation: --evidence, or .table(evidence=True))")
         return "\n".join(lines)
 
 
@@ -169,32 +182,55 @@ MARKS = {
     Verdict.DISPUTED: "DISPUTED",
     Verdict.REFUTED: "REFUTED",
 }
+OPEN = (Verdict.ASSUMED, Verdict.DISPUTED, Verdict.REFUTED)
 
 
-def _tower_lines(model: str, tower: InspectedTower, labels: int, evidence: bool) -> list[str]:
-    size = f"{tower.parameters / 1e6:.1f} M parameters, {tower.depth} blocks, {tower.heads} heads"
-    head = f", {labels} labels" if labels else ""
-    lines = [f"{model}: {tower.family} {tower.modality} encoder ({size}, hidden size {tower.hidden_size}{head})", ""]
-    lines += _block("layout", [str(tower.layout)])
+def _tower_lines(found: Inspection, tower: InspectedTower, *, evidence: bool) -> list[str]:
+    count = f"{tower.parameters / 1e6:.1f} M parameters"
+    size = f"{count}, {tower.depth} blocks, {tower.heads} heads, hidden size {tower.hidden_size}" if evidence else count
+    head = f", {found.labels} labels" if found.labels else ""
+    lines = [f"{found.model}: {tower.family} {tower.modality} encoder ({size}{head})", ""]
     why = f"{tower.contract.reason} [{tower.contract.source}]" if tower.contract.reason else ""
-    lines += _block("use", [str(tower.contract), *([why] if why else [])])
+    use = ["nothing before a pooling is named"] if tower.refused else [str(tower.contract), *([why] if why else [])]
+    lines += _block("use", use)
+    lines += _block("layout", [str(tower.layout)])
+    lines += [f"{title:10s}{line}" for title, line in (("Python", tower.python), ("shell", tower.command)) if line]
     lines += _block("good for", ["; ".join(tower.good_for)] if tower.good_for else [])
     lines += _block("not for", ["; ".join(tower.not_for)] if tower.not_for else [])
-    lines += ["", *_vector_table(tower.vectors), ""]
-    claims = [
-        f"{MARKS[claim.verdict]:8s} {claim.subject}: {claim.value}"
-        + (_sources(claim) if evidence or claim.verdict in (Verdict.DISPUTED, Verdict.REFUTED) else "")
-        for claim in tower.claims
-    ]
-    lines += _block("evidence", claims, indent=9)
-    lines += _block("input", [tower.preprocessing])
+    if evidence:
+        lines += ["", *_vector_table(tower.vectors), ""]
+        claims = [f"{MARKS[claim.verdict]:8s} {_claim_line(claim)}" for claim in tower.claims]
+        lines += _block("evidence", claims, indent=9)
+        lines += _block("input", [tower.preprocessing])
+        lines += _block("gaps", [", ".join(tower.gaps)] if tower.gaps else [])
+    else:
+        lines += _block("others", [_others(tower)])
+        lines += _block("checked", [_checked(tower, found.verified)])
+        lines += _block("doubtful", list(tower.doubtful), bullet="- ")
     lines += _block("mind", list(tower.advice), bullet="- ")
-    lines += _block("gaps", [", ".join(tower.gaps)] if tower.gaps else [])
     return [*lines, ""]
 
 
-def _sources(claim: Claim) -> str:
-    return "".join(f" [{e.source}: {e.says}]" for e in claim.evidence)
+def _others(tower: InspectedTower) -> str:
+    """The other vectors by name, those that are refused with the reason."""
+    given = [one.spec for one in tower.vectors if one.available and (tower.refused or not one.recommended)]
+    refused = [one.spec for one in tower.vectors if not one.available]
+    lost = f"refused: {', '.join(refused)} (its weights are not in the file)" if refused else ""
+    return "; ".join(part for part in (", ".join(given), lost) if part)
+
+
+def _checked(tower: InspectedTower, verified: bool) -> str:
+    """How many experiments were run, and whether one of them speaks against the files."""
+    if not verified:
+        return "the files alone; no experiment was run"
+    ran = [claim for claim in tower.claims if any(e.kind == Kind.EXPERIMENT for e in claim.evidence)]
+    bad = sum(claim.verdict == Verdict.REFUTED for claim in ran)
+    against = f"{bad} of them against" if bad else "none of them against"
+    return f"{len(ran)} experiments on the loaded model, {against} what is said here"
+
+
+def _claim_line(claim: Claim) -> str:
+    return f"{claim.subject}: {claim.value}" + "".join(f" [{e.source}: {e.says}]" for e in claim.evidence)
 
 
 def _block(title: str, entries: list[str], *, indent: int = 0, bullet: str = "") -> list[str]:
@@ -218,4 +254,5 @@ def _vector_table(vectors: tuple[Vector, ...]) -> list[str]:
         lines += textwrap.wrap(
             vector.meaning, WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
         ) or [start]
-    return [*lines, f"{'':10s}(* the contract's own; x refused)"]
+    refused = "" if all(vector.available for vector in vectors) else "; x refused"
+    return [*lines, f"{'':10s}(* the authors' own{refused})"]

@@ -107,8 +107,7 @@ class ImageRecipe:
         if self.resize == "squash" and self.crop is not None and self.crop != self.size:
             said.append(
                 f"squashes every image to {_times(self.size)} before the {_times(self.crop)} crop; the original recipe "
-                f"of DeiT, which timm uses, resizes the short side to {min(self.size)} and keeps the shape of things "
-                "(compare with the recipe's short_side())"
+                f"of DeiT, which timm uses, resizes the short side to {min(self.size)} and keeps the shape of things"
             )
         if self.resize == "none":
             said.append("images are not resized: a batch must hold images of one size")

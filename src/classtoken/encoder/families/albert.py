@@ -1,7 +1,7 @@
 """ALBERT: one set of weights serves all blocks, and the embeddings are smaller than the states (Lan et al. 2020)."""
 
 from classtoken.encoder.families.bert import BERT_DEFAULTS, EMBEDDINGS, TEXT_MEAN, bert_shape
-from classtoken.encoder.families.row import Config, Family, HeadRow, PoolerRow, complete
+from classtoken.encoder.families.row import Config, Family, HeadRow, Note, PoolerRow, complete
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
 from classtoken.errors import UnsupportedModel
@@ -58,5 +58,5 @@ ALBERT = Family(
     readout=TEXT_MEAN,
     used_by=("albert/albert-base-v2", "paraphrase-albert-small-v2 (mean)"),
     paper="Lan et al. 2020",
-    notes=("pooler_output is tanh(W [CLS] + b) trained for sentence order; absent after MLM-only training",),
+    notes=(Note("pooler_output is tanh(W [CLS] + b) trained for sentence order", of="pooler"),),
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from classtoken.encoder.families.bert import activation
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow, complete
 from classtoken.encoder.families.vit import (
     BLOCKS,
     CLASSIFIER,
@@ -128,8 +128,11 @@ BEIT = Family(
     used_by=("microsoft/beit-base-patch16-224", "microsoft/beit-base-patch16-224-pt22k"),
     paper="Bao et al. 2021",
     notes=(
-        "with mean pooling last_hidden_state is NOT normed: the norm comes after the mean, in the pooler",
-        "checkpoints of masked pre-training lack the pooler's norm",
+        Note(
+            "with mean pooling last_hidden_state is NOT normed: the norm comes after the mean, in the pooler",
+            of="pooler",
+        ),
+        Note("checkpoints of masked pre-training lack the pooler's norm", of="none"),
     ),
 )
 DATA2VEC_VISION = Family(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, cast, get_args
 
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import Activation, BlockShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
@@ -156,7 +156,7 @@ BERT = Family(
     config=bert_config,
     used_by=("bert-base-uncased", "all-MiniLM-L6-v2 (mean)", "bge (cls)"),
     paper="Devlin et al. 2019",
-    notes=("pooler_output is tanh(W [CLS] + b) trained for next-sentence prediction; absent after MLM-only training",),
+    notes=(Note("pooler_output is tanh(W [CLS] + b) trained for next-sentence prediction", of="pooler"),),
 )
 
 

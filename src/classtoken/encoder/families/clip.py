@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from classtoken.encoder.families.bert import BASE_SIZE, activation
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, PoolerRow, ProjectionRow, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, Note, PoolerRow, ProjectionRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, Shape, TextStem
 from classtoken.values import InputDefaults
@@ -115,8 +115,11 @@ CLIP_TEXT = Family(
     paper="Radford et al. 2021",
     notes=(
         "causal: the first token has read nothing, the end token has read the whole text",
-        "configs with eos_token_id 2 find the end token as the highest id, others as the first eos; the same token "
-        "unless new tokens were added to the vocabulary",
+        Note(
+            "its eos_token_id 2 finds the end token as the highest id; another token where some were added to the "
+            "vocabulary",
+            when=lambda config: config.get("eos_token_id") == 2,
+        ),
     ),
 )
 

@@ -10,6 +10,7 @@ from classtoken.encoder.families.row import (
     Family,
     FamilyPair,
     HeadRow,
+    Note,
     PoolerRow,
     ProjectionRow,
     complete,
@@ -209,8 +210,8 @@ SIGLIP_VISION = Family(
     used_by=("google/siglip-base-patch16-224", "google/siglip-so400m-patch14-384", "google/siglip2-base-patch16-224"),
     paper="Zhai et al. 2023",
     notes=(
-        "there is no class token: position 0 is the first patch",
-        "Hugging Face's classifier reads the mean of the patches instead of the pooled vector",
+        Note("there is no class token: position 0 is the first patch", of="none"),
+        Note("Hugging Face's classifier reads the mean of the patches instead of the pooled vector", of="classifier"),
     ),
 )
 SIGLIP2_VISION = Family(
@@ -229,7 +230,7 @@ SIGLIP2_VISION = Family(
     paper="Tschannen et al. 2025",
     notes=(
         "images keep their shape: every row has its own patch grid, and padding behind it",
-        "checkpoints of fixed size are published as model_type siglip",
+        Note("checkpoints of fixed size are published as model_type siglip", of="none"),
     ),
 )
 

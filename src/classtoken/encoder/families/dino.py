@@ -1,7 +1,7 @@
 """DINOv2, DINOv2 with registers, DINOv3: self-supervised on the class token, layer scale."""
 
 from classtoken.encoder.families.bert import activation
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow, complete
 from classtoken.encoder.families.vit import (
     ATTENTION,
     CLASSIFIER,
@@ -215,7 +215,7 @@ DINOV2 = Family(
     paper="Oquab et al. 2023",
     notes=(
         "positions were learned at 518 pixels; the published preprocessor gives 224, timm's gives 518",
-        "the published linear classifier reads the class token and the mean of the patches, one after the other",
+        Note("its linear classifier reads the class token and the mean of the patches side by side", of="classifier"),
     ),
 )
 DINOV2_REGISTERS = Family(
@@ -255,5 +255,5 @@ DINOV3 = Family(
     published={"num_register_tokens": 4},
     used_by=("facebook/dinov3-vits16-pretrain-lvd1689m", "facebook/dinov3-vitb16-pretrain-lvd1689m"),
     paper="Siméoni et al. 2025",
-    notes=("timm publishes the same weights with the mean of the patches as default; the class token is the authors'",),
+    notes=(Note("timm publishes the same weights with the mean of the patches as default", of="none"),),
 )

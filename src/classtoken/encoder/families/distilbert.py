@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from classtoken.encoder.families.bert import EMBEDDINGS, TEXT_MEAN, bert_shape
-from classtoken.encoder.families.row import Config, Family, HeadRow, complete, respelled
+from classtoken.encoder.families.row import Config, Family, HeadRow, Note, complete, respelled
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import Shape, TextStem
 from classtoken.model_folder import changed
@@ -69,5 +69,5 @@ DISTILBERT = Family(
     readout=TEXT_MEAN,
     used_by=("distilbert-base-uncased", "msmarco-distilbert-base-tas-b (cls)"),
     paper="Sanh et al. 2019",
-    notes=("there is no pooled output; the classifier reads [CLS] through a dense layer and a ReLU of its own",),
+    notes=(Note("the classifier reads [CLS] through a dense layer and a ReLU of its own", of="classifier"),),
 )

@@ -37,5 +37,5 @@ ELECTRA = Family(
     readout=TEXT_MEAN,
     used_by=("google/electra-base-discriminator",),
     paper="Clark et al. 2020",
-    notes=("there is no pooled output; take the discriminator, the generator is the smaller helper of its training",),
+    notes=("take the discriminator, the generator is the smaller helper of its training",),
 )

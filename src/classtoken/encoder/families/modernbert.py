@@ -2,7 +2,7 @@
 
 from classtoken.encoder.families.bert import TEXT_MEAN, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, PositionShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
@@ -117,5 +117,5 @@ MODERNBERT = Family(
     readout=modernbert_readout,
     used_by=("answerdotai/ModernBERT-base", "nomic-ai/modernbert-embed-base (mean)", "gte-modernbert-base (cls)"),
     paper="Warner et al. 2024",
-    notes=("there is no pooled output; head.dense and head.norm belong to the classifier or the language model",),
+    notes=(Note("head.dense and head.norm belong to the classifier or the language model", of="none"),),
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, TEXT_MEAN, bert_shape
 from classtoken.encoder.families.roberta import DENSE_HEAD
-from classtoken.encoder.families.row import Config, Family, HeadRow, complete
+from classtoken.encoder.families.row import Config, Family, HeadRow, Note, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import PositionShape, Shape
 from classtoken.errors import UnsupportedModel
@@ -57,5 +57,5 @@ MPNET = Family(
     readout=TEXT_MEAN,
     used_by=("microsoft/mpnet-base", "sentence-transformers/all-mpnet-base-v2 (mean)"),
     paper="Song et al. 2020",
-    notes=("the pooler was not trained with the language model; checkpoints lack it or hold random weights",),
+    notes=(Note("the pooler was not trained with the language model", of="pooler"),),
 )

@@ -2,7 +2,7 @@
 
 from classtoken.encoder.families.bert import BASE_SIZE, BERT_POOLER, activation
 from classtoken.encoder.families.rotary import base_of, longest_of
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete, respelled
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, complete, respelled
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
@@ -109,6 +109,6 @@ NOMIC = Family(
     paper="Nussbaum et al. 2024",
     notes=(
         "every text needs its prompt (search_document: , search_query: ...)",
-        "the embedding models have no pooler weights",
+        Note("the embedding models have no pooler weights", of="none"),
     ),
 )

@@ -1,7 +1,7 @@
 """RoBERTa and models like it: BERT whose positions begin behind the padding's, and whose pooler was never trained."""
 
 from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, TEXT_MEAN, bert_shape
-from classtoken.encoder.families.row import Config, Family, HeadRow, complete
+from classtoken.encoder.families.row import Config, Family, HeadRow, Note, complete
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
 
@@ -40,8 +40,5 @@ ROBERTA = Family(
         "bge-m3 (cls)",
     ),
     paper="Liu et al. 2019; Conneau et al. 2020",
-    notes=(
-        "RoBERTa was trained without next-sentence prediction: its pooler was never trained, and published checkpoints "
-        "lack it or hold random weights",
-    ),
+    notes=(Note("RoBERTa was trained without next-sentence prediction: its pooler was never trained", of="pooler"),),
 )

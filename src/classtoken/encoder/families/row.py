@@ -25,6 +25,19 @@ def respelled(config: Config, spelling: Mapping[str, str]) -> dict[str, Any]:
     return changed(config, {new: config[old] for old, new in spelling.items() if config.get(old) is not None})
 
 
+@dataclass(frozen=True)
+class Note:
+    """A gotcha that concerns some checkpoints of a family: those with a `pooler`, with a `classifier`, or whose config
+    `when` takes; `none` concerns no checkpoint by itself and stands in docs alone."""
+
+    says: str
+    of: Literal["all", "pooler", "classifier", "none"] = "all"
+    when: Callable[[Config], bool] = lambda config: True
+
+    def __str__(self) -> str:
+        return self.says
+
+
 @dataclass(frozen=True, kw_only=True)
 class PoolerRow:
     """The checkpoint's own pooled output. `names` are its weights on disk, without the base model's prefix."""
@@ -135,8 +148,8 @@ class Family:
     used_by: tuple[str, ...] = ()
     """well-known checkpoints, for docs"""
     paper: str = ""
-    notes: tuple[str, ...] = ()
-    """gotchas that `inspect` prints"""
+    notes: tuple[str | Note, ...] = ()
+    """gotchas that `inspect` prints, those about parts that a checkpoint may lack as `Note`"""
 
     def authors_readout(self, config: Config) -> AuthorsReadout:
         """The vector that the authors of a checkpoint with this config meant."""

@@ -1,7 +1,7 @@
 """T5's encoder: RMS norms, relative buckets, no biases, scores that are not scaled (Raffel et al. 2020)."""
 
 from classtoken.encoder.families.bert import activation
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, Note, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
 
@@ -96,7 +96,5 @@ T5 = Family(
     readout=T5_READOUT,
     used_by=("google-t5/t5-base", "google/flan-t5-base", "google/mt5-base", "sentence-t5-base (mean, Dense)"),
     paper="Raffel et al. 2020",
-    notes=(
-        "only the encoder is read, a decoder in the checkpoint is passed over; there is no class token and no pooler",
-    ),
+    notes=(Note("only the encoder is read, a decoder in the checkpoint is passed over", of="none"),),
 )

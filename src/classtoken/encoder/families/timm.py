@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.dino import DINO_READOUT
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
 from classtoken.errors import UnsupportedModel
@@ -144,7 +144,11 @@ TIMM_VIT = Family(
     readout=timm_readout,
     used_by=("timm/vit_base_patch16_224.augreg_in21k_ft_in1k", "timm/deit_tiny_patch16_224.fb_in1k"),
     paper="Dosovitskiy et al. 2021; Touvron et al. 2021",
-    notes=("with global_pool avg the norm may come after the mean (fc_norm); the states are then not normed",),
+    notes=(
+        Note(
+            "the norm comes after the mean (fc_norm): the states are not normed", when=lambda config: config["fc_norm"]
+        ),
+    ),
 )
 TIMM_DEIT_DISTILLED = replace(
     TIMM_VIT,
@@ -171,7 +175,7 @@ TIMM_DINOV2 = replace(
     readout=DINO_READOUT,
     used_by=("timm/vit_small_patch14_dinov2.lvd142m", "timm/vit_base_patch14_reg4_dinov2.lvd142m"),
     paper="Oquab et al. 2023; Darcet et al. 2023",
-    notes=("timm's recipe gives 518 pixels, the Hugging Face folder's 224: the same weights give other vectors",),
+    notes=(Note("timm's recipe gives 518 pixels, the Hugging Face folder's 224: the same weights give other vectors"),),
 )
 TIMM_DINOV2_GIANT = replace(
     TIMM_DINOV2,
@@ -186,7 +190,7 @@ TIMM_SIGLIP = replace(
     architectures=(r"vit_[a-z0-9]+_patch\d+_siglip(_gap)?_\d+",),
     used_by=("timm/ViT-B-16-SigLIP", "timm/vit_base_patch16_siglip_224.webli"),
     paper="Zhai et al. 2023",
-    notes=("there is no class token; another pool than map drops the attention pooling's weights in timm",),
+    notes=(Note("another pool than map drops the attention pooling's weights in timm", of="none"),),
 )
 TIMM_CLIP = replace(
     TIMM_VIT,
@@ -194,7 +198,7 @@ TIMM_CLIP = replace(
     architectures=(r"vit_[a-z0-9]+_patch\d+(_plus)?_clip(_quickgelu)?_\d+",),
     used_by=("timm/vit_base_patch16_clip_224.openai", "timm/vit_base_patch32_clip_224.laion2b_ft_in12k_in1k"),
     paper="Radford et al. 2021",
-    notes=("in tags with 512 or 768 classes the classifier IS the projection into the joint space",),
+    notes=(Note("with 512 or 768 classes the classifier IS the projection into the joint space", of="classifier"),),
 )
 TIMM: tuple[Family, ...] = (
     TIMM_VIT,

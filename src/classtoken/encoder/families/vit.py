@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from classtoken.encoder.families.bert import BASE_SIZE, activation, block_config
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, PoolerRow, complete
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
 from classtoken.errors import ModelError
@@ -213,8 +213,8 @@ VIT = Family(
     used_by=("google/vit-base-patch16-224", "facebook/deit-tiny-patch16-224", "facebook/dino-vits16"),
     paper="Dosovitskiy et al. 2021",
     notes=(
-        "pooler_output is tanh(W LN(class token) + b), not the class token; "
-        "most fine-tuned checkpoints lack its weights",
+        Note("pooler_output is tanh(W LN(class token) + b), not the class token", of="pooler"),
+        Note("most fine-tuned checkpoints lack the pooler's weights", of="none"),
     ),
 )
 DEIT = Family(
@@ -243,8 +243,8 @@ DEIT = Family(
     paper="Touvron et al. 2021",
     notes=(
         "two tokens stand before the patches: class and distillation; a mean over [:, 1:] takes the second one along",
-        "pooler_output is tanh(W LN(class token) + b); checkpoints with a classifier lack its weights",
-        "checkpoints without distillation are published as model_type vit",
+        Note("pooler_output is tanh(W LN(class token) + b)", of="pooler"),
+        Note("checkpoints without distillation are published as model_type vit", of="none"),
     ),
 )
 VIT_MAE = Family(
@@ -294,5 +294,5 @@ IJEPA = Family(
     published={"patch_size": 14},
     used_by=("facebook/ijepa_vith14_1k", "facebook/ijepa_vitg16_22k"),
     paper="Assran et al. 2023",
-    notes=("there is no class token: position 0 is the first patch",),
+    notes=(Note("there is no class token: position 0 is the first patch", of="none"),),
 )

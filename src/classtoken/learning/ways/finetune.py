@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from classtoken.embedder.identity import tensor_hash
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import TextStem
@@ -20,6 +19,7 @@ from classtoken.learning.ways.learn import learn
 from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.pooling.spec import parse
+from classtoken.tensors import tensor_hash
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Record

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from classtoken.embedder.identity import tensor_hash
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem, shape_from_dict
 from classtoken.errors import OptionError
@@ -26,6 +25,7 @@ from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import begin_folder
 from classtoken.plain import encode
+from classtoken.tensors import tensor_hash
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import IMAGE_POOLED, Record, Role
