@@ -14,7 +14,8 @@ from classtoken.learning.recipe import Recipe
 from classtoken.plain import Limits, Misfit, decode, encode
 from classtoken.results.embed import EmbedResult
 from classtoken.results.inspect import Inspection
-from classtoken.results.train import PredictResult, TrainResult
+from classtoken.results.predict import PredictResult
+from classtoken.results.train import TrainResult
 from classtoken.sink.manifest import Manifest
 from classtoken.values import Role
 

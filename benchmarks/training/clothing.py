@@ -100,7 +100,7 @@ def by_train(name: str, told: dict[str, Any], model: Path) -> dict[str, Any]:
         result = train(model, WORK / "learn.csv", out, options)
     predict(out, WORK / "test.csv", out / "predicted")
     with (out / "predicted/predictions.csv").open(encoding="utf-8") as file:
-        said = [row["label"] for row in csv.DictReader(file)]
+        said = [row["prediction"] for row in csv.DictReader(file)]
     with (WORK / "test.csv").open(encoding="utf-8") as file:
         truth = [row["label"] for row in csv.DictReader(file)]
     return {

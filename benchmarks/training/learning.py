@@ -97,7 +97,7 @@ def judged(model: str | Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         predict(model, TEST, folder)
         lines = (Path(folder) / "predictions.csv").read_text(encoding="utf-8").splitlines()
-        said = {row["id"]: set(filter(None, row["label"].split("|"))) for row in csv.DictReader(lines)}
+        said = {row["id"]: set(filter(None, row["prediction"].split("|"))) for row in csv.DictReader(lines)}
     truth = {record.id: set(record.label or ()) for record in open_source(TEST).records()}
     return "".join("01"[said[name] == labels] for name, labels in truth.items())
 

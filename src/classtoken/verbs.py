@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from classtoken.results.explain import Explanation
     from classtoken.results.explain_data import Findings
     from classtoken.results.inspect import Inspection
-    from classtoken.results.train import PredictResult, TrainResult
+    from classtoken.results.predict import PredictResult
+    from classtoken.results.train import TrainResult
     from classtoken.results.verify import VerifyResult
     from classtoken.results.walkthrough import WalkthroughResult
 
@@ -124,13 +125,16 @@ def predict(
     accept: Sequence[str] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> "PredictResult":
-    """Label every record of a SOURCE with a trained classifier: `out/predictions.csv` with id, label, probability.
+    """Label every record of a SOURCE with a trained classifier: `out/predictions.csv` with id, label, prediction,
+    probability, and the text or path.
 
-    With several labels a row, `label` holds those above one half joined by `|`, and `probability` that of the most
-    probable one. every: a column `p:LABEL` per class too. Probabilities are at the model's fitted temperature. Where
-    the records have labels, under the model's names or those of the data that it learned from, the result says how many
-    were right. The probabilities of all labels are in `out/part-*.parquet`, which `read` opens; a run that was stopped
-    goes on where it was. part_rows: records of one such file. report: is called with how far it is.
+    `label` is the record's own, empty where it has none. With several labels a row, `prediction` holds those above one
+    half joined by `|`, and `probability` that of the most probable one. every: a column `p:LABEL` per class too.
+    Probabilities are at the model's fitted temperature. Where the records have labels, under the model's names or those
+    of the data that it learned from, the result says how many were right, label by label, and what was taken for what;
+    `out/report.html` shows it, and the errors that the model was surest of. The probabilities of all labels are in
+    `out/part-*.parquet`, which `read` opens; a run that was stopped goes on where it was. part_rows: records of one
+    such file. report: is called with how far it is.
 
     Raises `ContractError` for a model without classifier, `SourceError` for what cannot be read or when no record could
     be labelled, `ManifestMismatch` when `out` holds probabilities made in another way.

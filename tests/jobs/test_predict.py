@@ -52,10 +52,11 @@ def test_it_says_what_the_embedder_says(toy: Embedder, tmp_path: Path) -> None:
     rows = rows_of(tmp_path)
     assert [row["id"] for row in rows] == [record.id for record in records]
     for row, p in zip(rows, expected, strict=True):
-        assert row["label"] == toy.labels[int(p.argmax())]
+        assert row["prediction"] == toy.labels[int(p.argmax())]
         assert float(row["probability"]) == pytest.approx(p.max(), abs=2e-6)
         assert [float(row[f"p:{name}"]) for name in toy.labels] == pytest.approx(p.tolist(), abs=2e-6)
-    right = [row["label"] == record.label for row, record in zip(rows, records, strict=True)]
+    assert [row["label"] for row in rows] == [record.label for record in records]
+    right = [row["label"] == row["prediction"] for row in rows]
     assert (result.records, result.judged, result.accuracy) == (40, 40, np.mean(right))
     found = ct.read(tmp_path)
     assert found.ids == tuple(record.id for record in records)
@@ -210,3 +211,40 @@ def test_labels_that_the_model_does_not_have_are_named(tmp_path: Path, squares: 
     assert predicted.accuracy < 0.7
     assert "the model has no label crimson" in str(predicted)
     assert "crimson/broken.png: crimson" not in str(predicted)
+
+
+def test_the_report_shows_the_errors_with_their_pictures(toy: Embedder, tmp_path: Path) -> None:
+    """Labels that the model cannot know: every one is an error to look at, with its picture."""
+    folder = drawn.write(tmp_path / "scenes", 6)
+    table = tmp_path / "labels.csv"
+    table.write_text("id,label\n" + "".join(f"{path.name},<unheard & of>\n" for path in sorted(folder.glob("*.png"))))
+    result = ct.predict(toy, folder, tmp_path / "out", source_options=ct.SourceOptions(labels=table))
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert result.report == (tmp_path / "out/report.html").as_posix()
+    assert [m.label for m in result.mistakes] == ["<unheard & of>"] * 6
+    assert page.count("data:image/jpeg;base64,") == 6
+    assert "&lt;unheard &amp; of&gt;" in page
+    assert "<unheard" not in page
+    assert "0.0 % of 6 labelled records are right" in page
+    assert ct.predict(toy, folder, tmp_path / "out", source_options=ct.SourceOptions(labels=table)).before == 6
+
+
+def test_texts_stand_beside_what_they_were_given(sentiment: Embedder, tmp_path: Path) -> None:
+    table = tmp_path / "texts.csv"
+    table.write_text("text,label\nA wonderful film,negative\nAwful from start to end,negative\n")
+    result = ct.predict(sentiment, table, tmp_path / "out")
+    assert [(row["text"], row["label"]) for row in rows_of(tmp_path / "out")] == [
+        ("A wonderful film", "negative"),
+        ("Awful from start to end", "negative"),
+    ]
+    assert [m.shown for m in result.mistakes] == ["A wonderful film"]
+    assert "A wonderful film" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
+def test_without_labels_there_is_no_report(sentiment: Embedder, tmp_path: Path) -> None:
+    table = tmp_path / "texts.txt"
+    table.write_text("A wonderful film\n")
+    result = ct.predict(sentiment, table, tmp_path / "out")
+    assert (result.report, result.accuracy, result.mistakes) == (None, None, ())
+    assert not (tmp_path / "out/report.html").exists()
+    assert rows_of(tmp_path / "out")[0]["label"] == ""

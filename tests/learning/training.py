@@ -8,7 +8,8 @@ from classtoken.jobs.predict import predict as predict_job
 from classtoken.jobs.train import train as train_job
 from classtoken.learning.recipe import Recipe, recipe_of
 from classtoken.options import PredictOptions, TrainOptions
-from classtoken.results.train import PredictResult, TrainResult
+from classtoken.results.predict import PredictResult
+from classtoken.results.train import TrainResult
 
 SHAPE = {
     "hidden_size": 16,

@@ -19,9 +19,10 @@ def predict(
 ) -> Answer:
     """Label every record with a trained classifier.
 
-    Writes DIR/predictions.csv (id, label, probability), DIR/part-*.parquet (id and the probability of every
-    label) and DIR/_meta/quarantine.parquet with the records that could not be read and why. Where the
-    records have labels, it says how many were right. A run that was stopped goes on where it was.
+    Writes DIR/predictions.csv (id, label, prediction, probability, the text or path), DIR/part-*.parquet
+    (id and the probability of every label) and DIR/_meta/quarantine.parquet with the records that could
+    not be read and why. Where the records have labels, it says how many were right, and DIR/report.html
+    shows the errors, what is taken for what, and every label. A stopped run goes on where it was.
 
     \b
     Examples:

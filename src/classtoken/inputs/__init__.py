@@ -13,6 +13,7 @@ from classtoken.inputs.items import listed
 from classtoken.inputs.modality import check_is_text, choose_modality
 from classtoken.inputs.preprocessor import Preprocessor
 from classtoken.inputs.rejecting import computed, each, rejected
+from classtoken.inputs.thumbnail import thumbnail
 from classtoken.inputs.view import InputView, PreparedInput, prepare_one, view_of
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "prepare_one",
     "rejected",
     "rows",
+    "thumbnail",
     "view_of",
 ]

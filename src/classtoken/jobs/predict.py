@@ -1,29 +1,27 @@
 """A trained classifier applied to a whole source."""
 
 import csv
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError, SourceError
-from classtoken.files import user_path, whole_file
-from classtoken.inputs import choose_modality
+from classtoken.files import user_path, whole_file, write_text
+from classtoken.inputs import choose_modality, thumbnail
+from classtoken.measure.answers import AnsweredRecord, JudgedAnswers
 from classtoken.options import PredictOptions
+from classtoken.report.predictions import predictions_page
 from classtoken.results.base import write
-from classtoken.results.train import PredictResult
+from classtoken.results.predict import PredictResult
 from classtoken.run import run
 from classtoken.run.classifying import PROBABILITIES, ClassifyStage
-from classtoken.sink import ParquetSink, Vectors, check_place, read_quarantine
+from classtoken.sink import ParquetSink, Vectors, carried_columns, check_place, read_quarantine
 from classtoken.sink.manifest import META
-from classtoken.source import first_record, make_plan, open_source
-from classtoken.values import Progress, Record
+from classtoken.source import Source, first_record, make_plan, open_source
+from classtoken.values import Progress, Record, Rejected
 
 EXAMPLES = 3
 
@@ -46,13 +44,16 @@ def predict(
     embedder = load(
         model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
     )
-    side = _side(embedder, first_record(opened, plan), options.modality, opened.name)
+    first = first_record(opened, plan)
+    side = _side(embedder, first, options.modality, opened.name)
     stage = ClassifyStage(embedder, side, prompt=prompt_of(embedder, side, options.prompt, options.prompt_text))
     labels, classifier = embedder.labels, stage.classifier
-    tally = Tally(len(labels), classifier.multilabel, classifier.label_names)
-    with ParquetSink(out, stage.manifest(opened, plan), overwrite=options.overwrite) as sink:
+    answers = JudgedAnswers(labels, classifier.multilabel, classifier.label_names)
+    carried = carried_columns(first, {}, stage.columns)
+    manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
+    with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
         finished, progress = run(opened, plan, stage, sink, report=report)
-        _write_table(out / "predictions.csv", Vectors(out, finished), labels, options.every, tally)
+        _write_table(out / "predictions.csv", Vectors(out, finished), options.every, answers)
     examples = read_quarantine(out / META, EXAMPLES)
     if not finished.rows:
         raise SourceError(
@@ -68,47 +69,21 @@ def predict(
         refused=finished.refused,
         examples=examples,
         seconds=monotonic() - began,
-        judged=tally.judged,
-        accuracy=tally.accuracy,
-        label_accuracy=tally.label_accuracy,
-        unknown=tuple(sorted(tally.seen - set(labels))),
+        judged=answers.judged,
+        accuracy=answers.accuracy,
+        interval=answers.interval,
+        label_accuracy=answers.label_accuracy,
+        label_figures=tuple(answers.label_figures()),
+        confusions=answers.confusions,
+        sureness=answers.sureness,
+        mistakes=answers.mistakes,
+        unknown=answers.unknown,
+        report=(out / "report.html").as_posix() if answers.judged else None,
     )
+    if result.report:
+        _write_report(result, opened, options.limit)
     write(result, out / "result.json")
     return result
-
-
-@dataclass
-class Tally:
-    """Of the records whose label is known, how many were labelled right."""
-
-    labels: int
-    multilabel: bool
-    names: Mapping[str, str] = field(default_factory=dict)
-    judged: int = 0
-    right: int = 0
-    hits: int = 0
-    seen: set[str] = field(default_factory=set)
-
-    def count(self, label: str | None, chosen: tuple[str, ...]) -> None:
-        """One more record: its own label, several joined by `|`, and the labels chosen for it."""
-        if label is None:
-            return
-        named = filter(None, label.split("|")) if self.multilabel else (label,)
-        given = {self.names.get(name, name) for name in named}
-        self.seen |= given
-        self.judged += 1
-        self.right += set(chosen) == given
-        self.hits += self.labels - len(set(chosen) ^ given)
-
-    @property
-    def accuracy(self) -> float | None:
-        """Records whose labels are all right, of those that were judged."""
-        return self.right / self.judged if self.judged else None
-
-    @property
-    def label_accuracy(self) -> float | None:
-        """Labels given or withheld rightly, of all labels of all judged records; for several labels a row."""
-        return self.hits / (self.judged * self.labels) if self.judged and self.multilabel else None
 
 
 def _side(embedder: Embedder, first: Record, asked: str | None, source: str) -> str:
@@ -122,23 +97,33 @@ def _side(embedder: Embedder, first: Record, asked: str | None, source: str) -> 
     return choose_modality(sides, first, asked, model=embedder.name, source=source)
 
 
-def _write_table(path: Path, found: Vectors, labels: tuple[str, ...], every: bool, tally: Tally) -> None:
+def _write_table(path: Path, found: Vectors, every: bool, answers: JudgedAnswers) -> None:
     """`predictions.csv` from the parts, one after another; each record is counted."""
+    carried, labels = found.carried, answers.labels
     with whole_file(path) as writing, writing.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["id", "label", "probability", *([f"p:{name}" for name in labels] if every else [])])
-        for part in found.tables(["id", "label", PROBABILITIES]):
+        more = [*([f"p:{name}" for name in labels] if every else []), *carried]
+        table.writerow(["id", "label", "prediction", "probability", *more])
+        for part in found.tables(["id", "label", "group", PROBABILITIES, *carried]):
             flat = part.column(PROBABILITIES).combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            known = part.column("label").to_pylist()
-            rows = flat.reshape(-1, len(labels))
-            for name, label, row in zip(part.column("id").to_pylist(), known, rows, strict=True):
-                chosen = _chosen(row, labels, tally.multilabel)
-                table.writerow([name, "|".join(chosen), f"{row.max():.6f}", *(f"{p:.6f}" for p in row if every)])
-                tally.count(label, chosen)
+            plain = [part.column(name).to_pylist() for name in ("id", "label", "group", *carried)]
+            for row, *cells in zip(flat.reshape(-1, len(labels)), *plain, strict=True):
+                name, label, group, *rest = cells
+                answers.count(AnsweredRecord(name, label, row, group, rest[0] or "" if rest else ""))
+                own = "" if label is None else "|".join(answers.given(label))
+                chosen = "|".join(answers.chosen(row))
+                table.writerow([name, own, chosen, f"{row.max():.6f}", *(f"{p:.6f}" for p in row if every), *rest])
 
 
-def _chosen(row: NDArray, labels: tuple[str, ...], multilabel: bool) -> tuple[str, ...]:
-    """The labels above one half, or the most probable one."""
-    if multilabel:
-        return tuple(name for name, p in zip(labels, row, strict=True) if p > 0.5)
-    return (labels[int(np.argmax(row))],)
+def _write_report(result: PredictResult, source: Source, limit: int | None) -> None:
+    """`report.html`, with small pictures of the records that were labelled wrongly."""
+    assert result.report is not None
+    wanted = {mistake.id for mistake in result.mistakes}
+    pictures: dict[str, str] = {}
+    refused: list[Rejected] = []
+    for record in source.records(refused, limit=limit) if wanted else ():
+        if record.image is None or len(pictures) == len(wanted):
+            break
+        if record.id in wanted:
+            pictures[record.id] = thumbnail(record.image) or ""
+    write_text(Path(result.report), predictions_page(result, pictures))

@@ -20,6 +20,13 @@ color:var(--soft)}.note{border-left:3px solid var(--mark);padding:.2em 0 .2em .8
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
 line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
 .special{border:1px dashed var(--soft);color:var(--soft)}.ends{color:var(--soft);font-size:12px}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:14px;margin:.9em 0}
+.card{border:1px solid var(--line);border-radius:6px;background:var(--panel);padding:10px;min-width:0;
+overflow-wrap:anywhere;font-size:13px;line-height:1.4}.card b{font-weight:600}
+.card img{display:block;width:100%;height:170px;object-fit:contain;margin-bottom:8px}
+.card small{display:block;color:var(--soft)}.heat td{padding:3px 6px;text-align:center;border:1px solid var(--ground);
+min-width:2.4em}.heat th{padding:3px 8px 3px 0;white-space:nowrap}.heat thead th{writing-mode:vertical-rl;
+transform:rotate(180deg);text-align:left;padding:6px 2px;font-weight:400}
 figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:270px}nav ol{columns:2;padding-left:1.3em;
 max-width:75ch}a{color:inherit}@media print{body{max-width:none}}
 @media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}}

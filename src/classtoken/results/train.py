@@ -1,4 +1,4 @@
-"""What `train` and `predict` give back."""
+"""What `train` gives back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,41 +81,4 @@ class TrainResult(Result):
             lines.append(f"  {self.refused} records could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class PredictResult(Result):
-    """A source with labels put on it. `accuracy` (all labels of a record right) where the records had labels."""
-
-    out: str
-    model: str
-    labels: tuple[str, ...]
-    records: int
-    refused: int
-    examples: tuple[Rejected, ...]
-    seconds: float
-    before: int = 0
-    """records that an earlier, stopped run had labelled"""
-    judged: int = 0
-    accuracy: float | None = None
-    label_accuracy: float | None = None
-    unknown: tuple[str, ...] = ()
-    """labels of the records that the model does not have: it cannot be right about them"""
-
-    def __str__(self) -> str:
-        lines = [f"{self.records} records labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
-        if self.before:
-            lines.append(f"  {self.before} records were done before")
-        if self.accuracy is not None:
-            several = (
-                "" if self.label_accuracy is None else f" (all labels of a record; {self.label_accuracy:.4f} a label)"
-            )
-            lines.append(f"  accuracy {self.accuracy:.4f} on {self.judged} labelled records{several}")
-        if self.unknown:
-            names = ", ".join(self.unknown[:6]) + (" ..." if len(self.unknown) > 6 else "")
-            lines.append(f"  note: the model has no label {names}; records of it count as wrong")
-        if self.refused:
-            lines.append(f"  {self.refused} could not be read, see {self.out}/_meta/quarantine.parquet:")
-            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         return "\n".join(lines)

@@ -41,7 +41,7 @@ def test_labels_are_called_by_the_names_that_the_recipe_gives(tmp_path: Path) ->
     assert model.labels == ("bad", "good")
     predicted = predict(table, tmp_path / "out", model=model)
     assert predicted.accuracy == 1.0
-    assert {row["label"] for row in predictions(tmp_path / "out")} == {"bad", "good"}
+    assert {row["prediction"] for row in predictions(tmp_path / "out")} == {"bad", "good"}
     table.write_text(table.read_text().replace(",1\n", ",good\n"))
     assert predict(table, tmp_path / "renamed", model=model).accuracy == 1.0
     with pytest.raises(TrainingError, match="'good' has no name in label_names, which has 0, 1"):

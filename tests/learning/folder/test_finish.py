@@ -11,7 +11,8 @@ from tests.learning.training import LOOP, MOVING, SHAPE, predict, predictions, s
 
 from classtoken.embedder import load
 from classtoken.learning.recipe import Recipe
-from classtoken.results.train import PredictResult, TrainResult
+from classtoken.results.predict import PredictResult
+from classtoken.results.train import TrainResult
 
 
 def test_from_scratch_to_transformers_and_back(tmp_path: Path, squares: Path) -> None:

@@ -1,0 +1,117 @@
+"""The page of `predict`: the errors to look at, what is taken for what, every label, and how sure the answers were."""
+
+from collections.abc import Mapping
+from html import escape
+
+from classtoken.report.colour import heat, hexed, ink_on
+from classtoken.report.html import Section, folded, page, table
+from classtoken.results.predict import Mistake, PredictResult
+
+MATRIX = 30
+"""labels up to which all pairs are drawn"""
+PAIRS = 12
+LONG = 400
+"""signs of a text that are shown"""
+
+
+def predictions_page(found: PredictResult, pictures: Mapping[str, str]) -> str:
+    """One self-contained HTML file; `pictures` are the mistakes' images as data URIs, by id."""
+    assert found.accuracy is not None
+    at = found.interval
+    limits = "" if at is None else f" (95 %: {_percent(at.low)} to {_percent(at.high)})"
+    wrong = found.judged - round(found.accuracy * found.judged)
+    lead = (
+        f"{_percent(found.accuracy)} of {found.judged} labelled records are right{limits}; {wrong} "
+        f"{'is' if wrong == 1 else 'are'} wrong. Model: {found.model}."
+    )
+    sections = [_mistakes(found, pictures, wrong), _confused(found), _labels(found), _certainty(found)]
+    return page("Predictions beside the labels", lead, [s for s in sections if s.body])
+
+
+def _mistakes(found: PredictResult, pictures: Mapping[str, str], wrong: int) -> Section:
+    cards = "".join(_card(mistake, pictures.get(mistake.id)) for mistake in found.mistakes)
+    kept = f"The {len(found.mistakes)} of {wrong} errors" if wrong > len(found.mistakes) else "The errors"
+    return Section(
+        "The errors to look at",
+        f"{kept} that the model was surest of, surest first. Where the label in the data is the wrong one, mend the "
+        "data; where a kind of record fails, add more of its kind.",
+        f'<div class="cards">{cards}</div>' if cards else "<p>There are none.</p>",
+    )
+
+
+def _card(mistake: Mistake, picture: str | None) -> str:
+    image = f'<img src="{picture}" alt="" loading="lazy">' if picture else ""
+    shown = "" if picture else f"<p>{escape(_short(mistake.shown))}</p>"
+    of = "not among the model's labels" if mistake.of_label is None else _percent(mistake.of_label)
+    several = "|" in mistake.label + mistake.prediction or not mistake.prediction
+    certain = "" if several else f" {_percent(mistake.probability)}"
+    own = "" if several else f" ({of})"
+    said = f"<div>predicted <b>{escape(mistake.prediction or 'nothing')}</b>{certain}</div>"
+    said += f"<div>label <b>{escape(mistake.label or 'none')}</b>{own}</div><small>{escape(mistake.id)}</small>"
+    return f'<div class="card">{image}{shown}{said}</div>'
+
+
+def _confused(found: PredictResult) -> Section:
+    pairs = [(c.label, c.prediction, str(c.records)) for c in found.confusions]
+    if not pairs:
+        return Section("", "")
+    body = table(("label", "taken for", "records"), pairs[:PAIRS], numbers=(2,))
+    if len(pairs) > PAIRS:
+        body += folded(f"all {len(pairs)} pairs", table(("label", "taken for", "records"), pairs, numbers=(2,)))
+    if len(found.label_figures) <= MATRIX:
+        body += _matrix(found)
+    return Section("What is taken for what", "Rows are the labels of the records, columns what they were given.", body)
+
+
+def _matrix(found: PredictResult) -> str:
+    """Every pair of labels: a row's shade is the share of the label's records."""
+    figures = {row.label: row for row in found.label_figures}
+    cells = {(row.label, row.label): row.right for row in found.label_figures}
+    cells |= {(c.label, c.prediction): c.records for c in found.confusions}
+    head = "".join(f"<th>{escape(name)}</th>" for name in figures)
+    rows = []
+    for name, row in figures.items():
+        inside = []
+        for other in figures:
+            number = cells.get((name, other), 0)
+            colour = heat(number / row.records) if number else (0, 0, 0)
+            style = f' style="background:{hexed(colour)};color:{ink_on(colour)}"' if number else ""
+            inside.append(f"<td{style}>{number or ''}</td>")
+        rows.append(f"<tr><th>{escape(name)}</th>{''.join(inside)}</tr>")
+    return (
+        f'<div class="wide"><table class="heat"><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _labels(found: PredictResult) -> Section:
+    rows = [
+        (row.label, str(row.records), str(row.predicted), *map(_percent, (row.recall, row.precision, row.f1)))
+        for row in sorted(found.label_figures, key=lambda row: (row.f1 is None, row.f1))
+    ]
+    head = ("label", "records", "predicted", "found (recall)", "right (precision)", "F1")
+    return Section(
+        "Label by label",
+        "Worst first. Found: of the records with the label, those that got it. Right: of the records that got it, "
+        "those that have it. F1: the harmonic mean of both.",
+        table(head, rows, numbers=range(1, len(head))),
+        "A label with few records has an uncertain figure: of 10 records, 8 right is between 44 and 97 %.",
+    )
+
+
+def _certainty(found: PredictResult) -> Section:
+    rows = [(_percent(at.confidence), str(at.count), _percent(at.accuracy)) for at in found.sureness]
+    return Section(
+        "How sure, how often right",
+        "Answers by the probability that they came with. Where the two columns agree, a probability can be taken at "
+        "its word, and the records below a chosen one can be given to a person.",
+        table(("probability, mean", "records", "right"), rows, numbers=(0, 1, 2)) if rows else "",
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONG else text[: LONG - 4] + " ..."
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

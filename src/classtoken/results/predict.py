@@ -1,0 +1,107 @@
+"""What `predict` gives back: how many records were labelled, and where they had labels, what it got wrong."""
+
+from dataclasses import dataclass
+
+from classtoken.results.base import Result
+from classtoken.results.statistics import CalibrationBin, Interval
+from classtoken.values import Rejected
+
+
+@dataclass(frozen=True)
+class LabelFigures(Result):
+    """One label: how many records have it, got it, and got it rightly.
+
+    recall = right / records, precision = right / predicted, f1 their harmonic mean; None where nothing is divided by.
+    """
+
+    label: str
+    records: int
+    predicted: int
+    right: int
+    recall: float | None
+    precision: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Confusion(Result):
+    """So many records of `label` were given `prediction`."""
+
+    label: str
+    prediction: str
+    records: int
+
+
+@dataclass(frozen=True)
+class Mistake(Result):
+    """A record that was labelled wrongly: its own label, the one that it got, and the probability of each.
+
+    `shown` is its text, or where its image is. Several labels are joined by `|`; then `probability` is that of the
+    label that is furthest from the truth. `of_label` is None where the model does not have the label.
+    """
+
+    id: str
+    label: str
+    prediction: str
+    probability: float
+    of_label: float | None
+    shown: str = ""
+
+
+@dataclass(frozen=True)
+class PredictResult(Result):
+    """A source with labels put on it.
+
+    Where the records had labels, `accuracy` says how many were right (all labels of a record), with its exact interval
+    of 95 % unless the records come in groups; `label_figures` has a row per label, `confusions` what was taken for
+    what, most often first, `sureness` how often the answers of a certainty were right, and `mistakes` the errors that
+    the model was surest of. `report` is the page that shows them.
+    """
+
+    out: str
+    model: str
+    labels: tuple[str, ...]
+    records: int
+    refused: int
+    examples: tuple[Rejected, ...]
+    seconds: float
+    before: int = 0
+    """records that an earlier, stopped run had labelled"""
+    judged: int = 0
+    accuracy: float | None = None
+    interval: Interval | None = None
+    label_accuracy: float | None = None
+    label_figures: tuple[LabelFigures, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
+    sureness: tuple[CalibrationBin, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """labels of the records that the model does not have: it cannot be right about them"""
+    report: str | None = None
+
+    def __str__(self) -> str:
+        words = "record" if self.records == 1 else "records"
+        lines = [f"{self.records} {words} labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
+        if self.before:
+            lines.append(f"  {self.before} records were done before")
+        if self.accuracy is not None:
+            several = (
+                "" if self.label_accuracy is None else f" (all labels of a record; {self.label_accuracy:.4f} a label)"
+            )
+            limits = "" if self.interval is None else f" [{self.interval.low:.4f}, {self.interval.high:.4f}]"
+            lines.append(f"  accuracy {self.accuracy:.4f}{limits} on {self.judged} labelled records{several}")
+        lines += self._weakest()
+        if self.unknown:
+            names = ", ".join(self.unknown[:6]) + (" ..." if len(self.unknown) > 6 else "")
+            lines.append(f"  note: the model has no label {names}; records of it count as wrong")
+        if self.report:
+            lines.append(f"  the errors to look at, and every label: {self.report}")
+        if self.refused:
+            lines.append(f"  {self.refused} could not be read, see {self.out}/_meta/quarantine.parquet:")
+            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+        return "\n".join(lines)
+
+    def _weakest(self) -> list[str]:
+        """What was taken for what, the three most frequent."""
+        said = [f"{c.label} taken for {c.prediction} ({c.records})" for c in self.confusions[:3]]
+        return [f"  most often: {', '.join(said)}"] if said else []
