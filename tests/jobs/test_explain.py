@@ -20,9 +20,11 @@ from classtoken.errors import OptionError, OutputError, TraceError
 from classtoken.jobs.explain import explain
 from classtoken.jobs.explain_data import explain_data
 from classtoken.options import ExplainDataOptions, ExplainOptions, SourceOptions
+from classtoken.report.explain import explanation_page
 from classtoken.report.written import check_suffix, write_explanation, write_findings
 from classtoken.results.explain import Explanation
 from classtoken.results.explain_data import Findings
+from classtoken.study.explanation import label_number
 from classtoken.values import Role
 
 
@@ -263,3 +265,68 @@ def test_no_attention_is_an_error(vit: Embedder, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(type(vit.encoder), "gaps", ("scores", "weights", "values"))
     with pytest.raises(TraceError, match="an empty map is never drawn"):
         explain(vit, folders.pictures(1)[0], None, ExplainOptions())
+
+
+def test_it_begins_with_the_verdict(seen: Explanation, read: Explanation) -> None:
+    """What was taken away, what that did, what random cuts did: the same numbers in words, picture and JSON."""
+    for found in (seen, read):
+        removal = found.removal
+        assert removal is not None
+        best = found.map(removal.map)
+        tested = [m for m in found.maps if not m.control and not m.by_removal]
+        assert best.deletion == min(m.deletion for m in tested if m.deletion is not None)
+        assert removal.candidates == len(tested)
+        k = removal.knockout
+        assert len(k.tokens) == max(1, round(0.1 * len(found.content)))
+        strongest = sorted(range(len(found.content)), key=lambda i: -best.scores[i])[: len(k.tokens)]
+        assert set(k.tokens) == {found.content[i] for i in strongest}
+        assert k.p is not None
+        assert k.p_together == pytest.approx(min(1.0, removal.candidates * k.p))
+        assert found.conclusion.startswith(f"Taking away the {len(k.tokens)} of {len(found.content)}")
+        assert removal.title in found.conclusion
+        assert str(found).splitlines()[5] == found.conclusion
+        assert f"{100 * k.after:.1f} %" in found.conclusion
+        assert Explanation.from_json(found.to_json()).conclusion == found.conclusion
+        page = explanation_page(found).partition("<main>")[2]
+        assert page.index(found.conclusion[:40]) < page.index("Which parts of the input")
+        assert page.index("Which parts of the input") < page.index('<details class="section">')
+
+
+def test_what_is_removed_is_what_it_says(seen: Explanation, vit: Embedder) -> None:
+    assert seen.removal is not None
+    cut = "removed:" + ",".join(str(i) for i in seen.removal.knockout.tokens)
+    again = explain(vit, folders.pictures(1)[0], None, ExplainOptions(cuts=(cut,), methods=("attention",)))
+    assert again.knockouts[0].after == pytest.approx(seen.removal.knockout.after, abs=1e-6)
+
+
+def test_maps_are_sorted_by_their_test_and_one_made_by_removal_is_marked(seen: Explanation) -> None:
+    order = [m for m in seen.by_test if not m.refused]
+    plain = [m.deletion for m in order if not m.control and not m.by_removal]
+    assert plain == sorted(plain)
+    assert [m.name for m in order][len(plain) :] == ["occlusion", *[m.name for m in order if m.control]]
+    assert "occlusion *" in str(seen)
+    assert "its figures flatter it" in str(seen)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [("Cat", None), ("dgo", "did you mean 'dog'"), ("bird ", None), ("zebra", "classes are cat, dog, bird")],
+)
+def test_a_class_is_found_by_nearly_its_name(vit: Embedder, wanted: str, said: str | None) -> None:
+    options = ExplainOptions(target=wanted, methods=("attention",), quick=True)
+    if said is None:
+        assert explain(vit, folders.pictures(1)[0], None, options).target_label == wanted.strip().lower()
+    else:
+        with pytest.raises(OptionError, match=said):
+            explain(vit, folders.pictures(1)[0], None, options)
+
+
+def test_a_class_may_be_called_by_any_of_its_names() -> None:
+    labels = ["tabby, tabby cat", "crane", "crane, lifting machine", "Egyptian cat"]
+    assert label_number(labels, "Tabby Cat") == 0
+    assert label_number(labels, "crane") == 1
+    assert label_number(labels, "lifting machine") == 2
+    with pytest.raises(OptionError, match="did you mean 'Egyptian cat'"):
+        label_number(labels, "egiptian cat")
+    with pytest.raises(OptionError, match="several classes are called 'CRANE': 'crane', 'crane, lifting machine'"):
+        label_number(labels, "CRANE")

@@ -1,4 +1,4 @@
-"""JudgedAnswers beside labels: every figure counted again with scikit-learn, and the errors that a person should look at."""
+"""Answers beside labels: every figure counted again with scikit-learn, and the errors that a person should look at."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFont
 
 from classtoken.errors import InternalError
 from classtoken.report import charts, colour, html, maps, png, svg, words
@@ -125,3 +125,35 @@ def test_png_sheets(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         with Image.open(tmp_path / name) as picture:
             assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 20
+
+
+def test_no_text_is_wider_than_its_figure() -> None:
+    """Measured with the widest of the usual fonts, where it is here; else with the measure that figures are made by."""
+    long = "a heading that says very much, as headings of figures over many methods do, and WWWWWWWWWWWWWWWW says more"
+    xs = (0.0, 1.0)
+    drawn = {
+        **figures(),
+        "long lines": charts.lines([charts.Series(long, xs, xs)], heading=long, x_label="layer", y_label="share"),
+        "long dots": charts.dots([charts.Dot(long, 0.5, 0.4, 0.6)], heading=long, x_label="x"),
+        "long matrix": charts.matrix([[0.1, 0.2]], heading=long, row_names=[long], column_names=[long, "b"]),
+        "long map": maps.heat_map([0.1, 0.2, 0.3, 0.4], (2, 2), heading=long),
+        "narrow map": maps.heat_map([0.1, 0.2, 0.3], (3, 1), heading=long),
+        "long grid": maps.map_grid([[[0.1, 0.2], [0.3, 0.4]]], (1, 2), heading=long),
+    }
+    for name, figure in drawn.items():
+        root = ElementTree.fromstring(figure)
+        width = float(root.attrib["viewBox"].split()[2])
+        for node in root.iter():
+            if node.tag.endswith("text") and "transform" not in node.attrib and node.text:
+                size = float(node.attrib.get("font-size", 13 if node.attrib.get("class") == "title" else 12))
+                wide, x = measured(node.text, size), float(node.attrib["x"])
+                left = {"end": x - wide, "middle": x - wide / 2}.get(node.attrib.get("text-anchor", ""), x)
+                assert left >= -1, (name, node.text)
+                assert left + wide <= width + 1, (name, node.text)
+
+
+def measured(words: str, size: float) -> float:
+    try:
+        return float(ImageFont.truetype("DejaVuSans.ttf", 100).getlength(words)) * size / 100
+    except OSError:
+        return svg.width_of(words, size)

@@ -145,7 +145,7 @@ def integrated(
             return found
     worst = max(moved, float(found.error_B.max()))
     raise OptionError(
-        f"integrated gradients do not add up: {100 * worst:.1f} % off after {STEPS[-1]} steps (at most "
+        f"integrated gradients do not add up: {100 * worst:.3g} % off after {STEPS[-1]} steps (at most "
         f"{100 * limit:.0f} % is shown). Choose another baseline: a mean or blurred image, or [MASK] words."
     )
 

@@ -52,6 +52,8 @@ class Method:
     needs_linear: bool = False
     needs_image: bool = False
     slow: bool = False
+    by_removal: bool = False
+    """made by taking tokens away, which is also how maps are tested: the test flatters it"""
 
 
 def _baseline(tokens: Tokens, setting: Setting) -> Tokens:
@@ -141,6 +143,7 @@ METHODS: tuple[Method, ...] = (
         lambda t, y, o: occlusion(t, y, window=o.window),
         signed=True,
         slow=True,
+        by_removal=True,
     ),
     Method(
         "random",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from classtoken.report.colour import CONTROL, DASHES, SERIES, heat, hexed, ink_on, scaled, signed
-from classtoken.report.svg import element, figure, shown, text, title
+from classtoken.report.svg import element, figure, shown, text, title, width_of
 
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 34, 44
 
@@ -67,7 +67,7 @@ def lines(
         across = (x - min(xs)) / ((max(xs) - min(xs)) or 1)
         return LEFT + across * (width - LEFT - RIGHT), bottom - (y - low) / (high - low) * (bottom - TOP)
 
-    parts = [text(LEFT, 18, heading, class_="title")]
+    parts = [text(LEFT, 18, heading, within=width - LEFT, class_="title")]
     for tick in ticks(low, high):
         _, y = at(min(xs), tick)
         parts.append(element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="grid"))
@@ -100,7 +100,7 @@ def lines(
                 stroke_dasharray=dash or None,
             )
         )
-        parts.append(text(LEFT + 34, y, s.name))
+        parts.append(text(LEFT + 34, y, s.name, within=width - LEFT - 34))
     return figure(width, whole, parts, label=f"{heading}. {y_label} over {x_label}.")
 
 
@@ -128,9 +128,10 @@ def _line(s: Series, colour: str, dash: str, at: object) -> list[str]:
 
 def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560, reference: float | None = None) -> str:
     """A number and its 95 % interval per line, written out at the right; `reference` is a line to be compared with."""
-    names = max((len(row.name) for row in rows), default=0)
+    names = max((width_of(row.name, 12) for row in rows), default=0)
     written = [_interval(row) for row in rows]
-    left, right, step = min(44 + 6.4 * names, width * 0.45), 24 + 7 * max(map(len, written), default=20), 22
+    right = 24 + max((width_of(words, 12) for words in written), default=140)
+    left, step = min(20 + names, width * 0.45), 22
     values = [v for row in rows for v in (row.low, row.high, row.value)]
     values += [] if reference is None else [reference]
     low, high = _padded(min(values), max(values))
@@ -139,7 +140,7 @@ def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560,
     def at(value: float) -> float:
         return left + (value - low) / (high - low) * (width - left - right)
 
-    parts = [text(8, 18, heading, class_="title")]
+    parts = [text(8, 18, heading, within=width - 8, class_="title")]
     foot = TOP + step * len(rows)
     for tick in ticks(low, high):
         parts.append(element("line", x1=at(tick), x2=at(tick), y1=TOP, y2=foot, class_="grid"))
@@ -151,7 +152,7 @@ def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560,
     for n, row in enumerate(rows):
         y, colour = TOP + step * n + step / 2, CONTROL if row.control else SERIES[0]
         numbers = written[n]
-        parts.append(text(left - 10, y + 4, row.name, text_anchor="end"))
+        parts.append(text(left - 10, y + 4, row.name, within=left - 12, text_anchor="end"))
         parts.append(element("line", x1=at(row.low), x2=at(row.high), y1=y, y2=y, stroke=colour, stroke_width=2))
         mark = {"fill": "none", "stroke": colour, "stroke_width": 2} if row.control else {"fill": colour}
         parts.append(element("circle", title(f"{row.name}: {numbers}"), cx=at(row.value), cy=y, r=4.5, **mark))
@@ -178,10 +179,13 @@ def matrix(
     across = column_names or [str(c) for c in range(columns)]
     down = row_names or [str(r) for r in range(len(values))]
     tall = 20
-    width, height = max(70 + columns * cell + 16, 300, 7.2 * len(heading)), 62 + tall * len(values) + 34
+    width, height = max(70 + columns * cell + 16, 300), 62 + tall * len(values) + 34
     corner = text(62, 40, f"{row_label} \\ {column_label}", class_="soft", text_anchor="end", font_size=10)
-    parts = [text(8, 18, heading, class_="title"), corner]
-    parts += [text(70 + (c + 0.5) * cell, 40, across[c], text_anchor="middle", class_="soft") for c in range(columns)]
+    parts = [text(8, 18, heading, within=width - 8, class_="title"), corner]
+    parts += [
+        text(70 + (c + 0.5) * cell, 40, across[c], within=cell - 2, text_anchor="middle", class_="soft")
+        for c in range(columns)
+    ]
     for i, share in enumerate(shares):
         r, c = divmod(i, columns)
         colour = signed(share) if diverging else heat(share)
@@ -200,7 +204,7 @@ def matrix(
             )
         )
         if c == 0:
-            parts.append(text(60, y + 13, down[r], text_anchor="end", class_="soft"))
+            parts.append(text(60, y + 13, down[r], within=58, text_anchor="end", class_="soft"))
     ends = f"scale: {shown(low)} to {shown(high)}"
     parts.append(text(70, height - 12, ends, class_="soft"))
     return figure(width, height, parts, label=heading)

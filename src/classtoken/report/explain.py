@@ -1,26 +1,37 @@
 """The page of `explain`: every picture with its definition, and beside it whether it matters."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from classtoken.report.charts import Series, lines
 from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.knockouts import matters, swapped
-from classtoken.report.maps import heat_map, map_grid
+from classtoken.report.maps import SIDE, heat_map, map_grid
 from classtoken.report.png import Panel
 from classtoken.report.svg import shown
+from classtoken.report.verdict import marked_patches, verdict
 from classtoken.report.words import shaded_words
 from classtoken.results.explain import Explanation, RelevanceMap
 from classtoken.values import Role
 
+LARGE = 460
+"""pixels a side of the best tested map"""
+WORTH = 0.005
+"""share of the rollout below which a detour is not worth naming"""
+
 
 def explanation_page(found: Explanation) -> str:
-    """One self-contained HTML file."""
-    sections = [_answer(found), _maps(found), _faithful(found)]
+    """One self-contained HTML file: the verdict, the best tested map, and everything else folded."""
+    first = [verdict(found), _best(found)]
+    rest = [_answer(found), _maps(found), _faithful(found)]
     if found.layers:
-        sections += [_attention(found), _depth(found)]
-    sections += [_indirect(found), matters(found), swapped(found), _unseen(found), _artefacts(found), _notes(found)]
+        rest += [_attention(found), _depth(found)]
+    rest += [matters(found), swapped(found), _unseen(found), _indirect(found), _artefacts(found), _notes(found)]
     lead = f"model {found.model}; read out: {found.readout}; explained: {found.target_label}"
+    if found.outcome == "probability":
+        lead += f", {found.amount(found.before)}"
+    sections = [*first, *(replace(section, folded=True) for section in rest)]
     return page(f"Why this vector: {found.item}", lead, [s for s in sections if s.body])
 
 
@@ -62,29 +73,47 @@ def _lens(found: Explanation) -> str:
     )
 
 
+def _drawn(found: Explanation) -> list[RelevanceMap]:
+    """The maps that there are, best tested first."""
+    return [m for m in found.by_test if m.scores and not m.control]
+
+
+def _best(found: Explanation) -> Section:
+    """The map that stood the test best, large."""
+    drawn = _drawn(found)
+    if not drawn:
+        return Section("", "")
+    best = drawn[0]
+    tested = "the best by the deletion test" if best.deletion is not None and len(drawn) > 1 else "the only one"
+    strongest = "The strongest are outlined and their numbers written out" if found.grid else "Numbers are written out"
+    colours = " Blue speaks against the answer, orange for it." if best.signed else ""
+    others = " The others are below." if len(drawn) > 1 else ""
+    says = f"{best.says[:1].upper()}{best.says[1:]}: {tested} of {len(drawn)}. {strongest}.{colours}{others}"
+    return Section(f"Which parts of the input: {best.title}", says, _map(found, best, side=LARGE, caption=False))
+
+
 def _maps(found: Explanation) -> Section:
-    strongest = "the strongest are outlined and their numbers written out" if found.grid else "numbers are written out"
-    drawn = [_map(found, m) for m in found.maps if m.scores and not m.control]
+    drawn = _drawn(found)[1:]
     refused = [(m.title, m.refused) for m in found.maps if m.refused]
-    body = row(*drawn) if found.grid else "".join(drawn)
+    pictures = [_map(found, m) for m in drawn]
+    body = row(*pictures) if found.grid and pictures else "".join(pictures)
     if refused:
         body += folded("maps that were refused", table(("map", "why"), refused))
     return Section(
-        "Which parts of the input",
-        f"One picture per method, each on its own scale; {strongest}. "
-        "Blue in a signed map speaks against the answer, orange for it.",
+        f"The other {len(drawn)} maps, best tested first" if len(drawn) > 1 else "Other maps",
+        "One picture per method, each on its own scale. Blue in a signed map speaks against the answer, orange for it.",
         body,
         "The maps differ, so at most one of them can be right about everything: the next section tests them.",
     )
 
 
-def _map(found: Explanation, m: RelevanceMap) -> str:
+def _map(found: Explanation, m: RelevanceMap, *, side: float = SIDE, caption: bool = True) -> str:
     if found.grid:
-        picture = heat_map(m.scores, found.grid, heading=m.title, picture=found.image, diverging=m.signed)
-        return f"{picture}<figcaption>{m.says}</figcaption>"
+        picture = heat_map(m.scores, found.grid, heading=m.title, picture=found.image, diverging=m.signed, side=side)
+        return f"{picture}<figcaption>{escape(m.says)}</figcaption>" if caption else picture
     words = [found.tokens[i].text for i in found.content]
     boxes = shaded_words(words, m.scores, diverging=m.signed)
-    return f'<h3>{m.title}</h3><span class="ends">{m.says}</span>{boxes}'
+    return f'<h3>{escape(m.title)}</h3><span class="ends">{escape(m.says)}</span>{boxes}' if caption else boxes
 
 
 def _faithful(found: Explanation) -> Section:
@@ -92,10 +121,10 @@ def _faithful(found: Explanation) -> Section:
     if not tested or found.curves is None:
         return Section("", "")
     head = ("map", "deletion area (low is good)", "insertion area (high is good)", "SaCo (1 is best)")
-    by_deletion = sorted(tested, key=lambda m: m.deletion or 0.0)
+    by_deletion = [m for m in found.by_test if m in tested]
     rows = [
         (
-            m.title + (" (control)" if m.control else ""),
+            m.title + (" (control)" if m.control else " (made by removal itself)" if m.by_removal else ""),
             *(shown(v) for v in (m.deletion or 0, m.insertion or 0, m.saco or 0)),
         )
         for m in by_deletion
@@ -114,7 +143,8 @@ def _faithful(found: Explanation) -> Section:
     definition = found.curves
     says = (
         "Tokens are truly removed from the sequence, in the order of each map. A map that knows what matters makes the "
-        "answer fall early. Grey: controls that know nothing of the model."
+        "answer fall early. Grey: controls that know nothing of the model. Occlusion is made by taking tokens away, "
+        "which is the test as well: its figures flatter it, and it stands behind the others."
     )
     return Section(
         "Is any of these maps right?",
@@ -207,8 +237,12 @@ def _depth(found: Explanation) -> Section:
 
 
 def _indirect(found: Explanation) -> Section:
-    rows = [(_name(found, r.source), _name(found, r.via), f"{100 * r.share:.3f} %") for r in found.routes]
+    worth = [r for r in found.routes if r.share >= WORTH]
+    rows = [(_name(found, r.source), _name(found, r.via), f"{100 * r.share:.2f} %") for r in worth]
     body = table(("from", "through", "share of the rollout"), rows, numbers=(2,)) if rows else ""
+    if found.routes and not rows:
+        most = max(r.share for r in found.routes)
+        body = f"<p>No detour carries more than {100 * most:.2g} % of the rollout: there is none to point at.</p>"
     return Section(
         "What came by a detour",
         "The largest indirect routes: content of the first token that reached the class token through the second. All "
@@ -244,10 +278,20 @@ def _unseen(found: Explanation) -> Section:
             "in the quarter with least weight, and in the quarter whose removal moves the outcome most",
         ),
     ]
+    drawn = ""
+    if found.grid:
+        lists = (u.least, u.attended_unused, u.unattended_used)
+        drawn = row(
+            *(
+                marked_patches(found, some, heading=f"{name} ({len(some)})", side=252)
+                for (name, _, _), some in zip(rows, lists, strict=True)
+                if some
+            )
+        )
     return Section(
         "What it did not look at",
         "By the class token's weights over all layers, against what the outcome loses when the token is removed.",
-        table(("", "tokens", "meaning"), rows),
+        drawn + table(("", "tokens", "meaning"), rows),
         "The lists are ranks: where no removal matters they are filled all the same. By chance the second holds an "
         "eighth of the tokens, the third a sixteenth.",
     )

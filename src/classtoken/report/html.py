@@ -10,7 +10,8 @@ CSS = """
 --mark:#ffc83d}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:1120px;padding:24px 20px 64px;background:var(--ground);
 color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
-h1{font-size:26px;line-height:1.25;margin:.2em 0 .1em}h2{font-size:19px;margin:2.2em 0 .2em;padding-top:.6em;
+h1{font-size:26px;line-height:1.25;margin:.2em 0 .1em;overflow-wrap:anywhere}
+h2{font-size:19px;margin:2.2em 0 .2em;padding-top:.6em;
 border-top:1px solid var(--line)}p{max-width:75ch;margin:.5em 0}.lead{color:var(--soft)}.hero{color:var(--mark);
 font-weight:600}.row{display:flex;flex-wrap:wrap;gap:22px 26px;align-items:flex-start;margin:.9em 0}
 .row>*{min-width:0;max-width:100%}table{border-collapse:collapse;margin:.8em 0;font-variant-numeric:tabular-nums}
@@ -27,6 +28,9 @@ overflow-wrap:anywhere;font-size:13px;line-height:1.4}.card b{font-weight:600}
 .card small{display:block;color:var(--soft)}.heat td{padding:3px 6px;text-align:center;border:1px solid var(--ground);
 min-width:2.4em}.heat th{padding:3px 8px 3px 0;white-space:nowrap}.heat thead th{writing-mode:vertical-rl;
 transform:rotate(180deg);text-align:left;padding:6px 2px;font-weight:400}
+.section>summary{border-top:1px solid var(--line);margin-top:.7em;padding-top:.5em;color:var(--ink)}
+.section>summary h2{display:inline;border:0;margin:0;padding:0}.verdict{font-size:17px;max-width:70ch}
+.gone{text-decoration:line-through;opacity:.75}
 figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:270px}nav ol{columns:2;padding-left:1.3em;
 max-width:75ch}a{color:inherit}@media print{body{max-width:none}}
 @media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}}
@@ -43,23 +47,31 @@ class Section:
     body: str = ""
     mind: str = ""
     """what not to conclude; drawn as a note"""
+    folded: bool = False
+    """whether it waits to be opened"""
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
     """The whole page. `title`, `lead`, `says` and `mind` are plain text; bodies are HTML made by this package."""
     contents = "".join(f'<li><a href="#s{n}">{escape(s.title)}</a></li>' for n, s in enumerate(sections))
+    nav = f'<nav aria-label="Contents"><ol>{contents}</ol></nav>'
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         f"<title>{escape(title)}</title><style>{CSS}</style></head><body>",
         f'<header><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p></header>',
-        f'<nav aria-label="Contents"><ol>{contents}</ol></nav><main>',
+        f"{'' if any(s.folded for s in sections) else nav}<main>",
     ]
     for n, section in enumerate(sections):
         note = f'<p class="note">{escape(section.mind)}</p>' if section.mind else ""
-        head = f'<section aria-labelledby="s{n}"><h2 id="s{n}">{escape(section.title)}</h2>'
-        parts.append(f"{head}<p>{escape(section.says)}</p>{section.body}{note}</section>")
+        heading = f'<h2 id="s{n}">{escape(section.title)}</h2>'
+        inside = f"<p>{escape(section.says)}</p>{section.body}{note}"
+        if section.folded:
+            inside = f'<details class="section"><summary>{heading}</summary>{inside}</details>'
+        else:
+            inside = heading + inside
+        parts.append(f'<section aria-labelledby="s{n}">{inside}</section>')
     parts.append("</main></body></html>\n")
     return "\n".join(parts)
 

@@ -45,7 +45,7 @@ def heat_map(
     shares, low, high = scaled(values, diverging=diverging)
     step = side / max(grid)
     width, height = grid[1] * step, grid[0] * step
-    parts = [text(0, 14, heading, class_="title")]
+    parts = [text(0, 14, heading, within=max(width, 240), class_="title")]
     body = []
     if picture:
         body.append(element("image", href=picture, x=0, y=0, width=width, height=height, preserveAspectRatio="none"))
@@ -77,7 +77,7 @@ def heat_map(
     )
     said = ", ".join(f"{i}: {shown(values[i])}" for i in strongest)
     if said:
-        parts.append(text(0, height + 74, f"strongest {said}", class_="soft", font_size=11))
+        parts.append(text(0, height + 74, f"strongest {said}", within=max(width, 240), font_size=11, class_="soft"))
     return figure(max(width, 240), height + 82, parts, label=f"{heading}: heat map of {grid[0]} by {grid[1]} patches")
 
 
@@ -121,8 +121,8 @@ def map_grid(
     """Small maps, rows by columns (heads by layers), each on its own scale; the pointer says which."""
     rows, columns = len(maps), len(maps[0])
     wide = cell * min(1.0, grid[1] / grid[0])
-    width, height = max(52 + columns * (wide + 6), 260, 7.2 * len(heading)), 44 + rows * (cell + 6)
-    parts = [text(0, 14, heading, class_="title")]
+    width, height = max(52 + columns * (wide + 6), 260), 44 + rows * (cell + 6)
+    parts = [text(0, 14, heading, within=width, class_="title")]
     parts += [
         text(
             46 + c * (wide + 6) + wide / 2,

@@ -39,9 +39,31 @@ def element(name: str, content: str | Iterable[str] = "", /, **attributes: objec
     return f"<{' '.join(parts)}>{inside}</{name}>" if inside else f"<{' '.join(parts)}/>"
 
 
-def text(x: float, y: float, words: str, **attributes: object) -> str:
-    """Text, escaped."""
-    return element("text", escape(words), x=x, y=y, **attributes)
+def text(x: float, y: float, words: str, *, within: float | None = None, **attributes: object) -> str:
+    """Text, escaped. Where it would be wider than `within` it is set smaller, and cut where that would be too small to
+    read; what was cut is said to the pointer."""
+    if within is None:
+        return element("text", escape(words), x=x, y=y, **attributes)
+    wanted = width_of(words, 1.0)
+    usual = attributes.get("font_size", 13 if attributes.get("class_") == "title" else 12)
+    size = max(SMALLEST, min(float(str(usual)), within / max(wanted, 1e-9)))
+    said = words
+    while len(said) > 1 and width_of(said, size) > within:
+        said = said.removesuffix("...")[:-1].rstrip() + "..." if len(said) > 4 else said[:1]
+    inside = escape(said) + ("" if said == words else title(words))
+    attributes |= {"font_size": size, "style": f"font-size:{number(size)}px"}
+    return element("text", inside, x=x, y=y, **attributes)
+
+
+def width_of(words: str, size: float) -> float:
+    """How wide a text is at most in the fonts that STYLE names, set at `size`: each sign by its kind."""
+    return size * sum(NARROW if c in SLIM else WIDE if c in BROAD or ord(c) > LATIN else USUAL for c in words)
+
+
+SMALLEST = 9.5
+SLIM, BROAD, LATIN = "iljtfrI.,:;|!'()[] ", "mwMW@%", 0x2E80
+NARROW, USUAL, WIDE = 0.42, 0.66, 1.0
+"""of the size: what DejaVu Sans, the widest of the usual ones, does not exceed"""
 
 
 def title(words: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal
 
 from classtoken.errors import OptionError
@@ -76,7 +77,8 @@ class CurveDefinition(Result):
 @dataclass(frozen=True)
 class RelevanceMap(Result):
     """A score per CONTENT token, and how faithful it is: areas under the deletion (low is good) and insertion (high is
-    good) curves and SaCo. `refused` says why there is no map."""
+    good) curves and SaCo. `refused` says why there is no map. `by_removal`: it was made by taking tokens away, which is
+    also the test, so that its own areas flatter it."""
 
     name: str
     title: str
@@ -90,6 +92,7 @@ class RelevanceMap(Result):
     deletion_curve: tuple[float, ...] = ()
     insertion_curve: tuple[float, ...] = ()
     refused: str = ""
+    by_removal: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,21 @@ class KnockOut(Result):
 
 
 @dataclass(frozen=True)
+class Removal(Result):
+    """The tokens that the best tested map calls most important, taken out of the sequence, beside random ones.
+
+    map: the one with the least deletion area of `candidates` maps; `knockout.p_together` is corrected for choosing it.
+    of: how many tokens of the input could have been taken.
+    """
+
+    map: str
+    title: str
+    candidates: int
+    of: int
+    knockout: KnockOut
+
+
+@dataclass(frozen=True)
 class SwapStep(Result):
     """The answer when another input's states stand before layer `layer` for all tokens of a role (`what`)."""
 
@@ -234,6 +252,8 @@ class Explanation(Result):
     weights: tuple[tuple[tuple[float, ...], ...], ...]
     maps: tuple[RelevanceMap, ...]
     curves: CurveDefinition | None = None
+    removal: Removal | None = None
+    """the verdict in numbers; `conclusion` has it in words"""
     routes: tuple[Route, ...] = ()
     knockouts: tuple[KnockOut, ...] = ()
     head_effects: tuple[tuple[float, ...], ...] = ()
@@ -248,6 +268,15 @@ class Explanation(Result):
     format: int = field(default=FORMAT)
 
     @property
+    def by_test(self) -> tuple[RelevanceMap, ...]:
+        """The maps, best tested first; then those that share their measure with the test, controls, refused ones."""
+
+        def rank(m: RelevanceMap) -> tuple[bool, bool, bool, float]:
+            return bool(m.refused), m.control, m.by_removal, m.deletion if m.deletion is not None else 0.0
+
+        return tuple(sorted(self.maps, key=rank))
+
+    @property
     def content(self) -> tuple[int, ...]:
         """Numbers of the tokens that stand for pieces of the input, in order: what `RelevanceMap.scores` are of."""
         return tuple(i for i, token in enumerate(self.tokens) if token.role == Role.CONTENT)
@@ -258,6 +287,44 @@ class Explanation(Result):
         if name not in found:
             raise KeyError(f"no map '{name}'; there are {', '.join(found)}")
         return found[name]
+
+    @property
+    def conclusion(self) -> str:
+        """What was taken away, what that did to the answer, what random cuts did, and what follows."""
+        r = self.removal
+        if r is None:
+            return "No map could be tested on this input, so nothing is said about what matters."
+        k, pieces = r.knockout, "patches" if self.grid else "word pieces"
+        n = len(k.tokens)
+        falls = "lowers" if k.after < k.before else "raises" if k.after > k.before else "leaves"
+        what = self.target_label if self.outcome == "probability" else "the length along its own vector"
+        words = f"Taking away the {n} of {r.of} {pieces} that {r.title} calls most important {falls} {what} "
+        words += f"from {self.amount(k.before)} to {self.amount(k.after)}"
+        if k.null:
+            others = sorted(k.null)
+            as_many = f"{n} others" if n > 1 else "another one"
+            words += (
+                f"; with {as_many} at random it is {self.amount(median(others))} "
+                f"({self.amount(others[0])} to {self.amount(others[-1])} in {len(others)} draws)"
+            )
+        return f"{words}. {self._follows(r)}"
+
+    def _follows(self, r: Removal) -> str:
+        k = r.knockout
+        p = k.p if k.p_together is None else k.p_together
+        corrected = "" if p is None else f" (p = {p:.2g}, corrected for choosing the best of {r.candidates} maps)"
+        follows = {
+            "needed": f"The answer needs them{corrected}.",
+            "in its way": f"They stand in the answer's way{corrected}.",
+            "no more than chance": f"That is no more than chance{corrected}: no map shows what the answer rests on.",
+            "too few to tell": "There are too few other sets of this size to tell it from chance.",
+            "no control": "There is nothing to hold it against.",
+        }
+        return follows[k.verdict]
+
+    def amount(self, value: float) -> str:
+        """A probability in per cent, or a length."""
+        return f"{100 * value:.1f} %" if self.outcome == "probability" else f"{value:.3g}"
 
     def named(self, k: KnockOut) -> str:
         """What was taken away, with the tokens where they are few."""
@@ -271,9 +338,10 @@ class Explanation(Result):
             lines += [f"answers      {best}", f"explained    {self.target_label} ({100 * self.before:.1f} %)"]
         else:
             lines += [f"explained    {self.target_label}"]
-        lines += _rows_in_words(self)
+        lines += ["", self.conclusion]
         lines += _maps_in_words(self)
         lines += _knocks_in_words(self)
+        lines += _rows_in_words(self)
         lines += [f"note         {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -288,19 +356,24 @@ def _rows_in_words(explanation: Explanation) -> list[str]:
         f"{_mean(row.itself):5.2f}     {row.agreement:5.2f}"
         for row in explanation.layers
     ]
-    return ["", "layer  entropy  of max  eff. tokens  on itself  head agreement", *rows] if rows else []
+    head = "layer  entropy  of max  eff. tokens  on itself  head agreement"
+    return ["", "the class token's attention", head, *rows, ""] if rows else []
 
 
 def _maps_in_words(explanation: Explanation) -> list[str]:
-    lines = ["", f"{'map':26s}  deletion  insertion   SaCo   strongest token"]
-    for m in explanation.maps:
+    lines = ["", f"{'map, best tested first':26s}  deletion  insertion   SaCo   strongest token"]
+    for m in explanation.by_test:
         if m.refused:
             lines.append(f"{m.title:26s}  {m.refused}")
             continue
         best = explanation.content[max(range(len(m.scores)), key=m.scores.__getitem__)]
         numbers = "".join("         -" if v is None else f"  {v:8.3f}" for v in (m.deletion, m.insertion, m.saco))
-        lines.append(f"{m.title:26s}{numbers}   {explanation.tokens[best].text}")
-    return [*lines, "  (deletion: lower is better; insertion, SaCo: higher is better; controls at the end)", ""]
+        title = m.title + (" (control)" if m.control else " *" if m.by_removal else "")
+        lines.append(f"{title:26s}{numbers}   {explanation.tokens[best].text}")
+    lines.append("  (deletion: lower is better; insertion, SaCo: higher is better)")
+    if any(m.by_removal and m.scores for m in explanation.maps):
+        lines.append("  * made by taking tokens away, as the test does: its figures flatter it")
+    return [*lines, ""]
 
 
 def _knocks_in_words(explanation: Explanation) -> list[str]:

@@ -1,6 +1,8 @@
 """One input explained: everything is read from one trace of it, and what is changed is run on from there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -36,6 +38,9 @@ from classtoken.study.unseen import unseen
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
+TAKEN = 0.1
+"""part of the tokens that the verdict takes away"""
+
 
 def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.Explanation:
     """How the class token came to its vector on one input, and whether any of it matters."""
@@ -69,6 +74,7 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         weights=() if places_BR is None else _class_rows(traced, places_BR),
         maps=maps,
         curves=curves,
+        removal=_removal(Bench(traced, target, seed=options.seed), maps),
         routes=_routes(traced),
         knockouts=_knockouts(Bench(traced, target, donors, options.seed), cuts, options),
         head_effects=() if options.quick else head_effects(traced, target),
@@ -91,11 +97,31 @@ def target_of(subject: Subject, outcome_BC: Tensor, wanted: int | str | None) ->
     if wanted is None:
         return int(outcome_BC[0].argmax())
     if isinstance(wanted, str) and not wanted.lstrip("-").isdigit():
-        if wanted not in subject.labels:
-            some = ", ".join(subject.labels[:6]) + (" ..." if len(subject.labels) > 6 else "")
-            raise OptionError(f"there is no class '{wanted}'; classes are {some}.")
-        return subject.labels.index(wanted)
+        return label_number(subject.labels, wanted)
     return check_target(int(wanted), outcome_BC.shape[1])
+
+
+def label_number(labels: Sequence[str], wanted: str) -> int:
+    """The number of a class by its name, or by one of several that it has (`tabby, tabby cat`), in any case.
+
+    Raises `OptionError` with those that are nearly called so.
+    """
+    if wanted in labels:
+        return list(labels).index(wanted)
+    whole = wanted.casefold().strip()
+    names = [{label.casefold(), *(part.strip() for part in label.casefold().split(","))} for label in labels]
+    found = [i for i, known in enumerate(names) if whole in known]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(f"'{labels[i]}'" for i in found)
+        raise OptionError(f"several classes are called '{wanted}': {several}; give the whole name.")
+    near = get_close_matches(whole, sorted(set().union(*names)), n=3, cutoff=0.6)
+    meant = list(dict.fromkeys(f"'{labels[i]}'" for name in near for i, known in enumerate(names) if name in known))
+    if meant:
+        raise OptionError(f"there is no class '{wanted}'; did you mean {' or '.join(meant[:3])}?")
+    some = ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
+    raise OptionError(f"there is no class '{wanted}'; classes are {some}.")
 
 
 def methods_of(options: ExplainOptions | ExplainDataOptions, subject: Subject, tokens: Tokens) -> tuple[Method, ...]:
@@ -128,7 +154,7 @@ def relevance_maps(
         name = method.name
         shared = (name, method.title, method.says, method.signed, method.control)
         if name in refused:
-            maps.append(result.RelevanceMap(*shared, refused=refused[name]))
+            maps.append(result.RelevanceMap(*shared, refused=refused[name], by_removal=method.by_removal))
             continue
         maps.append(
             result.RelevanceMap(
@@ -139,10 +165,32 @@ def relevance_maps(
                 saco=faith.saco(traced, target, scores[name], seed=options.seed) if tested else None,
                 deletion_curve=tuple(round(v, 6) for v in down[name].values) if tested else (),
                 insertion_curve=tuple(round(v, 6) for v in up[name].values) if tested else (),
+                by_removal=method.by_removal,
             )
         )
     fractions = next(iter(down.values())).fractions if down else ()
     return tuple(maps), result.CurveDefinition(points=options.points, seed=options.seed, fractions=fractions)
+
+
+def _removal(bench: Bench, maps: Sequence[result.RelevanceMap]) -> result.Removal | None:
+    """The strongest tokens of the best tested map taken out of the sequence, beside as many others drawn at random.
+
+    p is corrected for having chosen the map by the same test (Bonferroni over the candidates); maps that are made by
+    removal are candidates only where there is no other.
+    """
+    tested = [m for m in maps if m.scores and m.deletion is not None and not m.control]
+    candidates = [m for m in tested if not m.by_removal] or tested
+    content = content_of(bench.traced.tokens)
+    count = max(1, round(TAKEN * len(content)))
+    if not candidates or len(content) <= count:
+        return None
+    best = min(candidates, key=lambda m: m.deletion or 0.0)
+    strongest = sorted(range(len(content)), key=lambda i: -best.scores[i])[:count]
+    cut = Cut("removed", f"the strongest of {best.title}", tuple(sorted(content[i] for i in strongest)))
+    knocked, n = bench.knock_out(cut, Mode.RENORMALISE, tests=len(candidates)), len(candidates)
+    if knocked.p is not None:
+        knocked = replace(knocked, together=n, p_together=min(1.0, n * knocked.p))
+    return result.Removal(best.name, best.title, n, len(content), knocked)
 
 
 def _plain(values: Tensor) -> tuple[float, ...]:
