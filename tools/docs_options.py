@@ -37,7 +37,11 @@ def rows_of(verb: str) -> list[list[str]]:
         names = [*parameter.opts, *parameter.secondary_opts]
         flag = ", ".join(f"`{name}`" for name in names) if names[0].startswith("-") else f"`{parameter.metavar}`"
         default = "" if parameter.default in (None, False, ()) else f"`{parameter.default}`"
-        python = "" if parameter.name in ("json", "evidence", "serve", "host", "port") else f"`{parameter.name}`"
+        python = (
+            ""
+            if parameter.name in ("json", "evidence", "serve", "host", "port", "api_key_file")
+            else f"`{parameter.name}`"
+        )
         found.append([flag, python, "it is needed" if parameter.required else default, parameter.help])
     return found + [["", f"`{field.name}`", f"`{field.default}`", field.about.help] for field in hidden]
 

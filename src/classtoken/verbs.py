@@ -17,6 +17,7 @@ from classtoken.options import (
     ExplainOptions,
     InspectOptions,
     PredictOptions,
+    ServeOptions,
     SourceOptions,
     TrainOptions,
     WalkthroughOptions,
@@ -24,6 +25,8 @@ from classtoken.options import (
 from classtoken.values import Modality, Precision, Progress
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from classtoken.embedder import Embedder
     from classtoken.learning.recipe import Recipe
     from classtoken.page.export import NotebookPage
@@ -397,6 +400,48 @@ def notebook(
         data=data, limit=limit, modality=modality, device=device, revision=revision, accept=tuple(accept)
     )
     return job(model, items, height, options)
+
+
+def service(
+    model: "str | Path | Embedder | Mapping[str, str | Path | Embedder]",
+    *,
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    precision: Precision = "fp32",
+    max_inputs: int = 2048,
+    max_body: int = 16_000_000,
+    max_pixels: int = 20_000_000,
+    max_waiting: int = 262_144,
+    timeout: float = 60.0,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+    keys: Sequence[str] = (),
+) -> "Starlette":
+    """The application that `classtoken serve` runs: vectors over HTTP, to mount in an application of one's own.
+
+    model: one, or several by the names that requests call them. keys: who must send one of them as `Authorization:
+    Bearer KEY`; none: everybody who can connect is answered. Models are loaded now. `docs/serve.md` has the requests.
+
+    Raises `MissingExtra` without the extra `serve`, `OptionError` for two models of one name or several poolings, and
+    what `load` raises. With an `Embedder`, its own pooling, precision, device and normalize stand.
+    """
+    from classtoken.jobs.serve import service as job
+
+    options = ServeOptions(
+        pooling=pooling,
+        normalize=normalize,
+        precision=precision,
+        max_inputs=max_inputs,
+        max_body=max_body,
+        max_pixels=max_pixels,
+        max_waiting=max_waiting,
+        timeout=timeout,
+        device=device,
+        revision=revision,
+        accept=tuple(accept),
+    )
+    return job(dict(model) if isinstance(model, Mapping) else [model], options, keys=keys)
 
 
 def verify(folder: str | Path) -> "VerifyResult":

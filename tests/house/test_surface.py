@@ -87,13 +87,14 @@ OF_THE_COMMAND = {
     "inspect": {"evidence"},  # how much is printed; in Python `Inspection.table(evidence=True)`
     "explain": {"data"},  # in Python `explain_data`
     "walkthrough": {"serve", "host", "port"},  # a server instead of a file
+    "serve": {"host", "port", "api_key_file"},  # in Python the application, which others run; `keys`
 }
 #: Parameters of a verb's function that are no options.
-OPERANDS = {"model", "source", "item", "items", "folder", "out", "report"}
+OPERANDS = {"model", "source", "item", "items", "folder", "out", "report", "keys"}
 #: What Python takes in more forms than the options value, which goes to JSON.
 WIDER = {"recipe"}
 #: Functions of the package by command; one command may stand for two.
-FUNCTIONS = {verb: (verb,) for verb in VERBS} | {"explain": ("explain", "explain_data")}
+FUNCTIONS = {verb: (verb,) for verb in VERBS} | {"explain": ("explain", "explain_data"), "serve": ("service",)}
 
 
 @pytest.mark.parametrize("verb", VERBS)

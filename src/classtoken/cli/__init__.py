@@ -16,6 +16,7 @@ VERBS: tuple[str, ...] = (
     "predict",
     "explain",
     "walkthrough",
+    "serve",
 )
 
 

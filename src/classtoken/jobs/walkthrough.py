@@ -70,7 +70,7 @@ def serve_walkthrough(
     Raises the errors of `walkthrough`, and `MissingExtra` without the extra `serve`.
     """
     need("starlette", "serving the walkthrough")
-    from classtoken.serve.local import address_of, bound, checked_host, new_key, serve
+    from classtoken.serve.local import address_of, bound, checked_host, new_key, run_app
     from classtoken.serve.walkthrough import app_of
 
     sock, key = bound(checked_host(host), port), new_key()
@@ -82,4 +82,4 @@ def serve_walkthrough(
         say(f"Open {address_of(sock, key)}")
         say("The key in it lets in whoever has it. Stop with Ctrl+C.")
 
-    serve(app_of(document, engine, key), sock, ready)
+    run_app(app_of(document, engine, key), sock, ready)

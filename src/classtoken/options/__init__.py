@@ -8,6 +8,7 @@ from classtoken.options.verbs import (
     ExplainOptions,
     InspectOptions,
     PredictOptions,
+    ServeOptions,
     TrainOptions,
     WalkthroughOptions,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "OptionField",
     "Options",
     "PredictOptions",
+    "ServeOptions",
     "SourceOptions",
     "TrainOptions",
     "WalkthroughOptions",

@@ -200,3 +200,22 @@ class WalkthroughOptions(Options):
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(Options):
+    """What a service gives for an input, and how much requests may ask for."""
+
+    pooling: Annotated[
+        str | None, Option("The vector to give: cls, mean, cls+mean@-2 ...; the model's own.", metavar="NAME")
+    ] = None
+    normalize: Normalize = None
+    precision: Precision = "fp32"
+    max_inputs: Annotated[AtLeastOne, Option("Inputs of a request.", metavar="N")] = 2048
+    max_body: Annotated[AtLeastOne, Option("Bytes of a request.", metavar="N")] = 16_000_000
+    max_pixels: Annotated[AtLeastOne, Option("Pixels of an image.", metavar="N")] = 20_000_000
+    max_waiting: Annotated[AtLeastOne, Option("Tokens that may wait; beyond it, 429.", metavar="N")] = 262_144
+    timeout: Annotated[float, Limits(ge=0.1), Option("Seconds that a request may take.", metavar="S")] = 60.0
+    device: Device = None
+    revision: Revision = None
+    accept: Accept = ()

@@ -1,29 +1,42 @@
-"""Run an application on loopback, and on nothing else."""
+"""Sockets, and how an application is run on one: slow, idle and too many connections are dropped."""
 
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from classtoken.errors import OptionError
 from classtoken.extras import need
 
+#: What this machine calls itself: a name that was rebound to loopback is another.
+LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
-def checked_host(host: str) -> str:
-    """A loopback address. Raises `OptionError` for any other: there is no log-in here that could guard one."""
-    if host == "localhost":
-        return "127.0.0.1"
+
+def checked_host(host: str, what: str = "the walkthrough is served", instead: str = "") -> str:
+    """A loopback address. Raises `OptionError` for any other, with what would let it in (`instead`), if anything."""
+    address = _address(host)
+    if not address.is_loopback:
+        way = (
+            f"Others need a key: give a file of them with {instead}."
+            if instead
+            else "From another one, tunnel: ssh -L 8765:127.0.0.1:8765 THIS_MACHINE; or write the page to a file with "
+            "`out`."
+        )
+        raise OptionError(f"`host` is {host}: {what} to this machine only (127.0.0.1, ::1 or localhost). {way}")
+    return str(address)
+
+
+def served_host(host: str) -> str:
+    """Any address of this machine. Raises `OptionError` for what is none."""
+    return str(_address(host))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         raise OptionError(f"`host` is {host}: not an address; it may be 127.0.0.1, ::1 or localhost.") from None
-    if not address.is_loopback:
-        raise OptionError(
-            f"`host` is {host}: the walkthrough is served to this machine only (127.0.0.1, ::1 or localhost). From "
-            f"another one, tunnel: ssh -L 8765:127.0.0.1:8765 THIS_MACHINE; or write the page to a file with `out`."
-        )
-    return str(address)
 
 
 def new_key() -> str:
@@ -52,20 +65,38 @@ def address_of(sock: socket.socket, key: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/#key={key}"
 
 
-def serve(app: Any, sock: socket.socket, ready: Callable[[], None] | None = None) -> None:
-    """Serve until interrupted; slow or idle connections are dropped, and few are kept."""
-    uvicorn = need("uvicorn", "serving the walkthrough")
+def run_app(
+    app: Any,
+    sock: socket.socket,
+    ready: Callable[[], None] | None = None,
+    *,
+    hosts: Sequence[str] = (),
+    connections: int = 100,
+    graceful_seconds: int = 3,
+) -> None:
+    """Serve until interrupted; then what is being answered has `graceful_seconds` to end.
+
+    hosts: names that requests may call this server by; a web page of a rebound name is refused. A connection is dropped
+    that takes longer than some seconds for the head of a request, or is idle so long.
+    """
+    uvicorn = need("uvicorn", "serving")
+    from classtoken.serve.impatient import ImpatientProtocol
+
+    if hosts:
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+        app = TrustedHostMiddleware(app, allowed_hosts=hosts, www_redirect=False)
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         date_header=False,
         timeout_keep_alive=10,
-        timeout_graceful_shutdown=3,
-        limit_concurrency=100,
+        timeout_graceful_shutdown=graceful_seconds,
+        limit_concurrency=connections,
         h11_max_incomplete_event_size=32_768,
-        http="h11",
+        http=ImpatientProtocol,
         ws="none",
         lifespan="off",
         proxy_headers=False,

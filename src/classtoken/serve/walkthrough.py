@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -33,9 +33,10 @@ from classtoken.page.bundle import bundle
 from classtoken.page.document import Walkthrough, dumps
 from classtoken.page.example import Example, Experiments
 from classtoken.page.export import served_index
+from classtoken.serve.bodies import BodyReader, RequestError
+from classtoken.serve.local import LOCAL_HOSTS
 from classtoken.serve.pictures import checked_picture
 
-HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 KEY_HEADER = "X-Classtoken-Key"
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -80,20 +81,13 @@ class ServerLimits:
     waiting: int = 8
 
 
-class RequestError(Exception):
-    """A request that is answered with a status and a sentence."""
-
-    def __init__(self, status: int, says: str):
-        super().__init__(says)
-        self.status, self.says = status, says
-
-
-class Service:
+class WalkthroughService:
     """The routes, around one document and the model that it is about."""
 
     def __init__(self, document: Walkthrough, backend: WalkthroughBackend, key: str, limits: ServerLimits):
         self.json = document.to_json()
         self.backend, self.key, self.limits = backend, key, limits
+        self.bodies = BodyReader(limits.body_seconds)
         self.turn = asyncio.Semaphore(1)
         self.waiting = 0
 
@@ -110,24 +104,6 @@ class Service:
         given = request.headers.get(KEY_HEADER, "")
         if not hmac.compare_digest(given.encode(), self.key.encode()):
             raise RequestError(403, "the key is missing or wrong; open the address that classtoken printed")
-
-    async def body(self, request: Request, limit: int) -> bytes:
-        """The body, counted while it streams in."""
-        declared = request.headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > limit:
-            raise RequestError(413, f"the body has {declared} bytes; at most {limit} are read")
-        content = bytearray()
-        try:
-            async with asyncio.timeout(self.limits.body_seconds):
-                async for chunk in request.stream():
-                    content += chunk
-                    if len(content) > limit:
-                        raise RequestError(413, f"the body is larger than {limit} bytes")
-        except TimeoutError:
-            raise RequestError(408, f"the body took longer than {self.limits.body_seconds:g} seconds") from None
-        except ClientDisconnect:
-            raise RequestError(400, "the body broke off") from None
-        return bytes(content)
 
     async def analyse(self, work: Callable[[], Any]) -> Any:
         """Run one analysis at a time in a thread; a few may wait, the rest is refused."""
@@ -164,14 +140,14 @@ class Service:
         if kind == "text/plain":
             if self.backend.modality != "text":
                 raise RequestError(415, "this model reads pictures; send image/png, image/jpeg or image/webp")
-            raw = await self.body(request, self.limits.text)
+            raw = await self.bodies.read(request, self.limits.text)
             content: bytes | str = _text(raw)
         else:
             if self.backend.modality != "image":
                 raise RequestError(415, "this model reads texts; send text/plain")
             if kind not in ("image/png", "image/jpeg", "image/webp"):
                 raise RequestError(415, f"'{kind[:60]}' is not read; send image/png, image/jpeg or image/webp")
-            raw = await self.body(request, self.limits.body)
+            raw = await self.bodies.read(request, self.limits.body)
             content = await run_in_threadpool(checked_picture, raw, self.limits.pixels)
         example = await self.analyse(lambda: self.backend.add(content))
         return _json(dumps(plain(example)))
@@ -196,7 +172,7 @@ class Service:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RequestError(415, "send application/json")
         try:
-            change = json.loads(await self.body(request, 100_000))
+            change = json.loads(await self.bodies.read(request, 100_000))
         except (ValueError, RecursionError):
             raise RequestError(400, "the body is not JSON") from None
         if not isinstance(change, dict) or not isinstance(change.get("example"), str):
@@ -227,6 +203,7 @@ def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
             response = await handler(request)
         except RequestError as error:
             response = _problem(error.status, error.says)
+            response.headers.update(error.headers)
         except ClasstokenError as error:
             response = _problem(422, str(error))
         except Exception as error:
@@ -238,10 +215,7 @@ def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
 
 
 def _problem(status: int, says: str) -> Response:
-    response = Response(dumps({"error": says}), status, media_type="application/json; charset=utf-8")
-    if status in (408, 413):
-        response.headers["Connection"] = "close"  # what is left of the body is not read
-    return response
+    return Response(dumps({"error": says}), status, media_type="application/json; charset=utf-8")
 
 
 async def _missing(_: Request, __: Exception) -> Response:
@@ -256,7 +230,7 @@ def app_of(
     `key` must come with every call of /api in the header `X-Classtoken-Key`.
     """
     limits = limits or ServerLimits()
-    service = Service(document, backend, key, limits)
+    service = WalkthroughService(document, backend, key, limits)
     routes = [
         Route("/", guarded(service.index)),
         Route("/static/app.js", guarded(service.script)),
@@ -267,5 +241,5 @@ def app_of(
         Route("/api/experiments/{example}", guarded(service.experiments)),
         Route("/api/whatif", guarded(service.what_if), methods=["POST"]),
     ]
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS, www_redirect=False)
     return Starlette(routes=routes, middleware=[hosts], exception_handlers={404: _missing, 405: _missing})

@@ -163,6 +163,20 @@ class TextPreprocessor:
         prompted = self._prompt_tokens(before) if before else 0
         return [self._row(ids, prompted, row) for row, ids in enumerate(self.tokenizer.ids(cleaned))]
 
+    def row_of_ids(self, ids: Sequence[int], *, prompt: str | None = None) -> TextRow:
+        """Ids of this tokenizer's -> a row: of the text alone, or with the special tokens that the tokenizer puts
+        before and behind a text; a prompt is put in as tokens of its own. Raises `BadRecord` as `encode` does."""
+        before, behind = self.tokenizer.ends
+        around = self.tokenizer.ids(["a"])[0]
+        lead, trail = around[:before], around[len(around) - behind :]
+        whole = list(ids)
+        if len(whole) >= before + behind and whole[:before] == lead and whole[len(whole) - behind :] == trail:
+            whole = whole[before : len(whole) - behind]
+        words = self.prompt_text(prompt)
+        first = self.tokenizer.ids([self.recipe.clean(words)])[0] if words else []
+        first = first[before : len(first) - behind]
+        return self._row([*lead, *first, *whole, *trail], before + len(first) if first else 0, 0)
+
     def ready(self, items: Sequence[str], *, prompt: str | None = None) -> list[TextRow]:
         """`encode` under the name that all preprocessors share."""
         return self.encode(items, prompt=prompt)

@@ -1,0 +1,124 @@
+"""`serve`: vectors over HTTP, for this machine; for others with keys."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classtoken.embedder import Embedder, ModelSpec, load
+from classtoken.errors import OptionError
+from classtoken.extras import need
+from classtoken.files import user_path
+from classtoken.options import ServeOptions
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+#: Shorter ones can be tried one after another.
+SHORTEST_KEY = 16
+Served = str | Path | Embedder
+
+
+def service(
+    models: Mapping[str, Served] | Sequence[Served], options: ServeOptions, *, keys: Sequence[str] = ()
+) -> "Starlette":
+    """The application around loaded models: see `classtoken.service`."""
+    need("starlette", "serving")
+    from classtoken.serve.served import ServedModel
+    from classtoken.serve.service import EmbeddingService, ServiceLimits
+
+    limits = ServiceLimits(
+        body=options.max_body,
+        items=options.max_inputs,
+        pixels=options.max_pixels,
+        waiting=options.max_waiting,
+        seconds=options.timeout,
+    )
+    named = list(models.items()) if isinstance(models, Mapping) else [named_model(model) for model in models]
+    names = [name for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not named:
+        raise OptionError(f"`model` names {twice[0] if twice else 'nothing'} twice; give each a name: NAME=MODEL.")
+    served = [ServedModel(name, _loaded(model, options), most_pixels=limits.pixels) for name, model in named]
+    return EmbeddingService(served, limits, keys).app()
+
+
+def serve(
+    models: Sequence[str],
+    options: ServeOptions,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    api_key_file: Path | None = None,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until interrupted. host: other than this machine only with keys. port: 0 takes a free one.
+
+    say: is told what happens, a sentence at a time. Raises what `service` raises, and `OptionError` for a host that
+    needs keys, a port that is taken and a file without keys.
+    """
+    need("uvicorn", "serving")
+    from classtoken.serve.local import LOCAL_HOSTS, bound, checked_host, run_app, served_host
+
+    keys = () if api_key_file is None else read_keys(api_key_file)
+    address = served_host(host) if keys else checked_host(host, "vectors are served", "`api_key_file`")
+    sock = bound(address, port)
+    say(f"Loading {', '.join(models)} ...")
+    app = service(models, options, keys=keys)
+
+    def ready() -> None:
+        shown, taken = sock.getsockname()[:2]
+        place = f"[{shown}]" if ":" in shown else shown
+        say(f"Serving on http://{place}:{taken}/v1 (POST /v1/embeddings). Stop with Ctrl+C.")
+
+    run_app(app, sock, ready, hosts=() if keys else LOCAL_HOSTS, connections=512, graceful_seconds=10)
+
+
+def named_model(model: Served) -> tuple[str, Served]:
+    """The name that requests call a model by: what stands before `=`, a folder's own name, or the model as it was
+    asked for."""
+    if isinstance(model, Embedder):
+        return _short(model.name), model
+    text = str(model)
+    given = re.fullmatch(r"([\w.:-]+)=(.+)", text)
+    if given and not user_path(text).exists():
+        return given[1], given[2]
+    return _short(text), model
+
+
+def read_keys(path: Path) -> tuple[str, ...]:
+    """The keys in a file, one a line. Raises `OptionError` for a file without one, and for one that can be guessed."""
+    try:
+        lines = user_path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"`api_key_file` is '{path}', which cannot be read ({error}).") from None
+    keys = tuple(line.strip() for line in lines if line.strip())
+    short = [len(key) for key in keys if len(key) < SHORTEST_KEY or not key.isascii() or " " in key]
+    if short or not keys:
+        found = f"holds a key of {short[0]} signs" if short else "holds no key"
+        raise OptionError(
+            f"`api_key_file` is '{path}', which {found}; it must hold a key a line, of {SHORTEST_KEY} signs or more "
+            "without spaces, such as: openssl rand -hex 32."
+        )
+    return keys
+
+
+def _short(name: str) -> str:
+    folder = user_path(name)
+    return folder.resolve().name if folder.is_dir() else name
+
+
+def _loaded(model: Served, options: ServeOptions) -> Embedder:
+    if isinstance(model, Embedder):
+        return model
+    return load(
+        ModelSpec(
+            str(model),
+            options.pooling,
+            options.normalize,
+            options.precision,
+            options.device,
+            options.revision,
+            options.accept,
+        )
+    )

@@ -1,0 +1,124 @@
+"""The body of a request for embeddings, read strictly: OpenAI's fields and a few more."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from classtoken.serve.bodies import RequestError
+from classtoken.serve.served import ServedItem
+
+KNOWN = ("input", "model", "encoding_format", "dimensions", "user", "input_type", "prompt_name", "truncate")
+LARGEST_ID = 2**31
+
+
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """What is asked for: `model` by its name (None: the only one), inputs in order, how the vectors are written, cut to
+    how many numbers; the prompt by the role of the texts or by name; whether texts may be cut."""
+
+    model: str | None
+    items: tuple[ServedItem, ...]
+    encoding: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+    role: str | None = None
+    prompt: str | None = None
+    truncate: bool = True
+
+
+def read_request(raw: bytes, *, most_items: int) -> EmbeddingRequest:
+    """Raises `RequestError` 400 that names the field."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise RequestError(400, "the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise RequestError(400, "the body must be a JSON object with 'input'")
+    unknown = [name for name in body if name not in KNOWN]
+    if unknown:
+        raise RequestError(
+            400, f"'{unknown[0][:60]}' is not known; known are {', '.join(KNOWN)}", about=unknown[0][:60]
+        )
+    encoding = body.get("encoding_format") or "float"
+    if encoding not in ("float", "base64"):
+        raise RequestError(400, "encoding_format may be float or base64", about="encoding_format")
+    dimensions = body.get("dimensions")
+    if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
+        raise RequestError(400, "dimensions must be a whole number of 1 or more", about="dimensions")
+    if body.get("truncate") not in (None, True, False):
+        raise RequestError(400, "truncate must be true or false", about="truncate")
+    return EmbeddingRequest(
+        _text(body, "model"),
+        _items(body.get("input"), most_items),
+        cast(Literal["float", "base64"], encoding),
+        dimensions,
+        _text(body, "input_type"),
+        _text(body, "prompt_name"),
+        body.get("truncate") is not False,
+    )
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, str) or len(value) > 500):
+        raise RequestError(400, f"{name} must be a short text", about=name)
+    return value
+
+
+def _items(given: Any, most: int) -> tuple[ServedItem, ...]:
+    """One input or a list of them: texts, ids of tokens, images as data URLs."""
+    if given is None:
+        raise RequestError(400, "'input' is missing", about="input")
+    one = isinstance(given, str | dict) or (isinstance(given, list) and bool(given) and _is_id(given[0]))
+    listed = [given] if one else given
+    if not isinstance(listed, list) or not listed:
+        raise RequestError(400, "'input' must be a text, a list of texts, or ids of tokens", about="input")
+    if len(listed) > most:
+        raise RequestError(400, f"{len(listed)} inputs; at most {most} are taken in one request", about="input")
+    return tuple(_item(value, place) for place, value in enumerate(listed))
+
+
+def _item(value: Any, place: int) -> ServedItem:
+    about = f"input[{place}]"
+    if isinstance(value, list):
+        if not value or not all(map(_is_id, value)):
+            raise RequestError(400, f"{about} must be ids of tokens, whole numbers from 0", about=about)
+        return ServedItem("ids", value)
+    if isinstance(value, dict):
+        value = _part(value, about)
+    if not isinstance(value, str):
+        raise RequestError(400, f"{about} must be a text, ids of tokens, or an image as a data URL", about=about)
+    if value[:11].lower() == "data:image/":
+        return ServedItem("image", _picture(value, about))
+    return ServedItem("text", value)
+
+
+def _part(value: Mapping[str, Any], about: str) -> Any:
+    """`{"text": ...}`, `{"image": ...}`, `{"type": "image_url", "image_url": {"url": ...}}`."""
+    inner = value.get("image_url", value.get("image"))
+    address = inner.get("url") if isinstance(inner, dict) else inner
+    if address is None:
+        return value.get("text")
+    if not isinstance(address, str) or address[:11].lower() != "data:image/":
+        raise RequestError(
+            400,
+            f"{about} must hold its image as a data URL (data:image/png;base64,...); no address is fetched",
+            about=about,
+        )
+    return address
+
+
+def _picture(url: str, about: str) -> bytes:
+    head, _, data = url.partition(",")
+    if not head.lower().endswith(";base64"):
+        raise RequestError(400, f"{about} must be data:image/...;base64,...", about=about)
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise RequestError(400, f"{about} is not base64", about=about) from None
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < LARGEST_ID
