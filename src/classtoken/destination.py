@@ -77,9 +77,9 @@ def check_folder(out: Path, inputs: Mapping[str, Any]) -> None:
     _check_writable(out)
 
 
-def refuse_strangers(out: Path, strange: Iterable[str], what: str) -> None:
+def refuse_strangers(out: Path | str, strange: Iterable[str], what: str) -> None:
     """Raise `OutputError` where there is anything in a folder that is not `what`, naming the first few."""
-    names = sorted(strange)
+    names = sorted(set(strange))
     if names:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         raise OutputError(

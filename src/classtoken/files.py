@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,31 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file (UTF-8) as a whole. Raises `OutputError`."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a whole file where there is none; False where there is one, which stays: of two writers one wins."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{UNFINISHED}")
+    with _as_output_error(path, temporary):
+        try:
+            temporary.write_bytes(content)
+            _flush(temporary)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+def link_or_copy(path: Path, to: Path) -> None:
+    """The same file under another name: as a link where the file system has them, else as a copy."""
+    try:
+        os.link(path, to)
+    except OSError:
+        shutil.copyfile(path, to)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -67,6 +67,11 @@ def hash_value(value: Mapping[str, Any] | Iterable[Any] | str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def hash_bytes(content: bytes) -> str:
+    """A hash of bytes, that of the file that holds them."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 def hash_file(path: Path) -> str:
     """A hash of a file's bytes."""
     digest = hashlib.blake2b(digest_size=16)

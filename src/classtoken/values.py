@@ -105,11 +105,21 @@ def writable(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Content:
+    """What a record's vector is made of, as a hash; of an image file also its size and its time (-1 elsewhere)."""
+
+    hash: bytes
+    size: int = -1
+    time: int = -1
+
+
+@dataclass(frozen=True)
 class Record:
     """One thing to embed: an id, a text or an image, and what comes with it.
 
     `image` is a path or the encoded bytes of a file; decoding is left to the stage that needs pixels. `label` holds
-    several labels as a tuple. `meta` are the columns to carry through. Id, label and group are `writable`.
+    several labels as a tuple. `meta` are the columns to carry through. `content` is what a run that keeps account of
+    its records knows it by. Id, label and group are `writable`.
     """
 
     id: str
@@ -118,6 +128,7 @@ class Record:
     label: str | tuple[str, ...] | None = None
     group: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    content: Content | None = None
 
     def __post_init__(self) -> None:
         label = self.label

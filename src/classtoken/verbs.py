@@ -65,6 +65,8 @@ def embed(
     prompt: str | None = None,
     prompt_text: str | None = None,
     strict: bool = False,
+    update: bool = False,
+    gone: Literal["drop", "keep"] = "drop",
     limit: int | None = None,
     carry: Sequence[str] | None = None,
     part_rows: int = 2048,
@@ -81,11 +83,12 @@ def embed(
         model of two towers on a source with both texts and images. limit: the first records only. part_rows: records of
         one output file, which is also what is lost at most when a run is stopped. carry: columns kept beside the
         vectors, () for none; the text or the path and every other column if left out. report: is called with how far it
-        is.
+        is. update: where the source has changed since, compute what is new and changed and take the rest from what is
+        there; gone: what becomes of rows that the source no longer has.
 
     Raises `SourceError` for what cannot be read or when no record could be embedded, `ManifestMismatch` when `out`
-    holds vectors made in another way, and what `load` raises. With an `Embedder` as the model, its own pooling,
-    precision, device and normalize stand, and must not be given here.
+    holds vectors made in another way or of an earlier state of the source, and what `load` raises. With an `Embedder`
+    as the model, its own pooling, precision, device and normalize stand, and must not be given here.
     """
     from classtoken.jobs.embed import embed as job
 
@@ -97,6 +100,8 @@ def embed(
         prompt=prompt,
         prompt_text=prompt_text,
         strict=strict,
+        update=update,
+        gone=gone,
         limit=limit,
         carry=_several(carry),
         part_rows=part_rows,

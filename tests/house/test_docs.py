@@ -130,6 +130,7 @@ def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     for path in materials.iterdir():
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("classtoken.cli.progress.FIRST", 600.0)  # pages show no progress, on slow machines either
     return tmp_path
 
 

@@ -60,7 +60,7 @@ def test_texts_of_like_length_go_together_and_bad_ones_are_named(text: Preproces
     found = list(batches(text, enumerate(records), rejected.__setitem__, most_rows=2))
     assert sorted(place for batch in found for place in batch.places) == [0, 1, 3, 4]
     assert found[0].places[0] == 3  # the longest first
-    assert sum(batch.cut for batch in found) == 1
+    assert sum(sum(batch.long) for batch in found) == 1
     assert rejected[2].id == "r2"
     assert rejected[2].reason.startswith("half a character (a lone surrogate")
     assert rejected[5] == Rejected("none", "there is no text in this record")

@@ -1,16 +1,19 @@
 """A run of a model that needs no weights. Also a program to be killed."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from classtoken.fingerprint import Fingerprint
+from classtoken.places import place_of
 from classtoken.run import run
-from classtoken.sink import Manifest, ParquetSink
-from classtoken.source import Plan, make_plan, open_source
+from classtoken.run.update import Changes, Onto, run_onto
+from classtoken.sink import Manifest, ParquetSink, carried_columns
+from classtoken.source import Plan, first_record, make_plan, open_source
 from classtoken.testing.stages import FakeStage, FakeStageSpec, fake_vector
 from classtoken.values import Progress
 
-__all__ = ["FakeStage", "FakeStageSpec", "embed", "fake_vector", "manifest_of"]
+__all__ = ["FakeStage", "FakeStageSpec", "embed", "fake_vector", "manifest_of", "onto"]
 
 
 def manifest_of(plan: Plan, name: str, kind: str) -> Manifest:
@@ -39,5 +42,27 @@ def embed(
         return run(opened, plan, stage, sink, strict=strict, report=report)
 
 
+def onto(
+    source: Path,
+    out: Path | str,
+    stage: FakeStage,
+    *,
+    update: bool = False,
+    keep: bool = False,
+    report: Callable[[Progress], None] | None = None,
+) -> tuple[Manifest, Changes]:
+    """Run it onto what is there, and carry what there is."""
+    opened = open_source(source)
+    plan = make_plan(opened, task_rows=5)
+    carried = carried_columns(first_record(opened, plan), plan.listing.meta, stage.columns)
+    with ParquetSink(place_of(out), manifest_of(plan, opened.name, opened.kind), carried) as sink:
+        manifest, _, changes = run_onto(sink, opened, plan, stage, Onto("text", update, keep), report)
+    return manifest, changes
+
+
 if __name__ == "__main__":
-    embed(Path(sys.argv[1]), Path(sys.argv[2]), FakeStage(float(sys.argv[3])))
+    how, given = sys.argv[4:], (Path(sys.argv[1]), sys.argv[2], FakeStage(float(sys.argv[3])))
+    if how:
+        onto(*given, update=True, keep="keep" in how)
+    else:
+        embed(given[0], Path(given[1]), given[2])

@@ -66,7 +66,7 @@ class Lossy(JsonSink):
 class LossyWriter(JsonPartWriter):
     def write(self, rows: TaskRows) -> Receipt:
         half = {name: block.astype(np.float16) for name, block in rows.vectors.items()}
-        return super().write(TaskRows(rows.task, rows.records, half, rows.refused, rows.cut))
+        return super().write(TaskRows(rows.task, rows.records, half, rows.refused, rows.long))
 
 
 class HereOnly(JsonSink):

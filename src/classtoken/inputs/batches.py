@@ -23,9 +23,9 @@ class PreparedBatch:
     tokens: Tokens
 
     @property
-    def cut(self) -> int:
-        """How many were longer than the model takes."""
-        return sum(count > 0 for count in self.tokens.cut)
+    def long(self) -> tuple[bool, ...]:
+        """Which were longer than the model takes."""
+        return tuple(count > 0 for count in self.tokens.cut) or (False,) * len(self.places)
 
     def alone(self) -> Iterator["PreparedBatch"]:
         """Each input as a batch of its own."""

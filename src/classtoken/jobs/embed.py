@@ -10,8 +10,8 @@ from classtoken.errors import SourceError
 from classtoken.files import user_path
 from classtoken.options import EmbedOptions
 from classtoken.results.embed import EmbedResult
-from classtoken.run import run
 from classtoken.run.embedding import EmbedStage
+from classtoken.run.update import Changes, Onto, run_onto
 from classtoken.sink import Manifest, ParquetSink, carried_columns, check_place, read_quarantine
 from classtoken.sink.manifest import META
 from classtoken.source import Plan, first_record, make_plan, open_source
@@ -51,8 +51,9 @@ def embed(
     carried = carried_columns(first, plan.listing.meta, stage.columns, _names(options.carry))
     manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
     with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
-        finished, progress = run(opened, plan, stage, sink, strict=options.strict, report=report)
-    return _result(out, finished, progress, plan)
+        how = Onto(modality, options.update, options.gone == "keep", options.strict)
+        finished, progress, changes = run_onto(sink, opened, plan, stage, how, report)
+    return _result(out, finished, progress, plan, changes)
 
 
 def _names(carry: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -60,8 +61,8 @@ def _names(carry: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return () if carry == ("none",) else carry
 
 
-def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan) -> EmbedResult:
-    examples = read_quarantine(out / META, EXAMPLES)
+def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan, changes: Changes) -> EmbedResult:
+    examples = read_quarantine(out, EXAMPLES)
     if not manifest.rows:
         raise SourceError(
             f"none of the {manifest.total} records could be embedded; the first, '{examples[0].id}': "
@@ -83,4 +84,8 @@ def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan) -> Em
         rate=progress.rate,
         examples=examples,
         notes=plan.listing.notes,
+        new=changes.new,
+        changed=changes.changed,
+        gone=changes.gone,
+        computed=changes.computed,
     )

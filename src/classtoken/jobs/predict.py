@@ -54,7 +54,7 @@ def predict(
     with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
         finished, progress = run(opened, plan, stage, sink, report=report)
         _write_table(out / "predictions.csv", Vectors(out, finished), options.every, answers)
-    examples = read_quarantine(out / META, EXAMPLES)
+    examples = read_quarantine(out, EXAMPLES)
     if not finished.rows:
         raise SourceError(
             f"none of the {finished.total} records could be labelled; the first, '{examples[0].id}': "

@@ -49,6 +49,8 @@ class EmbedOptions(Options):
     prompt: Prompt = None
     prompt_text: PromptText = None
     strict: Annotated[bool, Option("Stop at the first record that cannot be embedded, instead of listing it.")] = False
+    update: Annotated[bool, Option("Bring vectors up to date with a source that has changed.")] = False
+    gone: Annotated[Literal["drop", "keep"], Option("Rows that the source no longer has, with `update`.")] = "drop"
     limit: Limit = None
     carry: Annotated[
         tuple[str, ...] | None,

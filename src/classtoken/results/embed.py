@@ -12,7 +12,10 @@ class EmbedResult(Result):
     """A finished run. `columns` are the vectors' columns with their sizes; `before` records were done by earlier runs.
 
     `refused` counts the records without a vector and `examples` are the first of them; `cut` counts texts that were
-    longer than the model takes. `seconds` and `rate` (records a second) are of this run, reading and writing included.
+    longer than the model takes. `new`, `changed` and `gone` count records by id against what was there before;
+    `computed` are those whose vectors were not there under any id.
+
+    `seconds` and `rate` (records a second) are of this run, reading and writing included.
     """
 
     out: str
@@ -30,10 +33,17 @@ class EmbedResult(Result):
     rate: float
     examples: tuple[Rejected, ...]
     notes: tuple[str, ...]
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+    computed: int = 0
 
     def __str__(self) -> str:
         columns = ", ".join(f"{name} ({size})" for name, size in self.columns.items())
         lines = [f"{self.rows} vectors in {self.parts} file{'s' * (self.parts != 1)} in {self.out}: {columns}"]
+        if self.changed or self.gone or self.new + self.before not in (0, self.total):
+            counts = f"{self.new} records new, {self.changed} changed, {self.gone} gone"
+            lines.append(f"  {counts}; {self.computed} had to be computed")
         if self.before:
             lines.append(f"  {self.before} of {self.total} records were done before")
         if self.total > self.before:

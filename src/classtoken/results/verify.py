@@ -18,7 +18,10 @@ class Norms:
 
 @dataclass(frozen=True)
 class VerifyResult(Result):
-    """Whether a folder of vectors is whole: nothing in `problems` means that it is."""
+    """Whether a folder of vectors is whole: nothing in `problems` means that it is.
+
+    `removed` counts files of ours that the manifest did not list, and that were removed as asked.
+    """
 
     folder: str
     complete: bool
@@ -28,6 +31,7 @@ class VerifyResult(Result):
     total: int
     norms: Mapping[str, Norms]
     problems: tuple[str, ...]
+    removed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -43,5 +47,7 @@ class VerifyResult(Result):
             lines.append(
                 f"  {name}: length {norms.smallest:.4g} to {norms.largest:.4g}, mean {norms.mean:.4g}, {finite}"
             )
+        if self.removed:
+            lines.append(f"  {self.removed} files that the manifest does not list were removed")
         lines += [f"  problem: {problem}" for problem in self.problems] or ["  everything is there and agrees"]
         return "\n".join(lines)

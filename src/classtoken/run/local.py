@@ -29,7 +29,7 @@ def run(
     if strict and refused:
         raise BadRecord(f"{refused} records were rejected by an earlier run into {sink.place}; see its quarantine.")
     rows = {task.number: len(task) for task in plan.tasks}
-    before = sum(rows[number] for number in finished)
+    before = sum(rows.get(number, 0) for number in finished)
     left = [task for task in plan.tasks if task.number not in finished]
     begun = time.monotonic()
     done = before

@@ -1,6 +1,6 @@
 """What a run asks of a model: records become batches, batches vectors. Without torch; `embedding` has the real one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from classtoken.values import Indexed, Reject
 
 class StageBatch(Protocol):
     """Prepared records of one task: their places in it, what the stage computes vectors from (`tensors.Tokens`, as a
-    rule), and how many of them were longer than the model takes. `inputs.PreparedBatch` is one."""
+    rule), and which of them were longer than the model takes. `inputs.PreparedBatch` is one."""
 
     @property
     def places(self) -> tuple[int, ...]: ...
@@ -20,7 +20,7 @@ class StageBatch(Protocol):
     def tokens(self) -> Any: ...
 
     @property
-    def cut(self) -> int: ...
+    def long(self) -> Sequence[bool]: ...
 
     def alone(self) -> Iterator["StageBatch"]:
         """Each record as a batch of its own."""

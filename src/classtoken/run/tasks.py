@@ -108,7 +108,7 @@ class _Blocks:
         self._blocks: list[Mapping[str, np.ndarray]] = []
         self._places: list[int] = []
         self.failed: dict[int, BadRecord] = {}
-        self.cut = 0
+        self._long: list[bool] = []
 
     def add(self, batch: StageBatch, vectors: Mapping[str, np.ndarray] | BadRecord) -> None:
         """One batch, or why its only record has no vectors."""
@@ -117,24 +117,24 @@ class _Blocks:
             return
         self._blocks.append(vectors)
         self._places += batch.places
-        self.cut += batch.cut
+        self._long += batch.long
 
-    def in_order(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Places of the records in rising order, and for each column the vectors in that order."""
+    def in_order(self) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+        """Places of the records in rising order; for each column the vectors in that order; which were too long."""
         places = np.array(self._places, dtype=np.int64)
         order = np.argsort(places)
         whole = {}
         for column, size in self._columns.items():
             parts = [block[column] for block in self._blocks]
             whole[column] = np.concatenate(parts)[order] if parts else np.empty((0, size), np.float32)
-        return places[order], whole
+        return places[order], whole, np.array(self._long, dtype=bool)[order]
 
 
 def _rows(read: _ReadTask, blocks: _Blocks) -> TaskRows:
     """The task's rows; a record whose vector is not finite is rejected."""
     for place, why in blocks.failed.items():
         read.reject(place, Rejected(read.records[place].id, why.reason))
-    places, vectors = blocks.in_order()
+    places, vectors, long = blocks.in_order()
     finite = np.ones(len(places), dtype=bool)
     for block in vectors.values():
         finite &= np.isfinite(block).all(axis=1)
@@ -145,5 +145,5 @@ def _rows(read: _ReadTask, blocks: _Blocks) -> TaskRows:
         records=[read.records[place] for place in sorted(read.records)],
         vectors={column: block[finite] for column, block in vectors.items()},
         refused=[read.rejected[place] for place in sorted(read.rejected)],
-        cut=blocks.cut,
+        long=long[finite].tolist(),
     )

@@ -22,14 +22,20 @@ from classtoken.values import Record, Rejected, Task
 class TaskRows:
     """What became of one task: records with their vectors, in the order of the source, and those that have none.
 
-    `vectors[name]` is (len(records), size) float32. `cut` records were longer than the model takes.
+    `vectors[name]` is (len(records), size) float32. `long` says of each record whether it was longer than the model
+    takes; `cut` counts them.
     """
 
     task: Task
     records: Sequence[Record]
     vectors: Mapping[str, np.ndarray]
     refused: Sequence[Rejected] = ()
-    cut: int = 0
+    long: Sequence[bool] = ()
+
+    @property
+    def cut(self) -> int:
+        """Records that were longer than the model takes."""
+        return sum(self.long)
 
 
 class PartWriter(Protocol):
@@ -38,7 +44,7 @@ class PartWriter(Protocol):
     def write(self, rows: TaskRows) -> Receipt:
         """One task's part, then its receipt; when this returns, both will outlive a crash. Raises `OutputError`.
 
-        A task that is written again replaces what was there.
+        Of a task that is written twice the first receipt stands, and is what both writers get.
         """
 
 

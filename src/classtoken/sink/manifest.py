@@ -5,9 +5,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
 from classtoken.fingerprint import Fingerprint
+from classtoken.places import Place, place_of
 from classtoken.results.base import Result
 from classtoken.values import Rejected
 
@@ -48,7 +50,7 @@ class Manifest(Result):
     """`_meta/manifest.json`. `columns` are the vectors' columns with their sizes; `plan` is the hash of the work.
 
     `carried` are the columns kept beside the vectors. `parts` are listed once the run is `complete`; until then a
-    finished file is known by its receipt.
+    finished file is known by its receipt. `kept` rows are of records that the source no longer has.
     """
 
     model: str
@@ -67,6 +69,7 @@ class Manifest(Result):
     refused: int = 0
     cut: int = 0
     parts: tuple[Part, ...] = ()
+    kept: int = 0
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:
@@ -94,25 +97,31 @@ class Manifest(Result):
             )
 
 
-def manifest_path(folder: Path) -> Path:
-    """Where the manifest of a folder of vectors is."""
-    return folder / META / NAME
+def has_manifest(place: Place) -> bool:
+    """Whether a folder has a manifest, readable or not."""
+    return f"{META}/{NAME}" in place.sizes(META)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def write_manifest(place: Place, manifest: Manifest) -> None:
+    """Put a manifest into a folder of vectors. Raises `OutputError`."""
+    place.put(f"{META}/{NAME}", f"{manifest.to_json()}\n".encode())
+
+
+def read_manifest(folder: str | Path | Place) -> Manifest:
     """The manifest of a folder of vectors. Raises `OutputError` when there is none or it cannot be read."""
-    path = manifest_path(folder)
+    place = place_of(folder)
+    path = f"{place.name}/{META}/{NAME}"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = place.read(f"{META}/{NAME}").decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        refuse_first_format(folder)
+        refuse_first_format(place)
         raise OutputError(
-            f"{folder} holds no vectors (no {META}/{NAME}); give a folder that `classtoken embed` made."
+            f"{place.name} holds no vectors (no {META}/{NAME}); give a folder that `classtoken embed` made."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path} cannot be read: {error}") from error
     try:
-        plain = json.loads(text)
+        plain: Any = json.loads(text)
         number = plain.get("format") if isinstance(plain, dict) else None
         if isinstance(number, int) and number != FORMAT:
             raise OutputError(f"{path} has format {number}, and this version reads {FORMAT}; embed anew.")
@@ -123,12 +132,13 @@ def read_manifest(folder: Path) -> Manifest:
         raise OutputError(f"{path} cannot be read: {error}") from error
 
 
-def refuse_first_format(folder: Path) -> None:
+def refuse_first_format(place: Place) -> None:
     """Raise `OutputError` for a folder of the first format, which had its manifest on top and columns `meta.NAME`."""
-    if (folder / NAME).is_file() and any(folder.glob("part-*.parquet")):
+    names = place.sizes()
+    if NAME in names and any(name.startswith("part-") for name in names):
         raise OutputError(
-            f"{folder} was written by an older classtoken ({NAME} on top, columns named meta.*), which this version "
-            "does not read; embed anew into another folder."
+            f"{place.name} was written by an older classtoken ({NAME} on top, columns named meta.*), which this "
+            "version does not read; embed anew into another folder."
         )
 
 

@@ -1,114 +1,147 @@
-"""Vectors to Parquet, a file per task; a stopped run goes on where it was.
+"""Vectors to Parquet, a file per task; a stopped run goes on where it was. On this machine or in any store.
 
-DIR/part-00000.parquet ...     the vectors, and what is carried beside them: every reader of Parquet folders opens DIR
-DIR/_meta/manifest.json        what, how, from what; complete only when everything is there
-DIR/_meta/quarantine.parquet   id and reason of every record that has no vector; always there
-DIR/_meta/receipts/            a receipt per finished file, written after it: what is done is what has a receipt
+DIR/part-00000-1f3a....parquet ...  the vectors, and what is carried beside them: readers of Parquet folders open DIR
+DIR/_meta/manifest.json             what, how, from what; complete only when everything is there
+DIR/_meta/quarantine.parquet        id and reason of every record that has no vector; always there
+DIR/_meta/receipts/                 a receipt per finished file, put after it: what is done is what has a receipt
+DIR/_meta/records/                  what each row was made of (`ledger`)
+
+A part is called by a hash of its bytes, and its receipt is put only where there is none. So of two writers of one task
+one wins, whatever a store loses or does twice, and what the other has put is a file that nothing lists.
 """
 
 import contextlib
-import fcntl
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classtoken.destination import check_folder, entries, refuse_strangers
+from classtoken.destination import check_folder, refuse_strangers
 from classtoken.errors import ClasstokenError, OutputError
-from classtoken.files import UNFINISHED, remove_unfinished, whole_file, write_text
-from classtoken.fingerprint import hash_file
+from classtoken.fingerprint import hash_bytes
+from classtoken.places import LocalPlace, Lock, Place, place_of
 from classtoken.sink.base import TaskRows
+from classtoken.sink.ledger import RECORDS, entries, ledger_of, to_bytes
 from classtoken.sink.manifest import (
     META,
     NAME,
     Manifest,
     Part,
     Receipt,
-    manifest_path,
+    has_manifest,
     read_manifest,
     refuse_first_format,
     summed,
+    write_manifest,
 )
 from classtoken.sink.quarantine import NAME as QUARANTINE
 from classtoken.sink.quarantine import write_quarantine
-from classtoken.sink.rows import FINGERPRINT, PLAN, CarriedColumn, schema, to_table
+from classtoken.sink.rows import FINGERPRINT, CarriedColumn, schema, to_table
+from classtoken.values import Rejected
 
-RECEIPTS = "receipts"
+RECEIPTS, NEXT = "receipts", "next"
 LOCK = ".lock"
-RESULTS = ("part-*.parquet", "predictions.csv", "report.html", "result.json")
-"""what verbs write on top of a folder of vectors"""
+RESULTS = ("predictions.csv", "report.html", "result.json")
+"""what verbs write on top of a folder of vectors, besides parts"""
+#: Signs of a part's hash that are in its name.
+NAMED = 12
 
 
 @dataclass(frozen=True)
 class ParquetPartWriter:
-    """Writes parts into a folder that its owner has begun; goes to another process as it is."""
+    """Writes parts into a place that its owner has begun; goes to another process as it is."""
 
-    folder: Path
+    place: Place
     schema: pa.Schema
     carried: tuple[CarriedColumn, ...]
     vectors: tuple[str, ...]
 
     def write(self, rows: TaskRows) -> Receipt:
-        """One task's file, then its receipt; when this returns, both are on the disk."""
-        number = rows.task.number
+        """One task's file, then its receipt; when this returns, both are there to stay."""
         table = to_table(rows.records, rows.vectors, self.carried, self.schema)
-        path = self.folder / f"part-{number:05d}.parquet"
-        with whole_file(path) as temporary:
-            pq.write_table(table, temporary, **self._settings())
-        size = path.stat().st_size
-        part = Part(number, path.name, len(rows.records), size, hash_file(path), len(rows.refused), rows.cut)
-        receipt = Receipt(part, tuple(rows.refused))
-        write_text(self.folder / META / RECEIPTS / f"{number:05d}.json", receipt.to_json() + "\n")
-        return receipt
+        made_of = entries(rows.records, self.carried, rows.long)
+        return self.put(rows.task.number, table, made_of, tuple(rows.refused))
 
-    def _settings(self) -> dict[str, object]:
-        """Vectors do not get smaller by compression; everything else does."""
-        others = [field.name for field in self.schema if field.name not in self.vectors]
-        vectors = [f"{name}.list.element" for name in self.vectors]
-        return {
-            "compression": dict.fromkeys(others, "zstd") | dict.fromkeys(vectors, "none"),
-            "use_dictionary": ["label", "group"],
-            "write_statistics": ["id"],
-        }
+    def put(self, number: int, table: pa.Table, made_of: np.ndarray, refused: tuple[Rejected, ...] = ()) -> Receipt:
+        """A part's rows as they are, and the ledger of what they were made of."""
+        content = parquet_bytes(table, self.vectors)
+        checksum = hash_bytes(content)
+        name = f"part-{number:05d}-{checksum[:NAMED]}.parquet"
+        cut = int(made_of["cut"].sum())
+        part = Part(number, name, table.num_rows, len(content), checksum, len(refused), cut)
+        self.place.put(ledger_of(part), to_bytes(made_of))
+        self.place.put(name, content)
+        return commit(self.place, Receipt(part, refused))
+
+
+def parquet_bytes(table: pa.Table, vectors: Sequence[str]) -> bytes:
+    """A table as a Parquet file. Vectors do not get smaller by compression; everything else does."""
+    others = [field.name for field in table.schema if field.name not in vectors]
+    numbers = [f"{name}.list.element" for name in vectors]
+    buffer = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        buffer,
+        compression=dict.fromkeys(others, "zstd") | dict.fromkeys(numbers, "none"),
+        use_dictionary=["label", "group"],
+        write_statistics=["id"],
+    )
+    return buffer.getvalue().to_pybytes()
+
+
+def commit(place: Place, receipt: Receipt) -> Receipt:
+    """Put a receipt where there is none; the one that stands, this or another writer's."""
+    name = f"{META}/{RECEIPTS}/{receipt.part.task:05d}.json"
+    text = receipt.to_json() + "\n"
+    if place.put_new(name, text.encode("utf-8")):
+        return receipt
+    return Receipt.from_json(place.read(name))
 
 
 class ParquetSink:
-    """Owns a folder of Parquet files (`sink.base.Sink`). One process at a time; `close` lets the next one in."""
+    """Owns a place of Parquet files (`sink.base.Sink`). One process at a time, where the place has locks.
+
+    shared: others write other tasks of the same work at the same time; whoever finishes must be alone.
+    """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, carried: Sequence[CarriedColumn] = (), *, overwrite: bool = False
+        self,
+        folder: str | Path | Place,
+        manifest: Manifest,
+        carried: Sequence[CarriedColumn] = (),
+        *,
+        overwrite: bool = False,
+        shared: bool = False,
     ):
-        self.folder, self.overwrite = folder, overwrite
+        self.folder, self.overwrite, self.shared = place_of(folder), overwrite, shared
         self.manifest = manifest
-        made = {FINGERPRINT: manifest.fingerprint.to_json(indent=None), PLAN: manifest.plan}
+        self.carried = tuple(carried)
+        made = {FINGERPRINT: manifest.fingerprint.to_json(indent=None)}
         self._writer = ParquetPartWriter(
-            folder, schema(manifest.columns, carried, made), tuple(carried), tuple(manifest.columns)
+            self.folder, schema(manifest.columns, carried, made), self.carried, tuple(manifest.columns)
         )
-        self._lock: IO[str] | None = None
+        self._lock: Lock | None = None
 
     @property
     def place(self) -> str:
         """The folder."""
-        return self.folder.as_posix()
+        return self.folder.name
 
     def begin(self) -> Mapping[int, Part]:
         """Make the folder, or go on with it; the parts that are done. See `Sink.begin` for what is raised."""
         there, other = self._there()
-        try:
-            (self.folder / META / RECEIPTS).mkdir(parents=True, exist_ok=True)
-            self._take_lock()
-        except OSError as error:
-            raise OutputError(f"{self.folder} cannot be written ({error.strerror}); give another folder.") from error
-        self._remove_unfinished()
+        self.lock()
         if other:
             self._clear()
         if there is None or other:
-            write_quarantine(self.folder / META, ())
-            write_text(manifest_path(self.folder), self.manifest.to_json() + "\n")
-        return {receipt.part.task: receipt.part for receipt in self._receipts()}
+            write_quarantine(self.folder, ())
+            write_manifest(self.folder, self.manifest)
+        elif there.plan == self.manifest.plan:
+            self.manifest = replace(self.manifest, tasks=there.tasks, kept=there.kept)
+        return {receipt.part.task: receipt.part for receipt in receipts(self.folder, remove=not self.shared)}
 
     def writer(self) -> ParquetPartWriter:
         """What writes a part, here or in another process."""
@@ -116,20 +149,29 @@ class ParquetSink:
 
     def finish(self) -> Manifest:
         """Write the quarantine and the complete manifest from the receipts. Raises `OutputError` if tasks are left."""
-        receipts = sorted(self._receipts(), key=lambda receipt: receipt.part.task)
-        left = self.manifest.tasks - len(receipts)
+        done = sorted(receipts(self.folder), key=lambda receipt: receipt.part.task)
+        left = self.manifest.tasks - len(done)
         if left:
-            raise OutputError(f"{self.folder}: {left} of {self.manifest.tasks} tasks are not done; run it again.")
-        whole = summed(self.manifest, tuple(receipt.part for receipt in receipts))
+            raise OutputError(f"{self.place}: {left} of {self.manifest.tasks} tasks are not done; run it again.")
+        whole = summed(self.manifest, tuple(receipt.part for receipt in done))
         if read_manifest(self.folder) != whole:
-            write_quarantine(self.folder / META, [entry for receipt in receipts for entry in receipt.refused])
-            write_text(manifest_path(self.folder), whole.to_json() + "\n")
+            write_quarantine(self.folder, [entry for receipt in done for entry in receipt.refused])
+            write_manifest(self.folder, whole)
         return whole
+
+    def lock(self) -> None:
+        """Keep other runs out. Raises `OutputError` when another one is at work, or nothing can be written."""
+        if self._lock is not None:
+            return
+        self._lock = self.folder.lock(f"{META}/{LOCK}", shared=self.shared)
+        if self._lock is None:
+            raise OutputError(f"another run is writing to {self.place}; wait for it, or give another folder.")
+        self._tidy()
 
     def close(self) -> None:
         """Let another run write to this folder."""
         if self._lock is not None:
-            self._remove_unfinished()  # an interrupt may come at any moment
+            self._tidy()  # an interrupt may come at any moment
             self._lock.close()
             self._lock = None
 
@@ -139,74 +181,72 @@ class ParquetSink:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _remove_unfinished(self) -> None:
-        for folder in (self.folder, self.folder / META, self.folder / META / RECEIPTS):
-            remove_unfinished(folder)
+    def _tidy(self) -> None:
+        if isinstance(self.folder, LocalPlace):
+            self.folder.tidy()
 
     def _there(self) -> tuple[Manifest | None, bool]:
         """The manifest that is there, None for a place where nothing is yet; and whether it is of other work, which
         may be replaced."""
         check_place(self.folder, overwrite=self.overwrite)
-        if not manifest_path(self.folder).exists():
+        if not has_manifest(self.folder):
             return None, False
         there = read_manifest(self.folder)
         other = bool(self.manifest.differences(there))
         if not self.overwrite:
-            self.manifest.refuse_others(there, self.folder)
+            self.manifest.refuse_others(there, self.place)
         return there, other
 
     def _clear(self) -> None:
-        """Remove every result, but the lock that is held."""
-        for pattern in RESULTS:
-            for path in self.folder.glob(pattern):
-                path.unlink()
-        for path in (self.folder / META).rglob("*"):
-            if path.is_file() and path.name != LOCK:
-                path.unlink()
-
-    def _take_lock(self) -> None:
-        self._lock = (self.folder / META / LOCK).open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            self._lock = None
-            raise OutputError(
-                f"another run is writing to {self.folder}; wait for it, or give another folder."
-            ) from None
-
-    def _receipts(self) -> Iterator[Receipt]:
-        """Of every task that is done: one whose file has gone or changed its size is done again."""
-        for path in sorted((self.folder / META / RECEIPTS).glob("*.json")):
-            # A receipt that cannot be read is none.
-            with contextlib.suppress(ClasstokenError, OSError, UnicodeDecodeError):
-                receipt = Receipt.from_json(path.read_text(encoding="utf-8"))
-                file = self.folder / receipt.part.file
-                if file.is_file() and file.stat().st_size == receipt.part.bytes:
-                    yield receipt
+        """Remove every result but the lock that is held; the manifest first, for what is half is not whole."""
+        self.folder.delete(f"{META}/{NAME}")
+        for name in self.folder.sizes():
+            if is_ours(name) and name != f"{META}/{LOCK}":
+                self.folder.delete(name)
 
 
-def check_place(folder: Path, *, overwrite: bool = False) -> None:
+def receipts(place: Place, kind: str = RECEIPTS, *, remove: bool = False) -> Iterator[Receipt]:
+    """Of every task that is done. One whose file has gone or changed its size is done again, as is one that cannot be
+    read; with `remove` such receipts are removed, so that another may be put."""
+    names = sorted(place.sizes(f"{META}/{kind}"))
+    files = place.sizes()  # after the receipts: a part is there before its receipt is
+    for name in names:
+        with contextlib.suppress(ClasstokenError, OSError, UnicodeDecodeError):
+            receipt = Receipt.from_json(place.read(name))
+            if files.get(receipt.part.file) == receipt.part.bytes:
+                yield receipt
+                continue
+        if remove:
+            place.delete(name)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file in a folder of vectors is one that a verb of this package writes there."""
+    return name in RESULTS or name.startswith(f"{META}/") or (name.startswith("part-") and name.endswith(".parquet"))
+
+
+def check_place(folder: str | Path | Place, *, overwrite: bool = False) -> None:
     """Raise `OutputError` for a folder that is not empty and holds no vectors; before any work, and again by `begin`.
 
     With `overwrite`, whose results would be removed, for one that holds anything besides, too.
     """
-    check_folder(folder, {})
-    if not manifest_path(folder).exists():
-        refuse_first_format(folder)
-        refuse_strangers(folder, _strange(folder), "vectors")
+    place = place_of(folder)
+    if isinstance(place, LocalPlace):
+        check_folder(place.path, {})
+    if not has_manifest(place):
+        refuse_first_format(place)
+        refuse_strangers(place.name, (_top(name) for name in place.sizes() if not _of_a_start(name)), "vectors")
     elif overwrite:
-        ours = {path.name for pattern in (*RESULTS, META) for path in folder.glob(pattern)}
-        refuse_strangers(folder, entries(folder) - ours, "results of classtoken alone")
+        strange = (_top(name) for name in place.sizes() if not is_ours(name))
+        refuse_strangers(place.name, strange, "results of classtoken alone")
 
 
-def _strange(folder: Path) -> Iterator[str]:
-    """What is in a folder besides what a run that was stopped at its very beginning leaves."""
-    for path in folder.iterdir() if folder.exists() else ():
-        if path.name != META:
-            yield path.name
-        elif path.is_dir():
-            ours = {LOCK, RECEIPTS, QUARANTINE, NAME}
-            yield from (
-                f"{META}/{p.name}" for p in path.iterdir() if p.name not in ours and not p.name.endswith(UNFINISHED)
-            )
+def _top(name: str) -> str:
+    """What stands for a file in a message: itself in `_meta`, elsewhere the folder on top that it lies in."""
+    return name if name.startswith(f"{META}/") else name.partition("/")[0]
+
+
+def _of_a_start(name: str) -> bool:
+    """Whether a file is one that a run leaves that was stopped at its very beginning."""
+    folder, _, rest = name.partition("/")
+    return folder == META and rest.partition("/")[0] in (LOCK, RECEIPTS, RECORDS, NEXT, QUARANTINE, NAME)

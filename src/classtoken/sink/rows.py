@@ -12,8 +12,8 @@ import pyarrow as pa
 from classtoken.errors import OptionError
 from classtoken.values import Record, writable
 
-#: Keys of the schema's metadata, in every part.
-FINGERPRINT, PLAN = "classtoken.fingerprint", "classtoken.plan"
+#: Key of the schema's metadata, in every part and every format.
+FINGERPRINT = "classtoken.fingerprint"
 #: Columns of the record itself; the source's own may have any name.
 FIXED = ("id", "label", "group")
 #: What is added to the name of a column of the source that is taken.

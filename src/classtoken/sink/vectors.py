@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
-from classtoken.files import user_path
 from classtoken.fingerprint import Fingerprint
+from classtoken.places import LocalPlace, Place, place_of
 from classtoken.sink.manifest import Manifest, read_manifest
 from classtoken.sink.rows import FINGERPRINT
 
@@ -27,7 +27,7 @@ class Arrays(Mapping[str, np.ndarray]):
         if name not in self._kept:
             if name not in self._vectors.manifest.columns:
                 names = ", ".join(self)
-                raise KeyError(f"{self._vectors.folder} holds no vectors '{name}'; it has {names}.")
+                raise KeyError(f"{self._vectors.place.name} holds no vectors '{name}'; it has {names}.")
             self._kept[name] = self._vectors.matrix(name)
         return self._kept[name]
 
@@ -41,8 +41,8 @@ class Arrays(Mapping[str, np.ndarray]):
 class Vectors:
     """A finished folder of vectors. `ids` and the rows of every matrix and of `table` are in the same order."""
 
-    def __init__(self, folder: Path, manifest: Manifest):
-        self.folder = folder
+    def __init__(self, folder: str | Path | Place, manifest: Manifest):
+        self.place = place_of(folder)
         self.manifest = manifest
         self.arrays = Arrays(self)
 
@@ -51,7 +51,7 @@ class Vectors:
 
     def __repr__(self) -> str:
         columns = ", ".join(f"{name}: {size}" for name, size in self.manifest.columns.items())
-        return f"Vectors({self.folder.as_posix()!r}, {len(self)} rows, {columns})"
+        return f"Vectors({self.place.name!r}, {len(self)} rows, {columns})"
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -62,6 +62,11 @@ class Vectors:
     def table(self) -> pa.Table:
         """Everything, as pyarrow has it (files mapped into memory where the system can)."""
         return pa.concat_tables(self.tables(None))
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this machine that it lies in, or where a URL would be one."""
+        return self.place.path if isinstance(self.place, LocalPlace) else Path(self.place.name)
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -94,10 +99,18 @@ class Vectors:
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """These columns, or all, a table per file: for work that must not hold them all."""
-        for path in self.files:
-            table = pq.read_table(path, columns=columns, memory_map=True)
-            check_made_alike(table.schema, self.manifest, path)
+        for part in self.manifest.parts:
+            table = read_part(self.place, part.file, columns)
+            check_made_alike(table.schema, self.manifest, f"{self.place.name}/{part.file}")
             yield table
+
+
+def read_part(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file of a place, mapped into memory where it lies on this machine."""
+    if isinstance(place, LocalPlace):
+        return pq.read_table(place.path / name, columns=columns, memory_map=True)
+    with place.open(name) as file:
+        return pq.read_table(file, columns=columns)
 
 
 def made_by(schema: pa.Schema) -> Fingerprint | None:
@@ -108,7 +121,7 @@ def made_by(schema: pa.Schema) -> Fingerprint | None:
     return None
 
 
-def check_made_alike(schema: pa.Schema, manifest: Manifest, path: Path) -> None:
+def check_made_alike(schema: pa.Schema, manifest: Manifest, path: str) -> None:
     """Raise `ManifestMismatch` for a part that was made in another way than its folder's manifest says."""
     found = made_by(schema)
     if found is None:
@@ -117,13 +130,16 @@ def check_made_alike(schema: pa.Schema, manifest: Manifest, path: Path) -> None:
         raise ManifestMismatch(f"{path} holds vectors made with {'; '.join(parts)}; remove it and run the embed again.")
 
 
-def read(folder: str | Path) -> Vectors:
+def read(folder: str | Path | Place) -> Vectors:
     """Open a folder of vectors. Raises `OutputError` when it holds none, or the run that makes them is not done."""
-    folder = user_path(folder)
-    manifest = read_manifest(folder)
+    place = place_of(folder)
+    manifest = read_manifest(place)
     if not manifest.complete:
-        raise OutputError(f"{folder} is not finished; run the same `classtoken embed` again, it goes on where it was.")
-    missing = [part.file for part in manifest.parts if not (folder / part.file).is_file()]
+        raise OutputError(
+            f"{place.name} is not finished; run the same `classtoken embed` again, it goes on where it was."
+        )
+    there = place.sizes()
+    missing = [part.file for part in manifest.parts if part.file not in there]
     if missing:
-        raise OutputError(f"{folder} lacks {missing[0]}, which its manifest lists; run the same embed again.")
-    return Vectors(folder, manifest)
+        raise OutputError(f"{place.name} lacks {missing[0]}, which its manifest lists; run the same embed again.")
+    return Vectors(place, manifest)

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import ManifestMismatch
-from classtoken.files import user_path
-from classtoken.fingerprint import hash_file
+from classtoken.fingerprint import hash_bytes
+from classtoken.places import Place, place_of
 from classtoken.results.verify import Norms, VerifyResult
+from classtoken.sink.ledger import RECORDS, ledger_of
 from classtoken.sink.manifest import META, Manifest, Part, read_manifest
 from classtoken.sink.quarantine import NAME as QUARANTINE
 from classtoken.sink.vectors import check_made_alike
@@ -45,7 +46,7 @@ class _Lengths:
 
 @dataclass
 class _Check:
-    folder: Path
+    place: Place
     manifest: Manifest
     lengths: dict[str, _Lengths] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
@@ -54,20 +55,22 @@ class _Check:
 
     def part(self, part: Part) -> Iterator[str]:
         """Everything about one file."""
-        path = self.folder / part.file
-        if not path.is_file():
-            yield f"{part.file} is missing"
+        try:
+            content = self.place.read(part.file)
+        except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            yield f"{part.file} is missing" if gone else f"{part.file} cannot be read ({error})"
             return
-        if hash_file(path) != part.checksum:
+        if hash_bytes(content) != part.checksum:
             yield f"{part.file} has changed since it was written (another checksum)"
             return
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(pa.BufferReader(content))
         except (pa.ArrowException, OSError) as error:
             yield f"{part.file} cannot be read ({error})"
             return
         try:
-            check_made_alike(table.schema, self.manifest, path)
+            check_made_alike(table.schema, self.manifest, f"{self.place.name}/{part.file}")
         except ManifestMismatch as error:
             yield str(error)
         if table.num_rows != part.rows:
@@ -97,19 +100,17 @@ class _Check:
             yield "the run is not finished: run the same `classtoken embed` again"
         if self.repeated:
             yield f"ids that are not unique: {', '.join(map(repr, self.repeated[:NAMED]))}"
-        listed = {part.file for part in self.manifest.parts}
-        spare = sorted(path.name for path in self.folder.glob("part-*.parquet") if path.name not in listed)
+        spare = garbage(self.place, self.manifest)
         if spare and self.manifest.complete:
-            yield f"files that the manifest does not list: {', '.join(spare[:NAMED])}"
-        if self.manifest.complete and self.rows + self.manifest.refused != self.manifest.total:
+            yield f"files that the manifest does not list: {', '.join(spare[:NAMED])}; `clean` removes them"
+        if self.manifest.complete and self.rows + self.manifest.refused != self.manifest.total + self.manifest.kept:
             yield f"{self.rows} vectors and {self.manifest.refused} refused do not make {self.manifest.total} records"
         yield from self.quarantine()
 
     def quarantine(self) -> Iterator[str]:
         """The quarantine has a row for each record that was refused."""
-        path = self.folder / META / QUARANTINE
         try:
-            rows = pq.read_table(path).num_rows
+            rows = pq.read_table(pa.BufferReader(self.place.read(f"{META}/{QUARANTINE}"))).num_rows
         except (pa.ArrowException, OSError):
             yield f"{META}/{QUARANTINE} is missing or cannot be read"
             return
@@ -117,15 +118,28 @@ class _Check:
             yield f"{META}/{QUARANTINE} has {rows} rows instead of {self.manifest.refused}"
 
 
-def verify(folder: str | Path) -> VerifyResult:
-    """Check a folder of vectors against its manifest, reading every byte. Raises `OutputError` when there is none."""
-    folder = user_path(folder)
-    manifest = read_manifest(folder)
-    check = _Check(folder, manifest)
+def garbage(place: Place, manifest: Manifest) -> list[str]:
+    """Parts, and what they were made of, that the manifest does not list: a writer that was killed, or came second."""
+    listed = {name for part in manifest.parts for name in (part.file, ledger_of(part))}
+    ours = (name for name in place.sizes() if name.startswith(("part-", f"{META}/{RECORDS}/")))
+    return sorted(name for name in ours if name not in listed)
+
+
+def verify(folder: str | Path | Place, *, clean: bool = False) -> VerifyResult:
+    """Check a folder of vectors against its manifest, reading every byte. Raises `OutputError` when there is none.
+
+    clean: first remove the parts that the manifest of a finished folder does not list.
+    """
+    place = place_of(folder)
+    manifest = read_manifest(place)
+    removed = garbage(place, manifest) if clean and manifest.complete else []
+    for name in removed:
+        place.delete(name)
+    check = _Check(place, manifest)
     problems = [problem for part in manifest.parts for problem in check.part(part)]
     problems += check.whole()
     return VerifyResult(
-        folder=folder.as_posix(),
+        folder=place.name,
         complete=manifest.complete,
         files=len(manifest.parts),
         rows=check.rows,
@@ -133,4 +147,5 @@ def verify(folder: str | Path) -> VerifyResult:
         total=manifest.total,
         norms={name: lengths.norms() for name, lengths in check.lengths.items()},
         problems=tuple(problems),
+        removed=len(removed),
     )

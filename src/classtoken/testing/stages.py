@@ -41,12 +41,12 @@ class FakeBatch:
 
     places: tuple[int, ...]
     tokens: list[str]
-    cut: int
+    long: tuple[bool, ...]
 
     def alone(self) -> Iterator["FakeBatch"]:
         """Each text on its own."""
         for place, text in zip(self.places, self.tokens, strict=True):
-            yield FakeBatch((place,), [text], int(len(text) > LONG))
+            yield FakeBatch((place,), [text], (len(text) > LONG,))
 
 
 class FakeStage:
@@ -69,7 +69,7 @@ class FakeStage:
         places = sorted(texts, key=lambda place: -len(texts[place]))
         for begin in range(0, len(places), ROWS):
             here = tuple(places[begin : begin + ROWS])
-            yield FakeBatch(here, [texts[place] for place in here], cut=sum(len(texts[place]) > LONG for place in here))
+            yield FakeBatch(here, [texts[place] for place in here], tuple(len(texts[place]) > LONG for place in here))
 
     def outcomes(self, batch: FakeBatch) -> Iterator[tuple[FakeBatch, Mapping[str, np.ndarray]]]:
         """The vectors of one batch."""

@@ -20,7 +20,7 @@ def test_a_head_on_frozen_vectors(tmp_path: Path, squares: Path) -> None:
     assert result.way == "frozen"
     assert result.scores["accuracy"] > 0.8
     assert result.refused == 1
-    assert [entry.id for entry in read_quarantine(tmp_path / "model/_meta")] == ["red/broken.png"]
+    assert [entry.id for entry in read_quarantine(tmp_path / "model")] == ["red/broken.png"]
     assert not result.features_cached
     assert train(squares, tmp_path / "model", model=vit, recipe=Recipe()).features_cached
     before, after = load(vit), load(tmp_path / "model")

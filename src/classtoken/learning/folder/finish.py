@@ -19,7 +19,6 @@ from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.results.base import write
 from classtoken.results.train import TrainResult
 from classtoken.sink import write_quarantine
-from classtoken.sink.manifest import META
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Rejected
 
@@ -130,8 +129,7 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
 
 def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Rejected]) -> None:
     """training.json, the quarantine, the card."""
-    (run.out / META).mkdir(exist_ok=True)
-    write_quarantine(run.out / META, refused)
+    write_quarantine(run.out, refused)
     write(result, run.out / "result.json")
     record: dict[str, Any] = {"result": result.to_dict(), "recipe": run.recipe.to_dict()}
     files.write_json(run.out / "training.json", record)

@@ -1,0 +1,93 @@
+"""What the vectors in a folder were made of, and a stage that takes them from there instead of computing them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from classtoken.errors import BadRecord
+from classtoken.places import Place
+from classtoken.run.stage import Stage, StageBatch, StageSpec
+from classtoken.sink.ledger import KnownPart, RowLedger
+from classtoken.sink.manifest import META
+from classtoken.sink.parquet import NEXT, RECEIPTS, receipts
+from classtoken.values import Indexed, Reject
+
+STATE = f"{META}/{NEXT}"
+"""where the new state of a folder is written"""
+GIVEN_UP = "given_up"
+"""receipts of a new state whose source changed again before it was done"""
+
+
+def ledger_of_state(place: Place) -> RowLedger:
+    """What is known of the vectors in a folder."""
+    return RowLedger([KnownPart(place, receipt.part) for receipt in receipts(place)])
+
+
+def ledger_of_all(place: Place) -> RowLedger:
+    """What is known of the vectors in a folder, in a new state of it that was begun, and in one that was given up."""
+    state = place.below(STATE)
+    begun = [KnownPart(state, receipt.part) for kind in (RECEIPTS, GIVEN_UP) for receipt in receipts(state, kind)]
+    return RowLedger([*ledger_of_state(place).parts, *begun])
+
+
+@dataclass(frozen=True)
+class KnownBatch:
+    """Records whose vectors are there already: their places in the task, and in the ledger."""
+
+    places: tuple[int, ...]
+    tokens: tuple[int, ...]
+    long: tuple[bool, ...]
+
+    def alone(self) -> Iterator["KnownBatch"]:
+        """See `StageBatch.alone`."""
+        for place, row, long in zip(self.places, self.tokens, self.long, strict=True):
+            yield KnownBatch((place,), (row,), (long,))
+
+
+class KnownStage:
+    """A stage that takes what a ledger knows from the parts that are there, and leaves the rest to another stage."""
+
+    def __init__(self, stage: Stage, ledger: RowLedger):
+        self.stage, self.ledger = stage, ledger
+
+    @property
+    def columns(self) -> Mapping[str, int]:
+        """Those of the other stage."""
+        return self.stage.columns
+
+    def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[StageBatch]:
+        """Batches of what is new, then one of what is known."""
+        known: dict[int, int] = {}
+
+        def unknown() -> Iterator[Indexed]:
+            for place, record in records:
+                row = -1 if record.content is None else self.ledger.find(record.content.hash)
+                if row < 0:
+                    yield place, record
+                else:
+                    known[place] = row
+
+        yield from self.stage.batches(unknown(), reject)
+        if known:
+            rows = tuple(known.values())
+            yield KnownBatch(tuple(known), rows, tuple(self.ledger.rows["cut"][list(rows)].tolist()))
+
+    def outcomes(self, batch: StageBatch) -> Iterator[tuple[StageBatch, Mapping[str, np.ndarray] | BadRecord]]:
+        """See `Stage.outcomes`."""
+        if isinstance(batch, KnownBatch):
+            yield batch, self.ledger.vectors(batch.tokens, self.columns)
+        else:
+            yield from self.stage.outcomes(batch)
+
+
+@dataclass(frozen=True)
+class KnownStageSpec:
+    """A `KnownStage` as a value: another process opens it there."""
+
+    stage: StageSpec
+    place: Place
+
+    def open(self) -> KnownStage:
+        """Open the other stage, and read the ledgers."""
+        return KnownStage(self.stage.open(), ledger_of_all(self.place))

@@ -1,0 +1,251 @@
+"""A folder of vectors brought up to date with a source that has changed: what it holds already is not computed again.
+
+1. `compare` reads the source once and holds each record against the ledgers of the parts that are there: which are
+   new, changed or gone, which parts stay as they are, and how many vectors must be computed.
+2. The new state is written as a folder of its own, `_meta/next`: parts that stay are linked or copied, and the other
+   tasks are done as always, by a stage that looks up what is known (`KnownStage`). A killed update goes on there.
+3. `take_over` makes the new state the folder's own. Its parts come up beside the old ones, whose names are others; then
+   the manifest changes, which is the moment; then what is old goes. Each step can be done twice.
+
+Until the manifest changes a reader sees the old state, whole; afterwards the new one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+
+from classtoken.errors import ManifestMismatch
+from classtoken.places import Place
+from classtoken.run.known import GIVEN_UP, STATE, KnownStage, ledger_of_all, ledger_of_state
+from classtoken.run.local import run
+from classtoken.run.stage import Stage
+from classtoken.sink import Manifest, ParquetSink, Receipt, check_place, read_manifest, read_quarantine
+from classtoken.sink.ledger import RECORDS, KnownPart, RowLedger, entry, gone, ledger_of, short_hash
+from classtoken.sink.manifest import META, NAME, has_manifest, write_manifest
+from classtoken.sink.parquet import RECEIPTS, commit, receipts
+from classtoken.sink.quarantine import write_quarantine
+from classtoken.sink.rows import CarriedColumn
+from classtoken.sink.vectors import read_part
+from classtoken.source import Plan, Reader, Source
+from classtoken.source.contents import KnownContents
+from classtoken.values import Modality, Progress, Record
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has become of a source since its vectors were written.
+
+    new, changed, gone: records by id; a record has changed when its text, its image or anything beside it is another.
+    computed: records whose vectors nothing there was made of. stays: tasks whose part is there already, whole.
+    seen: of each row of the ledger, whether the source still has it.
+    """
+
+    new: int
+    changed: int
+    gone: int
+    computed: int
+    stays: Mapping[int, KnownPart]
+    seen: np.ndarray
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is another."""
+        return bool(self.new or self.changed or self.gone)
+
+    def __str__(self) -> str:
+        return f"{self.new} records new, {self.changed} changed, {self.gone} gone"
+
+
+def compare(
+    source: Source, plan: Plan, ledger: RowLedger, refused: Sequence[str], carried: Sequence[CarriedColumn]
+) -> Changes:
+    """Hold every record of a source against a ledger; `refused` are ids that had no vector, and are no new ones."""
+    reader = Reader(source)
+    seen = np.zeros(len(ledger.rows), bool)
+    known_bad = np.array([short_hash(identity) for identity in refused], "u8")
+    counts = np.zeros(3, np.int64)
+    stays = {}
+    for task in plan.tasks:
+        found = list(reader(task))
+        rows = np.array([entry(e, carried) for e in found if isinstance(e, Record)], ledger.rows.dtype)
+        places = ledger.places_of(rows["identity"])
+        there = places >= 0
+        seen[places[there]] = True
+        same = there.copy()
+        same[there] = _same(ledger.rows[places[there]], rows[there])
+        counts += (
+            np.sum(~there & ~np.isin(rows["identity"], known_bad)),
+            np.sum(there & ~same),
+            np.sum(ledger.known(rows["content"]) < 0),
+        )
+        whole = ledger.whole_part(places) if same.all() and len(rows) == len(found) else None
+        if whole is not None and not whole.part.refused:
+            stays[task.number] = whole
+    lost = ~seen & ~ledger.rows["gone"]
+    return Changes(int(counts[0]), int(counts[1]), int(lost.sum()), int(counts[2]), stays, seen)
+
+
+class Update:
+    """A new state of a folder, written beside the old one by a sink of its own.
+
+    `keep`: rows that the source no longer has are kept, behind those that it has.
+    """
+
+    def __init__(self, owner: ParquetSink, ledger: RowLedger, changes: Changes, *, keep: bool = False):
+        self.place, self.ledger, self.changes = owner.folder, ledger, changes
+        self.lost = list(gone(ledger, changes.seen)) if keep else []
+        kept = sum(len(places) for _, places in self.lost)
+        manifest = replace(owner.manifest, tasks=owner.manifest.tasks + len(self.lost), kept=kept)
+        self.sink = ParquetSink(self.place.below(STATE), manifest, owner.carried)
+        self._first = owner.manifest.tasks
+
+    def begin(self) -> ParquetSink:
+        """Begin the new state, or go on with it; parts that stay are in it, and rows that are kept."""
+        self._give_up_another()
+        done = self.sink.begin()
+        for number, known in self.changes.stays.items():
+            if number not in done:
+                self._stay(number, known)
+        for number, (known, places) in enumerate(self.lost, self._first):
+            if number not in done:
+                self._keep(number, known, places)
+        return self.sink
+
+    def _give_up_another(self) -> None:
+        """A state that was begun for yet another source, or to keep other rows, gives way; its vectors stay known."""
+        state, wanted = self.place.below(STATE), self.sink.manifest
+        if not has_manifest(state):
+            return
+        there = read_manifest(state)
+        if (there.plan, there.tasks, there.kept) == (wanted.plan, wanted.tasks, wanted.kept):
+            return
+        for receipt in receipts(state):
+            state.put(f"{META}/{GIVEN_UP}/{receipt.part.file}.json", receipt.to_json().encode())
+            state.delete(f"{META}/{RECEIPTS}/{receipt.part.task:05d}.json")
+        write_manifest(state, wanted)
+
+    def _stay(self, number: int, known: KnownPart) -> None:
+        """A part that is there already, as the part of this task."""
+        part = replace(known.part, task=number, file=f"part-{number:05d}-{known.part.file.rpartition('-')[2]}")
+        self.place.copy(ledger_of(known.part), f"{STATE}/{ledger_of(part)}")
+        self.place.copy(known.part.file, f"{STATE}/{part.file}")
+        commit(self.place.below(STATE), Receipt(part, ()))
+
+    def _keep(self, number: int, known: KnownPart, places: np.ndarray) -> None:
+        """Some rows of an old part, as a part of their own."""
+        table = read_part(known.place, known.part.file).take(pa.array(places))
+        begin = self.ledger.begins[self.ledger.parts.index(known)]
+        rows = self.ledger.rows[begin + places].copy()
+        rows["gone"] = True
+        self.sink.writer().put(number, table, rows)
+
+
+def take_over(owner: ParquetSink) -> Manifest | None:
+    """Make a new state that is complete the folder's own; None where there is none, or not a complete one.
+
+    A run that was killed in here goes on at the next call.
+    """
+    place, state = owner.folder, owner.folder.below(STATE)
+    if not has_manifest(state):
+        _remove_all(place, sorted(place.sizes(STATE)))  # what is left of one that was taken over
+        return None
+    manifest = read_manifest(state)
+    if not manifest.complete:
+        return None
+    for part in manifest.parts:
+        for name in (ledger_of(part), part.file):
+            place.copy(f"{STATE}/{name}", name)
+    write_manifest(place, manifest)
+    write_quarantine(place, read_quarantine(state))
+    numbers = {f"{part.task:05d}.json" for part in manifest.parts}
+    old = place.sizes(f"{META}/{RECEIPTS}")
+    _remove_all(place, [name for name in old if name.rpartition("/")[2] not in numbers])
+    for part in manifest.parts:
+        name = f"{META}/{RECEIPTS}/{part.task:05d}.json"
+        place.put(name, state.read(name))
+    listed = {name for part in manifest.parts for name in (part.file, ledger_of(part))}
+    parts = [name for name in place.sizes() if name.startswith(("part-", f"{META}/{RECORDS}/"))]
+    _remove_all(place, [name for name in parts if name not in listed])
+    _remove_all(place, sorted(place.sizes(STATE), key=lambda name: name != f"{STATE}/{META}/{NAME}"))
+    return manifest
+
+
+def _remove_all(place: Place, names: Sequence[str]) -> None:
+    for name in names:
+        place.delete(name)
+
+
+def _same(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Of each row, whether it was made of the same and has the same beside its vector."""
+    same: np.ndarray = (old["content"] == new["content"]).all(axis=1) & (old["beside"] == new["beside"])
+    return same & (new["content"] != 0).any(axis=1)
+
+
+def run_onto(
+    sink: ParquetSink,
+    source: Source,
+    plan: Plan,
+    stage: Stage,
+    how: "Onto",
+    report: Callable[[Progress], None] | None = None,
+) -> tuple[Manifest, Progress, Changes]:
+    """Run onto what is there: nothing, the same work begun, or (with `how.update`) the work on another source.
+
+    Raises `ManifestMismatch` with the number of records that are new, changed and gone where the source has changed
+    and no update was asked for, and what `run` raises.
+    """
+    hashed = KnownContents(source, how.modality)
+    there = _begun(sink)
+    if there is not None and (how.update or there.plan != plan.hash):
+        ledger = ledger_of_state(sink.folder)
+        hashed = KnownContents(source, how.modality, ledger.file_hash)
+        bad = [entry.id for entry in read_quarantine(sink.folder)]
+        changes = compare(hashed, plan, ledger, bad, sink.carried)
+        same = there.complete and not changes.any
+        if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
+            return there, Progress(plan.total, plan.total, plan.total, there.refused), changes
+        if not how.update:
+            _refuse(sink, source, changes)
+        update = Update(sink, ledger, changes, keep=how.keep)
+        known = KnownStage(stage, ledger_of_all(sink.folder))
+        with update.begin() as state:
+            _, progress = run(hashed, plan, known, state, strict=how.strict, report=report)
+        finished = take_over(sink)
+        assert finished is not None
+        return finished, progress, changes
+    finished, progress = run(hashed, plan, stage, sink, strict=how.strict, report=report)
+    fresh = plan.total - progress.before
+    return finished, progress, Changes(fresh, 0, 0, fresh, {}, np.zeros(0, bool))
+
+
+@dataclass(frozen=True)
+class Onto:
+    """How a run goes onto what is there."""
+
+    modality: Modality
+    update: bool = False
+    keep: bool = False
+    strict: bool = False
+
+
+def _begun(sink: ParquetSink) -> Manifest | None:
+    """The manifest of vectors of the same making that are there already, with other runs kept out; else None."""
+    check_place(sink.folder, overwrite=sink.overwrite)
+    if not has_manifest(sink.folder):
+        return None
+    there = read_manifest(sink.folder)
+    if replace(sink.manifest, plan=there.plan).differences(there) or sink.overwrite:
+        return None
+    sink.lock()
+    return take_over(sink) or there
+
+
+def _refuse(sink: ParquetSink, source: Source, changes: Changes) -> NoReturn:
+    what = f"{changes}" if changes.any else "the same records in another order, or cut into other parts"
+    raise ManifestMismatch(
+        f"{sink.place} holds vectors of an earlier state of {source.name}: {what}. Set `update` to compute what is new "
+        "and changed, or give another folder, or set `overwrite` to replace them."
+    )

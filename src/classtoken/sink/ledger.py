@@ -1,0 +1,187 @@
+"""What each row of a part was made of: a small file per part below `_meta/records/`, in the order of its rows.
+
+From it a later run sees which records are new, changed or gone, and which vectors it has already, without computing
+anything. All of it fits into memory: about fifty bytes a record.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from classtoken.places import Place
+from classtoken.sink.manifest import META, Part
+from classtoken.sink.rows import CarriedColumn
+from classtoken.values import Record
+
+RECORDS = "records"
+#: One row: its id, what its vector is made of (two halves of a hash; zeros: not known), and everything beside the
+#: vector as hashes; size and time of an image file; whether it was longer than the model takes; whether the source
+#: still had it (`--gone keep` keeps the others).
+ROW = np.dtype(
+    [
+        ("identity", "u8"),
+        ("content", "u8", (2,)),
+        ("beside", "u8"),
+        ("size", "i8"),
+        ("time", "i8"),
+        ("cut", "?"),
+        ("gone", "?"),
+    ]
+)
+#: Parts whose vectors are held at once while they are looked up.
+HELD = 4
+
+
+def ledger_of(part: Part) -> str:
+    """The name of the file that says what a part's rows were made of."""
+    return f"{META}/{RECORDS}/{part.file.rpartition('.')[0]}.npy"
+
+
+def entries(records: Sequence[Record], carried: Sequence[CarriedColumn], cut: Sequence[bool] = ()) -> np.ndarray:
+    """The ledger's rows for some records; `cut` says of each whether it was longer than the model takes."""
+    made = np.zeros(len(records), ROW)
+    for place, record in enumerate(records):
+        made[place] = entry(record, carried)
+    if cut:
+        made["cut"] = cut
+    return made
+
+
+def entry(record: Record, carried: Sequence[CarriedColumn]) -> tuple:
+    """The ledger's row for one record."""
+    beside = repr((record.label, record.group, *(column.of(record) for column in carried)))
+    content = record.content
+    halves = (0, 0) if content is None else tuple(np.frombuffer(content.hash, "u8").tolist())
+    size, time = (-1, -1) if content is None else (content.size, content.time)
+    return (short_hash(record.id), halves, short_hash(beside), size, time, False, False)
+
+
+def short_hash(text: str) -> int:
+    """A text in eight bytes."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def to_bytes(rows: np.ndarray) -> bytes:
+    """The ledger of a part as a file."""
+    buffer = io.BytesIO()
+    np.save(buffer, rows)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class KnownPart:
+    """A finished part, and the folder that it lies in."""
+
+    place: Place
+    part: Part
+
+
+class RowLedger:
+    """The rows of some finished parts one after another, found by id or by what they were made of.
+
+    A part without a ledger, or with a damaged one, is as if it were not there.
+    """
+
+    def __init__(self, parts: Sequence[KnownPart]):
+        self.parts: list[KnownPart] = []
+        blocks: list[np.ndarray] = []
+        for known in parts:
+            rows = _read(known)
+            if rows is not None:
+                self.parts.append(known)
+                blocks.append(rows)
+        self.rows = np.concatenate(blocks) if blocks else np.zeros(0, ROW)
+        self.begins = np.cumsum([0, *(len(block) for block in blocks)])
+        self._vectors = lru_cache(HELD)(self._vectors_of_part)
+
+    def places_of(self, identities: np.ndarray) -> np.ndarray:
+        """The row of each id, by its hash; -1 where there is none."""
+        return _found(self._by_identity, identities)
+
+    def known(self, contents: np.ndarray) -> np.ndarray:
+        """A row that was made of each of these contents (n, 2); -1 where there is none."""
+        found = _found(self._by_content, contents[:, 0])
+        same = (found >= 0) & (self.rows["content"][found, 1] == contents[:, 1]) if len(self.rows) else found >= 0
+        return np.where(same & (contents != 0).any(axis=1), found, -1)
+
+    def find(self, content: bytes) -> int:
+        """A row that was made of this; -1 where there is none."""
+        return int(self.known(np.frombuffer(content, "u8").reshape(1, 2))[0])
+
+    def file_hash(self, identity: str, size: int, time: int) -> bytes | None:
+        """The hash of the file that had this id, size and time."""
+        place = int(self.places_of(np.array([short_hash(identity)], "u8"))[0])
+        if place < 0:
+            return None
+        row = self.rows[place]
+        return row["content"].tobytes() if (row["size"], row["time"]) == (size, time) else None
+
+    def vectors(self, places: Sequence[int], columns: Mapping[str, int]) -> dict[str, np.ndarray]:
+        """The vectors of some rows, in their order: (n, size) each."""
+        wanted = np.asarray(places, dtype=np.int64)
+        parts = np.searchsorted(self.begins, wanted, side="right") - 1
+        made = {name: np.empty((len(wanted), size), np.float32) for name, size in columns.items()}
+        for part in np.unique(parts).tolist():
+            here = parts == part
+            for name, size in columns.items():
+                made[name][here] = self._vectors(part, name, size)[wanted[here] - self.begins[part]]
+        return made
+
+    def whole_part(self, places: np.ndarray) -> KnownPart | None:
+        """The part whose rows these are, all of them and in order; None where there is none."""
+        if not len(places) or places[0] < 0:
+            return None
+        part = int(np.searchsorted(self.begins, places[0], side="right") - 1)
+        begin, end = self.begins[part : part + 2]
+        return self.parts[part] if np.array_equal(places, np.arange(begin, end)) else None
+
+    @cached_property
+    def _by_identity(self) -> tuple[np.ndarray, np.ndarray]:
+        return _sorted(self.rows["identity"])
+
+    @cached_property
+    def _by_content(self) -> tuple[np.ndarray, np.ndarray]:
+        return _sorted(self.rows["content"][:, 0])
+
+    def _vectors_of_part(self, part: int, name: str, size: int) -> np.ndarray:
+        known = self.parts[part]
+        with known.place.open(known.part.file) as file:
+            column = pq.read_table(file, columns=[name]).column(0).combine_chunks()
+        values: np.ndarray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+        return values
+
+
+def gone(ledger: RowLedger, seen: np.ndarray) -> Iterator[tuple[KnownPart, np.ndarray]]:
+    """The rows that no record of the source was seen for, part by part: their places in the part."""
+    for number, known in enumerate(ledger.parts):
+        begin, end = ledger.begins[number : number + 2]
+        places = np.flatnonzero(~seen[begin:end])
+        if len(places):
+            yield known, places
+
+
+def _read(known: KnownPart) -> np.ndarray | None:
+    try:
+        rows = np.load(io.BytesIO(known.place.read(ledger_of(known.part))), allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return rows if rows.dtype == ROW and len(rows) == known.part.rows else None
+
+
+def _sorted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(keys, kind="stable")
+    return keys[order], order
+
+
+def _found(index: tuple[np.ndarray, np.ndarray], keys: np.ndarray) -> np.ndarray:
+    values, order = index
+    if not len(values):
+        return np.full(len(keys), -1, np.int64)
+    places = np.minimum(np.searchsorted(values, keys), len(values) - 1)
+    found: np.ndarray = np.where(values[places] == keys, order[places], -1)
+    return found

@@ -1,0 +1,215 @@
+"""A source that grows: what is new is computed, and the folder is that of a fresh run, row for row."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.run.fake import FakeStage, fake_vector, onto
+
+from classtoken.errors import ManifestMismatch
+from classtoken.run.known import STATE
+from classtoken.sink import read, read_quarantine, verify
+
+Rows = dict[str, str]
+FIRST: Rows = {f"id-{i:02d}": "bad" if i == 13 else f"text {i}" + " and more" * (i % 3) for i in range(23)}
+
+
+def table(path: Path, rows: Rows) -> Path:
+    path.write_text("id,text,note\n" + "".join(f"{name},{text},n\n" for name, text in rows.items()), encoding="utf-8")
+    return path
+
+
+def alike(one: Path, other: Path) -> None:
+    """The same rows in the same order, in the same files, and nothing besides."""
+    found, fresh = read(one), read(other)
+    assert found.table.equals(fresh.table)
+    assert found.manifest == fresh.manifest
+    assert read_quarantine(one) == read_quarantine(other)
+    assert verify(one).ok, verify(one).problems
+    names = [{path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} for folder in (one, other)]
+    assert names[0] == names[1]
+
+
+def changed(rows: Rows, **changes: str | None) -> Rows:
+    """Rows with some replaced, some taken away (None) and the others added, in the order of their ids."""
+    named = {name.replace("_", "-"): text for name, text in changes.items()}
+    return {name: text for name, text in sorted({**rows, **named}.items()) if text is not None}
+
+
+@pytest.mark.parametrize(
+    ("later", "counts", "computed"),
+    [
+        (changed(FIRST, id_23="one more"), (1, 0, 0), ["bad", "one more"]),
+        (changed(FIRST, id_05="another"), (0, 1, 0), ["bad", "another"]),
+        (changed(FIRST, id_05=None, id_22=None), (0, 0, 2), ["bad"]),
+        (
+            changed(FIRST, id_00a="between", id_07=None, id_08="other"),
+            (1, 1, 1),
+            ["bad", "between", "other"],
+        ),
+        (changed(FIRST, id_03=None, renamed=FIRST["id-03"]), (1, 0, 1), ["bad"]),
+        (changed(FIRST, id_13="good"), (1, 0, 0), ["good"]),
+        (dict(reversed(FIRST.items())), (0, 0, 0), ["bad"]),
+        (dict.fromkeys(FIRST, "all one"), (0, 22, 0), ["all one"] * 23),
+    ],
+    ids=["appended", "changed", "gone", "inserted", "renamed", "mended", "reversed", "all"],
+)
+def test_an_update_is_a_fresh_run(
+    tmp_path: Path, later: Rows, counts: tuple[int, int, int], computed: list[str]
+) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), tmp_path / "out"
+    onto(source, out, FakeStage())
+    table(source, later)
+    stage = FakeStage()
+    _, changes = onto(source, out, stage, update=True)
+    if "mended" not in later and counts == (1, 0, 0) and "id-23" not in later:
+        counts = (0, 0, 0)  # it was there before, without a vector
+    assert (changes.new, changes.changed, changes.gone) == counts
+    assert sorted(stage.computed) == sorted(text for text in computed if text != "bad")
+    onto(source, tmp_path / "fresh", FakeStage())
+    alike(out, tmp_path / "fresh")
+    again = FakeStage()
+    _, changes = onto(source, out, again, update=True)
+    assert not changes.any
+    assert again.computed == []
+
+
+def test_without_update_the_counts_are_said(tmp_path: Path) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), tmp_path / "out"
+    onto(source, out, FakeStage())
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    table(source, changed(FIRST, id_03=None, id_23="x", id_24="y", id_00="z"))
+    with pytest.raises(ManifestMismatch, match=r"2 records new, 1 changed, 1 gone. Set `update`"):
+        onto(source, out, FakeStage())
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_label_that_changes_is_written_and_nothing_computed(tmp_path: Path) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), tmp_path / "out"
+    onto(source, out, FakeStage())
+    source.write_text(source.read_text().replace("id-04,text 4 and more,n", "id-04,text 4 and more,changed"))
+    stage = FakeStage()
+    _, changes = onto(source, out, stage, update=True)
+    assert (changes.changed, stage.computed) == (1, [])
+    assert read(out).column("note")[4] == "changed"
+
+
+def test_rows_that_are_gone_can_be_kept(tmp_path: Path) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), tmp_path / "out"
+    onto(source, out, FakeStage())
+    table(source, changed(FIRST, id_03=None, id_17=None, id_23="new"))
+    _, changes = onto(source, out, FakeStage(), update=True, keep=True)
+    assert (changes.new, changes.gone) == (1, 2)
+    found = read(out)
+    assert found.ids[-3:] == ("id-23", "id-03", "id-17")
+    assert found.manifest.kept == 2
+    expected = [fake_vector({**FIRST, "id-23": "new"}[name]) for name in found.ids]
+    np.testing.assert_array_equal(found.arrays["hash"], np.stack(expected))
+    assert verify(out).ok, verify(out).problems
+    _, changes = onto(source, out, FakeStage(), update=True, keep=True)
+    assert not changes.any
+    onto(source, out, FakeStage())  # the same work: nothing to do
+    table(source, FIRST)  # they come back
+    _, changes = onto(source, out, FakeStage(), update=True, keep=True)
+    assert (changes.new, changes.gone, changes.computed) == (0, 1, 1)  # the refused one
+    assert read(out).ids == (*(name for name, text in FIRST.items() if text != "bad"), "id-23")
+    onto(source, out, FakeStage(), update=True)
+    assert read(out).ids[-1] == "id-22" or read(out).manifest.kept == 1
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_grown_source(tmp_path: Path) -> None:
+    class Stopping(FakeStage):
+        def vectors(self, batch):  # type: ignore[no-untyped-def]
+            if "text 12" in " ".join(batch.tokens):
+                raise KeyboardInterrupt
+            return super().vectors(batch)
+
+    source, out = table(tmp_path / "a.csv", FIRST), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        onto(source, out, Stopping())
+    table(source, changed(FIRST, id_23="new"))
+    stage = FakeStage()
+    onto(source, out, stage, update=True)
+    assert "text 0" not in stage.computed
+    onto(source, tmp_path / "fresh", FakeStage())
+    alike(out, tmp_path / "fresh")
+
+
+def test_what_an_update_had_computed_when_the_source_changed_again_is_not_lost(tmp_path: Path) -> None:
+    class Stopping(FakeStage):
+        def vectors(self, batch):  # type: ignore[no-untyped-def]
+            if "late" in batch.tokens:
+                raise KeyboardInterrupt
+            return super().vectors(batch)
+
+    source, out = table(tmp_path / "a.csv", FIRST), tmp_path / "out"
+    onto(source, out, FakeStage())
+    table(source, changed(FIRST, id_00a="early", id_22a="late"))
+    with pytest.raises(KeyboardInterrupt):
+        onto(source, out, Stopping(), update=True)
+    assert read(out).ids == tuple(name for name, text in FIRST.items() if text != "bad")  # the old state, whole
+    table(source, changed(FIRST, id_00a="early", id_22a="late", id_22b="later"))
+    stage = FakeStage()
+    onto(source, out, stage, update=True)
+    assert sorted(stage.computed) == ["late", "later"]
+    onto(source, tmp_path / "fresh", FakeStage())
+    alike(out, tmp_path / "fresh")
+    assert not (out / STATE).exists()
+
+
+def test_images_are_known_by_their_bytes(tmp_path: Path) -> None:
+    from tests.folders import pictures
+
+    import classtoken as ct
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, picture in zip("abcdef", pictures(6, (32, 32)), strict=True):
+        picture.save(photos / f"{name}.png")
+    ct.embed("builtin:toy", photos, tmp_path / "out", part_rows=2)
+    (photos / "a.png").rename(photos / "z.png")
+    shutil.copy(photos / "b.png", photos / "c.png")
+    os.utime(photos / "d.png")
+    with pytest.raises(ManifestMismatch, match="1 records new, 1 changed, 1 gone"):
+        ct.embed("builtin:toy", photos, tmp_path / "out", part_rows=2)
+    result = ct.embed("builtin:toy", photos, tmp_path / "out", part_rows=2, update=True)
+    assert (result.new, result.changed, result.gone, result.computed) == (1, 1, 1, 0)
+    ct.embed("builtin:toy", photos, tmp_path / "fresh", part_rows=2)
+    found, fresh = ct.read(tmp_path / "out"), ct.read(tmp_path / "fresh")
+    assert found.ids == fresh.ids
+    assert found.column("path") == fresh.column("path")
+    for name in fresh.arrays:
+        np.testing.assert_allclose(found.arrays[name], fresh.arrays[name], atol=2e-6)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 13))])
+def test_a_killed_update_ends_like_an_undisturbed_one(tmp_path: Path, root: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    source, out = table(tmp_path / "a.csv", FIRST), tmp_path / "out"
+    onto(source, out, FakeStage())
+    later = {name: text for name, text in FIRST.items() if chance.random() > 0.1}
+    later |= {f"id-{chance.randrange(30):02d}x": f"new {i}" for i in range(12)}
+    table(source, dict(sorted(later.items())))
+    command = [sys.executable, "-m", "tests.run.fake", str(source), str(out), "0.02", "update"]
+    path = os.pathsep.join([str(root / "src"), str(root)])
+    killed = 0
+    for _ in range(2):
+        process = subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": path})
+        begun = time.monotonic()
+        wait = chance.random() * 0.25
+        while process.poll() is None and not (out / STATE).exists() and time.monotonic() < begun + 60:
+            time.sleep(0.001)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    assert killed
+    onto(source, out, FakeStage(), update=True)
+    onto(source, tmp_path / "fresh", FakeStage())
+    alike(out, tmp_path / "fresh")
