@@ -11,11 +11,19 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from generated import DOCS, ROOT, finish_all, into, notice, table, wrapped
 
+from classtoken.encoder import shape
 from classtoken.learning import recipe
 from classtoken.plain import Limits
 
 PAGE, STUDY = DOCS / "train.md", DOCS / "studies" / "training.md"
 RESULTS = ROOT / "benchmarks" / "results"
+TABLES_OF_MODEL = {
+    "[model]": shape.Shape,
+    '[model.stem], `kind = "image"`': shape.ImageStem,
+    '[model.stem], `kind = "text"`': shape.TextStem,
+    "[model.block]": shape.BlockShape,
+    "[model.position]": shape.PositionShape,
+}
 STUDY_HEAD = """# Training: what was compared
 
 What benchmarks/training measured, each on data that is made here or that anybody may get, looked at once.
@@ -25,6 +33,9 @@ What benchmarks/training measured, each on data that is made here or that anybod
 def recipes() -> str:
     """One table of fields."""
     rows = [["", *row] for row in rows_of(recipe.Recipe)]
+    for name, part in TABLES_OF_MODEL.items():
+        inner = list(rows_of(part))
+        rows += [[name if i == 0 else "", *row] for i, row in enumerate(inner)]
     for field in fields(recipe.Recipe):
         kind = get_type_hints(recipe.Recipe)[field.name]
         if is_dataclass(kind):
@@ -38,9 +49,13 @@ def rows_of(kind: type) -> Iterator[list[str]]:
     hints, words = get_type_hints(kind, include_extras=True), meanings(kind)
     for field in fields(kind):  # type: ignore[arg-type]
         hint = hints[field.name]
-        if is_dataclass(hint):
+        if any(is_dataclass(part) for part in (hint, *get_args(hint))):
             continue
-        default = "" if field.default in (MISSING, None, "", ()) else f"`{field.default}`"
+        default = field.default
+        if isinstance(default, frozenset):
+            default = ", ".join(sorted(getattr(part, "name", str(part)) for part in default))
+        needed = default is MISSING and field.default_factory is MISSING
+        default = "it is needed" if needed else "" if default in (MISSING, None, "", ()) else f"`{default}`"
         yield [f"`{field.name}`", takes(hint), default, words.get(field.name, "")]
 
 
@@ -70,6 +85,8 @@ def takes(hint: Any) -> str:
         return f"a list, each a {each}" if inner[-1] is ... else f"{len(inner)} numbers{each.removeprefix('number')}"
     if (isinstance(origin, type) and issubclass(origin, dict)) or "Mapping" in str(origin):
         return "a table"
+    if origin is frozenset:
+        return "a list of words"
     return " or ".join(filter(None, map(takes, inner)))
 
 

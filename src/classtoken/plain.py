@@ -106,7 +106,8 @@ def _decode(plain: Any, hint: Any, where: str) -> Any:
         return _decode_dataclass(plain, hint, where)
     if isinstance(hint, type) and issubclass(hint, Enum):
         by_name = {_name_of(member): member for member in hint}
-        return by_name[plain] if plain in by_name else _misfit(plain, f"one of {', '.join(by_name)}", where)
+        known = isinstance(plain, str) and plain in by_name
+        return by_name[plain] if known else _misfit(plain, f"one of {', '.join(by_name)}", where)
     if isinstance(hint, type) and issubclass(hint, PurePath):
         return hint(plain) if isinstance(plain, str) else _misfit(plain, "a path", where)
     return _decode_collection(plain, origin or hint, inner, where)
@@ -187,7 +188,8 @@ def _decode_union(plain: Any, members: tuple[Any, ...], where: str) -> Any:
             _misfit(plain["kind"], f"one of {', '.join(kinds)}", f"{where}.kind")
         members = tuple(member for member in members if getattr(member, "json_kind", plain["kind"]) == plain["kind"])
     complaints = []
-    for member in sorted(members, key=lambda member: (member is float, member is str and plain in _NOT_FINITE)):
+    text_for_float = isinstance(plain, str) and plain in _NOT_FINITE
+    for member in sorted(members, key=lambda member: (member is float, member is str and text_for_float)):
         if member is not type(None):
             try:
                 return _decode(plain, member, where)

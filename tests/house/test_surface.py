@@ -85,6 +85,7 @@ class TestCommand:
 #: Options that a command has beside those of its options value, and why.
 OF_THE_COMMAND = {
     "inspect": {"evidence"},  # how much is printed; in Python `Inspection.table(evidence=True)`
+    "train": {"recipe_template"},  # it prints one and stops
     "explain": {"data"},  # in Python `explain_data`
     "walkthrough": {"serve", "host", "port"},  # a server instead of a file
     "serve": {"host", "port", "api_key_file"},  # in Python the application, which others run; `keys`

@@ -24,7 +24,8 @@ from classtoken.version import __version__
 INTERRUPTED = 130
 COMPLETE = "_CLASSTOKEN_COMPLETE"
 """set by a shell that asks for completions"""
-TALKING = {"-h", "--help", "--version", "--show-completion", "--install-completion"}
+TALKING = {"-h", "--help", "--version", "--show-completion", "--install-completion", "--recipe-template"}
+"""options that print their answer themselves, at once"""
 
 
 class Verbs(TyperGroup):
@@ -98,7 +99,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         # --help and completions are written on stdout at once. What a command's libraries say must not get there, so
         # that --json stays one object.
-        asks_help = COMPLETE in os.environ or not TALKING.isdisjoint(arguments)
+        asks_help = COMPLETE in os.environ or not TALKING.isdisjoint(word.partition("=")[0] for word in arguments)
         with contextlib.nullcontext() if asks_help else contextlib.redirect_stdout(sys.stderr):
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
         if isinstance(answer, tuple):

@@ -10,6 +10,18 @@ from classtoken.cli.progress import progress
 from classtoken.options import TrainOptions
 
 
+def _print_template(name: str | None) -> None:
+    """Print a recipe to begin from, and stop."""
+    if name is not None:
+        from classtoken.learning.recipe import templates
+
+        found = templates()
+        if name not in found:
+            raise typer.BadParameter(f"there is no recipe '{name}'; there are {', '.join(sorted(found))}.")
+        typer.echo(found[name], nl=False)
+        raise typer.Exit
+
+
 def train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new model; a killed run goes on.")],
     options: TrainOptions,
@@ -19,6 +31,16 @@ def train(
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="A folder, a hub id, or builtin:NAME to start from.")
+    ] = None,
+    recipe_template: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe-template",
+            metavar="vit|bert|head",
+            callback=_print_template,
+            is_eager=True,
+            help="Print a complete recipe to begin from, and stop.",
+        ),
     ] = None,
 ) -> Answer:
     """Train a classifier: on frozen vectors, by fine-tuning, or an encoder from scratch.
@@ -33,7 +55,8 @@ def train(
         classtoken train products/ --model models/deit-tiny --out products-model
         classtoken train products/ --model models/deit-tiny --pooling map --out products-map
         classtoken train products/ --model models/deit-tiny --unfreeze last-4 --epochs 10 --out tuned
-        classtoken train builtin:scenes?count=24000 --config recipe.toml --out scenes
+        classtoken train --recipe-template vit > recipe.toml
+        classtoken train photos/ --config recipe.toml --out my-own-vit
     """
     from classtoken.jobs.train import train as job
 

@@ -6,10 +6,10 @@ positions enter (`position`). It never holds a model's name: the encoder cannot 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from classtoken.errors import ModelError
-from classtoken.plain import Misfit, decode, encode
+from classtoken.plain import AtLeastOne, Count, Limits, Misfit, decode, encode
 from classtoken.values import Layout, Role
 
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "silu", "relu"]
@@ -23,18 +23,20 @@ class TextStem:
     """Word pieces: token + position + kind embeddings, a norm, and for ALBERT and ELECTRA a projection to D."""
 
     json_kind: ClassVar[str] = "text"
-    vocabulary: int
-    embedding_size: int | None = None
+    vocabulary: AtLeastOne
+    """word pieces that there are"""
+    embedding_size: AtLeastOne | None = None
     """size of embeddings that are projected to D; None: they have size D and no projection"""
-    positions: int = 0
+    positions: Count = 0
     """learned absolute positions; 0 for none"""
     sinusoidal: bool = False
     """fixed sine and cosine positions instead of learned ones (Vaswani et al. 2017)"""
-    position_offset: int = 0
+    position_offset: Count = 0
     """RoBERTa and MPNet begin to count at padding id + 1"""
-    kinds: int = 0
+    kinds: Count = 0
     """token type embeddings (segment A, segment B)"""
     norm: bool = True
+    """a norm on the sum of the embeddings"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +44,28 @@ class ImageStem:
     """Patches, and the learned tokens put before (or, with `class_last`, behind) them."""
 
     json_kind: ClassVar[str] = "image"
-    patch: int
-    image: tuple[int, int]
+    patch: AtLeastOne
+    """pixels a side of a patch"""
+    image: tuple[AtLeastOne, AtLeastOne]
     """height and width in pixels for which the positions were learned"""
-    channels: int = 3
+    channels: AtLeastOne = 3
+    """of the pictures"""
     patch_bias: bool = True
+    """a bias in the projection of the patches"""
     cut_patches: bool = False
     """pixels come as patches already, flattened row by row with the channel last (SigLIP 2)"""
-    convolutions: tuple[tuple[int, int], ...] = ()
+    convolutions: tuple[tuple[AtLeastOne, AtLeastOne], ...] = ()
     """(channels, stride) of 3x3 convolutions, each pooled by its stride, before the patches are taken"""
-    class_tokens: int = 0
-    distillation_tokens: int = 0
-    registers: int = 0
+    class_tokens: Count = 0
+    """learned vectors before the patches that read them; a recipe that does not say has one"""
+    distillation_tokens: Count = 0
+    """a second kind of class token, which learns from a teacher (DeiT)"""
+    registers: Count = 0
+    """learned tokens that are read by others and by no pooling (Darcet et al. 2023)"""
     class_last: bool = False
     """the class tokens stand behind the patches instead of before them"""
     positions: Literal["none", "learned", "sinusoidal"] = "learned"
+    """how a token knows where it stands"""
     positioned: frozenset[Role] = frozenset({Role.CLASS, Role.DISTILLATION, Role.CONTENT})
     """roles whose tokens have a position embedding"""
     resize: Resize = "bicubic"
@@ -82,34 +91,43 @@ class ImageStem:
 class BlockShape:
     """One block: attention and feed-forward, each with a norm and a residual."""
 
-    heads: int
-    feedforward_size: int
-    key_value_heads: int | None = None
+    heads: AtLeastOne
+    """attention heads; they share the hidden size among them"""
+    feedforward_size: AtLeastOne
+    """size between the two matrices of the feed-forward half"""
+    key_value_heads: AtLeastOne | None = None
     """fewer key/value heads than query heads (grouped-query attention)"""
-    head_size: int | None = None
+    head_size: AtLeastOne | None = None
     """K, when it is not D / H"""
     norm: Literal["layer", "rms"] = "layer"
-    norm_eps: float = 1e-12
+    """mean and variance, or the root of the mean square"""
+    norm_eps: Annotated[float, Limits(gt=0)] = 1e-12
+    """what is added under the root of a norm"""
     norm_bias: bool = True
+    """a bias in every norm"""
     order: Literal["pre", "post"] = "pre"
     """pre: x + f(norm(x)); post: norm(x + f(x))"""
     first_norm: bool = True
     """ModernBERT has no norm in front of the first attention"""
     final_norm: bool = True
+    """a norm after the last block"""
     activation: Activation = "gelu"
+    """between the two matrices of the feed-forward half"""
     gated: bool = False
     """activate(gate(x)) * up(x) instead of activate(up(x))"""
     biases: frozenset[str] = ALL_BIASES
+    """matrices that have a bias: query, key, value, output, up, down"""
     head_norm: bool = False
     """an RMS norm on every query and key head"""
     layer_scale: bool = False
     """a learned factor per channel on what each half of the block adds"""
     causal: bool = False
+    """a token reads those before it alone"""
     scaled: bool = True
     """divide the scores by sqrt(K); T5 does not"""
-    windows: tuple[int, ...] = ()
+    windows: tuple[Count, ...] = ()
     """per block: a token sees that many tokens to either side; 0 is global"""
-    shared: int = 0
+    shared: Count = 0
     """ALBERT: so many sets of weights serve all blocks; 0 is one set a block"""
 
 
@@ -117,13 +135,14 @@ class BlockShape:
 class PositionShape:
     """Positions that enter in the attention instead of in the stem."""
 
-    rotary: tuple[float, ...] = ()
+    rotary: tuple[Annotated[float, Limits(ge=0)], ...] = ()
     """per block, the base of the rotary angles; 0 leaves a block without"""
     rotary_grid: bool = False
     """rotary angles from the two coordinates of a patch (DINOv3); other roles are not rotated"""
-    buckets: int = 0
+    buckets: Count = 0
     """T5's relative position buckets, one bias per bucket and head, shared by the blocks"""
-    bucket_reach: int = 128
+    bucket_reach: AtLeastOne = 128
+    """distance from which on all share the last bucket"""
     tables: Literal["none", "block", "shared"] = "none"
     """BEiT's relative position tables over the patch grid, one a block or one for all"""
 
@@ -132,8 +151,10 @@ class PositionShape:
 class Shape:
     """The whole encoder as values; `Encoder(shape)` builds it."""
 
-    hidden_size: int
-    depth: int
+    hidden_size: AtLeastOne
+    """D: numbers of a state"""
+    depth: AtLeastOne
+    """blocks, one after another"""
     stem: TextStem | ImageStem
     block: BlockShape
     position: PositionShape = field(default_factory=PositionShape)
@@ -171,12 +192,12 @@ class Shape:
         return plain
 
 
-def shape_from_dict(plain: Mapping[str, Any]) -> Shape:
-    """Build a `Shape` from JSON values; what does not fit raises `ModelError` that names the field."""
+def shape_from_dict(plain: Mapping[str, Any], where: str = "shape") -> Shape:
+    """Build a `Shape` from JSON values; what does not fit raises `ModelError` that names the field, below `where`."""
     stem = plain.get("stem")
     if isinstance(stem, Mapping) and "kind" not in stem:
         plain = {**plain, "stem": {**stem, "kind": "image" if "patch" in stem else "text"}}
     try:
-        return decode(plain, Shape, "shape")
+        return decode(plain, Shape, where)
     except Misfit as error:
         raise ModelError(f"{error}.") from error

@@ -9,10 +9,13 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from classtoken.encoder.shape import Shape
 from classtoken.errors import OptionError
+from classtoken.learning.model_table import shape_of_model
 from classtoken.options import TrainOptions
 from classtoken.plain import AtLeastOne, Count, Limits, Misfit, decode, encode
 
@@ -52,9 +55,9 @@ class DataOptions:
     size: Count = 0
     """fine-tuning: pixels a side of the images that the MODEL is to read from now on, a whole number of its patches;
     0: as its own preprocessing says"""
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """of each channel in 0..1; ImageNet's, as ViT-family checkpoints expect, unless the recipe says otherwise"""
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     """of each channel in 0..1, as `mean`"""
     vocabulary: Annotated[int, Limits(ge=6)] = 8000
     """word pieces to learn when a text encoder starts from scratch"""
@@ -258,9 +261,19 @@ class Recipe:
     def from_dict(cls, plain: Mapping[str, Any], where: str = "recipe") -> "Recipe":
         """A recipe from plain values. Unknown fields, wrong types and numbers out of range raise `OptionError`."""
         try:
-            return decode(plain, cls, where)
+            recipe = decode(plain, cls, where)
         except Misfit as error:
             raise OptionError(f"{error}.") from error
+        check_recipe(recipe, where)
+        return recipe
+
+    def shape(self, where: str = "recipe") -> Shape:
+        """The table `model` as the encoder that it describes. Raises `OptionError` for what cannot be trained."""
+        if self.model is None:
+            raise OptionError(
+                "training from scratch needs a [model] table in the recipe; or name a model to train further."
+            )
+        return shape_of_model(self.model, f"{where}.model")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` is the inverse, and checks them."""
@@ -275,6 +288,28 @@ class Recipe:
             changed.get(table, {}).pop(name, None)
         changed.pop("about", None)
         return changed
+
+
+def templates() -> dict[str, str]:
+    """Complete recipes to begin from, by name: TOML with comments. Two from scratch, one for images and one for texts,
+    and one for a head on frozen vectors."""
+    files = (resources.files("classtoken.learning") / "templates").iterdir()
+    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
+
+
+def check_recipe(recipe: Recipe, where: str = "recipe") -> None:
+    """Raise `OptionError` for values that fit alone and not together, before any tensor is made."""
+    ranges = {
+        "objective.large_crop": recipe.objective.large_crop,
+        "objective.small_crop": recipe.objective.small_crop,
+        "augment.resized_crop": recipe.augment.resized_crop,
+        "augment.zoom": recipe.augment.zoom,
+    }
+    for name, (low, high) in ranges.items():
+        if low > high:
+            raise OptionError(f"{where}.{name} must rise, the smaller number first, not [{low:g}, {high:g}].")
+    if recipe.model is not None:
+        recipe.shape(where)
 
 
 def _changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

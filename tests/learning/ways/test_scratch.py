@@ -7,7 +7,7 @@ import torch
 from tests.learning.training import LOOP, SHAPE, scratch, train
 
 from classtoken.embedder import load
-from classtoken.errors import ContractError, ModelError, OptionError
+from classtoken.errors import ContractError, OptionError
 from classtoken.learning.recipe import Recipe
 
 
@@ -39,9 +39,9 @@ def test_more_class_tokens_begin_as_copies(tmp_path: Path, squares: Path) -> Non
 def test_a_shape_that_lacks_something_says_what(tmp_path: Path, squares: Path) -> None:
     for model, said in (
         ({"hidden_size": 8}, "lacks depth, stem, block"),
-        ({**SHAPE, "block": {"heads": 2}}, "shape.block lacks feedforward_size"),
+        ({**SHAPE, "block": {"heads": 2}}, "recipe.model.block lacks feedforward_size"),
     ):
-        with pytest.raises(ModelError, match=said):
+        with pytest.raises(OptionError, match=said):
             train(squares, tmp_path / "model", recipe=Recipe.from_dict({"model": model}))
     recipe = Recipe.from_dict({"model": SHAPE, "head": {"kind": "distilled"}})
     with pytest.raises(OptionError, match="set distillation_tokens = 1"):

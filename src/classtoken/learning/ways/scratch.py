@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.shape import ImageStem, Shape, TextStem, shape_from_dict
+from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.errors import OptionError
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import Labelling, classes_of, labelling, targets_of
@@ -33,11 +33,7 @@ from classtoken.values import IMAGE_POOLED, Record, Role
 
 def shape_of(recipe: Recipe) -> Shape:
     """The recipe's [model] table as a shape."""
-    if recipe.model is None:
-        raise OptionError(
-            "training from scratch needs a [model] table in the recipe; or name a model to train further."
-        )
-    return shape_from_dict(recipe.model)
+    return recipe.shape()
 
 
 def image_recipe(stem: ImageStem, mean: Sequence[float], std: Sequence[float]) -> ImageRecipe:
