@@ -20,7 +20,18 @@ frozen, without torch, as JSON and back (`to_json`, `from_json`); `str()` is wha
 the input is a `ClasstokenError`; [errors](errors.md) has the tree.
 """
 GROUPS = {
-    "Verbs": ["inspect", "embed", "verify", "train", "predict", "explain", "explain_data", "walkthrough", "service"],
+    "Verbs": [
+        "inspect",
+        "embed",
+        "verify",
+        "search",
+        "train",
+        "predict",
+        "explain",
+        "explain_data",
+        "walkthrough",
+        "service",
+    ],
     "Models": ["load", "Embedder"],
     "Vectors and sources": ["read", "Vectors", "open_source", "SourceOptions"],
     "In a pipeline": ["sklearn"],

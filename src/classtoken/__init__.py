@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from classtoken.options import ExplainOptions as ExplainOptions
     from classtoken.options import InspectOptions as InspectOptions
     from classtoken.options import PredictOptions as PredictOptions
+    from classtoken.options import SearchOptions as SearchOptions
     from classtoken.options import ServeOptions as ServeOptions
     from classtoken.options import SourceOptions as SourceOptions
     from classtoken.options import TrainOptions as TrainOptions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from classtoken.verbs import inspect as inspect
     from classtoken.verbs import notebook as notebook
     from classtoken.verbs import predict as predict
+    from classtoken.verbs import search as search
     from classtoken.verbs import service as service
     from classtoken.verbs import train as train
     from classtoken.verbs import verify as verify
@@ -53,6 +55,7 @@ _PLACES = {
     "ModelSpec": "classtoken.embedder",
     "PredictOptions": "classtoken.options",
     "Recipe": "classtoken.learning.recipe",
+    "SearchOptions": "classtoken.options",
     "ServeOptions": "classtoken.options",
     "SourceOptions": "classtoken.options",
     "TrainOptions": "classtoken.options",
@@ -68,6 +71,7 @@ _PLACES = {
     "open_source": "classtoken.source",
     "predict": "classtoken.verbs",
     "read": "classtoken.sink",
+    "search": "classtoken.verbs",
     "service": "classtoken.verbs",
     "sklearn": "classtoken.sklearn",
     "train": "classtoken.verbs",

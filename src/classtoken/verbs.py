@@ -17,6 +17,7 @@ from classtoken.options import (
     ExplainOptions,
     InspectOptions,
     PredictOptions,
+    SearchOptions,
     ServeOptions,
     SourceOptions,
     TrainOptions,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from classtoken.results.explain_data import Findings
     from classtoken.results.inspect import Inspection
     from classtoken.results.predict import PredictResult
+    from classtoken.results.search import SearchResult
     from classtoken.results.train import TrainResult
     from classtoken.results.verify import VerifyResult
     from classtoken.results.walkthrough import WalkthroughResult
@@ -457,6 +459,67 @@ def verify(folder: str | Path) -> "VerifyResult":
     from classtoken.sink import verify as job
 
     return job(folder)
+
+
+def search(
+    folder: str | Path,
+    query: Any = None,
+    out: str | Path | None = None,
+    *,
+    text: str | None = None,
+    image: str | None = None,
+    id: str | None = None,
+    queries: Path | None = None,
+    k: int = 10,
+    above: float | None = None,
+    where: str | None = None,
+    column: str | None = None,
+    similarity: Literal["cosine", "dot"] = "cosine",
+    model: "str | Embedder | None" = None,
+    modality: Modality | None = None,
+    prompt: str | None = None,
+    prompt_text: str | None = None,
+    source_options: SourceOptions = SourceOptions(),
+    overwrite: bool = False,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "SearchResult":
+    """The rows of a folder of vectors that are most like a query, exactly.
+
+    query: a text, a picture (path, PIL image, array, bytes), or a list of either; or one of `text`, `image`, `id` (a
+        row of the folder, which is left out of the hits) and `queries` (a SOURCE, or another folder of vectors).
+    out: a page (.html) or a file (.json). where: a condition on the columns beside the vectors; k rows are found
+        wherever so many fulfil it. similarity: of unit vectors both are the same. model: in place of the folder's own;
+        an `Embedder` saves loading it again.
+    prompt: the model's prompt called "query" where it has one and none is named.
+
+    Raises `OptionError` for a query of another space than the folder's and for a condition that cannot be read,
+    `OutputError` where there are no vectors, and what `load` raises.
+    """
+    from classtoken.jobs.search import search as job
+
+    options = SearchOptions(
+        text=text,
+        image=image,
+        id=id,
+        queries=queries,
+        k=k,
+        above=above,
+        where=where,
+        column=column,
+        similarity=similarity,
+        model=None if not isinstance(model, str | Path) else str(model),
+        modality=modality,
+        prompt=prompt,
+        prompt_text=prompt_text,
+        source_options=source_options,
+        overwrite=overwrite,
+        device=device,
+        revision=revision,
+        accept=tuple(accept),
+    )
+    return job(folder, query, out, options, embedder=model if not isinstance(model, str | Path) else None)
 
 
 def _several(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -12,6 +12,7 @@ VERBS: tuple[str, ...] = (
     "inspect",
     "embed",
     "verify",
+    "search",
     "train",
     "predict",
     "explain",

@@ -13,13 +13,13 @@ SIDE = 200
 """pixels of the longer side"""
 
 
-def thumbnail(image: Any) -> str | None:
-    """An image as a small JPEG in a data URI; None for one that cannot be decoded."""
+def thumbnail(image: Any, side: int = SIDE) -> str | None:
+    """An image as a JPEG in a data URI, at most `side` pixels long; None for one that cannot be decoded."""
     try:
         picture = decode(image)
     except BadRecord:
         return None
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -20,7 +20,8 @@ from classtoken.plain import Limits, Misfit, decode, encode
 class Option:
     """What is said about one option besides its type, its limits and its default.
 
-    metavar: what stands for its value in the help. flag: its name on the command line where that is not the field's.
+    metavar: what stands for its value in the help. flag: its name on the command line where that is not the field's
+    (`-k` for a short one).
     off: for yes or no, the flag that says no. joined: several values are one text, joined by commas; otherwise the flag
     is given once for each. shown: whether the command line has it at all.
     """
@@ -46,7 +47,8 @@ class OptionField:
     @property
     def flag(self) -> str:
         """Its flag, `--text-column` for `text_column`."""
-        return f"--{self.about.flag or self.name.replace('_', '-')}"
+        name = self.about.flag or self.name.replace("_", "-")
+        return name if name.startswith("-") else f"--{name}"
 
     @property
     def kinds(self) -> tuple[Any, ...]:

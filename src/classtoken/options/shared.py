@@ -23,6 +23,10 @@ Side = Annotated[values.Modality | None, Option("Which side of a model that has 
 Prompt = Annotated[str | None, Option("A prompt of the model's by name.", metavar="NAME")]
 PromptText = Annotated[str | None, Option("A prompt in words, put before every text.", metavar="TEXT")]
 
+# -- of a folder of vectors --------------------------------------------------------------------------------------------
+
+Column = Annotated[str | None, Option("Which of the folder's vectors, where it holds several.", metavar="NAME")]
+
 # -- of a source -------------------------------------------------------------------------------------------------------
 
 Limit = Annotated[AtLeastOne | None, Option("The first N records only.", metavar="N")]

@@ -9,6 +9,7 @@ from classtoken.options.base import Option, Options
 from classtoken.options.shared import (
     AS_USUAL,
     Accept,
+    Column,
     Device,
     Limit,
     Normalize,
@@ -184,6 +185,34 @@ class ExplainDataOptions(Options):
     slow_control: Annotated[bool, Option("Hold slow maps, too, against those of random weights.", shown=False)] = False
     seed: Seed = 0
     limit: Annotated[int, Limits(ge=2), Option("Over a data set: the first N records.", metavar="N")] = 64
+    source_options: SourceOptions = AS_USUAL
+    overwrite: Overwrite = False
+    device: Device = None
+    revision: Revision = None
+    accept: Accept = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(Options):
+    """What is searched for in a folder of vectors, in which of its rows, and how much is wanted."""
+
+    text: Annotated[str | None, Option("Search for a text, whatever it looks like.", metavar="TEXT")] = None
+    image: Annotated[str | None, Option("Search for a picture.", metavar="FILE")] = None
+    id: Annotated[str | None, Option("Search for what is like this row of the folder.", metavar="ID")] = None
+    queries: Annotated[
+        Path | None, Option("Many at once: a file of texts or images, or another folder of vectors.", metavar="SOURCE")
+    ] = None
+    k: Annotated[AtLeastOne, Option("Rows that are wanted of each query.", metavar="N", flag="-k")] = 10
+    above: Annotated[float | None, Option("Only rows with this score or more.", metavar="S")] = None
+    where: Annotated[
+        str | None, Option("Only rows for which this holds: \"price < 20 and label = 'shirt'\".", metavar="CONDITION")
+    ] = None
+    column: Column = None
+    similarity: Annotated[Literal["cosine", "dot"], Option("What a score is.")] = "cosine"
+    model: Annotated[str | None, Option("The model for queries; the folder's own if left out.", metavar="MODEL")] = None
+    modality: Side = None
+    prompt: Prompt = None
+    prompt_text: PromptText = None
     source_options: SourceOptions = AS_USUAL
     overwrite: Overwrite = False
     device: Device = None

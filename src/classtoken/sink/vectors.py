@@ -99,16 +99,26 @@ class Vectors:
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """These columns, or all, a table per file: for work that must not hold them all."""
-        for part in self.manifest.parts:
-            table = read_part(self.place, part.file, columns)
-            check_made_alike(table.schema, self.manifest, f"{self.place.name}/{part.file}")
-            yield table
+        return (self.part(number, columns) for number in range(len(self.manifest.parts)))
+
+    def part(self, number: int, columns: list[str] | None = None) -> pa.Table:
+        """These columns, or all, of one file. May be called from several threads."""
+        name = self.manifest.parts[number].file
+        try:
+            table = read_part(self.place, name, columns)
+        except (pa.ArrowException, OSError) as error:
+            said = " ".join(str(error).split())
+            raise OutputError(
+                f"{name} of {self.place.name} cannot be read ({said}); see `classtoken verify`."
+            ) from error
+        check_made_alike(table.schema, self.manifest, f"{self.place.name}/{name}")
+        return table
 
 
 def read_part(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:
     """A Parquet file of a place, mapped into memory where it lies on this machine."""
     if isinstance(place, LocalPlace):
-        return pq.read_table(place.path / name, columns=columns, memory_map=True)
+        return pq.read_table(place.path / name, columns=columns, memory_map=True, use_threads=False)
     with place.open(name) as file:
         return pq.read_table(file, columns=columns)
 

@@ -1,0 +1,255 @@
+"""Conditions on the columns beside the vectors: `price < 20 and label = 'shirt'`.
+
+    condition  := any of: a and b, a or b, not a, (a)
+    comparison := NAME = 3, != <> < <= > >= ; NAME in ('a', 'b'), NAME not in (...); NAME between 1 and 5;
+                  NAME like 'sh%' (% any text, _ any sign); NAME is null, NAME is not null
+
+Names of columns as they are, or in double quotes; texts in single quotes (a quote in one is doubled); numbers; true and
+false. As in SQL, a comparison with an empty value is neither true nor false, and such a row is left out. A condition is
+parsed here and computed by Arrow: nothing of it is ever run as code.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from classtoken.errors import OptionError
+
+TOKEN = re.compile(
+    r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+    r"|'(?P<text>(?:[^']|'')*)'"
+    r'|"(?P<quoted>(?:[^"]|"")+)"'
+    r"|(?P<sign><=|>=|<>|!=|==|=|<|>|\(|\)|,)"
+    r"|(?P<name>[^\W\d]\w*))"
+)
+SIGNS = {"=": "equal", "==": "equal", "!=": "not_equal", "<>": "not_equal"} | {
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+}
+WORDS = ("and", "or", "not", "in", "between", "like", "is", "null", "true", "false")
+Test = Callable[[pa.Table], pa.Array]
+DEEPEST = 100
+"""parentheses and `not` inside each other"""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition that was read: which columns it needs, and which rows of a table it holds for."""
+
+    text: str
+    columns: tuple[str, ...]
+    test: Test
+
+    def holds(self, table: pa.Table) -> np.ndarray:
+        """(rows,) of true and false. Raises `OptionError` for a comparison that a column's type does not allow."""
+        found = pc.fill_null(self.test(table), False)
+        whole = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+        return np.asarray(whole.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    value: str
+    begin: int
+
+
+def parse(text: str, columns: Sequence[str]) -> Condition:
+    """Read a condition on some of these columns. Raises `OptionError` saying where it cannot be read."""
+    parser = _Parser(text, columns)
+    test = parser.either()
+    parser.expect_end()
+    return Condition(text, tuple(dict.fromkeys(parser.used)), test)
+
+
+class _Parser:
+    """Recursive descent, a method per precedence: or, and, not, comparison."""
+
+    def __init__(self, text: str, columns: Sequence[str]):
+        self.text, self.columns = text, tuple(columns)
+        self.tokens = list(_tokens(text))
+        self.at = 0
+        self.depth = 0
+        self.used: list[str] = []
+
+    def either(self) -> Test:
+        """a or b or c"""
+        tests = [self.both()]
+        while self.take_word("or"):
+            tests.append(self.both())
+        return tests[0] if len(tests) == 1 else lambda table: _joined(pc.or_kleene, tests, table)
+
+    def both(self) -> Test:
+        """a and b and c"""
+        tests = [self.negated()]
+        while self.take_word("and"):
+            tests.append(self.negated())
+        return tests[0] if len(tests) == 1 else lambda table: _joined(pc.and_kleene, tests, table)
+
+    def negated(self) -> Test:
+        """not a, or (a), or a comparison"""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise OptionError(f"`where` has more than {DEEPEST} parentheses inside each other; write it flatter.")
+        try:
+            if self.take_word("not"):
+                inner = self.negated()
+                return lambda table: pc.invert(inner(table))
+            if self.take_sign("("):
+                found = self.either()
+                self.need_sign(")")
+                return found
+            return self.comparison()
+        finally:
+            self.depth -= 1
+
+    def comparison(self) -> Test:
+        """NAME and what is said of it"""
+        name = self.column()
+        if self.take_word("is"):
+            negative = self.take_word("not")
+            self.need_word("null")
+            return lambda table: (pc.is_valid if negative else pc.is_null)(table.column(name))
+        negative = self.take_word("not")
+        found = self.membership(name)
+        if found is None:
+            if negative:
+                raise self.wrong("in, between or like after 'not'")
+            return self.order(name)
+        return (lambda table: pc.invert(found(table))) if negative else found
+
+    def membership(self, name: str) -> Test | None:
+        """in (...), between a and b, like '...'"""
+        if self.take_word("in"):
+            self.need_sign("(")
+            values = [self.value()]
+            while self.take_sign(","):
+                values.append(self.value())
+            self.need_sign(")")
+            tests = [self.compared(name, "equal", value) for value in values]
+            return lambda table: _joined(pc.or_kleene, tests, table)
+        if self.take_word("between"):
+            low = self.compared(name, "greater_equal", self.value())
+            self.need_word("and")
+            high = self.compared(name, "less_equal", self.value())
+            return lambda table: pc.and_kleene(low(table), high(table))
+        if self.take_word("like"):
+            return self.compared(name, "match_like", self.value())
+        return None
+
+    def order(self, name: str) -> Test:
+        """= != < <= > >="""
+        token = self.next()
+        if token is None or token.kind != "sign" or token.value not in SIGNS:
+            raise self.wrong("=, !=, <, <=, >, >=, in, between, like or is", token)
+        return self.compared(name, SIGNS[token.value], self.value())
+
+    def compared(self, name: str, kernel: str, value: Any) -> Test:
+        """One comparison of a column with a value, its type looked at when there is a table."""
+
+        def test(table: pa.Table) -> pa.Array:
+            column = table.column(name)
+            try:
+                if kernel == "match_like":
+                    return pc.match_like(column, value)
+                return getattr(pc, kernel)(column, pa.scalar(value))
+            except (pa.ArrowException, TypeError) as error:
+                raise OptionError(
+                    f"`where`: the column '{name}' holds {column.type}, which cannot be compared with {value!r}; "
+                    "texts stand in single quotes, numbers do not."
+                ) from error
+
+        return test
+
+    def column(self) -> str:
+        """The name of a column that there is."""
+        token = self.next()
+        if token is None or token.kind not in ("name", "quoted") or _is_word(token):
+            raise self.wrong("the name of a column", token)
+        if token.value not in self.columns:
+            raise OptionError(f"`where`: there is no column '{token.value}'; there are {', '.join(self.columns)}.")
+        self.used.append(token.value)
+        return token.value
+
+    def value(self) -> Any:
+        """A number, a text, true or false."""
+        token = self.next()
+        if token is not None and token.kind == "text":
+            return token.value
+        if token is not None and token.kind == "number":
+            return int(token.value) if re.fullmatch(r"[-+]?\d{1,18}", token.value) else float(token.value)
+        if token is not None and token.kind == "name" and token.value.lower() in ("true", "false"):
+            return token.value.lower() == "true"
+        raise self.wrong("a number, a text in single quotes, true or false", token)
+
+    def next(self) -> _Token | None:
+        """The next token, taken."""
+        token = self.tokens[self.at] if self.at < len(self.tokens) else None
+        self.at += 1
+        return token
+
+    def take_word(self, word: str) -> bool:
+        """Whether the next token is this word, which is taken then."""
+        return self._take(lambda token: _is_word(token) and token.value.lower() == word)
+
+    def take_sign(self, sign: str) -> bool:
+        """Whether the next token is this sign, which is taken then."""
+        return self._take(lambda token: token.kind == "sign" and token.value == sign)
+
+    def _take(self, fits: Callable[[_Token], bool]) -> bool:
+        there = self.at < len(self.tokens) and fits(self.tokens[self.at])
+        self.at += there
+        return there
+
+    def need_word(self, word: str) -> None:
+        """Take this word. Raises `OptionError`."""
+        if not self.take_word(word):
+            raise self.wrong(f"'{word}'", self.next())
+
+    def need_sign(self, sign: str) -> None:
+        """Take this sign. Raises `OptionError`."""
+        if not self.take_sign(sign):
+            raise self.wrong(f"'{sign}'", self.next())
+
+    def expect_end(self) -> None:
+        """Raise `OptionError` where anything is left."""
+        if self.at < len(self.tokens):
+            raise self.wrong("'and', 'or' or the end", self.next())
+
+    def wrong(self, wanted: str, token: _Token | None = None) -> OptionError:
+        """What stands where, and what was expected there."""
+        there = "it ends" if token is None else f"'{self.text[token.begin :][:20]}' stands"
+        return OptionError(f"`where` cannot be read: {there} where {wanted} should be, in {self.text!r}.")
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        found = TOKEN.match(text, at)
+        if found is None:
+            raise OptionError(f"`where` cannot be read at '{text[at:].strip()[:20]}', in {text!r}.")
+        kind = str(found.lastgroup)
+        value = found[kind]
+        if kind in ("text", "quoted"):
+            mark = "'" if kind == "text" else '"'
+            value = value.replace(mark * 2, mark)
+        yield _Token(kind, value, found.start(kind) - (kind in ("text", "quoted")))
+        at = found.end()
+
+
+def _is_word(token: _Token) -> bool:
+    return token.kind == "name" and token.value.lower() in WORDS
+
+
+def _joined(kernel: Callable[..., Any], tests: Sequence[Test], table: pa.Table) -> pa.Array:
+    found = tests[0](table)
+    for test in tests[1:]:
+        found = kernel(found, test(table))
+    return found

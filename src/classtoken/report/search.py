@@ -1,0 +1,59 @@
+"""The page of `search`: hits as cards, with their pictures or texts."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from classtoken.destination import OutputFile
+from classtoken.inputs import thumbnail
+from classtoken.report.html import Section, page
+from classtoken.results.search import SearchResult, cell
+
+SUFFIXES = (".html", ".json")
+SIDE = 224
+LONG = 400
+"""signs of a text on a card"""
+
+
+def write_search(found: SearchResult, names: Sequence[str], out: OutputFile) -> None:
+    """Write a result as .html or .json."""
+    out.write(found.to_json() + "\n" if out.path.suffix.lower() == ".json" else search_page(found, names))
+
+
+def search_page(found: SearchResult, names: Sequence[str]) -> str:
+    """One self-contained HTML file."""
+    rows = [found.hits] if not found.queries else [query.hits for query in found.queries]
+    sections = [
+        Section(name, f"{len(hits)} found" if hits else "Nothing found.", cards(hits))
+        for name, hits in zip(names, rows, strict=True)
+    ]
+    title = f"Most like {names[0]}" if len(names) == 1 else f"Most like each of {len(names)} queries"
+    notes = f" {' '.join(found.notes)}" if found.notes else ""
+    return page(title, f"{found.said()}.{notes}", sections)
+
+
+def cards(hits: Sequence[Mapping[str, Any]], *, says: Mapping[str, str] | None = None) -> str:
+    """Rows side by side, each with its picture or text and what is carried."""
+    made = "".join(card(hit, shown=f"{rank}.") for rank, hit in enumerate(hits, 1))
+    return f'<ol class="cards">{made}</ol>' if made else ""
+
+
+def card(hit: Mapping[str, Any], *, shown: str = "") -> str:
+    """One row: its picture or text, its score, its id and what is carried beside it."""
+    picture = picture_of(hit)
+    text = str(hit.get("text", ""))
+    body = picture or (f"<p>{escape(text if len(text) <= LONG else text[: LONG - 1] + '…')}</p>" if text else "")
+    score = f'<span class="score">{hit["score"]:.4f}</span>' if "score" in hit else ""
+    rest = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(cell(value, name))}</dd>"
+        for name, value in hit.items()
+        if name not in ("id", "score", "text", "path") and value is not None
+    )
+    head = f"<h3>{escape(shown)} {escape(str(hit['id']))} {score}</h3>"
+    return f"<li>{body}{head}{f'<dl>{rest}</dl>' if rest else ''}</li>"
+
+
+def picture_of(hit: Mapping[str, Any], side: int = SIDE) -> str:
+    """The picture of a row whose file is still there, as an HTML element."""
+    small = thumbnail(hit["path"], side) if isinstance(hit.get("path"), str) else None
+    return "" if small is None else f'<img src="{small}" alt="{escape(str(hit["id"]), quote=True)}">'

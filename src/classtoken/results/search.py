@@ -1,0 +1,90 @@
+"""What `search` gives back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from classtoken.results.base import Result
+
+LAST = ("text", "path")
+"""long values stand last in a row"""
+WIDTH = 64
+"""signs of a long value in a row"""
+
+
+@dataclass(frozen=True)
+class QueryHits:
+    """One query of several: its name (its text, the path of its picture, its id) and what was found."""
+
+    query: str
+    hits: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class SearchResult(Result):
+    """The rows of a folder that are most like one query (`hits`) or each of several (`queries`), the best first.
+
+    A hit has `id`, `score` and what is carried beside its vector under its own name (`score_source` for a column
+    `score`). `searched` rows were looked at of `rows`: those that `where` leaves. `prompt` is what stood before a query
+    that is a text, by name or in words. `exact` is False where an approximate index answered, whose recall is `recall`.
+    """
+
+    folder: str
+    column: str
+    similarity: str
+    rows: int
+    searched: int
+    k: int
+    above: float | None
+    where: str | None
+    model: str | None
+    prompt: str | None
+    exact: bool
+    recall: float | None
+    seconds: float
+    hits: tuple[Mapping[str, Any], ...] = ()
+    queries: tuple[QueryHits, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [] if self.queries else hit_lines(self.hits)
+        for query in self.queries:
+            lines += [f"'{query.query}'", *(f"  {line}" for line in hit_lines(query.hits)), ""]
+        lines.append(f"{self.said()}, {self.seconds:.2f} s")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def said(self) -> str:
+        """What was searched, in words."""
+        of = f" of {self.rows}" if self.searched != self.rows else ""
+        how = "exact" if self.exact else f"by the index (recall {self.recall:.3f})"
+        return f"{self.searched}{of} vectors '{self.column}' in {self.folder} by {self.similarity}, {how}"
+
+
+def hit_lines(hits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Hits as a table of plain text."""
+    if not hits:
+        return ["nothing found"]
+    names = ordered(hits)
+    rows = [names, *([cell(hit.get(name), name) for name in names] for hit in hits)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(names))]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def ordered(hits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of what hits have: score and id, short values, long ones."""
+    names = dict.fromkeys(name for hit in hits for name in hit)
+    first = [name for name in ("score", "id") if name in names]
+    last = [name for name in LAST if name in names]
+    return [*first, *(name for name in names if name not in (*first, *last)), *last]
+
+
+def cell(value: Any, name: str) -> str:
+    """One value in a row."""
+    if value is None:
+        return ""
+    if name == "score":
+        return f"{value:.4f}"
+    text = " ".join(str(value).split())
+    if len(text) <= WIDTH:
+        return text
+    return f"…{text[-WIDTH + 1 :]}" if name == "path" else f"{text[: WIDTH - 1]}…"
