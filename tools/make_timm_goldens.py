@@ -27,6 +27,7 @@ from timm.models import save_for_hf
 
 TINY = {"img_size": 16, "patch_size": 4, "embed_dim": 16, "depth": 2, "num_heads": 2}
 OTHER = (24, 12)
+#: Folder -> architecture and arguments; a folder without an architecture of its own is named by it.
 MODELS: dict[str, dict[str, Any]] = {
     "vit_tiny_patch16_224": {"num_classes": 5},
     "vit_large_patch16_224": {"num_classes": 5, "global_pool": "avg"},
@@ -42,14 +43,60 @@ MODELS: dict[str, dict[str, Any]] = {
     "vit_base_patch16_siglip_224": {"num_classes": 0},
     "vit_so400m_patch16_siglip_256": {"num_classes": 5},
     "vit_base_patch16_siglip_gap_224": {"num_classes": 0},
+    "vit_small_patch16_dinov3": {"num_classes": 0},
+    "vit_base_patch16_dinov3_qkvb": {"num_classes": 5},
+    "vit_huge_plus_patch16_dinov3": {"num_classes": 0, "global_pool": "token"},
+    "vit_pe_core_base_patch16_224": {"num_classes": 0, "embed_dim": 64, "num_heads": 4},
+    "vit_pe_spatial_base_patch16_512": {"num_classes": 0},
+    "eva_giant_patch14_224": {"num_classes": 5},
+    "eva02_tiny_patch14_224": {"num_classes": 0},
+    "eva02_base_patch14_448": {"num_classes": 5},
+    # every global_pool with and without a norm behind it
+    "max": {"architecture": "vit_tiny_patch16_224", "num_classes": 5, "global_pool": "max"},
+    "max_no_fc_norm": {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 0,
+        "global_pool": "max",
+        "fc_norm": False,
+    },
+    "avgmax": {"architecture": "vit_tiny_patch16_224", "num_classes": 5, "global_pool": "avgmax"},
+    "avgmax_no_fc_norm": {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 0,
+        "global_pool": "avgmax",
+        "fc_norm": False,
+    },
+    "avg_with_prefix": {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 5,
+        "global_pool": "avg",
+        "pool_include_prefix": True,
+        "reg_tokens": 2,
+    },
+    "max_with_prefix": {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 0,
+        "global_pool": "max",
+        "pool_include_prefix": True,
+        "fc_norm": False,
+    },
+    "token_fc_norm": {"architecture": "vit_tiny_patch16_224", "num_classes": 5, "fc_norm": True},
+    "map_with_class_token": {"architecture": "vit_tiny_patch16_224", "num_classes": 0, "global_pool": "map"},
+    "map_with_prefix": {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 0,
+        "global_pool": "map",
+        "pool_include_prefix": True,
+    },
 }
 
 
 @torch.no_grad()
-def make(architecture: str, arguments: dict[str, Any], folder: Path) -> None:
+def make(name: str, arguments: dict[str, Any], folder: Path) -> None:
     """One golden: no weight is left at its initial value."""
     torch.manual_seed(0)
     arguments = {**TINY, **arguments}
+    architecture = arguments.pop("architecture", name)
     model = timm.create_model(architecture, **arguments, dynamic_img_size=True).eval()
     for parameter in model.parameters():
         noise = torch.randn_like(parameter)
@@ -76,9 +123,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
-    for architecture, arguments in MODELS.items():
-        make(architecture, arguments, out / architecture)
-        print(out / architecture)
+    for name, arguments in MODELS.items():
+        make(name, arguments, out / name)
+        print(out / name)
 
 
 if __name__ == "__main__":

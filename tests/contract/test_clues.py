@@ -1,12 +1,14 @@
 """What files say: every source with its rank, conflicts shown, nothing left out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from tests import folders
 
 from classtoken.contract import clues
+from classtoken.contract.model import read_model
 from classtoken.contract.reading import choose
 from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.encoder.towers import load_towers
@@ -104,8 +106,7 @@ def test_without_any_word_the_mean_is_assumed_and_said_to_be(tmp_path: Path) -> 
     ],
 )
 def test_timms_global_pool(config: dict, spec: str) -> None:
-    clue = clues.timm_pool(config)
-    assert clue is not None
+    (clue,) = clues.timm_pool(config, None)
     assert clue.spec == spec
 
 
@@ -121,9 +122,37 @@ def test_timms_global_pool(config: dict, spec: str) -> None:
 )
 def test_what_timms_classifier_reads(name: str, spec: str, says: str, root: Path) -> None:
     (tower,) = load_towers(open_checkpoint(root / "tests" / "golden" / "timm" / name))
-    clue = clues.timm_pool(tower.config)
-    assert clue is not None
+    (clue,) = clues.timm_pool(tower.config, None)
     assert (clue.spec, clue.says) == (spec, says)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "verdict"),
+    [
+        ("vit_small_patch16_dinov3", "mean", Verdict.DECLARED),  # model_args says so
+        ("vit_base_patch16_dinov3_qkvb", "mean", Verdict.DECLARED),  # its classifier reads the mean
+        ("vit_huge_plus_patch16_dinov3", "cls", Verdict.DECLARED),  # global_pool = token was asked for
+        ("vit_pe_core_base_patch16_224", "pooler", Verdict.DECLARED),
+    ],
+)
+def test_what_is_meant_by_a_trunk_of_timms(name: str, spec: str, verdict: Verdict, root: Path) -> None:
+    (reading,) = read_model(root / "tests" / "golden" / "timm" / name)
+    assert reading.contract.pooling == spec
+    assert [(claim.value, claim.verdict) for claim in reading.claims if claim.subject == "pooling"] == [(spec, verdict)]
+
+
+def test_dinov3_as_published_means_the_class_token_and_timms_default_disputes_it(tmp_path: Path, root: Path) -> None:
+    """The published folders have timm's default in config.json and no model_args; DINOv3's authors read the token."""
+    folder = tmp_path / "dinov3"
+    shutil.copytree(root / "tests" / "golden" / "timm" / "vit_small_patch16_dinov3", folder)
+    config = json.loads((folder / "config.json").read_text())
+    kept = {name: config["model_args"][name] for name in ("img_size", "num_heads")}  # a tiny one has no usual size
+    (folder / "config.json").write_text(json.dumps({**config, "model_args": kept}))
+    (reading,) = read_model(folder)
+    assert reading.contract.pooling == "cls"
+    (claim,) = (claim for claim in reading.claims if claim.subject == "pooling")
+    assert claim.verdict == Verdict.DISPUTED
+    assert "global_pool = avg -> mean" in " ".join(found.says for found in claim.evidence)
 
 
 def test_prompts(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def pooled_of(loaded: LoadedEncoder, config: Mapping[str, Any], states: States) 
         return function(F.linear(at(states, Role.CLASS), weights["dense.weight"], weights["dense.bias"]))
     if row.kind == "dense":
         return F.linear(last_token(states), weights["dense.weight"], weights["dense.bias"])
-    if row.kind == "norm_mean":
+    if row.kind == "pooled":
         mean = mean_of(states, states.roles_BL == Role.CONTENT)
         eps = config["layer_norm_eps"]
         return F.layer_norm(mean, mean.shape[-1:], weights["norm.weight"], weights["norm.bias"], eps)

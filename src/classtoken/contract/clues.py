@@ -8,6 +8,7 @@ from typing import Any
 
 from classtoken.contract.modules import Step, follow
 from classtoken.encoder.checkpoint import Checkpoint
+from classtoken.encoder.families.row import AuthorsReadout
 from classtoken.encoder.families.timm import timm_spec
 
 #: Rank of what an experiment on the model shows: behind every file, before the habits of a family.
@@ -37,11 +38,11 @@ def sentence_transformers(folder: Path) -> PoolingClue | None:
     return PoolingClue(flow.pooling, 0, "modules.json", ", ".join(flow.says), flow.after, flow.before)
 
 
-def timm_pool(config: Mapping[str, Any]) -> PoolingClue | None:
+def timm_pool(config: Mapping[str, Any], authors: AuthorsReadout | None) -> tuple[PoolingClue, ...]:
     """timm's global_pool: of the model's own arguments, else of its pretrained_cfg.
 
     In a config that `timm_config` measured it is what timm's classifier reads, a norm after the mean and a distillation
-    token included.
+    token included. Where it is timm's default against the authors' word and no classifier reads it, theirs comes first.
     """
     if "pool" in config and "architecture" in config:
         also = [
@@ -50,12 +51,15 @@ def timm_pool(config: Mapping[str, Any]) -> PoolingClue | None:
             if there
         ]
         says = " and ".join([f"global_pool = {config['pool']}", *(f"{name} among the weights" for name in also)])
-        return PoolingClue(timm_spec(config), 1, "config.json", says)
+        clue = PoolingClue(timm_spec(config), 1, "config.json", says)
+        if config["pool_by_timm"] and authors is not None:
+            return PoolingClue(authors.spec, 1, authors.source, authors.reason), clue
+        return (clue,)
     inner = [config, config.get("model_args") or {}, config.get("pretrained_cfg") or {}]
     pool = next((place["global_pool"] for place in inner if place.get("global_pool")), None)
     if pool not in TIMM_POOLS:
-        return None
-    return PoolingClue(TIMM_POOLS[pool], 1, "config.json", f"global_pool = {pool}")
+        return ()
+    return (PoolingClue(TIMM_POOLS[pool], 1, "config.json", f"global_pool = {pool}"),)
 
 
 def card_pooling(checkpoint: Checkpoint) -> PoolingClue | None:

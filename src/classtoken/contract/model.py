@@ -68,7 +68,7 @@ def _reading(
     saved = read_saved(folder)
     if declared is not None:
         declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
-    found = _clues(checkpoint, tower, saved, declared if alone else None, alone)
+    found = _clues(checkpoint, tower, saved, declared if alone else None, authors, alone)
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
@@ -119,6 +119,7 @@ def _clues(
     tower: LoadedTower,
     saved: SavedReadout | None,
     declared: PoolingClue | None,
+    authors: AuthorsReadout | None,
     alone: bool,
 ) -> list[PoolingClue]:
     found = [PoolingClue(saved.pooling, 0, "classtoken.json", "the readout saved with the weights")] if saved else []
@@ -126,7 +127,7 @@ def _clues(
     if meant is not None and meant.spec is not None:
         candidates.append(PoolingClue(meant.spec, clues.EXPERIMENT, "run here", meant.says))
     if alone:
-        candidates += [clues.timm_pool(tower.config), clues.card_pooling(checkpoint)]
+        candidates += [*clues.timm_pool(tower.config, authors), clues.card_pooling(checkpoint)]
     return found + [clue for clue in candidates if clue is not None]
 
 

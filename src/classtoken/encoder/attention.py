@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from classtoken.encoder.groups import Group
-from classtoken.encoder.position import rotate
+from classtoken.encoder.position import halves, rotate
 from classtoken.encoder.shape import Shape
 from classtoken.errors import TraceError
 from classtoken.tensors import Trace
@@ -62,6 +62,7 @@ class Attention(nn.Module):
         self.key = nn.Linear(size, inner_kv, bias="key" in block.biases)
         self.value = nn.Linear(size, inner_kv, bias="value" in block.biases)
         self.output = nn.Linear(inner, size, bias="output" in block.biases)
+        self.rotary_pairs = shape.position.rotary_pairs
         self.query_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
         self.key_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
 
@@ -112,6 +113,8 @@ class Attention(nn.Module):
         k = self.key_norm(k.unflatten(-1, (self.key_value_heads, -1))).transpose(1, 2)
         v = v.unflatten(-1, (self.key_value_heads, -1)).transpose(1, 2)
         if view.angles_BLK is not None:
+            if self.rotary_pairs:  # scores do not mind an order of numbers that queries and keys share
+                q, k = halves(q), halves(k)
             angles, rows = view.angles_BLK, view.queries_BR
             at_queries = angles if rows is None else take_rows(angles.expand(len(rows), -1, -1), rows)
             q, k = rotate(q, at_queries), rotate(k, angles)

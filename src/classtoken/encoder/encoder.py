@@ -18,7 +18,7 @@ from classtoken.encoder.groups import Group, Packing, order_of, pack_rows, padde
 from classtoken.encoder.initial import initialise
 from classtoken.encoder.module import PlainModule
 from classtoken.encoder.parts import make_norm
-from classtoken.encoder.position import bucket, grid_angles, resize_table, table_index, text_angles
+from classtoken.encoder.position import bucket, counted_angles, grid_angles, resize_table, table_index, text_angles
 from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.encoder.stem import ImageEmbedding, TextEmbedding
 from classtoken.errors import ModelError, TraceError
@@ -218,7 +218,12 @@ class Encoder(PlainModule):
         if not self.shape.position.rotary_grid:
             return text_angles(group.order_BL, self.shape.head_size, bases[i])
         assert grid is not None
-        patches_PK = grid_angles(grid, self.shape.head_size, bases[i], group.roles_BL.device)
+        size, counted, device = self.shape.head_size, self.shape.position.counted, group.roles_BL.device
+        patches_PK = (
+            grid_angles(grid, size, bases[i], device)
+            if counted is None
+            else counted_angles(grid, size, bases[i], counted, device)
+        )
         angles = patches_PK.new_zeros(group.length, patches_PK.shape[-1])
         angles[group.roles_BL[0] == Role.CONTENT] = patches_PK
         return angles[None]

@@ -27,7 +27,7 @@ class Scale(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """down(activate(up(x))), or gated: down(activate(gate(x)) * up(x))."""
+    """down(activate(up(x))), or gated: down(activate(gate(x)) * up(x)); before down there may be a norm."""
 
     def __init__(self, size: int, shape: BlockShape):
         super().__init__()
@@ -35,12 +35,13 @@ class FeedForward(nn.Module):
         self.up = nn.Linear(size, inner, bias="up" in shape.biases)
         self.gate = nn.Linear(size, inner, bias="up" in shape.biases) if shape.gated else None
         self.down = nn.Linear(inner, size, bias="down" in shape.biases)
+        self.norm = make_norm(shape, inner) if shape.feedforward_norm else nn.Identity()
         self.activate = ACTIVATIONS[shape.activation]
 
     def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:
         if self.gate is None:
-            return self.down(self.activate(self.up(x)))
-        return self.down(self.activate(self.gate(x)) * self.up(x))
+            return self.down(self.norm(self.activate(self.up(x))))
+        return self.down(self.norm(self.activate(self.gate(x)) * self.up(x)))
 
 
 class DropPath(nn.Module):

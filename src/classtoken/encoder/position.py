@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from classtoken.encoder.shape import Resize
+from classtoken.encoder.shape import CountedGrid, Resize
 
 
 def rotate(x_BHLK: Float[Tensor, "B H L K"], angles_BLK: Float[Tensor, "b L K"]) -> Float[Tensor, "B H L K"]:
@@ -15,6 +15,12 @@ def rotate(x_BHLK: Float[Tensor, "B H L K"], angles_BLK: Float[Tensor, "b L K"])
     first, second = x_BHLK.chunk(2, dim=-1)
     angles = angles_BLK[:, None]
     return x_BHLK * angles.cos().to(x_BHLK.dtype) + torch.cat((-second, first), dim=-1) * angles.sin().to(x_BHLK.dtype)
+
+
+def halves(x_BHLK: Float[Tensor, "B H L K"]) -> Float[Tensor, "B H L K"]:
+    """Heads whose neighbouring numbers belong together, in the order that `rotate` takes: the first of each, then the
+    second."""
+    return x_BHLK.unflatten(-1, (-1, 2)).mT.flatten(-2)
 
 
 def text_angles(order_BL: Int[Tensor, "b L"], head_size: int, base: float) -> Float[Tensor, "b L K"]:
@@ -29,6 +35,22 @@ def grid_angles(grid: tuple[int, int], head_size: int, base: float, device: torc
     centres = [(torch.arange(n, device=device, dtype=torch.float32) + 0.5) / n * 2 - 1 for n in grid]
     coordinates_P2 = torch.cartesian_prod(*centres)
     return (2 * math.pi * coordinates_P2[:, :, None] * frequency).flatten(1).repeat(1, 2)
+
+
+def counted_angles(
+    grid: tuple[int, int], head_size: int, base: float, counted: CountedGrid, device: torch.device
+) -> Float[Tensor, "P K"]:
+    """Angles of patches by their row and column, counted and stretched to a reference grid (EVA02, Fang et al. 2023;
+    timm's `RotaryEmbeddingCat`)."""
+    frequency = base ** -torch.arange(0, 1, 4 / head_size, device=device, dtype=torch.float32)
+    axes = [
+        (torch.arange(n, device=device, dtype=torch.float32) + counted.offset) / n * reference
+        for n, reference in zip(grid, counted.reference, strict=True)
+    ]
+    coordinates_P2 = torch.cartesian_prod(*axes)
+    if counted.columns_first:
+        coordinates_P2 = coordinates_P2.flip(1)
+    return (coordinates_P2[:, :, None] * frequency).flatten(1).repeat(1, 2)
 
 
 def bucket(distance: Int[Tensor, "..."], buckets: int, reach: int) -> Int[Tensor, "..."]:

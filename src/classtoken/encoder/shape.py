@@ -115,6 +115,8 @@ class BlockShape:
     """between the two matrices of the feed-forward half"""
     gated: bool = False
     """activate(gate(x)) * up(x) instead of activate(up(x))"""
+    feedforward_norm: bool = False
+    """a norm inside the feed-forward, before it comes down to D (EVA02)"""
     biases: frozenset[str] = ALL_BIASES
     """matrices that have a bias: query, key, value, output, up, down"""
     head_norm: bool = False
@@ -132,6 +134,18 @@ class BlockShape:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CountedGrid:
+    """Coordinates of patches for rotary angles: (row + offset) / rows * reference rows, and so for columns."""
+
+    reference: tuple[AtLeastOne, AtLeastOne]
+    """rows and columns of the grid to which others are stretched"""
+    offset: float = 0.0
+    """the first row's number"""
+    columns_first: bool = False
+    """the column's angles stand before the row's"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PositionShape:
     """Positions that enter in the attention instead of in the stem."""
 
@@ -139,6 +153,10 @@ class PositionShape:
     """per block, the base of the rotary angles; 0 leaves a block without"""
     rotary_grid: bool = False
     """rotary angles from the two coordinates of a patch (DINOv3); other roles are not rotated"""
+    counted: "CountedGrid | None" = None
+    """with `rotary_grid`: patches are counted (EVA02, Perception Encoder) instead of placed in [-1, 1] (DINOv3)"""
+    rotary_pairs: bool = False
+    """neighbouring numbers of a head are turned together (timm) instead of those half a head apart"""
     buckets: Count = 0
     """T5's relative position buckets, one bias per bucket and head, shared by the blocks"""
     bucket_reach: AtLeastOne = 128

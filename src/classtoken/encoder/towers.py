@@ -11,8 +11,8 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.open_clip import image_side, is_open_clip, text_side
 from classtoken.encoder.families.row import Family
 from classtoken.encoder.families.table import PAIRS, family_of
-from classtoken.encoder.families.timm import timm_family
 from classtoken.encoder.families.timm_config import is_timm, timm_config
+from classtoken.encoder.families.timm_table import timm_family
 from classtoken.encoder.foreign.files import load_foreign
 from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
 from classtoken.errors import ModelError

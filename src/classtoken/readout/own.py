@@ -19,6 +19,8 @@ from classtoken.pooling.attentive import Map
 from classtoken.tensors import ACTIVATIONS, States
 from classtoken.values import Role
 
+EVERY = frozenset(Role) - {Role.PAD}
+REDUCED = {"mean": "mean", "max": "maximum", "mean_max": "mean of mean and maximum", "cls": "state"}
 TOKENS = {"cls": "class token", "last": "last token", "end": "end token"}
 
 
@@ -117,33 +119,63 @@ class ActivatedState(DenseState):
         return ACTIVATIONS[self.row.activation](super().forward(states))
 
 
-class AttentionPool(OwnPooler):
-    """SigLIP's head: one learned query over the patches."""
+class OverTokens(OwnPooler):
+    """A pooled output over patches, or over every token of an image."""
 
-    formula = "a learned query attends over the patches, then x + MLP(LN(x)) (multi-head attention pooling)"
-
-    def __init__(self, row: PoolerRow, shape: Shape):
-        super().__init__(row, shape)
-        block = shape.block
-        inner, eps = block.feedforward_size, block.norm_eps
-        self.map = Map(shape.hidden_size, block.heads, inner=inner, activation=block.activation, eps=eps)
-
-    def forward(self, states: States) -> Float[Tensor, "B d"]:
-        return self.map(states.last_BLD, states.roles_BL, over=frozenset({Role.CONTENT}))
+    @property
+    def over(self) -> frozenset[Role]:
+        """Roles that are pooled."""
+        return EVERY if self.row.every_token else frozenset({Role.CONTENT})
 
 
-class NormedMean(OwnPooler):
-    """BEiT's pooler: the norm after the mean, of states that are not normed."""
+class AttentionPool(OverTokens):
+    """SigLIP's head: one learned query over the patches; the Perception Encoder's over every token."""
 
-    formula = "LayerNorm of the mean of the patches"
+    formula = "a learned query attends over the {tokens}, then x + MLP(LN(x)) (multi-head attention pooling)"
 
     def __init__(self, row: PoolerRow, shape: Shape):
         super().__init__(row, shape)
-        self.norm = nn.LayerNorm(shape.hidden_size, eps=shape.block.norm_eps)
+        self.shape = shape
+        self.map = self._made(shape.block.feedforward_size)
+
+    def _made(self, inner: int) -> Map:
+        block = self.shape.block
+        heads, activation = self.row.heads or block.heads, block.activation
+        if block.gated:  # whose feed-forward is not this head's
+            activation = "gelu"
+        return Map(self.shape.hidden_size, heads, inner=inner, activation=activation, eps=block.norm_eps)
+
+    def fit(self, weights: Mapping[str, Tensor]) -> None:
+        inner = weights["map.up.weight"].shape[0]
+        if inner != self.map.up.out_features:
+            self.map = self._made(inner)
 
     def forward(self, states: States) -> Float[Tensor, "B d"]:
-        content = (states.roles_BL == Role.CONTENT).to(states.last_BLD.dtype)
-        return self.norm(torch.einsum("bl,bld->bd", content / content.sum(1, keepdim=True), states.last_BLD))
+        return self.map(states.last_BLD, states.roles_BL, over=self.over)
+
+
+class Pooled(OverTokens):
+    """The patches' mean, max, or the mean of both, or the class token; with weights, a norm behind it (BEiT, timm)."""
+
+    formula = "{norm}the {reduce} of the {tokens}"
+
+    def __init__(self, row: PoolerRow, shape: Shape):
+        super().__init__(row, shape)
+        self.norm = nn.LayerNorm(shape.hidden_size, eps=shape.block.norm_eps) if row.names else nn.Identity()
+
+    @property
+    def roles(self) -> frozenset[Role] | None:
+        return frozenset({Role.CLASS}) if self.row.reduce == "cls" else None
+
+    def forward(self, states: States) -> Float[Tensor, "B d"]:
+        roles = sorted({Role.CLASS} if self.row.reduce == "cls" else self.over)
+        kept_BL1 = torch.isin(states.roles_BL, torch.tensor(roles, device=states.roles_BL.device))[..., None]
+        x_BLD = states.last_BLD
+        mean_BD = (x_BLD * kept_BL1).sum(1) / kept_BL1.sum(1)
+        if self.row.reduce in ("mean", "cls"):
+            return self.norm(mean_BD)
+        max_BD = x_BLD.masked_fill(~kept_BL1, -torch.inf).amax(1)
+        return self.norm(max_BD if self.row.reduce == "max" else (mean_BD + max_BD) / 2)
 
 
 class ModelPooled(OwnPooler):
@@ -170,7 +202,7 @@ FORMULAS: Mapping[str, type[OwnPooler]] = {
     "dense": DenseState,  # SigLIP's text side
     "tanh": ActivatedState,  # BERT, ViT
     "map": AttentionPool,  # SigLIP's image side
-    "norm_mean": NormedMean,  # BEiT
+    "pooled": Pooled,  # BEiT, timm
     "given": ModelPooled,
 }
 
@@ -182,7 +214,14 @@ def own_pooler(row: PoolerRow, shape: Shape) -> OwnPooler:
 
 def meaning(row: PoolerRow) -> str:
     """What this family's pooled output is, in words."""
-    return FORMULAS[row.kind].formula.format(token=TOKENS[row.token], activation=row.activation)
+    tokens = "tokens, class token included" if row.every_token else "patches"
+    return FORMULAS[row.kind].formula.format(
+        token=TOKENS[row.token],
+        activation=row.activation,
+        norm="LayerNorm of " if row.names else "",
+        reduce=REDUCED[row.reduce],
+        tokens="class token" if row.reduce == "cls" else tokens,
+    )
 
 
 def needs_weights(row: PoolerRow) -> bool:

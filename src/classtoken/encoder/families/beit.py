@@ -73,7 +73,7 @@ def beit_shape(config: Config) -> Shape:
 def beit_pooler(config: Config) -> PoolerRow:
     """LN(mean of the patches), or the class token's state."""
     if config.get("use_mean_pooling", True):
-        return PoolerRow(kind="norm_mean", names=(Rename("pooler.layernorm.{p}", "norm.{p}"),))
+        return PoolerRow(kind="pooled", names=(Rename("pooler.layernorm.{p}", "norm.{p}"),))
     return PoolerRow(kind="state", token="cls", optional=False)
 
 

@@ -50,6 +50,12 @@ class PoolerRow:
     """names on disk -> names in the formula's module, see `readout.own`"""
     activation: str = "tanh"
     """of `tanh`: the function"""
+    reduce: Literal["mean", "max", "mean_max", "cls"] = "mean"
+    """of `pooled`: what is done to the tokens; `mean_max` is the mean of mean and max (timm's avgmax)"""
+    every_token: bool = False
+    """of `pooled` and `map`: class tokens and registers are pooled with the patches"""
+    heads: int | None = None
+    """of `map`: its attention heads, where they are not the encoder's"""
     optional: bool = True
     """checkpoints of this family are often published without these weights"""
 

@@ -3,14 +3,16 @@
 Their config is what `timm_config.py` measured.
 """
 
-import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.dino import DINO_READOUT
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow
+from classtoken.encoder.families.timm_config import HARMLESS
 from classtoken.encoder.names import Rename, blocks
-from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
+from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.errors import UnsupportedModel
 
 QKV = ("attention.query", "attention.key", "attention.value")
@@ -52,7 +54,6 @@ MAP = (
 
 def timm_shape(config: Config) -> Shape:
     """Shape out of what `timm_config` measured."""
-    biases = ALL_BIASES if config["qkv_bias"] else ALL_BIASES - {"query", "key", "value"}
     return Shape(
         hidden_size=config["hidden_size"],
         depth=config["depth"],
@@ -64,6 +65,7 @@ def timm_shape(config: Config) -> Shape:
             class_tokens=config["class_tokens"],
             distillation_tokens=config["distillation_tokens"],
             registers=config["registers"],
+            positions=config["positions"],
             positioned=config["positioned"],
             resize="bicubic_antialias",
             norm=config["pre_norm"],
@@ -75,33 +77,50 @@ def timm_shape(config: Config) -> Shape:
             final_norm=config["final_norm"],
             activation=activation(config["activation"]),
             gated=config["gated"],
-            biases=biases,
+            feedforward_norm=config["feedforward_norm"],
+            biases=config["biases"],
             layer_scale=config["layer_scale"],
         ),
     )
 
 
+REDUCES: Mapping[str, Literal["mean", "max", "mean_max", "cls"]] = {
+    "avg": "mean",
+    "max": "max",
+    "avgmax": "mean_max",
+    "token": "cls",
+}
+
+
 def timm_pooler(config: Config) -> PoolerRow:
-    """timm's `forward_head(..., pre_logits=True)`, where it has weights or is one token."""
-    if config["pool"] == "map":
-        return PoolerRow(kind="map", names=MAP, activation=activation(config["activation"]), optional=False)
-    if config["fc_norm"]:
-        return PoolerRow(kind="norm_mean", names=(Rename("fc_norm.{p}", "norm.{p}"),), optional=False)
-    if config["pool"] == "token" and config["class_tokens"] and not config["distillation_tokens"]:
+    """timm's `forward_head(..., pre_logits=True)`, where it is more than one of the poolings by name."""
+    pool, every = config["pool"], config["pool_every_token"]
+    if pool == "map":
+        act = activation(config["activation"])
+        return PoolerRow(kind="map", names=MAP, activation=act, every_token=every, optional=False)
+    if pool not in REDUCES or config["distillation_tokens"]:
+        return PoolerRow(kind="none")
+    normed = (Rename("fc_norm.{p}", "norm.{p}"),) if config["fc_norm"] else ()
+    if normed or pool == "avgmax" or (every and pool != "token"):
+        return PoolerRow(kind="pooled", names=normed, reduce=REDUCES[pool], every_token=every, optional=False)
+    if pool == "token" and config["class_tokens"]:
         return PoolerRow(kind="state", token="cls", optional=False)
     return PoolerRow(kind="none")
 
 
 def timm_spec(config: Config) -> str:
-    """The pooling that feeds timm's classifier."""
+    """The pooling that feeds timm's classifier. Raises `UnsupportedModel` for one that is not computed here."""
     if config["distillation_tokens"]:
         return "cls_dist"
-    if config["fc_norm"]:
+    pool = config["pool"]
+    if pool != "map" and pool not in REDUCES:
+        raise UnsupportedModel(
+            f"timm's global_pool '{pool}' is not computed here; {', '.join(('map', *REDUCES))} are. Write one "
+            "of them into config.json of a copy of the folder."
+        )
+    if timm_pooler(config).kind in ("map", "pooled"):
         return "pooler"
-    spec = {"token": "cls", "avg": "mean", "map": "pooler", "max": "max"}.get(config["pool"])
-    if spec is None:
-        raise UnsupportedModel(f"timm's global_pool '{config['pool']}' is not supported; token, avg, map and max are.")
-    return spec
+    return {"token": "cls", "avg": "mean", "max": "max"}[pool]
 
 
 def timm_readout(config: Config) -> AuthorsReadout:
@@ -142,6 +161,7 @@ TIMM_VIT = Family(
     pooler=timm_pooler,
     head=LINEAR,
     readout=timm_readout,
+    harmless=HARMLESS,
     used_by=("timm/vit_base_patch16_224.augreg_in21k_ft_in1k", "timm/deit_tiny_patch16_224.fb_in1k"),
     paper="Dosovitskiy et al. 2021; Touvron et al. 2021",
     notes=(
@@ -200,7 +220,7 @@ TIMM_CLIP = replace(
     paper="Radford et al. 2021",
     notes=(Note("with 512 or 768 classes the classifier IS the projection into the joint space", of="classifier"),),
 )
-TIMM: tuple[Family, ...] = (
+TIMM_VITS: tuple[Family, ...] = (
     TIMM_VIT,
     TIMM_DEIT_DISTILLED,
     TIMM_DEIT3,
@@ -209,15 +229,3 @@ TIMM: tuple[Family, ...] = (
     TIMM_SIGLIP,
     TIMM_CLIP,
 )
-
-
-def timm_family(config: Config) -> Family:
-    """The row whose `architectures` has the config's. Raises `UnsupportedModel` that names what there is."""
-    architecture = str(config["architecture"]).split(".")[0]
-    for family in TIMM:
-        if any(re.fullmatch(pattern, architecture) for pattern in family.architectures):
-            return family
-    raise UnsupportedModel(
-        f"timm's architecture '{architecture}' is not supported; of timm, vit, deit, deit3, dinov2, siglip and clip "
-        "trunks are. Use a Hugging Face conversion of it."
-    )

@@ -22,6 +22,35 @@ HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 TANH = re.compile(r"patch32_siglip|large_patch16_siglip(_gap)?_512|so400m_patch16_siglip|giantopt")
 
 
+#: timm's Eva models, which pool by the mean unless they are told otherwise.
+USUALLY_MEAN = re.compile(r"^eva|_dinov3|_pe_")
+#: Trunks whose norms have an epsilon of 1e-5.
+EPS_5 = re.compile(r"^vit_.*_clip_|_dinov3|_pe_(core|lang|spatial)_")
+#: Biases of a block -> the tensors that hold them.
+BIASES: Mapping[str, tuple[str, ...]] = {
+    "query": ("attn.qkv.bias", "attn.q_bias", "attn.q_proj.bias"),
+    "key": ("attn.qkv.bias", "attn.k_proj.bias"),
+    "value": ("attn.qkv.bias", "attn.v_bias", "attn.v_proj.bias"),
+    "output": ("attn.proj.bias",),
+    "up": ("mlp.fc1.bias", "mlp.fc1_g.bias"),
+    "down": ("mlp.fc2.bias",),
+}
+#: Arguments of timm's models of which the weights give the same account.
+MEASURED = (
+    *("patch_size", "in_chans", "embed_dim", "depth", "mlp_ratio", "qkv_bias", "proj_bias", "init_values", "fc_norm"),
+    *("class_token", "no_embed_class", "reg_tokens", "num_reg_tokens", "pre_norm", "final_norm", "num_classes"),
+    *("qkv_fused", "swiglu_mlp", "swiglu_align_to", "scale_mlp", "use_abs_pos_emb", "use_fc_norm"),
+    *("use_pre_transformer_norm", "use_post_transformer_norm", "attn_pool_mlp_ratio"),
+)
+#: Arguments that move nothing where nothing is trained, or where an image has the size that its recipe gives it.
+HARMLESS = frozenset(
+    {
+        *("dynamic_img_size", "dynamic_img_pad", "strict_img_size", "weight_init", "fix_init", "head_init_scale"),
+        *("drop_rate", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate"),
+    }
+)
+
+
 def is_timm(config: Config) -> bool:
     """Whether config.json is timm's, or transformers' wrapper around it."""
     return isinstance(config.get("architecture"), str)
@@ -32,9 +61,11 @@ def timm_config(config: Config, sizes: Sizes) -> dict[str, Any]:
     arguments = config.get("model_args") or {}
     published = config.get("pretrained_cfg") or {}
     architecture = str(config["architecture"]).split(".")[0]
+    for name in MEASURED:
+        arguments.get(name)  # what it says the weights say too
     try:
         hidden, channels, patch, _ = sizes["patch_embed.proj.weight"]
-        first, normed = sizes["blocks.0.mlp.fc1.weight"][0], "norm.weight" in sizes
+        inner, normed = sizes["blocks.0.mlp.fc2.weight"][1], "norm.weight" in sizes
     except (KeyError, ValueError) as error:
         raise WeightsError(f"the weights of '{architecture}' lack {error}; is the file whole?") from error
     special = {
@@ -43,27 +74,32 @@ def timm_config(config: Config, sizes: Sizes) -> dict[str, Any]:
         "registers": sizes.get("reg_token", (1, 0, 0))[1],
     }
     asked = arguments.get("img_size") or published.get("input_size", (3, 224, 224))[1:]
+    # what the model was made with; what it had when it was saved; what its published weights were made with
+    pools = [place.get("global_pool") for place in (arguments, config, published)]
     labels = config.get("label_names") or published.get("label_names") or ()
     return {
         "architecture": architecture,
         "hidden_size": hidden,
         "depth": len({name.split(".")[1] for name in sizes if name.startswith("blocks.")}),
         "heads": int(arguments.get("num_heads") or heads_of(architecture, hidden)),
-        "feedforward_size": sizes["blocks.0.mlp.fc2.weight"][1],
-        "gated": first != sizes["blocks.0.mlp.fc2.weight"][1],
+        "feedforward_size": inner,
+        "gated": sizes.get("blocks.0.mlp.fc1.weight", (0,))[0] != inner,
+        "feedforward_norm": "blocks.0.mlp.norm.weight" in sizes,
         "patch": patch,
         "channels": channels,
         "patch_bias": "patch_embed.proj.bias" in sizes,
         **special,
-        **_positions(sizes.get("pos_embed", (1, 0, 0))[1], asked, patch, special),
-        "qkv_bias": "blocks.0.attn.qkv.bias" in sizes,
-        "layer_scale": "blocks.0.ls1.gamma" in sizes,
+        **_positions(sizes["pos_embed"][1] if "pos_embed" in sizes else None, asked, patch, special),
+        "biases": frozenset(part for part, names in BIASES.items() if any(f"blocks.0.{n}" in sizes for n in names)),
+        "layer_scale": "blocks.0.ls1.gamma" in sizes or "blocks.0.gamma_1" in sizes,
         "pre_norm": "norm_pre.weight" in sizes,
         "final_norm": normed,
         "fc_norm": "fc_norm.weight" in sizes,
-        "norm_eps": 1e-5 if "_clip_" in architecture else 1e-6,
+        "norm_eps": 1e-5 if re.search(EPS_5, architecture) else 1e-6,
         "activation": _activation(architecture, arguments.get("act_layer")),
-        "pool": str(config.get("global_pool") or arguments.get("global_pool") or _usual_pool(architecture)),
+        "pool": str(next((pool for pool in pools if pool is not None), _usual_pool(architecture))),
+        "pool_by_timm": "_dinov3" in architecture and not arguments.get("global_pool") and "head.weight" not in sizes,
+        "pool_every_token": bool(arguments.get("pool_include_prefix")),
         "distilled_head": "head_dist.weight" in sizes,
         "id2label": dict(enumerate(labels)) if isinstance(labels, list | tuple) else labels,
     }
@@ -81,18 +117,20 @@ def _activation(architecture: str, asked: object) -> str:
         return asked
     if "quickgelu" in architecture:
         return "quick_gelu"
-    if re.search(r"giant_.*dinov2", architecture):
+    if re.search(r"giant_.*dinov2|^eva02|_plus_.*_dinov3|_7b_", architecture):
         return "silu"
     return "gelu_tanh" if TANH.search(architecture) else "gelu"
 
 
 def _usual_pool(architecture: str) -> str:
-    if "gap" in architecture:
+    if "siglip" in architecture or "_pe_core_" in architecture:
+        return "map"
+    if "gap" in architecture or (USUALLY_MEAN.search(architecture) and "_clip_" not in architecture):
         return "avg"
-    return "map" if "siglip" in architecture else "token"
+    return "token"
 
 
-def _positions(count: int, asked: Any, patch: int, special: Mapping[str, int]) -> dict[str, Any]:
+def _positions(count: int | None, asked: Any, patch: int, special: Mapping[str, int]) -> dict[str, Any]:
     """The image size for which there are positions, and the roles that have one."""
     heads = special["class_tokens"] + special["distillation_tokens"]
     every = {
@@ -102,10 +140,12 @@ def _positions(count: int, asked: Any, patch: int, special: Mapping[str, int]) -
     }
     height, width = (asked, asked) if isinstance(asked, int) else (int(asked[0]), int(asked[1]))
     patches = (height // patch) * (width // patch)
+    if count is None:
+        return {"image": (height, width), "positions": "none", "positioned": frozenset()}
     if count - patches in every:
-        return {"image": (height, width), "positioned": every[count - patches]}
+        return {"image": (height, width), "positions": "learned", "positioned": every[count - patches]}
     for more, roles in sorted(every.items()):
         side = isqrt(max(0, count - more))
         if side and side * side == count - more:
-            return {"image": (side * patch, side * patch), "positioned": roles}
+            return {"image": (side * patch, side * patch), "positions": "learned", "positioned": roles}
     raise UnsupportedModel(f"pos_embed has {count} positions, which fit no square of patches beside {dict(special)}.")
