@@ -24,6 +24,7 @@ GROUPS = {
         "inspect",
         "embed",
         "verify",
+        "compare",
         "search",
         "train",
         "predict",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from classtoken.embedder import ModelSpec as ModelSpec
     from classtoken.embedder import load as load
     from classtoken.learning.recipe import Recipe as Recipe
+    from classtoken.options import CompareOptions as CompareOptions
     from classtoken.options import EmbedOptions as EmbedOptions
     from classtoken.options import ExplainDataOptions as ExplainDataOptions
     from classtoken.options import ExplainOptions as ExplainOptions
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from classtoken.sink import Vectors as Vectors
     from classtoken.sink import read as read
     from classtoken.source import open_source as open_source
+    from classtoken.verbs import compare as compare
     from classtoken.verbs import embed as embed
     from classtoken.verbs import explain as explain
     from classtoken.verbs import explain_data as explain_data
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 #: Public name -> the module that defines it; a module of its own name is public as a whole. One line per name.
 _PLACES = {
+    "CompareOptions": "classtoken.options",
     "EmbedOptions": "classtoken.options",
     "Embedder": "classtoken.embedder",
     "ExplainDataOptions": "classtoken.options",
@@ -61,6 +64,7 @@ _PLACES = {
     "TrainOptions": "classtoken.options",
     "Vectors": "classtoken.sink",
     "WalkthroughOptions": "classtoken.options",
+    "compare": "classtoken.verbs",
     "embed": "classtoken.verbs",
     "errors": "classtoken.errors",
     "explain": "classtoken.verbs",

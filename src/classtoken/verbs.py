@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from classtoken.options import (
+    CompareOptions,
     EmbedOptions,
     ExplainDataOptions,
     ExplainOptions,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from classtoken.embedder import Embedder
     from classtoken.learning.recipe import Recipe
     from classtoken.page.export import NotebookPage
+    from classtoken.results.compare import CompareResult
     from classtoken.results.embed import EmbedResult
     from classtoken.results.explain import Explanation
     from classtoken.results.explain_data import Findings
@@ -107,6 +109,80 @@ def embed(
         limit=limit,
         carry=_several(carry),
         part_rows=part_rows,
+        source_options=source_options,
+        overwrite=overwrite,
+        device=device,
+        revision=revision,
+        accept=tuple(accept),
+    )
+    return job(model, source, out, options, report=report)
+
+
+def compare(
+    model: "str | Path | Embedder | Sequence[str | Path | Embedder] | None",
+    source: Any,
+    out: str | Path | None = None,
+    *,
+    task: Literal["classification", "multilabel", "similarity", "retrieval", "clustering", "dense"] | None = None,
+    vectors: Sequence[str] = (),
+    pooling: str | None = None,
+    by_layer: bool = False,
+    dim: Sequence[int] = (),
+    whiten: bool = False,
+    test: str | None = None,
+    queries: Path | None = None,
+    judgements: Path | None = None,
+    cluster: str | None = None,
+    group: str | None = None,
+    folds: int = 5,
+    draws: int = 10,
+    shots: int = 8,
+    seeds: int = 3,
+    seed: int = 0,
+    precision: Precision = "fp32",
+    modality: Modality | None = None,
+    prompt: str | None = None,
+    prompt_text: str | None = None,
+    limit: int | None = None,
+    source_options: SourceOptions = SourceOptions(),
+    overwrite: bool = False,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+    report: Callable[[Progress], object] | None = None,
+) -> "CompareResult":
+    """Which vector is best for the task of a SOURCE: candidates in groups that cannot be told apart, best first.
+
+    model: one, several, or None where stored `vectors` alone are compared. out: a report, .html, .json or .csv. The
+        other keywords are described in `CompareOptions`. report: is called with how far it is.
+
+    Every candidate of a model comes out of one pass. Raises `OptionError` for items that cannot be compared on, and
+    what sources and `load` raise.
+    """
+    from classtoken.jobs.compare import compare as job
+
+    options = CompareOptions(
+        task=task,
+        vectors=tuple(map(str, _several(vectors) or ())),
+        pooling=pooling,
+        by_layer=by_layer,
+        dim=(dim,) if isinstance(dim, int) else tuple(dim),
+        whiten=whiten,
+        test=test,
+        queries=queries,
+        judgements=judgements,
+        cluster=cluster,
+        group=group,
+        folds=folds,
+        draws=draws,
+        shots=shots,
+        seeds=seeds,
+        seed=seed,
+        precision=precision,
+        modality=modality,
+        prompt=prompt,
+        prompt_text=prompt_text,
+        limit=limit,
         source_options=source_options,
         overwrite=overwrite,
         device=device,

@@ -13,6 +13,7 @@ VERBS: tuple[str, ...] = (
     "embed",
     "verify",
     "search",
+    "compare",
     "train",
     "predict",
     "explain",

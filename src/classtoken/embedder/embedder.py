@@ -228,6 +228,26 @@ class Embedder:
             found = self._read(tower, self._to_device(tokens), list(readouts.values()), prompt)
         return {name: v.cpu().numpy() for name, v in zip(readouts, found, strict=True)}
 
+    def read(
+        self,
+        tokens: Tokens,
+        readouts: Mapping[str, Readout],
+        *,
+        modality: str | None = None,
+        prompt: str | None = None,
+        every: bool = False,
+    ) -> tuple[dict[str, np.ndarray], States]:
+        """Vectors of prepared tokens by any readouts of this tower, and the states that they were read from: one
+        forward. With `every`, all tokens have their last states, also where no readout asks for them."""
+        tower = self.tower(modality)
+        layers, rows = one_pass(list(readouts.values()))
+        over = tower.prepare.pooled_roles(prompt)
+        with self.inference():
+            moved = self._to_device(tokens)
+            states = self._encode(tower, moved, layers=layers, rows=None if every else rows, packed=not every)
+            found = {name: readout.to(self.device).eval()(states, over=over) for name, readout in readouts.items()}
+        return {name: vectors.float().cpu().numpy() for name, vectors in found.items()}, states
+
     def probabilities_of(self, tokens: Tokens, *, modality: str | None = None, prompt: str | None = None) -> np.ndarray:
         """Calibrated probabilities of prepared tokens, (rows, classes) float32."""
         tower = self.classifying(modality)

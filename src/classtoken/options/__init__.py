@@ -3,6 +3,7 @@
 from classtoken.options.base import Option, OptionField, Options, all_fields
 from classtoken.options.shared import SourceOptions
 from classtoken.options.verbs import (
+    CompareOptions,
     EmbedOptions,
     ExplainDataOptions,
     ExplainOptions,
@@ -15,6 +16,7 @@ from classtoken.options.verbs import (
 )
 
 __all__ = [
+    "CompareOptions",
     "EmbedOptions",
     "ExplainDataOptions",
     "ExplainOptions",

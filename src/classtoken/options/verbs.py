@@ -33,6 +33,59 @@ class InspectOptions(Options):
     accept: Accept = ()
 
 
+Seed = Annotated[int, Option("Of every random control.", metavar="N")]
+Task = Literal["classification", "multilabel", "similarity", "retrieval", "clustering", "dense"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(Options):
+    """Which vectors are compared, on what task, and by which protocol.
+
+    vectors: stored vectors as candidates: folders of `embed`, .npy files (rows in the source's order), Parquet files
+    with a column `id`. pooling: names joined by commas, learned ones (map, queries(4), weighted ...) among them; if
+    left out, the model's own and cls, mean, max, cls+mean and gem. test: a source to be judged on, everything being
+    learned on the first; without one every record is judged once, in folds. cluster: items with one value there are
+    drawn together (photographs of one product), which makes intervals honest. group: results for each value there.
+    """
+
+    task: Annotated[Task | None, Option("What is judged; left out: classification, or multilabel by the labels.")] = (
+        None
+    )
+    vectors: Annotated[
+        tuple[str, ...], Option("Stored vectors as candidates: a folder of embed, .npy, .parquet.", metavar="DIR")
+    ] = ()
+    pooling: Annotated[
+        str | None, Option("Candidates joined by commas: cls, mean@-2, map, queries(4) ...", metavar="NAMES")
+    ] = None
+    by_layer: Annotated[bool, Option("Every pooling after every block too.")] = False
+    dim: Annotated[
+        tuple[AtLeastOne, ...], Option("Also shortened to so many numbers, joined by commas.", metavar="N", joined=True)
+    ] = ()
+    whiten: Annotated[bool, Option("Also whitened.")] = False
+    test: Annotated[str | None, Option("A source that is judged; SOURCE is learned from.", metavar="SOURCE2")] = None
+    queries: Annotated[Path | None, Option("Retrieval: the queries; SOURCE are documents.", metavar="FILE")] = None
+    judgements: Annotated[
+        Path | None, Option("Retrieval: query_id, doc_id, relevance.", metavar="FILE", flag="qrels")
+    ] = None
+    cluster: Annotated[str | None, Option("Items equal there are one unit of chance.", metavar="COLUMN")] = None
+    group: Annotated[str | None, Option("Results for every value of a column, and gaps.", metavar="COLUMN")] = None
+    folds: Annotated[int, Limits(ge=2, le=50), Option("Parts where there is no test source.", metavar="N")] = 5
+    draws: Annotated[int, Limits(ge=2), Option("Draws of few examples, starts of k-means.", metavar="N")] = 10
+    shots: Annotated[AtLeastOne, Option("Examples a class in a draw.", metavar="N")] = 8
+    seeds: Annotated[AtLeastOne, Option("Trainings of a learned pooling.", metavar="N")] = 3
+    seed: Seed = 0
+    precision: Precision = "fp32"
+    modality: Side = None
+    prompt: Prompt = None
+    prompt_text: PromptText = None
+    limit: Limit = None
+    source_options: SourceOptions = AS_USUAL
+    overwrite: Overwrite = False
+    device: Device = None
+    revision: Revision = None
+    accept: Accept = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions(Options):
     """How a source is turned into vectors: which ones, of which records, computed how."""
@@ -133,7 +186,6 @@ Methods = Annotated[
 Explained = Annotated[str | None, Option("Explain this vector, not the classifier's answer.", metavar="NAME")]
 Quick = Annotated[bool, Option("Leave out what takes many runs of the model.")]
 Points = Annotated[int, Limits(ge=2), Option("Points of a deletion curve.", metavar="N")]
-Seed = Annotated[int, Option("Of every random control.", metavar="N")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
-"""An explanation or findings into a file, the kind told by its suffix: .html, .json or .png."""
+"""An explanation, findings or a comparison into a file, the kind told by its suffix."""
 
 from pathlib import Path
 
 from classtoken.destination import OutputFile
 from classtoken.errors import OptionError, OutputError
+from classtoken.report.compare import comparison_page
 from classtoken.report.explain import explanation_page, panels
 from classtoken.report.findings import findings_page
 from classtoken.report.png import maps_png, words_png
+from classtoken.results.compare import CompareResult
 from classtoken.results.explain import Explanation
 from classtoken.results.explain_data import Findings
 
@@ -33,6 +35,15 @@ def write_explanation(found: Explanation, out: OutputFile) -> None:
 def write_findings(found: Findings, out: OutputFile) -> None:
     """Write findings over a data set as .html or .json."""
     out.write(found.to_json() + "\n" if out.path.suffix.lower() == ".json" else findings_page(found))
+
+
+def write_comparison(found: CompareResult, out: OutputFile) -> None:
+    """Write a comparison as .html, .json or .csv."""
+    suffix = out.path.suffix.lower()
+    if suffix == ".csv":
+        out.write(found.to_csv())
+    else:
+        out.write(found.to_json() + "\n" if suffix == ".json" else comparison_page(found))
 
 
 def _png(found: Explanation) -> bytes:

@@ -1,7 +1,7 @@
 """Pairs of texts with a score, and judgements of which document answers which query."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ PAIRS = (("sentence1", "sentence2"), ("text1", "text2"), ("text_a", "text_b"), (
 
 @dataclass(frozen=True)
 class Pair:
-    """Two texts and how much alike they are; the scale is the data's own."""
+    """Two texts and how much alike they are; the scale is the data's own. `meta` are the row's other columns."""
 
     id: str
     left: str
     right: str
     score: float
+    meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def read_pairs(path: Path, *, columns: tuple[str, str] | None = None, score: str = "score") -> tuple[Pair, ...]:
@@ -64,7 +65,11 @@ def _pairs(rows: list[dict], left: str, right: str, score: str, path: Path) -> I
         if not (first and second):
             raise SourceError(f"row {number} of {path} lacks a text; fix it or leave it out.")
         yield Pair(
-            to_id(row.get("id")) or str(number), row[left], row[right], _number(row.get(score), number, score, path)
+            to_id(row.get("id")) or str(number),
+            row[left],
+            row[right],
+            _number(row.get(score), number, score, path),
+            {name: value for name, value in row.items() if name not in (left, right, score)},
         )
 
 

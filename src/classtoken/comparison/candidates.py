@@ -1,0 +1,99 @@
+"""What is compared: every candidate by its name, and how it is got out of one pass through its encoder."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from classtoken.embedder import Embedder
+from classtoken.embedder.tower import Tower
+from classtoken.errors import ContractError, OptionError
+from classtoken.options import CompareOptions
+from classtoken.pooling.spec import Spec, parse_many
+from classtoken.readout.readout import Readout
+
+#: What is compared where no pooling is named: whatever of these the model allows.
+USUAL = ("cls", "mean", "max", "cls+mean", "gem")
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A candidate that is read out of an encoder without training: `base` names the readout of the pass; `dim` and
+    `whiten` are done to its vectors afterwards."""
+
+    name: str
+    base: str
+    pooling: str | None
+    dim: int | None = None
+    whiten: bool = False
+
+
+@dataclass(frozen=True)
+class AskedOfModel:
+    """What is asked of one model: readouts for its pass by name, candidates, learned poolings, poolings by layer."""
+
+    readouts: dict[str, Readout]
+    fixed: tuple[Wanted, ...]
+    learned: tuple[Spec, ...]
+    layered: tuple[tuple[str, int, str], ...]
+    """pooling, layer (0: the embeddings), name of the readout"""
+
+
+def asked_of(embedder: Embedder, side: str, options: CompareOptions) -> AskedOfModel:
+    """The candidates of a model. Raises what readouts raise for a pooling that was named and cannot be given."""
+    poolings = options.pooling
+    tower = embedder.tower(side)
+    specs = _specs(embedder, side, poolings)
+    fixed = [spec for spec in specs if not spec.learned]
+    readouts = {} if poolings is not None else {OWN: next(iter(tower.readouts(None).values()))}
+    for spec in fixed:
+        readouts |= tower.readouts(str(spec))
+    if OWN in readouts and _is_plain(readouts[OWN], {str(spec) for spec in fixed}):
+        del readouts[OWN]
+    names = list(readouts)
+    layered = list(_by_layer(tower, fixed)) if options.by_layer else []
+    wanted = [Wanted(name, name, None if name == OWN else name) for name in names]
+    plain = tuple(wanted)
+    for dim in options.dim:
+        wanted += [replace(one, name=f"{one.name} first {dim}", dim=dim) for one in plain]
+    if options.whiten:
+        wanted += [replace(one, name=f"{one.name} whitened", whiten=True) for one in plain]
+    for _, _, name in layered:
+        readouts |= tower.readouts(name)
+    return AskedOfModel(readouts, tuple(wanted), tuple(spec for spec in specs if spec.learned), tuple(layered))
+
+
+def _by_layer(tower: Tower, fixed: Sequence[Spec]) -> Iterator[tuple[str, int, str]]:
+    """Every pooling of one term after every block, the embeddings first."""
+    for spec in fixed:
+        if len(spec.terms) == 1 and spec.terms[0].layer is None and spec.terms[0].name != "pooler":
+            for layer in range(tower.reading.encoder.depth + 1):
+                yield str(spec), layer, f"{spec}@{layer}"
+
+
+def _specs(embedder: Embedder, side: str, poolings: str | None) -> list[Spec]:
+    """The poolings named, or those usual ones that the model allows."""
+    if poolings is not None:
+        return list(parse_many(poolings))
+    return list(_allowed(embedder, side))
+
+
+def _allowed(embedder: Embedder, side: str) -> Iterator[Spec]:
+    for name in USUAL:
+        spec = parse_many(name)[0]
+        try:
+            embedder.tower(side).readouts(name)
+        except ContractError:  # no class token, say
+            continue
+        yield spec
+
+
+def _is_plain(own: Readout, named: set[str]) -> bool:
+    """Whether the model's own vector is one of those named, up to its length: judged by cosine, it is no other."""
+    return str(own.spec) in named and not own.after and not own.before
+
+
+def refuse_repeated(names: Sequence[str]) -> None:
+    """Raise `OptionError` where two candidates have one name."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"two candidates are called '{twice[0]}'; name each model and folder once.")

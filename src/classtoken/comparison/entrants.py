@@ -1,0 +1,138 @@
+"""Models and stored vectors -> candidates that have been judged."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classtoken.comparison.candidates import AskedOfModel, Wanted, asked_of, refuse_repeated
+from classtoken.comparison.contest import Entrant, judged_or_fault
+from classtoken.comparison.extract import Extracted, ModelSide, extract, stored
+from classtoken.comparison.task import JudgedTask
+from classtoken.comparison.transform import shortened
+from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.options import CompareOptions
+from classtoken.results.compare import Cost
+from classtoken.values import Progress, Rejected
+
+Report = Callable[[Progress], object] | None
+
+
+@dataclass(frozen=True)
+class Passed:
+    """One model after its pass: what was asked of it and every vector that came out."""
+
+    name: str
+    model: ModelSide
+    asked: AskedOfModel
+    found: Extracted
+
+    @property
+    def encoder(self) -> Any:
+        """The encoder of this side."""
+        return self.model.embedder.tower(self.model.modality).reading.encoder
+
+
+def short_name(model: Any) -> str:
+    """What a model is called in a table: the last part of its path or id."""
+    given = model.name if isinstance(model, Embedder) else str(model)
+    return given if given.startswith("builtin:") else given.rstrip("/").split("/")[-1]
+
+
+def pass_through(models: Sequence[Any], task: JudgedTask, options: CompareOptions, report: Report) -> list[Passed]:
+    """Every record once through every model."""
+    names = [short_name(model) for model in models]
+    refuse_repeated(names)
+    passed = []
+    for model, name in zip(models, names, strict=True):
+        embedder = (
+            model
+            if isinstance(model, Embedder)
+            else load(
+                model,
+                precision=options.precision,
+                device=options.device,
+                revision=options.revision,
+                accept=options.accept,
+            )
+        )
+        side = embedder.modality_of(task.records[0], options.modality)
+        one = ModelSide(embedder, side, prompt_of(embedder, side, options.prompt, options.prompt_text))
+        asked = asked_of(embedder, side, options)
+        found = extract(one, task.records, asked.readouts, states=bool(asked.learned), report=report)
+        passed.append(Passed(name, one, asked, found))
+    return passed
+
+
+def stored_vectors(options: CompareOptions, task: JudgedTask) -> dict[str, NDArray]:
+    """The stored candidates by name: of several folders, or beside a model, the place stands before."""
+    every = {}
+    for place in options.vectors:
+        for name, array in stored(place, task.records).items():
+            stem = Path(place).stem
+            every[name if name == stem else f"{stem}: {name}"] = array
+    return every
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The task without records that have no vector, and the rows of those that it keeps."""
+
+    task: JudgedTask
+    rows: NDArray[np.intp]
+
+
+def kept(task: JudgedTask, passed: Sequence[Passed]) -> Kept:
+    """What every candidate has a vector of: all are judged on the same items."""
+    bad: dict[int, Rejected] = {}
+    for one in passed:
+        for row, why in one.found.bad.items():
+            bad.setdefault(row, why)
+    if not bad:
+        return Kept(task, np.arange(len(task.records)))
+    place = {id(record): row for row, record in enumerate(task.records)}
+    left = task.without(bad)
+    return Kept(left, np.array([place[id(record)] for record in left.records]))
+
+
+def entrants_of(passed: Sequence[Passed], keeping: Kept, *, several: bool) -> tuple[list[Entrant], dict[str, str]]:
+    """The fixed candidates of all models, judged; and those that cannot be, with the reason."""
+    made, left_out = [], {}
+    for one in passed:
+        prefix = f"{one.name}: " if several else ""
+        for wanted in one.asked.fixed:
+            vectors = one.found.vectors[wanted.base][keeping.rows]
+            entrant = _judged(prefix, one, wanted, vectors, keeping.task)
+            if isinstance(entrant, str):
+                left_out[f"{prefix}{wanted.name}"] = entrant
+            else:
+                made.append(entrant)
+    return made, left_out
+
+
+def _judged(prefix: str, one: Passed, wanted: Wanted, vectors: NDArray, task: JudgedTask) -> Entrant | str:
+    vectors = vectors if wanted.dim is None else shortened(vectors, wanted.dim)
+    judged = judged_or_fault(task, vectors, whiten=wanted.whiten)
+    if isinstance(judged, str):
+        return judged
+    parameters = sum(p.numel() for p in one.encoder.parameters())
+    milliseconds = 1000 * one.found.seconds / max(1, len(one.found.vectors[wanted.base]))
+    cost = Cost(vectors.shape[1], 4 * vectors.shape[1], parameters, 0, milliseconds)
+    return Entrant(prefix + wanted.name, one.name, wanted.pooling, judged, cost, vectors=vectors)
+
+
+def stored_entrants(arrays: Mapping[str, NDArray], keeping: Kept) -> tuple[list[Entrant], dict[str, str]]:
+    """Stored vectors as candidates."""
+    made, left_out = [], {}
+    for name, array in arrays.items():
+        vectors = array[keeping.rows]
+        judged = judged_or_fault(keeping.task, vectors)
+        if isinstance(judged, str):
+            left_out[name] = judged
+        else:
+            cost = Cost(vectors.shape[1], 4 * vectors.shape[1])
+            made.append(Entrant(name, "", None, judged, cost, vectors=vectors))
+    return made, left_out

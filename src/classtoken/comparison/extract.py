@@ -1,0 +1,149 @@
+"""Every candidate's vectors from one pass through its encoder, and stored vectors of anybody's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from classtoken.embedder import Embedder
+from classtoken.errors import BadRecord, OptionError, SourceError
+from classtoken.files import user_path
+from classtoken.inputs import PreparedBatch, batches, computed
+from classtoken.inputs import rejected as rejection
+from classtoken.readout.readout import Readout
+from classtoken.sink import read
+from classtoken.values import Progress, Record, Rejected
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Vectors of all records by the name of their readout, (R, V) float32; with learned poolings also the last states
+    of every token, (R, L, D), and their roles (PAD: 0). Rows in `bad` hold nothing; `seconds` is what it took."""
+
+    vectors: Mapping[str, NDArray[np.float32]]
+    states: NDArray[np.float32] | None
+    roles: NDArray[np.int8] | None
+    bad: Mapping[int, Rejected]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ModelSide:
+    """One side of a model, and the prompt that is put before its texts."""
+
+    embedder: Embedder
+    modality: str
+    prompt: str | None = None
+
+
+def extract(
+    model: ModelSide,
+    records: Sequence[Record],
+    readouts: Mapping[str, Readout],
+    *,
+    states: bool = False,
+    report: Callable[[Progress], object] | None = None,
+) -> Extracted:
+    """One forward a batch for all readouts. Records that cannot be prepared or computed are `bad`, with the reason."""
+    began, rejected, parts = monotonic(), dict[int, Rejected](), list[tuple[tuple[int, ...], dict[str, NDArray]]]()
+
+    def work(batch: PreparedBatch) -> dict[str, NDArray]:
+        found, seen = model.embedder.read(
+            batch.tokens, readouts, modality=model.modality, prompt=model.prompt, every=states
+        )
+        if states:
+            found = {
+                **found,
+                "\0states": seen.last_BLD.float().cpu().numpy(),
+                "\0roles": seen.roles_BL.cpu().numpy().astype(np.int8),
+            }
+        return found
+
+    done, prepare = 0, model.embedder.tower(model.modality).prepare
+    for batch in batches(prepare, enumerate(records), rejected.__setitem__, prompt=model.prompt):
+        for one, found in computed(work, batch):
+            if isinstance(found, BadRecord):
+                rejected[one.places[0]] = rejection(records[one.places[0]].id, found)
+            else:
+                parts.append((one.places, found))
+        done += len(batch.places)
+        if report is not None:
+            report(Progress(done, len(records), refused=len(rejected), seconds=monotonic() - began, what="embedding"))
+    if not parts:
+        first = next(iter(rejected.values()))
+        raise SourceError(f"none of the {len(records)} records could be read. The first: {first.id}: {first.reason}.")
+    whole = {name: _placed(parts, name, len(records)) for name in parts[0][1]}
+    seen_states, roles = whole.pop("\0states", None), whole.pop("\0roles", None)
+    for name, vectors in whole.items():
+        for row in np.flatnonzero(~np.isfinite(vectors).all(1)).tolist():
+            rejected.setdefault(row, Rejected(records[row].id, f"its vector '{name}' is not finite"))
+    return Extracted(whole, seen_states, roles, rejected, monotonic() - began)
+
+
+def _placed(parts: list[tuple[tuple[int, ...], dict[str, NDArray]]], name: str, count: int) -> NDArray:
+    """All rows in the records' order; rows of tokens are filled up to the longest with zeros (PAD)."""
+    shapes = [found[name].shape[1:] for _, found in parts]
+    whole = np.zeros((count, *(max(sizes) for sizes in zip(*shapes, strict=True))), parts[0][1][name].dtype)
+    for places, found in parts:
+        block = found[name]
+        rows: Any = (np.array(places), *(slice(0, size) for size in block.shape[1:]))
+        whole[rows] = block
+    return whole
+
+
+def stored(place: str | Path, records: Sequence[Record]) -> dict[str, NDArray[np.float32]]:
+    """Vectors that somebody has stored, a row a record: a folder of `embed`, a .npy file (rows in the order of the
+    records), or a Parquet file with the column `id` and columns of vectors. Texts of pairs are found by the column
+    `text`. Raises `OptionError` where a record has no vector."""
+    path = user_path(place)
+    if path.suffix == ".npy":
+        found = np.load(path, allow_pickle=False)
+        if found.ndim != 2 or len(found) != len(records):
+            raise OptionError(
+                f"'{path}' holds an array of shape {found.shape}, and there are {len(records)} records; give a row for "
+                "each, in their order."
+            )
+        return {path.stem: found.astype(np.float32)}
+    by_text = bool(records) and records[0].id.startswith("text ")
+    key = "text" if by_text else "id"
+    wanted = [record.text if by_text else record.id for record in records]
+    if path.is_dir():
+        folder = read(path)
+        if key not in ("id", *folder.carried):
+            raise OptionError(f"'{path}' does not carry the column '{key}', by which vectors of pairs are found.")
+        names, arrays = folder.column(key), {name: folder.arrays[name] for name in folder.arrays}
+    else:
+        names, arrays = _of_parquet(path, key)
+    place_of = {name: row for row, name in enumerate(names)}
+    missing = [name for name in wanted if name not in place_of]
+    if missing:
+        raise OptionError(
+            f"'{path}' has no vector for {len(missing)} of {len(wanted)} records, such as {missing[0]!r}; embed the "
+            "same source."
+        )
+    rows = [place_of[name] for name in wanted]
+    return {name: np.asarray(array, dtype=np.float32)[rows] for name, array in arrays.items()}
+
+
+def _of_parquet(path: Path, key: str) -> tuple[list, dict[str, NDArray]]:
+    if not path.is_file() or path.suffix != ".parquet":
+        raise OptionError(f"'{path}' holds no vectors; give a folder of embed, a .npy or a .parquet file.")
+    table = pq.read_table(path)
+    if key not in table.column_names:
+        raise OptionError(f"'{path}' has no column '{key}'; it has {', '.join(table.column_names)}.")
+    arrays = {}
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        if hasattr(kind, "value_type") and str(kind.value_type) in ("float", "double", "halffloat"):
+            rows = table.column(name).to_pylist()
+            if any(row is None for row in rows) or len({len(row) for row in rows}) != 1:
+                raise OptionError(f"the column '{name}' of '{path}' has vectors of several lengths, or none in a row.")
+            arrays[name] = np.array(rows, dtype=np.float32)
+    if not arrays:
+        raise OptionError(f"'{path}' has no column of vectors (lists of numbers).")
+    return table.column(key).to_pylist(), arrays

@@ -1,0 +1,75 @@
+"""What a user names (SOURCE, a test part, queries, judgements) -> the task."""
+
+from pathlib import Path
+from typing import Any
+
+from classtoken.comparison.classification import Classification
+from classtoken.comparison.clustering import Clustering
+from classtoken.comparison.multilabel import MultiLabel
+from classtoken.comparison.retrieval import RetrievalByClass, RetrievalByJudgements
+from classtoken.comparison.similarity import Similarity
+from classtoken.comparison.task import Choices, JudgedTask
+from classtoken.errors import OptionError
+from classtoken.options import CompareOptions
+from classtoken.source import open_source, read_judgements, read_pairs
+from classtoken.values import Record, Rejected
+
+
+def open_task(source: Any, options: CompareOptions) -> JudgedTask:
+    """The task of a source. Raises `OptionError` for what does not fit the task, and what sources raise."""
+    choices = Choices(
+        cluster=options.cluster,
+        group=options.group,
+        group_column=options.source_options.group_column or "group",
+        folds=options.folds,
+        draws=options.draws,
+        shots=options.shots,
+        seeds=options.seeds,
+        seed=options.seed,
+    )
+    _refuse_unused(options)
+    if options.task == "similarity":
+        return _similarity(source, options, choices)
+    refused: list[Rejected] = []
+    records = _records(source, options, refused)
+    if options.task in (None, "classification", "multilabel"):
+        test = None if options.test is None else _records(options.test, options, refused)
+        several = any(isinstance(record.label, tuple) for record in (*records, *(test or ())))
+        kind = MultiLabel if (several if options.task is None else options.task == "multilabel") else Classification
+        made: JudgedTask = kind(records, test, choices)
+        made.refused = (*refused, *made.refused)
+        return made
+    if options.task == "retrieval" and options.queries is not None and options.judgements is not None:
+        queries = _records(options.queries, options, refused)
+        judged = read_judgements(options.judgements)
+        return RetrievalByJudgements(records, queries, judged, choices, tuple(refused))
+    if options.task == "retrieval":
+        return RetrievalByClass(records, choices, tuple(refused))
+    return Clustering(records, choices, tuple(refused))
+
+
+def _similarity(source: Any, options: CompareOptions, choices: Choices) -> JudgedTask:
+    if not isinstance(source, str | Path):
+        raise OptionError("pairs are read from a table; give the path of a .csv, .tsv, .jsonl or .parquet file.")
+    pairs = read_pairs(Path(source), score=options.source_options.label_column or "score")
+    return Similarity(pairs[: options.limit], choices)
+
+
+def _records(source: Any, options: CompareOptions, refused: list[Rejected]) -> list[Record]:
+    opened = open_source(source, options.source_options)
+    records = list(opened.records(refused, limit=options.limit))
+    if not records:
+        first = f" The first: {refused[0].id}: {refused[0].reason}." if refused else ""
+        raise OptionError(f"no record of '{opened.name}' can be read.{first}")
+    return records
+
+
+def _refuse_unused(options: CompareOptions) -> None:
+    """Refuse what would change nothing."""
+    learning = options.task in (None, "classification", "multilabel")
+    if options.test is not None and not learning:
+        raise OptionError(f"nothing is learned for {options.task}, so `test` would change nothing; leave it out.")
+    if (options.queries is None) != (options.judgements is None):
+        raise OptionError("`queries` and `judgements` belong together; give both, or neither (retrieval by class).")
+    if options.queries is not None and options.task != "retrieval":
+        raise OptionError("`queries` and `judgements` are for the task retrieval.")

@@ -1,0 +1,90 @@
+"""Candidates, metrics and findings in plain words."""
+
+from collections.abc import Sequence
+
+from classtoken.results.compare import ComparedVector, Difference
+
+POOLINGS = {
+    "cls": "the class token",
+    "mean": "the mean of the tokens",
+    "max": "the maximum over the tokens",
+    "cls+mean": "class token and mean side by side",
+    "gem": "the generalized mean",
+    "last": "the last token",
+    "first": "the first token",
+    "own": "the model's own vector",
+    "map": "attention pooling",
+}
+METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "knn_accuracy": "accuracy of nearest neighbours",
+    "few_shot_accuracy": "accuracy after few examples",
+    "map": "mean average precision",
+    "knn_map": "mean average precision of nearest neighbours",
+    "micro_f1": "micro F1",
+    "spearman": "Spearman correlation",
+    "pearson": "Pearson correlation",
+    "spearman_whitened": "Spearman correlation, whitened",
+    "ndcg@10": "nDCG@10",
+    "mrr@10": "MRR@10",
+    "recall@1": "Recall@1",
+    "recall@10": "Recall@10",
+    "v_measure": "V-measure",
+    "miou": "mean IoU",
+    "pixel_accuracy": "pixel accuracy",
+}
+
+
+def called(name: str) -> str:
+    """`mean (the mean of the tokens)`, or the name alone."""
+    meaning = POOLINGS.get(name)
+    return f"{name} ({meaning})" if meaning else name
+
+
+def points(value: float) -> str:
+    """A difference of two metrics in points (hundredths)."""
+    return f"{100 * value:.1f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Difference], metric: str) -> tuple[str, str]:
+    """What to use, in one sentence; and how sure that is, in another.
+
+    Of candidates that cannot be told apart the model's own vector is named, else the shortest one.
+    """
+    real = [one for one in candidates if one.role == "candidate"]
+    best = real[0]
+    ties = [one for one in real if one.group == best.group]
+    named = METRICS.get(metric, metric)
+    if len(real) == 1:
+        return f"There is one candidate only, {called(best.name)}: there is nothing to choose.", ""
+    if len(ties) == 1:
+        gap = next(d for d in differences if d.first == best.name and d.second == real[1].name)
+        line = (
+            f"Use {called(best.name)}{_flag(best)}: its {named} of {best.metrics[metric].value:.3f} is better than "
+            f"that of {called(real[1].name)} by {points(gap.value)} points [{points(gap.low)}, {points(gap.high)}]."
+        )
+        return line, "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
+    usual = [one for one in ties if one.pooling is None]
+    chosen = (usual or sorted(ties, key=lambda one: one.cost.size))[0]
+    names = [called(one.name) for one in ties]
+    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} others"]
+    why = "the model's own" if usual else "the shortest vector of them" if chosen is not best else "the best by a hair"
+    line = f"These items do not tell {listed(shown)} apart: use {called(chosen.name)}{_flag(chosen)}, {why}."
+    worse = [one for one in real if one.group > best.group]
+    sure = (
+        f"The best of all is among them in 95 % of such comparisons; {listed([one.name for one in worse][:4])} "
+        f"{'is' if len(worse) == 1 else 'are'} worse."
+        if worse
+        else "No candidate is clearly worse than another; more items might tell them apart."
+    )
+    return line, sure
+
+
+def _flag(one: ComparedVector) -> str:
+    return f" (--pooling '{one.pooling}')" if one.pooling is not None else ""

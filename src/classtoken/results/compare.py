@@ -1,0 +1,290 @@
+"""What `compare` gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from classtoken.results.base import Result
+from classtoken.values import Rejected
+
+FORMAT = "classtoken.CompareResult/1"
+
+
+@dataclass(frozen=True)
+class MetricScore(Result):
+    """One metric of one candidate with its 95 % interval over test items (or clusters of them).
+
+    `method` says how: `bca`, `exact` (of a share), `constant`, or `none` (from -inf to inf: too few items). `spread` is
+    the standard deviation over `draws` repetitions (draws of training examples, seeds) where there are any.
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
+    spread: float | None = None
+    draws: int = 0
+
+    def __str__(self) -> str:
+        if self.method in ("none", "constant"):
+            return f"{self.value:.4f}"
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+@dataclass(frozen=True)
+class Cost(Result):
+    """What a candidate costs: numbers of a vector, its bytes as fp32, parameters of the encoder and of what reads it.
+
+    `milliseconds` of one item (reading, preparing, encoding and pooling together, on this machine) and `flops` of the
+    encoder for one item are None where vectors were stored, or where nobody can say.
+    """
+
+    size: int
+    bytes: int
+    parameters: int | None = None
+    own_parameters: int = 0
+    milliseconds: float | None = None
+    flops: float | None = None
+
+
+@dataclass(frozen=True)
+class VectorShape(Result):
+    """How a candidate's vectors lie: what it has lost shows here before it shows in a score.
+
+    effective_rank: dimensions that the vectors fill (1 to their size). anisotropy: mean cosine of different vectors.
+    uniformity: lower is better (Wang, Isola 2020). alignment: mean squared distance of partners (same label, or pairs
+    of the highest scores), lower is better. norm_outliers: vectors whose length is more than four robust deviations
+    from the median.
+    """
+
+    effective_rank: float
+    anisotropy: float
+    uniformity: float
+    alignment: float | None
+    norm: float
+    norm_outliers: int
+
+
+@dataclass(frozen=True)
+class ComparedVector(Result):
+    """One candidate: its name, its group (1 holds the best and all that cannot be told apart from it), its metrics.
+
+    pooling: what to give as `pooling` to get it, None for the model's own and for stored vectors. role: `candidate`, or
+    `control` (what a learned pooling must beat; it is never advised). part: per value of the audited column, its score.
+    """
+
+    name: str
+    group: int
+    metrics: Mapping[str, MetricScore]
+    model: str
+    pooling: str | None
+    role: str
+    cost: Cost
+    shape: VectorShape | None = None
+    setting: str = ""
+    per_class: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, MetricScore] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Difference(Result):
+    """Two candidates on the same items: first - second in the ranking metric with its interval.
+
+    p is of a paired permutation test, `adjusted` after Holm's correction over all pairs. `effect` is the mean over the
+    standard deviation of the items' differences. wins and losses count items on which the first is better or worse.
+    """
+
+    first: str
+    second: str
+    value: float
+    low: float
+    high: float
+    p: float
+    adjusted: float
+    effect: float
+    wins: int
+    losses: int
+
+
+@dataclass(frozen=True)
+class LayerCurve(Result):
+    """One pooling after every block: block numbers from 0 (the embeddings) and a score of each."""
+
+    model: str
+    pooling: str
+    metric: str
+    layers: tuple[int, ...]
+    scores: tuple[MetricScore, ...]
+
+
+@dataclass(frozen=True)
+class SplitOverlap(Result):
+    """Items that stand in the training and in the test part: equal ones, nearly equal ones by their vectors, and the
+    best candidate's score with all items and without those."""
+
+    equal: int
+    near: int
+    above: float
+    checked: int
+    score: float
+    score_without: float
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class PositionBias(Result):
+    """A sentence moved through a long text: the mean cosine of the text's vector and the sentence's own, by place."""
+
+    candidate: str
+    places: tuple[float, ...]
+    cosine: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Neighbour(Result):
+    """An item that was retrieved: its id, its label, whether it is right, its cosine; a picture (data URI) or text."""
+
+    id: str
+    label: str
+    right: bool
+    cosine: float
+    picture: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class NeighbourRow(Result):
+    """One item and its nearest neighbours under several candidates."""
+
+    item: Neighbour
+    neighbours: Mapping[str, tuple[Neighbour, ...]]
+
+
+@dataclass(frozen=True)
+class ConfusionTable(Result):
+    """How often an item of one class (row) was given another (column), by one candidate."""
+
+    candidate: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Gap(Result):
+    """The difference between the best and the worst part of the audited column, by candidate, with its interval."""
+
+    candidate: str
+    best: str
+    worst: str
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Protocol(Result):
+    """How figures came about. Only figures of equal protocols may stand side by side (`same_as`)."""
+
+    task: str
+    metric: str
+    settings: Mapping[str, str]
+    data: str
+    """a hash of the items, their labels and the split"""
+
+    def same_as(self, other: "Protocol") -> bool:
+        """Whether figures may be compared: the same task, metric, settings and data."""
+        return self == other
+
+
+@dataclass(frozen=True)
+class CompareResult(Result):
+    """Candidates, best first, and how sure the order is.
+
+    Candidates that cannot be told apart share a `group`. `detectable`: the smallest true difference of the ranking
+    metric that these items would show in 80 % of comparisons. `narrower`: by what factor intervals would have been too
+    narrow had clusters been ignored (1 where there are none). `refused` and `left_out` name every item and candidate
+    that does not count, and why.
+    """
+
+    candidates: tuple[ComparedVector, ...]
+    advice: str
+    sure: str
+    detectable: float
+    detectable_before: float
+    protocol: Protocol
+    items: int
+    units: int
+    clusters: str
+    narrower: float
+    differences: tuple[Difference, ...]
+    source: str
+    models: tuple[str, ...]
+    command: str
+    versions: Mapping[str, str]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    by_layer: tuple[LayerCurve, ...] = ()
+    alike: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """linear CKA of two candidates' vectors, from 0 to 1"""
+    overlap: SplitOverlap | None = None
+    position: tuple[PositionBias, ...] = ()
+    confusion: ConfusionTable | None = None
+    neighbours: tuple[NeighbourRow, ...] = ()
+    audited: str = ""
+    gaps: tuple[Gap, ...] = ()
+    refused: tuple[Rejected, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    format: str = FORMAT
+
+    @property
+    def metric(self) -> str:
+        """The metric that ranks."""
+        return self.protocol.metric
+
+    @property
+    def best(self) -> ComparedVector:
+        """The first candidate that is no control."""
+        return next(one for one in self.candidates if one.role == "candidate")
+
+    def table(self) -> list[list[str]]:
+        """Group, name, every metric with its interval, size: a row a candidate, below a head."""
+        metrics = list(self.candidates[0].metrics)
+        rows = [["group", "candidate", *metrics, "size"]]
+        for one in self.candidates:
+            shown = [str(one.metrics[name]) if name in one.metrics else "-" for name in metrics]
+            name = one.name if one.role == "candidate" else f"{one.name} (control)"
+            rows.append([str(one.group), name, *shown, str(one.cost.size)])
+        return rows
+
+    def to_csv(self) -> str:
+        """One line a candidate and metric: candidate, group, role, metric, value, low, high, n, size."""
+        lines = ["candidate,group,role,metric,value,low,high,items,units,size"]
+        for one in self.candidates:
+            for name, score in one.metrics.items():
+                quoted = '"' + one.name.replace('"', '""') + '"'
+                values = f"{score.value:.6f},{score.low:.6f},{score.high:.6f}"
+                lines.append(
+                    f"{quoted},{one.group},{one.role},{name},{values},{self.items},{self.units},{one.cost.size}"
+                )
+        return "\n".join(lines) + "\n"
+
+    def __str__(self) -> str:
+        counted = f"{self.items} test items" + ("" if self.units == self.items else f" in {self.units} clusters")
+        lines = [f"{self.protocol.task} on {self.source}: {counted}, ranked by {self.metric}"]
+        rows = self.table()
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        lines.append("  candidates of one group cannot be told apart from its best (permutation tests, Holm, 5 %)")
+        lines += [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
+        if self.refused:
+            lines.append(
+                f"  {len(self.refused)} items left out; the first: {self.refused[0].id}: {self.refused[0].reason}"
+            )
+        lines += [f"  note: {note}" for note in self.notes]
+        lines.append(f"  smallest difference that these items show in 80 % of cases: {self.detectable:.4f}")
+        lines.append(f"{self.advice} {self.sure}")
+        return "\n".join(lines)

@@ -1,0 +1,131 @@
+"""The verb: one pass for all candidates, results both ways, stored vectors, refusals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.folders import tiny_vit
+
+import classtoken as ct
+from classtoken.cli import main
+from classtoken.embedder import Embedder
+from classtoken.errors import OptionError, OutputError
+from classtoken.results.compare import CompareResult
+
+
+@pytest.fixture
+def vit(tmp_path: Path) -> Path:
+    return tiny_vit(tmp_path / "vit")
+
+
+def test_eight_candidates_come_out_of_one_pass(vit: Path, squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many forwards as `embed` makes for one pooling."""
+    calls = []
+    encode = Embedder._encode
+
+    def counted(self: Embedder, *given: Any, **more: Any) -> Any:
+        calls.append(1)
+        return encode(self, *given, **more)
+
+    monkeypatch.setattr(Embedder, "_encode", counted)
+    ct.load(vit).embed(sorted(squares.rglob("*.png")), pooling="cls")
+    alone = len(calls)
+    calls.clear()
+    found = ct.compare(
+        vit, squares, task="classification", pooling="cls,mean,max,gem,cls+mean,cls@1,mean@1,mean@1n", draws=2
+    )
+    assert len(calls) == alone
+    assert len(found.candidates) == 8
+
+
+def test_a_result_goes_to_json_csv_and_html(vit: Path, squares: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    found = ct.compare(vit, squares, out, pooling="cls,mean", draws=2)
+    assert found == CompareResult.from_json(found.to_json())
+    plain = json.loads(found.to_json())
+    assert {"candidates", "advice", "detectable", "protocol"} <= plain.keys()
+    for one in plain["candidates"]:
+        assert {"name", "group", "metrics"} <= one.keys()
+        assert {"value", "low", "high"} <= one["metrics"]["accuracy"].keys()
+    assert 0 < found.detectable_before < 1
+    html = out.read_text()
+    assert found.advice.split(":")[0] in html
+    assert "<script" not in html
+    ct.compare(vit, squares, tmp_path / "r.csv", pooling="cls,mean", draws=2)
+    assert (tmp_path / "r.csv").read_text().startswith("candidate,group,role,metric,value,low,high")
+    with pytest.raises(OutputError, match="another input or other options"):
+        ct.compare(vit, squares, out, pooling="cls,max", draws=2)
+    assert found.command.startswith("classtoken compare")
+    assert "--pooling cls,mean" in found.command
+
+
+def test_the_command_line_gives_the_same(vit: Path, squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["compare", str(squares), "--model", str(vit), "--pooling", "cls,mean", "--draws", "2", "--json"])
+    said = capsys.readouterr()
+    assert code == 0
+    plain = json.loads(said.out)
+    assert [one["name"] for one in plain["candidates"]].sort() == ["cls", "mean"].sort()
+    assert "can show a difference of" in said.err
+
+
+def test_stored_vectors_are_candidates(vit: Path, squares: Path, tmp_path: Path) -> None:
+    ct.embed(vit, squares, tmp_path / "stored", pooling="cls,mean")
+    fresh = ct.compare(vit, squares, pooling="cls,mean", draws=2)
+    again = ct.compare(None, squares, vectors=[str(tmp_path / "stored")], draws=2)
+    for one in fresh.candidates:
+        same = next(other for other in again.candidates if other.name == f"stored: {one.name}")
+        assert same.metrics == one.metrics
+    labels = [path.parent.name for path in sorted(squares.rglob("*.png"))]
+    oracle = np.array([[name == label for name in sorted(set(labels))] for label in labels], dtype=np.float32)
+    np.save(tmp_path / "oracle.npy", oracle)
+    np.save(tmp_path / "short.npy", oracle[:5])
+    both = ct.compare(vit, squares, vectors=[str(tmp_path / "oracle.npy")], pooling="mean", draws=2)
+    perfect = next(one for one in both.candidates if one.name == "oracle")
+    assert perfect.metrics["accuracy"].value == 1
+    assert perfect.group == 1
+    with pytest.raises(OptionError, match="shape \\(5, 3\\), and there are 60 records"):
+        ct.compare(None, squares, vectors=[str(tmp_path / "short.npy")])
+
+
+def test_candidates_that_cannot_be_judged_are_left_out_by_name(squares: Path, tmp_path: Path) -> None:
+    good = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    broken = good.copy()
+    broken[7, 1] = np.nan
+    for name, array in {"good": good, "broken": broken, "constant": np.ones_like(good)}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    places = [str(tmp_path / f"{name}.npy") for name in ("good", "broken", "constant")]
+    found = ct.compare(None, squares, vectors=places, draws=2)
+    assert [one.name for one in found.candidates] == ["good"]
+    assert found.left_out == {
+        "broken": "1 of 60 vectors hold numbers that are not finite",
+        "constant": "all vectors are equal",
+    }
+    with pytest.raises(OptionError, match="no candidate can be judged; the first, broken"):
+        ct.compare(None, squares, vectors=places[1:], draws=2)
+
+
+def test_what_makes_no_sense_is_refused(vit: Path, squares: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="nothing is to be compared"):
+        ct.compare(None, squares)
+    with pytest.raises(OptionError, match="`test` would change nothing"):
+        ct.compare(vit, squares, task="retrieval", test=str(squares))
+    with pytest.raises(OptionError, match="belong together"):
+        ct.compare(vit, squares, task="retrieval", queries=tmp_path / "q.csv")
+    with pytest.raises(OptionError, match="two candidates are called 'vit'"):
+        ct.compare([vit, vit], squares)
+    two = tmp_path / "two"
+    for name in ("a", "b"):
+        (two / name).mkdir(parents=True)
+        (two / name / "one.png").write_bytes(next(squares.rglob("*.png")).read_bytes())
+    with pytest.raises(OptionError, match="0 records with 0 labels are left"):
+        ct.compare(vit, two)
+
+
+def test_a_record_that_cannot_be_read_costs_the_others_nothing(vit: Path, squares: Path) -> None:
+    bad = next(squares.rglob("*.png"))
+    bad.write_bytes(b"no picture")
+    found = ct.compare(vit, squares, pooling="cls,mean", draws=2)
+    assert found.items == 59
+    assert [entry.id for entry in found.refused] == [bad.relative_to(squares).as_posix()]

@@ -1,0 +1,172 @@
+"""Intervals and tests of several candidates: against scipy, and their promises by simulation."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from classtoken.errors import OptionError
+from classtoken.measure.paired import (
+    Units,
+    bca,
+    detectable,
+    effect_size,
+    groups,
+    intervals,
+    pair_tests,
+    standard_errors,
+)
+from classtoken.measure.scores import spearman_items
+
+SOME = (200, pytest.param(2000, marks=pytest.mark.soak))
+"""simulated comparisons: few in every run, many in the soak"""
+
+
+def within_binomial(hits: int, n: int, share: float) -> bool:
+    """Whether so many hits of n are what `share` gives in 99.9 % of all cases, or fewer."""
+    return hits <= stats.binom.ppf(0.999, n, share)
+
+
+def test_bca_is_scipys_but_for_the_resamples_drawn() -> None:
+    x = np.random.default_rng(0).exponential(size=80)
+    low, high = bca(x, Units.each(80), resamples=40000)
+    theirs = stats.bootstrap((x,), np.mean, n_resamples=40000, method="BCa", rng=np.random.default_rng(1))
+    error = x.std() / np.sqrt(80)
+    assert low[0] == pytest.approx(theirs.confidence_interval.low, abs=0.05 * error)
+    assert high[0] == pytest.approx(theirs.confidence_interval.high, abs=0.05 * error)
+
+
+def test_the_interval_of_a_rank_correlation_is_that_of_the_correlation_resampled() -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=300)
+    y = x + generator.normal(size=300)
+    value, items = spearman_items(x, y)
+    (ours,) = intervals(items, Units.each(300))
+    theirs = stats.bootstrap(
+        (x, y), lambda a, b: stats.spearmanr(a, b).statistic, paired=True, vectorized=False, n_resamples=2000
+    ).confidence_interval
+    error = float(standard_errors(items, Units.each(300))[0])
+    assert ours.estimate == pytest.approx(value)
+    assert abs(ours.low - theirs.low) < 0.35 * error
+    assert abs(ours.high - theirs.high) < 0.35 * error
+
+
+def test_p_is_scipys_permutation_test() -> None:
+    generator = np.random.default_rng(2)
+    few = generator.normal(size=(2, 12)) + np.array([[0.4], [0]])
+    ours = pair_tests(few, Units.each(12))
+    theirs = stats.permutation_test(
+        tuple(few), lambda a, b, axis: (a - b).mean(axis), permutation_type="samples", vectorized=True
+    )
+    assert ours.exact
+    assert ours.p[0, 1] == pytest.approx(theirs.pvalue, abs=1e-12)
+    assert ours.differences[0, 1] == pytest.approx(theirs.statistic)
+    many = generator.normal(size=(2, 60)) + np.array([[0.3], [0]])
+    drawn, theirs = pair_tests(many, Units.each(60), resamples=20000), stats.permutation_test(
+        tuple(many), lambda a, b, axis: (a - b).mean(axis), permutation_type="samples", n_resamples=20000,
+        vectorized=True, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert not drawn.exact
+    assert drawn.p[0, 1] == pytest.approx(theirs.pvalue, abs=5 * np.sqrt(theirs.pvalue / 20000))
+
+
+def test_clusters_are_resampled_whole() -> None:
+    values = np.repeat(np.random.default_rng(0).normal(size=40), 5)
+    clustered = Units.clusters(np.repeat(np.arange(40), 5).tolist())
+    alone = standard_errors(values, Units.each(200))[0]
+    together = standard_errors(values, clustered)[0]
+    assert together / alone == pytest.approx(np.sqrt(5), rel=0.05)
+    (interval,) = intervals(values, clustered)
+    assert interval.n == 40
+    assert intervals(values, Units.each(200))[0].high < interval.high
+    assert Units.clusters(["a", None, "a", None]).count == 3
+
+
+def test_what_has_no_interval_says_so() -> None:
+    assert intervals(np.arange(5.0), Units.each(5))[0].method == "none"
+    assert intervals(np.full(20, 0.3), Units.each(20))[0].method == "constant"
+    assert intervals(np.ones(20), Units.each(20))[0].method == "exact"
+    with pytest.raises(OptionError, match="not finite"):
+        intervals([1.0, np.nan], Units.each(2))
+    with pytest.raises(OptionError, match="3 numbers for 4 items"):
+        Units.each(4).sums([1.0, 2, 3])
+
+
+def null_candidates(generator: np.random.Generator, clustered: bool) -> tuple[np.ndarray, Units]:
+    """Five candidates of equal accuracy on 150 items; clustered: 50 clusters of three like items."""
+    if not clustered:
+        hard = generator.random(150)
+        return (generator.random((5, 150)) < 0.3 + 0.5 * hard).astype(float), Units.each(150)
+    right = (generator.random((5, 50)) < 0.7).astype(float)
+    wobble = generator.random((5, 150)) < 0.1
+    return abs(np.repeat(right, 3, axis=1) - wobble), Units.clusters(np.repeat(np.arange(50), 3).tolist())
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("repeats", SOME)
+def test_equal_candidates_are_told_apart_in_5_percent_at_most(clustered: bool, repeats: int) -> None:
+    generator = np.random.default_rng(7)
+    single = family = 0
+    for _ in range(repeats):
+        values, units = null_candidates(generator, clustered)
+        found = pair_tests(values, units, resamples=999)
+        single += found.p[0, 1] < 0.05
+        family += (found.adjusted < 0.05).any()
+    assert within_binomial(single, repeats, 0.05)
+    assert within_binomial(family, repeats, 0.05)
+    assert single > 0
+
+
+@pytest.mark.parametrize("repeats", SOME)
+def test_clusters_that_are_not_named_give_false_findings(repeats: int) -> None:
+    generator = np.random.default_rng(7)
+    found = 0
+    for _ in range(repeats):
+        values, _ = null_candidates(generator, clustered=True)
+        found += pair_tests(values, Units.each(150), resamples=999).p[0, 1] < 0.05
+    assert not within_binomial(found, repeats, 0.05)
+
+
+@pytest.mark.parametrize("repeats", SOME)
+def test_planted_differences_are_found_as_often_as_promised_and_groups_hold_the_truth(repeats: int) -> None:
+    generator = np.random.default_rng(1)
+    n, spread = 300, 0.5
+    promised = detectable(spread * np.sqrt(2), n, tests=3)
+    truths = np.array([promised, 0.0, 0.0])
+    seen = held = 0
+    for _ in range(repeats):
+        values = generator.normal(size=(3, n)) * spread + truths[:, None]
+        found = pair_tests(values, Units.each(n), resamples=999)
+        number = groups(values.mean(1), found.adjusted)
+        seen += found.adjusted[0, 1] < 0.05 and found.differences[0, 1] > 0
+        held += number[0] == 1 and number[1] == number[2]
+    assert seen / repeats == pytest.approx(0.8, abs=0.08)
+    assert held / repeats >= 0.75  # one finding more than the two that are true breaks it
+    best_in_first = 0
+    for _ in range(repeats):
+        values = generator.normal(size=(4, n)) * spread + np.array([[0.03], [0.02], [0.01], [0.0]])
+        number = groups(values.mean(1), pair_tests(values, Units.each(n), resamples=999).adjusted)
+        best_in_first += number[0] == 1
+    assert best_in_first / repeats >= 0.95
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("repeats", SOME)
+def test_intervals_cover(clustered: bool, repeats: int) -> None:
+    generator, covered = np.random.default_rng(5), 0
+    for _ in range(repeats):
+        values, units = null_candidates(generator, clustered)
+        truth = 0.55 if not clustered else 0.7 * 0.9 + 0.3 * 0.1
+        covered += truth in intervals(values[:1], units, resamples=999)[0]
+    assert within_binomial(repeats - covered, repeats, 0.05)
+
+
+def test_groups_are_told_by_their_best() -> None:
+    adjusted = np.array([[1, 0.2, 0.01, 0.01], [0.2, 1, 0.2, 0.01], [0.01, 0.2, 1, 0.3], [0.01, 0.01, 0.3, 1]])
+    assert groups([0.9, 0.8, 0.7, 0.6], adjusted) == (1, 1, 2, 2)
+    assert groups([0.6, 0.7, 0.8, 0.9], adjusted[::-1, ::-1]) == (2, 2, 1, 1)
+
+
+def test_effect_sizes() -> None:
+    assert effect_size([1.0, 3.0]) == pytest.approx(2 / np.sqrt(2))
+    assert effect_size([0.0, 0.0]) == 0
+    assert effect_size([2.0, 2.0]) == np.inf
