@@ -9,7 +9,7 @@ from typing import Any, Literal
 #: Which side of a model reads an input.
 Modality = Literal["text", "image"]
 #: Numbers that a model computes in.
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "int8"]
 
 
 class Role(IntEnum):

@@ -263,7 +263,7 @@ def train(
     augment: bool = True,
     teacher: str | None = None,
     unlabelled: Sequence[str] = (),
-    precision: Precision | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
     patience: int | None = None,
     half: bool = False,
     modality: Modality | None = None,

@@ -201,9 +201,63 @@ def test_bfloat16_is_near_and_comes_out_as_float32(tmp_path: Path) -> None:
     assert cosine.min() > 0.99
 
 
+class TestWholeNumbers:
+    def test_they_are_near(self, minilm: Path) -> None:
+        whole, exact = (ct.load(minilm, precision=p).embed(folders.SENTENCES) for p in ("int8", "fp32"))
+        cosine = (unit(whole) * unit(exact)).sum(1)
+        assert cosine.min() > 0.97
+        assert cosine.max() < 0.9999  # they are not the exact ones
+
+    def test_no_vector_depends_on_its_batch(self, minilm: Path) -> None:
+        embedder = ct.load(minilm, precision="int8")
+        texts = [f"{sentence} {'and more ' * (i % 5)}" for i, sentence in enumerate(folders.SENTENCES * 4)]
+        alone = np.concatenate([embedder.embed([text]) for text in texts])
+        order = np.random.default_rng(0).permutation(len(texts))
+        for batch in (None, 3):
+            together = embedder.embed([texts[i] for i in order], batch=batch)
+            np.testing.assert_allclose(together, alone[order], atol=1e-6, rtol=0)
+
+    def test_what_is_traced_is_computed_plainly(self, tmp_path: Path) -> None:
+        embedder = ct.load(folders.tiny_bert(tmp_path / "bert"), precision="int8")
+        embedder.embed(folders.SENTENCES)
+        assert embedder.trace(folders.SENTENCES, ["final"]).kept["final"].isfinite().all()
+
+    def test_a_foreign_encoder_has_none(self, tmp_path: Path) -> None:
+        folder = tmp_path / "foreign"
+        transformers.SqueezeBertModel(
+            transformers.SqueezeBertConfig(
+                vocab_size=60,
+                hidden_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                intermediate_size=16,
+                embedding_size=16,
+                q_groups=1,
+                k_groups=1,
+                v_groups=1,
+                post_attention_groups=1,
+                intermediate_groups=1,
+                output_groups=1,
+            )
+        ).save_pretrained(folder)
+        folders.bert_tokenizer(folder)
+        with pytest.raises(OptionError, match="native"):
+            ct.load(folder, precision="int8", pooling="mean")
+
+
+def test_fast_products_are_those_of_the_modules(tmp_path: Path) -> None:
+    """What `embed` computes on laid-out weights is what a trace sees, and saving writes the file's own numbers."""
+    embedder = ct.load(folders.tiny_bert(tmp_path / "bert"), pooling="mean")
+    vectors = embedder.embed(folders.SENTENCES)
+    again = ct.load(embedder.save(tmp_path / "copy")).embed(folders.SENTENCES)
+    np.testing.assert_allclose(vectors, again, atol=1e-6)
+    embedder._fast = dict.fromkeys(embedder.towers)
+    np.testing.assert_allclose(vectors, embedder.embed(folders.SENTENCES), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("precision", "fp8", "fp32, bf16"), ("device", "abacus", "Try cpu"), ("pooling", "cls@9", "2 blocks")],
+    [("precision", "fp8", "fp32, bf16, int8"), ("device", "abacus", "Try cpu"), ("pooling", "cls@9", "2 blocks")],
 )
 def test_options_that_are_not_allowed(tmp_path: Path, option: str, value: str, message: str) -> None:
     folder = folders.tiny_bert(tmp_path / "bert")

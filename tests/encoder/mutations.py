@@ -4,6 +4,7 @@ A mutation is applied with pytest's `monkeypatch` before the checkpoint is loade
 built as well as what they do.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classtoken.encoder import attention, block, encoder, groups, names, parts, stem
+from classtoken.encoder import attention, block, encoder, groups, kernels, names, parts, stem
 from classtoken.encoder.attention import Attention, View
 from classtoken.encoder.block import Block
 from classtoken.encoder.encoder import Encoder
@@ -183,12 +184,12 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     original = Block.forward
 
-    def forward(self: Block, x: Tensor, views: Any, trace: Any = None, name: str = "") -> Tensor:
+    def forward(self: Block, x: Tensor, *args: Any) -> Tensor:
         kept = self.attention_norm
         if isinstance(kept, nn.Identity):
             self.attention_norm = nn.LayerNorm(x.shape[-1])
         try:
-            return original(self, x, views, trace, name)
+            return original(self, x, *args)
         finally:
             self.attention_norm = kept
 
@@ -497,3 +498,56 @@ def _(patch: Patch) -> None:
 @mistake("pooled output of the first token instead of the last", "clip text", "siglip text")
 def _(patch: Patch) -> None:
     patch.setattr(own.OneState, "_state", lambda self, states: states.last_BLD[:, 0])
+
+
+# -- products on laid-out weights --------------------------------------------------------------------------------------
+
+
+@mistake("a fused bias added twice", "bert", "vit")
+def _(patch: Patch) -> None:
+    original = kernels.LaidOut.__call__
+
+    def call(self: kernels.LaidOut, x: Tensor) -> Tensor:
+        y = original(self, x)
+        return y if self.bias is None else y + self.bias
+
+    patch.setattr(kernels.LaidOut, "__call__", call)
+
+
+@mistake("keys and values of the fused product exchanged", "bert", "modernbert", "dinov2")
+def _(patch: Patch) -> None:
+    original = kernels.BlockProducts.queries_keys_values
+
+    def split(self: kernels.BlockProducts, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = original(self, *args)
+        return q, v, k
+
+    patch.setattr(kernels.BlockProducts, "queries_keys_values", split)
+
+
+@mistake("the tanh gelu fused for the exact one", "bert", "vit")
+def _(patch: Patch) -> None:
+    patch.setitem(kernels.FUSED, "gelu", kernels.FUSED["gelu_tanh"])
+
+
+@mistake("the gate's activation on the other half", "modernbert", "qwen3")
+def _(patch: Patch) -> None:
+    def feedforward(self: kernels.BlockProducts, x: Tensor) -> Tensor:
+        assert self.gate is not None
+        return self.down(self.up(x))
+
+    patch.setattr(kernels.BlockProducts, "feedforward", feedforward)
+
+
+@mistake("the products of the first block in every block", "bert", "vit")
+def _(patch: Patch) -> None:
+    original = Block.forward
+
+    first: dict[str, Any] = {}
+
+    def forward(self: Block, x: Any, views: Any, trace: Any = None, name: str = "", fast: Any = None) -> Tensor:
+        if fast is not None:
+            fast = dataclasses.replace(fast, down=first.setdefault("down", fast.down))
+        return original(self, x, views, trace, name, fast)
+
+    patch.setattr(Block, "forward", forward)

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from classtoken.contract.reading import classifier_of, over_of, own_pooler_of
 from classtoken.encoder.checkpoint import LoadedEncoder, load_encoder, open_checkpoint, reference_names
+from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.families.row import Family
+from classtoken.encoder.kernels import LaidOut, Products, products_of
 from classtoken.tensors import Recorder, States, Tokens, names_of_trace
 from classtoken.values import Role
 
@@ -168,6 +170,7 @@ def errors(bench: Bench) -> dict[str, float]:
     if tokens.ids_BL is not None:
         found |= _text_errors(encoder, tokens, full)
     found |= _rows_errors(encoder, tokens, full)
+    found |= _fast_errors(encoder, tokens, full)
     if bench.pooled is not None:
         found["pooled by formula"] = relative(bench.pooled, pooled_of(loaded, config, full))
         found["pooled"] = relative(bench.pooled, _pooled(loaded, config, full))
@@ -212,7 +215,18 @@ def _text_errors(encoder: nn.Module, tokens: Tokens, full: States) -> dict[str, 
     }
 
 
-def _rows_errors(encoder: nn.Module, tokens: Tokens, full: States) -> dict[str, float]:
+def _fast_errors(encoder: Encoder, tokens: Tokens, full: States) -> dict[str, float]:
+    """The same on laid-out weights: padded, packed, and for some roles only."""
+    fast = products_of(encoder, LaidOut)
+    assert fast is not None, "this build of torch has no oneDNN"
+    mask = tokens.mask_BL
+    found = {"fast": relative(full.last_BLD, encoder(tokens, fast=fast).last_BLD, mask)}
+    if tokens.ids_BL is not None:
+        found["fast packed"] = relative(full.last_BLD, encoder(tokens, packed=True, fast=fast).last_BLD, mask)
+    return found | {f"fast {name}": error for name, error in _rows_errors(encoder, tokens, full, fast).items()}
+
+
+def _rows_errors(encoder: nn.Module, tokens: Tokens, full: States, fast: Products | None = None) -> dict[str, float]:
     """The last block for some roles only = the full one, at those roles; padded and packed."""
     found = {}
     for roles in READ_OUT:
@@ -223,7 +237,7 @@ def _rows_errors(encoder: nn.Module, tokens: Tokens, full: States) -> dict[str, 
         expected = full.last_BLD[wanted].view(len(tokens), -1, full.last_BLD.shape[-1])
         for packed in (False, True) if tokens.ids_BL is not None else (False,):
             name = f"rows {'+'.join(sorted(r.name.lower() for r in roles))}{' packed' if packed else ''}"
-            some = encoder(tokens, rows=roles, packed=packed)
+            some = encoder(tokens, rows=roles, packed=packed, fast=fast)
             right = some.roles_BL.tolist() == full.roles_BL[wanted].view(len(tokens), -1).tolist()
             found[name] = relative(expected, some.last_BLD) if right else float("inf")
     return found

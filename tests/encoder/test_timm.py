@@ -15,6 +15,7 @@ from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.families.timm import timm_spec
 from classtoken.encoder.families.timm_config import heads_of
 from classtoken.encoder.families.timm_table import TIMM, timm_family
+from classtoken.encoder.kernels import LaidOut, products_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import UnsupportedModel
@@ -49,6 +50,9 @@ def test_states_pooled_and_logits(name: str, size: str) -> None:
     assert relative(expected[f"{size}states"], states.last_BLD) < TOLERANCE
     recorder = Recorder(names_of_trace(loaded.encoder.depth))
     assert relative(states.last_BLD, loaded.encoder(tokens, trace=recorder).last_BLD) < TOLERANCE
+    fast = products_of(loaded.encoder, LaidOut)
+    assert fast is not None
+    assert relative(states.last_BLD, loaded.encoder(tokens, fast=fast).last_BLD) < TOLERANCE
     pooler, _ = own_pooler_of(loaded.family, read.config, loaded)
     spec = parse(timm_spec(read.config))
     pooled = Readout(spec, loaded.encoder.depth, IMAGE_POOLED, pooler=pooler)(states)

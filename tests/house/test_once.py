@@ -11,6 +11,7 @@ from tests.house.test_style import sources
 OTHER_SOFTMAX = {
     "encoder/attention.py",
     "encoder/foreign/captured.py",
+    "encoder/kernels.py",
     "pooling/attentive.py",
     "tensors.py",
     "learning/objectives/dino.py",

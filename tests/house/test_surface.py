@@ -144,7 +144,7 @@ def test_the_order_of_arguments_is_one() -> None:
 def test_options_are_checked_by_name_and_go_to_json() -> None:
     with pytest.raises(ClasstokenError, match="`limit` must be 1 or more, not 0"):
         EmbedOptions(limit=0)
-    with pytest.raises(ClasstokenError, match="`precision` must be one of fp32, bf16, not 'fp8'"):
+    with pytest.raises(ClasstokenError, match="`precision` must be one of fp32, bf16, int8, not 'fp8'"):
         EmbedOptions(precision="fp8")  # type: ignore[arg-type]
     with pytest.raises(ClasstokenError, match="`part_rows` must be a whole number, not '7'"):
         EmbedOptions(part_rows="7")  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from classtoken.contract.saving import save_model
 from classtoken.embedder.identity import encoder_hash, joint_space, space_of, weights_hash
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
-from classtoken.encoder.protocol import check_trace_names
+from classtoken.encoder.kernels import Int8, Products, products_of
+from classtoken.encoder.protocol import check_trace_names, is_stepwise
 from classtoken.errors import BadRecord, ClasstokenError, ContractError, OptionError
 from classtoken.files import user_path
 from classtoken.fingerprint import Fingerprint, hash_value
@@ -33,10 +34,13 @@ class Embedder:
         self.spec, self.folder, self.towers = spec, folder, dict(towers)
         self.device = device_of(spec.device)
         self.dtype = PRECISIONS[spec.precision]
+        self._fast: dict[str, Products | None] = {}
         # Hashed from the file's own numbers; in fp32 the encoders' weights are these, and are hashed when needed.
         exact = self.dtype == torch.float32
         self._encoders = {} if exact else {name: encoder_hash(tower.reading) for name, tower in self.towers.items()}
-        for tower in self.towers.values():
+        for modality, tower in self.towers.items():
+            if spec.precision == "int8":
+                self._fast[modality] = self._whole_numbers(tower.reading.encoder)
             tower.reading.encoder.to(self.device, self.dtype)
             for module in (tower.reading.pooler, tower.reading.classifier, *tower.reading.before, *tower.reading.after):
                 if module is not None:
@@ -313,12 +317,34 @@ class Embedder:
         packed: bool = False,
     ) -> States:
         wanted = None if rows is None else frozenset(rows)
-        packed = packed and tower.reading.encoder.packable
-        states: States = tower.reading.encoder(tokens, layers=layers, rows=wanted, trace=trace, packed=packed)
+        encoder = tower.reading.encoder
+        more: dict[str, Any] = {}
+        if trace is None and torch.is_inference_mode_enabled() and is_stepwise(encoder):
+            more["fast"] = self._products(tower.modality, encoder)
+        packed = packed and encoder.packable
+        states: States = encoder(tokens, layers=layers, rows=wanted, trace=trace, packed=packed, **more)
         if self.dtype == torch.float32 or trace is not None:
             return states
         layers_float = {name: value.float() for name, value in states.layers.items()}
         return replace(states, last_BLD=states.last_BLD.float(), layers=layers_float)
+
+    def _products(self, modality: str, encoder: Any) -> Products | None:
+        """Fast products of a tower's encoder, made when they are first needed."""
+        if modality not in self._fast:
+            with torch.inference_mode(False), torch.no_grad():
+                self._fast[modality] = products_of(encoder)
+        return self._fast[modality]
+
+    def _whole_numbers(self, encoder: Any) -> Products | None:
+        """Products of whole numbers, made of the weights as they are in the file."""
+        if not is_stepwise(encoder):
+            raise OptionError(
+                f"precision int8 needs an encoder that is native here; that of '{self.name}' is not. Use bf16."
+            )
+        if self.device.type != "cpu":
+            raise OptionError(f"precision int8 is for processors, not for device '{self.device}'. Use bf16.")
+        with torch.no_grad():
+            return products_of(encoder, Int8)
 
     def classifying(self, modality: str | None = None) -> Tower:
         """The tower that has a classifier, or that of a modality. Raises `ContractError` where there is none."""

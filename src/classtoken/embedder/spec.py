@@ -10,7 +10,8 @@ from classtoken.errors import OptionError
 from classtoken.results.base import Result
 from classtoken.values import Precision
 
-PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+#: Precision -> what states are kept in. With int8 the products are of whole numbers, everything between them is bf16.
+PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,9 @@ class ModelSpec(Result):
     """A MODEL and how it is used; `load(spec)` gives the embedder. Goes to JSON and to other processes, and back equal.
 
     model: a folder, a hub id or `builtin:NAME`. pooling: None for the contract's own vector. normalize: unit length or
-    not; None for the contract's. precision: `fp32` or `bf16`. device: None for the best that there is. revision: of a
-    hub model. accept: keys of its files that are not
-    understood here and move no vector. Raises `OptionError` for a precision that is not known.
+    not; None for the contract's. precision: `fp32`, `bf16` or `int8`. device: None for the best that there is.
+    revision: of a hub model. accept: keys of its files that are not understood here and move no vector. Raises
+    `OptionError` for a precision that is not known.
     """
 
     model: str

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from classtoken.encoder.groups import Group
+from classtoken.encoder.kernels import BlockProducts, attend
 from classtoken.encoder.position import halves, rotate
 from classtoken.encoder.shape import Shape
 from classtoken.errors import TraceError
@@ -66,11 +66,15 @@ class Attention(nn.Module):
         self.query_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
         self.key_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
 
-    def forward(self, x: Tensor, views: Sequence[View]) -> Tensor:
+    def forward(self, x: Tensor, views: Sequence[View], fast: BlockProducts | None = None) -> Tensor:
         """The fused path. `x` is (B, L, D) with one view, or packed (T, D) with a view per group."""
-        keys, values = self.key(x), self.value(x)
         everything = all(view.queries_BR is None for view in views)
-        queries = self.query(x if everything else self.wanted(x, views))
+        asking = x if everything else self.wanted(x, views)
+        if fast is None:
+            queries, keys, values = self.query(asking), self.key(x), self.value(x)
+        else:
+            sizes = self.heads * self.head_size, self.key_value_heads * self.head_size
+            queries, keys, values = fast.queries_keys_values(x, asking, sizes)
         merged, row, query_row = [], 0, 0
         for view in views:
             g = view.group
@@ -82,10 +86,11 @@ class Attention(nn.Module):
                 k, v = (t[row : row + n].view(g.rows, g.length, -1) for t in (keys, values))
                 row, query_row = row + n, query_row + wanted
             q, k, v = self.split_and_rotate(q, k, v, view)
-            z_BHLK = F.scaled_dot_product_attention(q, k, v, attn_mask=view.combined(q.dtype), scale=self.scale)
+            z_BHLK = attend(q, k, v, view.combined(q.dtype), self.scale)
             z = z_BHLK.transpose(1, 2).flatten(2)
             merged.append(z if x.dim() == 3 else z.flatten(0, 1))
-        return self.output(merged[0] if len(merged) == 1 else torch.cat(merged))
+        output = self.output if fast is None else fast.output
+        return output(merged[0] if len(merged) == 1 else torch.cat(merged))
 
     @staticmethod
     def _query_length(view: View) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from classtoken.encoder.attention import Attention, View
+from classtoken.encoder.kernels import BlockProducts
 from classtoken.encoder.parts import DropPath, FeedForward, Scale, make_norm
 from classtoken.encoder.shape import Shape
 from classtoken.tensors import Trace
@@ -28,15 +29,23 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(0.0)
         self.drop_path = DropPath()
 
-    def forward(self, x: Tensor, views: Sequence[View], trace: Trace | None = None, name: str = "") -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        views: Sequence[View],
+        trace: Trace | None = None,
+        name: str = "",
+        fast: BlockProducts | None = None,
+    ) -> Tensor:
         """States after this block; only the wanted rows of them when a view names queries."""
-        attended = self.attended(self.attention_norm(x) if self.pre else x, views, trace, name)
+        attended = self.attended(self.attention_norm(x) if self.pre else x, views, trace, name, fast)
         if trace is not None:
             attended = trace(f"{name}.attention", attended)
         x = Attention.wanted(x, views) + self.drop_path(self.dropout(attended))
         if not self.pre:
             x = self.attention_norm(x)
-        fed = self.feedforward(self.feedforward_norm(x) if self.pre else x)
+        feed = self.feedforward if fast is None else fast.feedforward
+        fed = feed(self.feedforward_norm(x) if self.pre else x)
         if self.feedforward_scale is not None:
             fed = self.feedforward_scale(fed)
         if trace is not None:
@@ -46,10 +55,12 @@ class Block(nn.Module):
             x = self.feedforward_norm(x)
         return x if trace is None else trace(f"{name}.states", x)
 
-    def attended(self, x: Tensor, views: Sequence[View], trace: Trace | None, name: str) -> Tensor:
+    def attended(
+        self, x: Tensor, views: Sequence[View], trace: Trace | None, name: str, fast: BlockProducts | None = None
+    ) -> Tensor:
         """What attention adds: by the fused kernel, unless a trace wants to see inside."""
         if trace is not None and any(trace.wants(f"{name}.{part}") for part in INSIDE):
             scale = None if self.attention_scale is None else self.attention_scale.weight
             return self.attention.traced(x, views[0], trace, name, scale)
-        added = self.attention(x, views)
+        added = self.attention(x, views, fast)
         return added if self.attention_scale is None else self.attention_scale(added)

@@ -16,6 +16,7 @@ from classtoken.encoder.attention import View, take_rows
 from classtoken.encoder.block import Block
 from classtoken.encoder.groups import Group, Packing, order_of, pack_rows, padded_group
 from classtoken.encoder.initial import initialise
+from classtoken.encoder.kernels import Products
 from classtoken.encoder.module import PlainModule
 from classtoken.encoder.parts import make_norm
 from classtoken.encoder.position import bucket, counted_angles, grid_angles, resize_table, table_index, text_angles
@@ -124,6 +125,7 @@ class Encoder(PlainModule):
         rows: Collection[Role] | None = None,
         trace: Trace | None = None,
         packed: bool = False,
+        fast: Products | None = None,
     ) -> States:
         """States after the final norm, and after the blocks named in `layers` (from 0; negative from the end;
         "embeddings" is what enters block 0), without it.
@@ -132,6 +134,7 @@ class Encoder(PlainModule):
             every row has the same number of them and no earlier layer is asked for. `States.roles_BL` says what came.
         trace: called with every internal value (`tensors.Trace`).
         packed: texts only: no padding is computed at all. States come back padded, zeros at padding.
+        fast: other ways to compute the products of the blocks (`kernels.products_of`), without gradients.
         """
         packing: Packing | None = None
         if tokens.ids_BL is None:
@@ -162,7 +165,7 @@ class Encoder(PlainModule):
                 self.view(i, g, grid, x, queries[n] if queries and i == self.depth - 1 else None)
                 for n, g in enumerate(groups)
             ]
-            x = self.block(i)(x, views, trace, f"blocks.{i}")
+            x = self.block(i)(x, views, trace, f"blocks.{i}", None if fast is None else fast.blocks[i])
             if i in wanted:
                 kept[i] = x
         last = self.final_norm(x)

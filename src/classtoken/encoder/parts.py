@@ -36,6 +36,7 @@ class FeedForward(nn.Module):
         self.gate = nn.Linear(size, inner, bias="up" in shape.biases) if shape.gated else None
         self.down = nn.Linear(inner, size, bias="down" in shape.biases)
         self.norm = make_norm(shape, inner) if shape.feedforward_norm else nn.Identity()
+        self.activation = shape.activation
         self.activate = ACTIVATIONS[shape.activation]
 
     def forward(self, x: Float[Tensor, "*b D"]) -> Float[Tensor, "*b D"]:

@@ -16,7 +16,10 @@ Accept = Annotated[
     tuple[str, ...],
     Option("Keys of the model's files, not understood here, that move no vector.", metavar="KEY", joined=True),
 ]
-Precision = Annotated[values.Precision, Option("Numbers that the model computes in.")]
+Precision = Annotated[
+    values.Precision,
+    Option("Numbers that the model computes in; bf16 and int8 (native encoders, on a CPU) are not exact."),
+]
 Normalize = Annotated[bool | None, Option("Unit length or not, whatever the model's own is.", off="no-normalize")]
 Overwrite = Annotated[bool, Option("Replace results of classtoken's own that are there; nobody else's files.")]
 Side = Annotated[values.Modality | None, Option("Which side of a model that has both.")]

@@ -1,0 +1,313 @@
+"""The fast ways to compute the same: a block's matrix products on weights that are laid out once for this processor.
+
+    products of a block     queries, keys and values in one; the activation inside the product before it
+    fp32, bf16              oneDNN through torch's own operators, where they are there, right, and not slower here
+    int8                    weights with a scale a channel, activations with a scale a TOKEN, so that no vector depends
+                            on the others of its batch; whole numbers are summed exactly
+
+The modules of the encoder stay what they are, and are the reference: what is traced or trained runs on them. `Products`
+is an argument of the forward, as a trace is.
+"""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from classtoken.tensors import ACTIVATIONS
+
+LOG = logging.getLogger("classtoken")
+#: Activations that oneDNN computes within a product: name here -> what its operator is told.
+FUSED: dict[str, tuple[str, list[float], str]] = {
+    "gelu": ("gelu", [], "none"),
+    "gelu_tanh": ("gelu", [], "tanh"),
+    "relu": ("relu", [], ""),
+}
+NOTHING: tuple[str, list[float], str] = ("none", [], "")
+#: A laid-out product may take so much longer than the plain one and is still taken: clocks are noisy.
+SLOWER = 1.15
+#: Relative difference of two ways to sum the same products.
+AGREE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+#: Whole numbers go to 127; one is left for what rounding a scale may add.
+LEVELS = 127
+#: The smallest scale: of a token that is all zeros.
+TINY = 1e-30
+
+
+class Product(ABC):
+    """y = activate(x W^T + b), for tokens in rows."""
+
+    name: str
+
+    @abstractmethod
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "identity"): ...
+
+    @abstractmethod
+    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]: ...
+
+
+class Plain(Product):
+    """By `F.linear`, on the module's own weights."""
+
+    name = "plain"
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "identity"):
+        self.weight, self.bias, self.activate = weight, bias, ACTIVATIONS[activation]
+
+    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]:
+        return self.activate(F.linear(x, self.weight, self.bias))
+
+
+class LaidOut(Product):
+    """By oneDNN, on weights in the order in which this processor reads them."""
+
+    name = "oneDNN"
+    ROWS = 2048  # what the layout is best for; it serves any number
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "identity"):
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), self.ROWS)
+        self.bias = None if bias is None else bias.detach()
+        self.fused = FUSED.get(activation, NOTHING)
+        self.activate = None if activation in FUSED or activation == "identity" else ACTIVATIONS[activation]
+
+    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]:
+        y = torch.ops.mkldnn._linear_pointwise(x.flatten(0, -2), self.weight, self.bias, *self.fused)
+        return (y if self.activate is None else self.activate(y)).view(*x.shape[:-1], -1)
+
+
+class Int8(Product):
+    """y = s_t s_n (round(x / s_t) . round(W / s_n)) + b: a scale s_t a token, a scale s_n an output channel.
+
+    Each is the largest number of its row over 127 (symmetric, no zero point, no calibration data).
+    """
+
+    name = "int8"
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "identity"):
+        weight = weight.detach().float()
+        scales = (weight.abs().amax(1) / LEVELS).clamp(min=TINY)
+        whole = (weight / scales[:, None]).round_().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(whole, [LaidOut.ROWS, weight.shape[1]])
+        self.scales, self.zeros = scales, torch.zeros(len(scales), dtype=torch.int64)
+        self.bias = None if bias is None else bias.detach().to(torch.bfloat16)
+        self.activate = None if activation == "identity" else ACTIVATIONS[activation]
+
+    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]:
+        whole, scales = quantised(x.flatten(0, -2))
+        y = torch.ops.onednn.qlinear_pointwise(
+            whole, 1.0, 0, self.weight, self.scales, self.zeros, None, 1.0, 0, x.dtype, "none", [], ""
+        )
+        y = y.mul_(scales) if self.bias is None else torch.addcmul(self.bias, y, scales)
+        return (y if self.activate is None else self.activate(y)).view(*x.shape[:-1], -1)
+
+
+def quantised(x: Float[Tensor, "T K"]) -> tuple[Tensor, Tensor]:
+    """Tokens as whole numbers of eight bits, and a scale for each: x is about whole * scale.
+
+    The scale is a number of x's own precision, so that dividing and multiplying by it is one and the same.
+    """
+    scales = (x.abs().amax(-1, keepdim=True) / (LEVELS - 1)).clamp_(min=TINY)
+    return (x / scales).round_().to(torch.int8), scales
+
+
+Kind = type[Product]
+
+
+@dataclass(frozen=True)
+class BlockProducts:
+    """The products of one block. In the last one queries have a product of their own, since few may be wanted."""
+
+    inputs: Product | None
+    """queries, keys and values in one"""
+    query: Product | None
+    key_value: Product | None
+    output: Product
+    up: Product
+    """activated, where it is not gated"""
+    gate: Product | None
+    """activated"""
+    norm: nn.Module
+    """of what `down` takes"""
+    down: Product
+
+    def queries_keys_values(self, x: Tensor, wanted: Tensor, sizes: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Projections of `x`, the queries of the wanted tokens alone; `sizes` of a query and of a key."""
+        inner, inner_kv = sizes
+        if self.inputs is not None:
+            return self.inputs(x).split((inner, inner_kv, inner_kv), -1)
+        assert self.query is not None
+        assert self.key_value is not None
+        keys, values = self.key_value(x).split((inner_kv, inner_kv), -1)
+        return self.query(wanted), keys, values
+
+    def feedforward(self, x: Tensor) -> Tensor:
+        """down(norm(activate(up(x)))), or gated."""
+        return self.down(self.norm(self.up(x) if self.gate is None else self.gate(x) * self.up(x)))
+
+
+@dataclass(frozen=True)
+class Products:
+    """The products of every block of an encoder, and by which means they are computed."""
+
+    blocks: tuple[BlockProducts, ...]
+    name: str
+
+
+def products_of(encoder: Any, kind: Kind | None = None) -> Products | None:
+    """Fast products for the blocks of an encoder that is on a CPU; None where the plain modules are as good.
+
+    kind: `Int8`, `LaidOut`; None for what is quickest in the encoder's own precision. Raises nothing: what this build
+    of torch cannot do is computed plainly, which is said once.
+    """
+    weight = encoder.block(0).feedforward.up.weight
+    if weight.device.type != "cpu" or weight.dtype not in AGREE:
+        return None
+    if kind is None:
+        kind = LaidOut if not slower(weight.dtype, *weight.shape) else Plain
+    if kind is Plain or not right(kind, torch.bfloat16 if kind is Int8 else weight.dtype):
+        return None
+    distinct = len(encoder.blocks)
+    made = [
+        _block(encoder.blocks[i], kind, apart=distinct < encoder.depth or i == distinct - 1) for i in range(distinct)
+    ]
+    return Products(tuple(made[i * distinct // encoder.depth] for i in range(encoder.depth)), kind.name)
+
+
+def _block(block: Any, kind: Kind, *, apart: bool) -> BlockProducts:
+    attention, feedforward = block.attention, block.feedforward
+
+    def one(layer: nn.Linear, activation: str = "identity") -> Product:
+        return kind(layer.weight, layer.bias, activation)
+
+    def joined(layers: Sequence[nn.Linear]) -> Product:
+        weight = torch.cat([layer.weight.detach() for layer in layers])
+        if all(layer.bias is None for layer in layers):
+            return kind(weight, None, "identity")
+        biases: list[Tensor] = [
+            weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers
+        ]
+        return kind(weight, torch.cat(biases), "identity")
+
+    query, key, value = attention.query, attention.key, attention.value
+    gated = feedforward.gate is not None
+    return BlockProducts(
+        inputs=None if apart else joined([query, key, value]),
+        query=one(query) if apart else None,
+        key_value=joined([key, value]) if apart else None,
+        output=one(attention.output),
+        up=one(feedforward.up, "identity" if gated else feedforward.activation),
+        gate=one(feedforward.gate, feedforward.activation) if gated else None,
+        norm=feedforward.norm,
+        down=one(feedforward.down),
+    )
+
+
+@cache
+def right(kind: Kind, dtype: torch.dtype) -> bool:
+    """Whether this build of torch has the operators, and they compute what `F.linear` does. Said once where not."""
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (torch.randn(*size, generator=generator).to(dtype) for size in ((40, 64), (48, 64), (48,)))
+    close = AGREE[dtype] if kind is LaidOut else 0.03
+    try:
+        with torch.inference_mode():
+            for activation in ("identity", "gelu"):
+                expected = Plain(weight, bias, activation)(x).float()
+                found = kind(weight, bias, activation)(x).float()
+                if not float((found - expected).abs().max()) <= close * float(expected.abs().max()):
+                    raise RuntimeError("their results differ from those of F.linear")
+    except (AttributeError, RuntimeError) as error:
+        LOG.warning("%s products are not used, the plain ones are: %s", kind.name, str(error).splitlines()[0])
+        return False
+    return True
+
+
+@cache
+def slower(dtype: torch.dtype, outputs: int, inputs: int) -> bool:
+    """Whether the laid-out product of these sizes is slower than `F.linear` on this machine, by the best of a few."""
+    if not right(LaidOut, dtype):
+        return True
+    x, weight = torch.ones(256, inputs, dtype=dtype), torch.ones(outputs, inputs, dtype=dtype)
+    best = []
+    with torch.inference_mode():
+        for product in (LaidOut(weight, None), Plain(weight, None)):
+            product(x)
+            best.append(min(_seconds(product, x) for _ in range(5)))
+    return best[0] > SLOWER * best[1]
+
+
+def _seconds(product: Product, x: Tensor) -> float:
+    start = time.perf_counter()
+    product(x)
+    return time.perf_counter() - start
+
+
+# -- attention ---------------------------------------------------------------------------------------------------------
+
+#: Up to so many tokens a row, two batched products beat the fused kernel where there are no matrix tiles.
+SHORT = 160
+#: The fused kernel works in strips of so many tokens; a row that ends within one costs as much as a whole one.
+STRIP = 16
+#: Rows are filled up with hidden tokens to whole strips if they grow by no more than this.
+GROWTH = 1.35
+
+
+def attend(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """softmax(q k^T * scale + mask) v, (B, H, L, K): by the fused kernel, or by what is quicker for many short rows.
+
+    Which one depends on the sizes and the processor alone, so that the same rows give the same numbers in any process.
+    """
+    length = q_BHLK.shape[2]
+    alike = mask is None and length == k_BHLK.shape[2] and q_BHLK.device.type == "cpu"
+    if alike and not torch.is_grad_enabled():
+        if not has_tiles():
+            if length <= SHORT:
+                return _by_products(q_BHLK, k_BHLK, v_BHLK, scale)
+        elif q_BHLK.dtype == torch.bfloat16:
+            full = -(-length // STRIP) * STRIP
+            if full == STRIP or length < full <= GROWTH * length:
+                return _by_strips(q_BHLK, k_BHLK, v_BHLK, scale, full)
+    return F.scaled_dot_product_attention(q_BHLK, k_BHLK, v_BHLK, attn_mask=mask, scale=scale)
+
+
+@cache
+def has_tiles() -> bool:
+    """Whether this processor has matrix tiles (AMX), with which the fused kernel computes bf16."""
+    found = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(found is not None and found())
+
+
+def _by_products(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, scale: float) -> Tensor:
+    q, k, v = (t.flatten(0, 1) for t in (q_BHLK, k_BHLK, v_BHLK))
+    weights = torch.bmm(q, k.mT).mul_(scale).softmax(-1)
+    return torch.bmm(weights, v).view(*q_BHLK.shape[:2], *v_BHLK.shape[2:])
+
+
+def _by_strips(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, scale: float, full: int) -> Tensor:
+    """Rows filled up to `full` tokens, the shortest two by two, each seeing only its own tokens."""
+    rows, heads, length, size = q_BHLK.shape
+    pair = 2 if full == STRIP else 1
+    joined = -(-rows // pair) * pair
+    filled = q_BHLK.new_zeros(3, joined, full, heads, size)
+    for place, t in enumerate((q_BHLK, k_BHLK, v_BHLK)):
+        filled[place, :rows, :length] = t.transpose(1, 2)
+    q, k, v = filled.view(3, joined // pair, pair * full, heads, size).transpose(2, 3)
+    hidden = _hidden(length, full, pair, q_BHLK.dtype)
+    z = F.scaled_dot_product_attention(q, k, v, attn_mask=hidden, scale=scale).transpose(1, 2)
+    return z.reshape(joined, full, heads, size)[:rows, :length].transpose(1, 2)
+
+
+@cache
+def _hidden(length: int, full: int, pair: int, dtype: torch.dtype) -> Tensor:
+    """(pair * full, pair * full): 0 where a token may see another, -inf elsewhere."""
+    row = torch.arange(pair).repeat_interleave(full)
+    there = (torch.arange(full) < length).repeat(pair)
+    seen = (row[:, None] == row) & there
+    return torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, -torch.inf)
