@@ -14,6 +14,7 @@ Each folder holds open_clip_config.json and open_clip_model.safetensors as open_
 import argparse
 import json
 import platform
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ import torch
 from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.push_to_hf_hub import save_config_for_hf
 from safetensors.torch import save_file
+from timm.layers import LayerNorm
 from timm.models import register_model
+from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 
 END = 48
@@ -41,6 +44,17 @@ def vit_tiny_patch4_siglip_16(pretrained: bool = False, **options: Any) -> Visio
     return VisionTransformer(**{**sizes, "class_token": False, "global_pool": "map", **options})
 
 
+@register_model
+def vit_pe_core_tiny_patch4_16(pretrained: bool = False, **options: Any) -> Eva:
+    """A Perception Encoder small enough to keep."""
+    options = {k: v for k, v in options.items() if k not in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")}
+    sizes = {"img_size": 16, "patch_size": 4, "embed_dim": 64, "depth": 1, "num_heads": 1, "mlp_ratio": 2}
+    rotary = {"ref_feat_shape": (32, 32), "rope_grid_offset": 1.0, "rope_grid_indexing": "xy", "use_rot_pos_emb": True}
+    norms = {"use_pre_transformer_norm": True, "norm_layer": partial(LayerNorm, eps=1e-5)}
+    pool = {"global_pool": "map", "attn_type": "rope", "attn_pool_num_heads": 8, "attn_pool_mlp_ratio": 4.0}
+    return Eva(**{**sizes, **rotary, **norms, **pool, **options})
+
+
 TEXT = {"context_length": 10, "vocab_size": 49, "width": 16, "heads": 2, "layers": 2}
 VISION = {"image_size": 16, "layers": 2, "width": 16, "head_width": 8, "patch_size": 4}
 MODELS: dict[str, dict[str, Any]] = {
@@ -50,6 +64,24 @@ MODELS: dict[str, dict[str, Any]] = {
         "quick_gelu": True,
         "custom_text": True,
         "vision_cfg": {**VISION, "ls_init_value": 0.1, "mlp_ratio": 3},
+        "text_cfg": TEXT,
+    },
+    "clip_bidirectional": {
+        "embed_dim": 12,
+        "custom_text": True,
+        "vision_cfg": VISION,
+        "text_cfg": {**TEXT, "no_causal_mask": True},
+    },
+    "perception_encoder": {
+        "embed_dim": 24,
+        "custom_text": True,
+        "vision_cfg": {
+            "image_size": 16,
+            "timm_model_name": "vit_pe_core_tiny_patch4_16",
+            "timm_model_pretrained": False,
+            "timm_pool": "map",
+            "timm_proj": None,
+        },
         "text_cfg": TEXT,
     },
     "siglip": {

@@ -88,6 +88,8 @@ class InputDefaults:
     """texts were in lower case in training, and the tokenizer does not see to that"""
     pads_attended: bool = False
     """texts are padded to the longest length, and padding is read like any token"""
+    pad_id: int | None = None
+    """what a text is padded with, whatever the tokenizer calls its padding"""
     end: Literal["template", "first", "highest"] = "template"
     """which token closes a text, see `tokens.text_recipe.TextRecipe`"""
     end_id: int | None = None

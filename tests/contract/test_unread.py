@@ -47,7 +47,7 @@ def test_a_key_that_moves_nothing_is_compared_once(tmp_path: Path, caplog: pytes
     caplog.clear()
     ct.load(folder)
     assert not caplog.records
-    said = str(ct.inspect(folder, verify=False))
+    said = ct.inspect(folder, verify=False).table(evidence=True)
     assert 'not understood: colour_of_the_logo = "blue" (config.json)' in said
     assert "proved" in said
 

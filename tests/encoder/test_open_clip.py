@@ -21,7 +21,7 @@ from classtoken.readout import Readout
 from classtoken.tensors import Tokens
 from classtoken.values import IMAGE_POOLED, Role
 
-MODELS = ("clip", "clip_quick_gelu_custom_text", "siglip")
+MODELS = ("clip", "clip_bidirectional", "clip_quick_gelu_custom_text", "perception_encoder", "siglip")
 PLAIN = {"image_size": 16, "layers": 2, "width": 16, "patch_size": 4}
 
 
@@ -46,12 +46,11 @@ def vector(tower: LoadedTower, tokens: Tokens) -> Tensor:
 def text_batch(tower: LoadedTower, ids: Tensor) -> Tokens:
     """The highest id ends a text; what stands behind it is padding, which SigLIP reads like any token."""
     roles = torch.full_like(ids, Role.CONTENT)
-    assert tower.loaded.family is not None
-    if not tower.loaded.inputs.pads_attended:
-        ends = ids.argmax(1)
-        places = torch.arange(ids.shape[1])
-        roles[places > ends[:, None]] = int(Role.PAD)
+    ends, places = ids.argmax(1), torch.arange(ids.shape[1])
+    if tower.loaded.inputs.end == "highest":
         roles[places == ends[:, None]] = int(Role.END)
+    if not tower.loaded.inputs.pads_attended:
+        roles[places > ends[:, None]] = int(Role.PAD)
     return Tokens(roles, ids)
 
 
@@ -87,7 +86,8 @@ def test_names_go_back(name: str) -> None:
         assert tower.loaded.family is not None
         written |= reference_names(tower.loaded.encoder, tower.loaded.family, tower.loaded.prefix)
     assert all(torch.equal(on_disk[key], tensor) for key, tensor in written.items())
-    beside = ("logit_", "text_projection", "text.text_projection", "visual.proj", "visual.trunk.attn_pool.")
+    beside = ("logit_", "text_projection", "text.text_projection", "visual.proj")
+    beside = (*beside, "visual.trunk.attn_pool.", "visual.trunk.head.")
     assert [key for key in on_disk.keys() - written.keys() if not key.startswith(beside)] == []
 
 

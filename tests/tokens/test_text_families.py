@@ -123,6 +123,14 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
     ours = TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs({}))
     assert (ours.recipe.max_length, ours.recipe.end) == (20, "highest")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
+    bidirectional = text_inputs({"no_causal_mask": True})
+    batch = TextPreprocessor.from_folder(folder, PLAIN, usual=bidirectional)(["fox", "the quick brown fox"])
+    ends = (batch.roles_BL == Role.END).long().argmax(1)
+    assert ends.tolist() == batch.ids_BL.argmax(1).tolist()
+    assert batch.ids_BL.shape == (2, 20)
+    assert batch.ids_BL[:, -1].tolist() == [0, 0]  # filled up with zeros, which are read
+    assert bool(batch.mask_BL.all())
     siglip = {
         "context_length": 64,
         "no_causal_mask": True,

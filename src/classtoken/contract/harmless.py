@@ -59,7 +59,7 @@ sep_token.* cls_token cls_token.* pad_token pad_token.* model_input_names vocab_
 model_specific_special_tokens model_specific_special_tokens.* full_tokenizer_file trim_offsets extra_ids __version__
 """)
 PIXELS = _keys("""
-processor_class feature_extractor_type image_processor_type data_format input_data_format return_tensors device
+processor_class data_format input_data_format return_tensors device
 disable_grouping model_input_names do_convert_rgb image_seq_length default_to_square
 """)
 #: What sentence-transformers writes of sizes that the weights have anyway, and of itself.

@@ -95,13 +95,16 @@ def read_recipe(folder: Path | str, usual: Settings = MappingProxyType({}), usua
 def hugging_face_recipe(settings: Settings, usual: Settings, source: str) -> ImageRecipe:
     """preprocessor_config.json -> recipe; what the file leaves out is the processor class's default.
 
-    Of a class that is not in `CLASSES` the defaults are the `usual` settings, where these are of the same class.
+    Of a class that is not in `CLASSES` the defaults are the `usual` settings, where these are of the same class. Its
+    name then counts as passed over: before the first vector its pixels are compared with those of transformers' class.
     """
     name = _class_name(settings) or _class_name(usual)
     known = CLASSES.get(name)
     defaults = known or Defaults()
     notes: tuple[str, ...] = ()
-    if known is None:
+    if known is not None:
+        settings.get("image_processor_type"), settings.get("feature_extractor_type")  # read, and what it does is known
+    else:
         settings = {**usual, **settings} if name and name == _class_name(usual) else settings
         _check_complete(settings, name, source)
         notes = (f"{source} names {name or 'no'} processor, unknown here: read as resize, crop, rescale, normalise",)
@@ -212,7 +215,9 @@ def open_clip_recipe(config: Settings) -> ImageRecipe:
 
 
 def _class_name(settings: Settings) -> str:
-    name = settings.get("image_processor_type") or settings.get("feature_extractor_type") or ""
+    """The class that a file names. Asking for it is left to the caller who knows it (`model_folder.Watched`)."""
+    plain = dict(settings)
+    name = plain.get("image_processor_type") or plain.get("feature_extractor_type") or ""
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
     return str(name)

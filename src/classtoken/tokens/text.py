@@ -104,7 +104,7 @@ class TextPreprocessor:
         special = special_tokens(inner, settings)
         overruled.asked.update(settings.asked)
         known = {name: tokenizer.id_of(token) for name, token in special.items()}
-        pad_id = known.get("pad_token")
+        pad_id = known.get("pad_token") if usual.pad_id is None else usual.pad_id
         if layout is None:
             first = tokenizer.ids(["a"])[0][:1]
             leading = [Role.CLASS] if first == [known.get("cls_token")] else []

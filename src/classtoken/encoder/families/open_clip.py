@@ -5,8 +5,9 @@ from typing import Any
 
 from classtoken.encoder.families.clip import CLIP_TEXT_READOUT, SIGLIP_TEXT_READOUT
 from classtoken.encoder.families.clip_vision import CLIP_READOUT
-from classtoken.encoder.families.row import Config, Family, PoolerRow, ProjectionRow
-from classtoken.encoder.families.timm import TIMM_SIGLIP
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family, PoolerRow, ProjectionRow
+from classtoken.encoder.families.timm import TIMM_SIGLIP, timm_spec
+from classtoken.encoder.families.timm_eva import TIMM_PE
 from classtoken.encoder.families.vit import square
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape, TextStem
@@ -133,12 +134,27 @@ def last_pooler(config: Config) -> PoolerRow:
 
 
 def text_inputs(config: Config) -> InputDefaults:
-    """The highest id closes a text (`pool_type` argmax); SigLIP's bidirectional side reads its padding."""
+    """The highest id closes a text (`pool_type` argmax); a side without a causal mask reads its padding.
+
+    open_clip's own tokenizer fills a text up with zeros, one of transformers with its padding token.
+    """
     pool = config.get("pool_type") or "argmax"
+    attended = config.get("no_causal_mask") is True and not config.get("use_pad_mask")
     if pool == "last":
-        attended = config.get("no_causal_mask") is True
         return InputDefaults(tokenizer="SiglipTokenizer" if attended else "", pads_attended=attended)
-    return InputDefaults(end="highest") if pool == "argmax" else InputDefaults()
+    zeros = 0 if attended and not config.get("hf_tokenizer_name") else None
+    return InputDefaults(end="highest" if pool == "argmax" else "template", pads_attended=attended, pad_id=zeros)
+
+
+def trunk_readout(config: Config) -> AuthorsReadout:
+    """A timm trunk's pooled output, then the projection into the joint space."""
+    return AuthorsReadout(
+        spec=timm_spec(config),
+        reason="the image's vector is the trunk's pooled output, then the projection, at unit length",
+        source="open_clip timm_model.py, TimmModel.forward; CLIP.encode_image(normalize=True)",
+        alternatives={"dense": "patch states"},
+        unit_length=True,
+    )
 
 
 OPEN_CLIP_VISION = Family(
@@ -188,11 +204,22 @@ OPEN_CLIP_SIGLIP_VISION = replace(
     head=None,
     used_by=OPEN_CLIP_SIGLIP_TEXT.used_by,
 )
+OPEN_CLIP_PE_VISION = replace(
+    TIMM_PE,
+    name="open_clip perception encoder vision",
+    architectures=(),
+    prefixes=("visual.trunk.",),
+    head=None,
+    projection=ProjectionRow(names=(Rename("head.{p}", "projection.{p}"),)),
+    readout=trunk_readout,
+    used_by=("timm/PE-Core-B-16", "timm/PE-Core-L-14-336"),
+)
 OPEN_CLIP: tuple[Family, ...] = (
     OPEN_CLIP_VISION,
     OPEN_CLIP_TEXT,
     OPEN_CLIP_SIGLIP_VISION,
     OPEN_CLIP_SIGLIP_TEXT,
+    OPEN_CLIP_PE_VISION,
 )
 
 
@@ -214,11 +241,15 @@ def image_side(model: Config) -> tuple[Family, dict[str, Any]]:
     name = config.get("timm_model_name")
     if not name:
         return OPEN_CLIP_VISION, config
-    if "siglip" not in name or config.get("timm_pool") != "map" or config.get("timm_proj") not in ("none", None, ""):
+    pool, projected = config.get("timm_pool"), config.get("timm_proj") or ""
+    rows = {"none": OPEN_CLIP_SIGLIP_VISION, "": OPEN_CLIP_SIGLIP_VISION} if "siglip" in name else {}
+    if "_pe_core_" in name:
+        rows = {"": OPEN_CLIP_PE_VISION}
+    if projected not in rows or pool != "map":
         raise UnsupportedModel(
-            f"open_clip's image side of timm's '{name}' with pool '{config.get('timm_pool')}' and projection "
-            f"'{config.get('timm_proj')}' is not supported; of timm's trunks, SigLIP's are."
+            f"open_clip's image side of timm's '{name}' with pool '{pool}' and projection '{projected}' is not "
+            "computed here; of timm's trunks, SigLIP's and the Perception Encoder's core models are."
         )
     size = config.get("image_size", 224)
     arguments = {"img_size": [size, size] if isinstance(size, int) else list(size)}
-    return OPEN_CLIP_SIGLIP_VISION, {"architecture": name, "global_pool": "map", "model_args": arguments}
+    return rows[projected], {"architecture": name, "global_pool": "map", "model_args": arguments}
