@@ -252,6 +252,7 @@ def train(
     recipe: "Recipe | Mapping[str, Any] | str | Path | None" = None,
     head: Literal["linear", "cosine", "mlp", "per_token", "distilled"] | None = None,
     pooling: str | None = None,
+    features: str | Path | None = None,
     unfreeze: str | None = None,
     epochs: float | None = None,
     batch: int | None = None,
@@ -280,6 +281,9 @@ def train(
     model: None for an encoder from scratch, by the recipe's [model] table. source: None for the recipe's. recipe: a
         `Recipe`, its plain values, or the file of one; the other keywords replace single values of it. With `unfreeze`
         all or last-N the encoder is fine-tuned; otherwise a head is fitted to frozen vectors.
+    pooling: of several, joined by commas, each gets its own head from one pass over the records; the best is kept, and
+        the result has the figures of all. features: a folder in which frozen vectors are kept and found by other runs
+        on the same records, whatever their head, pooling or output.
     half: write weights as 16-bit numbers. report: is called with how far it is.
 
     A run that was killed goes on where it was when it is given again. Raises `TrainingError` (one class only, a loss
@@ -289,6 +293,7 @@ def train(
         recipe=_plain(recipe),
         head=head,
         pooling=pooling,
+        features=None if features is None else Path(features),
         unfreeze=unfreeze,
         epochs=epochs,
         batch=batch,

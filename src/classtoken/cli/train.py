@@ -46,14 +46,15 @@ def train(
     """Train a classifier: on frozen vectors, by fine-tuning, or an encoder from scratch.
 
     With --model alone the encoder stays as it is: vectors are computed once, kept under DIR/features, and
-    a head is fitted to them. --unfreeze trains the encoder too. --config FILE trains a new encoder by a
-    recipe. DIR opens with classtoken, and with transformers or sentence-transformers where they have
-    such a model; README.md in it is a card with the measured figures. A killed run goes on where it was.
+    a head is fitted to them; of several poolings each gets one, and the best is kept. --unfreeze trains
+    the encoder too. --config FILE trains a new encoder by a recipe. DIR opens with classtoken, and with
+    transformers or sentence-transformers where they have such a model; README.md in it is a card with the
+    measured figures. A killed run goes on where it was.
 
     \b
     Examples:
         classtoken train products/ --model models/deit-tiny --out products-model
-        classtoken train products/ --model models/deit-tiny --pooling map --out products-map
+        classtoken train products/ --model models/deit-tiny --pooling cls,mean,map --out products-model
         classtoken train products/ --model models/deit-tiny --unfreeze last-4 --epochs 10 --out tuned
         classtoken train --recipe-template vit > recipe.toml
         classtoken train photos/ --config recipe.toml --out my-own-vit

@@ -1,6 +1,6 @@
 """Train a head, a learned pooling, a fine-tune or an encoder from scratch, and leave a folder that opens again."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -10,12 +10,13 @@ from classtoken.destination import check_folder
 from classtoken.embedder import load
 from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
-from classtoken.errors import OptionError, SourceError
+from classtoken.errors import OptionError
 from classtoken.files import user_path
+from classtoken.learning.data.features import ReadRecords
 from classtoken.learning.data.records import drawn, renamed
 from classtoken.learning.folder.finish import finish
 from classtoken.learning.loop.seeds import own_randomness
-from classtoken.learning.recipe import DataOptions, Recipe, recipe_of
+from classtoken.learning.recipe import Recipe, recipe_of
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.finetune import finetune
 from classtoken.learning.ways.frozen import train_frozen
@@ -24,7 +25,7 @@ from classtoken.learning.ways.scratch import shape_of, train_from_scratch
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import check_training
 from classtoken.options import SourceOptions, TrainOptions
-from classtoken.pooling.spec import parse
+from classtoken.pooling.spec import parse_many
 from classtoken.results.train import TrainResult
 from classtoken.source import open_source
 from classtoken.values import Progress, Record, Rejected
@@ -49,39 +50,51 @@ def train(
     if model is None and recipe.data.size:
         raise OptionError("[data] size is for a model that is fine-tuned; one from scratch has [model.stem] image.")
     source = recipe.data.source if source is None else source
+    if "," in recipe.pooling and (model is None or recipe.unfreeze):
+        raise OptionError(f"`pooling` = '{recipe.pooling}': several are compared on frozen vectors only; name one.")
     check_folder(out, {"model": model, "source": source, "recipe": options.recipe})
+    if options.features is not None:
+        check_folder(options.features, {"model": model, "source": source})
     check_training(out, overwrite=options.overwrite)
-    opened = open_source(source, _columns(options.source_options, recipe.data))
+    opened = open_source(source, recipe.data.columns(options.source_options))
     refused: list[Rejected] = []
-    run = TrainingRun(recipe, out, str(device_of(options.device)), options.half, report, overwrite=options.overwrite)
+    run = TrainingRun(
+        recipe,
+        out,
+        str(device_of(options.device)),
+        options.half,
+        report,
+        overwrite=options.overwrite,
+        shared_features=options.features,
+    )
 
-    def read() -> Iterator[Record]:
-        refused.clear()
-        return opened.records(refused)
+    def taken(bad: list[Rejected]) -> Iterator[Record]:
+        def read() -> Iterator[Record]:
+            bad.clear()
+            return opened.records(bad)
 
-    taken = drawn(read, recipe.data.limit, recipe.loop.seed)
-    records = run.read.noted(renamed(taken, recipe.data.label_names))
+        return renamed(drawn(read, recipe.data.limit, recipe.loop.seed), recipe.data.label_names)
+
+    records = run.read.noted(taken(refused))
     with own_randomness(run.device):
         if model is None:
             trained = train_from_scratch(run, records, unlabelled=list(run.read.noted(_unlabelled(recipe, refused))))
         else:
-            run, trained = _further(run, model, records, options, opened.name)
+            run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
         return finish(trained, run, refused, monotonic() - began)
 
 
 def _further(
-    run: TrainingRun, model: str | Path, records: Iterable[Record], options: TrainOptions, source: str
+    run: TrainingRun, model: str | Path, records: ReadRecords, options: TrainOptions, source: str
 ) -> tuple[TrainingRun, TrainedModel]:
     """A MODEL trained further, or a head on its frozen vectors; pooled as its authors meant, if not told otherwise."""
     _check_further(run.recipe)
     _check_used(run.recipe, options)
-    embedder, listed = load(model, device=run.device, revision=options.revision, accept=options.accept), list(records)
-    if not listed:
-        raise SourceError("no record could be read; give a source with images or texts.")
-    side = embedder.modality_of(listed[0], options.modality, source=source)
+    embedder = load(model, device=run.device, revision=options.revision, accept=options.accept)
+    side = embedder.modality_of(records.first, options.modality, source=source)
     pooling = run.recipe.pooling or embedder.tower(side).reading.meant()
     run = replace(run, recipe=replace(run.recipe, pooling=pooling), model=embedder, modality=side)
-    return run, finetune(run, listed) if run.way == "finetune" else train_frozen(run, listed)
+    return run, finetune(run, list(records.again())) if run.way == "finetune" else train_frozen(run, records)
 
 
 def _unlabelled(recipe: Recipe, refused: list[Rejected]) -> list[Record]:
@@ -119,21 +132,11 @@ def _check_used(recipe: Recipe, options: TrainOptions) -> None:
         return
     unused = {"learning_rate": "is chosen on held-out records", "layer_decay": "is for an encoder that learns"}
     unused["patience"] = "is for an encoder that learns"
-    spec = recipe.pooling and parse(recipe.pooling)
-    if recipe.head.kind == "linear" and not (spec and any(term.learned for term in spec.terms)):
+    specs = parse_many(recipe.pooling) if recipe.pooling else ()
+    if recipe.head.kind == "linear" and not any(term.learned for spec in specs for term in spec.terms):
         unused |= dict.fromkeys(("epochs", "batch"), "has no meaning for logistic regression, which is solved exactly")
     for name, why in unused.items():
         if getattr(options, name) is not None:
             raise OptionError(f"`{name}` {why}; leave it out, or `unfreeze` all of the encoder or last-N.")
     if not options.augment:
         raise OptionError("`augment` is for fine-tuning on images; leave it out, or `unfreeze` the encoder.")
-
-
-def _columns(given: SourceOptions, data: DataOptions) -> SourceOptions:
-    """The columns that were named, else the recipe's."""
-    return replace(
-        given,
-        text_column=given.text_column or data.text_column,
-        image_column=given.image_column or data.image_column,
-        label_column=given.label_column or data.label_column,
-    )

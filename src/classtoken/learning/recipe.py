@@ -8,7 +8,7 @@ the pen does not train something else for hours.
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from classtoken.encoder.shape import Shape
 from classtoken.errors import OptionError
 from classtoken.learning.model_table import shape_of_model
-from classtoken.options import TrainOptions
+from classtoken.options import SourceOptions, TrainOptions
 from classtoken.plain import AtLeastOne, Count, Limits, Misfit, decode, encode
 
 NotNegative = Annotated[float, Limits(ge=0)]
@@ -63,6 +63,15 @@ class DataOptions:
     """word pieces to learn when a text encoder starts from scratch"""
     longest: Annotated[int, Limits(ge=3)] = 64
     """tokens of a text, [CLS] and [SEP] included; the rest is cut"""
+
+    def columns(self, given: SourceOptions) -> SourceOptions:
+        """The columns that were named beside the recipe, else the recipe's."""
+        return replace(
+            given,
+            text_column=given.text_column or self.text_column,
+            image_column=given.image_column or self.image_column,
+            label_column=given.label_column or self.label_column,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

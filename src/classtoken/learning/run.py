@@ -29,8 +29,15 @@ class TrainingRun:
     modality: str = ""
     read: RecordsRead = field(default_factory=RecordsRead)
     overwrite: bool = False
+    shared_features: Path | None = None
+    """a folder of frozen vectors that other runs use too"""
     work: Work | None = None
     """what the folder has been claimed for"""
+
+    @property
+    def features(self) -> Path:
+        """Where frozen vectors are kept."""
+        return self.shared_features or self.out / "features"
 
     @property
     def embedder(self) -> Embedder:

@@ -153,7 +153,11 @@ class TrainOptions(Options):
         Option("What turns the vector into logits; linear if left out."),
     ] = None
     pooling: Annotated[
-        str | None, Option("cls, mean, map, queries(8), cls+mean ...; the model's own.", metavar="NAME")
+        str | None,
+        Option("cls, mean, map, queries(8), cls+mean ...; several are compared; the model's own.", metavar="NAMES"),
+    ] = None
+    features: Annotated[
+        Path | None, Option("Frozen vectors are kept here, for other runs too; DIR/features.", metavar="DIR")
     ] = None
     unfreeze: Annotated[str | None, Option("Train the encoder too: all of it, N blocks.", metavar="all|last-N")] = None
     epochs: Annotated[float | None, Option("Passes over the records.", metavar="N")] = None

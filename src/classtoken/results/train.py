@@ -18,6 +18,16 @@ class Trial(Result):
 
 
 @dataclass(frozen=True)
+class PoolingFigures(Result):
+    """One of several poolings that were compared: the scores of its own head on rows that it has not learned from, with
+    intervals of 95 %."""
+
+    pooling: str
+    scores: Mapping[str, float]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainResult(Result):
     """A finished training.
 
@@ -50,6 +60,9 @@ class TrainResult(Result):
     chosen: str = ""
     trials: tuple[Trial, ...] = ()
     stopped_early: bool = False
+    poolings: tuple[PoolingFigures, ...] = ()
+    """those that were compared, where there were several, best first; `scores` are of a choice among them that was
+    made without the rows that judge it"""
     features_cached: bool = False
     refused: int = 0
     examples: tuple[Rejected, ...] = ()
@@ -73,6 +86,12 @@ class TrainResult(Result):
         if self.scores and self.labels:
             before = f"{self.error_before:.4f} before temperature {self.temperature:.3f}"
             lines.insert(2, f"  calibration error {self.error:.4f}, {before}")
+        for one in self.poolings:
+            said = ", ".join(
+                f"{name.replace('_', ' ')} {value:.4f}" + (f" {at.limits}" if (at := one.intervals.get(name)) else "")
+                for name, value in one.scores.items()
+            )
+            lines.append(f"    {one.pooling:12s} {said}{'  (kept)' if one.pooling == self.pooling else ''}")
         if self.trials:
             best = sorted(self.trials, key=lambda trial: -trial.score)[:5]
             lines.append(f"  chosen: {self.chosen}; tried {len(self.trials)} settings, the best:")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Generator, Tensor
 
 from classtoken.learning.data.batches import TrainingBatch
+from classtoken.learning.data.features import KeptStates
 from classtoken.tensors import States
 
 
@@ -33,9 +34,9 @@ class FrozenVectors:
 
 @dataclass(frozen=True)
 class FrozenStates:
-    """States (N, L, D) and roles (N, L) that no longer change."""
+    """States (N, L, D), in memory or in files, and roles (N, L) that no longer change."""
 
-    states: Tensor
+    states: Tensor | KeptStates
     roles: Tensor
     targets: Tensor
     grid: tuple[int, int] | None

@@ -10,6 +10,7 @@ from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
 from classtoken.learning.folder.record import card, machine
 from classtoken.learning.judge import Judgement, independence, judge
+from classtoken.learning.objectives.supervised import metric_of
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
@@ -17,7 +18,7 @@ from classtoken.learning.work import list_files
 from classtoken.model_folder import read_prompts
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.results.base import write
-from classtoken.results.train import TrainResult
+from classtoken.results.train import PoolingFigures, TrainResult
 from classtoken.sink import write_quarantine
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Rejected
@@ -80,12 +81,24 @@ def _result(
         chosen=model.chosen,
         trials=model.trials,
         stopped_early=model.stopped_early,
+        poolings=_compared(model),
         features_cached=model.features_cached,
         refused=len(refused),
         examples=tuple(refused[:EXAMPLES]),
         machine=machine(run.device),
         notes=() if model.seconds is None else (f"the whole command took {seconds:.0f} s",),
     )
+
+
+def _compared(model: TrainedModel) -> tuple[PoolingFigures, ...]:
+    """Every pooling that was compared, judged on its own, best first."""
+    found = []
+    for one in model.poolings:
+        independent = independence(one.folds) if model.rows.groups is None else 0.0
+        its = judge(one.logits, one.targets, model.rows.task, None, independent)
+        found.append(PoolingFigures(one.pooling, its.scores, its.intervals))
+    name = metric_of(model.rows.task)
+    return tuple(sorted(found, key=lambda figures: -figures.scores[name]))
 
 
 def _unit_length(model: TrainedModel, run: TrainingRun) -> bool:

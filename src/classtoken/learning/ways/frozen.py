@@ -11,24 +11,23 @@ from torch import Tensor, nn
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
 from classtoken.learning.data.batches import Feed
-from classtoken.learning.data.features import features
+from classtoken.learning.data.features import Features, ReadRecords, features
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
-from classtoken.learning.data.labels import labelling
+from classtoken.learning.data.labels import Labelling, labelling
 from classtoken.learning.data.split import groups_of, split
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import new_readout, pooling_arguments, width_of
-from classtoken.learning.objectives.supervised import class_weights
+from classtoken.learning.objectives.supervised import class_weights, classification_scores, metric_of
 from classtoken.learning.recipe import HeadOptions, LoopOptions, OptimiserOptions, Recipe
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.heads import ADAMW_RATES, SGD_RATES, HeadGrid, OnStates, OnVectors
 from classtoken.learning.ways.logistic import FitTask, fit_logistic, logistic_head
-from classtoken.learning.ways.trained import TrainedModel
-from classtoken.pooling.spec import Spec, parse
+from classtoken.learning.ways.trained import JudgedPooling, TrainedModel
+from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout
 from classtoken.results.train import Trial
-from classtoken.values import Record
 
 JUDGED_IN_FOLDS = 1000
 """rows below which a tenth of them says too little"""
@@ -55,63 +54,116 @@ class ChosenHead:
     pooling_arguments: dict[str, dict[str, Any]] | None = None
     shipped: Tensor | None = None
     """logits of the held-out rows with the settings that are shipped, where those of `logits` were chosen anew"""
+    parts: tuple[Tensor, ...] = ()
+    """`logits` part by part, where each part was chosen and learned for on its own"""
+    scores: tuple[float, ...] = ()
+    """for each part, the best score of a setting on the rows that chose it"""
+
+    @property
+    def best(self) -> float:
+        """The score of the chosen setting on the rows that chose it."""
+        return max(trial.score for trial in self.trials)
 
 
-def train_frozen(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
-    """Features once, then the head: logistic regression for `linear`, a grid of learning rates for everything else."""
+def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
+    """Features once, then the head: logistic regression for `linear`, a grid of learning rates for everything else.
+
+    Of several poolings each gets its own head, all from one pass over the records; the best is kept.
+    """
     recipe, tower = run.recipe, run.embedder.tower(run.modality)
     if recipe.head.kind not in FROZEN_HEADS:
         raise OptionError(
             f"head '{recipe.head.kind}' belongs to an encoder from scratch, with tokens of its own for it; on frozen "
             f"vectors there are {', '.join(FROZEN_HEADS)}."
         )
-    spec = parse(recipe.pooling)
-    pooled_later = any(term.learned or term.about.length != "any" for term in spec.terms)
-    if not recipe.data.held_out and (pooled_later or recipe.head.kind != "linear"):
+    specs = parse_many(recipe.pooling)
+    later = [spec for spec in specs if _pooled_later(spec)]
+    if not recipe.data.held_out and (later or recipe.head.kind != "linear" or len(specs) > 1):
         raise OptionError("this head is chosen on held-out records, and held_out is 0; set it above 0.")
-    reading = tower.reading
-    run = run.claim(reading.encoder, tower.prepare.identity())
-    rows, cached = _rows(run, records, states=pooled_later)
-    if pooled_later:
-        made = learned_pooling(run, spec, reading.encoder, rows)
-    elif recipe.head.kind == "linear":
-        made = linear_head(recipe, reading.readout(spec), rows)
-    else:
-        made = head_of_a_grid(run, reading.readout(spec), rows)
-    learned_weights = (*made.head.parameters(), *(made.readout.parameters() if made.pooling_arguments else ()))
-    return TrainedModel(
-        reading.encoder,
-        made.readout,
-        made.head,
-        made.pooling_arguments or {},
-        rows,
-        made.logits,
-        None if made.judged is None else rows.targets[made.judged],
-        trained_parameters=sum(p.numel() for p in learned_weights),
-        shipped=made.shipped,
-        folds=made.folds,
-        steps=made.steps,
-        trials=made.trials,
-        chosen=made.chosen,
-        features_cached=cached,
-    )
-
-
-def _rows(run: TrainingRun, records: Sequence[Record], *, states: bool) -> tuple[TrainingSet, bool]:
-    """The frozen features of all records that could be read, and whether an earlier run had computed them."""
-    recipe, tower = run.recipe, run.embedder.tower(run.modality)
+    run = run.claim(tower.reading.encoder, tower.prepare.identity())
     found = features(
-        run.embedder, records, run.out, modality=run.modality, pooling=recipe.pooling, tokens=states, report=run.report
+        run.embedder,
+        records,
+        run.features,
+        modality=run.modality,
+        poolings=[str(spec) for spec in specs if spec not in later],
+        states=bool(later),
+        report=run.report,
     )
     labels = labelling(found.records)
+    sets = {spec: _rows(run, found, labels, spec) for spec in specs}
+    halves = bool(later) and len(specs) > 1
+    made = {spec: _head(run, spec, rows, on_halves=halves) for spec, rows in sets.items()}
+    spec = max(specs, key=lambda spec: made[spec].best)
+    chosen, rows = made[spec], sets[spec]
+    logits = _chosen_anew(list(made.values())) if len(specs) > 1 and not halves else None
+    learned_weights = (*chosen.head.parameters(), *(chosen.readout.parameters() if chosen.pooling_arguments else ()))
+    return TrainedModel(
+        tower.reading.encoder,
+        chosen.readout,
+        chosen.head,
+        chosen.pooling_arguments or {},
+        rows,
+        chosen.logits if logits is None else logits,
+        None if chosen.judged is None else rows.targets[chosen.judged],
+        trained_parameters=sum(p.numel() for p in learned_weights),
+        shipped=chosen.shipped,
+        folds=chosen.folds,
+        steps=chosen.steps,
+        trials=tuple(_named(trial, s) for s in specs for trial in made[s].trials) if len(specs) > 1 else chosen.trials,
+        chosen=f"{spec}, {chosen.chosen}" if len(specs) > 1 else chosen.chosen,
+        features_cached=found.cached,
+        poolings=tuple(_judged(s, made[s], sets[s]) for s in specs) if len(specs) > 1 else (),
+    )
+
+
+def _pooled_later(spec: Spec) -> bool:
+    """Whether a pooling needs the states of all tokens while its head learns."""
+    return any(term.learned or term.about.length != "any" for term in spec.terms)
+
+
+def _head(run: TrainingRun, spec: Spec, rows: TrainingSet, *, on_halves: bool) -> ChosenHead:
+    reading = run.embedder.tower(run.modality).reading
+    if _pooled_later(spec):
+        return learned_pooling(run, spec, reading.encoder, rows)
+    readout = reading.readout(spec)
+    if run.recipe.head.kind != "linear":
+        return head_of_a_grid(run, readout, rows)
+    return linear_on_halves(run.recipe, readout, rows) if on_halves else linear_head(run.recipe, readout, rows)
+
+
+def _chosen_anew(made: Sequence[ChosenHead]) -> Tensor | None:
+    """The logits of a choice among poolings that is made anew for each part, without the rows that judge it; None for
+    heads that were chosen on half of the held-out rows, and judged on the other."""
+    if not all(one.parts for one in made):
+        return None
+    best = [max(range(len(made)), key=lambda i: made[i].scores[part]) for part in range(len(made[0].parts))]
+    return torch.cat([made[i].parts[part] for part, i in enumerate(best)])
+
+
+def _named(trial: Trial, spec: Spec) -> Trial:
+    return Trial(f"{spec}, {trial.setting}", trial.score)
+
+
+def _judged(spec: Spec, made: ChosenHead, rows: TrainingSet) -> JudgedPooling:
+    assert made.logits is not None
+    assert made.judged is not None
+    return JudgedPooling(str(spec), made.logits, rows.targets[made.judged], made.folds)
+
+
+def _rows(run: TrainingRun, found: Features, labels: Labelling, spec: Spec) -> TrainingSet:
+    """The records that could be read with what this pooling needs of them."""
+    recipe, tower = run.recipe, run.embedder.tower(run.modality)
     learned, held_out = split(found.records, recipe.data.held_out, recipe.loop.seed)
-    arrays = {name: torch.from_numpy(array) for name, array in found.arrays.items()}
     data: FrozenVectors | FrozenStates
-    if states:
-        data = FrozenStates(arrays["states"], arrays["roles"], labels.targets, tower.layout.grid)
+    positions = None
+    if _pooled_later(spec):
+        assert found.states is not None
+        data = FrozenStates(found.states, found.states.roles, labels.targets, tower.layout.grid)
+        positions = _most_pooled(found.states.roles, tower.reading.over)
     else:
-        data = FrozenVectors(arrays["vectors"], labels.targets)
-    rows = TrainingSet(
+        data = FrozenVectors(torch.from_numpy(found.vectors[str(spec)]), labels.targets)
+    return TrainingSet(
         data,
         labels.labels,
         labels.several,
@@ -119,12 +171,11 @@ def _rows(run: TrainingRun, records: Sequence[Record], *, states: bool) -> tuple
         held_out,
         tower.prepare.identity(),
         found.refused,
-        positions=_most_pooled(arrays["roles"], tower.reading.over) if states else None,
+        positions=positions,
         grid=tower.layout.grid,
         over=tower.reading.over,
         groups=groups_of(found.records),
     )
-    return rows, found.cached
 
 
 def _most_pooled(roles_NL: Tensor, over: frozenset) -> int:
@@ -150,9 +201,11 @@ def linear_head(recipe: Recipe, readout: Readout, rows: TrainingSet) -> ChosenHe
     if in_folds:
         parts = task.folds(targets, rows.groups)
     found: tuple[list[Tensor], list[Tensor]] = [], []
+    scores = []
     for learned, judged in parts:
         part = vectors[learned], targets[learned], task
-        twin, _, _ = fit_logistic(*part, groups=None if rows.groups is None else rows.groups[learned])
+        twin, _, tried = fit_logistic(*part, groups=None if rows.groups is None else rows.groups[learned])
+        scores.append(max(trial.score for trial in tried))
         for kept, made in zip(found, (twin, logistic_head(*part, setting)), strict=True):
             with torch.no_grad():
                 kept.append(made(torch.from_numpy(vectors[judged]).float()).float())
@@ -165,7 +218,25 @@ def linear_head(recipe: Recipe, readout: Readout, rows: TrainingSet) -> ChosenHe
         judged=torch.from_numpy(np.concatenate([judged for _, judged in parts])),
         folds=len(parts) if in_folds else 0,
         shipped=torch.cat(found[1]),
+        parts=tuple(found[0]),
+        scores=tuple(scores),
     )
+
+
+def linear_on_halves(recipe: Recipe, readout: Readout, rows: TrainingSet) -> ChosenHead:
+    """Logistic regression beside heads that are chosen on half of the held-out rows: fitted on the learned ones, scored
+    on that half, judged on the other; what is shipped is fitted to all rows."""
+    assert isinstance(rows.data, FrozenVectors)
+    vectors, targets = rows.data.vectors.numpy(), rows.targets.numpy()
+    task = FitTask(rows.several, recipe.objective.class_weights == "balanced", recipe.loop.seed, len(rows.labels))
+    learned, (choosing, judging) = rows.learned.numpy(), rows.halves()
+    part = vectors[learned], targets[learned], task
+    twin, setting, _ = fit_logistic(*part, groups=None if rows.groups is None else rows.groups[learned])
+    with torch.no_grad():
+        scored, logits = (twin(torch.from_numpy(vectors[some.numpy()]).float()).float() for some in (choosing, judging))
+    score = classification_scores(scored, rows.targets[choosing], rows.task)[metric_of(rows.task)]
+    head = logistic_head(vectors, targets, task, setting)
+    return ChosenHead(readout, head, logits, (Trial(str(setting), score),), str(setting), judged=judging)
 
 
 def head_of_a_grid(run: TrainingRun, readout: Readout, rows: TrainingSet) -> ChosenHead:

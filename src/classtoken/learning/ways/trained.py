@@ -13,6 +13,16 @@ from classtoken.results.train import Trial
 
 
 @dataclass(frozen=True)
+class JudgedPooling:
+    """One of several poolings that were compared, with the logits of rows that its head has not learned from."""
+
+    pooling: str
+    logits: Tensor
+    targets: Tensor
+    folds: int = 0
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """A trained encoder, readout and head, and how they came about.
 
@@ -37,5 +47,7 @@ class TrainedModel:
     trials: tuple[Trial, ...] = ()
     chosen: str = ""
     features_cached: bool = False
+    poolings: tuple[JudgedPooling, ...] = ()
+    """all that were compared, where there were several"""
     shipped: Tensor | None = None
     """logits of the held-out rows with the settings that are shipped, where those of `logits` were chosen anew"""
