@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from classtoken.options import ServeOptions as ServeOptions
     from classtoken.options import SourceOptions as SourceOptions
     from classtoken.options import TrainOptions as TrainOptions
+    from classtoken.options import VerifyOptions as VerifyOptions
     from classtoken.options import WalkthroughOptions as WalkthroughOptions
     from classtoken.sink import Vectors as Vectors
     from classtoken.sink import read as read
@@ -63,6 +64,7 @@ _PLACES = {
     "SourceOptions": "classtoken.options",
     "TrainOptions": "classtoken.options",
     "Vectors": "classtoken.sink",
+    "VerifyOptions": "classtoken.options",
     "WalkthroughOptions": "classtoken.options",
     "compare": "classtoken.verbs",
     "embed": "classtoken.verbs",

@@ -9,7 +9,7 @@ docs/api.md.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from classtoken.options import (
     CompareOptions,
@@ -22,6 +22,7 @@ from classtoken.options import (
     ServeOptions,
     SourceOptions,
     TrainOptions,
+    VerifyOptions,
     WalkthroughOptions,
 )
 from classtoken.values import Modality, Precision, Progress
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from classtoken.results.predict import PredictResult
     from classtoken.results.search import SearchResult
     from classtoken.results.train import TrainResult
-    from classtoken.results.verify import VerifyResult
+    from classtoken.results.verify import Diagnosis, VerifyResult
     from classtoken.results.walkthrough import WalkthroughResult
 
 
@@ -532,14 +533,80 @@ def service(
     return job(dict(model) if isinstance(model, Mapping) else [model], options, keys=keys)
 
 
-def verify(folder: str | Path) -> "VerifyResult":
-    """Whether a folder that `embed` wrote is whole: files, checksums, counts, unique ids, finite vectors.
+@overload
+def verify(
+    folder: str | Path,
+    *,
+    model: "str | Path | Embedder | None" = None,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "VerifyResult": ...
 
-    Raises `OutputError` where there is no such folder.
+
+@overload
+def verify(
+    folder: None = None,
+    *,
+    model: "str | Path | Embedder | None" = None,
+    endpoint: str | None = None,
+    against: Path | None = None,
+    service_model: str | None = None,
+    api_key_file: Path | None = None,
+    text_column: str | None = None,
+    vector_column: str | None = None,
+    prompt: str | None = None,
+    prompt_text: str | None = None,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "Diagnosis": ...
+
+
+def verify(
+    folder: str | Path | None = None,
+    *,
+    model: "str | Path | Embedder | None" = None,
+    endpoint: str | None = None,
+    against: Path | None = None,
+    service_model: str | None = None,
+    api_key_file: Path | None = None,
+    text_column: str | None = None,
+    vector_column: str | None = None,
+    prompt: str | None = None,
+    prompt_text: str | None = None,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "VerifyResult | Diagnosis":
+    """Whether vectors are what they should be: a folder's of ours, a service's, or somebody's stored ones.
+
+    folder: one that `embed` wrote is whole (files, checksums, counts, unique ids, finite vectors), and with `model`
+        that this model makes its vectors. endpoint: a service, in OpenAI's, TEI's or Ollama's way, is asked for a few
+        dozen texts; against: a file of texts with vectors, or a folder. Both need `model`, and give a `Diagnosis`: what
+        the vectors are, beside what the model was meant to give.
+    service_model: what the service calls its model; the first that it lists if left out. prompt: the one that the
+        vectors should have been made with.
+
+    Raises `OutputError` where there is no such folder, `SourceError` for a service or a file that gives no vectors,
+    `OptionError` for a combination that means nothing.
     """
-    from classtoken.sink import verify as job
+    from classtoken.jobs.verify import verify as job
 
-    return job(folder)
+    options = VerifyOptions(
+        endpoint=endpoint,
+        against=against,
+        service_model=service_model,
+        api_key_file=api_key_file,
+        text_column=text_column,
+        vector_column=vector_column,
+        prompt=prompt,
+        prompt_text=prompt_text,
+        device=device,
+        revision=revision,
+        accept=tuple(accept),
+    )
+    return job(folder, model, options)
 
 
 def search(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from classtoken.audit.golden import keep_golden
 from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import SourceError
@@ -53,6 +54,7 @@ def embed(
     with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
         how = Onto(modality, options.update, options.gone == "keep", options.strict)
         finished, progress, changes = run_onto(sink, opened, plan, stage, how, report)
+    keep_golden(out, embedder, modality, stage.prompt)
     return _result(out, finished, progress, plan, changes)
 
 

@@ -12,6 +12,7 @@ from classtoken.options.verbs import (
     SearchOptions,
     ServeOptions,
     TrainOptions,
+    VerifyOptions,
     WalkthroughOptions,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "ServeOptions",
     "SourceOptions",
     "TrainOptions",
+    "VerifyOptions",
     "WalkthroughOptions",
     "all_fields",
 ]

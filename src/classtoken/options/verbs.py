@@ -306,3 +306,22 @@ class ServeOptions(Options):
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(Options):
+    """Whose vectors are looked at: a service's, or stored ones, beside a model's; how the service is asked."""
+
+    endpoint: Annotated[str | None, Option("A service of vectors, to be asked.", metavar="URL")] = None
+    against: Annotated[
+        Path | None, Option("Somebody's texts with their vectors: .parquet, .jsonl.", metavar="FILE")
+    ] = None
+    service_model: Annotated[str | None, Option("What the service calls its model.", metavar="NAME")] = None
+    api_key_file: Annotated[Path | None, Option("A key that the service wants.", metavar="FILE")] = None
+    text_column: Annotated[str | None, Option("Column of texts.", metavar="NAME")] = None
+    vector_column: Annotated[str | None, Option("Column of vectors.", metavar="NAME")] = None
+    prompt: Prompt = None
+    prompt_text: PromptText = None
+    device: Device = None
+    revision: Revision = None
+    accept: Accept = ()

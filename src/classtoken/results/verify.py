@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from classtoken.results.base import Result
 
@@ -17,10 +18,23 @@ class Norms:
 
 
 @dataclass(frozen=True)
+class Proof(Result):
+    """Whether a model gives the golden vectors that are kept beside a folder's: per column the lowest cosine, and what
+    differs in how they are made."""
+
+    model: str
+    ok: bool
+    lowest: Mapping[str, float]
+    drift: str
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class VerifyResult(Result):
     """Whether a folder of vectors is whole: nothing in `problems` means that it is.
 
-    `removed` counts files of ours that the manifest did not list, and that were removed as asked.
+    `removed` counts files of ours that the manifest did not list, and that were removed as asked. `proof` is there
+    where a model was named: whether it makes these vectors.
     """
 
     folder: str
@@ -32,11 +46,12 @@ class VerifyResult(Result):
     norms: Mapping[str, Norms]
     problems: tuple[str, ...]
     removed: int = 0
+    proof: Proof | None = None
 
     @property
     def ok(self) -> bool:
         """Nothing is wrong."""
-        return not self.problems
+        return not self.problems and (self.proof is None or self.proof.ok)
 
     def __str__(self) -> str:
         lines = [
@@ -50,4 +65,71 @@ class VerifyResult(Result):
         if self.removed:
             lines.append(f"  {self.removed} files that the manifest does not list were removed")
         lines += [f"  problem: {problem}" for problem in self.problems] or ["  everything is there and agrees"]
+        if self.proof is not None:
+            worst = min(self.proof.lowest.values())
+            word = "gives these vectors" if self.proof.ok else "does NOT give these vectors"
+            lines.append(f"  {self.proof.model} {word}: lowest cosine {worst:.5f}, {self.proof.drift}")
+            lines += [f"    made with {difference}" for difference in self.proof.differences]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Resembling(Result):
+    """A way to read the model, in words, and the mean cosine of its vectors to those that were looked at."""
+
+    reading: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Diagnosis(Result):
+    """What a service's vectors, or somebody's stored ones, really are, beside what a model was meant to give.
+
+    `verdict`: they are what is meant (`matches`), they are something else (`differs`), or that cannot be said
+    (`unknown`). `differs_by` names the axes: pooling, normalization, prompt, truncation, end_token, model, layer,
+    dense. `cosine` is their mean cosine to what is meant (None: of another size), `found` what fits them best, in
+    words, `found_cosine` and `lowest` its mean and smallest cosine, `drift` how far off numbers of less precision are.
+    `neighbours`: the part of the short texts whose nearest other one is the same.
+    """
+
+    of: str
+    model: str
+    verdict: Literal["matches", "differs", "unknown"]
+    differs_by: tuple[str, ...]
+    cosine: float | None
+    meant: str
+    found: str
+    found_cosine: float | None
+    lowest: float | None
+    drift: str
+    neighbours: float | None
+    texts: int
+    size: int
+    evidence: tuple[str, ...] = ()
+    nearest: tuple[Resembling, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """They are what is meant."""
+        return self.verdict == "matches"
+
+    def __str__(self) -> str:
+        lines = [f"{self.of}: {self._sentence()}"]
+        lines.append(f"  meant:  {self.meant}")
+        if self.found:
+            lines.append(f"  found:  {self.found} (cosine {self.found_cosine:.5f}, lowest {self.lowest:.5f})")
+        if self.cosine is not None and self.verdict != "matches":
+            lines.append(f"  cosine to what is meant: {self.cosine:.4f}")
+        if self.neighbours is not None and self.verdict != "matches":
+            lines.append(f"  the nearest other text is the same for {self.neighbours:.0%} of the short ones")
+        lines += [f"  {line}" for line in self.evidence]
+        return "\n".join(lines)
+
+    def _sentence(self) -> str:
+        if self.verdict == "matches":
+            return f"these are the vectors of {self.model}, {self.drift} ({self.texts} texts)"
+        if self.verdict == "unknown":
+            return f"whether these are the vectors of {self.model} cannot be said ({self.texts} texts)"
+        if self.differs_by == ("model",):
+            return f"these are not vectors of {self.model} ({self.texts} texts)"
+        return f"these are vectors of {self.model}, but differ by {', '.join(self.differs_by)} ({self.texts} texts)"

@@ -1,0 +1,218 @@
+"""Theirs beside every vector that the model could have given: which one they are, or why that cannot be said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from classtoken.audit.hypotheses import KNOWN_PROMPTS, Hypothesis, Limit, TextReader
+from classtoken.audit.probes import LIMITS
+from classtoken.results.verify import Diagnosis, Resembling
+
+#: Below this mean cosine no reading fits: 8-bit numbers stay above it (0.962 is the worst that was published).
+FITS = 0.95
+#: Below this one not even another readout of the same model is likely.
+UNRELATED = 0.6
+#: Part of what is left over that is the same for every text, from which on it is no noise of small numbers.
+COMMON = 0.7
+#: What small numbers do to a mean cosine, in words.
+DRIFTS = (
+    (2e-6, "to the last digits"),
+    (2e-4, "as 16-bit numbers (fp16, bf16) differ"),
+    (1.0, "as 8-bit numbers differ"),
+)
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Texts and somebody's vectors of them: short ones, which nobody cuts, and long ones."""
+
+    short: tuple[str, ...]
+    vectors: np.ndarray
+    long: tuple[str, ...] = ()
+    long_vectors: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def diagnose(reader: TextReader, sample: Sample, *, model: str, of: str) -> Diagnosis:
+    """What the vectors of a sample really are."""
+    return _Comparison(reader, sample).diagnosis(model, of)
+
+
+class _Comparison:
+    """One sample against every hypothesis."""
+
+    def __init__(self, reader: TextReader, sample: Sample):
+        self.reader, self.sample = reader, sample
+        self.theirs = sample.vectors.astype(np.float64)
+        self.size = self.theirs.shape[1]
+        self.fits: dict[Hypothesis, np.ndarray] = {}
+        self.contract = np.empty((0, 0))
+        self._compare(reader.prompts)
+        best = max(self.fits, key=lambda each: self.fits[each].mean(), default=None)
+        if best is not None and (self.fits[best].mean() < FITS or self._common(best)):
+            self._compare([prompt for prompt in KNOWN_PROMPTS if prompt not in reader.prompts])
+
+    def _compare(self, prompts: Sequence[str]) -> None:
+        """Every hypothesis with these prompts that has as many numbers, or whose first ones may be theirs."""
+        whole = self.reader.contract_size()
+        for hypothesis, vectors in self.reader.every(self.sample.short, prompts):
+            if hypothesis == self.reader.meant:
+                self.contract = vectors.astype(np.float64)
+            if vectors.shape[1] == self.size or (whole == vectors.shape[1] > self.size):
+                self.fits[hypothesis] = cosines(self.theirs, vectors[:, : self.size])
+
+    def diagnosis(self, model: str, of: str) -> Diagnosis:
+        meant = self.reader.meant
+        ranked = sorted(self.fits, key=lambda each: -self.fits[each].mean())
+        evidence = list(self.sample.notes)
+        lengths = np.linalg.norm(self.theirs, axis=1)
+        contract_mean = float(self.fits[meant].mean()) if meant in self.fits else None
+        verdict, found, drift = "differs", "", ""
+        differs: tuple[str, ...] = ("model",)
+        best = self._simplest(ranked)
+        limit: Limit | None = None
+        if best is None:
+            evidence.append(f"they have {self.size} numbers, and no readout of this model has")
+        elif self.fits[best].mean() < FITS:
+            high = float(self.fits[best].mean())
+            if high >= UNRELATED:
+                verdict, differs = "unknown", ()
+            evidence.append(f"no readout of this model comes nearer than a cosine of {high:.3f}")
+        else:
+            limit = self._limit(best, evidence)
+            differs = self._axes(best, limit, lengths)
+            left = self._common(best)
+            if left is not None:
+                evidence.append(left)
+            verdict = "differs" if differs else "unknown" if left else "matches"
+            drift = self._drift(best)
+            found = self._words(best, limit, lengths)
+        return Diagnosis(
+            of=of,
+            model=model,
+            verdict=verdict,  # type: ignore[arg-type]
+            differs_by=differs,
+            cosine=contract_mean,
+            meant=self._words(meant, self.reader.limit, None),
+            found=found,
+            found_cosine=float(self.fits[best].mean()) if best is not None else None,
+            lowest=float(self.fits[best].min()) if best is not None else None,
+            drift=drift,
+            neighbours=self._neighbours(),
+            texts=len(self.sample.short) + len(self.sample.long),
+            size=self.size,
+            evidence=tuple(evidence),
+            nearest=tuple(
+                Resembling(each.words(self.reader.steps), float(self.fits[each].mean())) for each in ranked[:SHOWN]
+            ),
+        )
+
+    def _simplest(self, ranked: Sequence[Hypothesis]) -> Hypothesis | None:
+        """Of those that fit as well as the best, the one that differs least from what is meant."""
+        if not ranked:
+            return None
+        high = float(self.fits[ranked[0]].mean())
+        near = [each for each in ranked if self.fits[each].mean() >= high - 1e-6 - 0.02 * (1 - high)]
+        return min(near, key=lambda each: (len(each.differs_by(self.reader.meant)), -self.fits[each].mean()))
+
+    def _axes(self, best: Hypothesis, limit: Limit | None, lengths: np.ndarray) -> tuple[str, ...]:
+        words = list(best.differs_by(self.reader.meant))
+        if self._scaled(lengths):
+            words.append("normalization")
+        if limit is not None and limit.tokens != self.reader.limit.tokens:
+            words.append("truncation")
+        if limit is not None and not limit.end_kept and "end_token" not in words:
+            words.append("end_token")
+        return tuple(words)
+
+    def _scaled(self, lengths: np.ndarray) -> bool:
+        """Whether their lengths are not those that are meant: all 1, or the vector's own."""
+        if self.reader.unit_length:
+            return bool((np.abs(lengths - 1) > 0.02).any())
+        if self.contract.shape != self.theirs.shape:
+            return bool((np.abs(lengths - 1) < 1e-3).all())
+        own = np.linalg.norm(self.contract, axis=1)
+        return bool((np.abs(lengths - 1) < 1e-3).all() and (np.abs(own - 1) > 0.02).any())
+
+    def _limit(self, best: Hypothesis, evidence: list[str]) -> Limit | None:
+        """Where long texts are cut; None where no text tells."""
+        long, theirs, meant = self.sample.long, self.sample.long_vectors, self.reader.limit
+        if not long or theirs is None:
+            return None
+        most = self.reader.reading.encoder.positions
+        open_end = (most,) if most is not None else (None,)
+        wanted = [meant, *(Limit(n, kept) for n in (meant.tokens, *LIMITS, *open_end) for kept in (True, False))]
+        able = [each for each in dict.fromkeys(wanted) if each.tokens is not None or each.end_kept]
+        able = [each for each in able if most is None or (each.tokens is not None and each.tokens <= most)]
+        scores = {
+            each: float(cosines(theirs, vectors[:, : self.size]).mean())
+            for each, vectors in zip(able, self.reader.cut(long, best, able), strict=True)
+        }
+        chosen = max(scores, key=lambda each: scores[each])
+        high = scores[chosen]
+        near = [each for each in able if scores[each] >= high - 1e-6 - 0.02 * (1 - high)]
+        chosen = meant if meant in near else chosen
+        evidence.append(f"long texts: {chosen} (cosine {scores[chosen]:.4f}; {meant}: {scores[meant]:.4f})")
+        return chosen
+
+    def _common(self, best: Hypothesis) -> str | None:
+        """What all texts' vectors have in common that the best hypothesis does not explain, in words."""
+        ours = self._vectors_of(best)
+        theirs = self.theirs / np.linalg.norm(self.theirs, axis=1, keepdims=True)
+        left = theirs - ours * (theirs * ours).sum(1, keepdims=True)
+        part = np.linalg.norm(left.mean(0)) / max(float(np.sqrt((left**2).sum(1).mean())), 1e-12)
+        mean = float(self.fits[best].mean())
+        if 1 - mean < 2e-4 or part < COMMON or len(theirs) < 8:
+            return None
+        return (
+            f"every text is off in one direction (cosine {mean:.4f}): something is put before or behind it that is not "
+            "known here"
+        )
+
+    def _vectors_of(self, best: Hypothesis) -> np.ndarray:
+        if best != self.reader.meant or self.contract.shape[1] != self.size:
+            every = dict(self.reader.every(self.sample.short, [best.prompt]))
+            found = every[best][:, : self.size].astype(np.float64)
+        else:
+            found = self.contract
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    def _drift(self, best: Hypothesis) -> str:
+        off = 1 - float(self.fits[best].mean())
+        return next(words for most, words in DRIFTS if off <= most)
+
+    def _words(self, hypothesis: Hypothesis, limit: Limit | None, lengths: np.ndarray | None) -> str:
+        said = [hypothesis.words(self.reader.steps)]
+        if lengths is None:
+            said.append("unit length" if self.reader.unit_length else "lengths as they come")
+        else:
+            unit = bool((np.abs(lengths - 1) < 0.02).all())
+            said.append("unit length" if unit else f"lengths {lengths.min():.3g} to {lengths.max():.3g}")
+            if self.contract.size and self.contract.shape[1] > self.size:
+                said.append(f"the first {self.size} numbers")
+        if limit is not None:
+            said.append(str(limit))
+        return ", ".join(said)
+
+    def _neighbours(self) -> float | None:
+        """Part of the short texts whose nearest other text is the same by their vectors as by those that are meant."""
+        if self.contract.size == 0 or len(self.theirs) < 8:
+            return None
+        return float((nearest(self.theirs) == nearest(self.contract)).mean())
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Row by row, float64; 0 where a row is all zeros."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a * b).sum(1) / np.where(lengths > 0, lengths, np.inf)
+
+
+def nearest(vectors: np.ndarray) -> np.ndarray:
+    """For each row the other one of the highest cosine."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    similar = unit @ unit.T
+    np.fill_diagonal(similar, -np.inf)
+    return similar.argmax(1)

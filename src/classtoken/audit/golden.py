@@ -1,0 +1,110 @@
+"""Vectors of a few inputs, kept beside a folder of vectors: whoever has the model can prove the folder years later."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from classtoken.audit.diagnosis import DRIFTS, cosines
+from classtoken.audit.probes import NATURAL, vocabulary_words
+from classtoken.embedder import Embedder
+from classtoken.errors import OutputError
+from classtoken.files import whole_file
+from classtoken.results.verify import Proof
+from classtoken.sink.manifest import META, Manifest
+from classtoken.sink.rows import FINGERPRINT
+from classtoken.tokens.text import TextPreprocessor
+
+NAME = "probes.parquet"
+#: Below this cosine a vector is another one, whatever the precision.
+SAME = 0.995
+PICTURES = 6
+
+
+def keep_golden(folder: Path, embedder: Embedder, modality: str, prompt: str | None) -> None:
+    """Write `_meta/probes.parquet` where it is not yet: a few texts or pictures and their vectors, by the embedder that
+    made the folder."""
+    made = {FINGERPRINT: embedder.fingerprint(modality=modality, prompt=prompt).hash()}
+    if _kept(folder / META / NAME) == made[FINGERPRINT]:
+        return
+    items = _items(embedder, modality)
+    found = embedder.embed(items, modality=modality, prompt=prompt)
+    arrays = found if isinstance(found, dict) else {next(iter(embedder.columns(modality=modality))): found}
+    kind = pa.string() if modality == "text" else pa.binary()
+    columns: dict[str, Any] = {modality: pa.array(items, kind)}
+    for name, block in arrays.items():
+        flat = pa.array(np.ascontiguousarray(block, np.float32).reshape(-1))
+        columns[name] = pa.FixedSizeListArray.from_arrays(flat, block.shape[1])
+    with whole_file(folder / META / NAME) as path:
+        pq.write_table(pa.table(columns).replace_schema_metadata(made), path)
+
+
+def prove(folder: Path, manifest: Manifest, embedder: Embedder, *, model: str) -> Proof:
+    """Whether this model gives the golden vectors of a folder, as the manifest says that they were made.
+
+    `embedder` reads out what the manifest names. Raises `OutputError` for a folder without golden vectors.
+    """
+    modality = manifest.fingerprint.modality
+    path = folder / META / NAME
+    try:
+        table = pq.read_table(path)
+        items = table.column(modality).to_pylist()
+        golden = {name: np.array(table.column(name).to_pylist(), np.float32) for name in manifest.columns}
+    except (OSError, KeyError, ValueError, pa.ArrowException):
+        raise OutputError(
+            f"{folder} has no golden vectors ({META}/{NAME}), or they cannot be read; with texts beside the vectors, "
+            "give the folder as `against` instead."
+        ) from None
+    found = embedder.embed(items, modality=modality, prompt=manifest.prompt)
+    arrays = found if isinstance(found, dict) else {next(iter(embedder.columns(modality=modality))): found}
+    lowest = {
+        name: float(cosines(golden[name], arrays[name]).min())
+        if name in arrays and arrays[name].shape == golden[name].shape
+        else 0.0
+        for name in golden
+    }
+    there = embedder.fingerprint(modality=modality, prompt=manifest.prompt)
+    worst = min(lowest.values())
+    return Proof(
+        model=model,
+        ok=worst >= SAME,
+        lowest=lowest,
+        drift=next(words for most, words in DRIFTS if 1 - worst <= most or words == DRIFTS[-1][1]),
+        differences=manifest.fingerprint.differences(there),
+    )
+
+
+def _kept(path: Path) -> str:
+    """The fingerprint of the golden vectors that are there; nothing where there are none."""
+    try:
+        return ((pq.read_schema(path).metadata or {}).get(FINGERPRINT.encode()) or b"").decode()
+    except (OSError, pa.ArrowException):
+        return ""
+
+
+def _items(embedder: Embedder, modality: str) -> list[Any]:
+    if modality == "image":
+        return [_picture(number) for number in range(PICTURES)]
+    prepare = embedder.tower(modality).prepare
+    assert isinstance(prepare, TextPreprocessor)
+    words = vocabulary_words(prepare, 60)
+    return [*NATURAL, *(" ".join(words[at : at + 6]) for at in range(0, len(words), 6)), " ".join(words)]
+
+
+def _picture(number: int) -> bytes:
+    """A picture with flat parts, edges and noise, as the bytes of a PNG: it is kept, so nobody draws it again."""
+    from PIL import Image
+
+    rng = np.random.default_rng(number)
+    pixels = np.zeros((96, 128, 3), np.uint8)
+    pixels[:] = rng.integers(0, 256, 3)
+    for _ in range(4):
+        top, left = rng.integers(0, 64), rng.integers(0, 96)
+        pixels[top : top + 32, left : left + 32] = rng.integers(0, 256, 3)
+    pixels[:32, :32] = rng.integers(0, 256, (32, 32, 3))
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,155 @@
+"""Ask a service for vectors of texts, in the three ways that services have: OpenAI's, TEI's and Ollama's."""
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from classtoken.errors import SourceError
+
+#: Texts of one request; TEI takes no more than 32 unless it is told to.
+AT_ONCE = 16
+SECONDS = 120
+#: Bytes of an answer that are read.
+LARGEST = 200_000_000
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+class ServiceRefusal(Exception):
+    """The service answered, and not with vectors: its status and the first of what it said."""
+
+    def __init__(self, status: int, says: str):
+        super().__init__(says)
+        self.status, self.says = status, says
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one kind of service is asked: the end of its address, the body, and the vectors in the answer."""
+
+    name: str
+    path: str
+    body: Callable[[str, Sequence[str]], Mapping[str, Any]]
+    read: Callable[[Any], Sequence[Any]]
+
+
+def _openai(answer: Any) -> list[Any]:
+    entries = sorted(answer["data"], key=lambda entry: entry.get("index", 0))
+    return [entry["embedding"] for entry in entries]
+
+
+WAYS = (
+    Way("OpenAI", "/v1/embeddings", lambda model, texts: {"model": model, "input": list(texts)}, _openai),
+    Way("TEI", "/embed", lambda model, texts: {"inputs": list(texts), "truncate": True}, lambda answer: answer),
+    Way(
+        "Ollama",
+        "/api/embed",
+        lambda model, texts: {"model": model, "input": list(texts)},
+        lambda answer: answer["embeddings"],
+    ),
+)
+
+
+class VectorService:
+    """A service at an address: `http://host:port`, or with the path that is to be asked.
+
+    `name` is what the service calls its model; without one it is asked for its list, and the first is taken. `key` is
+    sent as `Authorization: Bearer`.
+    """
+
+    def __init__(self, url: str, *, name: str | None = None, key: str | None = None):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SourceError(f"'{url}' is no address of a service; write http://HOST:PORT, or with the path to ask.")
+        self.url, self.key = url.rstrip("/"), key
+        handlers = [urllib.request.ProxyHandler({})] if parts.hostname in LOCAL else []
+        self.opener = urllib.request.build_opener(*handlers)
+        self.way, self.address = self._find(parts.path.rstrip("/"))
+        self.name = name or _listed(self, self.address) or "default"
+
+    def vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """(texts, size) float32. Raises `ServiceRefusal` where the service refuses, `SourceError` for what is no
+        vectors."""
+        blocks = [self._some(texts[at : at + AT_ONCE]) for at in range(0, len(texts), AT_ONCE)]
+        if len({block.shape[1] for block in blocks}) != 1:
+            raise SourceError(f"{self.address} answers with vectors of different sizes.")
+        return np.concatenate(blocks)
+
+    def _some(self, texts: Sequence[str]) -> np.ndarray:
+        answer = self.asked(self.address, self.way.body(self.name, texts))
+        try:
+            rows = [_numbers(row) for row in self.way.read(answer)]
+            found = np.array(rows, dtype=np.float32)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            shown = json.dumps(answer)[:80]
+            raise SourceError(
+                f"{self.address} answers with {shown}, which is not what {self.way.name} gives."
+            ) from None
+        if found.ndim != 2 or len(found) != len(texts) or not np.isfinite(found).all():
+            raise SourceError(f"{self.address} gives {len(found)} vectors for {len(texts)} texts, or not all numbers.")
+        return found
+
+    def _find(self, path: str) -> tuple[Way, str]:
+        """The way whose path the address ends with; else the first that the service knows."""
+        for way in WAYS:
+            if path.endswith(way.path) or (way.name == "OpenAI" and path.endswith("/embeddings")):
+                return way, self.url
+        said = "no answer"
+        for way in WAYS:
+            address = self.url.removesuffix("/v1") + way.path
+            self.way, self.address, self.name = way, address, _listed(self, address) or "default"
+            try:
+                self._some(["a"])
+            except (ServiceRefusal, SourceError) as error:
+                said = str(error)
+                if isinstance(error, ServiceRefusal) and error.status not in (404, 405):
+                    raise SourceError(f"{address} refuses with status {error.status}: {error.says}") from None
+                continue
+            return way, address
+        raise SourceError(
+            f"'{self.url}' gives no vectors in OpenAI's, TEI's or Ollama's way ({said}); give the whole address, such "
+            "as http://HOST:PORT/v1/embeddings."
+        )
+
+    def asked(self, address: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The JSON that an address answers with. Raises `ServiceRefusal`, and `SourceError` where there is none."""
+        request = urllib.request.Request(address, None if body is None else json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
+        if self.key is not None:
+            request.add_header("Authorization", f"Bearer {self.key}")
+        try:
+            with self.opener.open(request, timeout=SECONDS) as answer:
+                return json.loads(answer.read(LARGEST))
+        except urllib.error.HTTPError as error:
+            with error:
+                says = " ".join(error.read(500).decode("utf-8", "replace").split())
+            raise ServiceRefusal(error.code, says[:200]) from None
+        except (OSError, ValueError) as error:
+            said = " ".join(str(getattr(error, "reason", error)).split())
+            raise SourceError(
+                f"{address} does not answer as a service of vectors does ({said}); is it running?"
+            ) from None
+
+
+def _listed(service: VectorService, address: str) -> str | None:
+    """The first model that the service lists, where it lists any."""
+    base = address
+    for way in WAYS:
+        base = base.removesuffix(way.path)
+    base = base.removesuffix("/embeddings").removesuffix("/v1")
+    for path, (models, name) in (("/v1/models", ("data", "id")), ("/api/tags", ("models", "name"))):
+        try:
+            return str(service.asked(base + path)[models][0][name])
+        except (ServiceRefusal, SourceError, KeyError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _numbers(row: Any) -> Any:
+    return np.frombuffer(base64.b64decode(row), "<f4") if isinstance(row, str) else row
