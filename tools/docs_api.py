@@ -26,6 +26,8 @@ GROUPS = {
         "verify",
         "compare",
         "search",
+        "duplicates",
+        "outliers",
         "train",
         "predict",
         "explain",

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from classtoken.embedder import load as load
     from classtoken.learning.recipe import Recipe as Recipe
     from classtoken.options import CompareOptions as CompareOptions
+    from classtoken.options import DuplicatesOptions as DuplicatesOptions
     from classtoken.options import EmbedOptions as EmbedOptions
     from classtoken.options import ExplainDataOptions as ExplainDataOptions
     from classtoken.options import ExplainOptions as ExplainOptions
     from classtoken.options import InspectOptions as InspectOptions
+    from classtoken.options import OutliersOptions as OutliersOptions
     from classtoken.options import PredictOptions as PredictOptions
     from classtoken.options import SearchOptions as SearchOptions
     from classtoken.options import ServeOptions as ServeOptions
@@ -36,11 +38,13 @@ if TYPE_CHECKING:
     from classtoken.sink import read as read
     from classtoken.source import open_source as open_source
     from classtoken.verbs import compare as compare
+    from classtoken.verbs import duplicates as duplicates
     from classtoken.verbs import embed as embed
     from classtoken.verbs import explain as explain
     from classtoken.verbs import explain_data as explain_data
     from classtoken.verbs import inspect as inspect
     from classtoken.verbs import notebook as notebook
+    from classtoken.verbs import outliers as outliers
     from classtoken.verbs import predict as predict
     from classtoken.verbs import search as search
     from classtoken.verbs import service as service
@@ -51,12 +55,14 @@ if TYPE_CHECKING:
 #: Public name -> the module that defines it; a module of its own name is public as a whole. One line per name.
 _PLACES = {
     "CompareOptions": "classtoken.options",
+    "DuplicatesOptions": "classtoken.options",
     "EmbedOptions": "classtoken.options",
     "Embedder": "classtoken.embedder",
     "ExplainDataOptions": "classtoken.options",
     "ExplainOptions": "classtoken.options",
     "InspectOptions": "classtoken.options",
     "ModelSpec": "classtoken.embedder",
+    "OutliersOptions": "classtoken.options",
     "PredictOptions": "classtoken.options",
     "Recipe": "classtoken.learning.recipe",
     "SearchOptions": "classtoken.options",
@@ -67,6 +73,7 @@ _PLACES = {
     "VerifyOptions": "classtoken.options",
     "WalkthroughOptions": "classtoken.options",
     "compare": "classtoken.verbs",
+    "duplicates": "classtoken.verbs",
     "embed": "classtoken.verbs",
     "errors": "classtoken.errors",
     "explain": "classtoken.verbs",
@@ -75,6 +82,7 @@ _PLACES = {
     "load": "classtoken.embedder",
     "notebook": "classtoken.verbs",
     "open_source": "classtoken.source",
+    "outliers": "classtoken.verbs",
     "predict": "classtoken.verbs",
     "read": "classtoken.sink",
     "search": "classtoken.verbs",

@@ -21,6 +21,8 @@ from classtoken.fingerprint import hash_value
 NAMED = 3
 HEAD = 8192
 """bytes at the beginning of a file among which its mark is"""
+FOOT = 1 << 17
+"""bytes at the end of a Parquet file, which holds its mark among what its schema says"""
 MARK = re.compile(rb"classtoken ([a-z_]+), work ([0-9a-f]{32})")
 
 
@@ -54,8 +56,7 @@ def output_file(
     _check_writable(path.parent)
     mark = f"classtoken {verb}, work {hash_value([_plain(part) for part in work])}"
     if path.exists():
-        with path.open("rb") as file:
-            found = MARK.search(file.read(HEAD))
+        found = _mark_of(path)
         if found is None:
             raise OutputError(f"'{path}' is there already and nothing that classtoken made; name another file.")
         if found[0].decode() != mark and not overwrite:
@@ -105,6 +106,8 @@ def marked(content: bytes, suffix: str, mark: str) -> bytes:
             + zlib.crc32(chunk).to_bytes(4, "big")
             + content[end:]
         )
+    if suffix == ".parquet":
+        return content  # says so in its schema
     if suffix == ".json":
         return content.replace(b"{", f'{{\n  "made": {json.dumps(mark)},'.encode(), 1)
     charset = b'<meta charset="utf-8">'
@@ -138,6 +141,15 @@ def _check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(f"'{place}' cannot be written: {error.strerror}; give another place.") from error
+
+
+def _mark_of(path: Path) -> re.Match[bytes] | None:
+    """The mark of a file, at its beginning, or of a Parquet file at its end."""
+    with path.open("rb") as file:
+        if path.suffix.lower() == ".parquet":
+            file.seek(max(0, path.stat().st_size - FOOT))
+            return MARK.search(file.read())
+        return MARK.search(file.read(HEAD))
 
 
 def _plain(part: Any) -> Any:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from classtoken.options import (
     CompareOptions,
+    DuplicatesOptions,
     EmbedOptions,
     ExplainDataOptions,
     ExplainOptions,
     InspectOptions,
+    OutliersOptions,
     PredictOptions,
     SearchOptions,
     ServeOptions,
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from classtoken.learning.recipe import Recipe
     from classtoken.page.export import NotebookPage
     from classtoken.results.compare import CompareResult
+    from classtoken.results.duplicates import DuplicatesResult
     from classtoken.results.embed import EmbedResult
     from classtoken.results.explain import Explanation
     from classtoken.results.explain_data import Findings
     from classtoken.results.inspect import Inspection
+    from classtoken.results.outliers import OutliersResult
     from classtoken.results.predict import PredictResult
     from classtoken.results.search import SearchResult
     from classtoken.results.train import TrainResult
@@ -668,6 +672,53 @@ def search(
         accept=tuple(accept),
     )
     return job(folder, query, out, options, embedder=model if not isinstance(model, str | Path) else None)
+
+
+def duplicates(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    above: float = 0.95,
+    against: str | None = None,
+    keep: Literal["first", "largest", "longest", "labelled"] = "first",
+    column: str | None = None,
+    overwrite: bool = False,
+    report: Callable[[Progress], object] | None = None,
+) -> "DuplicatesResult":
+    """Rows of a folder of vectors that are alike, and which of them would go; nothing is deleted.
+
+    Rows that are equal byte by byte come first, then every pair whose cosine is `above` or more. Every row that would
+    go is within the threshold of one that stays. out: all pairs (.parquet), a page with pairs on both sides of the
+    threshold (.html), or .json. above: another threshold needs no new run. against: a second folder of the same space;
+        what would go then are rows of the first that are in the second too. keep: which row of several stays.
+
+    Raises `OutputError` where there are no vectors, and `OptionError` for folders of two spaces.
+    """
+    from classtoken.jobs.duplicates import duplicates as job
+
+    options = DuplicatesOptions(above=above, against=against, keep=keep, column=column, overwrite=overwrite)
+    return job(folder, out, options, report=report)
+
+
+def outliers(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    k: int = 15,
+    most: int = 50,
+    column: str | None = None,
+    overwrite: bool = False,
+    report: Callable[[Progress], object] | None = None,
+) -> "OutliersResult":
+    """Odd rows of a folder of vectors, and labels that their nearest neighbours contradict; nothing is changed.
+
+    out: a page (.html) or .json. k: neighbours that a row is held against. most: rows that are named of each kind.
+
+    Raises `OutputError` where there are no vectors.
+    """
+    from classtoken.jobs.outliers import outliers as job
+
+    return job(folder, out, OutliersOptions(k=k, most=most, column=column, overwrite=overwrite), report=report)
 
 
 def _several(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -14,6 +14,8 @@ VERBS: tuple[str, ...] = (
     "verify",
     "search",
     "compare",
+    "duplicates",
+    "outliers",
     "train",
     "predict",
     "explain",

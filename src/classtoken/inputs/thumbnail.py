@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -23,3 +24,12 @@ def thumbnail(image: Any, side: int = SIDE) -> str | None:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width as a file's header has them; (0, 0) for what is no picture (any more)."""
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return 0, 0

@@ -187,3 +187,13 @@ def by_file(vectors: Vectors, places: Tensor | np.ndarray) -> dict[int, list[tup
         before = int(ends[number - 1]) if number else 0
         found.setdefault(number, []).append((index, place - before))
     return found
+
+
+def unit_matrix(vectors: Vectors, column: str) -> tuple[Tensor, Tensor]:
+    """All rows in memory at unit length (N, D), and which of them have none: those are zeros here."""
+    matrix = torch.from_numpy(vectors.matrix(column))
+    lengths = torch.linalg.vector_norm(matrix, dim=1, keepdim=True)
+    without = ~(torch.isfinite(lengths) & (lengths > 0))[:, 0]
+    matrix /= lengths
+    matrix[without] = 0
+    return matrix, without

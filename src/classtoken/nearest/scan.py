@@ -31,7 +31,7 @@ class Found:
     without: int = 0
 
 
-class Best:
+class BestSoFar:
     """The best k so far of each query."""
 
     def __init__(self, queries: int, k: int):
@@ -96,7 +96,7 @@ def block_scores(vectors_BD: Tensor, queries_QD: Tensor, similarity: Similarity)
 
 
 def _searched(rows: Rows, queries_QD: Tensor, k: int, similarity: Similarity) -> Found:
-    best, without = Best(len(queries_QD), k), 0
+    best, without = BestSoFar(len(queries_QD), k), 0
     for block in rows.blocks(block_rows(len(queries_QD))):
         scores_BQ, missing = block_scores(block.vectors, queries_QD, similarity)
         best.add(block.places, scores_BQ)

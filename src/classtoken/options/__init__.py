@@ -4,10 +4,12 @@ from classtoken.options.base import Option, OptionField, Options, all_fields
 from classtoken.options.shared import SourceOptions
 from classtoken.options.verbs import (
     CompareOptions,
+    DuplicatesOptions,
     EmbedOptions,
     ExplainDataOptions,
     ExplainOptions,
     InspectOptions,
+    OutliersOptions,
     PredictOptions,
     SearchOptions,
     ServeOptions,
@@ -18,6 +20,7 @@ from classtoken.options.verbs import (
 
 __all__ = [
     "CompareOptions",
+    "DuplicatesOptions",
     "EmbedOptions",
     "ExplainDataOptions",
     "ExplainOptions",
@@ -25,6 +28,7 @@ __all__ = [
     "Option",
     "OptionField",
     "Options",
+    "OutliersOptions",
     "PredictOptions",
     "SearchOptions",
     "ServeOptions",

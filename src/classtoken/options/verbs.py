@@ -277,6 +277,32 @@ class SearchOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DuplicatesOptions(Options):
+    """From which similarity on rows of a folder are duplicates, and which of them stays."""
+
+    above: Annotated[float, Limits(gt=0, le=1), Option("Pairs as alike as this and more.", metavar="S")] = 0.95
+    against: Annotated[str | None, Option("Rows that are in this folder too, or nearly (leakage).", metavar="DIR2")] = (
+        None
+    )
+    keep: Annotated[
+        Literal["first", "largest", "longest", "labelled"],
+        Option("Which row stays: the first, the largest picture, the longest text, one with a label."),
+    ] = "first"
+    column: Column = None
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutliersOptions(Options):
+    """Against how many neighbours rows are held, and how many of the oddest are named."""
+
+    k: Annotated[AtLeastOne, Option("Nearest other rows that a row is held against.", metavar="N", flag="-k")] = 15
+    most: Annotated[Count, Option("Rows that are named of each kind.", metavar="N")] = 50
+    column: Column = None
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class WalkthroughOptions(Options):
     """What the walkthrough's page is made of: the data of its statistics, and where it is computed."""
 

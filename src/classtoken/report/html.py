@@ -33,12 +33,18 @@ transform:rotate(180deg);text-align:left;padding:6px 2px;font-weight:400}
 .gone{text-decoration:line-through;opacity:.75}
 figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:270px}nav ol{columns:2;padding-left:1.3em;
 max-width:75ch}a{color:inherit}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:18px;list-style:none;padding:0}
-.cards li{min-width:0;overflow-wrap:anywhere;background:var(--panel);border:1px solid var(--line);border-radius:8px;
-padding:10px}.cards img{display:block;max-width:100%;height:180px;object-fit:contain;margin:0 auto;border-radius:4px}
-.cards h3{font-size:13px;margin:.5em 0 .2em;font-weight:600}.cards p{margin:0;font-size:14px}
-.cards dl{display:grid;grid-template-columns:auto 1fr;gap:0 .7em;margin:0;font-size:12px;color:var(--soft)}
-.cards dd{margin:0}.score{color:var(--mark);font-variant-numeric:tabular-nums}@media print{body{max-width:none}}
+.hits{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:18px;list-style:none;padding:0}
+.hits li{min-width:0;overflow-wrap:anywhere;background:var(--panel);border:1px solid var(--line);border-radius:8px;
+padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:contain;margin:0 auto;border-radius:4px}
+.hits h3{font-size:13px;margin:.5em 0 .2em;font-weight:600}.hits p{margin:0;font-size:14px}
+.hits dl{display:grid;grid-template-columns:auto 1fr;gap:0 .7em;margin:0;font-size:12px;color:var(--soft)}
+.pairs{list-style:none;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px}
+.pairs li{min-width:0;background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:8px 12px}
+.pairs h3{margin:0 0 .3em;font-size:14px}.pairs li>div{display:grid;grid-template-columns:1fr 1fr;gap:12px}
+.pairs figure{min-width:0;overflow-wrap:anywhere}.pairs img{max-width:100%;height:150px;object-fit:contain}
+.pairs p{margin:0;font-size:14px}.goes{color:var(--mark)}.hits dd{margin:0}
+.score{color:var(--mark);font-variant-numeric:tabular-nums}
+@media print{body{max-width:none}}
 @media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}}
 """.strip()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

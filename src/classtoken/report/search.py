@@ -35,14 +35,11 @@ def search_page(found: SearchResult, names: Sequence[str]) -> str:
 def cards(hits: Sequence[Mapping[str, Any]], *, says: Mapping[str, str] | None = None) -> str:
     """Rows side by side, each with its picture or text and what is carried."""
     made = "".join(card(hit, shown=f"{rank}.") for rank, hit in enumerate(hits, 1))
-    return f'<ol class="cards">{made}</ol>' if made else ""
+    return f'<ol class="hits">{made}</ol>' if made else ""
 
 
 def card(hit: Mapping[str, Any], *, shown: str = "") -> str:
     """One row: its picture or text, its score, its id and what is carried beside it."""
-    picture = picture_of(hit)
-    text = str(hit.get("text", ""))
-    body = picture or (f"<p>{escape(text if len(text) <= LONG else text[: LONG - 1] + '…')}</p>" if text else "")
     score = f'<span class="score">{hit["score"]:.4f}</span>' if "score" in hit else ""
     rest = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(cell(value, name))}</dd>"
@@ -50,10 +47,13 @@ def card(hit: Mapping[str, Any], *, shown: str = "") -> str:
         if name not in ("id", "score", "text", "path") and value is not None
     )
     head = f"<h3>{escape(shown)} {escape(str(hit['id']))} {score}</h3>"
-    return f"<li>{body}{head}{f'<dl>{rest}</dl>' if rest else ''}</li>"
+    return f"<li>{body_of(hit)}{head}{f'<dl>{rest}</dl>' if rest else ''}</li>"
 
 
-def picture_of(hit: Mapping[str, Any], side: int = SIDE) -> str:
-    """The picture of a row whose file is still there, as an HTML element."""
-    small = thumbnail(hit["path"], side) if isinstance(hit.get("path"), str) else None
-    return "" if small is None else f'<img src="{small}" alt="{escape(str(hit["id"]), quote=True)}">'
+def body_of(row: Mapping[str, Any], side: int = SIDE) -> str:
+    """What a row is, as HTML: its picture where its file is still there, else its text."""
+    small = thumbnail(row["path"], side) if isinstance(row.get("path"), str) else None
+    if small is not None:
+        return f'<img src="{small}" alt="{escape(str(row.get("id", "")), quote=True)}">'
+    text = str(row.get("text", ""))
+    return f"<p>{escape(text if len(text) <= LONG else text[: LONG - 1] + '…')}</p>" if text else ""

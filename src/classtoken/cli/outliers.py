@@ -1,0 +1,32 @@
+"""`classtoken outliers DIR`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classtoken.cli.operands import Folder
+from classtoken.cli.output import Answer
+from classtoken.cli.progress import progress, say
+from classtoken.options import OutliersOptions
+
+
+def outliers(
+    folder: Folder,
+    options: OutliersOptions,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a page (.html) or .json.")] = None,
+) -> Answer:
+    """Find odd rows of a folder of vectors, and labels that their neighbours contradict. Nothing is changed.
+
+    \b
+    Examples:
+        classtoken outliers vectors
+        classtoken outliers vectors -k 30 --out odd.html
+    """
+    from classtoken.jobs.outliers import outliers as job
+
+    with progress("finding neighbours") as report:
+        found = Answer(job(folder, out, options, report=report))
+    if out is not None:
+        say(f"wrote {out}")
+    return found

@@ -1,0 +1,95 @@
+"""Rows of a folder that are alike, and which of them would go."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classtoken.destination import OutputFile, output_file
+from classtoken.files import user_path
+from classtoken.nearest.asking import same_folders
+from classtoken.nearest.carried import columns_of, values_at
+from classtoken.nearest.duplicates import Alike, duplicates_between, duplicates_in
+from classtoken.nearest.rows import column_of
+from classtoken.options import DuplicatesOptions
+from classtoken.report.duplicates import SUFFIXES, shown_pairs, write_duplicates
+from classtoken.report.written import check_suffix
+from classtoken.results.duplicates import PERCENTILES, DuplicatePair, DuplicatesResult, RemovedRow
+from classtoken.sink import Vectors, read
+from classtoken.values import Progress
+
+NEAR_MISSES = 50
+"""pairs below the threshold that are named"""
+
+
+def duplicates(
+    folder: str | Path,
+    out: str | Path | None,
+    options: DuplicatesOptions,
+    *,
+    report: Callable[[Progress], object] | None = None,
+) -> DuplicatesResult:
+    """Rows that are alike: see `classtoken.duplicates`."""
+    place, start = _place(folder, out, options), time.monotonic()
+    vectors = second = read(folder)
+    column = column_of(vectors, options.column)
+    if options.against is None:
+        found = duplicates_in(vectors, column, options.above, options.keep, report=report)
+    else:
+        second = read(options.against)
+        other = (second, same_folders(vectors, column, second, "against"))
+        found = duplicates_between(vectors, column, options.above, other, report=report)
+    ids, theirs, table = vectors.ids, second.ids, found.table
+    result = DuplicatesResult(
+        folder=vectors.place.name,
+        against=None if options.against is None else second.place.name,
+        column=column,
+        above=options.above,
+        keep="the other folder's" if options.against is not None else options.keep,
+        rows=len(vectors),
+        pairs=_named(found.pairs, ids, theirs),
+        kept=tuple(identity for row, identity in enumerate(ids) if row not in found.gone),
+        removed=tuple(ids[row] for row in sorted(found.gone)),
+        because={ids[row]: RemovedRow(theirs[r.kept], r.score, r.equal) for row, r in sorted(found.gone.items())},
+        near_misses=_named(list(islice(found.below, NEAR_MISSES)), ids, theirs),
+        nearest={str(percent): float(table.quantiles[percent * 10]) for percent in PERCENTILES},
+        percentile=table.share_below(options.above),
+        reused=table.reused,
+        seconds=time.monotonic() - start,
+        notes=_notes(table.without),
+    )
+    if place is not None:
+        shown = shown_pairs(result)
+        values = _values(vectors, [pair.id for pair in shown]), _values(second, [pair.other for pair in shown])
+        write_duplicates(result, values, place)
+    return result
+
+
+def _named(pairs: Sequence[Alike], ids: Sequence[str], theirs: Sequence[str]) -> tuple[DuplicatePair, ...]:
+    return tuple(DuplicatePair(ids[a], theirs[b], score, equal) for a, b, score, equal in pairs)
+
+
+def _values(vectors: Vectors, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is carried beside these rows, by id."""
+    wanted = set(ids)
+    rows = [row for row, identity in enumerate(vectors.ids) if identity in wanted]
+    found = values_at(vectors, np.array(rows, dtype=np.int64), columns_of(vectors))
+    return {values.pop("id"): values for values in found}
+
+
+def _notes(without: int) -> tuple[str, ...]:
+    if not without:
+        return ()
+    return (f"{without} rows have no vector to compare: numbers in them are not finite, or all are zero",)
+
+
+def _place(folder: str | Path, out: str | Path | None, options: DuplicatesOptions) -> OutputFile | None:
+    if out is None:
+        return None
+    check_suffix(user_path(out), SUFFIXES)
+    work = (folder, {**vars(options), "overwrite": None})
+    inputs = {"folder": folder, "other folder": options.against}
+    return output_file(user_path(out), "duplicates", work, inputs=inputs, overwrite=options.overwrite)

@@ -1,0 +1,83 @@
+"""Odd rows of a folder, and labels that their neighbours contradict."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classtoken.destination import output_file
+from classtoken.files import user_path
+from classtoken.nearest.carried import columns_of, renamed, values_at
+from classtoken.nearest.graph import neighbours
+from classtoken.nearest.outliers import contradicted_labels, odd_rows
+from classtoken.nearest.rows import column_of, unit_matrix
+from classtoken.options import OutliersOptions
+from classtoken.report.outliers import SUFFIXES, write_outliers
+from classtoken.report.written import check_suffix
+from classtoken.results.outliers import OutliersResult
+from classtoken.sink import Vectors, read
+from classtoken.values import Progress
+
+SEVERAL = "|"
+"""between the labels of a row that has several"""
+
+
+def outliers(
+    folder: str | Path,
+    out: str | Path | None,
+    options: OutliersOptions,
+    *,
+    report: Callable[[Progress], object] | None = None,
+) -> OutliersResult:
+    """Odd rows and contradicted labels: see `classtoken.outliers`."""
+    place = None
+    if out is not None:
+        check_suffix(user_path(out), SUFFIXES)
+        work = (folder, {**vars(options), "overwrite": None})
+        place = output_file(user_path(out), "outliers", work, inputs={"folder": folder}, overwrite=options.overwrite)
+    vectors, start = read(folder), time.monotonic()
+    matrix, without = unit_matrix(vectors, column_of(vectors, options.column))
+    near = neighbours(matrix, options.k, report=report)
+    labels = [None if label is None or SEVERAL in label else label for label in vectors.column("label")]
+    odd, contradicted = odd_rows(near), contradicted_labels(near, labels)
+    first_odd, first = odd[: options.most], contradicted[: options.most]
+    odd_values = _values(vectors, [one.row for one in first_odd])
+    values = _values(vectors, [one.row for one in first])
+    result = OutliersResult(
+        folder=vectors.place.name,
+        column=column_of(vectors, options.column),
+        rows=len(vectors),
+        k=options.k,
+        odd=tuple(
+            {**value, "score": one.similarity, "deviations": one.deviations}
+            for one, value in zip(first_odd, odd_values, strict=True)
+        ),
+        contradicted=tuple(
+            {**value, "label": one.label, "suggested": one.suggested, "own": one.own, "votes": one.votes}
+            for one, value in zip(first, values, strict=True)
+        ),
+        found=len(contradicted),
+        labelled=sum(label is not None for label in labels),
+        seconds=time.monotonic() - start,
+        notes=_notes(vectors, labels, int(without.sum())),
+    )
+    if place is not None:
+        write_outliers(result, place)
+    return result
+
+
+def _values(vectors: Vectors, rows: Sequence[int]) -> list[dict[str, Any]]:
+    found = values_at(vectors, np.array(rows, dtype=np.int64), columns_of(vectors))
+    return [{"id": values.pop("id"), **renamed(values)} for values in found]
+
+
+def _notes(vectors: Vectors, labels: Sequence[str | None], without: int) -> tuple[str, ...]:
+    notes = []
+    if without:
+        notes.append(f"{without} rows have no vector to compare: numbers in them are not finite, or all are zero")
+    several = sum(label is not None and SEVERAL in label for label in vectors.column("label"))
+    if several:
+        notes.append(f"{several} rows have several labels, which are not looked at here")
+    return tuple(notes)

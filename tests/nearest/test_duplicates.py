@@ -1,0 +1,153 @@
+"""Pairs are brute force's pairs; who goes is near somebody who stays; another threshold needs no new run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.nearest.made import folder_of
+
+from classtoken.errors import OptionError
+from classtoken.nearest import pairs as pairs_module
+from classtoken.nearest.duplicates import duplicates_between, duplicates_in
+from classtoken.nearest.keeping import equals, kept_rows
+from classtoken.nearest.pair_table import pair_table
+from classtoken.nearest.pairs import near_pairs
+from classtoken.sink import Vectors, read
+
+
+def on_circle(*degrees: float) -> np.ndarray:
+    angles = np.radians(np.array(degrees))
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def unit(rows: int, size: int = 6, seed: int = 0) -> np.ndarray:
+    numbers = np.random.default_rng(seed).standard_normal((rows, size)).astype(np.float32)
+    return numbers / np.linalg.norm(numbers, axis=1, keepdims=True)
+
+
+def cos(degrees: float) -> float:
+    return float(np.cos(np.radians(degrees)))
+
+
+def test_pairs_are_those_of_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs_module, "BLOCK", 64)
+    rows, others = unit(300), unit(150, seed=1)
+    full = rows @ rows.T
+    np.fill_diagonal(full, -1)
+    found = near_pairs(torch.from_numpy(rows), None, 0.9, 0.95)
+    expected = {(a, b) for a, b in np.argwhere(full >= 0.9).tolist() if a < b}
+    assert set(zip(found.first.tolist(), found.second.tolist(), strict=True)) == expected
+    assert (np.diff(found.scores) <= 0).all()
+    np.testing.assert_allclose(found.nearest, full.max(1), atol=1e-6)
+    between = near_pairs(torch.from_numpy(rows), torch.from_numpy(others), 0.9, 0.95)
+    across = rows @ others.T
+    assert set(zip(between.first.tolist(), between.second.tolist(), strict=True)) == set(
+        map(tuple, np.argwhere(across >= 0.9).tolist())
+    )
+    np.testing.assert_allclose(between.nearest, across.max(1), atol=1e-6)
+
+
+def test_too_many_pairs_raise_the_floor_then_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.from_numpy(unit(200))
+    many = len(near_pairs(rows, None, 0.5, 0.9).scores)
+    monkeypatch.setattr(pairs_module, "MOST_PAIRS", many // 2)
+    assert near_pairs(rows, None, 0.5, 0.9).floor == 0.9
+    with pytest.raises(OptionError, match=r"more than .* pairs are as similar as 0.5"):
+        near_pairs(rows, None, 0.4, 0.5)
+
+
+def test_of_a_chain_both_ends_stay(tmp_path: Path) -> None:
+    """A and B are alike, B and C are, A and C are not: B goes, for it is near A; C is near nobody who stays."""
+    vectors = read(folder_of(tmp_path / "made", on_circle(0, 8, 16, 90)))
+    found = duplicates_in(vectors, "cls", cos(10), "first")
+    assert [(a, b) for a, b, _, _ in found.pairs] == [(0, 1), (1, 2)]
+    assert {row: reason.kept for row, reason in found.gone.items()} == {1: 0}
+
+
+@given(st.integers(0, 10**6), st.floats(0.3, 0.99), st.booleans())
+@settings(max_examples=60)
+def test_who_goes_is_within_the_threshold_of_one_who_stays(seed: int, above: float, rated: bool) -> None:
+    numbers = np.random.default_rng(seed)
+    rows = unit(40, 3, seed)
+    contents = [str(numbers.integers(30)) if numbers.random() < 0.5 else None for _ in rows]
+    same = equals(contents)
+    rows = rows[same.first]  # equal inputs have equal vectors
+    goodness = numbers.integers(0, 4, len(rows)).astype(float) if rated else np.zeros(len(rows))
+    every = near_pairs(torch.from_numpy(rows[same.representatives]), None, above, above)
+    back = same.representatives
+    pairs = pairs_module.Pairs(back[every.first], back[every.second], every.scores, every.nearest, above)
+    gone = kept_rows(pairs, same, goodness)
+    stay = [row for row in range(len(rows)) if row not in gone]
+    similar = rows @ rows.T
+    for row, reason in gone.items():
+        assert reason.kept in stay
+        assert similar[row, reason.kept] >= above - 1e-5
+        assert (goodness[reason.kept], -reason.kept) >= (goodness[row], -row)
+        assert reason.equal == (contents[row] is not None and contents[row] == contents[reason.kept])
+    left = similar[np.ix_(stay, stay)] - 2 * np.eye(len(stay))
+    assert (left < above + 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    ("keep", "stays"), [("first", "row0"), ("longest", "row2"), ("labelled", "row1"), ("largest", "row0")]
+)
+def test_which_row_stays(tmp_path: Path, keep: str, stays: str) -> None:
+    made = folder_of(
+        tmp_path / "made",
+        on_circle(0, 1, 2, 90),
+        carried={"text": ["a b", "a c", "a longer text", "other"]},
+        labels=[None, "x", None, None],
+    )
+    vectors = read(made)
+    found = duplicates_in(vectors, "cls", 0.99, keep)  # type: ignore[arg-type]
+    assert {vectors.ids[reason.kept] for reason in found.gone.values()} == {stays}
+    assert len(found.gone) == 2
+
+
+def test_equal_texts_come_first_and_cost_no_pairs(tmp_path: Path) -> None:
+    texts = ["a", "b", "a", "a", "c"]
+    rows = on_circle(0, 90, 0, 0, 1)
+    found = duplicates_in(read(folder_of(tmp_path / "made", rows, carried={"text": texts})), "cls", 0.99, "first")
+    assert found.pairs[:2] == [(0, 2, 1.0, True), (0, 3, 1.0, True)]
+    assert [(a, b) for a, b, _, _ in found.pairs[2:]] == [(0, 4)]
+    assert {row: (r.kept, r.equal) for row, r in found.gone.items()} == {2: (0, True), 3: (0, True), 4: (0, False)}
+
+
+def test_another_threshold_needs_no_new_run_and_a_bad_cache_is_none(tmp_path: Path) -> None:
+    made = folder_of(tmp_path / "made", unit(120, 4))
+    vectors, same = read(made), equals([None] * 120)
+
+    def table(above: float, of: Vectors = vectors) -> tuple[bool, set]:
+        found = pair_table(of, "cls", same, above, None)
+        chosen = found.pairs.above(above)
+        return found.reused, set(zip(chosen.first.tolist(), chosen.second.tolist(), strict=True))
+
+    first = table(0.9)
+    assert not first[0]
+    assert table(0.9) == (True, first[1])
+    assert table(0.95)[0]
+    assert not table(0.8)[0]
+    assert table(0.9) == (True, first[1])
+    (made / "_meta" / "pairs.parquet").write_bytes(b"nonsense")
+    assert table(0.9) == (False, first[1])
+    other = read(folder_of(tmp_path / "other", unit(120, 4, seed=5)))
+    (tmp_path / "other" / "_meta" / "pairs.parquet").write_bytes((made / "_meta" / "pairs.parquet").read_bytes())
+    assert not table(0.9, other)[0]
+
+
+def test_what_leaks_from_one_folder_into_another(tmp_path: Path) -> None:
+    train = read(folder_of(tmp_path / "train", on_circle(0, 40, 80), carried={"text": ["a", "b", "c"]}))
+    test = read(folder_of(tmp_path / "test", on_circle(41, 200, 0), carried={"text": ["bb", "x", "a"]}))
+    found = duplicates_between(train, "cls", cos(3), (test, "cls"))
+    assert [(a, b, equal) for a, b, _, equal in found.pairs] == [(0, 2, True), (1, 0, False)]
+    assert {row: reason.kept for row, reason in found.gone.items()} == {0: 2, 1: 0}
+
+
+def test_rows_without_a_vector_are_nobodys_duplicates(tmp_path: Path) -> None:
+    rows = on_circle(0, 0, 90, 180)
+    rows[0], rows[1] = 0, np.nan
+    found = duplicates_in(read(folder_of(tmp_path / "made", rows)), "cls", 0.5, "first")
+    assert (found.pairs, dict(found.gone), found.table.without) == ([], {}, 2)
