@@ -202,6 +202,10 @@ def predict(
     source: Any,
     out: str | Path,
     *,
+    classes: Sequence[str] = (),
+    classes_file: Path | None = None,
+    templates: Sequence[str] = (),
+    calibrate: str | None = None,
     every: bool = False,
     precision: Precision = "fp32",
     modality: Modality | None = None,
@@ -227,12 +231,21 @@ def predict(
     `out/part-*.parquet`, which `read` opens; a run that was stopped goes on where it was. part_rows: records of one
     such file. report: is called with how far it is.
 
+    classes: labels in words, for a model that reads texts (CLIP, SigLIP, or texts alone): each class's vector is that
+        of its words in every template (`a photo of {}`), averaged. classes_file: one a line, the label or, after a tab,
+        words for it joined by `|`. calibrate: a labelled SOURCE that fits a temperature; without one the scale is the
+        model's own.
+
     Raises `ContractError` for a model without classifier, `SourceError` for what cannot be read or when no record could
     be labelled, `ManifestMismatch` when `out` holds probabilities made in another way.
     """
     from classtoken.jobs.predict import predict as job
 
     options = PredictOptions(
+        classes=_several(classes) or (),
+        classes_file=classes_file,
+        templates=_several(templates) or (),
+        calibrate=calibrate,
         every=every,
         precision=precision,
         modality=modality,

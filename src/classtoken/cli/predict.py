@@ -24,9 +24,13 @@ def predict(
     not be read and why. Where the records have labels, it says how many were right, and DIR/report.html
     shows the errors, what is taken for what, and every label. A stopped run goes on where it was.
 
+    With --class (or --classes FILE: a line each) a model of texts and images labels by what classes are called, in
+    one or several --template; no training.
+
     \b
     Examples:
         classtoken predict photos/ --model builtin:photos --out labelled
+        classtoken predict photos/ --model clip --class cat --class dog --template "a photo of a {}" --out labelled
         classtoken predict reviews.csv --model builtin:sentiment --out labelled --all
     """
     from classtoken.jobs.predict import predict as job

@@ -8,9 +8,11 @@ from typing import Any
 
 from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.embedder.zero_shot import by_words, worded_classes
 from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path, whole_file, write_text
 from classtoken.inputs import choose_modality, thumbnail
+from classtoken.learning.temperature import fitted_temperature
 from classtoken.measure.answers import AnsweredRecord, JudgedAnswers
 from classtoken.options import PredictOptions
 from classtoken.report.predictions import predictions_page
@@ -45,8 +47,14 @@ def predict(
         model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
     )
     first = first_record(opened, plan)
+    embedder = _worded(embedder, options)
     side = _side(embedder, first, options.modality, opened.name)
-    stage = ClassifyStage(embedder, side, prompt=prompt_of(embedder, side, options.prompt, options.prompt_text))
+    prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+    stage = ClassifyStage(embedder, side, prompt=prompt)
+    if options.calibrate is not None:
+        stage.classifier.temperature = fitted_temperature(
+            embedder, side, options.calibrate, options.source_options, prompt=prompt
+        )
     labels, classifier = embedder.labels, stage.classifier
     answers = JudgedAnswers(labels, classifier.multilabel, classifier.label_names)
     carried = carried_columns(first, {}, stage.columns)
@@ -84,6 +92,15 @@ def predict(
         _write_report(result, opened, options.limit)
     write(result, out / "result.json")
     return result
+
+
+def _worded(embedder: Embedder, options: PredictOptions) -> Embedder:
+    """The model with classes in words, where any are named."""
+    if options.classes or options.classes_file is not None:
+        return by_words(embedder, worded_classes(options.classes, options.classes_file), options.templates or ("{}",))
+    if options.templates or options.calibrate is not None:
+        raise OptionError("`templates` and `calibrate` are only for classes in words; name those with `classes`.")
+    return embedder
 
 
 def _side(embedder: Embedder, first: Record, asked: str | None, source: str) -> str:

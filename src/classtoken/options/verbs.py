@@ -124,8 +124,18 @@ class EmbedOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(Options):
-    """How a trained classifier labels a source."""
+    """How a source is labelled: by a trained classifier, or by a model of texts and images and classes in words."""
 
+    classes: Annotated[tuple[str, ...], Option("A class in words.", metavar="TEXT", flag="class")] = ()
+    classes_file: Annotated[Path | None, Option("Classes in words, a line each.", metavar="FILE", flag="classes")] = (
+        None
+    )
+    templates: Annotated[
+        tuple[str, ...], Option("What a class stands in: a photo of {}.", metavar="TEXT", flag="template")
+    ] = ()
+    calibrate: Annotated[
+        str | None, Option("For classes in words: labelled records that fit a temperature.", metavar="SOURCE")
+    ] = None
     every: Annotated[bool, Option("The probability of every label, not only of the best.", flag="all")] = False
     precision: Precision = "fp32"
     modality: Side = None
