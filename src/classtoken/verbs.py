@@ -268,6 +268,7 @@ def train(
     out: str | Path,
     *,
     recipe: "Recipe | Mapping[str, Any] | str | Path | None" = None,
+    objective: Literal["supervised", "contrast", "masked", "pairs", "similarity", "clip"] | None = None,
     head: Literal["linear", "cosine", "mlp", "per_token", "distilled"] | None = None,
     pooling: str | None = None,
     features: str | Path | None = None,
@@ -309,6 +310,7 @@ def train(
     """
     options = TrainOptions(
         recipe=_plain(recipe),
+        objective=objective,
         head=head,
         pooling=pooling,
         features=None if features is None else Path(features),

@@ -104,7 +104,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
         if isinstance(answer, tuple):
             text, code = answer
-            _write(text)
+            if text:
+                _write(text)
             return code
         return answer if isinstance(answer, int) else 0
     except KeyboardInterrupt:

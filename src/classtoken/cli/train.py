@@ -1,5 +1,6 @@
 """`classtoken train [SOURCE]`."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def train(
         ),
     ] = None,
 ) -> Answer:
-    """Train a classifier: on frozen vectors, by fine-tuning, or an encoder from scratch.
+    """Train a classifier, an encoder's vectors, or an encoder from scratch.
 
     With --model alone the encoder stays as it is: vectors are computed once, kept under DIR/features, and
     a head is fitted to them; of several poolings each gets one, and the best is kept. --unfreeze trains
@@ -58,8 +59,11 @@ def train(
         classtoken train products/ --model models/deit-tiny --unfreeze last-4 --epochs 10 --out tuned
         classtoken train --recipe-template vit > recipe.toml
         classtoken train photos/ --config recipe.toml --out my-own-vit
+        classtoken train pairs.csv --model models/minilm --objective pairs --out tuned
     """
     from classtoken.jobs.train import train as job
+    from classtoken.learning.loop.processes import answers
 
-    with progress("training") as report:
-        return Answer(job(model, source, out, options, report=report))
+    with progress("training") if answers() else contextlib.nullcontext() as report:
+        result = job(model, source, out, options, report=report)
+    return Answer(result if answers() else "")

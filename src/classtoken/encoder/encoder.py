@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from classtoken.encoder.attention import View, take_rows
 from classtoken.encoder.block import Block
@@ -38,6 +39,8 @@ class Encoder(PlainModule):
     def __init__(self, shape: Shape):
         super().__init__()
         self.shape = shape
+        self.recompute = False
+        """whether training keeps only what enters each block, and computes the rest again for its gradients"""
         self.stem = ImageEmbedding(shape) if isinstance(shape.stem, ImageStem) else TextEmbedding(shape)
         sets = shape.block.shared or shape.depth
         self.blocks = nn.ModuleList(Block(shape, first=i == 0) for i in range(sets))
@@ -165,7 +168,7 @@ class Encoder(PlainModule):
                 self.view(i, g, grid, x, queries[n] if queries and i == self.depth - 1 else None)
                 for n, g in enumerate(groups)
             ]
-            x = self.block(i)(x, views, trace, f"blocks.{i}", None if fast is None else fast.blocks[i])
+            x = self._after_block(i, x, views, trace, fast)
             if i in wanted:
                 kept[i] = x
         last = self.final_norm(x)
@@ -179,6 +182,13 @@ class Encoder(PlainModule):
         if tokens.pixels is None or not isinstance(self.stem, ImageEmbedding):
             raise ModelError("this is a text model and the batch holds images.")
         return self.stem(tokens.pixels, tokens.grids)
+
+    def _after_block(
+        self, i: int, x: Tensor, views: Sequence[View], trace: Trace | None, fast: Products | None
+    ) -> Tensor:
+        if self.recompute and self.training and torch.is_grad_enabled():
+            return checkpoint(self.block(i), x, views, trace, f"blocks.{i}", use_reentrant=False)
+        return self.block(i)(x, views, trace, f"blocks.{i}", None if fast is None else fast.blocks[i])
 
     def _layer(self, layer: int) -> int:
         at = layer + self.depth if layer < 0 else layer

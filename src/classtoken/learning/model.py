@@ -11,7 +11,7 @@ from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
 from classtoken.learning.data.training_set import TrainingSet
-from classtoken.learning.recipe import HeadOptions
+from classtoken.learning.recipe import HeadOptions, LoopOptions
 from classtoken.pooling.build import make
 from classtoken.pooling.spec import Spec, parse
 from classtoken.readout.readout import Readout
@@ -118,11 +118,13 @@ def new_head(kind: str, width: int, labels: Sequence[str], *, hidden: int, seed:
     return make_head(kind, width, len(labels), hidden=hidden, seed=seed)
 
 
-def set_regularisation(encoder: nn.Module, drop_path: float, dropout: float) -> None:
-    """Dropped paths rising linearly from 0 to `drop_path` over the blocks, and one dropout rate everywhere."""
+def set_regularisation(encoder: nn.Module, options: LoopOptions) -> None:
+    """Dropped paths rising linearly from 0 to `drop_path` over the blocks, one dropout rate everywhere, and whether
+    blocks are computed again in the backward pass."""
+    encoder.recompute = options.recompute  # type: ignore[assignment]
     paths: list[Any] = [m for name, m in encoder.named_modules() if name.endswith("drop_path")]
     for i, path in enumerate(paths):
-        path.rate = drop_path * i / max(1, len(paths) - 1)
+        path.rate = options.drop_path * i / max(1, len(paths) - 1)
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
-            module.p = dropout
+            module.p = options.dropout

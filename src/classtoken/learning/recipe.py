@@ -59,10 +59,23 @@ class DataOptions:
     """of each channel in 0..1; ImageNet's, as ViT-family checkpoints expect, unless the recipe says otherwise"""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     """of each channel in 0..1, as `mean`"""
+    text_columns: tuple[str, ...] = ()
+    """pairs and similarity: the columns of a text, of its partner, and of hard negatives; left out: anchor and
+    positive, sentence1 and sentence2, text1 and text2 ..., and those that begin with negative"""
+    score_column: str | None = None
+    """similarity: the column that says how alike the two texts are, on any scale; left out: score"""
+    prompts: tuple[str, ...] = ()
+    """pairs and similarity: what is put before the texts of each column: a prompt of the MODEL's by its name, or in
+    words; left out: what the MODEL always does"""
     vocabulary: Annotated[int, Limits(ge=6)] = 8000
     """word pieces to learn when a text encoder starts from scratch"""
     longest: Annotated[int, Limits(ge=3)] = 64
     """tokens of a text, [CLS] and [SEP] included; the rest is cut"""
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Columns that are learned from besides a record's text and label."""
+        return (*self.text_columns[1:], *filter(None, (self.score_column,)))
 
     def columns(self, given: SourceOptions) -> SourceOptions:
         """The columns that were named beside the recipe, else the recipe's."""
@@ -88,8 +101,11 @@ class HeadOptions:
 class ObjectiveOptions:
     """What is minimised; each objective reads the fields that are its own."""
 
-    kind: Literal["supervised", "distillation", "dino", "contrast", "masked"] = "supervised"
-    """what is learned from: labels, a teacher's labels, two views of a picture, pairs, hidden word pieces"""
+    kind: Literal["supervised", "distillation", "dino", "contrast", "masked", "pairs", "similarity", "clip"] = (
+        "supervised"
+    )
+    """what is learned from: labels, a teacher's labels, two views of a picture, a text seen twice, hidden word pieces,
+    texts and their partners, pairs with a score, images and their texts"""
     label_smoothing: Rate = 0.0
     """part of the target that is spread evenly over all classes"""
     class_weights: Literal["none", "balanced"] = "none"
@@ -101,7 +117,10 @@ class ObjectiveOptions:
     teacher_weight: Share = 0.5
     """part of the loss that is the teacher's"""
     temperature: Positive | None = None
-    """distillation: softens both sides; contrast and dino: divides the student's scores; left out: 1, 0.05 and 0.1"""
+    """distillation: softens both sides; contrast, pairs, similarity and dino: divides the scores; left out: 1, 0.05
+    and, for dino, 0.1"""
+    matryoshka: tuple[AtLeastOne, ...] = ()
+    """contrast, pairs and similarity: lengths at which the beginning of a vector is to do as well as all of it"""
     teacher_temperature: Positive = 0.04
     """DINO: divides the teacher's scores; small is sharp"""
     first_teacher_temperature: Positive | None = None
@@ -222,6 +241,13 @@ class LoopOptions:
     """a checkpoint is written after so many"""
     checkpoint_steps: Count = 0
     """also after every so many steps; 0 leaves it to the clock"""
+    metric: str | None = None
+    """the held-out score that chooses; left out: accuracy, or mean average precision with several labels a record.
+    Others: macro_f1, loss, exact_match and label_accuracy (several labels), guessed (masked), top_match (pairs, clip),
+    spearman (similarity)"""
+    recompute: bool = False
+    """the states inside blocks are computed again in the backward pass and not kept: the same numbers, less memory, a
+    third more time (gradient checkpointing)"""
     keep: Literal["best", "last"] = "best"
     """whose weights are written at the end: those of the best evaluation, or the last step's"""
 
@@ -299,6 +325,12 @@ class Recipe:
         return changed
 
 
+VECTORS = ("contrast", "masked", "pairs", "similarity", "clip")
+"""objectives that train an encoder and its vectors, and no head"""
+PARTNERED = ("pairs", "similarity")
+"""those that learn from texts and their partners"""
+
+
 def templates() -> dict[str, str]:
     """Complete recipes to begin from, by name: TOML with comments. Two from scratch, one for images and one for texts,
     and one for a head on frozen vectors."""
@@ -338,13 +370,16 @@ def recipe_of(options: TrainOptions) -> Recipe:
     """The recipe of a training: that of the options with the values that were given beside it, checked as a whole.
 
     Fine-tuning without a recipe takes the usual small rates: AdamW at 3e-4, layer decay 0.75, 10 epochs, dropped paths
-    0.1, an average of the weights, and for images crops, flips and two operations of RandAugment.
+    0.1, an average of the weights, and for images crops, flips and two operations of RandAugment. Vectors are trained
+    (`VECTORS`) with AdamW at 2e-5, one epoch, dropout 0.1.
     """
     given = options.recipe
     if given is None:
-        recipe = _finetuning(options.augment) if options.unfreeze else Recipe()
+        moves = _contrasting if options.objective in VECTORS else _finetuning if options.unfreeze else None
+        recipe = Recipe() if moves is None else moves(options.augment)
     else:
         recipe = Recipe.from_dict(given) if isinstance(given, Mapping) else Recipe.from_file(given)
+    kind = "distillation" if options.teacher else options.objective
     weights = None if options.balanced is None else "balanced" if options.balanced else "none"
     changes: dict[str, Mapping[str, Any]] = {
         "head": {"kind": options.head},
@@ -352,7 +387,7 @@ def recipe_of(options: TrainOptions) -> Recipe:
         "objective": {
             "class_weights": weights,
             "teacher": options.teacher,
-            "kind": "distillation" if options.teacher else None,
+            "kind": kind,
         },
         "optimiser": {"learning_rate": options.learning_rate, "layer_decay": options.layer_decay},
         "loop": {name: getattr(options, name) for name in ("epochs", "batch", "seed", "precision", "patience")},
@@ -362,6 +397,18 @@ def recipe_of(options: TrainOptions) -> Recipe:
     for table, values in changes.items():
         (plain[table] if table else plain).update({k: v for k, v in values.items() if v is not None})
     return Recipe.from_dict(plain)
+
+
+def _contrasting(augment: bool) -> Recipe:
+    """What a MODEL whose vectors are trained does when no recipe says otherwise: the rates of sentence-transformers."""
+    pictures = AugmentOptions(resized_crop=(0.8, 1.0), flip=True) if augment else AugmentOptions()
+    return Recipe(
+        augment=pictures,
+        optimiser=OptimiserOptions(
+            learning_rate=2e-5, weight_decay=0.01, warmup=0.1, schedule="linear", final=0.0, betas=(0.9, 0.999)
+        ),
+        loop=LoopOptions(epochs=1, batch=64, dropout=0.1),
+    )
 
 
 def _finetuning(augment: bool) -> Recipe:

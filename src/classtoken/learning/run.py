@@ -8,6 +8,7 @@ from typing import Any
 from classtoken.embedder import Embedder
 from classtoken.embedder.identity import module_hash
 from classtoken.fingerprint import hash_value
+from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
 from classtoken.learning.work import GOING_ON, RecordsRead, Work, essence_of
 from classtoken.values import Progress
@@ -31,6 +32,8 @@ class TrainingRun:
     overwrite: bool = False
     shared_features: Path | None = None
     """a folder of frozen vectors that other runs use too"""
+    processes: Processes = ALONE
+    """those that compute the steps together"""
     work: Work | None = None
     """what the folder has been claimed for"""
 

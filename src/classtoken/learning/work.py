@@ -25,7 +25,7 @@ DURING = frozenset({"_meta", "features", "checkpoint.pt", "log.csv", "tokenizer.
 """what is in the folder of a training that has not finished"""
 BY_CONTENT = ("start", "objective.teacher", "data.unlabelled")
 """fields that name what is compared by what it holds"""
-GOING_ON = ("loop.epochs", "loop.patience", "loop.accumulate")
+GOING_ON = ("loop.epochs", "loop.patience", "loop.accumulate", "loop.batch", "loop.recompute")
 """fields that a run of steps may be given anew: it goes on from its last step"""
 UNREADABLE = b"\0unreadable"
 
@@ -36,10 +36,11 @@ class RecordsRead:
     def __init__(self) -> None:
         self._contents, self._labels = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
 
-    def noted(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The same records, in the same order."""
+    def noted(self, records: Iterable[Record], columns: Sequence[str] = ()) -> Iterator[Record]:
+        """The same records, in the same order; `columns` are further ones that are learned from."""
         for record in records:
-            self._contents.update(json.dumps([record.id, record.text]).encode() + _image(record))
+            more = [record.meta[name] for name in columns if name in record.meta]
+            self._contents.update(json.dumps([record.id, record.text, *more], default=str).encode() + _image(record))
             self._labels.update(json.dumps([record.label, record.group], default=list).encode())
             yield record
 

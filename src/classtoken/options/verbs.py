@@ -158,6 +158,10 @@ class TrainOptions(Options):
         Path | Mapping[str, Any] | None,
         Option("A recipe (.toml, .json); needed from scratch.", metavar="FILE", flag="config"),
     ] = None
+    objective: Annotated[
+        Literal["supervised", "contrast", "masked", "pairs", "similarity", "clip"] | None,
+        Option("What is learned from: labels, pairs ... as recipes have it."),
+    ] = None
     head: Annotated[
         Literal["linear", "cosine", "mlp", "per_token", "distilled"] | None,
         Option("What turns the vector into logits; linear if left out."),

@@ -23,7 +23,7 @@ from classtoken.learning.objectives.supervised import Supervised
 from classtoken.learning.recipe import AugmentOptions, LoopOptions, OptimiserOptions
 from tests.learning.small import loop, network, pictures
 net = network()
-set_regularisation(net.encoder, 0.2, 0.1)
+set_regularisation(net.encoder, LoopOptions(drop_path=0.2, dropout=0.1))
 options = LoopOptions(epochs=100, batch=24, ema=0.9, checkpoint_steps=7)
 data = pictures(augment=AugmentOptions(pad_crop=1, flip=True, mixup=0.4, randaugment=1))
 moving = OptimiserOptions(kind="muon", learning_rate=3e-3, matrix_learning_rate=5e-3)

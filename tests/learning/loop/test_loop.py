@@ -23,7 +23,7 @@ KINDS = ("adamw", "sgd", "muon")
 def prepared(folder: Path, kind: str, precision: str = "fp32", report=None):
     """A run in which everything is drawn that can be drawn: order, augmentation, mixing, dropout, dropped paths."""
     net = network()
-    set_regularisation(net.encoder, 0.2, 0.1)
+    set_regularisation(net.encoder, LoopOptions(drop_path=0.2, dropout=0.1))
     return loop(
         folder,
         objective=Supervised(net, "single", smoothing=0.1),

@@ -8,16 +8,21 @@ import pytest
 import torch
 from tests.learning.objectives.test_objectives import Counting, ImageText, Pairs, Taught, text_network
 from tests.learning.small import network, pictures
+from torch import Tensor
 
-from classtoken.learning.data.batches import Batches, Feed
+from classtoken.learning.data.batches import Batches, Feed, TrainingBatch
 from classtoken.learning.loop.loop import Loop
+from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.objectives.base import Objective
-from classtoken.learning.objectives.contrast import Clip, SentenceContrast
+from classtoken.learning.objectives.clip import Clip
+from classtoken.learning.objectives.contrast import SentenceContrast
 from classtoken.learning.objectives.dino import Dino, MultiCrop
 from classtoken.learning.objectives.distillation import Distillation, precomputed
 from classtoken.learning.objectives.masked import MaskedTokens
+from classtoken.learning.objectives.similarity import ScoredPairs
 from classtoken.learning.objectives.supervised import Supervised, class_weights
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
+from classtoken.tensors import Tokens
 
 ROWS = 24
 
@@ -52,8 +57,25 @@ def masked() -> tuple[Objective, Batches]:
     return MaskedTokens(made.encoder, 16, 17, 4, part=0.3), Counting(ROWS)
 
 
+class Triplets(Pairs):
+    """A sentence, its partner, and one that is neither."""
+
+    def views(self, rows: Tensor) -> tuple[Tokens, ...]:
+        return (*super().views(rows), super().views(rows.flip(0))[0])
+
+
+class Scored(Pairs):
+    """Pairs with a score."""
+
+    def plain(self, rows: Tensor) -> TrainingBatch:
+        return replace(super().plain(rows), targets=(rows * 7 % 5).float())
+
+    def train(self, rows: Tensor, generator: torch.Generator) -> TrainingBatch:
+        return self.plain(rows)
+
+
 def clip() -> tuple[Objective, Batches]:
-    return Clip(network(seed=1), text_network(), (16, 16), 8), ImageText()
+    return Clip(network(seed=1), text_network()), ImageText()
 
 
 CASES: dict[str, Callable[[], tuple[Objective, Batches]]] = {
@@ -63,26 +85,34 @@ CASES: dict[str, Callable[[], tuple[Objective, Batches]]] = {
     "distillation, half of it without labels": taught,
     "dino": dino,
     "contrast": lambda: (SentenceContrast(text_network()), Pairs(ROWS)),
+    "triplets, matryoshka": lambda: (SentenceContrast(text_network(), matryoshka=[4, 8]), Triplets(ROWS)),
+    "similarity, matryoshka": lambda: (ScoredPairs(text_network(), matryoshka=[4]), Scored(ROWS)),
     "clip": clip,
+    "siglip": lambda: (Clip(network(seed=1), text_network(), bias=-3.0), ImageText()),
     "masked": masked,
 }
+
+
+def trained(
+    name: str, folder: Path, accumulate: int, processes: Processes = ALONE, dropout: float = 0.0
+) -> dict[str, Tensor]:
+    """The weights after one step of a case."""
+    objective, data = CASES[name]()
+    rows = len(data)
+    options = LoopOptions(epochs=1, batch=rows, accumulate=min(accumulate, rows), dropout=dropout)
+    for module in objective.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+    moving = OptimiserOptions(kind="sgd", learning_rate=0.1, weight_decay=0.0, warmup=0.0, momentum=0.0, clip=0.0)
+    feed = Feed(data, torch.arange(rows), rows, 0)
+    Loop(objective, feed, None, options, moving, folder=folder, fingerprint="", processes=processes).run()
+    return {key: value.clone() for key, value in objective.state_dict().items()}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_batch_in_parts_is_the_whole_batch(tmp_path: Path, name: str) -> None:
     """Loss and every gradient to 1e-5, parts of unequal size too; what moves once a step moves once (DINO's centre)."""
-    found = []
-    for accumulate in (1, 3, 5):
-        objective, data = CASES[name]()
-        rows = len(data)
-        options = LoopOptions(epochs=1, batch=rows, accumulate=min(accumulate, rows))
-        moving = OptimiserOptions(kind="sgd", learning_rate=0.1, weight_decay=0.0, warmup=0.0, momentum=0.0, clip=0.0)
-        folder = tmp_path / str(accumulate)
-        loop = Loop(
-            objective, Feed(data, torch.arange(rows), rows, 0), None, options, moving, folder=folder, fingerprint=""
-        )
-        loop.run()
-        found.append({key: value.clone() for key, value in objective.state_dict().items()})
-    for parts in found[1:]:
-        for key, value in found[0].items():
+    whole, *others = (trained(name, tmp_path / str(accumulate), accumulate) for accumulate in (1, 3, 5))
+    for parts in others:
+        for key, value in whole.items():
             assert torch.allclose(value, parts[key], atol=1e-5, rtol=1e-5), key

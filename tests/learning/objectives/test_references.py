@@ -8,9 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from classtoken.learning.loop.optimise import schedule
-from classtoken.learning.objectives.contrast import clip_loss, in_batch_loss
+from classtoken.learning.objectives.clip import clip_loss, sigmoid_loss
+from classtoken.learning.objectives.contrast import in_batch_loss, prefixes
 from classtoken.learning.objectives.dino import dino_loss
 from classtoken.learning.objectives.distillation import hard_loss, soft_loss
+from classtoken.learning.objectives.similarity import cosent_loss
 from classtoken.learning.objectives.supervised import class_weights, classification_loss
 from classtoken.learning.recipe import OptimiserOptions
 
@@ -29,6 +31,47 @@ def sentence_transformers_ranking(first: Tensor, second: Tensor) -> Tensor:
 
     scores = util.cos_sim(first, second) * 20.0  # MultipleNegativesRankingLoss, scale 20
     return F.cross_entropy(scores, torch.arange(len(scores)))
+
+
+class Given(torch.nn.Module):
+    """In the place of a SentenceTransformer: its texts are vectors already."""
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        return features
+
+    def get_embedding_dimension(self) -> int:
+        return 5
+
+
+def theirs_of(name: str, first: Tensor, second: Tensor, labels: Tensor) -> Tensor:
+    from sentence_transformers.sentence_transformer import losses
+
+    return getattr(losses, name)(Given())([{"sentence_embedding": x} for x in (first, second)], labels)
+
+
+def matryoshka_of_theirs(first: Tensor, second: Tensor) -> Tensor:
+    from sentence_transformers.sentence_transformer import losses
+
+    given = Given()
+    made = losses.MatryoshkaLoss(given, losses.MultipleNegativesRankingLoss(given), [5, 3, 2], n_dims_per_step=-1)
+    return made([{"sentence_embedding": x} for x in (first, second)], TARGETS)
+
+
+def open_clips(first: Tensor, second: Tensor) -> Tensor:
+    """ClipLoss.forward of open_clip/loss.py, one process."""
+    images, texts = F.normalize(first, dim=-1), F.normalize(second, dim=-1)
+    per_image, per_text = 20.0 * images @ texts.T, 20.0 * texts @ images.T
+    labels = torch.arange(len(images))
+    return (F.cross_entropy(per_image, labels) + F.cross_entropy(per_text, labels)) / 2
+
+
+def transformers_siglip(first: Tensor, second: Tensor) -> Tensor:
+    """SiglipModel.forward, return_loss=True."""
+    images, texts = F.normalize(first, dim=-1), F.normalize(second, dim=-1)
+    logits = torch.matmul(texts, images.t()) * 10.0 - 10.0
+    eye = torch.eye(logits.size(0))
+    signs = -torch.ones_like(logits) + 2 * eye
+    return -torch.sum(F.logsigmoid(signs * logits), dim=-1).mean()
 
 
 def transformers_clip(first: Tensor, second: Tensor) -> Tensor:
@@ -97,6 +140,31 @@ ROWS: dict[str, tuple[Loss, Loss, float]] = {
     "pairs: sentence-transformers MultipleNegativesRankingLoss": (
         lambda a, b: in_batch_loss(a, b, 0.05),
         sentence_transformers_ranking,
+        1e-6,
+    ),
+    "hard negatives: sentence-transformers MultipleNegativesRankingLoss, triplets": (
+        lambda a, b: in_batch_loss(a, b, 0.05, [b.flip(0) + a.detach()]),
+        lambda a, b: sentence_transformers_ranking(a, torch.cat((b, b.flip(0) + a.detach()))),
+        1e-6,
+    ),
+    "scores: sentence-transformers CoSENTLoss": (
+        lambda a, b: cosent_loss(a, b, TARGETS.float(), 0.05),
+        lambda a, b: theirs_of("CoSENTLoss", a, b, TARGETS.float()),
+        1e-5,
+    ),
+    "matryoshka: sentence-transformers MatryoshkaLoss": (
+        lambda a, b: torch.stack([in_batch_loss(x, y, 0.05) for x, y in prefixes((a, b), (2, 3))]).sum(),
+        matryoshka_of_theirs,
+        1e-6,
+    ),
+    "clip: open_clip ClipLoss": (
+        lambda a, b: clip_loss(a, b, torch.tensor(20.0)),
+        open_clips,
+        1e-6,
+    ),
+    "siglip: transformers SiglipModel's loss": (
+        lambda a, b: sigmoid_loss(a, b, torch.tensor(10.0), torch.tensor(-10.0)),
+        transformers_siglip,
         1e-6,
     ),
     "clip: transformers image_text_contrastive_loss": (

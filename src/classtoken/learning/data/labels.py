@@ -30,6 +30,17 @@ def labelling(records: Sequence[Record]) -> Labelling:
     return Labelling(labels, several, targets_of(records, labels, several))
 
 
+def labelling_where(records: Sequence[Record], *, needed: bool) -> tuple[Labelling, Tensor | None]:
+    """The labels, and the targets: where labels are not `needed`, only if every record has one."""
+    if needed:
+        found = labelling(records)
+        return found, found.targets
+    labels, several = classes_of(records)
+    used = bool(labels) and all(record.label is not None for record in records)
+    targets = targets_of(records, labels, several) if used else torch.zeros(0)
+    return Labelling(labels, several, targets), targets if used else None
+
+
 def classes_of(records: Sequence[Record]) -> tuple[tuple[str, ...], bool]:
     """All labels in order (numbers by value, then texts), and whether rows may have several."""
     several = any(isinstance(record.label, tuple) for record in records)

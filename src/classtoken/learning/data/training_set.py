@@ -49,8 +49,9 @@ class TrainingSet:
         if self.groups is not None:
             key = torch.from_numpy(np.unique(self.groups[held.numpy()], return_inverse=True)[1])
             return held[key % 2 == 0], held[key % 2 == 1]
-        targets = self.targets[held].cpu()
-        order = torch.arange(len(held)) if targets.dim() == 2 else torch.argsort(targets, stable=True)
+        known = self.data.targets
+        targets = None if known is None or known.dim() == 2 else known[held.to(known.device)].cpu()
+        order = torch.arange(len(held)) if targets is None else torch.argsort(targets, stable=True)
         return held[order[::2].sort().values], held[order[1::2].sort().values]
 
     @property

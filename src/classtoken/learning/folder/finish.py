@@ -10,7 +10,8 @@ from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
 from classtoken.learning.folder.record import card, machine
 from classtoken.learning.judge import Judgement, independence, judge
-from classtoken.learning.objectives.supervised import metric_of
+from classtoken.learning.objectives.base import score_of
+from classtoken.learning.objectives.supervised import metric_for
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
@@ -81,7 +82,7 @@ def _result(
         chosen=model.chosen,
         trials=model.trials,
         stopped_early=model.stopped_early,
-        poolings=_compared(model),
+        poolings=_compared(model, run),
         features_cached=model.features_cached,
         refused=len(refused),
         examples=tuple(refused[:EXAMPLES]),
@@ -90,20 +91,21 @@ def _result(
     )
 
 
-def _compared(model: TrainedModel) -> tuple[PoolingFigures, ...]:
+def _compared(model: TrainedModel, run: TrainingRun) -> tuple[PoolingFigures, ...]:
     """Every pooling that was compared, judged on its own, best first."""
     found = []
     for one in model.poolings:
         independent = independence(one.folds) if model.rows.groups is None else 0.0
         its = judge(one.logits, one.targets, model.rows.task, None, independent)
         found.append(PoolingFigures(one.pooling, its.scores, its.intervals))
-    name = metric_of(model.rows.task)
-    return tuple(sorted(found, key=lambda figures: -figures.scores[name]))
+    name = metric_for(model.rows.task, run.recipe.loop.metric)
+    return tuple(sorted(found, key=lambda figures: -score_of(figures.scores, name)))
 
 
 def _unit_length(model: TrainedModel, run: TrainingRun) -> bool:
-    """A head on frozen vectors reads them as the MODEL's contract gives them, at unit length if it says so."""
-    if run.way != "frozen":
+    """A head on frozen vectors, and vectors that are trained themselves, are as the MODEL's contract gives them: at
+    unit length if it says so. Where encoder and head have learned together, the head reads what is pooled."""
+    if run.model is None or (run.way == "finetune" and model.head is not None):
         return False
     contract = run.embedder.tower(run.modality).reading.contract
     return contract.unit_length and contract.pooling == str(model.readout.spec)
@@ -111,6 +113,9 @@ def _unit_length(model: TrainedModel, run: TrainingRun) -> bool:
 
 def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> None:
     """The encoder in its own library's format where it came from one, else in ours; and what prepares its inputs."""
+    if model.whole is not None:
+        files.write_whole(run.out, run.embedder.folder, model.whole, half=run.half)
+        return
     encoder = model.encoder.cpu()
     if run.model is None:
         assert is_trainable(encoder)

@@ -100,6 +100,14 @@ def write_tuned(
     write_saved(folder, saved, half=half)
 
 
+def write_whole(folder: Path, origin: Path, weights: Mapping[str, Tensor], *, half: bool = False) -> None:
+    """A model of two sides that was trained further, in its own format: its files with other weights."""
+    copy_files(origin, folder)
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    _write_weights(folder, weights, half)
+
+
 def published_head(family: Family, config: Mapping[str, Any], saved: SavedReadout) -> bool:
     """Whether the family's own classifier is this very head: linear, on the class token as it is."""
     alike = isinstance(saved.head, LinearHead) and saved.pooling == "cls" and not saved.unit_length
@@ -172,6 +180,10 @@ def write_json(path: Path, value: Any) -> None:
 def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
+    _write_weights(folder, weights, half)
+
+
+def _write_weights(folder: Path, weights: Mapping[str, Tensor], half: bool) -> None:
     plain = {}
     for name, tensor in weights.items():
         tensor = tensor.detach().cpu()

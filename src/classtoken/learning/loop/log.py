@@ -7,7 +7,10 @@ FIELDS = ("step", "epoch", "loss", "learning_rate", "metric", "value", "seconds"
 
 
 class TrainingLog:
-    """Rows on disk, and the loss as an average that follows it slowly (0.98 of the last value, 0.02 of the new)."""
+    """Rows on disk, and the loss as an average that follows it slowly (0.98 of the last value, 0.02 of the new).
+
+    Epochs have three digits: they say where a row belongs after the batch size has changed.
+    """
 
     def __init__(self, folder: Path, steps: int, per_epoch: int):
         self.path, self.steps, self.per_epoch = folder / "log.csv", steps, per_epoch
@@ -19,7 +22,7 @@ class TrainingLog:
         rows = []
         if step and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+                rows = [row for row in csv.DictReader(file) if float(row["epoch"]) <= step / self.per_epoch + 0.0005]
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, FIELDS)
             writer.writeheader()

@@ -3,14 +3,16 @@
     for every step: batch -> loss -> gradients -> clip -> move the weights -> average
     now and then:   score the held-out part, write a checkpoint
 
-Everything that a step draws is a function of (seed, step), so the step after a kill is bit-equal on the CPU.
+Everything that a step draws is a function of (seed, step), so the step after a kill is bit-equal on the CPU. A batch
+may be computed in parts, one after another or by several processes: the numbers are those of one piece.
 """
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from classtoken.learning.loop import resume
 from classtoken.learning.loop.interrupt import interrupt_noted
 from classtoken.learning.loop.log import TrainingLog
 from classtoken.learning.loop.optimise import moving_average, optimisers, set_rates
+from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.loop.seeds import FORWARD, own_randomness, seed_of
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
@@ -41,6 +44,14 @@ class TrainingState:
     evaluations: list[dict[str, float]] = field(default_factory=list)
     best_values: dict[str, Tensor] | None = None
     seconds: float = 0.0
+
+    def at(self, ratio: float) -> "TrainingState":
+        """The same place in the same epoch where an epoch has `ratio` times as many steps (another batch size)."""
+        if ratio == 1.0:
+            return self
+        moved = [{**scores, "step": round(scores["step"] * ratio)} for scores in self.evaluations]
+        step, best_step = round(self.step * ratio), round(self.best_step * ratio)
+        return replace(self, step=step, best_step=best_step, evaluations=moved)
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,11 @@ class Loop:
         depth: int = 0,
         device: torch.device | str = "cpu",
         report: Callable[[Progress], None] | None = None,
+        processes: Processes = ALONE,
     ):
+        if options.batch < processes.count:
+            raise OptionError(f"`batch` is {options.batch}: fewer records than the {processes.count} processes.")
+        self.processes = processes
         self.objective, self.feed, self.held_out = objective.to(device), feed, held_out
         self.options, self.optimiser_options = options, optimiser
         self.folder, self.fingerprint, self.device, self.report = folder, fingerprint, torch.device(device), report
@@ -99,7 +114,8 @@ class Loop:
         before, spent, began = state.step, state.seconds, time.monotonic()
         saved, early = began, self._patience_is_over()
         with interrupt_noted() as interrupted:
-            while state.step < last and not early and not interrupted():
+            stopped = False
+            while state.step < last and not early and not stopped:
                 loss = self._step(state.step)
                 state.step += 1
                 state.seconds = spent + time.monotonic() - began
@@ -108,12 +124,13 @@ class Loop:
                     early = self._patience_is_over()
                 self.log.step(state.step, loss, self._rate(), state.seconds)
                 self._report(before, state.seconds - spent)
+                stopped = bool(self.processes.total(torch.tensor([float(interrupted())], device=self.device)) > 0)
                 due = self.options.checkpoint_steps and state.step % self.options.checkpoint_steps == 0
                 if due or time.monotonic() - saved >= self.options.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
             self._save()
-            if interrupted():
+            if stopped:
                 raise KeyboardInterrupt(
                     f"stopped at step {state.step} of {self.steps}; the same command goes on from there"
                 )
@@ -139,6 +156,7 @@ class Loop:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        self.processes.average_buffers(self.objective)
         self.objective.stepped((step + 1) / self.steps)
         if self.average is not None:
             self.average.update_parameters(self.objective)
@@ -151,37 +169,60 @@ class Loop:
         whose gradients are then sent back part by part (Gao et al. 2021, GradCache): the same numbers as in one piece,
         for a second forward pass.
         """
-        size = math.ceil(len(batch) / self.options.accumulate)
-        starts, objective = range(0, len(batch), size), self.objective
-        if len(starts) == 1 or objective.rowwise:
-            total = 0.0
-            for start in starts:
-                part = batch.part(start, min(start + size, len(batch)))
-                with self._precision():
-                    loss = objective.loss(part) * (len(part) / len(batch))
-                loss.backward()
-                total += float(loss.detach())
-            return total
-        batch = objective.draw(batch)
-        seeds = [seed_of(self.options.seed, FORWARD, step, start) for start in starts]
+        count, objective = min(self.options.accumulate * self.processes.count, len(batch)), self.objective
+        edges = [len(batch) * k // count for k in range(count + 1)]
+        if count > 1 and not objective.rowwise:
+            return self._from_outputs(objective.draw(batch), step, edges)
+        total = torch.zeros(1, device=self.device)
+        for start, stop in self._mine(edges):
+            part = batch.part(start, stop)
+            with self._drawing(step, start, count), self._precision():
+                loss = objective.loss(part) * (len(part) / len(batch))
+            loss.backward()
+            total += loss.detach()
+        self.processes.sum_gradients(self.parameters)
+        return float(self.processes.total(total))
 
-        def outputs(place: int) -> tuple[Tensor, ...]:
-            part = batch.part(starts[place], min(starts[place] + size, len(batch)))
-            with own_randomness(self.device, seeds[place]), self._precision():
-                return objective.outputs(part)
+    def _from_outputs(self, batch: TrainingBatch, step: int, edges: list[int]) -> float:
+        """The gradients of a loss that is no mean over rows, from the outputs of all parts."""
+        objective, mine, count = self.objective, self._mine(edges), len(edges) - 1
+
+        def outputs(start: int, stop: int) -> tuple[Tensor, ...]:
+            with self._drawing(step, start, count), self._precision():
+                return objective.outputs(batch.part(start, stop))
 
         with torch.no_grad():
-            parts = [outputs(place) for place in range(len(starts))]
-        whole = [torch.cat(pieces).requires_grad_() for pieces in zip(*parts, strict=True)]
+            parts = [outputs(*place) for place in mine]
+        own = [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
+        every = [self.processes.gathered(output) for output in own]
+        whole = [torch.cat(pieces).requires_grad_(pieces[0].is_floating_point()) for pieces in every]
         with self._precision():
             loss = objective.loss_of(tuple(whole), batch)
         loss.backward()
-        wanted = [None if x.grad is None else x.grad.split([len(p[i]) for p in parts]) for i, x in enumerate(whole)]
-        for place in range(len(starts)):
-            again = outputs(place)
-            sent = [(x, g[place]) for x, g in zip(again, wanted, strict=True) if g is not None and x.requires_grad]
+        if not self.processes.first:  # weights that the loss itself reads: all have the same gradient, one counts
+            for parameter in self.parameters:
+                parameter.grad = None
+        before = [sum(len(piece) for piece in pieces[: self.processes.rank]) for pieces in every]
+        wanted = [
+            None if x.grad is None else x.grad[start : start + len(output)].split([len(part[i]) for part in parts])
+            for i, (x, start, output) in enumerate(zip(whole, before, own, strict=True))
+        ]
+        for n, place in enumerate(mine):
+            again = outputs(*place)
+            sent = [(x, g[n]) for x, g in zip(again, wanted, strict=True) if g is not None and x.requires_grad]
             torch.autograd.backward([x for x, _ in sent], [gradient for _, gradient in sent])
+        self.processes.sum_gradients(self.parameters)
         return float(loss.detach())
+
+    def _mine(self, edges: list[int]) -> list[tuple[int, int]]:
+        """First and last row of the parts that this process computes."""
+        parts, rank, count = list(itertools.pairwise(edges)), self.processes.rank, self.processes.count
+        return parts[len(parts) * rank // count : len(parts) * (rank + 1) // count]
+
+    def _drawing(self, step: int, start: int, count: int) -> contextlib.AbstractContextManager[Any]:
+        """What one part of a batch draws (dropout) depends on the step and its first row, not on who computes it."""
+        seed = seed_of(self.options.seed, FORWARD, step, start)
+        return own_randomness(self.device, seed) if count > 1 else contextlib.nullcontext()
 
     def _clip(self) -> float:
         """The gradient's norm, which is brought down to the largest that is allowed, if there is one."""
@@ -194,9 +235,14 @@ class Loop:
         """Score the held-out part with the weights that would be kept, and remember the best."""
         judged: Any = self.objective if self.average is None else self.average.module
         judged.eval()
-        with torch.no_grad(), self._precision():
-            scores = judged.score(held_out.in_order())
-        state, value = self.state, scores[self.objective.metric]
+
+        def score() -> dict[str, float]:
+            with torch.no_grad(), self._precision():
+                found: dict[str, float] = judged.score(held_out.in_order())
+                return found
+
+        scores = self.processes.agreed(score)
+        state, value = self.state, self.objective.value(scores)
         state.evaluations.append({"step": state.step, **scores})
         if value > state.best:
             state.best, state.best_step, state.worse = value, state.step, 0
@@ -239,10 +285,13 @@ class Loop:
         )
 
     def _save(self) -> None:
+        if not self.processes.first:
+            return
         resume.save(
             self.folder,
             {
                 "fingerprint": self.fingerprint,
+                "steps_per_epoch": self.feed.steps,
                 "state": dict(vars(self.state)),
                 "objective": self.objective.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
@@ -251,11 +300,11 @@ class Loop:
         )
 
     def _restore(self) -> None:
-        kept = resume.load(self.folder, self.fingerprint)
+        kept = self.processes.agreed(lambda: resume.load(self.folder, self.fingerprint))
         if kept is None:
             self.log.rewind(0)
             return
-        self.state = TrainingState(**kept["state"])
+        self.state = TrainingState(**kept["state"]).at(self.feed.steps / kept["steps_per_epoch"])
         if self.state.step > self.steps:
             raise OptionError(
                 f"`epochs` = {self.options.epochs:g} are {self.steps} steps, and {self.state.step} are done here. Give "

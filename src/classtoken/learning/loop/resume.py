@@ -9,7 +9,7 @@ from classtoken.errors import ManifestMismatch, TrainingError
 from classtoken.files import whole_file
 
 NAME = "checkpoint.pt"
-FORMAT = 3
+FORMAT = 4
 """of what stands in it"""
 
 

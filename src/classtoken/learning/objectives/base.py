@@ -1,22 +1,50 @@
 """What every objective is: a module whose parameters learn."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from classtoken.errors import OptionError
 from classtoken.learning.data.batches import TrainingBatch
+
+LOWER = frozenset({"loss"})
+"""scores that fall with what is wanted"""
+
+
+def score_of(scores: Mapping[str, float], metric: str) -> float:
+    """One score, turned so that larger is better."""
+    return -scores[metric] if metric in LOWER else scores[metric]
+
+
+def known_metric(metrics: Sequence[str], wanted: str | None) -> str:
+    """The wanted one of these, or the first. Raises `OptionError` for one that is none of them."""
+    if wanted is not None and wanted not in metrics:
+        raise OptionError(f"[loop] metric = '{wanted}' cannot choose here; there are {', '.join(metrics)}.")
+    return wanted or metrics[0]
 
 
 class Objective(nn.Module, ABC):
     """What is minimised, and how one sees that it helped."""
 
-    metric: str
-    """name of the score that is reported; larger is better"""
+    metrics: tuple[str, ...]
+    """names of the scores that may choose weights and end a run, the usual one first: each is known to grow with what
+    is wanted, but for `LOWER`, which fall"""
+    chosen: str = ""
+    """the one that was asked for"""
     chooses: bool = True
-    """whether `metric` grows with what is wanted, so that it may choose weights and end a run"""
+    """whether there is such a score at all"""
     may_diverge: bool = False
     """whether a gradient that is not finite is no reason to stop: parts that do not meet, of which one has failed"""
+
+    @property
+    def metric(self) -> str:
+        """The score that is reported, and that chooses where one does."""
+        return self.chosen or self.metrics[0]
+
+    def value(self, scores: Mapping[str, float]) -> float:
+        """That score of an evaluation, turned so that larger is better."""
+        return score_of(scores, self.metric)
 
     rowwise: bool = False
     """whether the loss is a mean over rows, so that those of parts of a batch add up to that of the whole"""

@@ -1,11 +1,10 @@
-"""Contrast within a batch: two sentences or two towers, the matching pair against all others."""
+"""Contrast within a batch: a text and its partner, or an image and its text, against all others."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.loop.seeds import own_randomness
@@ -13,98 +12,86 @@ from classtoken.learning.model import Network
 from classtoken.learning.objectives.base import Objective
 
 
-def in_batch_loss(first_BD: Tensor, second_BD: Tensor, temperature: float) -> Tensor:
-    """-mean log softmax_j(cos(a_i, b_j) / t) at j = i (Gao et al. 2021, SimCSE, equation 1)."""
-    scores_BB = F.normalize(first_BD.float(), dim=-1) @ F.normalize(second_BD.float(), dim=-1).T / temperature
-    return F.cross_entropy(scores_BB, torch.arange(len(scores_BB), device=scores_BB.device))
+def in_batch_loss(first_BD: Tensor, second_BD: Tensor, temperature: float, negatives: Sequence[Tensor] = ()) -> Tensor:
+    """-mean log softmax_j(cos(a_i, b_j) / t) at j = i (Gao et al. 2021, SimCSE, equation 1).
 
-
-def clip_loss(images_BD: Tensor, texts_BD: Tensor, scale: Tensor) -> Tensor:
-    """Both directions of `in_batch_loss`, with a learned factor instead of 1 / t, averaged (Radford et al. 2021)."""
-    scores_BB = scale * F.normalize(images_BD.float(), dim=-1) @ F.normalize(texts_BD.float(), dim=-1).T
-    own = torch.arange(len(scores_BB), device=scores_BB.device)
-    return (F.cross_entropy(scores_BB, own) + F.cross_entropy(scores_BB.T, own)) / 2
+    b are the partners of all rows and, behind them, hard negatives of all rows (each (B, D)): equation 5 there, and
+    sentence-transformers' MultipleNegativesRankingLoss at scale 1 / t.
+    """
+    others = F.normalize(torch.cat((second_BD, *negatives)).float(), dim=-1)
+    scores = F.normalize(first_BD.float(), dim=-1) @ others.T / temperature
+    return F.cross_entropy(scores, torch.arange(len(scores), device=scores.device))
 
 
 def top_match(first_ND: Tensor, second_ND: Tensor) -> float:
     """Share of rows whose nearest row of the other side (by cosine) is their own match."""
-    scores = F.normalize(first_ND.float(), dim=-1) @ F.normalize(second_ND.float(), dim=-1).T
-    return float((scores.argmax(-1) == torch.arange(len(scores), device=scores.device)).float().mean())
+    first, second = F.normalize(first_ND.float(), dim=-1), F.normalize(second_ND.float(), dim=-1)
+    nearest = torch.cat([(rows @ second.T).argmax(-1) for rows in first.split(1024)])
+    return float((nearest == torch.arange(len(first), device=first.device)).float().mean())
+
+
+def uniformity(vectors_ND: Tensor) -> float:
+    """log mean exp(-2 |x - y|^2) over pairs at unit length, of the first 1,024 rows; lower is more even (Wang & Isola
+    2020)."""
+    distances = torch.pdist(F.normalize(vectors_ND.float(), dim=-1)[:1024]).square()
+    return float((-2 * distances).exp().mean().log())
+
+
+def prefixes(vectors: Sequence[Tensor], sizes: Sequence[int]) -> Iterator[tuple[Tensor, ...]]:
+    """The vectors as they are, then the first so many numbers of each: what a matryoshka loss is the sum over
+    (Kusupati et al. 2022; sentence-transformers' MatryoshkaLoss with weights of 1)."""
+    yield tuple(vectors)
+    for size in sizes:
+        yield tuple(vector[:, :size] for vector in vectors)
 
 
 class SentenceContrast(Objective):
-    """SimCSE: a sentence is its own partner, seen through another dropout; with two views, the views are partners.
+    """A text's partner against those of the other rows of the batch, and against hard negatives.
 
-    Without a second view no score is known to grow with what is wanted (the first evaluation already finds every
-    sentence again), so that the last weights are kept.
+    Views are the texts, their partners, and one more a hard negative each. With one view a sentence is its own partner,
+    seen through another dropout (SimCSE): then no score is known to grow with what is wanted (the first evaluation
+    already finds every sentence again), so that the last weights are kept. `matryoshka` are the lengths at which the
+    beginning of a vector is to do as well.
     """
 
-    metric = "top_match"
+    metrics = ("top_match", "loss")
 
-    def __init__(self, model: Network, temperature: float = 0.05, *, paired: bool = True):
+    def __init__(
+        self, model: Network, temperature: float = 0.05, *, paired: bool = True, matryoshka: Sequence[int] = ()
+    ):
         super().__init__()
-        self.model, self.temperature, self.chooses = model, temperature, paired
+        self.model, self.temperature, self.chooses, self.matryoshka = model, temperature, paired, tuple(matryoshka)
 
     def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
-        """Vectors of both sides. Without dropout or a second view they are equal, and nothing is learned."""
-        return self.model.vectors(batch.views[0]), self.model.vectors(batch.views[-1])
+        """Vectors of every view, of a single one twice. Without dropout those are equal, and nothing is learned."""
+        views = batch.views if len(batch.views) > 1 else batch.views * 2
+        return tuple(self.model.vectors(view) for view in views)
 
     def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
-        """`in_batch_loss`."""
-        first, second = outputs
-        return in_batch_loss(first, second, self.temperature)
+        """`in_batch_loss`, summed over the lengths."""
+        return torch.stack([self._loss(*cut) for cut in prefixes(outputs, self.matryoshka)]).sum()
+
+    def _loss(self, first: Tensor, second: Tensor, *negatives: Tensor) -> Tensor:
+        return in_batch_loss(first, second, self.temperature, negatives)
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
-        """The loss, how often the partner is the nearest, and how evenly the vectors fill the sphere (uniformity, lower
-        is more even); where dropout makes the second view it is on, and draws the same at every evaluation."""
+        """The loss (a mean over batches), how often the partner is the nearest, how evenly the vectors fill the sphere,
+        and with hard negatives how often the partner is nearer than the row's own; where dropout makes the second view
+        it is on, and draws the same at every evaluation."""
         device = next(self.model.parameters()).device
         with own_randomness(device, 0):
             self.model.train(not self.chooses)
-            pairs = [self.outputs(batch) for batch in held_out]
+            rows = [self.outputs(batch) for batch in held_out]
             self.model.eval()
-        first, second = (torch.cat(side).float() for side in zip(*pairs, strict=True))
-        distances = torch.pdist(F.normalize(first, dim=-1)[:1024]).square()
-        return {
-            "loss": float(in_batch_loss(first, second, self.temperature)),
+        losses = [len(row[0]) * float(self._loss(*row)) for row in rows]
+        first, second, *negatives = (torch.cat(side).float() for side in zip(*rows, strict=True))
+        found = {
+            "loss": sum(losses) / len(first),
             "top_match": top_match(first, second),
-            "uniformity": float((-2 * distances).exp().mean().log()),
+            "uniformity": uniformity(first),
         }
-
-
-class Clip(Objective):
-    """CLIP: images and texts in one space; `batch.views` are (image, text). Each tower projects to `size` numbers."""
-
-    metric = "top_match"
-
-    def __init__(self, images: Network, texts: Network, widths: tuple[int, int], size: int, *, seed: int = 0):
-        super().__init__()
-        self.images, self.texts = images, texts
-        generator = torch.Generator().manual_seed(seed)
-        self.to_image, self.to_text = (nn.Linear(width, size, bias=False) for width in widths)
-        for projection in (self.to_image, self.to_text):
-            nn.init.normal_(projection.weight, std=projection.in_features**-0.5, generator=generator)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-
-    def both(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
-        """Projected vectors of both sides."""
-        image, text = batch.views
-        return self.to_image(self.images.vectors(image)), self.to_text(self.texts.vectors(text))
-
-    def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
-        """Projected vectors of both sides."""
-        return self.both(batch)
-
-    def loss_of(self, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
-        """`clip_loss`."""
-        images, texts = outputs
-        return clip_loss(images, texts, self.log_scale.exp())
-
-    @torch.no_grad()
-    def stepped(self, done: float) -> None:
-        """The factor is kept from 1 to 100 by moving the parameter, as open_clip does: its gradient never vanishes."""
-        self.log_scale.clamp_(0.0, math.log(100.0))
-
-    def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
-        """How often an image's nearest text is its own."""
-        pairs = [self.both(batch) for batch in held_out]
-        return {"top_match": top_match(torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs]))}
+        if negatives:
+            right = torch.cosine_similarity(first, second)
+            wrong = torch.stack([torch.cosine_similarity(first, other) for other in negatives]).amax(0)
+            found["triplets"] = float((right > wrong).float().mean())
+        return found

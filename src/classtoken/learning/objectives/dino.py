@@ -90,7 +90,7 @@ class Dino(Objective):
     ):
         super().__init__()
         self.model, self.chooses = model, labelled
-        self.metric, self.schedule = "neighbours" if labelled else "used", schedule or DinoSchedule()
+        self.metrics, self.schedule = ("neighbours",) if labelled else ("used",), schedule or DinoSchedule()
         self.projection = ProjectionHead(size, prototypes, seed=seed)
         self.teacher, self.teacher_projection = copy.deepcopy(model), copy.deepcopy(self.projection)
         for parameter in (*self.teacher.parameters(), *self.teacher_projection.parameters()):

@@ -16,7 +16,7 @@ from classtoken.learning.objectives.supervised import (
     classification_loss,
     classification_scores,
     collect,
-    metric_of,
+    metrics_of,
 )
 
 Teach = Callable[[TrainingBatch], Tensor]
@@ -73,7 +73,7 @@ class Distillation(Objective):
         self.model, self.teach = model, teach
         self.mode, self.weight, self.temperature, self.smoothing = mode, weight, temperature, smoothing
         self.task: Task = task
-        self.metric = metric_of(task)
+        self.metrics = metrics_of(task)
 
     def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
         """Logits for the label, logits for the teacher (the same ones without a distillation token), the teacher's."""

@@ -38,7 +38,7 @@ def hide(
 class MaskedTokens(Objective):
     """Cross-entropy of the hidden pieces; the output layer is the embedding table itself, after dense, GELU, norm."""
 
-    metric = "guessed"
+    metrics = ("guessed", "loss")
 
     def __init__(
         self, encoder: nn.Module, size: int, vocabulary: int, mask_id: int, *, part: float = 0.15, seed: int = 0

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score
 from torch import Tensor, nn
 
 from classtoken.learning.data.batches import TrainingBatch
 from classtoken.learning.data.labels import Task
-from classtoken.learning.objectives.base import Objective
+from classtoken.learning.objectives.base import Objective, known_metric
 
 
 def class_weights(targets: Tensor, classes: int) -> Tensor:
@@ -60,7 +60,7 @@ class Supervised(Objective):
         super().__init__()
         self.model, self.task, self.smoothing = model, task, smoothing
         self.weights_C, self.rowwise = weights_C, weights_C is None
-        self.metric = metric_of(task)
+        self.metrics = metrics_of(task)
 
     def outputs(self, batch: TrainingBatch) -> tuple[Tensor, ...]:
         """The logits."""
@@ -73,13 +73,20 @@ class Supervised(Objective):
         return classification_loss(outputs[0], batch.targets, self.task, self.smoothing, weights)
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
-        """Loss and accuracy (single), or loss, mean average precision and exact match (multi)."""
+        """Loss, accuracy and macro F1 (single), or loss, mean average precision, macro F1 and parts that are right."""
         return classification_scores(*collect(self.model, held_out), self.task)
 
 
-def metric_of(task: Task) -> str:
-    """The score that chooses."""
-    return "accuracy" if task == "single" else "mean_average_precision"
+def metrics_of(task: Task) -> tuple[str, ...]:
+    """The scores that may choose, the usual one first."""
+    if task == "single":
+        return "accuracy", "macro_f1", "loss"
+    return "mean_average_precision", "macro_f1", "exact_match", "label_accuracy", "loss"
+
+
+def metric_for(task: Task, wanted: str | None) -> str:
+    """The score that chooses: the one that is wanted, or the usual one. Raises `OptionError` for one that is none."""
+    return known_metric(metrics_of(task), wanted)
 
 
 def collect(model: nn.Module, batches: Iterator[TrainingBatch]) -> tuple[Tensor, Tensor]:
@@ -93,14 +100,17 @@ def collect(model: nn.Module, batches: Iterator[TrainingBatch]) -> tuple[Tensor,
 
 
 def classification_scores(logits_NC: Tensor, targets: Tensor, task: Task) -> dict[str, float]:
-    """Scores of logits against true labels."""
+    """Scores of logits against true labels; the F1 of a label that is neither there nor found is 0."""
     scores = {"loss": float(classification_loss(logits_NC, targets, task))}
     if task == "single":
-        scores["accuracy"] = float((logits_NC.argmax(-1) == targets).float().mean())
+        chosen, given = logits_NC.argmax(-1).cpu().numpy(), targets.cpu().numpy()
+        scores["accuracy"] = float((chosen == given).mean())
+        scores["macro_f1"] = float(f1_score(given, chosen, average="macro", zero_division=0))
         return scores
     truth, found = targets.cpu().numpy() > 0.5, logits_NC.cpu().numpy()
     present = [average_precision_score(truth[:, c], found[:, c]) for c in range(truth.shape[1]) if truth[:, c].any()]
     scores["mean_average_precision"] = float(sum(present) / max(1, len(present)))
+    scores["macro_f1"] = float(f1_score(truth, found > 0, average="macro", zero_division=0))
     scores["label_accuracy"] = float(((logits_NC > 0) == (targets > 0.5)).float().mean())
     scores["exact_match"] = float(((logits_NC > 0) == (targets > 0.5)).all(-1).float().mean())
     return scores

@@ -1,13 +1,19 @@
 """A published MODEL trained further: some of its blocks, or all, with a new head."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
+from torch import nn
+
+from classtoken.contract.reading import Reading
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import TextStem
-from classtoken.errors import OptionError
+from classtoken.errors import OptionError, TrainingError
 from classtoken.learning.data.images import kept_at, load_images
-from classtoken.learning.data.labels import labelling
+from classtoken.learning.data.labels import Labelling, classes_of, labelling
+from classtoken.learning.data.partners import partners_of
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.split import split
 from classtoken.learning.data.texts import Texts, tokenized
@@ -16,13 +22,14 @@ from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import new_network, set_regularisation
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.learn import learn
+from classtoken.learning.ways.objective import UNSUPERVISED, labels_for
 from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.pooling.spec import parse
 from classtoken.tensors import tensor_hash
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Record
+from classtoken.values import Record, Rejected
 
 
 def unfreeze(encoder: Encoder, which: str) -> int:
@@ -55,21 +62,34 @@ def unfreeze(encoder: Encoder, which: str) -> int:
 def finetune(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
     """Train the encoder of a loaded MODEL further on labelled records, as the recipe says."""
     recipe, reading = run.recipe, run.embedder.tower(run.modality).reading
-    encoder = reading.encoder
-    if not is_trainable(encoder) or (reading.family is None and reading.config.get("shape") is None):
-        raise OptionError(
-            f"'{run.embedder.name}' comes in as a foreign module, whose weights are not trained here. Unfreeze "
-            "nothing: a head on its frozen vectors can be trained."
-        )
+    encoder = trainable(run, reading)
     rows = _prepare_images(run, records) if run.modality == "image" else _prepare_texts(run, records)
     unfreeze(encoder, recipe.unfreeze)
-    set_regularisation(encoder, recipe.loop.drop_path, recipe.loop.dropout)
+    set_regularisation(encoder, recipe.loop)
     spec = parse(recipe.pooling)
     for term in spec.terms:
         if not term.learned:
             reading.check(term)
     seeds = seed_of(recipe.loop.seed, WEIGHTS), seed_of(recipe.loop.seed, WEIGHTS, 1)
-    return learn(run, new_network(encoder, spec, recipe.head, rows, seeds=seeds), rows)
+    headless = recipe.objective.kind in UNSUPERVISED
+    if headless and reading.after and recipe.pooling == reading.contract.pooling:
+        raise OptionError(
+            f"'{run.embedder.name}' puts layers of its own behind its pooling, which are not trained here. Name "
+            "another `pooling` than the model's own to train the encoder without them."
+        )
+    head = nn.Identity() if headless else recipe.head
+    return learn(run, new_network(encoder, spec, head, rows, seeds=seeds), rows)
+
+
+def trainable(run: TrainingRun, reading: Reading) -> Encoder:
+    """The encoder of one side. Raises `OptionError` for one whose weights are not trained here."""
+    encoder: Any = reading.encoder
+    if not is_trainable(encoder) or (reading.family is None and reading.config.get("shape") is None):
+        raise OptionError(
+            f"'{run.embedder.name}' comes in as a foreign module, whose weights are not trained here. Unfreeze "
+            "nothing: a head on its frozen vectors can be trained."
+        )
+    return encoder
 
 
 def resized(prepare: ImagePreprocessor, side: int) -> ImagePreprocessor:
@@ -86,8 +106,11 @@ def resized(prepare: ImagePreprocessor, side: int) -> ImagePreprocessor:
     return ImagePreprocessor(prepare.recipe.covering(side), prepare.native_layout, patch, prepare.decoding)
 
 
-def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
-    """Pictures as the model's own preprocessing makes them, bytes until they are augmented."""
+def pictures_of(
+    run: TrainingRun, records: Sequence[Record], labels: Callable[[Sequence[Record]], Labelling] | None
+) -> tuple[Pictures, list[Record], list[Rejected]]:
+    """Pictures as the model's own preprocessing makes them, bytes until they are augmented; the records that they are
+    of, and those that could not be read."""
     recipe, device, tower = run.recipe, run.device, run.embedder.tower("image")
     assert isinstance(tower.prepare, ImagePreprocessor)
     if recipe.data.size:
@@ -96,13 +119,23 @@ def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     if wanted.output is None or wanted.mean is None or wanted.std is None:
         raise OptionError(f"fine-tuning needs pictures of one size, and this model's recipe is: {wanted.describe()}.")
     pixels, kept, refused = load_images(records, kept_at(wanted, recipe.augment.side))
-    found, grid = labelling(kept), tower.layout.grid
+    found = None if labels is None else labels(kept)
+    targets, classes = (None, 0) if found is None else (found.targets.to(device), len(found.labels))
+    numbers = (wanted.mean, wanted.std, recipe.augment, classes, wanted.output)
+    return Pictures(pixels.to(device), targets, tower.layout, *numbers), kept, refused
+
+
+def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
+    """Labelled pictures."""
+    recipe, tower = run.recipe, run.embedder.tower("image")
+    pictures, kept, refused = pictures_of(run, records, labelling)
+    labels, several = classes_of(kept)
     learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
-    numbers = (wanted.mean, wanted.std, recipe.augment, len(found.labels), wanted.output)
+    grid = tower.layout.grid
     return TrainingSet(
-        Pictures(pixels.to(device), found.targets.to(device), tower.layout, *numbers),
-        found.labels,
-        found.several,
+        pictures,
+        labels,
+        several,
         learned,
         held_out,
         tower.prepare.identity(),
@@ -118,8 +151,10 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     recipe, device, tower = run.recipe, run.device, run.embedder.tower("text")
     prepare = tower.prepare
     assert isinstance(prepare, TextPreprocessor)
+    if recipe.data.text_columns:
+        return _prepare_partners(run, prepare, records)
     rows, kept, refused = tokenized(prepare, records)
-    found = labelling(kept)
+    found, targets = labels_for(recipe.objective.kind, kept)
     learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
     texts = [str(record.text) for record in kept]
     taught = None
@@ -127,7 +162,9 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         teacher = recipe.objective.teacher
         taught = text_probabilities(teacher, texts, learned, found.targets, found.labels, device).to(device)
     return TrainingSet(
-        Texts(rows, found.targets.to(device), prepare, device, recipe.augment.drop_words, taught),
+        Texts(
+            rows, None if targets is None else targets.to(device), prepare, device, recipe.augment.drop_words, taught
+        ),
         found.labels,
         found.several,
         learned,
@@ -137,4 +174,24 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         positions=max(len(row) for row in rows),
         over=tower.reading.over,
         taught="" if taught is None else tensor_hash(taught),
+    )
+
+
+def _prepare_partners(run: TrainingRun, prepare: TextPreprocessor, records: Sequence[Record]) -> TrainingSet:
+    """Texts with their partners, and scores where those are learned."""
+    recipe = run.recipe
+    data, kept, refused = partners_of(prepare, records, recipe.data, run.device)
+    if len(kept) < 2:
+        raise TrainingError(f"{len(kept)} records have texts and partners; learning needs two or more.")
+    learned, held_out = split([replace(record, label=None) for record in kept], recipe.data.held_out, recipe.loop.seed)
+    return TrainingSet(
+        data,
+        (),
+        False,
+        learned,
+        held_out,
+        prepare.identity(),
+        tuple(refused),
+        positions=max(len(row) for column in data.columns for row in column),
+        over=run.embedder.tower("text").reading.over,
     )

@@ -19,7 +19,8 @@ from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import new_readout, pooling_arguments, width_of
-from classtoken.learning.objectives.supervised import class_weights, classification_scores, metric_of
+from classtoken.learning.objectives.base import score_of
+from classtoken.learning.objectives.supervised import class_weights, classification_scores, metric_for
 from classtoken.learning.recipe import HeadOptions, LoopOptions, OptimiserOptions, Recipe
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.heads import ADAMW_RATES, SGD_RATES, HeadGrid, OnStates, OnVectors
@@ -192,7 +193,7 @@ def linear_head(recipe: Recipe, readout: Readout, rows: TrainingSet) -> ChosenHe
     """
     assert isinstance(rows.data, FrozenVectors)
     vectors, targets = rows.data.vectors.numpy(), rows.targets.numpy()
-    task = FitTask(rows.several, recipe.objective.class_weights == "balanced", recipe.loop.seed, len(rows.labels))
+    task = _task(recipe, rows)
     head, setting, trials = fit_logistic(vectors, targets, task, groups=rows.groups)
     if not len(rows.held_out):
         return ChosenHead(readout, head, None, trials, str(setting))
@@ -228,13 +229,14 @@ def linear_on_halves(recipe: Recipe, readout: Readout, rows: TrainingSet) -> Cho
     on that half, judged on the other; what is shipped is fitted to all rows."""
     assert isinstance(rows.data, FrozenVectors)
     vectors, targets = rows.data.vectors.numpy(), rows.targets.numpy()
-    task = FitTask(rows.several, recipe.objective.class_weights == "balanced", recipe.loop.seed, len(rows.labels))
+    task = _task(recipe, rows)
     learned, (choosing, judging) = rows.learned.numpy(), rows.halves()
     part = vectors[learned], targets[learned], task
     twin, setting, _ = fit_logistic(*part, groups=None if rows.groups is None else rows.groups[learned])
     with torch.no_grad():
         scored, logits = (twin(torch.from_numpy(vectors[some.numpy()]).float()).float() for some in (choosing, judging))
-    score = classification_scores(scored, rows.targets[choosing], rows.task)[metric_of(rows.task)]
+    scores = classification_scores(scored, rows.targets[choosing], rows.task)
+    score = score_of(scores, metric_for(rows.task, recipe.loop.metric))
     head = logistic_head(vectors, targets, task, setting)
     return ChosenHead(readout, head, logits, (Trial(str(setting), score),), str(setting), judged=judging)
 
@@ -283,6 +285,11 @@ def learned_pooling(run: TrainingRun, spec: Spec, encoder: Any, rows: TrainingSe
     )
 
 
+def _task(recipe: Recipe, rows: TrainingSet) -> FitTask:
+    balanced = recipe.objective.class_weights == "balanced"
+    return FitTask(rows.several, balanced, recipe.loop.seed, len(rows.labels), recipe.loop.metric)
+
+
 def _fresh(head: HeadOptions, width: int, rows: TrainingSet, seed: int) -> Head:
     return make_head(head.kind, width, len(rows.labels), hidden=head.hidden, seed=seed)
 
@@ -304,7 +311,7 @@ def _run_grid(
     weights = class_weights(data.targets[rows.learned], len(rows.labels)) if balanced else None
     batch = min(recipe.loop.batch, max(1, len(rows.learned)))
     scaled = [rate * batch / 256 if moving.kind == "sgd" else rate for rate in rates]
-    grid = HeadGrid(candidates, scaled, rows.task, weights)
+    grid = HeadGrid(candidates, scaled, rows.task, weights, recipe.loop.metric)
     loop = Loop(
         grid,
         Feed(data, rows.learned, batch, recipe.loop.seed),

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from classtoken.head import Head, LinearHead, MlpHead
 from classtoken.learning.data.batches import TrainingBatch
-from classtoken.learning.objectives.base import Objective
-from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, metric_of
+from classtoken.learning.objectives.base import Objective, score_of
+from classtoken.learning.objectives.supervised import Task, classification_loss, classification_scores, metric_for
 from classtoken.readout.readout import Readout
 from classtoken.tensors import States
 
@@ -60,13 +60,19 @@ class OnStates(nn.Module):
 class HeadGrid(Objective):
     """Several candidates, each with its own learning rate, trained on the same batches."""
 
-    metric = "best"
+    metrics = ("best",)
     may_diverge = True
 
     def __init__(
-        self, candidates: Sequence[nn.Module], rates: Sequence[float], task: Task, weights_C: Tensor | None = None
+        self,
+        candidates: Sequence[nn.Module],
+        rates: Sequence[float],
+        task: Task,
+        weights_C: Tensor | None = None,
+        metric: str | None = None,
     ):
         super().__init__()
+        self.judged_by = metric_for(task, metric)
         self.candidates = nn.ModuleList(candidates)
         self.rates, self.task, self.weights_C = tuple(rates), task, weights_C
 
@@ -89,14 +95,14 @@ class HeadGrid(Objective):
         return torch.stack(every).nan_to_num(nan=0.0, posinf=0.0).sum()
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
-        """Every candidate's accuracy (or mean average precision), by number, and the best of them."""
+        """Every candidate's score by the metric that chooses (of the loss: less than 0), by number, and the best."""
         rows = [(self.logits(batch), batch.targets) for batch in held_out]
         targets = torch.cat([t for _, t in rows if t is not None])
-        name = metric_of(self.task)
         scores = {
-            f"candidate_{i}": classification_scores(
-                torch.cat([x[i] for x, _ in rows]).nan_to_num(), targets, self.task
-            )[name]
+            f"candidate_{i}": score_of(
+                classification_scores(torch.cat([x[i] for x, _ in rows]).nan_to_num(), targets, self.task),
+                self.judged_by,
+            )
             for i in range(len(self.candidates))
         }
         return {**scores, "best": max(scores.values())}

@@ -1,14 +1,19 @@
 """A network learns on rows that are ready: the one place that runs the loop for encoders, new ones and given ones."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor
 
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.head import Head
-from classtoken.learning.data.batches import Feed
+from classtoken.learning.data.batches import Batches, Feed
 from classtoken.learning.data.training_set import TrainingSet
-from classtoken.learning.loop.loop import Loop
+from classtoken.learning.loop.loop import Loop, Outcome
 from classtoken.learning.model import Network, pooling_arguments
+from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.dino import Dino
 from classtoken.learning.objectives.supervised import collect
 from classtoken.learning.run import TrainingRun
@@ -17,42 +22,33 @@ from classtoken.learning.ways.teacher import ImageTeacher
 from classtoken.learning.ways.trained import TrainedModel
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What the steps were, and the rows that may judge what was kept."""
+
+    outcome: Outcome
+    judging: Tensor
+    scores: Mapping[str, float]
+    """of the objective, on those rows, with the weights that are kept"""
+
+
 def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel:
     """Train the weights of a network that are not frozen, by the recipe's objective, optimiser and loop."""
-    recipe, encoder, options = run.recipe, network.encoder, run.recipe.loop
+    encoder = network.encoder
     assert is_trainable(encoder)
-    objective = objective_for(recipe.objective, network, rows, options, run.device)
-    if options.patience and not objective.chooses:
-        raise OptionError(
-            f"`patience` = {options.patience}: without labels no score of [objective] kind = "
-            f"'{recipe.objective.kind}' is known to grow with what is wanted. Leave it 0; the last weights are kept."
-        )
-    chosen = network.head is not None and objective.chooses and (options.keep == "best" or bool(options.patience))
-    choosing, judging = rows.halves() if chosen and rows.data.targets is not None else (rows.held_out, rows.held_out)
+    objective = objective_for(run.recipe.objective, network, rows, run.recipe.loop, run.device)
     teacher = getattr(objective, "teach", None)
     known = teacher.identity if isinstance(teacher, ImageTeacher) else ""
-    data = views_for(recipe.objective, network, rows.data)
-    loop = Loop(
-        objective,
-        Feed(data, rows.learned, options.batch, options.seed),
-        Feed(data, choosing, options.batch, options.seed) if len(choosing) else None,
-        options,
-        recipe.optimiser,
-        folder=run.out,
-        fingerprint=run.claim(encoder, rows.preparation, rows.taught or known).identity,
-        depth=encoder.depth,
-        device=run.device,
-        report=run.report,
-    )
-    outcome = loop.run()
+    run = run.claim(encoder, rows.preparation, rows.taught or known)
+    learned = run_steps(run, objective, views_for(run.recipe.objective, network, rows.data), rows, encoder.depth)
     if isinstance(objective, Dino):  # its authors publish the teacher, and it is what the evaluations have measured
         network.load_state_dict(objective.teacher.state_dict())
     network.eval()
     head = network.head if isinstance(network.head, Head) else None
     logits = targets = None
-    if head is not None and len(judging):
+    if head is not None and len(learned.judging):
         with torch.no_grad():
-            logits, targets = (t.cpu() for t in collect(network, Feed(rows.data, judging, 256, 0).in_order()))
+            logits, targets = (t.cpu() for t in collect(network, Feed(rows.data, learned.judging, 256, 0).in_order()))
     return TrainedModel(
         encoder,
         network.readout,
@@ -62,8 +58,48 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
         logits,
         targets,
         trained_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
-        scores=outcome.evaluations[-1] if outcome.evaluations else {},
-        steps=outcome.steps,
-        seconds=outcome.seconds,
-        stopped_early=outcome.stopped_early,
+        scores=learned.scores,
+        steps=learned.outcome.steps,
+        seconds=learned.outcome.seconds,
+        stopped_early=learned.outcome.stopped_early,
     )
+
+
+def run_steps(run: TrainingRun, objective: Objective, data: Batches, rows: TrainingSet, depth: int) -> Learned:
+    """All steps of a run whose folder is claimed; the objective holds the weights that are kept.
+
+    Where an evaluation chooses, one half of the held-out rows does and the other judges.
+    """
+    recipe, options = run.recipe, run.recipe.loop
+    if options.patience and not objective.chooses:
+        raise OptionError(
+            f"`patience` = {options.patience}: without labels no score of [objective] kind = "
+            f"'{recipe.objective.kind}' is known to grow with what is wanted. Leave it 0; the last weights are kept."
+        )
+    chosen = objective.chooses and (options.keep == "best" or bool(options.patience))
+    choosing, judging = rows.halves() if chosen else (rows.held_out, rows.held_out)
+    loop = Loop(
+        objective,
+        Feed(data, rows.learned, options.batch, options.seed),
+        Feed(data, choosing, options.batch, options.seed) if len(choosing) else None,
+        options,
+        recipe.optimiser,
+        folder=run.out,
+        fingerprint=run.identity,
+        depth=depth,
+        device=run.device,
+        report=run.report,
+        processes=run.processes,
+    )
+    outcome = loop.run()
+    scores: Mapping[str, float] = {}
+    if len(judging) and not has_head(objective):
+        with torch.no_grad():
+            scores = objective.score(Feed(data, judging, options.batch, options.seed).in_order())
+    return Learned(outcome, judging, scores)
+
+
+def has_head(objective: Objective) -> bool:
+    """Whether labels are learned, by a head whose logits are judged."""
+    model = getattr(objective, "model", None)
+    return isinstance(model, Network) and isinstance(model.head, Head)

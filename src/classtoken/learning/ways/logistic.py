@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from classtoken.errors import TrainingError
 from classtoken.head import LinearHead
+from classtoken.learning.data.labels import Task
+from classtoken.learning.objectives.base import score_of
+from classtoken.learning.objectives.supervised import classification_scores, metric_for
 from classtoken.results.train import Trial
 
 Floats = NDArray[np.float64]
@@ -44,12 +46,13 @@ class LogisticSetting:
 @dataclass(frozen=True)
 class FitTask:
     """What a regression is fitted for: one label a row of `classes`, or several; whether every class weighs the same;
-    the seed of the folds."""
+    the seed of the folds; the score that chooses (None: the usual one)."""
 
     several: bool
     balanced: bool
     seed: int
     classes: int
+    metric: str | None = None
 
     def folds(self, targets: NDArray, groups: NDArray | None = None) -> list[tuple[NDArray, NDArray]]:
         """Rows to learn from and rows held out, five times: or as often as the smallest class has records, or as there
@@ -83,7 +86,7 @@ def fit_logistic(
 ) -> tuple[LinearHead, LogisticSetting, tuple[Trial, ...]]:
     """The best setting, refitted on all rows, as a linear head on the raw vectors; and everything that was tried.
 
-    score: accuracy, or mean average precision with several labels a row.
+    score: that of `task.metric`, the loss turned so that larger is better.
     """
     x = np.asarray(vectors, dtype=np.float64)
     folds = task.folds(targets, groups)[: 1 if len(x) >= FOLDED_BELOW else None]
@@ -92,7 +95,7 @@ def fit_logistic(
         for standardised in (True, False):
             paths = [Regressions(x[learned], targets[learned], standardised, task) for learned, _ in folds]
             for c in sorted(grid):
-                tried.append((_score(x, targets, [path.at(c) for path in paths], folds, task.several), standardised, c))
+                tried.append((_score(x, targets, [path.at(c) for path in paths], folds, task), standardised, c))
                 recent = [score for score, same, _ in tried if same == standardised]
                 if len(recent) > 4 and max(recent[-4:]) < max(recent) - 0.01:
                     break  # past the top: larger C only take longer
@@ -119,15 +122,14 @@ def _score(
     targets: NDArray,
     fitted: Sequence[tuple[Floats, Floats]],
     folds: Sequence[tuple[NDArray, NDArray]],
-    several: bool,
+    task: FitTask,
 ) -> float:
     """Of all held-out rows together, each by the weights that were fitted without it."""
     logits = np.concatenate([x[held] @ w.T + b for (w, b), (_, held) in zip(fitted, folds, strict=True)])
     truth = np.concatenate([targets[held] for _, held in folds])
-    if not several:
-        return float((logits.argmax(1) == truth).mean())
-    present = truth.sum(0) > 0
-    return float(average_precision_score(truth[:, present], logits[:, present]))
+    kind: Task = "multi" if task.several else "single"
+    scores = classification_scores(torch.from_numpy(logits), torch.from_numpy(truth), kind)
+    return score_of(scores, metric_for(kind, task.metric))
 
 
 class Regressions:

@@ -1,29 +1,51 @@
 """What a recipe minimises, and what its steps see."""
 
+from collections.abc import Sequence
+
+from torch import Tensor
+
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError
 from classtoken.learning.data.batches import Batches
+from classtoken.learning.data.labels import Labelling, labelling_where
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.texts import Texts
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.model import Network, width_of
-from classtoken.learning.objectives.base import Objective
+from classtoken.learning.objectives.base import Objective, known_metric
 from classtoken.learning.objectives.contrast import SentenceContrast
 from classtoken.learning.objectives.dino import Dino, DinoSchedule, MultiCrop
 from classtoken.learning.objectives.distillation import Distillation, precomputed, precomputed_several
 from classtoken.learning.objectives.masked import MaskedTokens
+from classtoken.learning.objectives.similarity import ScoredPairs
 from classtoken.learning.objectives.supervised import Supervised, class_weights
-from classtoken.learning.recipe import LoopOptions, ObjectiveOptions
+from classtoken.learning.recipe import VECTORS, LoopOptions, ObjectiveOptions
 from classtoken.learning.ways.teacher import ImageTeacher
+from classtoken.values import Record
 
-UNSUPERVISED = ("dino", "contrast", "masked")
+UNSUPERVISED = ("dino", *VECTORS)
+"""objectives that need no labels, and train no head"""
+
+
+def labels_for(kind: str, records: Sequence[Record]) -> tuple[Labelling, Tensor | None]:
+    """The labels, and the targets; none where nothing is learned or measured with labels."""
+    found, targets = labelling_where(records, needed=kind not in UNSUPERVISED)
+    return found, None if kind in VECTORS else targets
 
 
 def objective_for(
     wanted: ObjectiveOptions, network: Network, rows: TrainingSet, options: LoopOptions, device: str
 ) -> Objective:
-    """The objective of a network on these rows."""
+    """The objective of a network on these rows, and the score that chooses."""
+    objective = _objective(wanted, network, rows, options, device)
+    objective.chosen = known_metric(objective.metrics, options.metric)
+    return objective
+
+
+def _objective(
+    wanted: ObjectiveOptions, network: Network, rows: TrainingSet, options: LoopOptions, device: str
+) -> Objective:
     match wanted.kind:
         case "supervised":
             balanced = wanted.class_weights == "balanced"
@@ -37,6 +59,16 @@ def objective_for(
             return _contrast(wanted, network, rows, options.dropout)
         case "masked":
             return _masked(wanted, network, rows, options.seed)
+        case "pairs":
+            _check_lengths(wanted, network)
+            return SentenceContrast(network, _divisor(wanted), matryoshka=wanted.matryoshka)
+        case "similarity":
+            _check_lengths(wanted, network)
+            return ScoredPairs(network, _divisor(wanted), matryoshka=wanted.matryoshka)
+        case "clip":
+            raise OptionError(
+                "[objective] kind = 'clip' is for a model of images and texts, and this one has one side."
+            )
 
 
 def views_for(wanted: ObjectiveOptions, network: Network, data: Batches) -> Batches:
@@ -93,7 +125,20 @@ def _contrast(wanted: ObjectiveOptions, network: Network, rows: TrainingSet, dro
     _texts_only(wanted, rows)
     if not dropout:
         raise OptionError("[objective] kind = 'contrast' needs [loop] dropout above 0: it is what makes the two views.")
-    return SentenceContrast(network, 0.05 if wanted.temperature is None else wanted.temperature, paired=False)
+    _check_lengths(wanted, network)
+    return SentenceContrast(network, _divisor(wanted), paired=False, matryoshka=wanted.matryoshka)
+
+
+def _divisor(wanted: ObjectiveOptions) -> float:
+    return 0.05 if wanted.temperature is None else wanted.temperature
+
+
+def _check_lengths(wanted: ObjectiveOptions, network: Network) -> None:
+    assert is_trainable(network.encoder)
+    size = width_of(network.readout, network.encoder.hidden_size)
+    if any(length >= size for length in wanted.matryoshka):
+        lengths = ", ".join(map(str, wanted.matryoshka))
+        raise OptionError(f"[objective] matryoshka = {lengths}: give lengths below the vector's own, {size}.")
 
 
 def _masked(wanted: ObjectiveOptions, network: Network, rows: TrainingSet, seed: int) -> Objective:

@@ -9,7 +9,6 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.errors import OptionError
 from classtoken.learning.data.images import kept_at, load_images
-from classtoken.learning.data.labels import Labelling, classes_of, labelling, targets_of
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.split import split
 from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
@@ -20,7 +19,7 @@ from classtoken.learning.recipe import Recipe
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.beginning import begin_with
 from classtoken.learning.ways.learn import learn
-from classtoken.learning.ways.objective import UNSUPERVISED
+from classtoken.learning.ways.objective import UNSUPERVISED, labels_for
 from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import begin_folder
@@ -29,6 +28,9 @@ from classtoken.tensors import tensor_hash
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import IMAGE_POOLED, Record, Role
+
+FURTHER = ("pairs", "similarity", "clip")
+"""objectives that need a MODEL to begin with"""
 
 
 def shape_of(recipe: Recipe) -> Shape:
@@ -48,7 +50,9 @@ def train_from_scratch(
     run: TrainingRun, records: Iterable[Record], *, unlabelled: Sequence[Record] = ()
 ) -> TrainedModel:
     """Train an encoder with random first weights on labelled records, as the recipe says."""
-    shape = shape_of(run.recipe)
+    shape, kind = shape_of(run.recipe), run.recipe.objective.kind
+    if kind in FURTHER:
+        raise OptionError(f"[objective] kind = '{kind}' trains a MODEL further; give one, and leave out [model].")
     begin_folder(run.out, overwrite=run.overwrite)
     if isinstance(shape.stem, ImageStem):
         rows = prepare_images(run.recipe, shape, records, unlabelled, run.device)
@@ -65,7 +69,7 @@ def prepare_images(
     assert isinstance(stem, ImageStem)
     wanted = kept_at(image_recipe(stem, mean, std), augment.side)
     pixels, kept, refused = load_images(records, wanted)
-    found, targets = _labels(recipe.objective.kind, kept)
+    found, targets = labels_for(recipe.objective.kind, kept)
     learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
     if unlabelled:
         if augment.mixup or augment.cutmix:
@@ -99,7 +103,7 @@ def prepare_texts(
     recipe, out, device = run.recipe, run.out, run.device
     usable, refused = with_text(records)
     extra, bad = with_text(unlabelled)
-    _labels(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written
+    labels_for(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written
     if not (out / "tokenizer.json").exists():
         learned, _ = split(usable, recipe.data.held_out, recipe.loop.seed)
         read = [*(usable[row] for row in learned.tolist()), *extra]
@@ -107,7 +111,7 @@ def prepare_texts(
     prepare = TextPreprocessor.from_folder(out, positions=stem.positions or None, max_length=recipe.data.longest)
     rows, usable, worse = tokenized(prepare, usable)
     more, extra, worst = tokenized(prepare, extra)
-    found, targets = _labels(recipe.objective.kind, usable)
+    found, targets = labels_for(recipe.objective.kind, usable)
     texts = [str(record.text) for record in (*usable, *extra)]
     learned, held_out = split(usable, recipe.data.held_out, recipe.loop.seed)
     taught = None
@@ -139,24 +143,13 @@ def with_nothing(targets: Tensor, count: int) -> Tensor:
     return torch.cat((targets, targets.new_full((count, *targets.shape[1:]), nothing)))
 
 
-def _labels(kind: str, records: Sequence[Record]) -> tuple[Labelling, Tensor | None]:
-    """The labels, and the targets; none where nothing is learned or measured with labels."""
-    if kind not in UNSUPERVISED:
-        found = labelling(records)
-        return found, found.targets
-    labels, several = classes_of(records)
-    used = kind == "dino" and bool(labels) and all(record.label is not None for record in records)
-    targets = targets_of(records, labels, several) if used else torch.zeros(0)
-    return Labelling(labels, several, targets), targets if used else None
-
-
 def first_network(recipe: Recipe, shape: Shape, rows: TrainingSet) -> Network:
     """Fresh weights: the encoder's by its own rule, readout's and head's from the recipe's seed too."""
     seed, options = recipe.loop.seed, recipe.loop
     encoder = Encoder(shape).initialise(seed_of(seed, WEIGHTS))
     if recipe.start is not None:
         begin_with(encoder, recipe.start, seed)
-    set_regularisation(encoder, options.drop_path, options.dropout)
+    set_regularisation(encoder, options)
     tokens = shape.stem.class_tokens if isinstance(shape.stem, ImageStem) else 1
     if recipe.head.kind == "distilled" and not shape.layout.count(Role.DISTILLATION):
         raise OptionError(

@@ -49,5 +49,7 @@ class TrainedModel:
     features_cached: bool = False
     poolings: tuple[JudgedPooling, ...] = ()
     """all that were compared, where there were several"""
+    whole: Mapping[str, Tensor] | None = None
+    """all tensors of a model of two sides, by their names in its file; None where one encoder is written"""
     shipped: Tensor | None = None
     """logits of the held-out rows with the settings that are shipped, where those of `logits` were chosen anew"""
