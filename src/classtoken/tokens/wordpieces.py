@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from classtoken.errors import ModelError, UnsafeCheckpoint
 from classtoken.model_folder import first_module, read_json
+from classtoken.tokens.sentencepiece import without_the_package
 
 VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoken")
 WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
@@ -165,17 +166,15 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
             f"{folder}: no tokenizer.json and no vocabulary file ({', '.join(VOCABULARIES)}); transformers would make "
             "up an empty one. Copy the tokenizer's files too."
         )
+    broken: list[ModelError] = []
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        with without_the_package(broken):
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # transformers raises many kinds for one cause
+        if broken:
+            raise broken[0] from error
         said = " ".join(str(error).split())
-        pieces = next((path.name for path in folder.glob("*.model")), None)
-        cure = (
-            "Save tokenizer.json where it loads (tokenizer.backend_tokenizer.save)."
-            if pieces is None
-            else f"{pieces} is a sentencepiece model: pip install sentencepiece protobuf, or save tokenizer.json where "
-            "these are installed (tokenizer.backend_tokenizer.save)."
-        )
+        cure = "Save tokenizer.json where it loads (tokenizer.backend_tokenizer.save)."
         raise ModelError(
             f"{folder}: no tokenizer.json, and the vocabulary cannot be converted ({said:.200}). {cure}"
         ) from error
