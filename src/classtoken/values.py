@@ -90,6 +90,8 @@ class InputDefaults:
     """texts are padded to the longest length, and padding is read like any token"""
     pad_id: int | None = None
     """what a text is padded with, whatever the tokenizer calls its padding"""
+    bare: bool = False
+    """no special tokens are put around a text"""
     end: Literal["template", "first", "highest"] = "template"
     """which token closes a text, see `tokens.text_recipe.TextRecipe`"""
     end_id: int | None = None

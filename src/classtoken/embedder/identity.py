@@ -31,9 +31,12 @@ def encoder_hash(reading: Reading) -> str:
     encoder = reading.encoder
     if is_stepwise(encoder):
         architecture = encode(encoder.shape)
+    elif (config := getattr(encoder, "config", None)) is not None:
+        architecture = {
+            name: v for name, v in config.to_dict().items() if name not in STORED and not name.startswith("_")
+        }
     else:
-        config = cast(Any, encoder).config.to_dict()
-        architecture = {name: v for name, v in config.items() if name not in STORED and not name.startswith("_")}
+        architecture = {"kind": type(encoder).__name__}
     return hash_value([architecture, module_hash(cast(nn.Module, encoder))])
 
 

@@ -177,9 +177,17 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return _opened(folder)
 
 
+#: Tensors of a file that needs no config to be understood.
+MOST_WITHOUT_CONFIG = 3
+
+
 def _opened(folder: Path) -> Checkpoint:
     configs = (read_json(folder / name) for name in ("config.json", "open_clip_config.json"))
     config = next((config for config in configs if config is not None), None)
+    if config is None and _holds_weights(folder):  # a table of word pieces has none; whoever reads it says so otherwise
+        weights = weight_files(folder).unwrapped()
+        if len(weights.names) <= MOST_WITHOUT_CONFIG:
+            return Checkpoint(folder, {}, weights)
     if config is None:
         raise ModelError(f"'{folder}' holds no config.json: it is no model folder. Name the folder that holds one.")
     return Checkpoint(folder, config, weight_files(folder).unwrapped())

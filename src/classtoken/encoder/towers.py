@@ -15,6 +15,7 @@ from classtoken.encoder.families.timm_config import is_timm, timm_config
 from classtoken.encoder.families.timm_table import timm_family
 from classtoken.encoder.foreign.files import load_foreign
 from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
+from classtoken.encoder.words import is_word_table, load_word_table
 from classtoken.errors import ModelError
 from classtoken.model_folder import changed, whole
 from classtoken.remembered import remembered
@@ -52,6 +53,12 @@ def load_towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
 def _towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
     if checkpoint.model_type == OWN_TYPE:
         return (_own(checkpoint),)
+    if is_word_table(checkpoint):
+        return (LoadedTower("text", checkpoint.config, load_word_table(checkpoint)),)
+    if not checkpoint.config:
+        raise ModelError(
+            f"'{checkpoint.folder}' holds no config.json: it is no model folder. Name the folder that holds one."
+        )
     rows = rows_of(checkpoint)
     if rows:
         shapes = [_shape(checkpoint, family, config) for family, config in rows]

@@ -21,7 +21,7 @@ CONTROL, USER_DEFINED = 3, 4
 
 
 @dataclass
-class Piece:
+class VocabularyPiece:
     """One piece of the vocabulary."""
 
     piece: str = ""
@@ -57,7 +57,7 @@ class NormalizerSpec:
 class SentencePieceModel:
     """A model file."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[VocabularyPiece] = field(default_factory=list)
     trainer_spec: TrainerSpec = field(default_factory=TrainerSpec)
     normalizer_spec: NormalizerSpec = field(default_factory=NormalizerSpec)
 
@@ -84,7 +84,7 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
     try:
         for number, value in _fields(path.read_bytes()):
             if number == 1:
-                model.pieces.append(_filled(Piece(), PIECE, value))
+                model.pieces.append(_filled(VocabularyPiece(), PIECE, value))
             elif number == 2:
                 _filled(model.trainer_spec, TRAINER, value)
             elif number == 3:

@@ -97,7 +97,11 @@ class TextPreprocessor:
         if max_length is not None:
             recipe = recipe.shortened(max_length)
         tokenizer = open_tokenizer(
-            inner, settings, lower_case=recipe.lower_case, usual=usual.tokenizer, bare=not read_calls(inner).special
+            inner,
+            settings,
+            lower_case=recipe.lower_case,
+            usual=usual.tokenizer,
+            bare=usual.bare or not read_calls(inner).special,
         )
         if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
             recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")

@@ -1,0 +1,94 @@
+"""Tables of word pieces (StaticEmbedding, model2vec) give the vectors that sentence-transformers computes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests import folders
+from tests.folders import SENTENCES
+from tokenizers import Tokenizer
+
+import classtoken as ct
+from classtoken.errors import TraceError, UnsupportedModel, WeightsError
+
+modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+Model = pytest.importorskip("sentence_transformers").SentenceTransformer
+BEHIND = {
+    "alone": list,
+    "unit length": lambda: [modules.Normalize()],
+    "dense": lambda: [modules.Dense(16, 8), modules.Normalize()],
+}
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return Tokenizer.from_file(str(folders.tiny_bert(tmp_path_factory.mktemp("base") / "bert") / "tokenizer.json"))
+
+
+def saved(folder: Path, tokenizer: Tokenizer, *behind: object) -> Path:
+    table = modules.StaticEmbedding(tokenizer, embedding_dim=16)
+    Model(modules=[table, *behind], device="cpu").save(str(folder), create_model_card=False)
+    return folder
+
+
+def theirs(folder: Path) -> np.ndarray:
+    return Model(str(folder), device="cpu").encode(SENTENCES, show_progress_bar=False)
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_the_mean_of_the_rows_and_what_comes_behind_it(name: str, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = saved(tmp_path / "st", tokenizer, *BEHIND[name]())
+    embedder = ct.load(folder)
+    assert np.abs(embedder.embed(SENTENCES) - theirs(folder)).max() < 1e-6
+    assert np.abs(embedder.embed(SENTENCES, batch=1) - theirs(folder)).max() < 1e-6
+    assert str(embedder.layout) == "n word piece"
+
+
+@pytest.mark.parametrize("extra", [(), ("mapping",), ("weights",), ("mapping", "weights")])
+def test_the_files_of_model2vec(extra: tuple[str, ...], tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """Rows under another name, which row a token has, and a factor for each token."""
+    folder = saved(tmp_path / "st", tokenizer, modules.Normalize())
+    rows = load_file(folder / "model.safetensors")["embedding.weight"]
+    count = len(rows)
+    generator = torch.Generator().manual_seed(0)
+    tensors = {"embeddings": rows[: count // 2] if "mapping" in extra else rows}
+    if "mapping" in extra:
+        tensors["mapping"] = torch.randint(0, count // 2, (count,), generator=generator)
+    if "weights" in extra:
+        tensors["weights"] = torch.rand(count, generator=generator)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "model2vec", "normalize": True, "apply_zipf": True}))
+    assert np.abs(ct.load(folder).embed(SENTENCES) - theirs(folder)).max() < 1e-6
+    if "mapping" in extra:
+        save_file({**tensors, "mapping": tensors["mapping"] + count}, folder / "model.safetensors")
+        with pytest.raises(WeightsError, match="mapping names rows"):
+            ct.load(folder)
+
+
+def test_inspect_and_save_and_what_is_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = saved(tmp_path / "st", tokenizer, modules.Normalize())
+    found = ct.inspect(folder)
+    assert found.contract.pooling == "mean"
+    assert not found.towers[0].doubtful
+    embedder = ct.load(folder)
+    again = embedder.save(tmp_path / "again")
+    assert np.array_equal(ct.load(again).embed(SENTENCES), embedder.embed(SENTENCES))
+    assert np.abs(theirs(again) - embedder.embed(SENTENCES)).max() < 1e-6
+    with pytest.raises(TraceError):
+        embedder.trace(SENTENCES, ["blocks.0.weights"])
+    (folder / "modules.json").unlink()
+    (folder / "config.json").write_text(json.dumps({"model_type": "model2vec"}))
+    with pytest.raises(UnsupportedModel, match="model of model2vec"):
+        ct.load(folder)
+
+
+def test_rows_that_are_no_numbers_are_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = saved(tmp_path / "st", tokenizer)
+    rows = load_file(folder / "model.safetensors")["embedding.weight"].clone()
+    rows[3, 2] = float("nan")
+    save_file({"embedding.weight": rows}, folder / "model.safetensors")
+    with pytest.raises(WeightsError, match="not finite"):
+        ct.load(folder)
