@@ -73,6 +73,7 @@ def embed(
     modality: Modality | None = None,
     prompt: str | None = None,
     prompt_text: str | None = None,
+    max_length: int | None = None,
     strict: bool = False,
     update: bool = False,
     gone: Literal["drop", "keep"] = "drop",
@@ -90,7 +91,8 @@ def embed(
 
     pooling: names joined by commas, all from one pass; None for the contract's own vector. modality: needed only for a
         model of two towers on a source with both texts and images. limit: the first records only. part_rows: records of
-        one output file, which is also what is lost at most when a run is stopped. carry: columns kept beside the
+        one output file, which is also what is lost at most when a run is stopped. max_length: most tokens of a text, in
+        the place of the model's own limit. carry: columns kept beside the
         vectors, () for none; the text or the path and every other column if left out. report: is called with how far it
         is. update: where the source has changed since, compute what is new and changed and take the rest from what is
         there; gone: what becomes of rows that the source no longer has.
@@ -108,6 +110,7 @@ def embed(
         modality=modality,
         prompt=prompt,
         prompt_text=prompt_text,
+        max_length=max_length,
         strict=strict,
         update=update,
         gone=gone,

@@ -424,3 +424,19 @@ def test_loading_draws_nothing_from_the_callers_random_numbers(tmp_path: Path) -
     ct.load(folder)
     ct.load("builtin:toy")
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_max_length_is_taken_in_the_place_of_the_files_limit(tmp_path: Path) -> None:
+    """Up to the positions that there are; cut as the tokenizer cuts, and another preprocessing for the fingerprint."""
+    folder = folders.tiny_bert(tmp_path / "bert")
+    folders.bert_tokenizer(folder, longest=16)  # of 32 positions
+    text, short = "the old boat " * 20, ct.load(folder, max_length=8)
+    assert short.tokens([text]).ids_BL.shape == (1, 8)
+    assert ct.load(folder).tokens([text]).ids_BL.shape == (1, 16)
+    assert ct.load(folder, max_length=32).tokens([text]).ids_BL.shape == (1, 32)
+    assert short.fingerprint().preprocessing != ct.load(folder).fingerprint().preprocessing
+    assert short.fingerprint().spaces == ct.load(folder).fingerprint().spaces
+    with pytest.raises(OptionError, match="`max_length` 33 must be at least 1 and at most 32, the positions"):
+        ct.load(folder, max_length=33)
+    with pytest.raises(OptionError, match="reads images"):
+        ct.load(folders.tiny_vit(tmp_path / "vit"), max_length=8)

@@ -118,8 +118,11 @@ def test_long_texts_are_cut_and_counted(minilm: Path) -> None:
     assert ours(["x" * 1_000_000]).ids_BL.tolist() == [[101, 100, 102]]  # one word longer than any: unknown
     shorter = TextPreprocessor.from_folder(minilm, max_length=8)
     assert shorter(["one two three four five six seven"]).cut == (1,)
-    with pytest.raises(OptionError, match=r"300 tokens; it must be at least 1, at most 256 \(max_seq_length"):
-        TextPreprocessor.from_folder(minilm, max_length=300)
+    assert TextPreprocessor.from_folder(minilm, max_length=300, positions=512)(["word " * 400]).cut == (102,)
+    with pytest.raises(OptionError, match=r"`max_length` 513 must be at least 1 and at most 512, the positions"):
+        TextPreprocessor.from_folder(minilm, max_length=513, positions=512)
+    with pytest.raises(OptionError, match=r"`max_length` 0 must be at least 1"):
+        TextPreprocessor.from_folder(minilm, max_length=0)
     with pytest.raises(OptionError, match="leaves no room for text: 2 are special"):
         TextPreprocessor.from_folder(minilm, max_length=2)
 

@@ -26,21 +26,23 @@ def load(
     revision: str | None = None,
     normalize: bool | None = None,
     accept: str | Sequence[str] = (),
+    max_length: int | None = None,
 ) -> Embedder:
     """Load a MODEL (folder, hub id, `builtin:NAME`), or what a `ModelSpec` says, under its contract.
 
     pooling: read out something else than the contract's vector. normalize: unit length or not, whatever the contract
     says. accept: keys of the model's files that are not understood here (`inspect` lists them) and that you know to
-    move no vector. An `Embedder` is given back as it is. Raises `ModelError`, `VectorRefused`,
-    `ContractError`, and `OptionError` for keywords beside a spec or an embedder, which have their own.
+    move no vector. max_length: most tokens of a text, in the place of the files' limit and up to the positions that
+    there are. An `Embedder` is given back as it is. Raises `ModelError`, `VectorRefused`, `ContractError`, and
+    `OptionError` for keywords beside a spec or an embedder, which have their own.
     """
     keys = (accept,) if isinstance(accept, str) else tuple(accept)
-    asked = ModelSpec("", pooling, normalize, precision, device, revision, keys)
+    asked = ModelSpec("", pooling, normalize, precision, device, revision, keys, max_length)
     if isinstance(model, ModelSpec | Embedder):
         if asked != ModelSpec(""):
             raise OptionError(
                 f"{'an Embedder' if isinstance(model, Embedder) else 'a ModelSpec'} has its own pooling, normalize, "
-                "precision, device, revision and accept; give them to load() or ModelSpec()."
+                "precision, device, revision, accept and max_length; give them to load() or ModelSpec()."
             )
         if isinstance(model, Embedder):
             return model
@@ -57,6 +59,8 @@ def open_model(spec: ModelSpec) -> Embedder:
     folder = locate(spec.model, spec.revision)
     # New modules draw random numbers before the file's replace them: not the caller's.
     with watching() as opened, torch.random.fork_rng(devices=[]):
-        sides = [Side(reading, preprocessor(folder, reading)) for reading in read_model(folder)]
+        sides = [Side(reading, preprocessor(folder, reading, spec.max_length)) for reading in read_model(folder)]
+    if spec.max_length is not None and all(side.reading.modality != "text" for side in sides):
+        raise OptionError(f"`max_length` is for texts, and '{spec.model}' reads images; leave it out.")
     settle(folder, sides, opened, spec.accept)
     return Embedder(spec, folder, {side.reading.modality: Tower(side.reading, side.prepare) for side in sides})

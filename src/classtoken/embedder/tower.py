@@ -58,15 +58,15 @@ class Tower:
         return sum(int(width or self.reading.encoder.hidden_size) for width in widths)
 
 
-def preprocessor(folder: Path, reading: Reading) -> Preprocessor:
-    """The authors' preprocessing of one tower."""
+def preprocessor(folder: Path, reading: Reading, max_length: int | None = None) -> Preprocessor:
+    """The authors' preprocessing of one tower, texts cut at `max_length` tokens where that is given."""
     encoder, usual = reading.encoder, reading.inputs
     elsewhere = not reading.home.is_relative_to(folder)
     if elsewhere and not any((place / name).is_file() for place in (folder, *folder.iterdir()) for name in INPUT_FILES):
         folder = reading.home  # an adapter that brings no tokenizer has its base's
     if reading.modality == "text":
         return TextPreprocessor.from_folder(
-            folder, positions=encoder.positions, vocabulary=encoder.vocabulary, usual=usual
+            folder, positions=encoder.positions, vocabulary=encoder.vocabulary, usual=usual, max_length=max_length
         )
     stem = encoder.shape.stem if is_stepwise(encoder) else None
     name = "" if reading.family is None else f"the usual one of {reading.family.name}"

@@ -45,6 +45,7 @@ def embed(
         device=options.device,
         revision=options.revision,
         accept=options.accept,
+        max_length=options.max_length,
     )
     first = first_record(opened, plan)
     modality = embedder.modality_of(first, options.modality, source=opened.name)

@@ -102,6 +102,7 @@ class EmbedOptions(Options):
     modality: Side = None
     prompt: Prompt = None
     prompt_text: PromptText = None
+    max_length: Annotated[AtLeastOne | None, Option("Most tokens of a text, for the model's own.", metavar="N")] = None
     strict: Annotated[bool, Option("Stop at the first record that cannot be embedded, instead of listing it.")] = False
     update: Annotated[bool, Option("Bring vectors up to date with a source that has changed.")] = False
     gone: Annotated[Literal["drop", "keep"], Option("Rows that the source no longer has, with `update`.")] = "drop"

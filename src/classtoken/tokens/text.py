@@ -85,8 +85,9 @@ class TextPreprocessor:
 
         `layout` says which roles the leading special tokens have; without one, a leading cls_token is CLASS.
         `positions` is how many the encoder has, `vocabulary` how many word pieces; `usual` is what models of this kind
-        do where the files are silent; `max_length` lowers the limit further. Raises `ModelError` for broken
-        or missing files, `UnsafeCheckpoint` for a tokenizer that is code, `OptionError` for a limit above the model's.
+        do where the files are silent; `max_length` is taken in the place of the files' limit. Raises `ModelError`
+        for broken or missing files, `UnsafeCheckpoint` for a tokenizer that is code, `OptionError` for a limit above
+        the positions.
         """
         folder = Path(folder)
         inner = tokenizer_folder(folder)
@@ -95,7 +96,7 @@ class TextPreprocessor:
         settings = changed(settings, overruled)
         recipe = read_text_recipe(folder, settings, positions=positions, usual=usual)
         if max_length is not None:
-            recipe = recipe.shortened(max_length)
+            recipe = recipe.limited(max_length, usual.longest if positions is None else positions)
         tokenizer = open_tokenizer(
             inner,
             settings,

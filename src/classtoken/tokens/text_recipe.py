@@ -62,11 +62,14 @@ class TextRecipe:
                 parts.append("prompt tokens are not pooled")
         return ", ".join(parts)
 
-    def shortened(self, most: int) -> "TextRecipe":
-        """The same recipe with at most `most` tokens. Raises `OptionError` for more than the model takes."""
-        if most < 1 or (self.max_length is not None and most > self.max_length):
-            limit = "" if self.max_length is None else f", at most {self.max_length} ({self.max_length_source})"
-            raise OptionError(f"a longest text of {most} tokens; it must be at least 1{limit}.")
+    def limited(self, most: int, room: int | None) -> "TextRecipe":
+        """The same recipe with at most `most` tokens, whatever its files say.
+
+        Raises `OptionError` for more than `room`, the positions that the encoder has or was trained for.
+        """
+        if most < 1 or (room is not None and most > room):
+            limit = "" if room is None else f" and at most {room}, the positions of this model"
+            raise OptionError(f"`max_length` {most} must be at least 1{limit}.")
         fixed = None if self.pad_to is None else most
         return replace(self, max_length=most, max_length_source="asked for", pad_to=fixed)
 
