@@ -3,23 +3,33 @@
 import platform
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from numpy.typing import NDArray
+
+from classtoken.comparison.audit import audit_of, gaps_of, parts_of
 from classtoken.comparison.candidates import refuse_repeated
-from classtoken.comparison.contest import Standing, standing
+from classtoken.comparison.contest import Entrant, Standing, standing
+from classtoken.comparison.describing import likeness, overlap_of, shapes
 from classtoken.comparison.entrants import (
     Kept,
     Passed,
     Report,
     entrants_of,
     kept,
+    learned_entrants,
     pass_through,
     stored_entrants,
     stored_vectors,
 )
+from classtoken.comparison.labelled import Labelled
+from classtoken.comparison.layers import by_layer
+from classtoken.comparison.learned import learned_in_words
+from classtoken.comparison.neighbours import confusion_of, neighbours_of
 from classtoken.comparison.opening import open_task
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.words import METRICS, advice_of, points
@@ -29,7 +39,7 @@ from classtoken.measure.paired import detectable
 from classtoken.measure.statistics import LEAST
 from classtoken.options import CompareOptions
 from classtoken.options.base import all_fields
-from classtoken.results.compare import CompareResult, Protocol
+from classtoken.results.compare import CompareResult, LayerCurve, Protocol
 from classtoken.version import __version__
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "transformers")
@@ -48,33 +58,60 @@ def compared(
     if not models and not options.vectors:
         raise OptionError("nothing is to be compared; give a model, or stored vectors as `vectors`.")
     task = open_task(source, options)
+    audit_of(task)
     before = detectable(task.deviation, task.units.count)
     if tell is not None:
         tell(_beforehand(task, before))
     passed = pass_through(models, task, options, report)
-    arrays = stored_vectors(options, task)
+    name = str(source) if isinstance(source, str | Path) else type(source).__name__
+    return judged_after(task, passed, Told(name, options, before, began), report)
+
+
+def judged_after(task: JudgedTask, passed: Sequence[Passed], told: "Told", report: Report = None) -> CompareResult:
+    """The result of a task whose records have been through the models: one pass may serve several tasks."""
     keeping = kept(task, passed)
-    entrants, left_out = entrants_of(passed, keeping, several=len(passed) > 1 or bool(passed and arrays))
-    more, faults = stored_entrants(arrays, keeping)
-    entrants, left_out = [*entrants, *more], {**left_out, **faults}
-    if not entrants:
-        first = next(iter(left_out.items()))
-        raise OptionError(f"no candidate can be judged; the first, {first[0]}: {first[1]}.")
-    refuse_repeated([one.name for one in entrants])
-    found = standing(keeping.task, entrants, seed=options.seed)
-    return _result(keeping, passed, found, options, before, _Told(source, left_out, monotonic() - began))
+    field = _field_of(passed, stored_vectors(told.options, task), keeping, report)
+    return _result(keeping, passed, field, told)
 
 
-class _Told:
+@dataclass(frozen=True)
+class _Field:
+    """All candidates that were judged, the curves by layer, and those that could not be."""
+
+    entrants: tuple[Entrant, ...]
+    left_out: Mapping[str, str]
+    curves: tuple[LayerCurve, ...]
+
+
+@dataclass(frozen=True)
+class Told:
     """What is told of a run besides its findings."""
 
-    def __init__(self, source: Any, left_out: Mapping[str, str], seconds: float):
-        self.source, self.left_out, self.seconds = source, left_out, seconds
+    source: str
+    options: CompareOptions
+    before: float
+    began: float
+    """by the clock of `time.monotonic`"""
 
-    @property
-    def name(self) -> str:
-        """The source in a word."""
-        return str(self.source) if isinstance(self.source, str | Path) else type(self.source).__name__
+
+def _field_of(passed: Sequence[Passed], arrays: Mapping[str, NDArray], keeping: Kept, report: Report) -> _Field:
+    several = len(passed) > 1 or bool(passed and arrays)
+    found, left_out = entrants_of(passed, keeping, several=several)
+    more, faults = stored_entrants(arrays, keeping)
+    found = [*found, *more]
+    curves: list[LayerCurve] = []
+    for one in passed:
+        prefix = f"{one.name}: " if several else ""
+        found += learned_entrants(one, keeping, prefix, report)
+        layered = by_layer(one, keeping, prefix)
+        found += layered.chosen
+        curves += layered.curves
+    left_out = {**left_out, **faults}
+    if not found:
+        first = next(iter(left_out.items()))
+        raise OptionError(f"no candidate can be judged; the first, {first[0]}: {first[1]}.")
+    refuse_repeated([one.name for one in found])
+    return _Field(tuple(found), left_out, tuple(curves))
 
 
 def _beforehand(task: JudgedTask, smallest: float) -> str:
@@ -87,44 +124,61 @@ def _beforehand(task: JudgedTask, smallest: float) -> str:
     )
 
 
-def _result(
-    keeping: Kept,
-    passed: Sequence[Passed],
-    found: Standing,
-    options: CompareOptions,
-    before: float,
-    told: _Told,
-) -> CompareResult:
-    task = keeping.task
+def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) -> CompareResult:
+    task, seed = keeping.task, told.options.seed
+    found = standing(task, field.entrants, seed=seed)
     advice, sure = advice_of(found.candidates, found.differences, task.metric)
-    fingerprints = {
-        one.name: one.model.embedder.fingerprint("mean", modality=one.model.modality).hash() for one in passed
-    }
+    real = [one for one in found.entrants if one.role == "candidate"]
+    looked_at, lying = audit_of(task), shapes(found.entrants, task)
+    candidates = tuple(
+        replace(
+            one,
+            shape=lying.get(one.name),
+            parts={} if looked_at is None else parts_of(entrant, task, looked_at),
+        )
+        for one, entrant in zip(found.candidates, found.entrants, strict=True)
+    )
+    settings = task.settings()
+    if any(one.asked.learned for one in passed):
+        settings["learned poolings and their controls"] = learned_in_words(told.options.seeds)
+    if field.curves and isinstance(task, Labelled):
+        settings["best layer"] = (
+            "of every part of the split the one that is best on a held-out fifth of its learned part"
+        )
     return CompareResult(
-        candidates=found.candidates,
+        candidates=candidates,
         advice=advice,
         sure=sure,
         detectable=found.detectable,
-        detectable_before=before,
-        protocol=Protocol(task.name, task.metric, task.settings(), _data_hash(task)),
+        detectable_before=told.before,
+        protocol=Protocol(task.name, task.metric, settings, _data_hash(task)),
         items=len(task.items),
         units=task.units.count,
         clusters=task.clusters,
         narrower=found.narrower,
         differences=found.differences,
-        source=told.name,
+        source=told.source,
         models=tuple(one.name for one in passed),
-        command=_command(passed, told.name, options),
+        command=_command(passed, told.source, told.options),
         versions={
             "classtoken": __version__,
             **{name: version(name) for name in LIBRARIES},
             "python": platform.python_version(),
         },
-        fingerprints=fingerprints,
+        fingerprints={
+            one.name: one.model.embedder.fingerprint("mean", modality=one.model.modality).hash() for one in passed
+        },
+        by_layer=field.curves,
+        alike=likeness(found.entrants),
+        overlap=overlap_of(task, next((one for one in real if one.vectors is not None), real[0])),
+        confusion=confusion_of(next((one for one in real if one.judged.predicted is not None), real[0]), task),
+        neighbours=neighbours_of(found.entrants, task),
+        audited=task.choices.group or "",
+        gaps=() if looked_at is None else gaps_of(found.entrants, task, looked_at),
         refused=task.refused,
-        left_out=told.left_out,
-        notes=_notes(task, found),
-        seconds=told.seconds,
+        left_out=field.left_out,
+        notes=(*_notes(task, found), *(() if looked_at is None else looked_at.notes)),
+        seconds=monotonic() - told.began,
     )
 
 

@@ -57,13 +57,15 @@ def fault_of(vectors: NDArray) -> str:
     return ""
 
 
-def judged_or_fault(task: JudgedTask, vectors: NDArray, *, whiten: bool = False) -> Judged | str:
+def judged_or_fault(
+    task: JudgedTask, vectors: NDArray, *, whiten: bool = False, only: str | None = None
+) -> Judged | str:
     """What a candidate got, or why it cannot be judged."""
     fault = fault_of(vectors)
     if fault:
         return fault
     try:
-        return task.judge(vectors, whiten=whiten)
+        return task.judge(vectors, whiten=whiten, only=only)
     except OptionError as error:
         return str(error).rstrip(".")
 

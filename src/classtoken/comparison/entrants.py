@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from classtoken.comparison.candidates import AskedOfModel, Wanted, asked_of, refuse_repeated
 from classtoken.comparison.contest import Entrant, judged_or_fault
 from classtoken.comparison.extract import Extracted, ModelSide, extract, stored
+from classtoken.comparison.learned import Learner, TokenSet, check_learnable, equal_control, judge_learned
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.transform import shortened
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.options import CompareOptions
+from classtoken.pooling.spec import parse
 from classtoken.results.compare import Cost
 from classtoken.values import Progress, Rejected
 
@@ -118,10 +120,66 @@ def _judged(prefix: str, one: Passed, wanted: Wanted, vectors: NDArray, task: Ju
     judged = judged_or_fault(task, vectors, whiten=wanted.whiten)
     if isinstance(judged, str):
         return judged
-    parameters = sum(p.numel() for p in one.encoder.parameters())
-    milliseconds = 1000 * one.found.seconds / max(1, len(one.found.vectors[wanted.base]))
-    cost = Cost(vectors.shape[1], 4 * vectors.shape[1], parameters, 0, milliseconds)
+    cost = cost_of(one, vectors.shape[1])
     return Entrant(prefix + wanted.name, one.name, wanted.pooling, judged, cost, vectors=vectors)
+
+
+def cost_of(one: Passed, size: int, own_parameters: int = 0) -> Cost:
+    """What vectors of this size of a model cost."""
+    parameters = sum(p.numel() for p in one.encoder.parameters())
+    milliseconds = 1000 * one.found.seconds / max(1, one.found.count)
+    return Cost(size, 4 * size, parameters, own_parameters, milliseconds, flops_of(one))
+
+
+def flops_of(one: Passed) -> float | None:
+    """Multiplications and additions of the encoder's matrices for one item of usual length: 2 a parameter of its blocks
+    and token, and 4 L D a token and block for attention. None where the shape is not known."""
+    depth, size = getattr(one.encoder, "depth", None), getattr(one.encoder, "hidden_size", None)
+    length = one.found.tokens
+    blocks = sum(p.numel() for name, p in one.encoder.named_parameters() if "blocks." in name or "layer" in name)
+    if not depth or not size or not blocks or not length:
+        return None
+    return float(2 * blocks * length + 4 * length * length * size * depth)
+
+
+def learned_entrants(one: Passed, keeping: Kept, prefix: str, report: Report) -> list[Entrant]:
+    """A model's learned poolings, and their controls: the mean with a linear head, and with a hidden layer of as many
+    parameters as each pooling, both trained in the same way."""
+    if not one.asked.learned:
+        return []
+    task = check_learnable(keeping.task, one.asked.learned)
+    tokens, mean = tokens_of(one).some(keeping.rows), parse("mean")
+    learners = {str(spec): Learner(spec) for spec in one.asked.learned}
+    controls = {"mean, trained in the same way": Learner(mean)}
+    for name, learner in learners.items():
+        controls[f"mean, hidden layer as large as {name}"] = equal_control(learner, mean, tokens, task)
+    made = []
+    pooled = tokens.pooled(mean)
+    for name, learner in {**learners, **controls}.items():
+        seen = pooled if name in controls else tokens
+        judged = judge_learned(learner, seen, task, tell=_telling(report, name))
+        cost = cost_of(one, learner.width(tokens), learner.parameters(tokens, task))
+        control = name in controls
+        pooling = None if control else name
+        made.append(Entrant(prefix + name, one.name, pooling, judged, cost, "control" if control else "candidate"))
+    return made
+
+
+def tokens_of(one: Passed) -> TokenSet:
+    """The states of every token that a model's pass has kept."""
+    assert one.found.states is not None
+    assert one.found.roles is not None
+    tower = one.model.embedder.tower(one.model.modality)
+    over = tower.prepare.pooled_roles(one.model.prompt) or tower.reading.over
+    return TokenSet(one.found.states, one.found.roles, over, tower.layout.grid, one.encoder)
+
+
+def _telling(report: Report, name: str) -> Callable[[str], object]:
+    def tell(part: str) -> None:
+        if report is not None:
+            report(Progress(0, 0, what=f"training {name}, {part}"))
+
+    return tell
 
 
 def stored_entrants(arrays: Mapping[str, NDArray], keeping: Kept) -> tuple[list[Entrant], dict[str, str]]:

@@ -17,7 +17,7 @@ from classtoken.inputs import PreparedBatch, batches, computed
 from classtoken.inputs import rejected as rejection
 from classtoken.readout.readout import Readout
 from classtoken.sink import read
-from classtoken.values import Progress, Record, Rejected
+from classtoken.values import Progress, Record, Rejected, Role
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Extracted:
     roles: NDArray[np.int8] | None
     bad: Mapping[int, Rejected]
     seconds: float
+    count: int
+    """of records"""
+    tokens: float
+    """of a record, the mean"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def extract(
             }
         return found
 
-    done, prepare = 0, model.embedder.tower(model.modality).prepare
+    done, seen_tokens, prepare = 0, 0, model.embedder.tower(model.modality).prepare
     for batch in batches(prepare, enumerate(records), rejected.__setitem__, prompt=model.prompt):
         for one, found in computed(work, batch):
             if isinstance(found, BadRecord):
@@ -72,6 +76,7 @@ def extract(
             else:
                 parts.append((one.places, found))
         done += len(batch.places)
+        seen_tokens += int((batch.tokens.roles_BL != Role.PAD).sum())
         if report is not None:
             report(Progress(done, len(records), refused=len(rejected), seconds=monotonic() - began, what="embedding"))
     if not parts:
@@ -82,7 +87,7 @@ def extract(
     for name, vectors in whole.items():
         for row in np.flatnonzero(~np.isfinite(vectors).all(1)).tolist():
             rejected.setdefault(row, Rejected(records[row].id, f"its vector '{name}' is not finite"))
-    return Extracted(whole, seen_states, roles, rejected, monotonic() - began)
+    return Extracted(whole, seen_states, roles, rejected, monotonic() - began, len(records), seen_tokens / max(1, done))
 
 
 def _placed(parts: list[tuple[tuple[int, ...], dict[str, NDArray]]], name: str, count: int) -> NDArray:

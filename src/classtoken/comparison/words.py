@@ -74,7 +74,7 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
     chosen = (usual or sorted(ties, key=lambda one: one.cost.size))[0]
     names = [called(one.name) for one in ties]
     shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} others"]
-    why = "the model's own" if usual else "the shortest vector of them" if chosen is not best else "the best by a hair"
+    why = "the model's own" if usual else "the shortest vector of them" if chosen is not best else "the first of them"
     line = f"These items do not tell {listed(shown)} apart: use {called(chosen.name)}{_flag(chosen)}, {why}."
     worse = [one for one in real if one.group > best.group]
     sure = (

@@ -140,5 +140,7 @@ def _plain(value: Any, field: OptionField) -> Any:
         return value
     several = [value] if isinstance(value, str) else list(value)
     if field.about.joined:
-        return [part.strip() for text in several for part in str(text).split(",") if part.strip()]
+        parts = [part.strip() for text in several for part in str(text).split(",") if part.strip()]
+        numbers = any(get_origin(kind) is tuple and str not in get_args(kind) for kind in field.kinds)
+        return [int(part) if numbers and part.isdecimal() else part for part in parts]
     return several

@@ -161,6 +161,54 @@ def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560,
     return figure(width, height, parts, label=f"{heading}. {x_label}.")
 
 
+@dataclass(frozen=True)
+class Spot:
+    """A named point with an interval in y. `control` draws it hollow and grey."""
+
+    name: str
+    x: float
+    y: float
+    low: float
+    high: float
+    control: bool = False
+
+
+def spots(points: Sequence[Spot], *, heading: str, x_label: str, y_label: str, width: float = 560) -> str:
+    """Named points over an axis that grows by factors (a cost); each is numbered, and named in the list below."""
+    height, below = 300.0, 16 * len(points)
+    low, high = _padded(min(p.low for p in points), max(p.high for p in points))
+    left, right = _padded(math.log10(min(p.x for p in points)), math.log10(max(p.x for p in points)))
+    bottom = height - BOTTOM
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = (math.log10(x) - left) / (right - left)
+        return LEFT + across * (width - LEFT - RIGHT), bottom - (y - low) / (high - low) * (bottom - TOP)
+
+    parts = [text(LEFT, 18, heading, class_="title")]
+    for tick in ticks(low, high):
+        _, y = at(10**left, tick)
+        parts.append(element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="grid"))
+        parts.append(text(LEFT - 6, y + 4, shown(tick), text_anchor="end", class_="soft"))
+    for value in sorted({p.x for p in points}):
+        parts.append(text(at(value, low)[0], bottom + 16, f"{value:g}", text_anchor="middle", class_="soft"))
+    parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, x_label, text_anchor="middle", class_="soft"))
+    middle = (TOP + bottom) / 2
+    turn = f"rotate(-90 14 {middle:g})"
+    parts.append(text(14, middle, y_label, text_anchor="middle", class_="soft", transform=turn))
+    for n, p in enumerate(points):
+        x, y = at(p.x, p.y)
+        x += 9 * (n % 5 - 2)  # points of one cost stand beside each other
+        colour = CONTROL if p.control else SERIES[n % 8]
+        ends = at(p.x, p.low)[1], at(p.x, p.high)[1]
+        parts.append(element("line", x1=x, x2=x, y1=ends[0], y2=ends[1], stroke=colour, stroke_width=1.5))
+        said = title(f"{p.name}: {shown(p.y)} [{shown(p.low)}, {shown(p.high)}] at {p.x:g}")
+        fill = {"fill": "none", "stroke": colour, "stroke_width": 2} if p.control else {"fill": colour}
+        parts.append(element("circle", said, cx=x, cy=y, r=4.5, **fill))
+        parts.append(text(x + 6, y - 5, str(n + 1), font_size=10))
+        parts.append(text(LEFT, height + 16 * n + 8, f"{n + 1}  {p.name}"))
+    return figure(width, height + below + 10, parts, label=f"{heading}. {y_label} over {x_label}.")
+
+
 def matrix(
     values: Sequence[Sequence[float]],
     *,

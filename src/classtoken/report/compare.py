@@ -1,44 +1,64 @@
 """A comparison as one page: what to use, how sure that is, the ranking, and a picture per question."""
 
+import math
 from html import escape
 
-from classtoken.report.charts import Dot, dots
+from classtoken.report.charts import Dot, Series, Spot, dots, lines, matrix, spots
 from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.svg import shown
-from classtoken.results.compare import CompareResult
+from classtoken.results.compare import ComparedVector, CompareResult, MetricScore, Neighbour
+
+FEWEST_SHOWN = 3
+"""differences that stand open; the others are folded"""
 
 
 def comparison_page(found: CompareResult) -> str:
     """The whole page."""
-    sections = [_ranking(found), _differences(found), _protocol(found), _again(found)]
-    lead = f"{found.sure} {found.items} test items of {found.source}, judged by {found.metric} ({found.protocol.task})."
-    return page(found.advice, lead, sections)
+    makers = (_ranking, _differences, _layers, _costs, _lost, _classes, _neighbours, _audit, _split, _position)
+    sections = [section for section in (make(found) for make in makers) if section is not None]
+    sections += [_protocol(found), _again(found)]
+    units = "" if found.units == found.items else f" in {found.units} clusters"
+    lead = f"{found.sure} {found.items} test items{units} of {found.source}, judged by {found.metric}."
+    return page(found.advice, lead.strip(), sections)
+
+
+def _band(score: MetricScore) -> tuple[float, float]:
+    """The interval; the value itself where there is none."""
+    known = math.isfinite(score.low) and math.isfinite(score.high)
+    return (score.low, score.high) if known else (score.value, score.value)
+
+
+def _name(one: ComparedVector) -> str:
+    return one.name if one.role == "candidate" else f"{one.name} (control)"
 
 
 def _ranking(found: CompareResult) -> Section:
-    head, *rows = found.table()
+    rows = []
+    for one in found.candidates:
+        score = one.metrics[found.metric]
+        rows.append(Dot(f"{one.group}  {_name(one)}", score.value, *_band(score), control=one.role == "control"))
     drawn = dots(
-        [
-            Dot(
-                one.name,
-                score.value,
-                *((score.low, score.high) if score.method != "none" else (score.value,) * 2),
-                control=one.role == "control",
-            )
-            for one in found.candidates
-            for score in (one.metrics[found.metric],)
-        ],
-        heading=f"{found.metric} with 95 % intervals",
-        x_label=found.metric,
+        rows, heading=f"{found.metric}, 95 % intervals; the number before a name is its group", x_label=found.metric
+    )
+    head, *body = found.table()
+    more = folded("every metric", table(head, body, numbers=range(2, len(head))))
+    mind = (
+        "Controls are there to be beaten, not to be used. "
+        if any(o.role == "control" for o in found.candidates)
+        else ""
     )
     return Section(
-        "The ranking",
-        "Candidates of one group cannot be told apart from its best: these items do not show which is better.",
-        table(head, rows, numbers=range(2, len(head))) + row(drawn),
+        "Which is best",
+        "Candidates with the same group number cannot be told apart from the best of that group with these items.",
+        row(drawn) + more,
+        f"{mind}Overlapping intervals do not mean a tie, and intervals apart need not be one difference among many: "
+        "the groups are made by tests of every pair on the same items.",
     )
 
 
-def _differences(found: CompareResult) -> Section:
+def _differences(found: CompareResult) -> Section | None:
+    if not found.differences:
+        return None
     head = ("first", "second", "difference", "95 %", "p, corrected", "effect", "better on", "worse on")
     rows = [
         (
@@ -53,17 +73,220 @@ def _differences(found: CompareResult) -> Section:
         )
         for d in found.differences
     ]
+    numbers = (2, 4, 5, 6, 7)
     says = (
         "Every pair on the same items: the difference, and how often chance alone gives as much (a paired permutation "
-        f"test, corrected for all pairs after Holm). These items show a difference of {shown(found.detectable)} or "
-        "more in 80 % of cases."
+        "test, corrected for all pairs after Holm). The effect is the mean over the spread of the items' differences. "
+        f"These items show a difference of {shown(found.detectable)} or more in 80 % of cases."
     )
-    return Section("Differences", says, folded("all pairs", table(head, rows, numbers=(2, 4, 5, 6, 7))) if rows else "")
+    best = [r for r in rows if r[0] == found.candidates[0].name]
+    body = table(head, best[:FEWEST_SHOWN], numbers=numbers) + folded("all pairs", table(head, rows, numbers=numbers))
+    return Section("How sure", says, body)
+
+
+def _layers(found: CompareResult) -> Section | None:
+    if not found.by_layer:
+        return None
+    figures = []
+    for model in dict.fromkeys(curve.model for curve in found.by_layer):
+        series = []
+        for curve in found.by_layer:
+            if curve.model == model:
+                bands = [_band(score) for score in curve.scores]
+                values = tuple(score.value for score in curve.scores)
+                low, high = tuple(b[0] for b in bands), tuple(b[1] for b in bands)
+                series.append(Series(curve.pooling, tuple(map(float, curve.layers)), values, low, high))
+        figures.append(lines(series, heading=model, x_label="layers done", y_label=found.metric))
+    return Section(
+        "By layer",
+        "Each pooling after every block, without the final norm (0: the embeddings).",
+        row(*figures),
+        "The highest point of a curve is chosen with the items that judge it: it flatters. Candidates called 'at its "
+        "best layer' were chosen on other items.",
+    )
+
+
+def _costs(found: CompareResult) -> Section:
+    points = []
+    for one in found.candidates:
+        score = one.metrics[found.metric]
+        points.append(Spot(one.name, one.cost.size, score.value, *_band(score), control=one.role == "control"))
+    rows = []
+    for one in found.candidates:
+        cost = one.cost
+        rows.append(
+            (
+                one.name,
+                str(cost.bytes),
+                _millions(cost.parameters),
+                str(cost.own_parameters),
+                "-" if cost.milliseconds is None else shown(cost.milliseconds),
+                "-" if cost.flops is None else f"{cost.flops / 1e9:.2f}",
+            )
+        )
+    head = (
+        "candidate",
+        "bytes a vector",
+        "encoder, million",
+        "learned besides",
+        "ms an item, all of them",
+        "GFLOP an item",
+    )
+    drawn = spots(points, heading=f"{found.metric} against size", x_label="numbers of a vector", y_label=found.metric)
+    return Section(
+        "What it costs",
+        "Stored vectors cost memory and search time by their size; computing costs the same for all that come out of "
+        "one pass.",
+        row(drawn) + folded("figures", table(head, rows, numbers=range(1, 6))),
+    )
+
+
+def _millions(count: int | None) -> str:
+    return "-" if count is None else f"{count / 1e6:.1f}"
+
+
+def _lost(found: CompareResult) -> Section | None:
+    shaped = [one for one in found.candidates if one.shape is not None]
+    if not shaped:
+        return None
+    rows = []
+    for one in shaped:
+        shape = one.shape
+        assert shape is not None
+        alike = "-" if shape.alignment is None else shown(shape.alignment)
+        cells = (shape.effective_rank, shape.anisotropy, shape.uniformity)
+        rows.append(
+            (one.name, str(one.cost.size), *map(shown, cells), alike, shown(shape.norm), str(shape.norm_outliers))
+        )
+    head = ("candidate", "size", "effective rank", "anisotropy", "uniformity", "alignment", "length", "odd lengths")
+    body = table(head, rows, numbers=range(1, 8))
+    names = list(found.alike)
+    if len(names) > 1:
+        values = [[found.alike[a][b] for b in names] for a in names]
+        numbers = [str(n + 1) for n in range(len(names))]
+        drawn = matrix(
+            values,
+            heading="Linear CKA of two candidates",
+            row_label="",
+            column_label="",
+            row_names=numbers,
+            column_names=numbers,
+        )
+        listed = "; ".join(f"{n}: {name}" for n, name in zip(numbers, names, strict=True))
+        body += row(drawn) + f"<p>{escape(listed)}</p>"
+    return Section(
+        "What one vector loses",
+        "Effective rank: how many dimensions are filled. Anisotropy: the mean cosine of different items, 1 when all "
+        "point one way. Uniformity and alignment (Wang, Isola): lower is better. CKA of 1: the same up to a rotation.",
+        body,
+    )
+
+
+def _classes(found: CompareResult) -> Section | None:
+    body = ""
+    if found.confusion is not None:
+        c = found.confusion
+        numbers = [str(n + 1) for n in range(len(c.labels))]
+        drawn = matrix(
+            [[float(v) for v in r] for r in c.counts],
+            heading=f"Given class (column) of each class (row), by {c.candidate}",
+            row_label="",
+            column_label="",
+            row_names=numbers,
+            column_names=numbers,
+            cell=36,
+        )
+        listed = "; ".join(f"{n}: {name}" for n, name in zip(numbers, c.labels, strict=True))
+        body += row(drawn) + f"<p>{escape(listed)}</p>"
+    told = [one for one in found.candidates if one.per_class][:6]
+    if told:
+        names = list(told[0].per_class)
+        rows = [(name, *(shown(one.per_class[name]) for one in told)) for name in names]
+        body += folded("every class or label", table(("", *(one.name for one in told)), rows, numbers=range(1, 7)))
+    return Section("Which classes", "What is mistaken for what.", body) if body else None
+
+
+def _neighbours(found: CompareResult) -> Section | None:
+    if not found.neighbours:
+        return None
+    body = ""
+    for entry in found.neighbours:
+        body += f'<h3>{escape(entry.item.label)}</h3><div class="near">{_shown_item(entry.item, "the item")}</div>'
+        for name, near in entry.neighbours.items():
+            drawn = "".join(_shown_item(one, "right" if one.right else "wrong") for one in near)
+            body += f'<p class="lead">{escape(name)}</p><div class="near">{drawn}</div>'
+    return Section(
+        "Nearest neighbours",
+        "Items on which candidates differ most, and on which all do badly, with what each finds nearest. Right: of the "
+        "same class.",
+        body,
+    )
+
+
+def _shown_item(one: Neighbour, mark: str) -> str:
+    kind = mark if mark in ("right", "wrong") else "item"
+    said = f"{mark}: {one.label}" if kind != "item" else mark
+    inside = f'<img src="{one.picture}" alt="{escape(one.id, quote=True)}">' if one.picture else ""
+    text = f"<span>{escape(one.text)}</span><br>" if one.text else ""
+    wide = " said" if one.text else ""
+    return f'<div class="{kind}{wide}">{inside}{text}<small>{escape(said)}</small></div>'
+
+
+def _audit(found: CompareResult) -> Section | None:
+    if not found.audited:
+        return None
+    values = list(found.candidates[0].parts)
+    rows = [(one.name, *(str(one.parts[value]) for value in values)) for one in found.candidates]
+    gaps = [
+        (g.candidate, shown(g.value), f"[{shown(g.low)}, {shown(g.high)}]", g.best, g.worst, shown(g.p))
+        for g in found.gaps
+    ]
+    head = ("candidate", "gap", "95 %", "best", "worst", "p")
+    body = table(head, gaps, numbers=(1, 5)) + table(("candidate", *values), rows, numbers=range(1, len(values) + 1))
+    return Section(
+        f"By {found.audited}",
+        "The gap between the part that is served best and the one that is served worst, and how often items handed to "
+        "the parts at random give as large a gap.",
+        body,
+        "A gap may lie in the data (harder items, rarer classes) as well as in the vector: compare candidates, not "
+        "only parts.",
+    )
+
+
+def _split(found: CompareResult) -> Section | None:
+    o = found.overlap
+    if o is None:
+        return None
+    left = "no item is left" if o.score_without is None else shown(o.score_without)
+    says = (
+        f"{o.equal} of {o.checked} judged items are equal to one that was learned from, {o.near} more nearly so "
+        f"(cosine above {o.above:g} of centred vectors). The best candidate's {found.metric} is {shown(o.score)}, and "
+        f"{left} without those items."
+    )
+    return Section(
+        "Items on both sides of the split", says, table(("judged", "learned from"), o.examples) if o.examples else ""
+    )
+
+
+def _position(found: CompareResult) -> Section | None:
+    if not found.position:
+        return None
+    series = [Series(p.candidate, p.places, p.cosine, p.low, p.high) for p in found.position]
+    drawn = lines(
+        series, heading="A sentence moved through a long text", x_label="place, in % of the text", y_label="cosine"
+    )
+    return Section(
+        "Where a sentence stands",
+        "The cosine of a long text's vector and the vector of a sentence in it, by where the sentence stands.",
+        row(drawn),
+    )
 
 
 def _protocol(found: CompareResult) -> Section:
-    rows = [*found.protocol.settings.items(), ("data", found.protocol.data), *found.fingerprints.items()]
+    rows = [*found.protocol.settings.items(), ("hash of the data", found.protocol.data)]
+    rows += [(f"fingerprint of {name}", value) for name, value in found.fingerprints.items()]
     rows += [(f"left out: {name}", why) for name, why in found.left_out.items()]
+    rows += [(f"setting of {one.name}", one.setting) for one in found.candidates if one.setting]
     body = table(("what", "how"), rows)
     if found.refused:
         body += folded(
@@ -75,5 +298,5 @@ def _protocol(found: CompareResult) -> Section:
 
 def _again(found: CompareResult) -> Section:
     made = ", ".join(f"{name} {version}" for name, version in found.versions.items())
-    body = f"<pre><code>{escape(found.command)}</code></pre><p>{escape(made)}</p>"
+    body = f'<pre tabindex="0"><code>{escape(found.command)}</code></pre><p>{escape(made)}</p>'
     return Section("To run it again", f"It took {found.seconds:.0f} s.", body)

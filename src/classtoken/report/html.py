@@ -18,6 +18,10 @@ font-weight:600}.row{display:flex;flex-wrap:wrap;gap:22px 26px;align-items:flex-
 .wide{overflow-x:auto}th,td{padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right}th{font-weight:600;color:var(--soft)}details{margin:.6em 0}summary{cursor:pointer;
 color:var(--soft)}.note{border-left:3px solid var(--mark);padding:.2em 0 .2em .8em;margin:.8em 0}
+.near{display:flex;flex-wrap:wrap;gap:6px;align-items:flex-start}.near div{width:84px;font-size:11px;line-height:1.25;
+overflow-wrap:anywhere}.near .said{width:150px}.near img{display:block;border:3px solid var(--line);border-radius:4px}
+.near .right img{border-color:#0a7d3c}.near .wrong img{border:3px dashed #c0392b}
+pre{overflow-x:auto;background:var(--panel);padding:8px 10px}
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
 line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
 .special{border:1px dashed var(--soft);color:var(--soft)}.ends{color:var(--soft);font-size:12px}

@@ -120,14 +120,14 @@ class LayerCurve(Result):
 @dataclass(frozen=True)
 class SplitOverlap(Result):
     """Items that stand in the training and in the test part: equal ones, nearly equal ones by their vectors, and the
-    best candidate's score with all items and without those."""
+    best candidate's score with all items and without those (None where no item is left)."""
 
     equal: int
     near: int
     above: float
     checked: int
     score: float
-    score_without: float
+    score_without: float | None
     examples: tuple[tuple[str, str], ...] = ()
 
 
@@ -252,7 +252,7 @@ class CompareResult(Result):
 
     def table(self) -> list[list[str]]:
         """Group, name, every metric with its interval, size: a row a candidate, below a head."""
-        metrics = list(self.candidates[0].metrics)
+        metrics = list(dict.fromkeys(name for one in self.candidates for name in one.metrics))
         rows = [["group", "candidate", *metrics, "size"]]
         for one in self.candidates:
             shown = [str(one.metrics[name]) if name in one.metrics else "-" for name in metrics]

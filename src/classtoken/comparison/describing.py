@@ -1,0 +1,112 @@
+"""What a candidate's vectors have lost, how alike candidates are, and which items stand on both sides of a split."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classtoken.comparison.contest import Entrant
+from classtoken.comparison.labelled import Labelled
+from classtoken.comparison.task import JudgedTask
+from classtoken.comparison.transform import unit_rows
+from classtoken.fingerprint import hash_file
+from classtoken.measure.geometry import alignment, anisotropy, effective_rank, linear_cka, uniformity
+from classtoken.results.compare import SplitOverlap, VectorShape
+
+MOST = 2000
+"""vectors that are looked at, evenly taken"""
+ALIKE = 12
+"""candidates between which likeness is told"""
+NEAR = 0.98
+BLOCK = 512
+
+
+def shape_of(vectors: NDArray, partners: tuple[NDArray, NDArray] | None) -> VectorShape:
+    """How vectors lie: see `VectorShape`."""
+    some = vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), MOST)).astype(int)].astype(np.float64)
+    some = some[np.linalg.norm(some, axis=1) > 0]
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    middle = float(np.median(norms))
+    width = 1.4826 * float(np.median(abs(norms - middle)))
+    pairs = None
+    if partners is not None and len(partners[0]):
+        x = unit_rows(vectors)
+        pairs = alignment(x[partners[0]], x[partners[1]]) if _whole(x, partners) else None
+    return VectorShape(
+        effective_rank=effective_rank(some),
+        anisotropy=anisotropy(some),
+        uniformity=uniformity(some),
+        alignment=pairs,
+        norm=middle,
+        norm_outliers=int((abs(norms - middle) > 4 * max(width, 1e-9 * max(middle, 1e-30))).sum()),
+    )
+
+
+def _whole(x: NDArray, partners: tuple[NDArray, NDArray]) -> bool:
+    """Whether no partner is a vector of zeros, which has no direction."""
+    return bool(all((np.linalg.norm(x[rows], axis=1) > 0).all() for rows in partners))
+
+
+def likeness(entrants: Sequence[Entrant]) -> dict[str, dict[str, float]]:
+    """Linear CKA (unbiased) of the first candidates that have vectors: 1 where one is a rotation of the other."""
+    some = [one for one in entrants if one.vectors is not None and len(one.vectors) >= 4][:ALIKE]
+    rows = {}
+    for one in some:
+        assert one.vectors is not None
+        rows[one.name] = one.vectors[np.linspace(0, len(one.vectors) - 1, min(len(one.vectors), 500)).astype(int)]
+    return {first: {second: linear_cka(x, y, unbiased=True) for second, y in rows.items()} for first, x in rows.items()}
+
+
+def overlap_of(task: JudgedTask, best: Entrant) -> SplitOverlap | None:
+    """Judged items that are equal to one that was learned from, or nearly (cosine above 0.98 of centred vectors), and
+    the best candidate's score with and without them. None where nothing is learned."""
+    if not isinstance(task, Labelled) or best.vectors is None:
+        return None
+    same = _same_content(task)
+    x = unit_rows(best.vectors - best.vectors.mean(0))
+    equal, near, examples, place = np.zeros(len(task.items), bool), np.zeros(len(task.items), bool), [], 0
+    for learned, judged in task.split.parts:
+        known = {same[row] for row in learned.tolist()}
+        for begin in range(0, len(judged), BLOCK):
+            rows = judged[begin : begin + BLOCK]
+            cosines = x[rows] @ x[learned].T
+            best_of = cosines.argmax(1)
+            for i, row in enumerate(rows.tolist()):
+                equal[place] = same[row] in known
+                near[place] = cosines[i, best_of[i]] > NEAR
+                if equal[place] or near[place]:
+                    examples.append((task.records[row].id, task.records[int(learned[best_of[i]])].id))
+                place += 1
+    values = best.judged.values[task.metric]
+    clear = ~(equal | near)
+    without = float(values[clear].mean()) if clear.any() else None
+    return SplitOverlap(
+        equal=int(equal.sum()),
+        near=int((near & ~equal).sum()),
+        above=NEAR,
+        checked=len(task.items),
+        score=float(values.mean()),
+        score_without=without,
+        examples=tuple(examples[:10]),
+    )
+
+
+def _same_content(task: JudgedTask) -> list[object]:
+    """For each record what it holds: equal exactly when it is the same text, or the same file byte for byte."""
+    found: list[object] = []
+    for record in task.records:
+        if record.text is not None:
+            found.append(record.text)
+        elif isinstance(record.image, bytes):
+            found.append(hash(record.image))
+        else:
+            image = record.image
+            found.append(hash_file(image) if isinstance(image, Path) and image.is_file() else str(image))
+    return found
+
+
+def shapes(entrants: Sequence[Entrant], task: JudgedTask) -> Mapping[str, VectorShape]:
+    """Of every candidate that has vectors."""
+    partners = task.partners()
+    return {one.name: shape_of(one.vectors, partners) for one in entrants if one.vectors is not None}

@@ -1,0 +1,121 @@
+"""One comparison with everything in it: learned poolings and controls, layers, clusters, an audit, leaks, a report."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.folders import coloured_squares, tiny_vit
+
+import classtoken as ct
+from classtoken.comparison import learned
+from classtoken.comparison.describing import shape_of
+from classtoken.errors import OptionError
+from classtoken.results.compare import CompareResult
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> CompareResult:
+    folder = tmp_path_factory.mktemp("whole")
+    tiny_vit(folder / "vit")
+    coloured_squares(folder / "squares", 12)
+    rows = ["image,label,shop,product"]
+    photos = sorted((folder / "squares").rglob("*.png"))
+    rows += [f"{path},{path.parent.name},{'ab'[i % 2]},{i // 2}" for i, path in enumerate(photos)]
+    (folder / "table.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned, "STEPS", 4)
+        return ct.compare(
+            folder / "vit",
+            folder / "table.csv",
+            folder / "report.html",
+            pooling="cls,mean,map,queries(2)",
+            by_layer=True,
+            whiten=True,
+            dim=[8],
+            cluster="product",
+            group="shop",
+            folds=2,
+            seeds=2,
+            draws=2,
+            shots=2,
+        )
+
+
+def test_learned_poolings_have_controls_of_as_many_parameters(found: CompareResult) -> None:
+    by_name = {one.name: one for one in found.candidates}
+    for name in ("map", "queries(2)"):
+        control = by_name[f"mean, hidden layer as large as {name}"]
+        assert control.role == "control"
+        assert control.cost.own_parameters == pytest.approx(by_name[name].cost.own_parameters, rel=0.02)
+        assert by_name[name].metrics["accuracy"].draws == 2
+    assert found.best.role == "candidate"
+    assert "AdamW" in found.protocol.settings["learned poolings and their controls"]
+
+
+def test_layers_are_a_curve_and_a_candidate(found: CompareResult) -> None:
+    curves = {curve.pooling: curve for curve in found.by_layer}
+    assert curves["mean"].layers == (0, 1, 2)
+    assert curves["cls"].layers == (1, 2)  # a class token knows nothing before the first block
+    chosen = next(one for one in found.candidates if one.name == "mean at its best layer")
+    assert chosen.pooling is not None
+    assert chosen.pooling.startswith("mean@")
+    assert chosen.setting.startswith("layer ")
+
+
+def test_shortened_and_whitened_vectors_are_candidates(found: CompareResult) -> None:
+    by_name = {one.name: one for one in found.candidates}
+    assert by_name["cls first 8"].cost.size == 8
+    assert by_name["mean whitened"].cost.size == 32
+
+
+def test_clusters_and_groups_are_told(found: CompareResult) -> None:
+    assert (found.items, found.units) == (36, 18)
+    assert found.clusters == "equal 'product'"
+    assert found.narrower > 0
+    assert any("times too narrow" in note for note in found.notes)
+    assert found.audited == "shop"
+    assert all(set(one.parts) == {"a", "b"} for one in found.candidates)
+    gap = found.gaps[0]
+    score = next(one for one in found.candidates if one.name == gap.candidate).parts
+    assert gap.value == pytest.approx(score[gap.best].value - score[gap.worst].value)
+    assert 0 < gap.p <= 1
+
+
+def test_what_is_lost_and_what_leaks_is_told(found: CompareResult) -> None:
+    shaped = {one.name: one.shape for one in found.candidates if one.shape is not None}
+    assert 1 <= shaped["mean"].effective_rank <= 32
+    assert found.alike["mean"]["mean"] == pytest.approx(1)
+    assert found.overlap is not None
+    assert found.overlap.checked == 36
+    assert found.neighbours
+    assert found.confusion is not None
+    assert sum(map(sum, found.confusion.counts)) == 36
+    assert CompareResult.from_json(found.to_json()).to_json() == found.to_json()
+
+
+def test_equal_items_on_both_sides_are_found(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(40, 6)).astype(np.float32)
+    lines = ["text,label"] + [f"text {i % 20},{'ab'[i % 2]}" for i in range(40)]
+    (tmp_path / "twice.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    x[20:] = x[:20]
+    np.save(tmp_path / "v.npy", x)
+    found = ct.compare(None, tmp_path / "twice.csv", vectors=[str(tmp_path / "v.npy")], draws=2)
+    assert found.overlap is not None
+    assert found.overlap.equal >= 20
+    assert found.overlap.score != found.overlap.score_without
+
+
+def test_odd_lengths_are_counted() -> None:
+    x = np.random.default_rng(0).normal(size=(100, 16))
+    x[:3] *= 30
+    assert shape_of(x, None).norm_outliers == 3
+
+
+def test_learned_poolings_need_labels(tmp_path: Path, squares: Path) -> None:
+    with pytest.raises(OptionError, match="nothing is learned for clustering"):
+        ct.compare(tiny_vit(tmp_path / "vit"), squares, task="clustering", pooling="mean,map")
+    with pytest.raises(OptionError, match="leave its layer out"):
+        ct.compare(tmp_path / "vit", squares, pooling="mean,map@1")
+    with pytest.raises(OptionError, match="two values with 12 judged items"):
+        ct.compare(tmp_path / "vit", squares, pooling="mean", group="id")
