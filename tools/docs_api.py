@@ -32,6 +32,7 @@ GROUPS = {
         "predict",
         "explain",
         "explain_data",
+        "explain_pair",
         "walkthrough",
         "service",
     ],

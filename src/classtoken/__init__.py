@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from classtoken.options import EmbedOptions as EmbedOptions
     from classtoken.options import ExplainDataOptions as ExplainDataOptions
     from classtoken.options import ExplainOptions as ExplainOptions
+    from classtoken.options import ExplainPairOptions as ExplainPairOptions
     from classtoken.options import InspectOptions as InspectOptions
     from classtoken.options import OutliersOptions as OutliersOptions
     from classtoken.options import PredictOptions as PredictOptions
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from classtoken.verbs import embed as embed
     from classtoken.verbs import explain as explain
     from classtoken.verbs import explain_data as explain_data
+    from classtoken.verbs import explain_pair as explain_pair
     from classtoken.verbs import inspect as inspect
     from classtoken.verbs import notebook as notebook
     from classtoken.verbs import outliers as outliers
@@ -60,6 +62,7 @@ _PLACES = {
     "Embedder": "classtoken.embedder",
     "ExplainDataOptions": "classtoken.options",
     "ExplainOptions": "classtoken.options",
+    "ExplainPairOptions": "classtoken.options",
     "InspectOptions": "classtoken.options",
     "ModelSpec": "classtoken.embedder",
     "OutliersOptions": "classtoken.options",
@@ -78,6 +81,7 @@ _PLACES = {
     "errors": "classtoken.errors",
     "explain": "classtoken.verbs",
     "explain_data": "classtoken.verbs",
+    "explain_pair": "classtoken.verbs",
     "inspect": "classtoken.verbs",
     "load": "classtoken.embedder",
     "notebook": "classtoken.verbs",

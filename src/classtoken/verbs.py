@@ -17,6 +17,7 @@ from classtoken.options import (
     EmbedOptions,
     ExplainDataOptions,
     ExplainOptions,
+    ExplainPairOptions,
     InspectOptions,
     OutliersOptions,
     PredictOptions,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from classtoken.results.embed import EmbedResult
     from classtoken.results.explain import Explanation
     from classtoken.results.explain_data import Findings
+    from classtoken.results.explain_pair import PairExplanation
     from classtoken.results.inspect import Inspection
     from classtoken.results.outliers import OutliersResult
     from classtoken.results.predict import PredictResult
@@ -453,6 +455,45 @@ def explain_data(
     from classtoken.jobs.explain_data import explain_data as job
 
     return job(model, source, out, options, report=report)
+
+
+def explain_pair(
+    model: "str | Path | Embedder",
+    items: Sequence[Any],
+    out: str | Path | None = None,
+    *,
+    pooling: str | None = None,
+    prompt: str | None = None,
+    prompt_text: str | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "PairExplanation":
+    """Why the vectors of two inputs are like each other: their cosine, taken apart by pairs of parts.
+
+    items: two images (paths, PIL images, arrays) or texts, as the model reads; of a model with two sides one may be a
+        text and one an image. out: a file, .html or .json. pooling: of this vector instead of the contract's. prompt,
+        prompt_text: before every text.
+
+    similarity = sum over pairs of g_i . h_j, and what hangs on no pair; g_i is what part i of the one adds to its unit
+    vector, averaged over every order in which its parts can come in (`maps.pairs`). Raises `TraceError` for a model
+    whose attention cannot be captured, `OptionError` for inputs whose vectors cannot be compared.
+    """
+    options = ExplainPairOptions(
+        pooling=pooling,
+        prompt=prompt,
+        prompt_text=prompt_text,
+        seed=seed,
+        overwrite=overwrite,
+        device=device,
+        revision=revision,
+        accept=tuple(accept),
+    )
+    from classtoken.jobs.explain_pair import explain_pair as job
+
+    return job(model, items, out, options)
 
 
 def walkthrough(

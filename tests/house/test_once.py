@@ -49,7 +49,11 @@ def places(root: Path, fits: Callable[[ast.AST], bool]) -> set[str]:
         ("heads taken away", called("CutHeads"), {"probe/interventions.py"}),
         ("layers taken away", called("CutLayers"), {"probe/interventions.py"}),
         ("edges taken away", called("CutEdges"), {"probe/interventions.py", "probe/removal.py", "study/knockouts.py"}),
-        ("tokens taken away", called("remove"), {"study/knockouts.py", "maps/occlusion.py", "maps/faithfulness.py"}),
+        (
+            "tokens taken away",
+            called("remove"),
+            {"study/knockouts.py", "maps/occlusion.py", "maps/faithfulness.py", "maps/pairs.py"},
+        ),
         ("the null of a knock-out", called("Controls"), {"study/control.py"}),
         ("a swap", called("with_states"), {"study/swaps.py", "encoder/foreign/model.py"}),
         ("a swap's result", called("SwapStep"), {"study/swaps.py"}),

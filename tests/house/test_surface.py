@@ -86,7 +86,7 @@ class TestCommand:
 OF_THE_COMMAND = {
     "inspect": {"evidence"},  # how much is printed; in Python `Inspection.table(evidence=True)`
     "train": {"recipe_template"},  # it prints one and stops
-    "explain": {"data"},  # in Python `explain_data`
+    "explain": {"data", "other"},  # in Python `explain_data` and `explain_pair`
     "walkthrough": {"serve", "host", "port"},  # a server instead of a file
     "serve": {"host", "port", "api_key_file"},  # in Python the application, which others run; `keys`
 }
@@ -95,7 +95,10 @@ OPERANDS = {"model", "source", "item", "items", "folder", "query", "out", "repor
 #: What Python takes in more forms than the options value, which goes to JSON.
 WIDER = {"features", "model", "recipe"}
 #: Functions of the package by command; one command may stand for two.
-FUNCTIONS = {verb: (verb,) for verb in VERBS} | {"explain": ("explain", "explain_data"), "serve": ("service",)}
+FUNCTIONS = {verb: (verb,) for verb in VERBS} | {
+    "explain": ("explain", "explain_data", "explain_pair"),
+    "serve": ("service",),
+}
 
 
 @pytest.mark.parametrize("verb", VERBS)

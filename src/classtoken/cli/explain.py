@@ -10,17 +10,20 @@ from classtoken.cli.command import Given
 from classtoken.cli.operands import Model
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import progress, say
-from classtoken.options import ExplainDataOptions, ExplainOptions
+from classtoken.options import ExplainDataOptions, ExplainOptions, ExplainPairOptions
 
 
 def explain(
     model: Model,
-    options: Annotated[Given, ExplainOptions, ExplainDataOptions],
+    options: Annotated[Given, ExplainOptions, ExplainDataOptions, ExplainPairOptions],
     item: Annotated[
         str | None, typer.Argument(metavar="INPUT", help="An image file, or a text; - reads a text from stdin.")
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="SOURCE", help="Findings over a data set instead of one input.")
+    ] = None,
+    other: Annotated[
+        str | None, typer.Option("--with", metavar="INPUT2", help="Why are the two alike? Which part met which.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write .html, .json or (one input) .png.")
@@ -28,9 +31,10 @@ def explain(
 ) -> Answer:
     """Show how the class token came to its vector, and whether any of it matters.
 
-    For one INPUT: attention by layer and head, rollout and flow, gradients, occlusion, each tested by removing tokens
-    and held against random scores and an edge detector; knock-outs, the largest indirect routes, what was not looked
-    at. With --data: the same over many inputs, means with 95 % intervals beside random weights.
+    For one INPUT: attention by layer and head, rollout and flow, gradients, occlusion, each tested by removing
+    tokens and held against random scores and an edge detector; knock-outs, the largest indirect routes, what was
+    not looked at. --with another input: which part of the one met which part of the other. With --data: the same
+    over many inputs, means with 95 % intervals beside random weights.
 
     \b
     --cut, as often as needed, each with random cuts of equal size; --mode says what stands in its place:
@@ -45,11 +49,20 @@ def explain(
         classtoken explain cat.jpg --model builtin:photos --out why.html
         classtoken explain "a lovely film" --model models/sst2 --methods attention,occlusion
         classtoken explain cat.jpg --model builtin:photos --cut heads:2.1 --mode all --donor dog.jpg
+        classtoken explain "a cat sleeps" --with "the kitten naps" --model models/minilm --out alike.html
         classtoken explain --data photos/ --masks masks/ --model builtin:scenes --out findings.html
     """
     if (item is None) == (data is None):
         raise typer.BadParameter("give one INPUT, or --data SOURCE (not both, and not neither)")
-    if data is not None:
+    if other is not None and data is not None:
+        raise typer.BadParameter("--with is for one INPUT beside another, not for --data")
+    if other is not None:
+        from classtoken.jobs.explain_pair import explain_pair
+
+        both = options.make(ExplainPairOptions, otherwise="not with --with")
+        with progress("explaining"):
+            found = Answer(explain_pair(model, [item, other], out, both))
+    elif data is not None:
         from classtoken.jobs.explain_data import explain_data
 
         many = options.make(ExplainDataOptions, otherwise="only for one INPUT, not with --data")

@@ -240,6 +240,20 @@ class ExplainOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExplainPairOptions(Options):
+    """How the cosine of two inputs is taken apart."""
+
+    pooling: Annotated[str | None, Option("Of this vector, not the contract's.", metavar="NAME")] = None
+    prompt: Prompt = None
+    prompt_text: PromptText = None
+    seed: Seed = 0
+    overwrite: Overwrite = False
+    device: Device = None
+    revision: Revision = None
+    accept: Accept = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExplainDataOptions(Options):
     """What is found out over a data set: which maps, tested on how many inputs."""
 

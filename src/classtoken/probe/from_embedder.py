@@ -35,9 +35,21 @@ def subject_of(
     over = tower.prepare.pooled_roles(prompt)
     if classifier is not None:
         return classifying(encoder, classifier, over)
+    return giving_vectors(embedder, pooling=pooling, modality=modality, prompt=prompt)
+
+
+def giving_vectors(
+    embedder: Embedder, *, pooling: str | None = None, modality: str | None = None, prompt: str | None = None
+) -> Subject:
+    """The embedder with its vector for outcome, whatever classifier it has: this pooling's, or the whole contract's."""
+    tower = embedder.tower(modality)
+    require_attention(tower.reading.encoder, embedder.name)
     spec = parse(pooling) if pooling is not None else None
-    readout = tower.reading.readout(spec, unit_length=False).pooling_over(over).to(embedder.device).eval()
-    return Subject(encoder, readout, terms=terms_of(readout), shares=shares_of(readout), modules=(readout,))
+    readout = tower.reading.readout(spec, unit_length=False).pooling_over(tower.prepare.pooled_roles(prompt))
+    readout = readout.to(embedder.device).eval()
+    return Subject(
+        tower.reading.encoder, readout, terms=terms_of(readout), shares=shares_of(readout), modules=(readout,)
+    )
 
 
 def classifying(encoder: Any, classifier: Classifier, over: frozenset[Role] | None = None) -> Subject:

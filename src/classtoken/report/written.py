@@ -7,10 +7,12 @@ from classtoken.errors import OptionError, OutputError
 from classtoken.report.compare import comparison_page
 from classtoken.report.explain import explanation_page, panels
 from classtoken.report.findings import findings_page
+from classtoken.report.pair import pair_page
 from classtoken.report.png import maps_png, words_png
 from classtoken.results.compare import CompareResult
 from classtoken.results.explain import Explanation
 from classtoken.results.explain_data import Findings
+from classtoken.results.explain_pair import PairExplanation
 
 SUFFIXES = (".html", ".json", ".png")
 
@@ -35,6 +37,11 @@ def write_explanation(found: Explanation, out: OutputFile) -> None:
 def write_findings(found: Findings, out: OutputFile) -> None:
     """Write findings over a data set as .html or .json."""
     out.write(found.to_json() + "\n" if out.path.suffix.lower() == ".json" else findings_page(found))
+
+
+def write_pair(found: PairExplanation, out: OutputFile) -> None:
+    """Write two inputs explained together as .html or .json."""
+    out.write(found.to_json() + "\n" if out.path.suffix.lower() == ".json" else pair_page(found))
 
 
 def write_comparison(found: CompareResult, out: OutputFile) -> None:

@@ -1,0 +1,125 @@
+"""What `explain` finds about two inputs: which part of the one met which part of the other."""
+
+from dataclasses import dataclass, field
+from statistics import median
+
+from classtoken.results.base import Result
+from classtoken.results.explain import KnockOut, TokenView
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PairInput(Result):
+    """One of the two: its tokens, and the regions (tokens by number) that are taken together.
+
+    image: data URI of exactly what the model saw. exact: every set of regions was computed, not orders of them drawn.
+    """
+
+    name: str
+    modality: str
+    tokens: tuple[TokenView, ...]
+    regions: tuple[tuple[int, ...], ...]
+    exact: bool
+    grid: tuple[int, int] | None = None
+    image: str | None = None
+
+    def called(self, region: int) -> str:
+        """A region as a reader sees it: its word pieces, or the patches that it spans."""
+        tokens = [self.tokens[i] for i in self.regions[region]]
+        cells = [token.cell for token in tokens if token.cell is not None]
+        if not cells:
+            return " ".join(token.text for token in tokens)
+        (top, left), (bottom, right) = min(cells), max(cells)
+        rows = f"row {top}" if top == bottom else f"rows {top} to {bottom}"
+        columns = f"column {left}" if left == right else f"columns {left} to {right}"
+        return f"{rows}, {columns}"
+
+
+@dataclass(frozen=True)
+class Meeting(Result):
+    """What a region of the one and a region of the other contribute together, and its share of all pairs' sum."""
+
+    region: int
+    other: int
+    value: float
+    share: float
+
+
+@dataclass(frozen=True)
+class PairExplanation(Result):
+    """Two inputs taken apart: similarity = met + background, and met is the sum of `pairs`.
+
+    similarity: cosine of the two vectors. background: what does not hang on pairs, f(x).g(none) + f(none).g(y) -
+    f(none).g(none). error: the largest standard error of a pair, from drawing orders (0 where all was computed). pairs:
+    a row for each region of `item`. knockouts: the regions that met most taken away, on either side, and the words that
+    both have.
+    """
+
+    model: str
+    readout: str
+    item: PairInput
+    other: PairInput
+    similarity: float
+    met: float
+    background: float
+    error: float
+    pairs: tuple[tuple[float, ...], ...]
+    knockouts: tuple[KnockOut, ...] = ()
+    notes: tuple[str, ...] = ()
+    format: int = field(default=FORMAT)
+
+    def strongest(self, count: int = 8) -> tuple[Meeting, ...]:
+        """The pairs that contribute most, largest first."""
+        every = [(value, i, j) for i, row in enumerate(self.pairs) for j, value in enumerate(row)]
+        total = self.met or 1.0
+        best = sorted(every, key=lambda entry: -entry[0])[:count]
+        return tuple(Meeting(i, j, value, value / total) for value, i, j in best if value > 0)
+
+    @property
+    def conclusion(self) -> str:
+        """What met most, what taking it away did, and what follows."""
+        best = self.strongest(1)
+        if not best:
+            return f"The cosine is {self.similarity:.3f}, and no pair of parts makes it larger."
+        first = best[0]
+        words = (
+            f"The cosine is {self.similarity:.3f}. Of all pairs of parts '{self.item.called(first.region)}' and "
+            f"'{self.other.called(first.other)}' contribute most ({100 * first.share:.0f} % of what all pairs do)."
+        )
+        judged = [k for k in self.knockouts if k.p is not None and k.what.endswith("met most")]
+        if not judged:
+            return words + " There are too few parts to test it by taking some away."
+        k = min(judged, key=lambda k: (k.verdict != "needed", k.after))
+        others = sorted(k.null)
+        words += (
+            f" Without {k.what} it is {k.after:.3f}; without as many others {median(others):.3f} ({others[0]:.3f} to "
+            f"{others[-1]:.3f} in {len(others)} draws)"
+        )
+        p = k.p if k.p_together is None else k.p_together
+        follows = {
+            "needed": "the model needs them to find the two alike",
+            "in its way": "they keep the two apart",
+            "no more than chance": "that is no more than chance",
+        }
+        said = follows.get(k.verdict, "with so few parts that cannot be told from chance")
+        return f"{words}: {said} (p = {p:.2g})."
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.item.name}  |  {self.other.name}  [{self.model}, read out: {self.readout}]",
+            "",
+            self.conclusion,
+        ]
+        lines += ["", "share  together  part of the first  /  part of the second"]
+        for m in self.strongest():
+            names = f"{self.item.called(m.region)}  /  {self.other.called(m.other)}"
+            lines.append(f"{100 * m.share:4.0f} %  {m.value:+8.4f}  {names}")
+        lines += [
+            "",
+            f"cosine {self.similarity:.4f} = all pairs {self.met:+.4f}, and {self.background:+.4f} that hangs on no "
+            f"pair" + (f" (standard error of a pair at most {self.error:.2g})" if self.error else ""),
+        ]
+        lines += [f"without {k.what}: {k.before:.3f} -> {k.after:.3f}; {k.beside_null}" for k in self.knockouts]
+        lines += [f"note  {note}" for note in self.notes]
+        return "\n".join(lines)

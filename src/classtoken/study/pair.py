@@ -1,0 +1,153 @@
+"""Two inputs explained together: the cosine of their vectors by pairs of parts, and whether those parts matter."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classtoken.embedder import Embedder, prompt_of
+from classtoken.errors import OptionError
+from classtoken.inputs import PreparedInput
+from classtoken.maps.pairs import Parts, error_of, pairs_of, parts_of
+from classtoken.options import ExplainPairOptions
+from classtoken.probe.from_embedder import giving_vectors
+from classtoken.probe.interventions import Mode
+from classtoken.probe.subject import Subject
+from classtoken.probe.traced import content_of, trace
+from classtoken.results.explain import KnockOut
+from classtoken.results.explain_pair import PairExplanation, PairInput
+from classtoken.study.control import judged_together
+from classtoken.study.cuts import Cut
+from classtoken.study.inputs import name_of, name_of_item, picture_uri, prepare_item, token_views
+from classtoken.study.knockouts import Bench
+from classtoken.tensors import Tokens
+
+MOST = {"text": 49, "image": 25}
+"""regions of an input; with ten or fewer every set of them is computed"""
+TAKEN = 0.2
+"""part of the regions that a knock-out takes away"""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two inputs, with everything that is needed of it."""
+
+    subject: Subject
+    given: PreparedInput
+    regions: tuple[tuple[int, ...], ...]
+    parts: Parts
+    name: str
+
+    @property
+    def tokens(self) -> Tokens:
+        return self.given.tokens
+
+    def plain(self) -> PairInput:
+        view = self.given.view
+        return PairInput(
+            name=self.name,
+            modality=view.modality,
+            tokens=token_views(view),
+            regions=self.regions,
+            exact=self.parts.exact,
+            grid=self.tokens.grid,
+            image=picture_uri(view),
+        )
+
+
+def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPairOptions) -> PairExplanation:
+    """Why the vectors of two inputs are like each other, or are not."""
+    one, two = (_side(embedder, given, options) for given in (item, other))
+    pairs = pairs_of(one.parts, two.parts)
+    f, b, g, c = (v.double() for v in (one.parts.vector_D, one.parts.empty_D, two.parts.vector_D, two.parts.empty_D))
+    if f.shape != g.shape:
+        raise OptionError(f"the two inputs have vectors of {len(f)} and {len(g)} numbers, which cannot be compared.")
+    met, errors = float((f - b) @ (g - c)), error_of(one.parts, two.parts)
+    reading = embedder.tower(one.given.view.modality).reading
+    return PairExplanation(
+        model=name_of(embedder),
+        readout=options.pooling or str(reading.contract),
+        item=one.plain(),
+        other=two.plain(),
+        similarity=float(f @ g),
+        met=met,
+        background=float(f @ g) - met,
+        error=float(f"{errors.max():.3g}"),
+        pairs=tuple(tuple(float(f"{value:.6g}") for value in row) for row in pairs.tolist()),
+        knockouts=_knockouts(one, two, pairs, options.seed),
+        notes=_notes(one, two),
+    )
+
+
+def modality_of(embedder: Embedder, item: Any) -> str:
+    """Which side of a model an item is for: a picture, or the name of a file that is there, for the images' side."""
+    if len(embedder.modalities) == 1:
+        return embedder.modalities[0]
+    named = isinstance(item, str) and len(item) < 4096 and "\n" not in item and Path(item).is_file()
+    return "image" if named or not isinstance(item, str) else "text"
+
+
+def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:
+    modality = modality_of(embedder, item)
+    text = modality == "text"
+    prompt = prompt_of(embedder, modality, options.prompt, options.prompt_text) if text else None
+    given = prepare_item(embedder, item, modality=modality, prompt=prompt)
+    subject = giving_vectors(embedder, pooling=options.pooling, modality=modality, prompt=prompt)
+    regions = regions_of(given.tokens, MOST[modality])
+    parts = parts_of(trace(subject, given.tokens), regions, seed=options.seed)
+    return _Side(subject, given, regions, parts, name_of_item(item, given.view))
+
+
+def regions_of(tokens: Tokens, most: int) -> tuple[tuple[int, ...], ...]:
+    """Parts of one input: its patches in squares, or its word pieces in runs, as small as `most` of them allow."""
+    content = content_of(tokens)
+    if tokens.grid is None:
+        size = -(-len(content) // most)
+        return tuple(tuple(content[i : i + size]) for i in range(0, len(content), size))
+    rows, columns = tokens.grid
+    side = 1
+    while -(-rows // side) * -(-columns // side) > most:
+        side += 1
+    found: dict[tuple[int, int], list[int]] = {}
+    for number, place in enumerate(content):
+        row, column = divmod(number, columns)
+        found.setdefault((row // side, column // side), []).append(place)
+    return tuple(tuple(places) for _, places in sorted(found.items()))
+
+
+def _knockouts(one: _Side, two: _Side, pairs: Any, seed: int) -> tuple[KnockOut, ...]:
+    """The parts that met most taken away, on either side, and the words that the other text has as well."""
+    found: list[KnockOut] = []
+    for side, other, met, which in ((one, two, pairs.sum(1), "first"), (two, one, pairs.sum(0), "second")):
+        if len(side.regions) < 3:
+            continue
+        subject = side.subject.comparing([other.name], other.parts.vector_D[None])
+        bench = Bench(trace(subject, side.tokens), 0, seed=seed)
+        count = max(1, round(TAKEN * len(side.regions)))
+        best = sorted(range(len(side.regions)), key=lambda i: -met[i])[:count]
+        sets = [(f"the {count} parts of the {which} that met most", [p for i in best for p in side.regions[i]])]
+        if shared := _shared(side, other):
+            sets.append((f"the words of the {which} that both have", shared))
+        for what, places in sets:
+            cut = Cut("removed", what, tuple(sorted(places)))
+            found.append(bench.knock_out(cut, Mode.RENORMALISE, tests=4))
+    return judged_together(found)
+
+
+def _shared(side: _Side, other: _Side) -> list[int]:
+    """Word pieces of a text that the other text has too, unless that is all of them."""
+    if side.tokens.ids_BL is None or other.tokens.ids_BL is None:
+        return []
+    there = {int(other.tokens.ids_BL[0, place]) for place in content_of(other.tokens)}
+    places = [place for place in content_of(side.tokens) if int(side.tokens.ids_BL[0, place]) in there]
+    return places if len(places) < len(content_of(side.tokens)) else []
+
+
+def _notes(one: _Side, two: _Side) -> tuple[str, ...]:
+    notes = [
+        "parts are counted from an input of which nothing is left but its special tokens: what any two inputs have in "
+        "common stands under background",
+        "a share says what the model's numbers do, not why a person would find the two alike",
+    ]
+    if any(len(region) > 1 for side in (one, two) for region in side.regions):
+        notes.append("patches or word pieces are taken together in regions, so that a pair takes seconds")
+    return tuple(notes)

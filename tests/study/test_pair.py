@@ -1,0 +1,73 @@
+"""Two inputs explained together, by the verb and on the command line: which part met which, and whether it matters."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests import folders
+
+import classtoken as ct
+from classtoken.cli import main
+from classtoken.errors import OptionError
+from classtoken.results.explain_pair import PairExplanation
+from classtoken.study.inputs import prepare_item
+from classtoken.study.pair import regions_of
+
+
+def test_texts(minilm: Path) -> None:
+    """Real words: what is alike meets."""
+    found = ct.explain_pair(minilm, ["A cat sleeps.", "The kitten is napping."])
+    assert found.similarity == pytest.approx(found.met + found.background)
+    assert sum(map(sum, found.pairs)) == pytest.approx(found.met, abs=1e-4)
+    named = {(found.item.called(m.region), found.other.called(m.other)) for m in found.strongest(3)}
+    assert ("cat", "kitten") in named
+    assert found.error == 0.0
+    assert PairExplanation.from_json(found.to_json()) == found
+    assert "cosine" in str(found)
+
+
+def test_the_same_text_twice(tmp_path: Path) -> None:
+    found = ct.explain_pair(folders.tiny_bert(tmp_path / "bert"), ["a cat and a dog"] * 2)
+    assert found.similarity == pytest.approx(1.0, abs=1e-6)
+    assert not any(k.what.endswith("both have") for k in found.knockouts)  # that would be all of them
+
+
+def test_a_picture_and_a_text(tmp_path: Path) -> None:
+    folder, file = folders.tiny_clip(tmp_path / "clip"), tmp_path / "a.png"
+    folders.pictures(1)[0].save(file)
+    for given in (str(file), folders.pictures(1)[0]):
+        found = ct.explain_pair(folder, [given, "a cat"], tmp_path / "pair.html", overwrite=True)
+        assert (found.item.modality, found.other.modality) == ("image", "text")
+    page = (tmp_path / "pair.html").read_text()
+    assert "What met what" in page
+    assert "http:" not in page.replace("http://www.w3.org", "")
+
+
+def test_regions_cover_every_patch_once(tmp_path: Path) -> None:
+    tokens = prepare_item(ct.load(folders.tiny_vit(tmp_path / "vit")), folders.pictures(1)[0]).tokens
+    regions = regions_of(tokens, 5)
+    assert len(regions) <= 5
+    assert sorted(place for region in regions for place in region) == list(range(1, 17))
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(folders.tiny_bert(tmp_path / "bert"))
+    assert main(["explain", "a cat", "--with", "a dog and a cat", "--model", folder, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["pairs"]) == len(found["item"]["regions"])
+    assert main(["explain", "a cat", "--with", "a dog", "--model", folder, "--quick"]) == 2
+    assert "--quick" in capsys.readouterr().err
+    assert main(["explain", "--with", "a dog", "--data", "x.csv", "--model", folder]) == 2
+
+
+def test_a_file_is_no_text(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    with pytest.raises(OptionError, match="name of a file"):
+        ct.explain_pair(folder, ["a cat", "cat.png"])
+
+
+def test_a_pair_is_two(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    for items in (["a cat"], "ab"):
+        with pytest.raises(OptionError, match="two inputs"):
+            ct.explain_pair(folder, items)
