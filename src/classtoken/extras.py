@@ -9,6 +9,7 @@ EXTRA_OF = {
     "lancedb": "lance",
     "lance": "lance",
     "fsspec": "remote",
+    "ray": "ray",
     "s3fs": "remote",
     "gcsfs": "remote",
     "starlette": "serve",

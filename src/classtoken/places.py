@@ -11,20 +11,25 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, TypeVar, cast
 
 from classtoken.errors import OutputError
 from classtoken.extras import need
-from classtoken.files import UNFINISHED, link_or_copy, remove_unfinished, user_path, whole_file, write_new
+from classtoken.files import UNFINISHED, link_or_copy, remove_unfinished, user_path, whole_file, whole_folder, write_new
 
 T = TypeVar("T")
 #: How often a store is asked, and the seconds before it is asked a second time; each further wait is twice as long.
 ATTEMPTS, PAUSE = 5, 0.2
 #: Answers that asking again would not change.
 FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+#: Files of a model, as they are fetched: no pickles.
+FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.md")
 #: `s3:/bucket` is what pathlib makes of `s3://bucket`.
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)")
 
@@ -198,34 +203,34 @@ class RemotePlace:
             store.invalidate_cache()
             return cast(Mapping[str, Any], store.find(f"{root}/{below}" if below else root, detail=True))
 
-        found = asked(self.url, listed)
+        found = ask_store(self.url, listed)
         return {name[len(root) :].lstrip("/"): entry["size"] for name, entry in found.items()}
 
     def read(self, name: str) -> bytes:
         """See `Place.read`."""
         store, root = self._store()
-        return cast(bytes, asked(f"{self.url}/{name}", lambda: store.cat_file(f"{root}/{name}")))
+        return cast(bytes, ask_store(f"{self.url}/{name}", lambda: store.cat_file(f"{root}/{name}")))
 
     def open(self, name: str) -> BinaryIO:
         """See `Place.open`."""
         store, root = self._store()
-        return cast(BinaryIO, asked(f"{self.url}/{name}", lambda: store.open(f"{root}/{name}", "rb")))
+        return cast(BinaryIO, ask_store(f"{self.url}/{name}", lambda: store.open(f"{root}/{name}", "rb")))
 
     def put(self, name: str, content: bytes) -> None:
         """See `Place.put`."""
         store, root = self._store()
-        asked(f"{self.url}/{name}", lambda: store.pipe_file(f"{root}/{name}", content), writing=True)
+        ask_store(f"{self.url}/{name}", lambda: store.pipe_file(f"{root}/{name}", content), writing=True)
 
     def put_file(self, name: str, path: Path) -> None:
         """See `Place.put_file`."""
         store, root = self._store()
-        asked(f"{self.url}/{name}", lambda: store.put_file(str(path), f"{root}/{name}"), writing=True)
+        ask_store(f"{self.url}/{name}", lambda: store.put_file(str(path), f"{root}/{name}"), writing=True)
 
     def put_new(self, name: str, content: bytes) -> bool:
         """See `Place.put_new`; a put of ours that the store answered with an error is known by what it holds."""
         store, root = self._store()
         try:
-            asked(
+            ask_store(
                 f"{self.url}/{name}",
                 lambda: store.pipe_file(f"{root}/{name}", content, mode="create"),
                 writing=True,
@@ -237,13 +242,13 @@ class RemotePlace:
     def copy(self, name: str, to: str) -> None:
         """See `Place.copy`."""
         store, root = self._store()
-        asked(f"{self.url}/{to}", lambda: store.cp_file(f"{root}/{name}", f"{root}/{to}"), writing=True)
+        ask_store(f"{self.url}/{to}", lambda: store.cp_file(f"{root}/{name}", f"{root}/{to}"), writing=True)
 
     def delete(self, name: str) -> None:
         """See `Place.delete`."""
         store, root = self._store()
         with contextlib.suppress(FileNotFoundError):
-            asked(f"{self.url}/{name}", lambda: store.rm_file(f"{root}/{name}"), writing=True)
+            ask_store(f"{self.url}/{name}", lambda: store.rm_file(f"{root}/{name}"), writing=True)
 
     def lock(self, name: str, *, shared: bool = False) -> Lock | None:
         """Nobody is kept out: of two runs each receipt is the first one's, and what the other has put is garbage."""
@@ -271,7 +276,29 @@ def store_of(url: str) -> tuple[Any, str]:
     return store, str(root)
 
 
-def asked(what: str, ask: Callable[[], T], *, writing: bool = False) -> T:
+def fetch_folder(url: str, patterns: Sequence[str] = FETCHED) -> Path:
+    """A copy of a folder of a store in the cache of this machine, made when none of the same files is there.
+
+    Raises `OutputError` where the cache cannot be written, `OSError` where the store cannot be read.
+    """
+    store, root = store_of(url)
+    found = ask_store(url, lambda: store.find(root, detail=True))
+    files = {path[len(root) :].lstrip("/"): about for path, about in sorted(found.items())}
+    files = {name: about for name, about in files.items() if any(fnmatch(name, pattern) for pattern in patterns)}
+    stamp = [url, [[name, about["size"], str(about.get("ETag") or about.get("etag"))] for name, about in files.items()]]
+    key = blake2b(repr(stamp).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "classtoken" / key
+    if not files:
+        raise OutputError(f"there are no files of a model at '{url}'; check the URL.")
+    if not cache.is_dir():
+        with whole_folder(cache) as folder:
+            for name in files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                ask_store(url, partial(store.get_file, f"{root}/{name}", str(folder / name)))
+    return cache
+
+
+def ask_store(what: str, ask: Callable[[], T], *, writing: bool = False) -> T:
     """What a store answers, asked again after errors that may pass.
 
     Raises `FINAL` as they come, and for anything else after `ATTEMPTS` times `OutputError` where something was

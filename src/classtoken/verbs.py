@@ -79,6 +79,11 @@ def embed(
     strict: bool = False,
     update: bool = False,
     gone: Literal["drop", "keep"] = "drop",
+    workers: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    tasks: str | None = None,
+    finish: bool = False,
     limit: int | None = None,
     carry: Sequence[str] | None = None,
     part_rows: int = 2048,
@@ -98,6 +103,8 @@ def embed(
         vectors, () for none; the text or the path and every other column if left out. report: is called with how far it
         is. update: where the source has changed since, compute what is new and changed and take the rest from what is
         there; gone: what becomes of rows that the source no longer has.
+        workers: processes that compute at once, here or (engine `ray`) as actors of the cluster at address. tasks: a
+        slice of the work, as `0-99`, for one of many jobs; finish: close the folder when all slices are done.
 
     Raises `SourceError` for what cannot be read or when no record could be embedded, `ManifestMismatch` when `out`
     holds vectors made in another way or of an earlier state of the source, and what `load` raises. With an `Embedder`
@@ -116,6 +123,11 @@ def embed(
         strict=strict,
         update=update,
         gone=gone,
+        workers=workers,
+        engine=engine,
+        address=address,
+        tasks=tasks,
+        finish=finish,
         limit=limit,
         carry=_several(carry),
         part_rows=part_rows,
@@ -601,6 +613,7 @@ def verify(
     folder: str | Path,
     *,
     model: "str | Path | Embedder | None" = None,
+    clean: bool = False,
     device: str | None = None,
     revision: str | None = None,
     accept: Sequence[str] = (),
@@ -630,6 +643,7 @@ def verify(
     folder: str | Path | None = None,
     *,
     model: "str | Path | Embedder | None" = None,
+    clean: bool = False,
     endpoint: str | None = None,
     against: Path | None = None,
     service_model: str | None = None,
@@ -645,7 +659,8 @@ def verify(
     """Whether vectors are what they should be: a folder's of ours, a service's, or somebody's stored ones.
 
     folder: one that `embed` wrote is whole (files, checksums, counts, unique ids, finite vectors), and with `model`
-        that this model makes its vectors. endpoint: a service, in OpenAI's, TEI's or Ollama's way, is asked for a few
+        that this model makes its vectors; clean: first remove files of ours that its manifest does not list.
+    endpoint: a service, in OpenAI's, TEI's or Ollama's way, is asked for a few
         dozen texts; against: a file of texts with vectors, or a folder. Both need `model`, and give a `Diagnosis`: what
         the vectors are, beside what the model was meant to give.
     service_model: what the service calls its model; the first that it lists if left out. prompt: the one that the
@@ -657,6 +672,7 @@ def verify(
     from classtoken.jobs.verify import verify as job
 
     options = VerifyOptions(
+        clean=clean,
         endpoint=endpoint,
         against=against,
         service_model=service_model,

@@ -7,7 +7,9 @@ from pathlib import Path
 from classtoken.fingerprint import Fingerprint
 from classtoken.places import place_of
 from classtoken.run import run
-from classtoken.run.update import Changes, Onto, run_onto
+from classtoken.run.onto import Onto, run_onto
+from classtoken.run.staff import Staff
+from classtoken.run.update import Changes
 from classtoken.sink import Manifest, ParquetSink, carried_columns
 from classtoken.source import Plan, first_record, make_plan, open_source
 from classtoken.testing.stages import FakeStage, FakeStageSpec, fake_vector
@@ -49,6 +51,7 @@ def onto(
     *,
     update: bool = False,
     keep: bool = False,
+    staff: Staff | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> tuple[Manifest, Changes]:
     """Run it onto what is there, and carry what there is."""
@@ -56,8 +59,9 @@ def onto(
     plan = make_plan(opened, task_rows=5)
     carried = carried_columns(first_record(opened, plan), plan.listing.meta, stage.columns)
     with ParquetSink(place_of(out), manifest_of(plan, opened.name, opened.kind), carried) as sink:
-        manifest, _, changes = run_onto(sink, opened, plan, stage, Onto("text", update, keep), report)
-    return manifest, changes
+        how = Onto("text", update, keep, staff=staff or Staff())
+        outcome = run_onto(sink, opened, plan, stage, how, report)
+    return outcome.manifest, outcome.changes
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Vectors of a few inputs, kept beside a folder of vectors: whoever has the model can prove the folder years later."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from classtoken.audit.diagnosis import DRIFTS, cosines
 from classtoken.audit.probes import NATURAL, vocabulary_words
 from classtoken.embedder import Embedder
 from classtoken.errors import OutputError
-from classtoken.files import whole_file
+from classtoken.places import Place
 from classtoken.results.verify import Proof
 from classtoken.sink.manifest import META, Manifest
 from classtoken.sink.rows import FINGERPRINT
@@ -24,11 +23,11 @@ SAME = 0.995
 PICTURES = 6
 
 
-def keep_golden(folder: Path, embedder: Embedder, modality: str, prompt: str | None) -> None:
+def keep_golden(place: Place, embedder: Embedder, modality: str, prompt: str | None) -> None:
     """Write `_meta/probes.parquet` where it is not yet: a few texts or pictures and their vectors, by the embedder that
     made the folder."""
     made = {FINGERPRINT: embedder.fingerprint(modality=modality, prompt=prompt).hash()}
-    if _kept(folder / META / NAME) == made[FINGERPRINT]:
+    if _kept(place) == made[FINGERPRINT]:
         return
     items = _items(embedder, modality)
     found = embedder.embed(items, modality=modality, prompt=prompt)
@@ -38,25 +37,25 @@ def keep_golden(folder: Path, embedder: Embedder, modality: str, prompt: str | N
     for name, block in arrays.items():
         flat = pa.array(np.ascontiguousarray(block, np.float32).reshape(-1))
         columns[name] = pa.FixedSizeListArray.from_arrays(flat, block.shape[1])
-    with whole_file(folder / META / NAME) as path:
-        pq.write_table(pa.table(columns).replace_schema_metadata(made), path)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns).replace_schema_metadata(made), buffer)
+    place.put(f"{META}/{NAME}", buffer.getvalue().to_pybytes())
 
 
-def prove(folder: Path, manifest: Manifest, embedder: Embedder, *, model: str) -> Proof:
+def prove(place: Place, manifest: Manifest, embedder: Embedder, *, model: str) -> Proof:
     """Whether this model gives the golden vectors of a folder, as the manifest says that they were made.
 
     `embedder` reads out what the manifest names. Raises `OutputError` for a folder without golden vectors.
     """
     modality = manifest.fingerprint.modality
-    path = folder / META / NAME
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(place.read(f"{META}/{NAME}")))
         items = table.column(modality).to_pylist()
         golden = {name: np.array(table.column(name).to_pylist(), np.float32) for name in manifest.columns}
     except (OSError, KeyError, ValueError, pa.ArrowException):
         raise OutputError(
-            f"{folder} has no golden vectors ({META}/{NAME}), or they cannot be read; with texts beside the vectors, "
-            "give the folder as `against` instead."
+            f"{place.name} has no golden vectors ({META}/{NAME}), or they cannot be read; with texts beside the "
+            "vectors, give the folder as `against` instead."
         ) from None
     found = embedder.embed(items, modality=modality, prompt=manifest.prompt)
     arrays = found if isinstance(found, dict) else {next(iter(embedder.columns(modality=modality))): found}
@@ -77,10 +76,11 @@ def prove(folder: Path, manifest: Manifest, embedder: Embedder, *, model: str) -
     )
 
 
-def _kept(path: Path) -> str:
+def _kept(place: Place) -> str:
     """The fingerprint of the golden vectors that are there; nothing where there are none."""
     try:
-        return ((pq.read_schema(path).metadata or {}).get(FINGERPRINT.encode()) or b"").decode()
+        schema = pq.read_schema(pa.BufferReader(place.read(f"{META}/{NAME}")))
+        return ((schema.metadata or {}).get(FINGERPRINT.encode()) or b"").decode()
     except (OSError, pa.ArrowException):
         return ""
 

@@ -96,9 +96,9 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
     return run
 
 
-def _kept(out: Path | None) -> str:
+def _kept(out: str | Path | None) -> str:
     """What an interrupt says: what is kept, and how to go on."""
-    if out is not None and (out / "_meta").is_dir():
+    if out is not None and (Path(out) / "_meta").is_dir():
         return f"stopped. What is finished is kept in '{out}'; the same command goes on from there."
     return "stopped. Nothing was written; the same command begins anew."
 

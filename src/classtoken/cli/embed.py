@@ -1,6 +1,5 @@
 """`classtoken embed SOURCE`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,8 +13,12 @@ from classtoken.options import EmbedOptions
 def embed(
     source: Source,
     model: Model,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the vectors go; a stopped run goes on.")],
+    out: Annotated[
+        str,
+        typer.Option("--out", metavar="DIR", help="A folder or URL for the vectors; a stopped run goes on."),
+    ],
     options: EmbedOptions,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the resolved plan as JSON, and stop.")] = False,
 ) -> Answer:
     """Turn a data set into vectors.
 
@@ -29,8 +32,14 @@ def embed(
         classtoken embed photos/ --model builtin:photos --out vectors
         classtoken embed reviews.csv --model models/minilm --out vectors --text-column body
         classtoken embed photos.parquet --model models/deit --out vectors --pooling cls,mean
+        classtoken embed reviews.csv --model models/minilm --out vectors --update
     """
     from classtoken.jobs.embed import embed as job
+    from classtoken.jobs.embed import embed_plan
+
+    if plan:
+        with progress("planning"):
+            return Answer(embed_plan(model, source, out, options))
 
     with progress("embedding") as report:
         return Answer(job(model, source, out, options, report=report))

@@ -1,6 +1,5 @@
 """`classtoken verify [DIR]`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from classtoken.options import VerifyOptions
 def verify(
     options: VerifyOptions,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="A folder that `classtoken embed` made.")
+        str | None, typer.Argument(metavar="[DIR]", help="A folder that `classtoken embed` made.")
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Whose vectors they should be; a folder, hub id, ...")

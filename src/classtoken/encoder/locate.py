@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from classtoken.errors import HubError, ModelError
+from classtoken.places import fetch_folder, url_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*/config.json", "*/model.safetensors"]
@@ -23,6 +24,9 @@ def locate(model: str | Path, revision: str | None = None) -> Path:
     name = str(model)
     if name.startswith("builtin:"):
         return _builtin(name.removeprefix("builtin:"))
+    url = url_of(name)
+    if url is not None:
+        return fetch_folder(url)
     path = Path(name).expanduser()
     if path.is_dir():
         return path

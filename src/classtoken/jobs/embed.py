@@ -1,78 +1,89 @@
-"""A whole source turned into vectors on the disk."""
+"""A whole source turned into vectors, here or in a store."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from classtoken.audit.golden import keep_golden
-from classtoken.destination import check_folder
-from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.embedder import Embedder
 from classtoken.errors import SourceError
-from classtoken.files import user_path
 from classtoken.options import EmbedOptions
-from classtoken.results.embed import EmbedResult
-from classtoken.run.embedding import EmbedStage
-from classtoken.run.update import Changes, Onto, run_onto
-from classtoken.sink import Manifest, ParquetSink, carried_columns, check_place, read_quarantine
-from classtoken.sink.manifest import META
-from classtoken.source import Plan, first_record, make_plan, open_source
+from classtoken.places import Place, place_of
+from classtoken.results.embed import EmbedPlan, EmbedResult
+from classtoken.run.onto import Onto, RunOutcome, run_onto, slice_of
+from classtoken.run.prepared import PreparedRun, check_options
+from classtoken.run.staff import Staff
+from classtoken.run.update import unchanged
+from classtoken.sink import ParquetSink, read_manifest, read_quarantine
+from classtoken.sink.manifest import META, has_manifest
+from classtoken.sink.parquet import receipts
 from classtoken.values import Progress
 
 #: Rejected records that the result names.
 EXAMPLES = 3
+Report = Callable[[Progress], None]
 
 
 def embed(
-    model: str | Path | Embedder,
-    source: Any,
-    out: str | Path,
-    options: EmbedOptions,
-    *,
-    report: Callable[[Progress], None] | None = None,
+    model: str | Path | Embedder, source: Any, out: str | Path, options: EmbedOptions, *, report: Report | None = None
 ) -> EmbedResult:
     """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
-    out = user_path(out)
-    folder = model.folder if isinstance(model, Embedder) else model
-    check_folder(out, {"model": folder, "source": source})
-    check_place(out, overwrite=options.overwrite)
-    opened = open_source(source, options.source_options)
-    plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
-    embedder = load(
-        model,
-        pooling=options.pooling,
-        normalize=options.normalize,
-        precision=options.precision,
-        device=options.device,
-        revision=options.revision,
-        accept=options.accept,
-        max_length=options.max_length,
+    check_options(options)
+    if options.finish:
+        return _closed(place_of(out))
+    work = PreparedRun.of(model, source, out, options)
+    only = None if options.tasks is None else slice_of(options.tasks, len(work.plan.tasks))
+    staff = Staff(options.workers, options.engine, options.address)
+    how = Onto(work.modality, options.update, options.gone == "keep", options.strict, only, staff)
+    with ParquetSink(
+        work.place, work.manifest, work.carried, overwrite=options.overwrite, shared=only is not None
+    ) as sink:
+        outcome = run_onto(sink, work.source, work.plan, work.stage, how, report)
+    keep_golden(work.place, work.stage.embedder, work.modality, work.stage.prompt)
+    return _result(work.place, outcome, work.plan.listing.notes)
+
+
+def embed_plan(model: str | Path | Embedder, source: Any, out: str | Path, options: EmbedOptions) -> EmbedPlan:
+    """What `embed` would do: its tasks, and what decides the numbers. Nothing is computed or written."""
+    work = PreparedRun.of(model, source, out, options)
+    begun = has_manifest(work.place) and read_manifest(work.place).plan == work.plan.hash
+    done = tuple(receipt.part.task for receipt in receipts(work.place)) if begun else ()
+    manifest = work.manifest
+    return EmbedPlan(
+        model=manifest.model,
+        source=manifest.source,
+        kind=manifest.kind,
+        out=work.place.name,
+        modality=work.modality,
+        columns=manifest.columns,
+        carried=manifest.carried,
+        fingerprint=manifest.fingerprint.to_dict(),
+        plan=work.plan.hash,
+        total=work.plan.total,
+        tasks=work.plan.tasks,
+        done=done,
     )
-    first = first_record(opened, plan)
-    modality = embedder.modality_of(first, options.modality, source=opened.name)
-    stage = EmbedStage(embedder, modality, prompt=prompt_of(embedder, modality, options.prompt, options.prompt_text))
-    carried = carried_columns(first, plan.listing.meta, stage.columns, _names(options.carry))
-    manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
-    with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
-        how = Onto(modality, options.update, options.gone == "keep", options.strict)
-        finished, progress, changes = run_onto(sink, opened, plan, stage, how, report)
-    keep_golden(out, embedder, modality, stage.prompt)
-    return _result(out, finished, progress, plan, changes)
 
 
-def _names(carry: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The columns to carry: None for all of them."""
-    return () if carry == ("none",) else carry
+def _closed(place: Place) -> EmbedResult:
+    """Close a folder whose tasks were done in slices."""
+    with ParquetSink(place, read_manifest(place)) as sink:
+        sink.lock()
+        manifest = sink.finish()
+    done = Progress(manifest.total, manifest.total, manifest.total, manifest.refused)
+    return _result(place, RunOutcome(manifest, done, unchanged()), ())
 
 
-def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan, changes: Changes) -> EmbedResult:
-    examples = read_quarantine(out, EXAMPLES)
-    if not manifest.rows:
+def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...]) -> EmbedResult:
+    manifest, progress, changes = outcome.manifest, outcome.progress, outcome.changes
+    examples = read_quarantine(place, EXAMPLES)
+    if not manifest.rows and manifest.complete:
         raise SourceError(
             f"none of the {manifest.total} records could be embedded; the first, '{examples[0].id}': "
-            f"{examples[0].reason}. All are in {out}/{META}/quarantine.parquet."
+            f"{examples[0].reason}. All are in {place.name}/{META}/quarantine.parquet."
         )
     return EmbedResult(
-        out=out.as_posix(),
+        out=place.name,
         model=manifest.model,
         source=manifest.source,
         modality=manifest.fingerprint.modality,
@@ -86,9 +97,11 @@ def _result(out: Path, manifest: Manifest, progress: Progress, plan: Plan, chang
         seconds=progress.seconds,
         rate=progress.rate,
         examples=examples,
-        notes=plan.listing.notes,
+        notes=notes,
         new=changes.new,
         changed=changes.changed,
         gone=changes.gone,
         computed=changes.computed,
+        complete=manifest.complete,
+        tasks=manifest.tasks,
     )

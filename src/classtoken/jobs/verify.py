@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from classtoken.errors import OptionError
 from classtoken.files import user_path
 from classtoken.options import VerifyOptions
+from classtoken.places import Place, place_of
 from classtoken.results.verify import Diagnosis, VerifyResult
 from classtoken.sink import verify as whole
 from classtoken.sink.manifest import Manifest, read_manifest
@@ -25,7 +26,7 @@ def verify(
     if len(what) != 1:
         raise OptionError(f"give one of a folder, `endpoint` and `against`; {' and '.join(what) or 'none'} is given.")
     if folder is not None:
-        return _folder(user_path(folder), model, options)
+        return _folder(place_of(folder), model, options)
     if model is None:
         raise OptionError("`model` is missing: what the vectors should be is said by the model that they are meant of.")
     return _others(model, options)
@@ -56,16 +57,16 @@ def _others(model: "str | Path | Embedder", options: VerifyOptions) -> Diagnosis
     return diagnose(reader, chosen(reader, stored), model=embedder.name, of=place.as_posix())
 
 
-def _folder(folder: Path, model: "str | Path | Embedder | None", options: VerifyOptions) -> VerifyResult:
-    found = whole(folder)
+def _folder(place: Place, model: "str | Path | Embedder | None", options: VerifyOptions) -> VerifyResult:
+    found = whole(place, clean=options.clean)
     if model is None:
         return found
     from classtoken.audit.golden import prove
     from classtoken.embedder import Embedder
 
-    manifest = read_manifest(folder)
+    manifest = read_manifest(place)
     embedder = model if isinstance(model, Embedder) else _as_made(str(model), manifest, options)
-    return replace(found, proof=prove(folder, manifest, embedder, model=embedder.name))
+    return replace(found, proof=prove(place, manifest, embedder, model=embedder.name))
 
 
 def _as_made(model: str, manifest: Manifest, options: VerifyOptions) -> "Embedder":

@@ -106,6 +106,13 @@ class EmbedOptions(Options):
     strict: Annotated[bool, Option("Stop at the first record that cannot be embedded, instead of listing it.")] = False
     update: Annotated[bool, Option("Bring vectors up to date with a source that has changed.")] = False
     gone: Annotated[Literal["drop", "keep"], Option("Rows that the source no longer has, with `update`.")] = "drop"
+    workers: Annotated[AtLeastOne | None, Option("Processes that compute at once.", metavar="N")] = None
+    engine: Annotated[Literal["local", "ray"], Option("Where workers are: here, or on a Ray cluster.")] = "local"
+    address: Annotated[str | None, Option("Of a Ray cluster; one is started here if left out.", metavar="A")] = None
+    tasks: Annotated[
+        str | None, Option("These tasks only, from 0; `finish` closes when all are done.", metavar="A-B")
+    ] = None
+    finish: Annotated[bool, Option("Compute nothing: close a folder whose tasks were done in slices.")] = False
     limit: Limit = None
     carry: Annotated[
         tuple[str, ...] | None,
@@ -367,6 +374,7 @@ class ServeOptions(Options):
 class VerifyOptions(Options):
     """Whose vectors are looked at: a service's, or stored ones, beside a model's; how the service is asked."""
 
+    clean: Annotated[bool, Option("Remove files of ours that the folder's manifest does not list.")] = False
     endpoint: Annotated[str | None, Option("A service of vectors, to be asked.", metavar="URL")] = None
     against: Annotated[
         Path | None, Option("Somebody's texts with their vectors: .parquet, .jsonl.", metavar="FILE")

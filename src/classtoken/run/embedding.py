@@ -1,16 +1,17 @@
 """An embedder at work in a run: texts of a task in batches of like length, images as they come."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.errors import BadRecord
 from classtoken.fingerprint import Fingerprint
 from classtoken.inputs import PreparedBatch, batches, computed
 from classtoken.results.base import Result
-from classtoken.run.stage import StageBatch
+from classtoken.run.stage import StageBatch, StageSpec
 from classtoken.sink import Manifest
 from classtoken.source import Plan, Source
 from classtoken.values import Indexed, Reject
@@ -41,6 +42,18 @@ class EmbedStage:
     def outcomes(self, batch: StageBatch) -> Iterator[tuple[StageBatch, Mapping[str, np.ndarray] | BadRecord]]:
         """See `Stage.outcomes`: a batch that fails is computed record by record."""
         return computed(self.vectors, batch)
+
+    @property
+    def gpus(self) -> int:
+        """See `SentStage.gpus`."""
+        return int(self.embedder.device.type == "cuda")
+
+    def specs(self, count: int, *, spread: bool) -> Sequence[StageSpec]:
+        """See `SentStage.specs`."""
+        spec = self.embedder.spec.from_anywhere()
+        here = torch.cuda.device_count() if spread and spec.device is None else 0
+        devices = [f"cuda:{worker % here}" if here > 1 else spec.device for worker in range(count)]
+        return [EmbedStageSpec(replace(spec, device=device), self.modality, self.prompt) for device in devices]
 
     def manifest(self, source: Source, plan: Plan, *, carried: tuple[str, ...] = ()) -> Manifest:
         """What a sink is told of a run of this stage over a source."""

@@ -1,11 +1,12 @@
-"""A run in this process: plan minus receipts, reading and preparing in a thread beside the model."""
+"""A run: plan minus receipts, done by an engine, then closed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from classtoken.errors import BadRecord
+from classtoken.run.engine import InThisProcess, RunEngine, RunWork
 from classtoken.run.stage import Stage
-from classtoken.run.tasks import do_tasks
 from classtoken.sink import Manifest, Sink
 from classtoken.source import Plan, Source
 from classtoken.values import Progress
@@ -24,29 +25,43 @@ def run(
 
     With `strict` the first record that cannot be embedded raises `BadRecord`; what was finished before stays.
     """
+    progress = do_what_is_left(plan, InThisProcess(stage), sink, RunWork(source, sink.writer(), strict), report)
+    return sink.finish(), progress
+
+
+def do_what_is_left(
+    plan: Plan,
+    engine: RunEngine,
+    sink: Sink,
+    work: RunWork,
+    report: Callable[[Progress], None] | None = None,
+    only: Collection[int] | None = None,
+) -> Progress:
+    """Begin, and do every task that has no receipt, or `only` those of these numbers. Nothing is closed."""
     finished = sink.begin()
     refused = sum(part.refused for part in finished.values())
-    if strict and refused:
+    if work.strict and refused:
         raise BadRecord(f"{refused} records were rejected by an earlier run into {sink.place}; see its quarantine.")
     rows = {task.number: len(task) for task in plan.tasks}
     before = sum(rows.get(number, 0) for number in finished)
-    left = [task for task in plan.tasks if task.number not in finished]
+    left = [task for task in plan.tasks if task.number not in finished and (only is None or task.number in only)]
     begun = time.monotonic()
     done = before
+    computed = 0  # of tasks that are at work
 
-    def progress(computed: int) -> Progress:
+    def progress() -> Progress:
         return Progress(done + computed, plan.total, before, refused, time.monotonic() - begun)
-
-    computed = 0  # of the task at hand
 
     def batch_done(records: int) -> None:
         nonlocal computed
         computed += records
         if report:
-            report(progress(computed))
+            report(progress())
 
-    for receipt in do_tasks(source, left, stage, sink.writer(), strict=strict, batch_done=batch_done):
-        done, refused, computed = done + rows[receipt.part.task], refused + receipt.part.refused, 0
+    for receipt in engine.receipts(replace(work, batch_done=batch_done), left):
+        records = rows[receipt.part.task]
+        done, refused, computed = done + records, refused + receipt.part.refused, max(0, computed - records)
         if report:
-            report(progress(0))
-    return sink.finish(), progress(0)
+            report(progress())
+    computed = 0
+    return progress()

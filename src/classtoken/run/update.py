@@ -10,19 +10,15 @@
 Until the manifest changes a reader sees the old state, whole; afterwards the new one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import ManifestMismatch
 from classtoken.places import Place
-from classtoken.run.known import GIVEN_UP, STATE, KnownStage, ledger_of_all, ledger_of_state
-from classtoken.run.local import run
-from classtoken.run.stage import Stage
-from classtoken.sink import Manifest, ParquetSink, Receipt, check_place, read_manifest, read_quarantine
+from classtoken.run.known import GIVEN_UP, STATE
+from classtoken.sink import Manifest, ParquetSink, Receipt, read_manifest, read_quarantine
 from classtoken.sink.ledger import RECORDS, KnownPart, RowLedger, entry, gone, ledger_of, short_hash
 from classtoken.sink.manifest import META, NAME, has_manifest, write_manifest
 from classtoken.sink.parquet import RECEIPTS, commit, receipts
@@ -30,8 +26,7 @@ from classtoken.sink.quarantine import write_quarantine
 from classtoken.sink.rows import CarriedColumn
 from classtoken.sink.vectors import read_part
 from classtoken.source import Plan, Reader, Source
-from classtoken.source.contents import KnownContents
-from classtoken.values import Modality, Progress, Record
+from classtoken.values import Record
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,11 @@ class Changes:
 
     def __str__(self) -> str:
         return f"{self.new} records new, {self.changed} changed, {self.gone} gone"
+
+
+def unchanged(new: int = 0) -> Changes:
+    """Nothing was there but what is there now, and `new` records."""
+    return Changes(new, 0, 0, new, {}, np.zeros(0, bool))
 
 
 def compare(
@@ -182,70 +182,3 @@ def _same(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Of each row, whether it was made of the same and has the same beside its vector."""
     same: np.ndarray = (old["content"] == new["content"]).all(axis=1) & (old["beside"] == new["beside"])
     return same & (new["content"] != 0).any(axis=1)
-
-
-def run_onto(
-    sink: ParquetSink,
-    source: Source,
-    plan: Plan,
-    stage: Stage,
-    how: "Onto",
-    report: Callable[[Progress], None] | None = None,
-) -> tuple[Manifest, Progress, Changes]:
-    """Run onto what is there: nothing, the same work begun, or (with `how.update`) the work on another source.
-
-    Raises `ManifestMismatch` with the number of records that are new, changed and gone where the source has changed
-    and no update was asked for, and what `run` raises.
-    """
-    hashed = KnownContents(source, how.modality)
-    there = _begun(sink)
-    if there is not None and (how.update or there.plan != plan.hash):
-        ledger = ledger_of_state(sink.folder)
-        hashed = KnownContents(source, how.modality, ledger.file_hash)
-        bad = [entry.id for entry in read_quarantine(sink.folder)]
-        changes = compare(hashed, plan, ledger, bad, sink.carried)
-        same = there.complete and not changes.any
-        if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
-            return there, Progress(plan.total, plan.total, plan.total, there.refused), changes
-        if not how.update:
-            _refuse(sink, source, changes)
-        update = Update(sink, ledger, changes, keep=how.keep)
-        known = KnownStage(stage, ledger_of_all(sink.folder))
-        with update.begin() as state:
-            _, progress = run(hashed, plan, known, state, strict=how.strict, report=report)
-        finished = take_over(sink)
-        assert finished is not None
-        return finished, progress, changes
-    finished, progress = run(hashed, plan, stage, sink, strict=how.strict, report=report)
-    fresh = plan.total - progress.before
-    return finished, progress, Changes(fresh, 0, 0, fresh, {}, np.zeros(0, bool))
-
-
-@dataclass(frozen=True)
-class Onto:
-    """How a run goes onto what is there."""
-
-    modality: Modality
-    update: bool = False
-    keep: bool = False
-    strict: bool = False
-
-
-def _begun(sink: ParquetSink) -> Manifest | None:
-    """The manifest of vectors of the same making that are there already, with other runs kept out; else None."""
-    check_place(sink.folder, overwrite=sink.overwrite)
-    if not has_manifest(sink.folder):
-        return None
-    there = read_manifest(sink.folder)
-    if replace(sink.manifest, plan=there.plan).differences(there) or sink.overwrite:
-        return None
-    sink.lock()
-    return take_over(sink) or there
-
-
-def _refuse(sink: ParquetSink, source: Source, changes: Changes) -> NoReturn:
-    what = f"{changes}" if changes.any else "the same records in another order, or cut into other parts"
-    raise ManifestMismatch(
-        f"{sink.place} holds vectors of an earlier state of {source.name}: {what}. Set `update` to compute what is new "
-        "and changed, or give another folder, or set `overwrite` to replace them."
-    )

@@ -102,7 +102,7 @@ class _Check:
             yield f"ids that are not unique: {', '.join(map(repr, self.repeated[:NAMED]))}"
         spare = garbage(self.place, self.manifest)
         if spare and self.manifest.complete:
-            yield f"files that the manifest does not list: {', '.join(spare[:NAMED])}; `clean` removes them"
+            yield f"files that the manifest does not list: {', '.join(spare[:NAMED])}"
         if self.manifest.complete and self.rows + self.manifest.refused != self.manifest.total + self.manifest.kept:
             yield f"{self.rows} vectors and {self.manifest.refused} refused do not make {self.manifest.total} records"
         yield from self.quarantine()

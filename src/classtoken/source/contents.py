@@ -26,6 +26,10 @@ class KnownContents(Source):
         self.inner, self.modality, self.before = inner, modality, before
         self.kind, self.name, self.options = inner.kind, inner.name, inner.options
 
+    def __getstate__(self) -> dict[str, object]:
+        """In another process every file is hashed: what is known of them stays where it is."""
+        return {**vars(self), "before": None}
+
     def scan(self, every: int, limit: int | None = None) -> Listing:
         return self.inner.scan(every, limit)
 

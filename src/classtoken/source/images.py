@@ -58,22 +58,22 @@ class Images(Source):
         for path in paths:
             digest.update(f"{path}\0{_size(self.root / path)}\n".encode("utf-8", "surrogateescape"))
         shard = Shard("", len(paths), digest.hexdigest(), tuple(range(0, len(paths), every)))
-        notes = (f"left out of {self.name}: {_counts(found.left_out)}.",) if found.left_out else ()
+        notes = (f"left out of {self.name}: {counted(found.left_out)}.",) if found.left_out else ()
         return Listing((shard,), notes=notes)
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         for path in self.found().paths[start:]:
             if _size(self.root / path) < 0:
-                yield Rejected(_id(path), "is a broken link, or has gone since the folder was listed")
+                yield Rejected(image_id(path), "is a broken link, or has gone since the folder was listed")
             else:
-                yield Record(id=_id(path), image=self.root / path, label=_label(path))
+                yield Record(id=image_id(path), image=self.root / path, label=image_label(path))
 
     def found(self) -> FoundImages:
         """The folder's images, walked through once."""
         if self._found is None:
             self._found = walk(self.root)
             if not self._found.paths:
-                others = f" It holds {_counts(self._found.left_out)}." if self._found.left_out else " It is empty."
+                others = f" It holds {counted(self._found.left_out)}." if self._found.left_out else " It is empty."
                 raise SourceError(
                     f"{self.name} holds no images ({' '.join(sorted(SUFFIXES))}).{others} "
                     f"For tables give a file or a glob, such as '{self.name}/*.parquet'."
@@ -106,7 +106,8 @@ def walk(root: Path) -> FoundImages:
     return FoundImages(tuple(sorted(paths)), left_out)
 
 
-def _counts(left_out: Counter[str]) -> str:
+def counted(left_out: Counter[str]) -> str:
+    """Kinds of files with their number, in words."""
     return ", ".join(f"{count} {what}" for what, count in sorted(left_out.items()))
 
 
@@ -117,11 +118,12 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _id(path: str) -> str:
+def image_id(path: str) -> str:
     """The path as text that can be written anywhere: bytes that are not UTF-8 are shown as escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _label(path: str) -> str | None:
+def image_label(path: str) -> str | None:
+    """The first folder of a path; None on top."""
     first, slash, _ = path.partition("/")
-    return _id(first) if slash else None
+    return image_id(first) if slash else None

@@ -14,6 +14,7 @@ from typing import Any
 from classtoken.errors import SourceError
 from classtoken.extensions import extension_classes
 from classtoken.files import user_path
+from classtoken.places import url_of
 from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
 from classtoken.source.columns import headerless, known_names
@@ -25,6 +26,7 @@ from classtoken.source.lance import Lance
 from classtoken.source.lines import PACKED, Lines, kind_of
 from classtoken.source.memory import in_memory
 from classtoken.source.parquet import Parquet, open_parquet
+from classtoken.source.remote import open_remote
 from classtoken.source.tables import DelimitedTable, JsonLines, LineTable, TextLines, UnreadableRow
 
 #: Suffix -> the source that reads such files. Folders and images are told apart before.
@@ -41,7 +43,7 @@ TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
 MAGIC = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 ALLOWED = (
     "a folder of images, an image, a .txt, .csv, .tsv, .jsonl (each also .gz, .bz2, .xz, .zst), .parquet or .tar file, "
-    "a .lance folder, a glob, - for stdin, or builtin:scenes, builtin:tiny"
+    "a .lance folder, a glob, - for stdin, a URL of these (s3://bucket/x), or builtin:scenes, builtin:tiny"
 )
 
 
@@ -94,6 +96,9 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 def _open(name: str, options: SourceOptions) -> Source:
     if name.startswith(PREFIX):
         return Drawn(name, options)
+    url = url_of(name)
+    if url is not None:
+        return open_remote(url, options, _open)
     path = user_path(name)
     if name == "-" or (path.exists() and not path.is_dir() and not path.is_file()):
         return _piped(name, path, options)

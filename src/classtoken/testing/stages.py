@@ -5,12 +5,15 @@
     run(source, plan, FakeStage(), sink)
 
 The vector of a text is four numbers of its hash, so that every row can be told from every other and computed again with
-`fake_vector`. The texts 'bad' and 'nan' are refused: one cannot be prepared, the other gives no finite number.
+`fake_vector`. The texts 'bad' and 'nan' are refused: one cannot be prepared, the other gives no finite number. 'kill'
+kills the process that computes it, as a picture may that crashes its decoder.
 """
 
 import hashlib
+import os
+import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +61,12 @@ class FakeStage:
         self.seconds = seconds
         self.computed: list[str] = []
 
+    gpus = 0
+
+    def specs(self, count: int, *, spread: bool) -> Sequence[FakeStageSpec]:
+        """Itself for each of several workers."""
+        return [FakeStageSpec(self.seconds)] * count
+
     def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[FakeBatch]:
         """The records of one task in batches; 'bad' is rejected."""
         texts: dict[int, str] = {}
@@ -79,6 +88,8 @@ class FakeStage:
         """The same, without the batch."""
         time.sleep(self.seconds)
         self.computed += batch.tokens
+        if "kill" in batch.tokens:
+            os.kill(os.getpid(), signal.SIGKILL)
         return {"hash": np.stack([fake_vector(text) for text in batch.tokens])}
 
 

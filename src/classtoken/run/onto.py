@@ -1,0 +1,132 @@
+"""A run onto what is there: nothing, the same work begun, or the work on an earlier state of the source."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from classtoken.errors import ManifestMismatch, OptionError
+from classtoken.run.engine import RunWork
+from classtoken.run.known import ledger_of_state
+from classtoken.run.local import do_what_is_left
+from classtoken.run.staff import SentStage, Staff
+from classtoken.run.update import Changes, Update, compare, take_over, unchanged
+from classtoken.sink import Manifest, ParquetSink, check_place, read_manifest, read_quarantine
+from classtoken.sink.manifest import has_manifest, summed
+from classtoken.sink.parquet import receipts
+from classtoken.source import Plan, Source
+from classtoken.source.contents import KnownContents
+from classtoken.values import Modality, Progress
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Onto:
+    """How a run goes onto what is there.
+
+    update: bring vectors of an earlier state of the source up to date; keep: with the rows that it no longer has. only:
+    these tasks, as part of a run that others do too, and that somebody closes.
+    """
+
+    modality: Modality
+    update: bool = False
+    keep: bool = False
+    strict: bool = False
+    only: Collection[int] | None = None
+    staff: Staff = field(default_factory=Staff)
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run came to; `manifest` counts what is done so far where it is not complete."""
+
+    manifest: Manifest
+    progress: Progress
+    changes: Changes
+
+
+def run_onto(
+    sink: ParquetSink, source: Source, plan: Plan, stage: SentStage, how: Onto, report: Report | None = None
+) -> RunOutcome:
+    """Do what is left to do.
+
+    Raises `ManifestMismatch` with the number of records that are new, changed and gone where the source has changed
+    and no update was asked for, and what `run` raises.
+    """
+    there = _begun(sink)
+    if there is not None and (how.update or there.plan != plan.hash):
+        return _onto_another(sink, there, _Asked(source, plan, stage, how), report)
+    work = RunWork(KnownContents(source, how.modality), sink.writer(), how.strict)
+    progress = do_what_is_left(plan, how.staff.engine_for(stage), sink, work, report, how.only)
+    manifest = sink.finish() if how.only is None else so_far(sink)
+    return RunOutcome(manifest, progress, unchanged(progress.done - progress.before))
+
+
+def so_far(sink: ParquetSink) -> Manifest:
+    """The manifest with what has been done by anybody, not complete."""
+    return replace(summed(sink.manifest, tuple(receipt.part for receipt in receipts(sink.folder))), complete=False)
+
+
+def slice_of(tasks: str, count: int) -> range:
+    """`100-199`, or `7`: numbers of tasks from 0, both ends among them. Raises `OptionError`."""
+    first, dash, last = tasks.partition("-")
+    try:
+        chosen = range(int(first), int(last if dash else first) + 1)
+    except ValueError:
+        chosen = range(0)
+    if not chosen or chosen.start >= count:
+        raise OptionError(
+            f"`tasks` is '{tasks}'; give a number or two as 0-{count - 1}: there are {count} tasks, numbered from 0."
+        )
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The work on another state of a source."""
+
+    source: Source
+    plan: Plan
+    stage: SentStage
+    how: Onto
+
+
+def _onto_another(sink: ParquetSink, there: Manifest, asked: _Asked, report: Report | None) -> RunOutcome:
+    plan, how = asked.plan, asked.how
+    ledger = ledger_of_state(sink.folder)
+    hashed = KnownContents(asked.source, how.modality, ledger.file_hash)
+    bad = [entry.id for entry in read_quarantine(sink.folder)]
+    changes = compare(hashed, plan, ledger, bad, sink.carried)
+    same = there.complete and not changes.any
+    if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
+        return RunOutcome(there, Progress(plan.total, plan.total, plan.total, there.refused), changes)
+    if not how.update:
+        _refuse(sink, asked.source, changes)
+    update = Update(sink, ledger, changes, keep=how.keep)
+    with update.begin() as state:
+        work = RunWork(hashed, state.writer(), how.strict)
+        progress = do_what_is_left(plan, how.staff.engine_for(asked.stage, sink.folder), state, work, report)
+        state.finish()
+    finished = take_over(sink)
+    assert finished is not None
+    return RunOutcome(finished, progress, changes)
+
+
+def _begun(sink: ParquetSink) -> Manifest | None:
+    """The manifest of vectors of the same making that are there already, with other runs kept out; else None."""
+    check_place(sink.folder, overwrite=sink.overwrite)
+    if not has_manifest(sink.folder):
+        return None
+    there = read_manifest(sink.folder)
+    if replace(sink.manifest, plan=there.plan).differences(there) or sink.overwrite:
+        return None
+    sink.lock()
+    return (None if sink.shared else take_over(sink)) or there
+
+
+def _refuse(sink: ParquetSink, source: Source, changes: Changes) -> NoReturn:
+    what = f"{changes}" if changes.any else "the same records in another order, or cut into other parts"
+    raise ManifestMismatch(
+        f"{sink.place} holds vectors of an earlier state of {source.name}: {what}. Set `update` to compute what is new "
+        "and changed, or give another folder, or set `overwrite` to replace them."
+    )

@@ -1,0 +1,70 @@
+"""What `embed` needs, looked at and opened before any work: place, source, plan, model, columns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classtoken.destination import check_folder
+from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.errors import OptionError
+from classtoken.options import EmbedOptions
+from classtoken.places import LocalPlace, Place, place_of
+from classtoken.run.embedding import EmbedStage
+from classtoken.sink import CarriedColumn, Manifest, carried_columns, check_place
+from classtoken.source import Plan, Source, first_record, make_plan, open_source
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """All that a run needs, looked at and opened."""
+
+    place: Place
+    source: Source
+    plan: Plan
+    stage: EmbedStage
+    carried: tuple[CarriedColumn, ...]
+    manifest: Manifest
+
+    @property
+    def modality(self) -> Any:
+        """The side of the model."""
+        return self.stage.modality
+
+    @classmethod
+    def of(cls, model: str | Path | Embedder, source: Any, out: str | Path, options: EmbedOptions) -> "PreparedRun":
+        """Look at everything before any work. Raises what `embed` raises."""
+        place = place_of(out)
+        folder = model.folder if isinstance(model, Embedder) else model
+        if isinstance(place, LocalPlace):
+            check_folder(place.path, {"model": folder, "source": source})
+        check_place(place, overwrite=options.overwrite)
+        opened = open_source(source, options.source_options)
+        plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
+        embedder = load(
+            model,
+            pooling=options.pooling,
+            normalize=options.normalize,
+            precision=options.precision,
+            device=options.device,
+            revision=options.revision,
+            accept=options.accept,
+            max_length=options.max_length,
+        )
+        first = first_record(opened, plan)
+        side = embedder.modality_of(first, options.modality, source=opened.name)
+        stage = EmbedStage(embedder, side, prompt=prompt_of(embedder, side, options.prompt, options.prompt_text))
+        names = () if options.carry == ("none",) else options.carry
+        carried = carried_columns(first, plan.listing.meta, stage.columns, names)
+        manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
+        return cls(place, opened, plan, stage, carried, manifest)
+
+
+def check_options(options: EmbedOptions) -> None:
+    """Raise `OptionError` for options that do not go together."""
+    if options.tasks is not None and (options.update or options.overwrite or options.finish):
+        other = "update" if options.update else "overwrite" if options.overwrite else "finish"
+        raise OptionError(f"`tasks` does a slice of a run, and `{other}` needs all of it; give one of them.")
+    if options.gone == "keep" and not options.update:
+        raise OptionError("`gone` says what an update does with rows that are gone; set `update`, too.")
+    if options.address is not None and options.engine != "ray":
+        raise OptionError("`address` is that of a Ray cluster; set `engine` to ray, too.")

@@ -1,0 +1,127 @@
+"""Sources in a store (`s3://`, `gs://`, `memory://` ...), as fsspec opens them.
+
+Files of records are copied here when the source is opened, and go with it; a folder of images stays where it is, and
+its files are fetched some at a time as they are read. In another process the source is opened anew.
+"""
+
+import hashlib
+import shutil
+import tempfile
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from classtoken.errors import SourceError
+from classtoken.places import ask_store, store_of
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.images import SUFFIXES, counted, image_id, image_label
+from classtoken.values import Record, Rejected
+
+#: Images that are fetched at once.
+AT_ONCE = 64
+
+
+class RemoteImages(Source):
+    """Image files below a URL, in the order of their paths. The id is the path below it, the label its first folder."""
+
+    kind = "images"
+
+    def __init__(self, url: str, options: SourceOptions):
+        self.name = self.url = url
+        self.options = options
+        self._files: dict[str, tuple[int, str]] | None = None
+        self._left_out: Counter[str] = Counter()
+
+    def scan(self, every: int, limit: int | None = None) -> Listing:
+        files = list(self.files.items())[:limit]
+        digest = hashlib.blake2b(digest_size=16)
+        for name, (size, tag) in files:
+            digest.update(f"{name}\0{size}\0{tag}\n".encode("utf-8", "surrogateescape"))
+        shard = Shard("", len(files), digest.hexdigest(), tuple(range(0, len(files), every)))
+        notes = (f"left out of {self.name}: {counted(self._left_out)}.",) if self._left_out else ()
+        return Listing((shard,), {"path": pa.string()}, notes)
+
+    def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
+        names = list(self.files)
+        store, root = store_of(self.url)
+        for begin in range(start, len(names), AT_ONCE):
+            chunk = {f"{root}/{name}": name for name in names[begin : begin + AT_ONCE]}
+            contents = store.cat(list(chunk), on_error="return")
+            for path, name in chunk.items():
+                yield self._entry(name, path, contents.get(path), store)
+
+    @property
+    def files(self) -> dict[str, tuple[int, str]]:
+        """Size and tag of each image, by its path, listed once."""
+        if self._files is None:
+            store, root = store_of(self.url)
+            found = ask_store(self.url, lambda: store.find(root, detail=True))
+            names = {path[len(root) :].lstrip("/"): about for path, about in sorted(found.items())}
+            self._files = {}
+            for name, about in names.items():
+                suffix = PurePosixPath(name).suffix.lower()
+                if suffix in SUFFIXES:
+                    tag = about.get("ETag") or about.get("etag") or about.get("md5Hash") or about.get("created") or ""
+                    self._files[name] = (about["size"], str(tag))
+                else:
+                    self._left_out[suffix or "without a suffix"] += 1
+            if not self._files:
+                raise SourceError(f"{self.url} holds no images; give a folder of images, or files of records by name.")
+        return self._files
+
+    def _entry(self, name: str, path: str, content: Any, store: Any) -> Entry:
+        if not isinstance(content, bytes):
+            try:
+                content = ask_store(path, lambda: store.cat_file(path))
+            except OSError as error:
+                return Rejected(image_id(name), f"cannot be fetched ({error})")
+        meta = {"path": f"{self.url}/{name}"}
+        return Record(id=image_id(name), image=content, label=image_label(name), meta=meta)
+
+
+class RemoteFiles(Source):
+    """Files of records that were copied here; the copies go when the source does."""
+
+    def __init__(self, url: str, options: SourceOptions, open_here: Callable[[str, SourceOptions], Source]):
+        self._opened = (url, options, open_here)
+        self.folder = Path(tempfile.mkdtemp(prefix="classtoken-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        store, path = store_of(url)
+        many = "*" in path or "?" in path
+        found = sorted(ask_store(url, lambda: store.glob(path))) if many else [path]
+        names = [PurePosixPath(name).name for name in found]
+        if len(set(names)) < len(names):
+            raise SourceError(f"'{url}' names two files '{Counter(names).most_common(1)[0][0]}'; give one folder.")
+        for name, file in zip(names, found, strict=True):
+            ask_store(url, partial(store.get_file, file, str(self.folder / name)))
+        if not names:
+            raise SourceError(f"no file fits '{url}'; check the URL.")
+        self.inner = open_here(str(self.folder / (PurePosixPath(path).name if many else names[0])), options)
+        self.kind, self.name, self.options = self.inner.kind, url, options
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteFiles, self._opened
+
+    def scan(self, every: int, limit: int | None = None) -> Listing:
+        listing = self.inner.scan(every, limit)
+        local = self.folder.as_posix() + "/"
+        shards = [Shard(s.name.removeprefix(local), s.rows, s.stamp, s.offsets) for s in listing.shards]
+        return Listing(tuple(shards), listing.meta, listing.notes, listing.ids_given)
+
+    def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
+        return self.inner.rows((self.folder / shard).as_posix(), start, first, offset)
+
+
+def open_remote(url: str, options: SourceOptions, open_here: Callable[[str, SourceOptions], Source]) -> Source:
+    """The source of a URL: a folder of images, or files of records. Raises `SourceError` when it is not there."""
+    store, path = store_of(url)
+    if "*" in path or "?" in path or ask_store(url, lambda: store.isfile(path)):
+        return RemoteFiles(url, options, open_here)
+    if not ask_store(url, lambda: store.exists(path)):
+        raise SourceError(f"there is nothing at '{url}'; check the URL.")
+    return RemoteImages(url, options)

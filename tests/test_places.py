@@ -1,0 +1,197 @@
+"""Folders here and in stores: put whole, put once, listed, and vectors in them."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.folders import pictures
+from tests.run.fake import FakeStage, onto
+from tests.run.test_update import FIRST, changed, table
+from tests.stores import Faulty, s3_server
+
+import classtoken as ct
+from classtoken.errors import OutputError, SourceError
+from classtoken.places import LocalPlace, Place, RemotePlace, place_of, url_of
+from classtoken.sink import read, verify
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    with s3_server(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(params=["here", "memory"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return LocalPlace(tmp_path / "a") if request.param == "here" else RemotePlace(f"memory://{tmp_path.name}/a")
+
+
+def test_what_a_place_promises(place: Place) -> None:
+    assert place.sizes() == {}
+    place.put("b/c", b"one")
+    place.put("b/c", b"two")
+    assert place.read("b/c") == b"two"
+    assert place.sizes() == place.sizes("b") == {"b/c": 3}
+    assert place.below("b").sizes() == {"c": 3}
+    assert place.put_new("n", b"first")
+    assert not place.put_new("n", b"second")
+    assert place.read("n") == b"first"
+    place.copy("n", "b/m")
+    place.copy("n", "b/m")
+    with place.open("b/m") as file:
+        assert file.read() == b"first"
+    place.delete("b/m")
+    place.delete("b/m")
+    with pytest.raises(FileNotFoundError):
+        place.read("b/m")
+
+
+def test_a_copy_onto_itself_leaves_nothing_behind(tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path)
+    place.put("a", b"x")
+    place.copy("a", "b")
+    place.copy("a", "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_one_of_many_writers_wins(place: Place) -> None:
+    won = []
+
+    def write(number: int) -> None:
+        won.append(place.put_new("n", str(number).encode() * 50))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(won) == 1
+    assert len(set(place.read("n").decode())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("s3://bucket/x/", "s3://bucket/x"),
+        (Path("s3://bucket/x"), "s3://bucket/x"),
+        ("memory://a", "memory://a"),
+        ("photos", None),
+        ("/data/photos", None),
+        ("builtin:toy", None),
+        ("C:/photos", None),
+        (["a"], None),
+    ],
+)
+def test_what_is_a_url(name: object, url: str | None) -> None:
+    assert url_of(name) == url
+
+
+def test_a_store_that_is_not_known() -> None:
+    with pytest.raises(OutputError, match="cannot be opened"):
+        place_of("nonsense://x").sizes()
+
+
+def fresh(tmp_path: Path, source: Path, out: str) -> None:
+    """The folder of a URL is that of a run here."""
+    onto(source, tmp_path / "fresh", FakeStage())
+    found, here = read(out), read(tmp_path / "fresh")
+    assert found.table.equals(here.table)
+    assert found.manifest == here.manifest
+    assert set(place_of(out).sizes()) == set(place_of(tmp_path / "fresh").sizes()) - {"_meta/.lock"}
+    assert verify(out).ok, verify(out).problems
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 11))])
+def test_a_store_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/vectors"
+    with s3_server(monkeypatch, seed) as server:
+        server.share, server.most = 0.25, 8 if seed == 0 else 20
+        onto(source, out, FakeStage())
+        table(source, changed(FIRST, id_00a="new", id_05=None, id_06="other"))
+        onto(source, out, FakeStage(), update=True)
+        assert server.faults == server.most
+        server.share = 0.0
+        verify(out, clean=True)
+        fresh(tmp_path, source, out)
+
+
+def test_two_runs_into_one_store(tmp_path: Path, server: Faulty) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/both"
+    server.share, server.most = 0.1, 5
+    failed: list[BaseException] = []
+
+    def go() -> None:
+        try:
+            onto(source, out, FakeStage(0.005))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    server.share = 0.0
+    fresh(tmp_path, source, out)
+
+
+def test_a_store_that_stays_away_says_so(tmp_path: Path, server: Faulty) -> None:
+    source = table(tmp_path / "a.csv", FIRST)
+    server.share, server.most = 1.0, 10**6
+    with pytest.raises((OutputError, OSError), match="asked 8 times"):
+        onto(source, "s3://bucket/away", FakeStage())
+
+
+def test_source_model_and_vectors_in_a_store(tmp_path: Path, server: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = fsspec.filesystem("s3")
+    toy = ct.load("builtin:toy").folder
+    for path in toy.rglob("*"):
+        if path.is_file():
+            store.put_file(str(path), f"bucket/toy/{path.relative_to(toy).as_posix()}")
+    here = tmp_path / "photos" / "x"
+    here.mkdir(parents=True)
+    for name, picture in zip("abc", pictures(3, (32, 32)), strict=True):
+        picture.save(here / f"{name}.png")
+        store.put_file(str(here / f"{name}.png"), f"bucket/photos/x/{name}.png")
+    store.pipe_file("bucket/photos/notes.txt", b"no image")
+    result = ct.embed("s3://bucket/toy", "s3://bucket/photos", "s3://bucket/out")
+    ct.embed("builtin:toy", here.parent, tmp_path / "out")
+    found, local = ct.read("s3://bucket/out"), ct.read(tmp_path / "out")
+    assert found.ids == local.ids == ("x/a.png", "x/b.png", "x/c.png")
+    assert found.column("path")[0] == "s3://bucket/photos/x/a.png"
+    assert found.column("label") == ["x"] * 3
+    assert result.notes == ("left out of s3://bucket/photos: 1 .txt.",)
+    for name in local.arrays:
+        np.testing.assert_array_equal(found.arrays[name], local.arrays[name])
+    assert ct.verify("s3://bucket/out").ok
+
+
+def test_files_of_records_in_a_store(tmp_path: Path) -> None:
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    for number in range(2):
+        pq.write_table(pa.table({"text": [f"text {number} {i}" for i in range(4)]}), tmp_path / f"{number}.parquet")
+        store.put_file(str(tmp_path / f"{number}.parquet"), f"/records/{number}.parquet")
+    source = "memory://records/*.parquet"
+    from classtoken.source import make_plan, open_source
+
+    opened = open_source(source)
+    plan = make_plan(opened, task_rows=3)
+    assert [(task.shard, task.start, task.stop) for task in plan.tasks] == [
+        ("0.parquet", 0, 3),
+        ("0.parquet", 3, 4),
+        ("1.parquet", 0, 3),
+        ("1.parquet", 3, 4),
+    ]
+    assert [record.text for record in opened.records()][5] == "text 1 1"
+    with pytest.raises((SourceError, OSError)):
+        open_source("memory://nowhere/x.csv")
