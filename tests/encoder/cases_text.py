@@ -145,6 +145,11 @@ def metaclip() -> hf.MetaClip2Config:
     return hf.MetaClip2Config(text_config=clip_text().to_dict(), vision_config=vision, projection_dim=24)
 
 
+def chinese_clip() -> hf.ChineseCLIPConfig:
+    vision = {**SMALL, "image_size": 16, "patch_size": 4}
+    return hf.ChineseCLIPConfig(text_config={**WORDS}, vision_config=vision, projection_dim=24)
+
+
 def t5(**more: Any) -> hf.T5Config:
     return hf.T5Config(**{**T5_SIZES, **T5_BUCKETS, **more})
 
@@ -314,6 +319,25 @@ TEXT_CASES: tuple[Case, ...] = (
     *pair("megatron-bert", "megatron_bert", hf.MegatronBertModel, hf.MegatronBertForSequenceClassification, megatron),
     *pair("gte", "gte", hf.GteModel, hf.GteForSequenceClassification, gte),
     Case("gte without kinds", "gte", lambda: hf.GteModel(gte(type_vocab_size=0)), texts),
+    Case(
+        "eurobert",
+        "eurobert",
+        lambda: hf.EuroBertModel(hf.EuroBertConfig(**DECODER)),
+        without_class_token,
+    ),
+    Case(
+        "eurobert with a head of its own",
+        "eurobert",
+        lambda: hf.EuroBertForMaskedLM(hf.EuroBertConfig(**DECODER, attention_bias=True)),
+        without_class_token,
+    ),
+    Case(
+        "chinese clip text",
+        "chinese_clip_text",
+        lambda: hf.ChineseCLIPModel(chinese_clip()),
+        lambda config: texts(config.text_config),
+        tower=lambda model: model.text_model,
+    ),
     Case(
         "metaclip 2 text",
         "metaclip_2_text",

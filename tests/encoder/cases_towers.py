@@ -5,6 +5,7 @@ from typing import Any
 import torch
 import transformers as hf
 from tests.encoder.cases_image import LABELS, OTHER, SMALL, VIT, pixels
+from tests.encoder.cases_text import chinese_clip
 from tests.encoder.parity import Case, Inputs
 from torch import nn
 
@@ -63,6 +64,13 @@ TOWER_CASES: tuple[Case, ...] = (
         "metaclip_2_vision",
         lambda: hf.MetaClip2VisionModel(hf.MetaClip2VisionConfig(**clip_vision().to_dict())),
         pixels("clip_vision"),
+    ),
+    Case(
+        "chinese clip, image side",
+        "chinese_clip_vision",
+        lambda: hf.ChineseCLIPModel(chinese_clip()),
+        pixels("chinese_clip_vision"),
+        tower=vision_tower,
     ),
     Case("clip vision", "clip_vision", lambda: hf.CLIPVisionModel(clip_vision()), pixels("clip_vision")),
     Case(

@@ -5,15 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers as hf
+from tests import folders
 from tests.encoder.cases_image import VIT, msn, pixels
-from tests.encoder.cases_text import metaclip
+from tests.encoder.cases_text import chinese_clip, metaclip
 from tests.encoder.cases_towers import clip, siglip, siglip2
 from tests.encoder.parity import TOLERANCE, Case, errors, randomise, relative, set_up
 from torch import nn
 
+import classtoken as ct
 from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.encoder.families.row import AuthorsReadout
 from classtoken.encoder.families.table import DIALECTS, FAMILIES, PAIRS
@@ -39,6 +42,7 @@ def reconfigured(folder: Path, change: Mapping[str, Any]) -> None:
 
 
 PAIR_MODELS = {
+    "chinese_clip": (hf.ChineseCLIPModel, chinese_clip),
     "clip": (hf.CLIPModel, clip),
     "siglip": (hf.SiglipModel, siglip),
     "siglip2": (hf.Siglip2Model, siglip2),
@@ -65,6 +69,31 @@ def test_both_sides_of_a_pair(kind: str, tmp_path: Path) -> None:
     assert torch.equal(image.loaded.rest["logit_scale"], model.logit_scale)
     if kind == "clip":
         assert torch.equal(image.loaded.rest["visual_projection.weight"], model.visual_projection.weight)
+
+
+def test_chinese_clip_gives_the_vectors_of_transformers(tmp_path: Path) -> None:
+    """Both sides from files to vectors at unit length: a BERT that is read by its class token, and a CLIP."""
+    folders.bert_tokenizer(tmp_path, longest=16)
+    tokenizer = hf.AutoTokenizer.from_pretrained(tmp_path)
+    config = chinese_clip()
+    config.text_config.vocab_size = len(tokenizer)
+    config.vision_config.image_size = 32
+    model = written(hf.ChineseCLIPModel(config), tmp_path)
+    settings = {"image_processor_type": "ChineseCLIPImageProcessor", "size": {"height": 32, "width": 32}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**settings, "do_center_crop": False}))
+    texts, picture = ["a small cat", "the old boat is near"], np.full((40, 50, 3), 90, np.uint8)
+    picture[:20, :, 0] = 200
+    pixels_BCHW = hf.AutoImageProcessor.from_pretrained(tmp_path)(picture, return_tensors="pt")
+    with torch.no_grad():
+        text = model.get_text_features(**tokenizer(texts, padding=True, return_tensors="pt")).pooler_output
+        image = model.get_image_features(**pixels_BCHW).pooler_output
+    embedder = ct.load(tmp_path)
+    for modality, items, theirs in (("text", texts, text), ("image", [picture], image)):
+        ours = torch.from_numpy(embedder.embed(items, modality=modality))
+        assert relative(torch.nn.functional.normalize(theirs, dim=-1), ours) < TOLERANCE
+    found = ct.inspect(tmp_path)
+    assert [tower.doubtful for tower in found.towers] == [(), ()]
+    assert "refused" not in str(found)
 
 
 def test_one_side_of_a_pair_may_be_all_there_is(tmp_path: Path) -> None:

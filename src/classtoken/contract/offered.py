@@ -40,9 +40,10 @@ def vectors(reading: Reading, layout: Layout) -> Iterable[Vector]:
     if layout.count(Role.CLASS) and not causal:
         add("cls+mean", "class token and mean side by side", 2 * size)
     row = _pooler_row(reading)
-    if reading.pooler is not None and not _one_state(reading, chosen):
+    if reading.pooler is not None:
         weights = "present" if own.needs_weights(reading.pooler.row) else "none needed"
-        add("pooler", own.meaning(reading.pooler.row), reading.pooler.size or size, weights)
+        if not _one_state(reading, chosen):
+            add("pooler", own.meaning(reading.pooler.row), reading.pooler.size or size, weights)
     elif row is not None and row.kind != "none":
         add("pooler", f"REFUSED: {own.meaning(row)}; the file lacks its weights", weights="MISSING")
     for spec, vector in found.items():

@@ -120,7 +120,9 @@ class InspectedTower(Result):
     @property
     def doubtful(self) -> tuple[str, ...]:
         """What is not settled: why no vector is given; claims that are disputed, refuted, or backed by no file."""
-        open_ones = (claim for claim in self.claims if claim.verdict in OPEN)
+        # what a loss made a unit vector of is what the authors meant, though no file of the folder repeats it
+        known = {Verdict.ASSUMED} if self.contract.unit_length else set()
+        open_ones = (claim for claim in self.claims if claim.verdict in OPEN and claim.verdict not in known)
         said = (_claim_line(claim) for claim in open_ones)
         return (*([self.refused] if self.refused else []), *said)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import BASE_SIZE, activation
+from classtoken.encoder.families.bert import BASE_SIZE, BERT, activation
 from classtoken.encoder.families.clip import CLIP_TEXT, METACLIP2_TEXT, SIGLIP2_TEXT, SIGLIP_TEXT, TOWER_BLOCKS
 from classtoken.encoder.families.row import (
     AuthorsReadout,
@@ -241,6 +241,39 @@ METACLIP2_VISION = replace(
     used_by=("facebook/metaclip-2-worldwide-huge-quickgelu",),
     paper="Chuang et al. 2025",
 )
+CHINESE_CLIP_VISION = replace(
+    CLIP_VISION,
+    name="chinese_clip_vision",
+    types=("chinese_clip_vision_model",),
+    head=None,
+    inputs=InputDefaults(image={"image_processor_type": "ChineseCLIPImageProcessor"}),
+    used_by=("OFA-Sys/chinese-clip-vit-base-patch16",),
+    paper="Yang et al. 2022 (Chinese CLIP)",
+    notes=(),
+)
+CHINESE_CLIP_TEXT = replace(
+    BERT,
+    name="chinese_clip_text",
+    types=("chinese_clip_text_model",),
+    prefixes=("text_model.",),
+    config_key="text_config",
+    reads=lambda config: True,
+    pooler=PoolerRow(kind="none"),
+    head=None,
+    config=None,
+    projection=ProjectionRow(names=(Rename("text_projection.weight", "projection.weight"),)),
+    readout=AuthorsReadout(
+        spec="cls",
+        reason="the contrastive loss compared [CLS] after the last block, projected, at unit length",
+        source="Yang et al. 2022 (Chinese CLIP), section 2; ChineseCLIPModel.get_text_features",
+        alternatives={},
+        unit_length=True,
+    ),
+    used_by=CHINESE_CLIP_VISION.used_by,
+    paper=CHINESE_CLIP_VISION.paper,
+    notes=("a RoBERTa in Chinese with BERT's names; its pooler, where the file has one, is not read",),
+)
+CHINESE_CLIP = FamilyPair(types=("chinese_clip",), image=CHINESE_CLIP_VISION, text=CHINESE_CLIP_TEXT)
 CLIP = FamilyPair(types=("clip",), image=CLIP_VISION, text=CLIP_TEXT)
 SIGLIP = FamilyPair(types=("siglip",), image=SIGLIP_VISION, text=SIGLIP_TEXT)
 SIGLIP2 = FamilyPair(types=("siglip2",), image=SIGLIP2_VISION, text=SIGLIP2_TEXT)

@@ -30,6 +30,29 @@ MISTRAL_DEFAULTS = {
 QWEN2_DEFAULTS = {name: value for name, value in QWEN3_DEFAULTS.items() if name not in ("head_dim", "attention_bias")}
 
 
+EUROBERT_DEFAULTS = {
+    **LLAMA_DEFAULTS,
+    "vocab_size": 128256,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "rms_norm_eps": 1e-5,
+    "max_position_embeddings": 8192,
+    "is_causal": False,
+}
+
+
+def eurobert_shape(config: Config) -> Shape:
+    """Llama's blocks, in which every token reads every other, whatever `is_causal` says."""
+    return _bidirectional(llama_shape(complete(config, EUROBERT_DEFAULTS)))
+
+
+def _bidirectional(shape: Shape) -> Shape:
+    """The same shape without a causal mask."""
+    return replace(shape, block=replace(shape.block, causal=False))
+
+
 def llama_shape(config: Config) -> Shape:
     """Biases where the config asks for them."""
     config = complete(config, LLAMA_DEFAULTS)
@@ -96,4 +119,17 @@ QWEN2 = replace(
     tokens="n word piece (causal)",
     used_by=("Alibaba-NLP/gte-Qwen2-1.5B-instruct (last)",),
     paper="Yang et al. 2024",
+)
+EUROBERT = replace(
+    LLAMA,
+    name="eurobert",
+    types=("eurobert",),
+    shape=eurobert_shape,
+    harmless=frozenset({"pretraining_tp", "classifier_pooling"}),
+    tokens="start + n word piece + 1 end",
+    readout=TEXT_MEAN,
+    code=("EuroBertModel",),
+    used_by=("EuroBERT/EuroBERT-210m", "EuroBERT/EuroBERT-610m"),
+    paper="Boizard et al. 2025",
+    notes=(),
 )
