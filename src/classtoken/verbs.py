@@ -52,16 +52,21 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    model: str | Path, *, verify: bool = True, revision: str | None = None, accept: Sequence[str] = ()
+    model: str | Path,
+    *,
+    verify: bool = True,
+    against: str | Path | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
 ) -> "Inspection":
     """Which vectors a MODEL can give, which one its authors meant, and the evidence.
 
-    verify: run the experiments on the loaded model (a few seconds); without it only files speak. Raises what `load`
-    raises.
+    verify: run the experiments on the loaded model (a few seconds); without it only files speak. against: another
+    model; `.against` then says what differs between the two. Raises what `load` raises.
     """
     from classtoken.jobs.inspect import inspect as job
 
-    return job(model, InspectOptions(verify=verify, revision=revision, accept=tuple(accept)))
+    return job(model, InspectOptions(verify=verify, against=against, revision=revision, accept=tuple(accept)))
 
 
 def embed(

@@ -19,6 +19,8 @@ def inspect(
     Reads the files, then runs small experiments on the loaded model: does position 0 depend on the input, is the mask
     causal, does padding or a batch mate move the vector, which formula gives pooler_output, are its weights there.
 
+    With --against: what differs between two checkpoints, and the cosine of their vectors on sample inputs.
+
     Example:
 
         classtoken inspect builtin:photos

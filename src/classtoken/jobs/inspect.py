@@ -3,10 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+from classtoken.contract.against import side_differences
 from classtoken.contract.experiments import experiments
 from classtoken.contract.offered import advice, has_own_pooler, lines_to_copy, uses, vectors
+from classtoken.contract.settling import Side
 from classtoken.embedder import Embedder, ModelSpec, Tower, open_model
 from classtoken.options import InspectOptions
+from classtoken.results.against import Against
 from classtoken.results.inspect import Claim, Evidence, InspectedTower, Inspection, Kind, Verdict
 from classtoken.tokens.text import TextPreprocessor
 
@@ -14,10 +17,32 @@ from classtoken.tokens.text import TextPreprocessor
 def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     """Look at a MODEL: its files, and unless `verify` is off what experiments on it show."""
     embedder = open_model(ModelSpec(str(model), device="cpu", revision=options.revision, accept=options.accept))
-    towers = tuple(_tower(str(model), tower, embedder, options.verify) for tower in embedder.towers.values())
+    verify = options.verify and options.against is None  # of two models one wants to know what differs
+    towers = tuple(_tower(str(model), tower, embedder, verify) for tower in embedder.towers.values())
     labels = next((len(t.reading.classifier.labels) for t in embedder.towers.values() if t.reading.classifier), 0)
     name = str(model) if str(model).startswith("builtin:") or not Path(model).exists() else Path(model).resolve().name
-    return Inspection(model=name, towers=towers, labels=labels, verified=options.verify)
+    return Inspection(
+        model=name,
+        towers=towers,
+        labels=labels,
+        verified=verify,
+        against=None if options.against is None else _against(embedder, options),
+    )
+
+
+def _against(embedder: Embedder, options: InspectOptions) -> Against:
+    """What differs between a model and that of the option `against`."""
+    other = open_model(ModelSpec(str(options.against), device="cpu", accept=options.accept))
+    here, there = embedder.towers, other.towers
+    pairs = [
+        [Side(towers[name].reading, towers[name].prepare) for towers in (here, there)] for name in here if name in there
+    ]
+    return Against(
+        other=str(options.against),
+        sides=tuple(side_differences(*pair) for pair in pairs),
+        only_here=tuple(name for name in here if name not in there),
+        only_there=tuple(name for name in there if name not in here),
+    )
 
 
 def _tower(model: str, tower: Tower, embedder: Embedder, verify: bool) -> InspectedTower:

@@ -29,6 +29,7 @@ class InspectOptions(Options):
     """How to look at a model: with experiments on it, or by its files alone."""
 
     verify: Annotated[bool, Option("Run experiments on the loaded model, or read files only.", off="no-verify")] = True
+    against: Annotated[str | Path | None, Option("Another model: what differs.", metavar="MODEL2")] = None
     revision: Revision = None
     accept: Accept = ()
 

@@ -4,6 +4,7 @@ import textwrap
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from classtoken.results.against import Against
 from classtoken.results.base import Result
 from classtoken.values import Layout
 
@@ -136,6 +137,8 @@ class Inspection(Result):
     labels: int = 0
     verified: bool = True
     notes: tuple[str, ...] = field(default=())
+    against: Against | None = None
+    """what differs between this model and another one"""
 
     @property
     def layout(self) -> Layout:
@@ -167,7 +170,10 @@ class Inspection(Result):
 
     def table(self, *, evidence: bool = False) -> str:
         """What a person reads in ten seconds; with `evidence`, every vector, claim and observation."""
-        lines: list[str] = []
+        if self.against is not None and not evidence:
+            kinds = " and ".join(f"{tower.family} {tower.modality} encoder" for tower in self.towers)
+            return "\n".join([f"{self.model}: {kinds}", *self.against.lines()])
+        lines: list[str] = [] if self.against is None else self.against.lines()
         for tower in self.towers:
             lines += _tower_lines(self, tower, evidence=evidence)
         lines += _block("note", list(self.notes))
