@@ -43,6 +43,17 @@ def test_a_temperature_that_does_not_help_is_1() -> None:
     assert fit_temperature(torch.tensor(logits[:9]), targets[:9], "single") == 1.0
 
 
+@pytest.mark.parametrize("task", ["single", "multi"])
+def test_a_few_rows_that_are_all_right_are_no_reason_to_be_sure_of_everything(task: str) -> None:
+    """20 rows, each right by a little: without doubt T goes to its limit of 0.05, and every answer to 100 %."""
+    logits = torch.tensor([[1.0, 0.0], [0.0, 1.0]] * 10) - (0.5 if task == "multi" else 0.0)
+    targets = torch.tensor([0, 1] * 10) if task == "single" else torch.tensor([[1.0, 0.0], [0.0, 1.0]] * 10)
+    temperature = fit_temperature(logits, targets, task)
+    assert 0.15 < temperature < 1.0
+    sure = (logits / temperature).softmax(-1).max() if task == "single" else (logits / temperature).sigmoid().max()
+    assert float(sure) == pytest.approx(21 / 22, abs=0.01)
+
+
 def test_the_temperature_belongs_to_what_is_shipped() -> None:
     """Scores of one classifier, calibration of the other."""
     rng = np.random.default_rng(1)

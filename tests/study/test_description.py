@@ -252,7 +252,7 @@ def test_what_was_not_seen() -> None:
     roles = torch.tensor([int(Role.CLASS)] + [int(Role.CONTENT)] * 8)
     direct = torch.tensor([0.5, 0.2, 0.1, 0.08, 0.05, 0.03, 0.02, 0.015, 0.005])
     lost = torch.tensor([0.0, 0.0, 0.5, 0.01, 0.02, 0.03, 0.04, 0.05, 0.9])
-    found = unseen(direct, lost, roles)
+    found = unseen(direct, lost, roles, outcome=2.0)
     assert found.least == (8, 7)
     assert found.attended_unused == (1,)
     assert found.unattended_used == (8,)

@@ -219,6 +219,8 @@ class LoopOptions:
 
     epochs: Positive = 10.0
     """passes over the records"""
+    least_steps: Count = 0
+    """steps that are taken at least: of few records, epochs alone are few steps"""
     batch: AtLeastOne = 128
     """records of one step"""
     accumulate: AtLeastOne = 1
@@ -325,6 +327,8 @@ class Recipe:
         return changed
 
 
+GRID_STEPS = 1000
+"""of heads that are learned step by step on frozen vectors, where nothing else is said"""
 VECTORS = ("contrast", "masked", "pairs", "similarity", "clip")
 """objectives that train an encoder and its vectors, and no head"""
 PARTNERED = ("pairs", "similarity")
@@ -377,6 +381,8 @@ def recipe_of(options: TrainOptions) -> Recipe:
     if given is None:
         moves = _contrasting if options.objective in VECTORS else _finetuning if options.unfreeze else None
         recipe = Recipe() if moves is None else moves(options.augment)
+        if moves is None and options.epochs is None and options.head in ("cosine", "mlp"):
+            recipe = replace(recipe, loop=replace(recipe.loop, least_steps=GRID_STEPS))
     else:
         recipe = Recipe.from_dict(given) if isinstance(given, Mapping) else Recipe.from_file(given)
     kind = "distillation" if options.teacher else options.objective

@@ -12,7 +12,7 @@ from classtoken.report.png import Panel
 from classtoken.report.svg import shown
 from classtoken.report.verdict import marked_patches, verdict
 from classtoken.report.words import shaded_words
-from classtoken.results.explain import Explanation, RelevanceMap
+from classtoken.results.explain import SMALLEST, Explanation, RelevanceMap
 from classtoken.values import Role
 
 LARGE = 460
@@ -265,35 +265,38 @@ def _unseen(found: Explanation) -> Section:
     def named(tokens: Sequence[int]) -> str:
         return ", ".join(_name(found, i) for i in tokens[:8]) or "none"
 
-    rows = [
-        ("looked at least", named(u.least), f"{len(u.least)} tokens with {100 * u.mass_of_least:.1f} % of the weight"),
+    rows = [("looked at least", u.least, f"{len(u.least)} tokens with {100 * u.mass_of_least:.1f} % of the weight")]
+    both = (
         (
             "looked at most, needed least",
-            named(u.attended_unused),
+            u.attended_unused,
             "in the quarter with most weight, and in the half whose removal moves the outcome least",
         ),
         (
             "looked at least, needed most",
-            named(u.unattended_used),
+            u.unattended_used,
             "in the quarter with least weight, and in the quarter whose removal moves the outcome most",
         ),
-    ]
+    )
+    for entry, tells, expected in zip(both, u.tells, u.expected, strict=True):
+        if tells:
+            rows.append((entry[0], entry[1], f"{entry[2]}: {len(entry[1])}, where chance gives {expected:.1f}"))
     drawn = ""
     if found.grid:
-        lists = (u.least, u.attended_unused, u.unattended_used)
         drawn = row(
-            *(
-                marked_patches(found, some, heading=f"{name} ({len(some)})", side=252)
-                for (name, _, _), some in zip(rows, lists, strict=True)
-                if some
-            )
+            *(marked_patches(found, some, heading=f"{name} ({len(some)})", side=252) for name, some, _ in rows if some)
         )
+    silent = (
+        f"No single token moves the outcome by more than {100 * u.largest:.2g} % of it: none is called needed or not."
+        if u.largest < SMALLEST
+        else "Tokens that were looked at for nothing, or used without being looked at, are named only where there are "
+        "more of them than chance makes."
+    )
     return Section(
         "What it did not look at",
         "By the class token's weights over all layers, against what the outcome loses when the token is removed.",
-        drawn + table(("", "tokens", "meaning"), rows),
-        "The lists are ranks: where no removal matters they are filled all the same. By chance the second holds an "
-        "eighth of the tokens, the third a sixteenth.",
+        drawn + table(("", "tokens", "meaning"), [(name, named(tokens), says) for name, tokens, says in rows]),
+        silent,
     )
 
 

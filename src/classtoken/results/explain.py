@@ -105,6 +105,8 @@ class Route(Result):
 
 
 LEVEL = 0.05
+SMALLEST = 0.01
+"""part of the outcome that no single token moves: then none is called used or of no use"""
 """p above it is no evidence"""
 
 
@@ -214,12 +216,28 @@ class LensStep(Result):
 
 @dataclass(frozen=True)
 class UnseenTokens(Result):
-    """What the class token did not look at (`analysis.unseen`), as token numbers."""
+    """What the class token did not look at (`study.unseen`), as token numbers.
+
+    `attended_unused` and `unattended_used` are made of ranks, and noise fills them too: `p_unused` and `p_used` say how
+    often as many tokens or more stand in them where weight and effect have nothing to do with each other, `expected`
+    how many do on average; `largest` is the largest effect of one token, as a part of the outcome.
+    """
 
     least: tuple[int, ...]
     attended_unused: tuple[int, ...]
     unattended_used: tuple[int, ...]
     mass_of_least: float
+    p_unused: float = 1.0
+    p_used: float = 1.0
+    expected: tuple[float, float] = (0.0, 0.0)
+    largest: float = 0.0
+
+    @property
+    def tells(self) -> tuple[bool, bool]:
+        """Whether the two lists may be named: some token moves the outcome by `SMALLEST` of it, and the list is longer
+        than chance makes it (p at most 0.05 for both together)."""
+        moves = self.largest >= SMALLEST
+        return moves and self.p_unused <= LEVEL / 2, moves and self.p_used <= LEVEL / 2
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,14 @@ and a large value: every token is told the same) (arXiv 2606.08105).
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import norm
 from torch import Tensor
 
 from classtoken.errors import OptionError
 from classtoken.values import Role
 
+ONE_HEAD_IN = 1e-4
+"""share of heads without any sink in which one is found, roughly"""
 MAD_TO_DEVIATION = 1.4826  # the deviation of a normal distribution, per median absolute deviation
 
 
@@ -60,7 +63,11 @@ class Sinks:
 
 
 def sinks(weights_BHLL: Tensor, values_BHLK: Tensor, roles_BL: Tensor, *, share: float = 0.3) -> Sinks:
-    """A sink receives on average at least `share` of the weight of the other tokens. Padding neither gives nor gets."""
+    """A sink receives on average at least `share` of the weight of the other tokens, and more than chance gives one of
+    so few: the mean of as many weights as there are others, drawn from all of this head's, is exceeded in one head
+    of 10,000 (normal approximation, for as many keys; of few and sharp weights in one of 100). Padding neither
+    gives nor gets.
+    """
     if not 0 < share < 1:
         raise OptionError(f"the share that makes a sink is between 0 and 1, not {share}.")
     present = (roles_BL != Role.PAD).to(weights_BHLL.dtype)
@@ -72,5 +79,16 @@ def sinks(weights_BHLL: Tensor, values_BHLK: Tensor, roles_BL: Tensor, *, share:
     hidden = (present == 0)[:, None].expand_as(lengths)
     median = lengths.masked_fill(hidden, torch.nan).nanmedian(-1, keepdim=True).values
     relative = lengths / median.clamp_min(torch.finfo(lengths.dtype).tiny)
-    mask = received >= share
+    mask = (received >= share) & (received > _by_chance(weights_BHLL, present, others) + 1e-6)
     return Sinks(received, mask, relative, mask & (relative < 0.5))
+
+
+def _by_chance(weights_BHLL: Tensor, present_BL: Tensor, others_LL: Tensor) -> Tensor:
+    """What the most looked at of a head's keys receives where every query spreads its weights at random (B, H, 1)."""
+    pairs = present_BL[:, None, :, None] * present_BL[:, None, None, :] * others_LL
+    count = pairs.sum((-1, -2)).clamp_min(1)
+    mean = (weights_BHLL * pairs).sum((-1, -2)) / count
+    variance = ((weights_BHLL - mean[..., None, None]).square() * pairs).sum((-1, -2)) / count
+    keys = present_BL.sum(1)[:, None]
+    high = torch.from_numpy(norm.isf(ONE_HEAD_IN / keys.cpu().numpy())).to(mean)
+    return (mean + high * (variance / (keys - 1).clamp_min(1)).sqrt())[..., None]

@@ -81,7 +81,7 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         swaps=swaps(traced, donors[0], target, subject.labels) if donors else (),
         donor=_donor(donors[0], others[0], options.donors[0], target) if donors else None,
         lens=_lens(traced, target),
-        unseen=_unseen(traced, maps),
+        unseen=_unseen(traced, maps, target),
         artefacts=artefacts_of(traced),
         image=picture_uri(given.view),
         notes=notes_of(embedder, subject, tokens, options.pooling),
@@ -275,7 +275,7 @@ def _lens(traced: Traced, target: int) -> tuple[result.LensStep, ...]:
     return tuple(steps)
 
 
-def _unseen(traced: Traced, maps: Sequence[result.RelevanceMap]) -> result.UnseenTokens | None:
+def _unseen(traced: Traced, maps: Sequence[result.RelevanceMap], target: int) -> result.UnseenTokens | None:
     """Needs the effect of removing tokens, so it is there when occlusion was asked for."""
     effect = next((m for m in maps if m.name == "occlusion" and m.scores), None)
     if effect is None or len(effect.scores) < 4:
@@ -283,4 +283,4 @@ def _unseen(traced: Traced, maps: Sequence[result.RelevanceMap]) -> result.Unsee
     direct = direct_weights(traced)[0]
     effects = torch.zeros_like(direct)
     effects[content_of(traced.tokens)] = torch.tensor(effect.scores).to(direct)
-    return unseen(direct, effects, traced.roles_BL[0])
+    return unseen(direct, effects, traced.roles_BL[0], outcome=float(traced.outcome_BC[0, target]))

@@ -6,6 +6,7 @@ matters).
 """
 
 import torch
+from scipy.stats import hypergeom
 from torch import Tensor
 
 from classtoken.errors import OptionError
@@ -14,11 +15,13 @@ from classtoken.results.explain_data import Coverage
 from classtoken.values import Role
 
 
-def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, share: float = 0.25) -> UnseenTokens:
+def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, outcome: float, share: float = 0.25) -> UnseenTokens:
     """direct_L: weight from the class token (its layers' mean); effect_L: |outcome lost by removal| per token.
 
     A token counts as attended in the top `share` by direct weight and as unattended in the bottom `share`; as used in
     the top `share` by effect, as unused in the bottom half. Within a list the order is by the gap of the two ranks.
+    Where weight and effect have nothing to do with each other, the number of tokens in a list is hypergeometric, which
+    gives its p. `outcome` is what the effects are parts of.
     """
     if not 0 < share <= 0.5:
         raise OptionError(f"the share is above 0 and at most 0.5, not {share}.")
@@ -28,6 +31,15 @@ def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, share: float 
     direct, effects = _ranks(direct_L[places]), _ranks(effect_L[places].abs())
     attended, unattended = direct >= n - count, direct < count
     used, unused = effects >= n - count, effects < n // 2
+
+    def chance(size: int, drawn: int, found: Tensor) -> tuple[float, float]:
+        """p of as many or more, and the number to be expected."""
+        return float(hypergeom.sf(int(found.sum()) - 1, n, size, drawn)), size * drawn / n
+
+    (p_unused, some), (p_used, few) = (
+        chance(n // 2, count, attended & unused),
+        chance(count, count, unattended & used),
+    )
 
     def listed(chosen: Tensor, gap: Tensor) -> tuple[int, ...]:
         found = chosen.nonzero()[:, 0]
@@ -39,6 +51,10 @@ def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, share: float 
         listed(attended & unused, direct - effects),
         listed(unattended & used, effects - direct),
         float(direct_L[places[order]].sum() / direct_L.sum().clamp_min(torch.finfo(direct_L.dtype).tiny)),
+        p_unused,
+        p_used,
+        (some, few),
+        float(effect_L[places].abs().max()) / abs(outcome) if outcome else 0.0,
     )
 
 

@@ -100,6 +100,7 @@ def test_random_labels_are_chance_within_the_interval(tmp_path: Path, way: str) 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("way", WAYS)
 def test_random_labels_are_chance_in_95_of_100(tmp_path: Path, way: str) -> None:
     assert misses(way, tmp_path, 100) <= 10  # binomial: 11 or more of 100 at 5 % in 1 of 100 runs

@@ -35,6 +35,14 @@ def test_a_head_on_frozen_vectors(tmp_path: Path, squares: Path) -> None:
     assert predicted.accuracy > 0.9
 
 
+def test_heads_of_few_records_take_steps_enough(tmp_path: Path, squares: Path) -> None:
+    """Ten epochs of 54 records are ten steps: a cosine head needs a thousand, unless something else is said."""
+    vit = tiny_vit(tmp_path / "vit")
+    result = train(squares, tmp_path / "model", model=vit, recipe=told(head="cosine"))
+    assert result.steps == 1000
+    assert train(squares, tmp_path / "few", model=vit, recipe=told(head="cosine", epochs=3.0)).steps == 3
+
+
 def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
     rows = [
         f"{text},{'long' if len(text) > 12 else 'short'}{'|the' if 'the' in text else ''}" for text in SENTENCES * 4

@@ -36,16 +36,36 @@ def flip(pictures: Tensor, generator: Generator) -> Tensor:
     return torch.where(mirrored[:, None, None, None].to(pictures.device), pictures.flip(-1), pictures)
 
 
+TRIES = 10
+"""draws of a crop that does not fit"""
+
+
+def crop_sides(count: int, area: tuple[float, float], shape: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Height and width of random crops, as parts of a picture whose height is `shape` times its width.
+
+    As torchvision's RandomResizedCrop: one that would stand out of the picture is drawn again, ten times at most, and
+    then is the largest one in the middle that is within 3:4 and 4:3.
+    """
+    part = uniform(count * TRIES, *area, generator).view(count, TRIES)
+    ratio = torch.exp(uniform(count * TRIES, math.log(3 / 4), math.log(4 / 3), generator)).view(count, TRIES)
+    tall, wide = (part / ratio / shape).sqrt(), (part * ratio * shape).sqrt()
+    fits = (tall <= 1) & (wide <= 1)
+    first = fits.int().argmax(1, keepdim=True)
+    largest = min(1.0, 4 / 3 / shape), min(1.0, 4 / 3 * shape)
+    found = [
+        torch.where(fits.any(1), side.gather(1, first)[:, 0], torch.full((count,), most))
+        for side, most in zip((tall, wide), largest, strict=True)
+    ]
+    return found[0], found[1]
+
+
 def resized_crop(pictures: Tensor, area: tuple[float, float], size: tuple[int, int], generator: Generator) -> Tensor:
     """A random part of every picture, brought to `size` (Szegedy et al. 2015): `area` of it, sides within 3:4 and 4:3.
 
-    Bilinear, by one affine grid for the whole batch; a crop that would stand out of the picture is made to fit.
+    Bilinear, by one affine grid for the whole batch; see `crop_sides`.
     """
     B = len(pictures)
-    part = uniform(B, *area, generator)
-    ratio = torch.exp(uniform(B, math.log(3 / 4), math.log(4 / 3), generator))
-    tall = (part / ratio).sqrt().clamp(max=1.0)
-    wide = (part * ratio).sqrt().clamp(max=1.0)
+    tall, wide = crop_sides(B, area, pictures.shape[2] / pictures.shape[3], generator)
     down, right = ((1 - side) * (2 * torch.rand(B, generator=generator) - 1) for side in (tall, wide))
     theta = torch.zeros(B, 2, 3)
     theta[:, 0, 0], theta[:, 0, 2], theta[:, 1, 1], theta[:, 1, 2] = wide, right, tall, down
@@ -166,8 +186,8 @@ def _grey(x: Tensor) -> Tensor:
 def randaugment(pictures: Tensor, count: int, magnitude: float, generator: Generator) -> Tensor:
     """`count` operations drawn for every picture, each with a strength of up to `magnitude` (Cubuk et al. 2020).
 
-    Ours differ from the paper's in two things: strengths are uniform in -magnitude..magnitude, and there is no
-    equalisation.
+    Ours differ from the paper's: strengths are drawn evenly from -magnitude..magnitude and not one for all; `sharpness`
+    blurs only; equalisation and automatic contrast are not among them.
     """
     x = pictures.float() / 255
     for _ in range(count):

@@ -96,7 +96,7 @@ class Loop:
         self.optimisers = optimisers(objective, optimiser, depth)
         self.parameters = [p for p in objective.parameters() if p.requires_grad]
         self.average = moving_average(objective, options.ema) if options.ema else None
-        self.steps = max(1, round(options.epochs * feed.steps))
+        self.steps = max(1, options.least_steps, round(options.epochs * feed.steps))
         self.state = TrainingState()
         self.keeps_best = options.keep == "best" and objective.chooses
         self.log = TrainingLog(folder, self.steps, feed.steps)
