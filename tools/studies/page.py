@@ -17,6 +17,10 @@ writes. Each number comes with n, a 95 % interval (over inputs, not over trainin
 architecture with the values of every weight tensor in random order. A sentence here holds for the named model on the
 named data, and for no other until measured.
 
+The intervals of means on this page are those of the BCa bootstrap (`"method": "bca"` in the files), which the package
+no longer prints: of 64 skewed numbers it holds the mean in 91 of 100 samples, of symmetric ones in 94 or more. Today's
+are Student's, widened by the studentised bootstrap, and hold it in 94 to 98 ([trust](../trust.md)).
+
 How maps are tested: **deletion** takes tokens truly out of the sequence, the strongest first, and is the area under the
 answer's probability (for vectors: length along the whole input's); low is good. **Insertion** puts them in; high is
 good. **SaCo** asks whether sizes of scores match sizes of effects, -1 to 1. Against a true mask: **pointing**, the

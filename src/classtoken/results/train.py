@@ -76,10 +76,11 @@ class TrainResult(Result):
         )
         judged = f"each judged in {self.folds} folds" if self.folds else f"{self.held_out} held out"
         words = {"frozen": "a head on frozen vectors", "finetune": "fine-tuned", "scratch": "from scratch"}
+        known = f"{len(self.labels)} labels, " if self.labels else ""
+        head = f"head {self.head}" if self.labels else "its vectors"
         lines = [
-            f"{self.out}: {words.get(self.way, self.way)}, {len(self.labels)} labels, pooling {self.pooling}, "
-            f"head {self.head}",
-            f"  {self.learned} records learned from, {judged}: {shown}",
+            f"{self.out}: {words.get(self.way, self.way)}, {known}pooling {self.pooling}, {head}",
+            f"  {self.learned} records learned from, {judged}{f': {shown}' if shown else ''}",
             f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, {self.steps} steps, "
             f"{self.seconds:.1f} s{', stopped early' if self.stopped_early else ''}",
         ]

@@ -157,7 +157,7 @@ def test_a_stretch_changes_one_side_against_the_other() -> None:
     assert 1.25 < float(ratio.max()) < 1.6
 
 
-@pytest.mark.parametrize(("height", "width"), [(200, 200), (100, 300)])
+@pytest.mark.parametrize(("height", "width"), [(2000, 2000), (1000, 3000)])
 def test_crops_are_as_large_as_torchvisions(height: int, width: int) -> None:
     """RandomResizedCrop.get_params, written out: crops that do not fit are drawn again, not made to fit."""
     random = Random(0)
@@ -177,4 +177,5 @@ def test_crops_are_as_large_as_torchvisions(height: int, width: int) -> None:
     tall, wide = crop_sides(20000, (0.3, 1.0), height / width, torch.Generator().manual_seed(0))
     ours = (tall * wide).numpy()
     assert ours.mean() == pytest.approx(reference.mean(), abs=0.005)
-    assert np.quantile(ours, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(reference, [0.1, 0.5, 0.9]), abs=0.015)
+    middle = [(areas > 0.99 * reference.max()).mean() for areas in (ours, reference)]  # where ten draws did not fit
+    assert middle[0] == pytest.approx(middle[1], abs=0.02)

@@ -58,6 +58,9 @@ def test_triplets_train_a_model_and_sentence_transformers_reads_it(tmp_path: Pat
     bert = tiny_bert(tmp_path / "bert")
     found = train(triplets, tmp_path / "tuned", model=bert, recipe=recipe("pairs"))
     assert found.labels == ()
+    card = (tmp_path / "tuned" / "README.md").read_text()
+    assert "no classifier: its vectors were trained" in card
+    assert "calibration" not in card + str(found)
     assert set(found.scores) == {"loss", "top_match", "uniformity", "triplets"}
     texts = sentences(6, 7)
     ours = ct.load(tmp_path / "tuned").embed(texts)

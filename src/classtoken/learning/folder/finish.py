@@ -103,8 +103,9 @@ def _compared(model: TrainedModel, run: TrainingRun) -> tuple[PoolingFigures, ..
 
 
 def _unit_length(model: TrainedModel, run: TrainingRun) -> bool:
-    """A head on frozen vectors, and vectors that are trained themselves, are as the MODEL's contract gives them: at
-    unit length if it says so. Where encoder and head have learned together, the head reads what is pooled."""
+    """Whether the folder's own vectors have unit length: as the MODEL's contract says where its vectors are what they
+    were, or were trained themselves. Heads read the pooled state as it is, whatever this says; where encoder and head
+    have learned together, so do the vectors."""
     if run.model is None or (run.way == "finetune" and model.head is not None):
         return False
     contract = run.embedder.tower(run.modality).reading.contract

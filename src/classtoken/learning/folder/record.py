@@ -48,14 +48,19 @@ def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str]
         f"| {name.replace('_', ' ')} | {value:.4f}{ranges.get(name, '')} |" for name, value in result["scores"].items()
     )
     judged = f"each judged in {result['folds']} folds" if result["folds"] else f"{result['held_out']} held out"
-    labels = ", ".join(result["labels"][:20]) + (" ..." if len(result["labels"]) > 20 else "")
+    names = ", ".join(result["labels"][:20]) + (" ..." if len(result["labels"]) > 20 else "")
+    labelled, used = bool(result["labels"]), "logits" if result["labels"] else "embed"
+    learned = f"{len(result['labels'])} labels: {names}" if labelled else "no classifier: its vectors were trained"
+    if labelled:
+        scores += f"\n| calibration error (15 bins) | {result['error']:.4f} |"
+    figures = f"| score | value |\n|---|---|\n{scores}" if scores else "None: no record was held out to judge."
     refused = f" {result['refused']} records could not be read and were left out." if result["refused"] else ""
     parts = [
         f"# {title}",
         about,
         "## What it is",
         f"- way: {result['way']}; pooling `{result['pooling']}`; head `{result['head']}`; {result['task']} task",
-        f"- {len(result['labels'])} labels: {labels}",
+        f"- {learned}",
         f"- {result['parameters']:,} parameters, {result['trained_parameters']:,} of them learned here",
         "",
         "## How it was trained",
@@ -64,11 +69,11 @@ def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str]
         f"{where['device']}, torch {where['torch']}. Objective: {recipe['objective']['kind']}. The whole recipe is in "
         "`training.json`.",
         "## Figures on records that were not learned from",
-        f"| score | value |\n|---|---|\n{scores}\n| calibration error (15 bins) | {result['error']:.4f} |",
+        figures,
         "What was chosen was chosen without the records that judge it; in brackets, intervals of 95 %. Records of "
         "another kind than these need a test set of their own: `classtoken predict`.",
         *lines,
         "## Use",
-        f'```python\nimport classtoken as ct\nmodel = ct.load("{title}")\nmodel.logits([...])\n```',
+        f'```python\nimport classtoken as ct\nmodel = ct.load("{title}")\nmodel.{used}([...])\n```',
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
