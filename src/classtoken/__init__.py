@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from classtoken.options import ExplainDataOptions as ExplainDataOptions
     from classtoken.options import ExplainOptions as ExplainOptions
     from classtoken.options import ExplainPairOptions as ExplainPairOptions
+    from classtoken.options import ExportOptions as ExportOptions
     from classtoken.options import InspectOptions as InspectOptions
     from classtoken.options import OutliersOptions as OutliersOptions
     from classtoken.options import PredictOptions as PredictOptions
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from classtoken.verbs import explain as explain
     from classtoken.verbs import explain_data as explain_data
     from classtoken.verbs import explain_pair as explain_pair
+    from classtoken.verbs import export as export
     from classtoken.verbs import inspect as inspect
     from classtoken.verbs import notebook as notebook
     from classtoken.verbs import outliers as outliers
@@ -63,6 +65,7 @@ _PLACES = {
     "ExplainDataOptions": "classtoken.options",
     "ExplainOptions": "classtoken.options",
     "ExplainPairOptions": "classtoken.options",
+    "ExportOptions": "classtoken.options",
     "InspectOptions": "classtoken.options",
     "ModelSpec": "classtoken.embedder",
     "OutliersOptions": "classtoken.options",
@@ -82,6 +85,7 @@ _PLACES = {
     "explain": "classtoken.verbs",
     "explain_data": "classtoken.verbs",
     "explain_pair": "classtoken.verbs",
+    "export": "classtoken.verbs",
     "inspect": "classtoken.verbs",
     "load": "classtoken.embedder",
     "notebook": "classtoken.verbs",

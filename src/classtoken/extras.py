@@ -8,6 +8,8 @@ from classtoken.errors import MissingExtra
 EXTRA_OF = {
     "lancedb": "lance",
     "lance": "lance",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
     "fsspec": "remote",
     "ray": "ray",
     "s3fs": "remote",

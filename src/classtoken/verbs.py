@@ -18,6 +18,7 @@ from classtoken.options import (
     ExplainDataOptions,
     ExplainOptions,
     ExplainPairOptions,
+    ExportOptions,
     InspectOptions,
     OutliersOptions,
     PredictOptions,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from classtoken.results.explain import Explanation
     from classtoken.results.explain_data import Findings
     from classtoken.results.explain_pair import PairExplanation
+    from classtoken.results.export import ExportResult
     from classtoken.results.inspect import Inspection
     from classtoken.results.outliers import OutliersResult
     from classtoken.results.predict import PredictResult
@@ -569,6 +571,39 @@ def notebook(
         data=data, limit=limit, modality=modality, device=device, revision=revision, accept=tuple(accept)
     )
     return job(model, items, height, options)
+
+
+def export(
+    model: "str | Path | Embedder",
+    out: str | Path,
+    *,
+    format: Literal["onnx", "lance", "faiss"] = "onnx",
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    overwrite: bool = False,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "ExportResult":
+    """Write a MODEL or a folder of vectors for other software.
+
+    format: `onnx` writes a model's whole contract as a graph: ids or pixels in, the right vector out, padded on either
+        side; that ONNX Runtime alone gives the same vectors is proved first, and written beside it. `lance` and `faiss`
+        write a folder that `embed` made as a table of LanceDB, or as an exact index with its rows.
+
+    Raises `MissingExtra`, `OutputError` for a folder that holds something else, `ContractError` and `ModelError` for a
+    model that cannot be exported, and what `load` and `read` raise.
+    """
+    from classtoken.jobs.export import export as job
+
+    options = ExportOptions(
+        format=format,
+        pooling=pooling,
+        normalize=normalize,
+        overwrite=overwrite,
+        revision=revision,
+        accept=tuple(accept),
+    )
+    return job(model, out, options)
 
 
 def service(

@@ -142,7 +142,9 @@ def test_the_order_of_arguments_is_one() -> None:
         parameters = inspect.signature(getattr(classtoken, name)).parameters.values()
         ordered = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
         folder = [["folder"], ["folder", "out"], ["folder", "query", "out"]]
-        assert ordered in (folder + [["model"]] + [["model", middle, "out"] for middle in sorted(second)]), name
+        assert ordered in (
+            folder + [["model"], ["model", "out"]] + [["model", middle, "out"] for middle in sorted(second)]
+        ), name
 
 
 def test_options_are_checked_by_name_and_go_to_json() -> None:

@@ -21,6 +21,7 @@ VERBS: tuple[str, ...] = (
     "explain",
     "walkthrough",
     "serve",
+    "export",
 )
 
 

@@ -53,7 +53,8 @@ class Group:
             allowed = allowed & (distance.abs() <= window)
         if self.mask_BL is not None:
             allowed = allowed & self.mask_BL[:, None, :]
-        itself = torch.eye(self.length, dtype=torch.bool, device=allowed.device)
+        place = torch.arange(self.length, device=allowed.device)
+        itself = place[:, None] == place
         return (allowed | itself)[:, None]
 
 

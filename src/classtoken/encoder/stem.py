@@ -130,7 +130,7 @@ class ImageEmbedding(nn.Module):
         else:
             self._check(pixels)
             plane = self.patch(pixels if self.convolutions is None else self.convolutions(pixels))
-            patches_BPD, grid = plane.flatten(2).mT, (plane.shape[2], plane.shape[3])
+            patches_BPD, grid = plane.flatten(2).transpose(1, 2), (plane.shape[2], plane.shape[3])
             grids = (grid,) * len(pixels)
         special, start = self._special(), sum(n for _, n in self.prefix)
         if self.position is not None and Role.CONTENT in self.shape.positioned:
@@ -138,7 +138,7 @@ class ImageEmbedding(nn.Module):
         read_out = [special[role] for role in (Role.CLASS, Role.DISTILLATION) if role in special]
         scratch = [special[Role.REGISTER]] if Role.REGISTER in special else []
         before, behind = (scratch, read_out) if self.shape.class_last else ([*read_out, *scratch], [])
-        rows = len(pixels)
+        rows = pixels.shape[0]
         pieces = [*(t.expand(rows, -1, -1) for t in before), patches_BPD, *(t.expand(rows, -1, -1) for t in behind)]
         return torch.cat(pieces, dim=1), grid
 

@@ -389,3 +389,17 @@ class VerifyOptions(Options):
     device: Device = None
     revision: Revision = None
     accept: Accept = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(Options):
+    """For what a model or a folder of vectors is written, and which vector of it."""
+
+    format: Annotated[
+        Literal["onnx", "lance", "faiss"], Option("onnx of a model; lance or faiss of a folder of vectors.")
+    ] = "onnx"
+    pooling: Annotated[str | None, Option("Which vector; the model's own, or the only one.", metavar="NAME")] = None
+    normalize: Normalize = None
+    overwrite: Overwrite = False
+    revision: Revision = None
+    accept: Accept = ()

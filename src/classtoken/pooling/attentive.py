@@ -206,7 +206,7 @@ class Weighted(WeightedPooling):
         kept_BL = kept(self, given.roles_BL, given.over)
         logits_P = self.resized(given.grid)
         refuse_length("weighted", kept_BL, len(logits_P), exact=self.grid is not None)
-        place_BL = (kept_BL.cumsum(1) - 1).clamp(min=0)
+        place_BL = (kept_BL.long().cumsum(1) - 1).clamp(min=0)
         return logits_P[place_BL].masked_fill(~kept_BL, -torch.inf).softmax(-1)
 
     def resized(self, grid: tuple[int, int] | None) -> Float[Tensor, " P"]:

@@ -106,7 +106,8 @@ class WeightedPooling(Pooling):
 def kept(pooling: Pooling, roles_BL: Int[Tensor, "B L"], over: Over) -> Bool[Tensor, "B L"]:
     """True for the tokens whose role is in `over`, never for padding. Raises `EmptyRow` for rows without one."""
     roles = sorted(over - {Role.PAD})
-    kept_BL = torch.isin(roles_BL, torch.tensor(roles, dtype=roles_BL.dtype, device=roles_BL.device))
+    wanted = torch.tensor(roles, dtype=roles_BL.dtype, device=roles_BL.device)
+    kept_BL = (roles_BL[..., None] == wanted).any(-1)  # torch.isin has no counterpart in ONNX
     refuse_empty(pooling, kept_BL, " or ".join(role.name for role in roles) or "nothing")
     return kept_BL
 

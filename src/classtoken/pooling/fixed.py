@@ -56,7 +56,7 @@ class Cls(RolePooling):
         kept_BL = kept(self, roles_BL, self.reads(over))
         if self.number is None:
             return _shares(kept_BL)
-        one_BL = kept_BL & (kept_BL.cumsum(1) == self.number + 1)
+        one_BL = kept_BL & (kept_BL.long().cumsum(1) == self.number + 1)
         refuse_empty(self, one_BL, f"CLASS (number {self.number}, counted from 0)")
         return one_BL.float()
 
@@ -108,7 +108,7 @@ class WeightedMean(RolePooling):
         return EVERYTHING
 
     def shares(self, roles_BL: Int[Tensor, "B L"], over: Over) -> Float[Tensor, "B L"]:
-        place_BL = (roles_BL != Role.PAD).cumsum(1) * kept(self, roles_BL, over)
+        place_BL = (roles_BL != Role.PAD).long().cumsum(1) * kept(self, roles_BL, over)
         return place_BL / place_BL.sum(1, keepdim=True)
 
 
@@ -117,7 +117,7 @@ class Last(RolePooling):
 
     def shares(self, roles_BL: Int[Tensor, "B L"], over: Over) -> Float[Tensor, "B L"]:
         kept_BL = kept(self, roles_BL, over)
-        return (kept_BL & (kept_BL.cumsum(1) == kept_BL.sum(1, keepdim=True))).float()
+        return (kept_BL & (kept_BL.long().cumsum(1) == kept_BL.sum(1, keepdim=True))).float()
 
 
 class First(RolePooling):
@@ -125,7 +125,7 @@ class First(RolePooling):
 
     def shares(self, roles_BL: Int[Tensor, "B L"], over: Over) -> Float[Tensor, "B L"]:
         kept_BL = kept(self, roles_BL, over)
-        return (kept_BL & (kept_BL.cumsum(1) == 1)).float()
+        return (kept_BL & (kept_BL.long().cumsum(1) == 1)).float()
 
 
 class Max(Pooling):

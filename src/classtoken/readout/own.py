@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from classtoken.encoder.attention import take_rows
 from classtoken.encoder.families.row import PoolerRow
 from classtoken.encoder.names import to_ours
 from classtoken.encoder.shape import Shape
@@ -81,13 +82,14 @@ class OneState(OwnPooler):
         wanted = states.roles_BL == Role.CLASS if self.row.token == "cls" else there
         if self.row.token == "end":
             ends = states.roles_BL == Role.END
-            wanted = torch.where(ends.any(1, keepdim=True), ends & (ends.cumsum(1) == 1), there)
+            some = ends.any(1, keepdim=True)
+            wanted = (ends & (ends.long().cumsum(1) == 1)) | (there & ~some)
         if not bool(wanted.any(1).all()):
             raise EmptyRow("the pooled output reads a token that a row of this batch does not have (an empty text?).")
         place = wanted.long().argmax(1)
         if self.row.token != "cls":
             place = wanted.shape[1] - 1 - wanted.flip(1).long().argmax(1)
-        return states.last_BLD[torch.arange(len(place), device=place.device), place]
+        return take_rows(states.last_BLD, place[:, None])[:, 0]
 
 
 class DenseState(OneState):

@@ -1,0 +1,189 @@
+"""A model's folder for ONNX Runtime: a graph for each side, the files that others look for beside it, and the proof."""
+
+import contextlib
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jaxtyping
+import numpy as np
+import torch
+from torch import Tensor
+
+from classtoken.embedder import Embedder, Tower
+from classtoken.errors import ContractError, InternalError, ModelError
+from classtoken.extras import need
+from classtoken.handover.graph import ImageGraph, TextGraph, graph_of
+from classtoken.results.export import GraphParity
+from classtoken.tensors import Tokens
+from classtoken.tokens.text import TextPreprocessor
+
+#: The standard's version: the first with everything that the graphs need; old runtimes read it.
+OPSET = 17
+#: Largest difference of a number of the vector, relative to the vector's length.
+PARITY = 1e-5
+#: What a folder holds beside weights: configs, tokenizers, modules, cards. Never code, never pickles.
+KEPT = (".json", ".txt", ".model", ".md", ".jinja")
+TEXTS = (
+    "A dog runs across the wet grass.",
+    "No",
+    "What is the capital of Australia, and how many people live there?",
+    "Der Zug nach Köln fährt um 9:45 Uhr.",
+)
+
+
+@dataclass(frozen=True)
+class NamedGraph:
+    """One side of a model with the names that others know it by: its file, its vector."""
+
+    tower: Tower
+    file: str
+    vector: str
+
+
+def write_onnx(embedder: Embedder, folder: Path) -> tuple[GraphParity, ...]:
+    """Fill `folder` with the graphs of a model and prove each of them.
+
+    Raises `MissingExtra` without onnx and onnxruntime, `ContractError` for a model that is not exported, `ModelError`
+    for one whose graph does not give the same vectors.
+    """
+    need("onnx", "exporting to ONNX")
+    need("onnxruntime", "proving an ONNX graph")
+    if embedder.device.type != "cpu" or embedder.dtype != torch.float32:
+        raise ContractError(
+            "graphs are made on the CPU in fp32; load the model with device='cpu' and precision='fp32'."
+        )
+    (folder / "onnx").mkdir()
+    copy_rest(embedder.folder, folder)
+    return tuple(_write(embedder, graph, folder) for graph in graphs_of(embedder))
+
+
+def graphs_of(embedder: Embedder) -> Sequence[NamedGraph]:
+    """The sides of a model under the names of transformers.js and sentence-transformers."""
+    towers = embedder.towers
+    if len(towers) > 1:
+        files = {"text": ("text_model.onnx", "text_embeds"), "image": ("vision_model.onnx", "image_embeds")}
+        return [NamedGraph(tower, *files[side]) for side, tower in towers.items()]
+    ((side, tower),) = towers.items()
+    return [NamedGraph(tower, "model.onnx", "sentence_embedding" if side == "text" else "image_embeds")]
+
+
+def copy_rest(source: Path, target: Path) -> None:
+    """Copy what is no weight: what other libraries read beside the graph."""
+    for path in sorted(source.rglob("*")):
+        inside = path.relative_to(source)
+        weights = path.name.endswith(".index.json") or "onnx" in inside.parts[:-1] or "openvino" in inside.parts[:-1]
+        small = path.is_file() and path.suffix in KEPT and not weights
+        # The steps behind the pooling are small, and sentence-transformers reads them from their own folders.
+        module = path.is_file() and path.suffix == ".safetensors" and len(inside.parts) == 2 and "_" in inside.parts[0]
+        if small or (module and path.stat().st_size < 100_000_000 and "Transformer" not in inside.parts[0]):
+            (target / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / inside)
+
+
+def _write(embedder: Embedder, named: NamedGraph, folder: Path) -> GraphParity:
+    tower = named.tower
+    ((_, readout),) = tower.readouts(embedder.spec.pooling, embedder.spec.normalize).items()
+    module = graph_of(tower, readout).eval()
+    place = folder / "onnx" / named.file
+    example = _tokens(tower, 3)
+    inputs = _inputs(module, example)
+    axes = {name: {0: "batch", 1: "length"} if tower.modality == "text" else {0: "batch"} for name in inputs}
+    axes |= {"last_hidden_state": {0: "batch", 1: "length"}, named.vector: {0: "batch"}}
+    try:
+        with torch.inference_mode(), _tracing():
+            torch.onnx.export(
+                module,
+                tuple(inputs.values()),
+                str(place),
+                input_names=list(inputs),
+                output_names=["last_hidden_state", named.vector],
+                dynamic_axes=axes,
+                opset_version=OPSET,
+                dynamo=False,
+            )
+    except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+        said = " ".join(str(error).split())
+        raise ModelError(f"'{embedder.name}' cannot be written as an ONNX graph ({said[:200]}).") from error
+    return _proved(embedder, module, named, place)
+
+
+@contextlib.contextmanager
+def _tracing() -> Iterator[None]:
+    """While a graph is traced sizes are tensors, so shapes are not checked. The tracer doubts what is proved later,
+    names its successor, and prints whole graphs when it fails."""
+    checked = jaxtyping.config.jaxtyping_disable
+    torch._C._jit_set_onnx_log_enabled(False)
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", checked)
+
+
+def _proved(embedder: Embedder, module: TextGraph | ImageGraph, named: NamedGraph, place: Path) -> GraphParity:
+    """ONNX Runtime's vectors beside the embedder's: alone, in batches of other sizes, padded on either side."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(place), providers=["CPUExecutionProvider"])
+    tower = named.tower
+    side = tower.modality
+    worst, lowest, cases, size = 0.0, 1.0, 0, 0
+    for rows in (1, 2, 4):
+        items = _items(tower, rows)
+        expected = embedder.embed(items, modality=side)
+        assert isinstance(expected, np.ndarray)
+        for padding in ("right", "left") if side == "text" else ("",):
+            inputs = _inputs(module, _tokens(tower, rows, padding))
+            (found,) = session.run([named.vector], {name: value.numpy() for name, value in inputs.items()})
+            lengths = np.linalg.norm(expected, axis=1)
+            worst = max(worst, float((np.abs(found - expected).max(1) / lengths).max()))
+            lowest = min(lowest, float(((found * expected).sum(1) / lengths / np.linalg.norm(found, axis=1)).min()))
+            cases, size = cases + rows, found.shape[1]
+    if not worst <= PARITY:
+        raise ModelError(
+            f"the ONNX graph of '{embedder.name}' gives other vectors (off by {worst:.2g} of their length, and at most "
+            f"{PARITY:g} is allowed); nothing was written. Please report the model."
+        )
+    return GraphParity(
+        file=f"onnx/{place.name}",
+        modality=side,
+        inputs=tuple(inputs),
+        output=named.vector,
+        size=size,
+        largest_difference=worst,
+        lowest_cosine=lowest,
+        vectors=cases,
+        runtime=f"onnxruntime {onnxruntime.__version__}",
+        bytes=place.stat().st_size,
+    )
+
+
+def _items(tower: Tower, rows: int) -> list[Any]:
+    if tower.modality == "text":
+        return list(TEXTS[:rows])
+    rng = np.random.default_rng(rows)
+    return [rng.integers(0, 256, (80, 100, 3), dtype=np.uint8) for _ in range(rows)]
+
+
+def _tokens(tower: Tower, rows: int, padding: str = "right") -> Tokens:
+    """A batch; of texts padded on one side or the other, by one more than the longest wants."""
+    prepare = tower.prepare
+    if not isinstance(prepare, TextPreprocessor):
+        return tower.tokens(_items(tower, rows))
+    return prepare.collate(prepare.encode(_items(tower, rows)), side="left" if padding == "left" else "right")
+
+
+def _inputs(module: TextGraph | ImageGraph, tokens: Tokens) -> Mapping[str, Tensor]:
+    if isinstance(module, ImageGraph):
+        assert tokens.pixels is not None
+        return {"pixel_values": tokens.pixels}
+    if tokens.ids_BL is None:
+        raise InternalError("a text's tokens have no ids")
+    mask = torch.ones_like(tokens.ids_BL) if module.attend_pads else tokens.mask_BL.long()
+    return {"input_ids": tokens.ids_BL, "attention_mask": mask}

@@ -1,0 +1,151 @@
+"""A model as an ONNX graph: ids or pixels in, the contract's vector out, in ONNX Runtime alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tests import folders
+
+import classtoken as ct
+from classtoken.cli import main
+from classtoken.errors import ContractError, OptionError, OutputError
+from classtoken.results.export import ExportResult
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed")
+
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+
+
+def made(folder: Path, kind: str, config: str, **settings: object) -> Path:
+    """A tiny model of transformers with random weights, and a tokenizer."""
+    model = getattr(transformers, kind)(getattr(transformers, config)(**SIZES, **settings))
+    folders.randomise(model).save_pretrained(folder)
+    folders.bert_tokenizer(folder)
+    return folder
+
+
+VOCABULARY = {"vocab_size": len(folders.WORDS), "max_position_embeddings": 40, "pad_token_id": 0}
+MODELS: dict[str, Callable[[Path], object]] = {
+    "dense and prompts": lambda folder: folders.sentence_transformer(folder, dense=16, prompts=True),
+    "prompt not pooled": lambda folder: folders.sentence_transformer(folder, prompts=True, pooled=False),
+    "cls": lambda folder: folders.sentence_transformer(folder, mode="cls", unit=False),
+    "relative buckets": lambda folder: made(folder, "MPNetModel", "MPNetConfig", **VOCABULARY),
+    "rotary and windows": lambda folder: made(
+        folder,
+        "ModernBertModel",
+        "ModernBertConfig",
+        local_attention=4,
+        **VOCABULARY,
+        **{f"{name}_token_id": 2 for name in ("cls", "bos")},
+        **{f"{name}_token_id": 3 for name in ("sep", "eos")},
+    ),
+    "vit": lambda folder: folders.tiny_vit(folder, pooler=False),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_whole_contract_is_proved(name: str, tmp_path: Path) -> None:
+    MODELS[name](tmp_path / "model")
+    found = ct.export(tmp_path / "model", tmp_path / "graph")
+    (graph,) = found.graphs
+    assert graph.largest_difference <= 1e-5
+    assert ExportResult.from_json((tmp_path / "graph" / "classtoken-export.json").read_text()) == found
+    assert not list((tmp_path / "graph").rglob("*.bin"))
+
+
+def test_ids_in_vector_out_on_either_side_of_padding(tmp_path: Path) -> None:
+    """Nothing of this package: a tokenizer, NumPy, ONNX Runtime."""
+    model = folders.sentence_transformer(tmp_path / "model", dense=16)
+    ct.export(model, tmp_path / "graph")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "graph")
+    session = onnxruntime.InferenceSession(str(tmp_path / "graph" / "onnx" / "model.onnx"))
+    expected = ct.load(model).embed(folders.SENTENCES)
+    for side in ("right", "left"):
+        inputs = tokenizer(folders.SENTENCES, padding=True, truncation=True, max_length=12, padding_side=side)
+        feed = {name: np.array(inputs[name], np.int64) for name in ("input_ids", "attention_mask")}
+        (vectors,) = session.run(["sentence_embedding"], feed)
+        np.testing.assert_allclose(vectors, expected, atol=1e-5)
+
+
+def test_states_are_the_references_and_its_modules_lie_beside(tmp_path: Path) -> None:
+    """What sentence-transformers' ONNX backend and transformers.js read: `last_hidden_state`, then the modules."""
+    from sentence_transformers.sentence_transformer import modules
+
+    model = folders.sentence_transformer(tmp_path / "model")
+    ct.export(model, tmp_path / "graph")
+    graph = tmp_path / "graph"
+    tokenizer = transformers.AutoTokenizer.from_pretrained(graph)
+    inputs = tokenizer(folders.SENTENCES, padding=True, truncation=True, max_length=12, return_tensors="pt")
+    session = onnxruntime.InferenceSession(str(graph / "onnx" / "model.onnx"))
+    feed = {name: inputs[name].numpy() for name in ("input_ids", "attention_mask")}
+    states, vectors = session.run(["last_hidden_state", "sentence_embedding"], feed)
+    with torch.no_grad():
+        reference = transformers.AutoModel.from_pretrained(model)(**inputs).last_hidden_state.numpy()
+    real = inputs["attention_mask"].bool().numpy()
+    np.testing.assert_allclose(states[real], reference[real], atol=1e-4)
+    (folder,) = graph.glob("*_Pooling")
+    pooling = modules.Pooling.load(str(folder))
+    given = {"token_embeddings": torch.from_numpy(states), "attention_mask": inputs["attention_mask"]}
+    pooled = torch.nn.functional.normalize(pooling(given)["sentence_embedding"], dim=-1)
+    np.testing.assert_allclose(pooled.numpy(), vectors, atol=1e-5)
+
+
+def test_both_sides_of_a_model(tmp_path: Path) -> None:
+    folders.tiny_clip(tmp_path / "clip")
+    found = ct.export(tmp_path / "clip", tmp_path / "graph")
+    assert {graph.file: graph.output for graph in found.graphs} == {
+        "onnx/text_model.onnx": "text_embeds",
+        "onnx/vision_model.onnx": "image_embeds",
+    }
+
+
+def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
+    model = folders.sentence_transformer(tmp_path / "model")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match="holds something else"):
+        ct.export(model, tmp_path / "full", overwrite=True)
+    assert main(["export", str(model), "--out", str(tmp_path / "graph"), "--pooling", "cls"]) == 0
+    with pytest.raises(OutputError, match="an export of ours; set `overwrite`"):
+        ct.export(model, tmp_path / "graph")
+    assert ct.export(model, tmp_path / "graph", pooling="cls", overwrite=True).contract == "cls"
+    with pytest.raises(ContractError, match="on the CPU in fp32"):
+        ct.export(ct.load(model, precision="bf16"), tmp_path / "half")
+    assert not (tmp_path / "half").exists()
+
+
+class TestOfVectors:
+    @pytest.fixture
+    def vectors(self, tmp_path: Path) -> Path:
+        (tmp_path / "texts.txt").write_text("\n".join(folders.SENTENCES))
+        model = folders.sentence_transformer(tmp_path / "model")
+        ct.embed(model, tmp_path / "texts.txt", tmp_path / "vectors", pooling="mean,cls")
+        return tmp_path / "vectors"
+
+    def test_faiss(self, vectors: Path, tmp_path: Path) -> None:
+        faiss = pytest.importorskip("faiss", reason="faiss is not installed")
+        with pytest.raises(OptionError, match="`pooling` is missing"):
+            ct.export(vectors, tmp_path / "index", format="faiss")
+        ct.export(vectors, tmp_path / "index", format="faiss", pooling="cls")
+        index = faiss.read_index(str(tmp_path / "index" / "index.faiss"))
+        found = ct.read(vectors).arrays["cls"]
+        unit = found / np.linalg.norm(found, axis=1, keepdims=True)
+        scores, places = index.search(unit, 1)
+        assert places[:, 0].tolist() == [0, 1, 2, 3]
+        np.testing.assert_allclose(scores[:, 0], 1, atol=1e-5)
+        import pyarrow.parquet as pq
+
+        assert pq.read_table(tmp_path / "index" / "rows.parquet").column("text").to_pylist() == folders.SENTENCES
+
+    def test_lance(self, vectors: Path, tmp_path: Path) -> None:
+        lancedb = pytest.importorskip("lancedb", reason="lancedb is not installed")
+        found = ct.export(vectors, tmp_path / "lance", format="lance")
+        assert found.rows == 4
+        table = lancedb.connect(str(tmp_path / "lance")).open_table("vectors")
+        wanted = ct.read(vectors).arrays["mean"][2]
+        assert table.search(wanted, vector_column_name="mean").limit(1).to_list()[0]["id"] == "2"
