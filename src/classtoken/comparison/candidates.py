@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from classtoken.comparison.dense import patch_readouts
 from classtoken.embedder import Embedder
 from classtoken.embedder.tower import Tower
 from classtoken.errors import ContractError, OptionError
 from classtoken.options import CompareOptions
 from classtoken.pooling.spec import Spec, parse_many
-from classtoken.readout.readout import Readout
+from classtoken.readout.readout import Readout, StatesReader
+from classtoken.values import Role
 
 #: What is compared where no pooling is named: whatever of these the model allows.
 USUAL = ("cls", "mean", "max", "cls+mean", "gem")
@@ -31,7 +33,7 @@ class Wanted:
 class AskedOfModel:
     """What is asked of one model: readouts for its pass by name, candidates, learned poolings, poolings by layer."""
 
-    readouts: dict[str, Readout]
+    readouts: dict[str, StatesReader]
     fixed: tuple[Wanted, ...]
     learned: tuple[Spec, ...]
     layered: tuple[tuple[str, int, str], ...]
@@ -42,13 +44,16 @@ def asked_of(embedder: Embedder, side: str, options: CompareOptions) -> AskedOfM
     """The candidates of a model. Raises what readouts raise for a pooling that was named and cannot be given."""
     poolings = options.pooling
     tower = embedder.tower(side)
+    if options.task == "dense":
+        return _patches(tower, options)
     specs = _specs(embedder, side, poolings)
     fixed = [spec for spec in specs if not spec.learned]
-    readouts = {} if poolings is not None else {OWN: next(iter(tower.readouts(None).values()))}
+    readouts: dict[str, StatesReader] = {}
+    own = next(iter(tower.readouts(None).values())) if poolings is None else None
+    if own is not None and not _is_plain(own, {str(spec) for spec in fixed}):
+        readouts[OWN] = own
     for spec in fixed:
         readouts |= tower.readouts(str(spec))
-    if OWN in readouts and _is_plain(readouts[OWN], {str(spec) for spec in fixed}):
-        del readouts[OWN]
     names = list(readouts)
     layered = list(_by_layer(tower, fixed)) if options.by_layer else []
     wanted = [Wanted(name, name, None if name == OWN else name) for name in names]
@@ -60,6 +65,16 @@ def asked_of(embedder: Embedder, side: str, options: CompareOptions) -> AskedOfM
     for _, _, name in layered:
         readouts |= tower.readouts(name)
     return AskedOfModel(readouts, tuple(wanted), tuple(spec for spec in specs if spec.learned), tuple(layered))
+
+
+def _patches(tower: Tower, options: CompareOptions) -> AskedOfModel:
+    """Every patch by itself, for a dense task."""
+    has_cls = tower.layout.count(Role.CLASS) > 0
+    depth = tower.reading.encoder.depth
+    named = patch_readouts(options.pooling, depth, by_layer=False, has_cls=has_cls)
+    every = patch_readouts(options.pooling, depth, by_layer=options.by_layer, has_cls=has_cls)
+    layered = tuple(("patches", layer, f"patches@{layer}") for layer in range(depth + 1)) if options.by_layer else ()
+    return AskedOfModel(dict(every), tuple(Wanted(name, name, None) for name in named), (), layered)
 
 
 def _by_layer(tower: Tower, fixed: Sequence[Spec]) -> Iterator[tuple[str, int, str]]:

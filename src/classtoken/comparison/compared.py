@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from classtoken.comparison.audit import audit_of, gaps_of, parts_of
 from classtoken.comparison.candidates import refuse_repeated
 from classtoken.comparison.contest import Entrant, Standing, standing
+from classtoken.comparison.dense import Dense
 from classtoken.comparison.describing import likeness, overlap_of, shapes
 from classtoken.comparison.entrants import (
     Kept,
@@ -69,9 +70,19 @@ def compared(
 
 def judged_after(task: JudgedTask, passed: Sequence[Passed], told: "Told", report: Report = None) -> CompareResult:
     """The result of a task whose records have been through the models: one pass may serve several tasks."""
+    if isinstance(task, Dense):
+        tower = _only(passed).model.embedder.tower(passed[0].model.modality)
+        task.prepared(tower.prepare, tower.layout.grid)
     keeping = kept(task, passed)
     field = _field_of(passed, stored_vectors(told.options, task), keeping, report)
     return _result(keeping, passed, field, told)
+
+
+def _only(passed: Sequence[Passed]) -> Passed:
+    """The one model of a dense task: masks are cut as it sees pictures."""
+    if len(passed) != 1:
+        raise OptionError(f"dense compares the patches of one model, and {len(passed)} were given.")
+    return passed[0]
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,7 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
             one.name: one.model.embedder.fingerprint("mean", modality=one.model.modality).hash() for one in passed
         },
         by_layer=field.curves,
-        alike=likeness(found.entrants),
+        alike={} if isinstance(task, Dense) else likeness(found.entrants),
         overlap=overlap_of(task, next((one for one in real if one.vectors is not None), real[0])),
         confusion=confusion_of(next((one for one in real if one.judged.predicted is not None), real[0]), task),
         neighbours=neighbours_of(found.entrants, task),

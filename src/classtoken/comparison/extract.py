@@ -15,7 +15,7 @@ from classtoken.errors import BadRecord, OptionError, SourceError
 from classtoken.files import user_path
 from classtoken.inputs import PreparedBatch, batches, computed
 from classtoken.inputs import rejected as rejection
-from classtoken.readout.readout import Readout
+from classtoken.readout.readout import StatesReader
 from classtoken.sink import read
 from classtoken.values import Progress, Record, Rejected, Role
 
@@ -48,7 +48,7 @@ class ModelSide:
 def extract(
     model: ModelSide,
     records: Sequence[Record],
-    readouts: Mapping[str, Readout],
+    readouts: Mapping[str, StatesReader],
     *,
     states: bool = False,
     report: Callable[[Progress], object] | None = None,

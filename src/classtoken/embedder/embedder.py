@@ -21,7 +21,7 @@ from classtoken.errors import BadRecord, ClasstokenError, ContractError, OptionE
 from classtoken.files import user_path
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.inputs import PreparedBatch, choose_modality, computed, item_batches, listed
-from classtoken.readout.readout import Readout, one_pass
+from classtoken.readout.readout import Readout, StatesReader, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
 from classtoken.values import Layout, Modality, Record, Role
@@ -235,7 +235,7 @@ class Embedder:
     def read(
         self,
         tokens: Tokens,
-        readouts: Mapping[str, Readout],
+        readouts: Mapping[str, StatesReader],
         *,
         modality: str | None = None,
         prompt: str | None = None,
@@ -249,7 +249,10 @@ class Embedder:
         with self.inference():
             moved = self._to_device(tokens)
             states = self._encode(tower, moved, layers=layers, rows=None if every else rows, packed=not every)
-            found = {name: readout.to(self.device).eval()(states, over=over) for name, readout in readouts.items()}
+            for readout in readouts.values():
+                if isinstance(readout, torch.nn.Module):
+                    readout.to(self.device).eval()
+            found = {name: readout(states, over=over) for name, readout in readouts.items()}
         return {name: vectors.float().cpu().numpy() for name, vectors in found.items()}, states
 
     def probabilities_of(self, tokens: Tokens, *, modality: str | None = None, prompt: str | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -108,7 +109,20 @@ class Readout(nn.Module):
         return found
 
 
-def one_pass(readouts: Sequence[Readout]) -> tuple[tuple[int | str, ...], frozenset[Role] | None]:
+@runtime_checkable
+class StatesReader(Protocol):
+    """What reads vectors from states beside others in one pass: a `Readout`, or whatever else says what it needs."""
+
+    @property
+    def layers(self) -> tuple[int | str, ...]: ...
+
+    @property
+    def rows(self) -> frozenset[Role] | None: ...
+
+    def __call__(self, states: States, *, over: frozenset[Role] | None = None) -> Tensor: ...
+
+
+def one_pass(readouts: Sequence[StatesReader]) -> tuple[tuple[int | str, ...], frozenset[Role] | None]:
     """`layers` and `rows` for one forward that serves several readouts."""
     layers = tuple(dict.fromkeys(layer for readout in readouts for layer in readout.layers))
     rows: frozenset[Role] = frozenset()
