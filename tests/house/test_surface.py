@@ -86,6 +86,7 @@ class TestCommand:
 OF_THE_COMMAND = {
     "embed": {"plan"},  # it prints the work and stops; in Python `jobs.embed.embed_plan`
     "inspect": {"evidence"},  # how much is printed; in Python `Inspection.table(evidence=True)`
+    "compare": {"read"},  # many results in one table; in Python `results.compare.tables_of`
     "train": {"recipe_template"},  # it prints one and stops
     "explain": {"data", "other"},  # in Python `explain_data` and `explain_pair`
     "walkthrough": {"serve", "host", "port"},  # a server instead of a file

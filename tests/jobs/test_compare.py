@@ -12,7 +12,7 @@ import classtoken as ct
 from classtoken.cli import main
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError, OutputError
-from classtoken.results.compare import CompareResult
+from classtoken.results.compare import CompareResult, pooling_of
 
 
 @pytest.fixture
@@ -59,6 +59,27 @@ def test_a_result_goes_to_json_csv_and_html(vit: Path, squares: Path, tmp_path: 
         ct.compare(vit, squares, out, pooling="cls,max", draws=2)
     assert found.command.startswith("classtoken compare")
     assert "--pooling cls,mean" in found.command
+
+
+def test_reports_are_read_again_by_protocol_and_train_takes_the_best(
+    vit: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reports").mkdir()
+    found = ct.compare(vit, squares, tmp_path / "reports" / "a.json", pooling="cls,mean", draws=2)
+    ct.compare(vit, squares, tmp_path / "reports" / "b.json", pooling="max", draws=2)
+    ct.compare(vit, squares, tmp_path / "reports" / "c.json", task="retrieval", pooling="max")
+    assert main(["compare", "--read", str(tmp_path / "reports")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("ranked by accuracy") == said.count("ranked by ndcg@10") == 1
+    assert "not comparable" in said
+    assert pooling_of(f"best:{tmp_path / 'reports' / 'a.json'}") == found.use
+    assert pooling_of("cls") == "cls"
+    with pytest.raises(OptionError, match="write best:REPORT"):
+        pooling_of("best")
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(OptionError, match="is no comparison"):
+        pooling_of(f"best:{tmp_path / 'x.json'}")
+    assert main(["compare"]) == 2
 
 
 def test_the_command_line_gives_the_same(vit: Path, squares: Path, capsys: pytest.CaptureFixture[str]) -> None:

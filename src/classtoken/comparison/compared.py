@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from classtoken.comparison.audit import audit_of, gaps_of, parts_of
 from classtoken.comparison.candidates import refuse_repeated
 from classtoken.comparison.contest import Entrant, Standing, standing
-from classtoken.comparison.dense import Dense
+from classtoken.comparison.dense import Segmentation
 from classtoken.comparison.describing import likeness, overlap_of, shapes
 from classtoken.comparison.entrants import (
     Kept,
@@ -70,7 +70,7 @@ def compared(
 
 def judged_after(task: JudgedTask, passed: Sequence[Passed], told: "Told", report: Report = None) -> CompareResult:
     """The result of a task whose records have been through the models: one pass may serve several tasks."""
-    if isinstance(task, Dense):
+    if isinstance(task, Segmentation):
         tower = _only(passed).model.embedder.tower(passed[0].model.modality)
         task.prepared(tower.prepare, tower.layout.grid)
     keeping = kept(task, passed)
@@ -138,7 +138,7 @@ def _beforehand(task: JudgedTask, smallest: float) -> str:
 def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) -> CompareResult:
     task, seed = keeping.task, told.options.seed
     found = standing(task, field.entrants, seed=seed)
-    advice, sure = advice_of(found.candidates, found.differences, task.metric)
+    said = advice_of(found.candidates, found.differences, task.metric)
     real = [one for one in found.entrants if one.role == "candidate"]
     looked_at, lying = audit_of(task), shapes(found.entrants, task)
     candidates = tuple(
@@ -158,8 +158,9 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
         )
     return CompareResult(
         candidates=candidates,
-        advice=advice,
-        sure=sure,
+        advice=said.line,
+        sure=said.sure,
+        use=said.pooling,
         detectable=found.detectable,
         detectable_before=told.before,
         protocol=Protocol(task.name, task.metric, settings, _data_hash(task)),
@@ -180,7 +181,7 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
             one.name: one.model.embedder.fingerprint("mean", modality=one.model.modality).hash() for one in passed
         },
         by_layer=field.curves,
-        alike={} if isinstance(task, Dense) else likeness(found.entrants),
+        alike={} if isinstance(task, Segmentation) else likeness(found.entrants),
         overlap=overlap_of(task, next((one for one in real if one.vectors is not None), real[0])),
         confusion=confusion_of(next((one for one in real if one.judged.predicted is not None), real[0]), task),
         neighbours=neighbours_of(found.entrants, task),

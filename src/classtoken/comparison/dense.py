@@ -28,7 +28,7 @@ FEWEST_IMAGES, LEARNED_PATCHES = 5, 3000
 SPEC = re.compile(r"patches(?:@(?P<layer>[0-9]+))?(?P<cls>\+cls)?")
 
 
-class PatchStates(nn.Module):
+class PatchReadout(nn.Module):
     """A readout of every patch: their states one after another, (B, P * D); with `cls` each beside the class token's.
 
     layer: after so many blocks, without the final norm; None: the last states after it.
@@ -59,7 +59,7 @@ class PatchStates(nn.Module):
         return rows.flatten(1)
 
 
-def patch_readouts(names: str | None, depth: int, *, by_layer: bool, has_cls: bool) -> dict[str, PatchStates]:
+def patch_readouts(names: str | None, depth: int, *, by_layer: bool, has_cls: bool) -> dict[str, PatchReadout]:
     """Readouts by name: `patches`, `patches@6`, `patches+cls`. Raises `OptionError` for other names."""
     asked = names.split(",") if names else ["patches", *(["patches+cls"] if has_cls else [])]
     asked += [f"patches@{layer}" for layer in range(depth + 1)] if by_layer else []
@@ -71,11 +71,11 @@ def patch_readouts(names: str | None, depth: int, *, by_layer: bool, has_cls: bo
                 f"'{name}' is no readout of patches; for dense write patches, patches@0 to patches@{depth}"
                 + (", or patches+cls." if has_cls else ".")
             )
-        found[name] = PatchStates(None if read["layer"] is None else int(read["layer"]), cls=bool(read["cls"]))
+        found[name] = PatchReadout(None if read["layer"] is None else int(read["layer"]), cls=bool(read["cls"]))
     return found
 
 
-class Dense(JudgedTask):
+class Segmentation(JudgedTask):
     """Mean IoU (which ranks) and pixel accuracy of a linear classifier of patches, learned on other images."""
 
     name, metric = "dense", "miou"
@@ -102,7 +102,7 @@ class Dense(JudgedTask):
     def items(self) -> tuple[str, ...]:
         return tuple(self.records[row].id for row in self.split.judged)
 
-    def prepared(self, prepare: object, grid: tuple[int, int] | None) -> "Dense":
+    def prepared(self, prepare: object, grid: tuple[int, int] | None) -> "Segmentation":
         """The same with the masks as the model sees them: through its own resize and crop."""
         if not isinstance(prepare, ImagePreprocessor) or grid is None:
             raise OptionError("dense needs a model of images with a patch grid.")
@@ -173,9 +173,9 @@ class Dense(JudgedTask):
         place = np.searchsorted(kept, self.masks).clip(max=len(kept) - 1)
         return np.where(kept[place] == self.masks, place, -1), kept
 
-    def without(self, bad: Mapping[int, Rejected]) -> "Dense":
+    def without(self, bad: Mapping[int, Rejected]) -> "Segmentation":
         kept = [row for row in range(len(self.records)) if row not in bad]
-        left = Dense([self.records[row] for row in kept], self.choices, (*self.refused, *bad.values()))
+        left = Segmentation([self.records[row] for row in kept], self.choices, (*self.refused, *bad.values()))
         left.masks, left.grid = None if self.masks is None else self.masks[kept], self.grid
         return left
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classtoken.comparison.contest import Entrant
-from classtoken.comparison.dense import Dense
+from classtoken.comparison.dense import Segmentation
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.transform import unit_rows
@@ -109,7 +109,7 @@ def _same_content(task: JudgedTask) -> list[object]:
 
 def shapes(entrants: Sequence[Entrant], task: JudgedTask) -> Mapping[str, VectorShape]:
     """Of every candidate that has vectors."""
-    if isinstance(task, Dense):  # a vector here is a whole picture's patches
+    if isinstance(task, Segmentation):  # a vector here is a whole picture's patches
         return {}
     partners = task.partners()
     return {one.name: shape_of(one.vectors, partners) for one in entrants if one.vectors is not None}

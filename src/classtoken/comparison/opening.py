@@ -5,7 +5,7 @@ from typing import Any
 
 from classtoken.comparison.classification import Classification
 from classtoken.comparison.clustering import Clustering
-from classtoken.comparison.dense import Dense
+from classtoken.comparison.dense import Segmentation
 from classtoken.comparison.multilabel import MultiLabel
 from classtoken.comparison.retrieval import RetrievalByClass, RetrievalByJudgements
 from classtoken.comparison.similarity import Similarity
@@ -46,7 +46,7 @@ def open_task(source: Any, options: CompareOptions) -> JudgedTask:
         return RetrievalByJudgements(records, queries, judged, choices, tuple(refused))
     if options.task == "retrieval":
         return RetrievalByClass(records, choices, tuple(refused))
-    kind_of = Dense if options.task == "dense" else Clustering
+    kind_of = Segmentation if options.task == "dense" else Clustering
     return kind_of(records, choices, tuple(refused))
 
 

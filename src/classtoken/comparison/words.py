@@ -1,6 +1,7 @@
 """Candidates, metrics and findings in plain words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from classtoken.results.compare import ComparedVector, Difference
 
@@ -52,8 +53,18 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Difference], metric: str) -> tuple[str, str]:
-    """What to use, in one sentence; and how sure that is, in another.
+@dataclass(frozen=True)
+class Advice:
+    """What to use, in one sentence; how sure that is, in another; the pooling to name for it, None for the model's own
+    and for stored vectors."""
+
+    line: str
+    sure: str
+    pooling: str | None
+
+
+def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Difference], metric: str) -> Advice:
+    """What to use and how sure that is.
 
     Of candidates that cannot be told apart the model's own vector is named, else the shortest one.
     """
@@ -62,14 +73,17 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
     ties = [one for one in real if one.group == best.group]
     named = METRICS.get(metric, metric)
     if len(real) == 1:
-        return f"There is one candidate only, {called(best.name)}: there is nothing to choose.", ""
+        return Advice(
+            f"There is one candidate only, {called(best.name)}: there is nothing to choose.", "", best.pooling
+        )
     if len(ties) == 1:
         gap = next(d for d in differences if d.first == best.name and d.second == real[1].name)
         line = (
             f"Use {called(best.name)}{_flag(best)}: its {named} of {best.metrics[metric].value:.3f} is better than "
             f"that of {called(real[1].name)} by {points(gap.value)} points [{points(gap.low)}, {points(gap.high)}]."
         )
-        return line, "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
+        sure = "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
+        return Advice(line, sure, best.pooling)
     usual = [one for one in ties if one.pooling is None]
     chosen = (usual or sorted(ties, key=lambda one: one.cost.size))[0]
     names = [called(one.name) for one in ties]
@@ -83,7 +97,7 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
         if worse
         else "No candidate is clearly worse than another; more items might tell them apart."
     )
-    return line, sure
+    return Advice(line, sure, chosen.pooling)
 
 
 def _flag(one: ComparedVector) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from classtoken.contract.reading import Reading
 from classtoken.encoder.families.row import PoolerRow
 from classtoken.readout import own
-from classtoken.results.inspect import Claim, Vector
+from classtoken.results.inspect import OPEN, Claim, Vector
 from classtoken.values import Layout, Role
 
 USES = {"dense": "dense prediction", "linear": "a linear head", "knn": "k-nearest neighbours"}
@@ -121,6 +121,8 @@ def lines_to_copy(model: str, reading: Reading, *, sides: int) -> tuple[str, str
 def advice(reading: Reading, layout: Layout, claims: Sequence[Claim]) -> Iterable[str]:
     """What to mind."""
     yield from _notes(reading)
+    if any(claim.subject == "pooling" and claim.verdict in OPEN for claim in claims):
+        yield "nothing proves which vector was meant: `classtoken compare` says which is best for a task of your own"
     registers = layout.count(Role.REGISTER)
     if registers:
         yield f"{registers} register tokens stand between class token and patches; a mean over [:, 1:] would pool them"

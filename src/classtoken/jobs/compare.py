@@ -7,9 +7,10 @@ from typing import Any
 from classtoken.comparison.compared import compared
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder
+from classtoken.errors import OptionError
 from classtoken.options import CompareOptions
 from classtoken.report.written import check_suffix, write_comparison
-from classtoken.results.compare import CompareResult
+from classtoken.results.compare import CompareResult, CompareTables, read_result, tables_of
 from classtoken.values import Progress
 
 SUFFIXES = (".html", ".json", ".csv")
@@ -37,6 +38,17 @@ def compare(
     if place is not None:
         write_comparison(found, place)
     return found
+
+
+def read_comparisons(places: Sequence[str | Path]) -> CompareTables:
+    """The .json files that `compare` wrote, folders of them among the places, as a table a protocol."""
+    files: dict[str, CompareResult] = {}
+    for place in map(Path, places):
+        found = sorted(place.glob("*.json")) if place.is_dir() else [place]
+        if not found:
+            raise OptionError(f"'{place}' holds no .json file; give what compare wrote.")
+        files |= {str(path): read_result(path) for path in found}
+    return tables_of(files)
 
 
 def _several(model: Any) -> Sequence[Any]:

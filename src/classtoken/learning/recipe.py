@@ -18,6 +18,7 @@ from classtoken.errors import OptionError
 from classtoken.learning.model_table import shape_of_model
 from classtoken.options import SourceOptions, TrainOptions
 from classtoken.plain import AtLeastOne, Count, Limits, Misfit, decode, encode
+from classtoken.results.compare import pooling_of
 
 NotNegative = Annotated[float, Limits(ge=0)]
 Positive = Annotated[float, Limits(gt=0)]
@@ -397,7 +398,7 @@ def recipe_of(options: TrainOptions) -> Recipe:
         },
         "optimiser": {"learning_rate": options.learning_rate, "layer_decay": options.layer_decay},
         "loop": {name: getattr(options, name) for name in ("epochs", "batch", "seed", "precision", "patience")},
-        "": {"pooling": options.pooling, "unfreeze": options.unfreeze},
+        "": {"pooling": pooling_of(options.pooling), "unfreeze": options.unfreeze},
     }
     plain = recipe.to_dict()
     for table, values in changes.items():

@@ -177,7 +177,7 @@ class TrainOptions(Options):
     ] = None
     pooling: Annotated[
         str | None,
-        Option("cls, mean, map, queries(8), cls+mean ...; several are compared; the model's own.", metavar="NAMES"),
+        Option("cls, mean, map ...; several are compared; best:REPORT.json: what compare advises.", metavar="NAMES"),
     ] = None
     features: Annotated[
         Path | None, Option("Frozen vectors are kept here, for other runs too; DIR/features.", metavar="DIR")

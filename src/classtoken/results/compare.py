@@ -1,8 +1,11 @@
 """What `compare` gives back."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from classtoken.errors import OptionError
 from classtoken.results.base import Result
 from classtoken.values import Rejected
 
@@ -212,6 +215,8 @@ class CompareResult(Result):
     candidates: tuple[ComparedVector, ...]
     advice: str
     sure: str
+    use: str | None
+    """what to name as `pooling` to get what is advised; None: the model's own, or stored vectors"""
     detectable: float
     detectable_before: float
     protocol: Protocol
@@ -288,3 +293,79 @@ class CompareResult(Result):
         lines.append(f"  smallest difference that these items show in 80 % of cases: {self.detectable:.4f}")
         lines.append(f"{self.advice} {self.sure}")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ProtocolTable(Result):
+    """Candidates of several comparisons by one protocol on the same data, best first; `files` says whose each is.
+
+    Groups are those of each comparison: candidates of different files were not tested against each other.
+    """
+
+    protocol: Protocol
+    files: tuple[str, ...]
+    candidates: tuple[ComparedVector, ...]
+
+    def __str__(self) -> str:
+        kind = self.protocol
+        lines = [f"{kind.task}, ranked by {kind.metric}, data {kind.data[:8]}"]
+        rows = [["candidate", kind.metric, "group", "file"]]
+        for one, file in zip(self.candidates, self.files, strict=True):
+            rows.append([one.name, str(one.metrics[kind.metric]), str(one.group), file])
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class CompareTables(Result):
+    """Many comparisons: a table for each protocol and data set, since others must not stand side by side."""
+
+    tables: tuple[ProtocolTable, ...]
+
+    def __str__(self) -> str:
+        between = "\n\n"
+        note = (
+            "Tables of different protocols or data are not comparable with each other." if len(self.tables) > 1 else ""
+        )
+        return between.join([*map(str, self.tables), *([note] if note else [])])
+
+
+def read_result(path: Path) -> CompareResult:
+    """A result that `compare` wrote as .json. Raises `OptionError` for anything else."""
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OptionError(
+            f"'{path}' cannot be read as a comparison ({error}); give a .json that compare wrote."
+        ) from None
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        raise OptionError(f"'{path}' is no comparison ({FORMAT}); give a .json that compare wrote.")
+    plain.pop("made", None)
+    return CompareResult.from_dict(plain)
+
+
+def pooling_of(asked: str | None) -> str | None:
+    """A pooling's name, `best:REPORT.json` being what that comparison advises."""
+    if asked is None or not asked.startswith("best"):
+        return asked
+    head, _, place = asked.partition(":")
+    if head != "best" or not place:
+        raise OptionError(f"`pooling` is '{asked}'; write best:REPORT.json, with a .json that compare wrote.")
+    return read_result(Path(place).expanduser()).use
+
+
+def tables_of(results: Mapping[str, CompareResult]) -> CompareTables:
+    """One table a protocol, in the order in which they come; candidates best first."""
+    found: dict[str, list[tuple[str, ComparedVector]]] = {}
+    kinds: dict[str, Protocol] = {}
+    for file, result in results.items():
+        key = result.protocol.to_json()
+        kinds[key] = result.protocol
+        found.setdefault(key, []).extend((file, one) for one in result.candidates)
+    tables = []
+    for key, rows in found.items():
+        metric = kinds[key].metric
+        rows.sort(key=lambda row: -row[1].metrics[metric].value)
+        tables.append(ProtocolTable(kinds[key], tuple(file for file, _ in rows), tuple(one for _, one in rows)))
+    return CompareTables(tuple(tables))
