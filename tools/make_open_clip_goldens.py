@@ -72,6 +72,23 @@ MODELS: dict[str, dict[str, Any]] = {
         "vision_cfg": VISION,
         "text_cfg": {**TEXT, "no_causal_mask": True},
     },
+    "clipa": {
+        "embed_dim": 12,
+        "custom_text": True,
+        "vision_cfg": {**VISION, "no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True},
+        "text_cfg": {**TEXT, "no_causal_mask": True, "pool_type": "last"},
+    },
+    "mean_of_normed_patches": {
+        "embed_dim": 12,
+        "vision_cfg": {**VISION, "pool_type": "avg"},
+        "text_cfg": TEXT,
+    },
+    "last_without_projection": {
+        "embed_dim": 16,
+        "custom_text": True,
+        "vision_cfg": VISION,
+        "text_cfg": {**TEXT, "pool_type": "last", "no_causal_mask": True, "proj_type": "none"},
+    },
     "perception_encoder": {
         "embed_dim": 24,
         "custom_text": True,

@@ -90,6 +90,8 @@ class InputDefaults:
     """texts are padded to the longest length, and padding is read like any token"""
     pad_id: int | None = None
     """what a text is padded with, whatever the tokenizer calls its padding"""
+    separator_zeroed: bool = False
+    """the separator behind a text is put in as the number 0 (CLIPA)"""
     bare: bool = False
     """no special tokens are put around a text"""
     end: Literal["template", "first", "highest"] = "template"

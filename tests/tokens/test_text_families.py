@@ -142,6 +142,28 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
     assert (recipe.pad_to, recipe.pads_attended, recipe.canonical, recipe.end) == (64, True, True, "template")
 
 
+def test_clipas_separator_is_written_as_zero(folders: dict[str, Path], tmp_path: Path) -> None:
+    """open_clip's `strip_sep_token`: BERT's ids with 0 in the place of [SEP], filled up to the full length."""
+    folder = shutil.copytree(folders["bert"], tmp_path / "clipa")
+    (folder / "config.json").unlink(missing_ok=True)
+    config = {
+        "context_length": 12,
+        "no_causal_mask": True,
+        "pool_type": "last",
+        "tokenizer_kwargs": {"strip_sep_token": True},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": config}}))
+    ours = TextPreprocessor.from_folder(folder, usual=text_inputs(config))
+    theirs = AutoTokenizer.from_pretrained(folders["bert"])
+    text = "the quick brown fox"
+    ids = theirs(text, padding="max_length", max_length=12)["input_ids"]
+    assert theirs.sep_token_id in ids
+    assert ours([text]).ids_BL[0].tolist() == [0 if one == theirs.sep_token_id else one for one in ids]
+    assert not ours.recipe.canonical
+    plain = TextPreprocessor.from_folder(folder, usual=text_inputs({**config, "tokenizer_kwargs": {}}))
+    assert plain.identity() != ours.identity()
+
+
 def test_siglip2_equals_transformers_padded_to_its_length(tmp_path: Path) -> None:
     siglip2().save_pretrained(tmp_path)
     texts = ["The quick FOX, the end!", "", "the " * 90, "caf\u00c9 \u6771\u4eac"]

@@ -99,10 +99,11 @@ class DenseState(OneState):
 
     def __init__(self, row: PoolerRow, shape: Shape):
         super().__init__(row, shape)
-        self.dense = nn.Linear(shape.hidden_size, shape.hidden_size)
+        self.dense = nn.Linear(shape.hidden_size, shape.hidden_size, bias=row.bias)
 
     def fit(self, weights: Mapping[str, Tensor]) -> None:
-        self.dense = nn.Linear(weights["dense.weight"].shape[1], weights["dense.weight"].shape[0])
+        size, hidden = weights["dense.weight"].shape
+        self.dense = nn.Linear(hidden, size, bias=self.row.bias)
 
     @property
     def size(self) -> int | None:

@@ -103,6 +103,7 @@ class TextPreprocessor:
             lower_case=recipe.lower_case,
             usual=usual.tokenizer,
             bare=usual.bare or not read_calls(inner).special,
+            zeroed=usual.separator_zeroed,
         )
         if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
             recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")

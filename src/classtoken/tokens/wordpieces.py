@@ -48,8 +48,9 @@ class Tokenizer(Protocol):
 class CompiledTokenizer:
     """`tokenizers.Tokenizer` behind the protocol; pickles by its own serialisation."""
 
-    def __init__(self, backend: Any, notes: tuple[str, ...] = ()):
+    def __init__(self, backend: Any, notes: tuple[str, ...] = (), zeroed: int | None = None):
         self.notes = notes
+        self.zeroed = zeroed  # an id that the model is given as 0
         self.cut_side = str((backend.truncation or {}).get("direction") or "").lower() or None
         backend.no_truncation()
         backend.no_padding()
@@ -65,7 +66,8 @@ class CompiledTokenizer:
         return (content[0], len(mask) - 1 - content[-1])
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts))]
+        rows = [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts))]
+        return rows if self.zeroed is None else [[0 if one == self.zeroed else one for one in row] for row in rows]
 
     def spans(self, text: str) -> list[tuple[int, int]] | None:
         return list(self.backend.encode(text).offsets)
@@ -78,7 +80,7 @@ class CompiledTokenizer:
 
     def content(self) -> str:
         text: str = self.backend.to_str()
-        return text
+        return text if self.zeroed is None else f"{text} with 0 for {self.zeroed}"
 
 
 class PlainTokenizer:
@@ -116,10 +118,17 @@ def class_name(settings: Mapping[str, Any], usual: str = "") -> str:
 
 
 def open_tokenizer(
-    folder: Path, settings: dict[str, Any], *, lower_case: bool, usual: str = "", bare: bool = False
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    lower_case: bool,
+    usual: str = "",
+    bare: bool = False,
+    zeroed: bool = False,
 ) -> CompiledTokenizer | PlainTokenizer:
     """The tokenizer of a folder. `settings` is its tokenizer_config.json; `lower_case` asks for lower case in addition;
-    `usual` is the class of models of this kind, where the settings name none; `bare` leaves special tokens out.
+    `usual` is the class of models of this kind, where the settings name none; `bare` leaves special tokens out; with
+    `zeroed` the separator becomes the number 0.
 
     Raises `ModelError` for a folder without a tokenizer or with a broken one, `UnsafeCheckpoint` for code of its own.
     """
@@ -147,7 +156,8 @@ def open_tokenizer(
         _lower(backend)
     if bare:
         backend.post_processor = None
-    return CompiledTokenizer(backend, notes)
+    separator = special_tokens(folder, settings).get("sep_token") if zeroed else None
+    return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator))
 
 
 def _converted(folder: Path, settings: dict[str, Any]) -> Any:

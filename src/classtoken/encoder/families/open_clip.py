@@ -52,14 +52,8 @@ TEXT_NAMES = (
 )
 PROJECTION = ProjectionRow(names=(Rename("text_projection", "projection.weight", transposed=True),))
 #: What a side may not have: nothing here computes it. name -> the only value that is read
-PLAIN_VISION = {
-    "attentional_pool": False,
-    "pool_type": "tok",
-    "no_ln_pre": False,
-    "final_ln_after_pool": False,
-    "pos_embed_type": "learnable",
-}
-PLAIN_TEXT = {"hf_model_name": None, "embed_cls": False, "final_ln_after_pool": False, "proj_type": "linear"}
+PLAIN_VISION = {"attentional_pool": False, "pos_embed_type": "learnable"}
+PLAIN_TEXT = {"hf_model_name": None, "embed_cls": False, "final_ln_after_pool": False}
 PLAIN_BLOCKS = dict.fromkeys(
     ("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn", "scale_fc"), False
 )
@@ -98,7 +92,11 @@ def vision_shape(config: Config) -> Shape:
     refuse_unless_plain("image side", config, PLAIN_VISION)
     if not isinstance(config["layers"], int):
         raise UnsupportedModel("open_clip's ResNet image sides are not supported; they have no tokens.")
+    pool = config.get("pool_type", "tok")
+    if pool not in ("tok", "avg"):
+        raise UnsupportedModel(f"open_clip's image side with pool_type '{pool}' is not computed here; tok and avg are.")
     size = config.get("image_size", 224)
+    block = block_shape(config, heads=config["width"] // config.get("head_width", 64), causal=False)
     return Shape(
         hidden_size=config["width"],
         depth=config["layers"],
@@ -108,10 +106,15 @@ def vision_shape(config: Config) -> Shape:
             patch_bias=False,
             class_tokens=1,
             resize="bicubic_antialias",
-            norm=True,
+            norm=not config.get("no_ln_pre", False),
         ),
-        block=block_shape(config, heads=config["width"] // config.get("head_width", 64), causal=False),
+        block=replace(block, final_norm=not pooled_first(config)),
     )
+
+
+def pooled_first(config: Config) -> bool:
+    """Whether the mean of the patches is taken before the last norm (CLIPA); of one token it is the same."""
+    return config.get("pool_type", "tok") == "avg" and bool(config.get("final_ln_after_pool", False))
 
 
 def text_shape(config: Config) -> Shape:
@@ -126,10 +129,13 @@ def text_shape(config: Config) -> Shape:
 
 
 def last_pooler(config: Config) -> PoolerRow:
-    """SigLIP's last position, through a dense layer where the projection has a bias."""
+    """SigLIP's last position, through the projection where there is one, with a bias or without."""
     if config.get("proj_bias"):
         names = (Rename("text_projection.{p}", "dense.{p}"),)
         return PoolerRow(kind="dense", token="last", names=names, optional=False)
+    if config.get("proj_type", "linear") == "linear":
+        names = (Rename("text_projection", "dense.weight", transposed=True),)
+        return PoolerRow(kind="dense", token="last", names=names, bias=False, optional=False)
     return PoolerRow(kind="state", token="last", optional=False)
 
 
@@ -140,8 +146,10 @@ def text_inputs(config: Config) -> InputDefaults:
     """
     pool = config.get("pool_type") or "argmax"
     attended = config.get("no_causal_mask") is True and not config.get("use_pad_mask")
+    zeroed = bool((config.get("tokenizer_kwargs") or {}).get("strip_sep_token"))
     if pool == "last":
-        return InputDefaults(tokenizer="SiglipTokenizer" if attended else "", pads_attended=attended)
+        usual = "SiglipTokenizer" if attended and not zeroed else ""
+        return InputDefaults(tokenizer=usual, pads_attended=attended, separator_zeroed=zeroed)
     zeros = 0 if attended and not config.get("hf_tokenizer_name") else None
     return InputDefaults(end="highest" if pool == "argmax" else "template", pads_attended=attended, pad_id=zeros)
 
@@ -157,6 +165,22 @@ def trunk_readout(config: Config) -> AuthorsReadout:
     )
 
 
+def mean_readout(spec: str) -> AuthorsReadout:
+    """The mean of the patches, before or after the last norm."""
+    return AuthorsReadout(
+        spec=spec,
+        reason="the image's vector is the mean of the patches (pool_type avg), then the projection, at unit length",
+        source="open_clip transformer.py, VisionTransformer._pool",
+        alternatives={"dense": "patch states"},
+        unit_length=True,
+    )
+
+
+def vision_readout(config: Config) -> AuthorsReadout:
+    """The class token, or the mean of the normed patches."""
+    return mean_readout("mean") if config.get("pool_type", "tok") == "avg" else CLIP_READOUT
+
+
 OPEN_CLIP_VISION = Family(
     name="open_clip vision",
     types=(),
@@ -166,9 +190,19 @@ OPEN_CLIP_VISION = Family(
     prefixes=("visual.",),
     pooler=PoolerRow(kind="state", token="cls", optional=False),
     projection=ProjectionRow(names=(Rename("proj", "projection.weight", transposed=True),)),
-    readout=CLIP_READOUT,
+    readout=vision_readout,
     used_by=("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
     paper="Radford et al. 2021; Cherti et al. 2023",
+)
+OPEN_CLIP_MEAN_VISION = replace(
+    OPEN_CLIP_VISION,
+    name="open_clip vision, mean",
+    names=tuple(rule for rule in VISION_NAMES if not rule.theirs.startswith("ln_post")),
+    pooler=PoolerRow(kind="pooled", names=(Rename("ln_post.{p}", "norm.{p}"),), optional=False),
+    readout=mean_readout("pooler"),
+    used_by=("UCSC-VLAA/ViT-L-14-CLIPA-datacomp1B",),
+    paper="Li et al. 2023 (CLIPA)",
+    notes=("the norm comes after the mean: the states are not normed",),
 )
 OPEN_CLIP_TEXT = Family(
     name="open_clip text",
@@ -216,6 +250,7 @@ OPEN_CLIP_PE_VISION = replace(
 )
 OPEN_CLIP: tuple[Family, ...] = (
     OPEN_CLIP_VISION,
+    OPEN_CLIP_MEAN_VISION,
     OPEN_CLIP_TEXT,
     OPEN_CLIP_SIGLIP_VISION,
     OPEN_CLIP_SIGLIP_TEXT,
@@ -232,6 +267,12 @@ def text_side(model: Config) -> tuple[Family, dict[str, Any]]:
         raise UnsupportedModel(
             f"open_clip's text side with pool_type '{pool}' is not supported; argmax, eos, last are."
         )
+    kinds = ("linear", "none") if pool == "last" else ("linear",)
+    if config.get("proj_type", "linear") not in kinds:
+        raise UnsupportedModel(
+            f"open_clip's text side with pool_type '{pool}' and proj_type '{config['proj_type']}' is not computed; "
+            f"known are {' and '.join(kinds)}."
+        )
     return (OPEN_CLIP_SIGLIP_TEXT if pool == "last" else OPEN_CLIP_TEXT), config
 
 
@@ -240,7 +281,7 @@ def image_side(model: Config) -> tuple[Family, dict[str, Any]]:
     config = changed(model["vision_cfg"], {"quick_gelu": bool(model.get("quick_gelu", False))})
     name = config.get("timm_model_name")
     if not name:
-        return OPEN_CLIP_VISION, config
+        return (OPEN_CLIP_MEAN_VISION if pooled_first(config) else OPEN_CLIP_VISION), config
     pool, projected = config.get("timm_pool"), config.get("timm_proj") or ""
     rows = {"none": OPEN_CLIP_SIGLIP_VISION, "": OPEN_CLIP_SIGLIP_VISION} if "siglip" in name else {}
     if "_pe_core_" in name:

@@ -50,6 +50,8 @@ class PoolerRow:
     """names on disk -> names in the formula's module, see `readout.own`"""
     activation: str = "tanh"
     """of `tanh`: the function"""
+    bias: bool = True
+    """of `dense`"""
     reduce: Literal["mean", "max", "mean_max", "cls"] = "mean"
     """of `pooled`: what is done to the tokens; `mean_max` is the mean of mean and max (timm's avgmax)"""
     every_token: bool = False
