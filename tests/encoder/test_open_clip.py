@@ -1,14 +1,20 @@
 """open_clip's checkpoints give the vectors of both sides that open_clip computed."""
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from tests import folders
 from tests.encoder.golden import GOLDEN, golden, image_batch
 from tests.encoder.parity import TOLERANCE, relative
 from torch import Tensor
 
+import classtoken as ct
 from classtoken.contract.reading import own_pooler_of, projection_of
 from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.families.open_clip import OPEN_CLIP, image_side, text_side
@@ -122,3 +128,31 @@ def test_other_image_sides_are_refused_by_name(change: dict[str, object], says: 
 )
 def test_other_text_sides_are_refused_by_name(change: dict[str, object], says: str) -> None:
     assert says in refused(text_side, {"text_cfg": {"width": 16, "heads": 2, "layers": 2, **change}})
+
+
+PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
+    "clip": {"text_cfg": {"pool_type": "eos", "eos_id": 3}},
+    "clipa": {"text_cfg": {"hf_tokenizer_name": "bert-base-uncased", "tokenizer_kwargs": {"strip_sep_token": True}}},
+    "siglip": {
+        "text_cfg": {"hf_tokenizer_name": "timm/ViT-B-16-SigLIP", "tokenizer_kwargs": {"clean": "canonicalize"}},
+        "vision_cfg": {"timm_drop": 0.0, "timm_drop_path": 0.0},
+    },
+    "perception_encoder": {},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_key_that_published_configs_have_is_understood(name: str, tmp_path: Path) -> None:
+    """From files to vectors: nothing of open_clip's own configs is a reason to refuse them."""
+    folder = shutil.copytree(GOLDEN / "open_clip" / name, tmp_path / name)
+    folders.bert_tokenizer(folder, longest=10)
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    for side, more in PUBLISHED[name].items():
+        config["model_cfg"][side] |= more
+    config["preprocess_cfg"] |= {"size": [16, 16], "mode": "RGB", "fill_color": 0}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    embedder = ct.load(folder)
+    text = embedder.embed(["a cat", "the old boat is near"], modality="text")
+    image = embedder.embed([np.zeros((20, 30, 3), np.uint8)], modality="image")
+    assert text.shape[1] == image.shape[1] == config["model_cfg"]["embed_dim"]
+    assert np.allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)

@@ -198,6 +198,8 @@ def open_clip_recipe(config: Settings) -> ImageRecipe:
     resize = {"shortest": "short side", "squash": "squash", "longest": "fit"}.get(mode)
     if resize is None:
         raise ModelError(f"{source}: resize_mode {mode!r} is not known; allowed are shortest, squash and longest.")
+    if settings.get("mode", "RGB") != "RGB":
+        raise ModelError(f"{source}: mode {settings['mode']!r} is not known; images are read as RGB.")
     fill = int(settings.get("fill_color") or 0)
     # open_clip does not hand the setting on where it resizes the short side to a target that is not square
     bilinear = settings.get("interpolation") == "bilinear" and (mode != "shortest" or height == width)

@@ -59,6 +59,15 @@ PLAIN_BLOCKS = dict.fromkeys(
 )
 
 
+#: Keys about training, and about where weights and tokenizer came from before they lay in this folder.
+HARMLESS = frozenset(
+    {
+        *("timm_model_pretrained", "timm_drop", "timm_drop_path", "patch_dropout", "output_tokens"),
+        *("hf_tokenizer_name", "hf_model_pretrained"),
+    }
+)
+
+
 def is_open_clip(config: Config) -> bool:
     """Whether this is an open_clip_config.json."""
     return isinstance(config.get("model_cfg"), dict) and "vision_cfg" in config["model_cfg"]
@@ -151,7 +160,9 @@ def text_inputs(config: Config) -> InputDefaults:
         usual = "SiglipTokenizer" if attended and not zeroed else ""
         return InputDefaults(tokenizer=usual, pads_attended=attended, separator_zeroed=zeroed)
     zeros = 0 if attended and not config.get("hf_tokenizer_name") else None
-    return InputDefaults(end="highest" if pool == "argmax" else "template", pads_attended=attended, pad_id=zeros)
+    if pool == "eos":
+        return InputDefaults(end="first", end_id=int(config.get("eos_id", 2)), pads_attended=attended, pad_id=zeros)
+    return InputDefaults(end="highest", pads_attended=attended, pad_id=zeros)
 
 
 def trunk_readout(config: Config) -> AuthorsReadout:
@@ -212,6 +223,7 @@ OPEN_CLIP_TEXT = Family(
     names=TEXT_NAMES,
     prefixes=("text.",),
     ignored=(r"visual\..*", r"logit_(scale|bias)", r"attn_mask"),
+    harmless=HARMLESS,
     pooler=PoolerRow(kind="state", token="end", optional=False),
     projection=PROJECTION,
     readout=CLIP_TEXT_READOUT,
