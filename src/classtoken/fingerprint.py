@@ -25,6 +25,8 @@ class Fingerprint(Result):
     tokens, `prompt` what is put before each text; `poolings` are canonical names, `normalize` is None where the
     contract decides; `version` is classtoken's. The device is not in it: it moves the last digits only.
 
+    `dim` is to how many of its first numbers a vector was cut, and made unit again; None for the whole of it.
+
     `spaces` says of each vector which others it may be compared with: those whose space is equal. Weights, contract,
     pooling, projection, unit length and size decide it; prompts, preprocessing, precision, version and batches do not,
     and the two sides of a model that meet in one space share it.
@@ -40,6 +42,7 @@ class Fingerprint(Result):
     version: str = __version__
     prompt: str = ""
     spaces: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    dim: int | None = None
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
         """What differs, as `name 'there' instead of 'here'`; of what is a hash, that it is another one."""

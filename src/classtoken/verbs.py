@@ -83,6 +83,9 @@ def embed(
     prompt: str | None = None,
     prompt_text: str | None = None,
     max_length: int | None = None,
+    dim: int | None = None,
+    store: Literal["fp32", "fp16", "int8"] = "fp32",
+    format: Literal["parquet", "npy", "safetensors", "lance"] = "parquet",
     strict: bool = False,
     update: bool = False,
     gone: Literal["drop", "keep"] = "drop",
@@ -113,6 +116,10 @@ def embed(
         workers: processes that compute at once, here or (engine `ray`) as actors of the cluster at address. tasks: a
         slice of the work, as `0-99`, for one of many jobs; finish: close the folder when all slices are done.
 
+    dim: the first numbers of each vector, made unit again; store: numbers that vectors are stored in. What either keeps
+        of the nearest neighbours is measured on some of the records first (`result.sampled`). format: another one that
+        the vectors are written in, beside the parts.
+
     Raises `SourceError` for what cannot be read or when no record could be embedded, `ManifestMismatch` when `out`
     holds vectors made in another way or of an earlier state of the source, and what `load` raises. With an `Embedder`
     as the model, its own pooling, precision, device and normalize stand, and must not be given here.
@@ -127,6 +134,9 @@ def embed(
         prompt=prompt,
         prompt_text=prompt_text,
         max_length=max_length,
+        dim=dim,
+        store=store,
+        format=format,
         strict=strict,
         update=update,
         gone=gone,

@@ -15,6 +15,7 @@ from classtoken.run.prepared import PreparedRun, check_options
 from classtoken.run.staff import Staff
 from classtoken.run.update import unchanged
 from classtoken.sink import ParquetSink, read_manifest, read_quarantine
+from classtoken.sink.beside import write_beside
 from classtoken.sink.manifest import META, has_manifest
 from classtoken.sink.parquet import receipts
 from classtoken.values import Progress
@@ -31,7 +32,7 @@ def embed(
     check_options(options)
     if options.finish:
         return _closed(place_of(out))
-    work = PreparedRun.of(model, source, out, options)
+    work = PreparedRun.of(model, source, out, options).sampled()
     only = None if options.tasks is None else slice_of(options.tasks, len(work.plan.tasks))
     staff = Staff(options.workers, options.engine, options.address)
     how = Onto(work.modality, options.update, options.gone == "keep", options.strict, only, staff)
@@ -40,7 +41,8 @@ def embed(
     ) as sink:
         outcome = run_onto(sink, work.source, work.plan, work.stage, how, report)
     keep_golden(work.place, work.stage.embedder, work.modality, work.stage.prompt)
-    return _result(work.place, outcome, work.plan.listing.notes)
+    files = write_beside(work.place, outcome.manifest, options.format) if outcome.manifest.complete else ()
+    return _result(work.place, outcome, work.plan.listing.notes, files)
 
 
 def embed_plan(model: str | Path | Embedder, source: Any, out: str | Path, options: EmbedOptions) -> EmbedPlan:
@@ -74,7 +76,7 @@ def _closed(place: Place) -> EmbedResult:
     return _result(place, RunOutcome(manifest, done, unchanged()), ())
 
 
-def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...]) -> EmbedResult:
+def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...], files: tuple[str, ...] = ()) -> EmbedResult:
     manifest, progress, changes = outcome.manifest, outcome.progress, outcome.changes
     examples = read_quarantine(place, EXAMPLES)
     if not manifest.rows and manifest.complete:
@@ -104,4 +106,8 @@ def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...]) -> EmbedR
         computed=changes.computed,
         complete=manifest.complete,
         tasks=manifest.tasks,
+        store=manifest.store,
+        clipped=manifest.clipped / max(1, manifest.rows * sum(manifest.columns.values())),
+        sampled=manifest.sampled,
+        files=files,
     )

@@ -104,6 +104,13 @@ class EmbedOptions(Options):
     prompt: Prompt = None
     prompt_text: PromptText = None
     max_length: Annotated[AtLeastOne | None, Option("Most tokens of a text, for the model's own.", metavar="N")] = None
+    dim: Annotated[AtLeastOne | None, Option("The first N numbers of each vector, made unit again.", metavar="N")] = (
+        None
+    )
+    store: Annotated[Literal["fp32", "fp16", "int8"], Option("Numbers that vectors are stored in.")] = "fp32"
+    format: Annotated[
+        Literal["parquet", "npy", "safetensors", "lance"], Option("Write the vectors beside the parts in this, too.")
+    ] = "parquet"
     strict: Annotated[bool, Option("Stop at the first record that cannot be embedded, instead of listing it.")] = False
     update: Annotated[bool, Option("Bring vectors up to date with a source that has changed.")] = False
     gone: Annotated[Literal["drop", "keep"], Option("Rows that the source no longer has, with `update`.")] = "drop"

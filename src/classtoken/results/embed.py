@@ -1,11 +1,25 @@
 """What `embed` gives back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from classtoken.results.base import Result
 from classtoken.values import Rejected, Task
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What shorter vectors or smaller numbers keep, measured on some of the user's own records before the run.
+
+    Of the ten nearest neighbours by whole float32 vectors, the share that is found: `recall` by what is stored, `first`
+    by the first numbers alone, `random` by as many at random. None where nothing was cut.
+    """
+
+    records: int
+    recall: float
+    first: float | None = None
+    random: float | None = None
 
 
 @dataclass(frozen=True)
@@ -17,6 +31,9 @@ class EmbedResult(Result):
     `computed` are those whose vectors were not there under any id.
 
     Where only some `tasks` of the work were done, `complete` is false, and the counts are of all that are done so far.
+    `store` is in which numbers vectors are stored, `clipped` the share of numbers outside of the ranges of bytes, and
+    `sampled` what was kept, by column. `files` are written beside the parts, in another format.
+
     `seconds` and `rate` (records a second) are of this run, reading and writing included.
     """
 
@@ -41,6 +58,10 @@ class EmbedResult(Result):
     computed: int = 0
     complete: bool = True
     tasks: int = 0
+    store: str = "fp32"
+    clipped: float = 0.0
+    sampled: Mapping[str, Sampled] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         columns = ", ".join(f"{name} ({size})" for name, size in self.columns.items())
@@ -61,6 +82,15 @@ class EmbedResult(Result):
         if self.refused:
             lines.append(f"  {self.refused} refused, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+        for name, kept in self.sampled.items():
+            lines.append(
+                f"  {name}: of the 10 nearest neighbours {kept.recall:.1%} are kept, on {kept.records} records"
+            )
+            if kept.first is not None and kept.random is not None:
+                lines.append(f"    by the first numbers {kept.first:.1%}, by as many at random {kept.random:.1%}")
+        if self.store == "int8":
+            lines.append(f"  {self.clipped:.2%} of the numbers lay outside of the sample's ranges and were clipped")
+        lines += [f"  beside the parts: {name}" for name in self.files]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 

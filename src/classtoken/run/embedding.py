@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from classtoken.embedder import Embedder, ModelSpec, load
-from classtoken.errors import BadRecord
-from classtoken.fingerprint import Fingerprint
+from classtoken.errors import BadRecord, OptionError
+from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.inputs import PreparedBatch, batches, computed
 from classtoken.results.base import Result
 from classtoken.run.stage import StageBatch, StageSpec
@@ -20,16 +20,21 @@ from classtoken.values import Indexed, Reject
 class EmbedStage:
     """An embedder at work on one modality: texts of a task in batches of like length, images as they come."""
 
-    def __init__(self, embedder: Embedder, modality: str, *, prompt: str | None = None):
+    def __init__(self, embedder: Embedder, modality: str, *, prompt: str | None = None, dim: int | None = None):
         self.embedder = embedder
         self.modality = modality
         self.prompt = prompt
+        self.dim = dim
+        for name, size in embedder.columns(modality=modality).items():
+            if dim is not None and dim > size:
+                raise OptionError(f"`dim` is {dim}, and '{name}' has {size} numbers; give at most that.")
         self._prepare = embedder.tower(modality).prepare
 
     @property
     def columns(self) -> Mapping[str, int]:
         """Name and size of each vector that a record gets."""
-        return self.embedder.columns(modality=self.modality)
+        whole = self.embedder.columns(modality=self.modality)
+        return whole if self.dim is None else dict.fromkeys(whole, self.dim)
 
     def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[PreparedBatch]:
         """The records of one task, prepared; each is in one batch, or `reject` is called with its place and why."""
@@ -37,7 +42,8 @@ class EmbedStage:
 
     def vectors(self, batch: StageBatch) -> Mapping[str, np.ndarray]:
         """Vectors of one batch by name: (rows, size) float32."""
-        return self.embedder.vectors_of(batch.tokens, modality=self.modality, prompt=self.prompt)
+        whole = self.embedder.vectors_of(batch.tokens, modality=self.modality, prompt=self.prompt)
+        return whole if self.dim is None else {name: cut_to(block, self.dim) for name, block in whole.items()}
 
     def outcomes(self, batch: StageBatch) -> Iterator[tuple[StageBatch, Mapping[str, np.ndarray] | BadRecord]]:
         """See `Stage.outcomes`: a batch that fails is computed record by record."""
@@ -53,7 +59,9 @@ class EmbedStage:
         spec = self.embedder.spec.from_anywhere()
         here = torch.cuda.device_count() if spread and spec.device is None else 0
         devices = [f"cuda:{worker % here}" if here > 1 else spec.device for worker in range(count)]
-        return [EmbedStageSpec(replace(spec, device=device), self.modality, self.prompt) for device in devices]
+        return [
+            EmbedStageSpec(replace(spec, device=device), self.modality, self.prompt, self.dim) for device in devices
+        ]
 
     def manifest(self, source: Source, plan: Plan, *, carried: tuple[str, ...] = ()) -> Manifest:
         """What a sink is told of a run of this stage over a source."""
@@ -73,7 +81,11 @@ class EmbedStage:
 
     def fingerprint(self) -> Fingerprint:
         """What decides the vectors' numbers."""
-        return self.embedder.fingerprint(modality=self.modality, prompt=self.prompt)
+        whole = self.embedder.fingerprint(modality=self.modality, prompt=self.prompt)
+        if self.dim is None:
+            return whole
+        spaces = {name: hash_value(["cut", space, self.dim]) for name, space in whole.spaces.items()}
+        return replace(whole, dim=self.dim, spaces=spaces)
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,15 @@ class EmbedStageSpec(Result):
     model: ModelSpec
     modality: str
     prompt: str | None = None
+    dim: int | None = None
 
     def open(self) -> EmbedStage:
         """Load the model."""
-        return EmbedStage(load(self.model), self.modality, prompt=self.prompt)
+        return EmbedStage(load(self.model), self.modality, prompt=self.prompt, dim=self.dim)
+
+
+def cut_to(vectors: np.ndarray, size: int) -> np.ndarray:
+    """The first numbers of each vector, made unit again: (rows, size) float32."""
+    first = vectors[:, :size]
+    lengths = np.linalg.norm(first, axis=1, keepdims=True)
+    return (first / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)

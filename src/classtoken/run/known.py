@@ -9,7 +9,7 @@ from classtoken.errors import BadRecord
 from classtoken.places import Place
 from classtoken.run.stage import Stage, StageBatch, StageSpec
 from classtoken.sink.ledger import KnownPart, RowLedger
-from classtoken.sink.manifest import META
+from classtoken.sink.manifest import META, has_manifest, read_manifest
 from classtoken.sink.parquet import NEXT, RECEIPTS, receipts
 from classtoken.values import Indexed, Reject
 
@@ -21,14 +21,20 @@ GIVEN_UP = "given_up"
 
 def ledger_of_state(place: Place) -> RowLedger:
     """What is known of the vectors in a folder."""
-    return RowLedger([KnownPart(place, receipt.part) for receipt in receipts(place)])
+    return RowLedger(_parts(place))
 
 
 def ledger_of_all(place: Place) -> RowLedger:
     """What is known of the vectors in a folder, in a new state of it that was begun, and in one that was given up."""
     state = place.below(STATE)
-    begun = [KnownPart(state, receipt.part) for kind in (RECEIPTS, GIVEN_UP) for receipt in receipts(state, kind)]
-    return RowLedger([*ledger_of_state(place).parts, *begun])
+    return RowLedger([*_parts(place), *(part for kind in (RECEIPTS, GIVEN_UP) for part in _parts(state, kind))])
+
+
+def _parts(place: Place, kind: str = RECEIPTS) -> list[KnownPart]:
+    if not has_manifest(place):
+        return []
+    ranges = read_manifest(place).ranges
+    return [KnownPart(place, receipt.part, ranges) for receipt in receipts(place, kind)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What `embed` needs, looked at and opened before any work: place, source, plan, model, columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,11 @@ from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError
 from classtoken.options import EmbedOptions
 from classtoken.places import LocalPlace, Place, place_of
-from classtoken.run.embedding import EmbedStage
-from classtoken.sink import CarriedColumn, Manifest, carried_columns, check_place
+from classtoken.run.embedding import EmbedStage, cut_to
+from classtoken.run.sample import measured, sample
+from classtoken.sink import CarriedColumn, Manifest, carried_columns, check_place, read_manifest
+from classtoken.sink.manifest import has_manifest
+from classtoken.sink.numbers import Ranges, to_floats, to_stored
 from classtoken.source import Plan, Source, first_record, make_plan, open_source
 
 
@@ -52,11 +55,35 @@ class PreparedRun:
         )
         first = first_record(opened, plan)
         side = embedder.modality_of(first, options.modality, source=opened.name)
-        stage = EmbedStage(embedder, side, prompt=prompt_of(embedder, side, options.prompt, options.prompt_text))
+        prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+        stage = EmbedStage(embedder, side, prompt=prompt, dim=options.dim)
         names = () if options.carry == ("none",) else options.carry
         carried = carried_columns(first, plan.listing.meta, stage.columns, names)
-        manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
+        names_carried = tuple(column.name for column in carried)
+        manifest = replace(stage.manifest(opened, plan, carried=names_carried), store=options.store)
         return cls(place, opened, plan, stage, carried, manifest)
+
+    def sampled(self) -> "PreparedRun":
+        """The same run, with what shorter vectors or smaller numbers keep; and for bytes, what they stand for.
+
+        Measured once, before anything is written: what goes on later goes on with the same ranges.
+        """
+        manifest, stage = self.manifest, self.stage
+        if stage.dim is None and manifest.store == "fp32":
+            return self
+        if has_manifest(self.place):
+            there = read_manifest(self.place)
+            if there.store == manifest.store and there.fingerprint == manifest.fingerprint:
+                return replace(self, manifest=replace(manifest, ranges=there.ranges, sampled=there.sampled))
+        whole = sample(self.source, self.plan, EmbedStage(stage.embedder, stage.modality, prompt=stage.prompt))
+        cut = {name: block if stage.dim is None else cut_to(block, stage.dim) for name, block in whole.items()}
+        some = {name: block for name, block in cut.items() if len(block)}
+        ranges = {name: Ranges.of(block) for name, block in some.items()} if manifest.store == "int8" else {}
+        kept = {}
+        for name, block in some.items():
+            stored = to_stored(block, manifest.store, ranges.get(name))
+            kept[name] = measured(whole[name], to_floats(stored, ranges.get(name)), stage.dim)
+        return replace(self, manifest=replace(manifest, ranges=ranges, sampled=kept))
 
 
 def check_options(options: EmbedOptions) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from classtoken.errors import BadRecord, SourceError
 from classtoken.run.prefetch import Prefetch
 from classtoken.run.stage import Stage, StageBatch
-from classtoken.sink import PartWriter, Receipt, TaskRows
+from classtoken.sink import Part, PartWriter, Receipt, TaskRows
 from classtoken.source import Reader, Source
 from classtoken.values import Indexed, Record, Rejected, Task
 
@@ -60,6 +60,25 @@ def do_tasks(
                 raise BadRecord(f"record '{bad.id}' of {source.name}: {bad.reason}. Fix it, or run without strict.")
             yield writer.write(rows)
             blocks = _Blocks(stage.columns)
+
+
+def computed_rows(source: Source, task: Task, stage: Stage) -> TaskRows:
+    """One task's rows, which are written nowhere."""
+    kept = _Kept()
+    do_task(source, task, stage, kept)
+    return kept.rows[0]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A writer that keeps what it is given."""
+
+    rows: list[TaskRows] = field(default_factory=list)
+
+    def write(self, rows: TaskRows) -> Receipt:
+        self.rows.append(rows)
+        part = Part(rows.task.number, "", len(rows.records), 0, "", len(rows.refused), rows.cut)
+        return Receipt(part, tuple(rows.refused))
 
 
 @dataclass

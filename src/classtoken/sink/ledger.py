@@ -6,7 +6,7 @@ anything. All of it fits into memory: about fifty bytes a record.
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from classtoken.places import Place
 from classtoken.sink.manifest import META, Part
+from classtoken.sink.numbers import Ranges, to_floats
 from classtoken.sink.rows import CarriedColumn
 from classtoken.values import Record
 
@@ -79,6 +80,7 @@ class KnownPart:
 
     place: Place
     part: Part
+    ranges: Mapping[str, Ranges] = field(default_factory=dict, compare=False, hash=False)
 
 
 class RowLedger:
@@ -152,8 +154,8 @@ class RowLedger:
         known = self.parts[part]
         with known.place.open(known.part.file) as file:
             column = pq.read_table(file, columns=[name]).column(0).combine_chunks()
-        values: np.ndarray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
-        return values
+        values = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+        return to_floats(values, known.ranges.get(name))
 
 
 def gone(ledger: RowLedger, seen: np.ndarray) -> Iterator[tuple[KnownPart, np.ndarray]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
 from classtoken.fingerprint import Fingerprint
 from classtoken.places import Place, place_of
 from classtoken.results.base import Result
+from classtoken.results.embed import Sampled
+from classtoken.sink.numbers import Ranges, Store
 from classtoken.values import Rejected
 
 #: The folder below a folder of vectors that holds everything but the vectors. Readers of Parquet folders skip names
@@ -25,7 +27,8 @@ FORMAT = 2
 class Part:
     """One finished file: `checksum` is BLAKE2b over its bytes.
 
-    `refused` counts the records of its task that are not in it, `cut` those that were longer than the model takes.
+    `refused` counts the records of its task that are not in it, `cut` those that were longer than the model takes,
+    `clipped` the numbers that lay outside of the folder's ranges.
     """
 
     task: int
@@ -35,6 +38,7 @@ class Part:
     checksum: str
     refused: int
     cut: int = 0
+    clipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Manifest(Result):
 
     `carried` are the columns kept beside the vectors. `parts` are listed once the run is `complete`; until then a
     finished file is known by its receipt. `kept` rows are of records that the source no longer has.
+
+    `store` says in which numbers vectors are stored; of bytes, `ranges` are what they stand for in each column, and
+    `clipped` counts numbers that lay outside. `sampled` is what was measured on some records before the run.
     """
 
     model: str
@@ -70,6 +77,10 @@ class Manifest(Result):
     cut: int = 0
     parts: tuple[Part, ...] = ()
     kept: int = 0
+    store: Store = "fp32"
+    ranges: Mapping[str, Ranges] = field(default_factory=dict)
+    clipped: int = 0
+    sampled: Mapping[str, Sampled] = field(default_factory=dict)
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:
@@ -80,7 +91,7 @@ class Manifest(Result):
         if there.plan != self.plan:
             parts += plan or ["records of the same number and other contents, labels or columns"]
         # Other poolings have other columns: once is enough.
-        names = ("carried",) if parts else ("columns", "carried")
+        names = ("carried", "store") if parts else ("columns", "carried", "store")
         parts += [self._difference(there, name) for name in names if getattr(there, name) != getattr(self, name)]
         return tuple(parts)
 
@@ -151,6 +162,7 @@ def summed(manifest: Manifest, parts: tuple[Part, ...]) -> Manifest:
         rows=sum(part.rows for part in parts),
         refused=sum(part.refused for part in parts),
         cut=sum(part.cut for part in parts),
+        clipped=sum(part.clipped for part in parts),
     )
 
 

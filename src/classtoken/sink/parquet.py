@@ -12,7 +12,7 @@ one wins, whatever a store loses or does twice, and what the other has put is a 
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ from classtoken.sink.manifest import (
     summed,
     write_manifest,
 )
+from classtoken.sink.numbers import TYPES, Ranges, Store, to_stored
 from classtoken.sink.quarantine import NAME as QUARANTINE
 from classtoken.sink.quarantine import write_quarantine
 from classtoken.sink.rows import FINGERPRINT, CarriedColumn, schema, to_table
@@ -58,20 +59,31 @@ class ParquetPartWriter:
     schema: pa.Schema
     carried: tuple[CarriedColumn, ...]
     vectors: tuple[str, ...]
+    store: Store = "fp32"
+    ranges: Mapping[str, Ranges] = field(default_factory=dict)
 
     def write(self, rows: TaskRows) -> Receipt:
         """One task's file, then its receipt; when this returns, both are there to stay."""
-        table = to_table(rows.records, rows.vectors, self.carried, self.schema)
+        stored = {n: to_stored(block, self.store, self.ranges.get(n)) for n, block in rows.vectors.items()}
+        table = to_table(rows.records, stored, self.carried, self.schema)
         made_of = entries(rows.records, self.carried, rows.long)
-        return self.put(rows.task.number, table, made_of, tuple(rows.refused))
+        clipped = sum(self.ranges[name].clipped(rows.vectors[name]) for name in self.ranges)
+        return self.put(rows.task.number, table, made_of, tuple(rows.refused), clipped)
 
-    def put(self, number: int, table: pa.Table, made_of: np.ndarray, refused: tuple[Rejected, ...] = ()) -> Receipt:
+    def put(
+        self,
+        number: int,
+        table: pa.Table,
+        made_of: np.ndarray,
+        refused: tuple[Rejected, ...] = (),
+        clipped: int = 0,
+    ) -> Receipt:
         """A part's rows as they are, and the ledger of what they were made of."""
         content = parquet_bytes(table, self.vectors)
         checksum = hash_bytes(content)
         name = f"part-{number:05d}-{checksum[:NAMED]}.parquet"
         cut = int(made_of["cut"].sum())
-        part = Part(number, name, table.num_rows, len(content), checksum, len(refused), cut)
+        part = Part(number, name, table.num_rows, len(content), checksum, len(refused), cut, clipped)
         self.place.put(ledger_of(part), to_bytes(made_of))
         self.place.put(name, content)
         return commit(self.place, Receipt(part, refused))
@@ -121,7 +133,12 @@ class ParquetSink:
         self.carried = tuple(carried)
         made = {FINGERPRINT: manifest.fingerprint.to_json(indent=None)}
         self._writer = ParquetPartWriter(
-            self.folder, schema(manifest.columns, carried, made), self.carried, tuple(manifest.columns)
+            self.folder,
+            schema(manifest.columns, carried, made, TYPES[manifest.store]),
+            self.carried,
+            tuple(manifest.columns),
+            manifest.store,
+            manifest.ranges,
         )
         self._lock: Lock | None = None
 
@@ -138,9 +155,13 @@ class ParquetSink:
             self._clear()
         if there is None or other:
             write_quarantine(self.folder, ())
-            write_manifest(self.folder, self.manifest)
-        elif there.plan == self.manifest.plan:
-            self.manifest = replace(self.manifest, tasks=there.tasks, kept=there.kept)
+            first = self.folder.put_new(f"{META}/{NAME}", f"{self.manifest.to_json()}\n".encode())
+            there = self.manifest if first else read_manifest(self.folder)  # another writer was quicker
+        if there.plan == self.manifest.plan:
+            self.manifest = replace(
+                self.manifest, tasks=there.tasks, kept=there.kept, ranges=there.ranges, sampled=there.sampled
+            )
+            self._writer = replace(self._writer, ranges=there.ranges)
         return {receipt.part.task: receipt.part for receipt in receipts(self.folder, remove=not self.shared)}
 
     def writer(self) -> ParquetPartWriter:
@@ -220,8 +241,15 @@ def receipts(place: Place, kind: str = RECEIPTS, *, remove: bool = False) -> Ite
             place.delete(name)
 
 
+BESIDE = (".npy", ".safetensors", "fingerprint.json")
+"""how names of files end that are written beside the parts in another format"""
+
+
 def is_ours(name: str) -> bool:
     """Whether a file in a folder of vectors is one that a verb of this package writes there."""
+    top = "/" not in name and name.endswith(BESIDE)
+    if top or name.startswith("vectors.lance/"):
+        return True
     return name in RESULTS or name.startswith(f"{META}/") or (name.startswith("part-") and name.endswith(".parquet"))
 
 

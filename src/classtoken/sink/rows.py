@@ -76,10 +76,15 @@ def carried_columns(
     return tuple(found)
 
 
-def schema(columns: Mapping[str, int], carried: Sequence[CarriedColumn], metadata: Mapping[str, str]) -> pa.Schema:
+def schema(
+    columns: Mapping[str, int],
+    carried: Sequence[CarriedColumn],
+    metadata: Mapping[str, str],
+    numbers: pa.DataType = pa.float32(),  # noqa: B008
+) -> pa.Schema:
     """`id`, a vector per pooling, `label`, `group`, then what is carried."""
     fields = [pa.field("id", pa.string(), nullable=False)]
-    fields += [pa.field(name, pa.list_(pa.float32(), size), nullable=False) for name, size in columns.items()]
+    fields += [pa.field(name, pa.list_(numbers, size), nullable=False) for name, size in columns.items()]
     fields += [pa.field("label", pa.string()), pa.field("group", pa.string())]
     fields += [pa.field(column.name, column.type) for column in carried]
     return pa.schema(fields, metadata=dict(metadata))
@@ -91,7 +96,8 @@ def to_table(
     carried: Sequence[CarriedColumn],
     target: pa.Schema,
 ) -> pa.Table:
-    """Rows of one part. `vectors[name]` has shape (rows, dimension). Several labels are joined by `|`."""
+    """Rows of one part. `vectors[name]` has shape (rows, dimension), in the numbers that the target has. Several labels
+    are joined by `|`."""
     return pa.Table.from_arrays(list(_arrays(records, vectors, carried, target)), schema=target)
 
 
@@ -110,7 +116,7 @@ def _arrays(
 
 
 def _vectors(values: np.ndarray, kind: pa.DataType) -> pa.Array:
-    flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
+    flat = np.ascontiguousarray(values, dtype=kind.value_type.to_pandas_dtype()).reshape(-1)
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=kind)
 
 

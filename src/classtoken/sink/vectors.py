@@ -13,6 +13,7 @@ from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
 from classtoken.fingerprint import Fingerprint
 from classtoken.places import LocalPlace, Place, place_of
 from classtoken.sink.manifest import Manifest, read_manifest
+from classtoken.sink.numbers import to_floats
 from classtoken.sink.rows import FINGERPRINT
 
 
@@ -112,7 +113,19 @@ class Vectors:
                 f"{name} of {self.place.name} cannot be read ({said}); see `classtoken verify`."
             ) from error
         check_made_alike(table.schema, self.manifest, f"{self.place.name}/{name}")
-        return table
+        return table if self.manifest.store == "fp32" else as_floats(table, self.manifest)
+
+
+def as_floats(table: pa.Table, manifest: Manifest) -> pa.Table:
+    """A part's table with its vectors as float32, whatever numbers they are stored in."""
+    for name, size in manifest.columns.items():
+        place = table.schema.get_field_index(name)
+        if place >= 0:
+            stored = table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+            flat = pa.array(to_floats(stored, manifest.ranges.get(name)).reshape(-1))
+            array = pa.FixedSizeListArray.from_arrays(flat, size)
+            table = table.set_column(place, pa.field(name, array.type, nullable=False), array)
+    return table
 
 
 def read_part(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:

@@ -14,6 +14,7 @@ from classtoken.places import Place, place_of
 from classtoken.results.verify import Norms, VerifyResult
 from classtoken.sink.ledger import RECORDS, ledger_of
 from classtoken.sink.manifest import META, Manifest, Part, read_manifest
+from classtoken.sink.numbers import NUMBERS, TYPES, to_floats
 from classtoken.sink.quarantine import NAME as QUARANTINE
 from classtoken.sink.vectors import check_made_alike
 
@@ -85,11 +86,13 @@ class _Check:
     def vectors(self, part: Part, table: pa.Table) -> Iterator[str]:
         """The vectors of one file."""
         for name, size in self.manifest.columns.items():
-            if name not in table.schema.names or table.schema.field(name).type != pa.list_(pa.float32(), size):
-                yield f"{part.file} has no column '{name}' of {size} float32 numbers"
+            if name not in table.schema.names or table.schema.field(name).type != pa.list_(
+                TYPES[self.manifest.store], size
+            ):
+                yield f"{part.file} has no column '{name}' of {size} {NUMBERS[self.manifest.store]} numbers"
                 continue
             values = table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            block = values.reshape(table.num_rows, size)
+            block = to_floats(values.reshape(table.num_rows, size), self.manifest.ranges.get(name))
             self.lengths.setdefault(name, _Lengths()).add(block)
             if not np.isfinite(block).all():
                 yield f"{part.file} has vectors '{name}' that are not finite"

@@ -1,0 +1,146 @@
+"""Shorter vectors, smaller numbers, other formats: what is written, and what that keeps."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import folders
+
+import classtoken as ct
+from classtoken.errors import ManifestMismatch, OptionError
+from classtoken.sink import Vectors, verify
+from classtoken.sink.numbers import Ranges, to_floats, to_stored
+
+WORDS = ["the", "cat", "dog", "bird", "sits", "runs", "on", "a", "mat", "under", "red", "blue", "house", "far", "away"]
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    numbers = np.random.default_rng(0)
+    rows = [" ".join(numbers.choice(WORDS, 8)) for _ in range(60)]
+    path = tmp_path_factory.mktemp("texts") / "a.txt"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(bert: Path, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Vectors:
+    out = tmp_path_factory.mktemp("whole") / "out"
+    ct.embed(bert, source, out, pooling="cls,mean", part_rows=25)
+    return ct.read(out)
+
+
+def test_ranges_there_and_back() -> None:
+    numbers = np.random.default_rng(0).standard_normal((500, 8)) * np.arange(1, 9)
+    vectors = numbers.astype(np.float32)
+    ranges = Ranges.of(vectors)
+    stored = to_stored(vectors, "int8", ranges)
+    back = to_floats(stored, ranges)
+    steps = (np.array(ranges.high) - np.array(ranges.low)) / 254
+    assert (np.abs(back - vectors) <= steps * 0.501).all()
+    assert ranges.clipped(vectors) == 0
+    assert ranges.clipped(vectors * 2) > 0
+    np.testing.assert_array_equal(to_stored(back, "int8", ranges), stored)  # twice is once
+    assert Ranges.from_json(ranges.to_json()) == ranges
+
+
+@pytest.mark.parametrize(("store", "most"), [("fp16", 1e-3), ("int8", 2e-2)])
+def test_smaller_numbers(tmp_path: Path, bert: Path, source: Path, whole: Vectors, store: str, most: float) -> None:
+    result = ct.embed(bert, source, tmp_path / "out", pooling="cls,mean", part_rows=25, store=store)
+    found = ct.read(tmp_path / "out")
+    for name in ("cls", "mean"):
+        assert found.arrays[name].dtype == np.float32
+        spread = np.ptp(whole.arrays[name], axis=0).max()
+        np.testing.assert_allclose(found.arrays[name], whole.arrays[name], atol=most * spread)
+        kept = result.sampled[name]
+        assert kept.records == 60
+        assert 0.8 < kept.recall <= 1
+    assert verify(tmp_path / "out").ok, verify(tmp_path / "out").problems
+    assert "of the 10 nearest neighbours" in str(result)
+    assert (result.store, found.manifest.store) == (store, store)
+    again = ct.embed(bert, source, tmp_path / "out", pooling="cls,mean", part_rows=25, store=store)
+    assert again.sampled == result.sampled  # measured once
+    with pytest.raises(ManifestMismatch, match=f"store '{store}' instead of 'fp32'"):
+        ct.embed(bert, source, tmp_path / "out", pooling="cls,mean", part_rows=25)
+
+
+def test_an_update_keeps_the_ranges(tmp_path: Path, bert: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("the cat sits\na dog runs\nred bird\n")
+    ct.embed(bert, path, tmp_path / "out", store="int8")
+    before = ct.read(tmp_path / "out")
+    path.write_text("the cat sits\na dog runs\nred bird\nblue house far away under the mat\n")
+    result = ct.embed(bert, path, tmp_path / "out", store="int8", update=True)
+    after = ct.read(tmp_path / "out")
+    assert after.manifest.ranges == before.manifest.ranges
+    (name,) = after.arrays
+    np.testing.assert_array_equal(after.arrays[name][:3], before.arrays[name])
+    assert result.clipped > 0  # the new row is like none of the sample
+    assert "were clipped" in str(result)
+
+
+def test_the_first_numbers(tmp_path: Path, bert: Path, source: Path, whole: Vectors) -> None:
+    result = ct.embed(bert, source, tmp_path / "out", pooling="cls,mean", dim=8)
+    found = ct.read(tmp_path / "out")
+    for name in ("cls", "mean"):
+        first = whole.arrays[name][:, :8]
+        expected = first / np.linalg.norm(first, axis=1, keepdims=True)
+        np.testing.assert_allclose(found.arrays[name], expected, atol=1e-5)
+        kept = result.sampled[name]
+        assert kept.first is not None
+        assert 0 < kept.first <= 1
+        assert abs(kept.recall - kept.first) < 0.05  # unit length changes no cosine
+    made, other = found.manifest.fingerprint, whole.manifest.fingerprint
+    assert made.dim == 8
+    assert made.spaces["cls"] != other.spaces["cls"]
+    assert "by as many at random" in str(result)
+    with pytest.raises(ManifestMismatch, match="dim '8' instead of 'None'"):
+        ct.embed(bert, source, tmp_path / "out", pooling="cls,mean")
+    with pytest.raises(OptionError, match="`dim` is 99, and 'cls' has 32 numbers"):
+        ct.embed(bert, source, tmp_path / "other", pooling="cls", dim=99)
+
+
+class TestBeside:
+    def test_npy(self, tmp_path: Path, bert: Path, source: Path, whole: Vectors) -> None:
+        result = ct.embed(bert, source, tmp_path / "out", pooling="cls,mean", part_rows=25, format="npy")
+        assert result.files == ("cls.npy", "mean.npy", "ids.npy", "fingerprint.json")
+        mapped = np.load(tmp_path / "out/cls.npy", mmap_mode="r")
+        np.testing.assert_array_equal(mapped, whole.arrays["cls"])
+        assert tuple(np.load(tmp_path / "out/ids.npy")) == whole.ids
+        about = json.loads((tmp_path / "out/fingerprint.json").read_text())
+        assert about["spaces"] == whole.manifest.fingerprint.spaces
+        assert verify(tmp_path / "out").ok
+        ct.embed(bert, source, tmp_path / "out", pooling="cls", overwrite=True)
+        assert not (tmp_path / "out/mean.npy").exists()
+
+    def test_safetensors(
+        self, tmp_path: Path, bert: Path, source: Path, whole: Vectors, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from safetensors import safe_open
+
+        monkeypatch.setattr("classtoken.sink.beside.SHARD_ROWS", 40)
+        result = ct.embed(bert, source, tmp_path / "out", pooling="cls", part_rows=25, format="safetensors")
+        shards = [name for name in result.files if name.endswith(".safetensors")]
+        assert shards == ["cls-00000-of-00002.safetensors", "cls-00001-of-00002.safetensors"]
+        blocks = []
+        for name in shards:
+            with safe_open(tmp_path / "out" / name, "numpy") as file:
+                blocks.append(file.get_tensor("vectors"))
+                assert json.loads(file.metadata()["fingerprint"])["poolings"] == ["cls"]
+        np.testing.assert_allclose(np.concatenate(blocks), whole.arrays["cls"], atol=5e-6)  # one pooling, one pass
+
+    def test_lance(self, tmp_path: Path, bert: Path, source: Path, whole: Vectors) -> None:
+        lancedb = pytest.importorskip("lancedb")
+        ct.embed(bert, source, tmp_path / "out", pooling="cls", part_rows=25, format="lance")
+        table = lancedb.connect(tmp_path / "out").open_table("vectors")
+        assert table.count_rows() == 60
+        assert b"classtoken.fingerprint" in table.schema.metadata
+        hit = table.search(whole.arrays["cls"][7].tolist(), vector_column_name="cls").limit(1).to_list()[0]
+        assert whole.column("text")[int(hit["id"])] == whole.column("text")[7]
+        ct.embed(bert, source, tmp_path / "out", pooling="cls", part_rows=25, format="lance")  # again, over itself
