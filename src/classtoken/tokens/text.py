@@ -15,6 +15,7 @@ from classtoken.model_folder import changed, read_json
 from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
+from classtoken.tokens.beginnings import ids_kept
 from classtoken.tokens.text_recipe import TextRecipe, processor_settings, read_calls, read_text_recipe
 from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role
@@ -165,9 +166,12 @@ class TextPreprocessor:
         that adds no token of its own; its name is `text` and the row's number.
         """
         before = self.prompt_text(prompt)
-        cleaned = [self.recipe.clean(before + checked(text, row)) for row, text in enumerate(texts)]
+        whole = [before + checked(text, row) for row, text in enumerate(texts)]
         prompted = self._prompt_tokens(before) if before else 0
-        return [self._row(ids, prompted, row) for row, ids in enumerate(self.tokenizer.ids(cleaned))]
+        # Of a text whose end is cut, no more is read than is kept; the count of what was cut is then a lower bound.
+        most = self.recipe.max_length if self.recipe.cut_side == "right" else None
+        found = ids_kept(whole, lambda some: self.tokenizer.ids([self.recipe.clean(text) for text in some]), most)
+        return [self._row(ids, prompted, row) for row, ids in enumerate(found)]
 
     def row_of_ids(self, ids: Sequence[int], *, prompt: str | None = None) -> TextRow:
         """Ids of this tokenizer's -> a row: of the text alone, or with the special tokens that the tokenizer puts
