@@ -40,7 +40,7 @@ class Tokens:
     `roles_BL` holds `Role` values; PAD marks padding, on either side. Texts have `ids_BL`; images have `pixels`, either
     (B, channels, height, width) or already cut into patches (B, P, patch * patch * channels) with `grids` naming each
     row's patch grid (SigLIP 2). `grid` is the patch grid that all rows share. `cut` counts, per row, the tokens that
-    did not fit into the model.
+    did not fit into the model; of a long text whose end was not read, those that were.
     """
 
     roles_BL: Int[Tensor, "B L"]

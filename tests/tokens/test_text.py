@@ -113,7 +113,8 @@ def test_long_texts_are_cut_and_counted(minilm: Path) -> None:
     ours = TextPreprocessor.from_folder(minilm)
     tokens = ours(["word " * 200_000, "short"])  # a million characters
     assert tokens.ids_BL.shape == (2, 256)
-    assert tokens.cut == (200_000 - 254, 0)
+    assert tokens.cut[0] > 0  # what is cut is not tokenized, so how much it was is not known
+    assert tokens.cut[1] == 0
     assert tokens.roles_BL[0, -1] == Role.END
     assert ours(["x" * 1_000_000]).ids_BL.tolist() == [[101, 100, 102]]  # one word longer than any: unknown
     shorter = TextPreprocessor.from_folder(minilm, max_length=8)

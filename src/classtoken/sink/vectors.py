@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pyarrow.parquet as pq
 from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
 from classtoken.fingerprint import Fingerprint
 from classtoken.places import LocalPlace, Place, place_of
-from classtoken.sink.manifest import Manifest, read_manifest
-from classtoken.sink.numbers import to_floats
-from classtoken.sink.rows import FINGERPRINT
+from classtoken.sink.manifest import Manifest, Part, has_manifest, read_manifest, refuse_first_format, summed
+from classtoken.sink.numbers import Store, to_floats
+from classtoken.sink.rows import FINGERPRINT, FIXED
 
 
 class Arrays(Mapping[str, np.ndarray]):
@@ -153,10 +154,53 @@ def check_made_alike(schema: pa.Schema, manifest: Manifest, path: str) -> None:
         raise ManifestMismatch(f"{path} holds vectors made with {'; '.join(parts)}; remove it and run the embed again.")
 
 
+def manifest_of_parts(place: Place) -> Manifest:
+    """What the schemas of a folder's parts say where its manifest is gone: parts of one making, in the order of their
+    names.
+
+    Raises `ManifestMismatch` where two were made in different ways, and what `read_manifest` does where there is none.
+    """
+    refuse_first_format(place)
+    names = sorted(name for name in place.sizes() if name.startswith("part-") and name.endswith(".parquet"))
+    schemas = {name: _schema(place, name) for name in names}
+    first = next(iter(schemas), None)
+    made = None if first is None else made_by(schemas[first][0])
+    if first is None or made is None:
+        return read_manifest(place)  # which says what is wrong
+    parts = []
+    for number, (name, (schema, rows)) in enumerate(schemas.items()):
+        other = made_by(schema)
+        if other is None or made.differences(other):
+            what = "not said" if other is None else "; ".join(made.differences(other))
+            raise ManifestMismatch(
+                f"{place.name} has no manifest, and mixes vectors: {name} was made with {what}, as {first} says; keep "
+                "parts of one making."
+            )
+        parts.append(Part(number, name, rows, place.sizes()[name], "", 0))
+    schema = schemas[first][0]
+    columns = {name: schema.field(name).type.list_size for name in made.poolings if name in schema.names}
+    if any(schema.field(name).type.value_type == pa.int8() for name in columns):
+        raise OutputError(f"{place.name} has no manifest, which says what its bytes stand for; embed anew.")
+    others = tuple(name for name in schema.names if name not in (*FIXED, *columns))
+    manifest = Manifest("", None, "", "", columns, made, "", len(parts), 0, others, made.prompt or None)
+    whole = summed(manifest, tuple(parts))
+    store: Store = "fp16" if any(schema.field(name).type.value_type == pa.float16() for name in columns) else "fp32"
+    return replace(whole, total=whole.rows, store=store)
+
+
+def _schema(place: Place, name: str) -> tuple[pa.Schema, int]:
+    try:
+        with place.open(name) as file:
+            opened = pq.ParquetFile(file)
+            return opened.schema_arrow, opened.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise OutputError(f"{name} of {place.name} cannot be read ({' '.join(str(error).split())}).") from error
+
+
 def read(folder: str | Path | Place) -> Vectors:
     """Open a folder of vectors. Raises `OutputError` when it holds none, or the run that makes them is not done."""
     place = place_of(folder)
-    manifest = read_manifest(place)
+    manifest = read_manifest(place) if has_manifest(place) else manifest_of_parts(place)
     if not manifest.complete:
         raise OutputError(
             f"{place.name} is not finished; run the same `classtoken embed` again, it goes on where it was."
