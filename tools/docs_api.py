@@ -38,7 +38,7 @@ GROUPS = {
     ],
     "Models": ["load", "Embedder"],
     "Vectors and sources": ["read", "Vectors", "open_source", "SourceOptions"],
-    "In a pipeline": ["sklearn"],
+    "In a pipeline": ["sklearn", "mteb"],
     "Options as values": [],
     "Errors": ["errors"],
 }

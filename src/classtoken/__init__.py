@@ -15,6 +15,7 @@ from classtoken.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from classtoken import errors as errors
+    from classtoken import mteb as mteb
     from classtoken import sklearn as sklearn
     from classtoken.embedder import Embedder as Embedder
     from classtoken.embedder import ModelSpec as ModelSpec
@@ -88,6 +89,7 @@ _PLACES = {
     "export": "classtoken.verbs",
     "inspect": "classtoken.verbs",
     "load": "classtoken.embedder",
+    "mteb": "classtoken.mteb",
     "notebook": "classtoken.verbs",
     "open_source": "classtoken.source",
     "outliers": "classtoken.verbs",

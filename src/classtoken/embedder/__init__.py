@@ -2,8 +2,18 @@
 
 from classtoken.embedder.embedder import Embedder
 from classtoken.embedder.loading import load, open_model
-from classtoken.embedder.prompting import prompt_of
+from classtoken.embedder.prompting import prompt_for_role, prompt_of
 from classtoken.embedder.spec import PRECISIONS, ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 
-__all__ = ["PRECISIONS", "Embedder", "ModelSpec", "Tower", "load", "open_model", "preprocessor", "prompt_of"]
+__all__ = [
+    "PRECISIONS",
+    "Embedder",
+    "ModelSpec",
+    "Tower",
+    "load",
+    "open_model",
+    "preprocessor",
+    "prompt_for_role",
+    "prompt_of",
+]

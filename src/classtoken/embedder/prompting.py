@@ -1,8 +1,27 @@
 """A prompt by name and a prompt in words, told apart."""
 
+from collections.abc import Mapping
+
 from classtoken.embedder.embedder import Embedder
 from classtoken.errors import OptionError
 from classtoken.tokens.text import TextPreprocessor
+
+#: What a query's and a document's prompt are called by those who publish models, in the order in which they are tried.
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "query": ("query", "search_query", "question", "web_search_query"),
+    "document": ("document", "search_document", "passage", "corpus", "text"),
+}
+
+
+def prompt_for_role(prompts: Mapping[str, str], role: str) -> str | None:
+    """The name of the prompt that a model has for queries or for documents; None where it has none.
+
+    Raises `OptionError` for another role.
+    """
+    named = role.removeprefix("search_")
+    if named not in ROLES:
+        raise OptionError(f"the role of a text is '{role}'; it may be query or document.")
+    return next((known for known in ROLES[named] if known in prompts), None)
 
 
 def prompt_of(embedder: Embedder, modality: str | None, name: str | None, words: str | None) -> str | None:

@@ -51,6 +51,7 @@ def bound(host: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen(128)  # who comes before the application runs waits, and is not turned away
     except OSError as error:
         sock.close()
         raise OptionError(

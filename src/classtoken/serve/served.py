@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from classtoken.embedder import Embedder, Tower
+from classtoken.embedder import Embedder, Tower, prompt_for_role
 from classtoken.errors import BadRecord, OptionError
 from classtoken.fingerprint import Fingerprint
 from classtoken.inputs import PreparedBatch, Preprocessor, computed, rejected, rows
@@ -17,12 +17,6 @@ from classtoken.tokens.decode import WEB_FORMATS
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Record, Rejected
-
-#: What a query's and a document's prompt are called by those who publish models, in the order in which they are tried.
-ROLES: Mapping[str, tuple[str, ...]] = {
-    "query": ("query", "search_query", "question", "web_search_query"),
-    "document": ("document", "search_document", "passage", "corpus", "text"),
-}
 
 
 @dataclass(frozen=True)
@@ -113,10 +107,7 @@ class ServedModel:
             return name
         if role is None:
             return None
-        named = role.removeprefix("search_")
-        if named not in ROLES:
-            raise OptionError(f"input_type is '{role}'; it may be query or document.")
-        return next((known for known in ROLES[named] if known in self.prompts), None)
+        return prompt_for_role(self.prompts, role)
 
     def prepare(self, items: Sequence[ServedItem], prompt: str | None) -> tuple[list[PreparedShare], dict[int, str]]:
         """Rows of all inputs, those of one side together; and the inputs that cannot be read, with the reason."""
