@@ -1,0 +1,167 @@
+"""What goes wrong around a run: each is one line that says what to do, and what is finished stays."""
+
+import contextlib
+import errno
+import os
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from tests.run.fake import FakeStage, onto
+from tests.run.test_update import FIRST, alike, changed, table
+
+from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError, SourceError
+from classtoken.sink import read, read_quarantine, verify
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return table(tmp_path / "a.csv", FIRST)
+
+
+def test_a_full_disk(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if path.name.startswith(".part-00002"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return whole(path, content)
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", write)
+        with pytest.raises(OutputError, match="cannot be written: No space left on device"):
+            onto(source, tmp_path / "out", FakeStage())
+    stage = FakeStage()
+    onto(source, tmp_path / "out", stage)
+    assert "text 0" not in stage.computed  # what was finished stays
+    onto(source, tmp_path / "whole", FakeStage())
+    alike(tmp_path / "out", tmp_path / "whole")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "out").mkdir(mode=0o555)
+    with pytest.raises(OutputError, match="cannot be written"):
+        onto(source, tmp_path / "out", FakeStage())
+
+
+def test_a_source_that_changes_while_it_is_read(tmp_path: Path, source: Path) -> None:
+    class Changing(FakeStage):
+        def vectors(self, batch):  # type: ignore[no-untyped-def]
+            table(source, changed(FIRST, id_07=None, id_20="other"))
+            return super().vectors(batch)
+
+    with contextlib.suppress(SourceError):  # where what was read does not fit together any more
+        onto(source, tmp_path / "out", Changing())
+    with pytest.raises(ManifestMismatch, match="records new, "):
+        onto(source, tmp_path / "out", FakeStage())
+    onto(source, tmp_path / "out", FakeStage(), update=True)
+    onto(source, tmp_path / "whole", FakeStage())
+    alike(tmp_path / "out", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["part", "receipt", "ledger"])
+def test_what_is_damaged_is_done_again(tmp_path: Path, source: Path, kind: str) -> None:
+    out = tmp_path / "out"
+    onto(source, out, FakeStage())
+    pattern = {"part": "part-00001-*", "receipt": "_meta/receipts/00001.json", "ledger": "_meta/records/part-00001-*"}
+    (damaged,) = out.glob(pattern[kind])
+    damaged.write_bytes(b"?")
+    onto(source, out, FakeStage(), update=kind == "ledger")
+    if kind == "ledger":
+        (next(out.glob("_meta/records/part-00001-*"))).unlink()
+        onto(table(source, {**FIRST, "id-99": "new"}), out, FakeStage(), update=True)
+    onto(source, tmp_path / "whole", FakeStage())
+    alike(out, tmp_path / "whole")
+
+
+def test_a_clock_that_jumps(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(0)
+    monkeypatch.setattr(time, "time", lambda: chance.uniform(0, 4e9))
+    seen = []
+    onto(source, tmp_path / "out", FakeStage(), report=seen.append)
+    assert all(progress.seconds >= 0 for progress in seen)
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file():
+            os.utime(path, (chance.uniform(0, 4e9),) * 2)
+    again = FakeStage()
+    onto(source, tmp_path / "out", again)
+    assert again.computed == []
+
+
+def test_two_runs_at_once(tmp_path: Path, source: Path) -> None:
+    failed = []
+
+    class Nested(FakeStage):
+        def vectors(self, batch):  # type: ignore[no-untyped-def]
+            if not failed:
+                with pytest.raises(OutputError, match=r"another run is writing to .*; wait for it") as said:
+                    onto(source, tmp_path / "out", FakeStage(), update=True)
+                failed.append(said)
+            return super().vectors(batch)
+
+    onto(source, tmp_path / "out", Nested())
+    assert failed
+    assert verify(tmp_path / "out").ok
+
+
+def mutated(text: bytes, chance: random.Random) -> bytes:
+    """A file with something of it flipped, cut, doubled or replaced."""
+    content = bytearray(text)
+    for _ in range(chance.randint(1, 4)):
+        place = chance.randrange(len(content) + 1)
+        match chance.randrange(4):
+            case 0:
+                content[place : place + 1] = bytes([chance.randrange(256)])
+            case 1:
+                del content[place : place + chance.randint(1, 20)]
+            case 2:
+                content[place:place] = content[max(0, place - 20) : place]
+            case _:
+                content[place:place] = chance.choice([b'"', b"\n", b"\0", b",", b"\xff\xfe", "é".encode()])
+    return bytes(content)
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
+def test_every_row_of_mutated_texts_is_accounted_for(tmp_path: Path, source: Path, seed: int) -> None:
+    chance, content, done, said = random.Random(seed), source.read_bytes(), 0, []
+    for number in range(20 if seed == 0 else 200):
+        source.write_bytes(mutated(content, chance))
+        out = tmp_path / str(number)
+        try:
+            manifest, _ = onto(source, out, FakeStage())
+        except ClasstokenError as error:
+            said.append(str(error))
+            continue
+        done += 1
+        assert manifest.rows + manifest.refused == manifest.total
+        assert len(read(out).ids) == manifest.rows
+        assert len(read_quarantine(out)) == manifest.refused
+        shutil.rmtree(out)
+    assert done
+    assert not any("\n" in line for line in said)
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(180, marks=pytest.mark.soak)])
+def test_every_mutated_image_is_accounted_for(tmp_path: Path, count: int) -> None:
+    from tests.folders import pictures
+
+    import classtoken as ct
+
+    chance = random.Random(count)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    originals = pictures(4, (24, 24))
+    for number in range(count):
+        path = photos / f"{number:03d}{chance.choice(['.png', '.jpg', '.webp'])}"
+        originals[number % 4].save(path)
+        if number:
+            path.write_bytes(mutated(path.read_bytes(), chance))
+    result = ct.embed("builtin:toy", photos, tmp_path / "out", part_rows=50)
+    assert result.rows + result.refused == result.total == count
+    refused = {entry.id for entry in read_quarantine(tmp_path / "out")}
+    assert refused.isdisjoint(ct.read(tmp_path / "out").ids)
+    assert all(entry.reason and "\n" not in entry.reason for entry in read_quarantine(tmp_path / "out"))
+    assert verify(tmp_path / "out").ok
