@@ -10,6 +10,7 @@ import torch
 from tests.encoder.golden import GOLDEN, golden, image_batch
 from tests.encoder.parity import TOLERANCE, relative
 
+import classtoken as ct
 from classtoken.contract.reading import classifier_of, own_pooler_of
 from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.families.timm import timm_spec
@@ -113,3 +114,10 @@ def test_other_architectures_are_refused_by_name(architecture: str, tmp_path: Pa
     path.write_text(json.dumps(json.loads(path.read_text()) | {"architecture": architecture}))
     with pytest.raises(UnsupportedModel, match=re.escape(f"'{architecture}'")):
         load_towers(open_checkpoint(tmp_path / "model"))
+
+
+def test_everything_that_timm_writes_is_understood() -> None:
+    """No key of timm's config is a reason to refuse a folder."""
+    for name in MODELS:
+        (tower,) = ct.load(GOLDEN / "timm" / name).towers.values()
+        assert not [claim for claim in tower.reading.claims if claim.subject == "not understood"], name
