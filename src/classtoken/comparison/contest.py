@@ -124,7 +124,9 @@ def _differences(
         return ()
     apart = np.stack([values[i] - values[j] for i, j in pairs])
     found = []
-    for (i, j), row, interval in zip(pairs, apart, intervals(apart, task.units, seed=task.choices.seed), strict=True):
+    for (i, j), row, interval in zip(
+        pairs, apart, intervals(apart, task.units, seed=task.choices.seed, differences=True), strict=True
+    ):
         found.append(
             Difference(
                 first=entrants[i].name,

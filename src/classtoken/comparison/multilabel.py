@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.probes import GRID, NEIGHBOURS, TEMPERATURE, logistic, nearest_neighbours
@@ -42,7 +43,7 @@ class MultiLabel(Labelled):
             f"{GRID[0]:g} to {GRID[-1]:g}, one for all labels, chosen by mean average precision on a held-out fifth of "
             "the learned part; F1 at probability 0.5",
             "knn_map": f"votes of weighted k-NN (cosine, k = {NEIGHBOURS}, exp(cosine / {TEMPERATURE}))",
-            "folds in average precision": "scores of all folds are ranked together",
+            "average precision": "over all judged items, by their rank within the part of the split that judged them",
             "seed": str(self.choices.seed),
         }
 
@@ -66,15 +67,27 @@ class MultiLabel(Labelled):
             scores = np.concatenate(logits)
             values, per_class = self.of_scores(scores)
         if votes:
-            items = [precision_items(column, t)[1] for column, t in zip(np.concatenate(votes).T, truth.T, strict=True)]
+            items = [
+                precision_items(column, t)[1]
+                for column, t in zip(self.aligned(np.concatenate(votes)).T, truth.T, strict=True)
+            ]
             values["knn_map"] = np.mean(items, axis=0)
         setting = "C = " + ", ".join(f"{c:g}" for c in sorted(set(chosen)))
         return Judged(values, {}, tuple(inner), None, per_class, setting)
 
+    def aligned(self, scores: NDArray) -> NDArray:
+        """Scores as ranks within their part of the split, from 0 to 1: what was fitted on other records, with another
+        C, has another scale."""
+        found, part_of = np.empty_like(scores, dtype=np.float64), self.split.part_of
+        for part in np.unique(part_of):
+            rows = part_of == part
+            found[rows] = rankdata(scores[rows], axis=0) / (rows.sum() + 1)
+        return found
+
     def of_scores(self, scores: NDArray) -> tuple[dict[str, NDArray], dict[str, float]]:
         """The metrics of logits for the counted labels, one number an item; and every label's average precision."""
         truth = self.truth[:, self.counted]
-        each = [precision_items(column, t) for column, t in zip(scores.T, truth.T, strict=True)]
+        each = [precision_items(column, t) for column, t in zip(self.aligned(scores).T, truth.T, strict=True)]
         counted = f1_counts(scores > 0, truth)
         values = {
             "map": np.mean([items for _, items in each], axis=0),

@@ -81,12 +81,19 @@ def standard_errors(values_MN: ArrayLike, units: Units) -> Floats:
 
 
 def intervals(
-    values_MN: ArrayLike, units: Units, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+    values_MN: ArrayLike,
+    units: Units,
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    differences: bool = False,
 ) -> tuple[Interval, ...]:
     """The mean of each row over its items with its interval: on each side the wider of BCa's over units (Efron 1987)
     and Student's t, since BCa alone is too narrow on few units. The same resamples serve all rows.
 
-    A share (0 and 1 only) of items that are units has the exact interval; below `LEAST` units there is none.
+    A share (0 and 1 only) of items that are units has the exact interval, unless the
+    values are `differences` (which may be below 0 elsewhere); below `LEAST` units there is none.
     """
     values = np.atleast_2d(np.asarray(values_MN, dtype=np.float64))
     if not np.isfinite(values).all():
@@ -99,7 +106,7 @@ def intervals(
         low, high = np.fmin(below, means - error), np.fmax(above, means + error)
     found = []
     for row, mean, least, most in zip(values, means, low, high, strict=True):
-        if units.alone and np.isin(row, (0, 1)).all() and g >= 2:
+        if not differences and units.alone and np.isin(row, (0, 1)).all() and g >= 2:
             found.append(exact(int(row.sum()), g, level=level))
         elif (row == row[0]).all():
             found.append(Interval(float(mean), float(mean), float(mean), level, g, "constant"))

@@ -202,7 +202,7 @@ def _classes(found: CompareResult) -> Section | None:
     if told:
         names = list(told[0].per_class)
         rows = [(name, *(shown(one.per_class[name]) for one in told)) for name in names]
-        body += folded("every class or label", table(("", *(one.name for one in told)), rows, numbers=range(1, 7)))
+        body += folded("every class or label", table(("class", *(one.name for one in told)), rows, numbers=range(1, 7)))
     return Section("Which classes", "What is mistaken for what.", body) if body else None
 
 

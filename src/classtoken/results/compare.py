@@ -215,8 +215,6 @@ class CompareResult(Result):
     candidates: tuple[ComparedVector, ...]
     advice: str
     sure: str
-    use: str | None
-    """what to name as `pooling` to get what is advised; None: the model's own, or stored vectors"""
     detectable: float
     detectable_before: float
     protocol: Protocol
@@ -243,6 +241,8 @@ class CompareResult(Result):
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    use: str | None = None
+    """what to name as `pooling` to get what is advised; None: the model's own, or stored vectors"""
     format: str = FORMAT
 
     @property
