@@ -13,9 +13,10 @@ from tests.learning.small import network, pictures, shape
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, Shape, TextStem
 from classtoken.head import make_head
-from classtoken.learning.data.batches import Feed, TrainingBatch
+from classtoken.learning.data.batches import Batches, Feed, TrainingBatch
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.model import Network, set_regularisation
+from classtoken.learning.objectives.base import score_of
 from classtoken.learning.objectives.clip import Clip, clip_loss
 from classtoken.learning.objectives.contrast import SentenceContrast, in_batch_loss
 from classtoken.learning.objectives.dino import Dino, DinoSchedule, MultiCrop, dino_loss
@@ -433,3 +434,23 @@ class Counting(Rows):
 
     def views(self, rows) -> tuple[Tokens, ...]:
         return (texts(5 + (rows[:, None] + torch.arange(10)) % 12),)
+
+
+# --- scores that choose --------------------------------------------------------------------------------------------
+
+
+def several_labels() -> tuple[Supervised, Batches]:
+    data = pictures()
+    return Supervised(network(), "multi"), replace(data, targets=torch.nn.functional.one_hot(data.targets, 3).float())
+
+
+@pytest.mark.parametrize("made", [lambda: (Supervised(network(), "single"), pictures()), several_labels])
+def test_every_score_that_may_choose_grows_with_learning(tmp_path, made) -> None:
+    """On rows held out, from the first evaluation to the last: else it would keep what knows least."""
+    objective, data = made()
+    feed, held = Feed(data, torch.arange(72), 24, 0), Feed(data, torch.arange(72, 96), 24, 0)
+    options, moving = LoopOptions(epochs=24, batch=24, evaluate_every=1 / 3), OptimiserOptions(learning_rate=3e-3)
+    outcome = Loop(objective, feed, held, options, moving, folder=tmp_path, fingerprint="x", depth=2).run()
+    first, last = outcome.evaluations[0], outcome.evaluations[-1]
+    for metric in objective.metrics:
+        assert score_of(last, metric) > score_of(first, metric), metric

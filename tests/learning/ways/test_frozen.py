@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from tests.folders import SENTENCES, tiny_bert, tiny_vit
 from tests.learning.training import predict, told, train
 
 from classtoken.embedder import load
+from classtoken.errors import OptionError
 from classtoken.learning.recipe import Recipe
 from classtoken.sink.quarantine import read_quarantine
 
@@ -41,6 +43,17 @@ def test_heads_of_few_records_take_steps_enough(tmp_path: Path, squares: Path) -
     result = train(squares, tmp_path / "model", model=vit, recipe=told(head="cosine"))
     assert result.steps == 1000
     assert train(squares, tmp_path / "few", model=vit, recipe=told(head="cosine", epochs=3.0)).steps == 3
+
+
+def test_the_score_that_chooses_is_chosen(tmp_path: Path, squares: Path) -> None:
+    vit = tiny_vit(tmp_path / "vit")
+    for head in ("linear", "mlp"):
+        recipe = {"head": {"kind": head}, "loop": {"metric": "loss", "epochs": 2.0}}
+        result = train(squares, tmp_path / head, model=vit, recipe=Recipe.from_dict(recipe))
+        assert max(trial.score for trial in result.trials) < 0  # a loss, turned so that larger is better
+        wrong = Recipe.from_dict({**recipe, "loop": {"metric": "spearman"}})
+        with pytest.raises(OptionError, match="'spearman' cannot choose here; there are accuracy, macro_f1, loss"):
+            train(squares, tmp_path / f"{head}-wrong", model=vit, recipe=wrong)
 
 
 def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
