@@ -81,6 +81,7 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
         columns = replace(columns, text_column=found.text_column)
         run = replace(run, recipe=replace(run.recipe, data=found))
     opened, data, seed = open_source(source, columns), run.recipe.data, run.recipe.loop.seed
+    run = replace(run, source=Path(opened.name).name)
 
     def taken(bad: list[Rejected]) -> Iterator[Record]:
         def read() -> Iterator[Record]:

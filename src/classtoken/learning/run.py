@@ -30,6 +30,8 @@ class TrainingRun:
     modality: str = ""
     read: RecordsRead = field(default_factory=RecordsRead)
     overwrite: bool = False
+    source: str = ""
+    """what the records are called"""
     shared_features: Path | None = None
     """a folder of frozen vectors that other runs use too"""
     processes: Processes = ALONE

@@ -66,6 +66,14 @@ class TrainResult(Result):
     features_cached: bool = False
     refused: int = 0
     examples: tuple[Rejected, ...] = ()
+    model: str = ""
+    """the MODEL that it began with; empty from scratch"""
+    source: str = ""
+    """what the SOURCE is called"""
+    date: str = ""
+    """the day on which it ended, in UTC"""
+    licence: str = ""
+    """of the MODEL, where its card says so"""
     machine: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -81,12 +89,13 @@ class TrainResult(Result):
         lines = [
             f"{self.out}: {words.get(self.way, self.way)}, {known}pooling {self.pooling}, {head}",
             f"  {self.learned} records learned from, {judged}{f': {shown}' if shown else ''}",
-            f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, {self.steps} steps, "
-            f"{self.seconds:.1f} s{', stopped early' if self.stopped_early else ''}",
+            f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, "
+            f"{f'{self.steps} steps, ' if self.steps else ''}{self.seconds:.1f} s"
+            f"{', stopped early' if self.stopped_early else ''}",
         ]
         if self.scores and self.labels:
-            before = f"{self.error_before:.4f} before temperature {self.temperature:.3f}"
-            lines.insert(2, f"  calibration error {self.error:.4f}, {before}")
+            with_it = f", {self.error:.4f} with temperature {self.temperature:.3f}" if self.temperature != 1 else ""
+            lines.insert(2, f"  calibration error {self.error_before:.4f} as it is{with_it}")
         for one in self.poolings:
             said = ", ".join(
                 f"{name.replace('_', ' ')} {value:.4f}" + (f" {at.limits}" if (at := one.intervals.get(name)) else "")

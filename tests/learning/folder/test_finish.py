@@ -148,3 +148,28 @@ def test_a_trained_folder_says_of_its_vectors_what_they_are(
     with torch.no_grad():  # the head reads the pooled states as they are
         logits = embedder.tower("text").reading.classifier.head(torch.from_numpy(raw)).numpy()
     assert np.abs(logits - embedder.logits(SENTENCES)).max() < 1e-4
+
+
+def test_the_card_says_what_from_what_when_and_how_well(tmp_path: Path, squares: Path) -> None:
+    vit = tiny_vit(tmp_path / "vit")
+    (vit / "README.md").write_text("---\ntags: [x]\nlicense: apache-2.0\n---\n# ViT\n")
+    result = train(squares, tmp_path / "model", model=vit, recipe=Recipe())
+    assert (result.model, result.source, result.licence) == ("vit", "squares", "apache-2.0")
+    card = (tmp_path / "model/README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: apache-2.0\nlibrary_name: classtoken\n---")
+    for said in (
+        "base model: vit, licence apache-2.0",
+        "data: squares, 60 records",
+        f"{result.date}: 60 records learned from",
+        f"| accuracy | {result.scores['accuracy']:.4f} [{result.intervals['accuracy'].low:.4f}",
+        f"| calibration error (15 bins), as it is | {result.error_before:.4f} |",
+        "3 labels: blue, green, red",
+    ):
+        assert said in card, said
+    assert "0 steps" not in card
+    assert str(tmp_path) not in card
+    assert f"calibration error {result.error_before:.4f} as it is" in str(result)
+    scratched = train(squares, tmp_path / "own", recipe=scratch())
+    own = (tmp_path / "own/README.md").read_text(encoding="utf-8")
+    assert "base model: none, it began with random weights" in own
+    assert f"{scratched.steps} steps in" in own

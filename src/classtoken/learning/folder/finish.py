@@ -1,6 +1,7 @@
 """What comes after learning: judge on the held-out part, write the folder, its record and its card."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from classtoken.encoder.protocol import is_trainable
@@ -8,7 +9,7 @@ from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.files import write_text
 from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
-from classtoken.learning.folder.record import card, machine
+from classtoken.learning.folder.record import base_name, card, licence_of, machine
 from classtoken.learning.judge import Judgement, independence, judge
 from classtoken.learning.objectives.base import score_of
 from classtoken.learning.objectives.supervised import metric_for
@@ -86,6 +87,10 @@ def _result(
         features_cached=model.features_cached,
         refused=len(refused),
         examples=tuple(refused[:EXAMPLES]),
+        model="" if run.model is None else base_name(run.model.name),
+        source=run.source,
+        date=datetime.now(UTC).date().isoformat(),
+        licence="" if run.model is None else licence_of(run.model.folder),
         machine=machine(run.device),
         notes=() if model.seconds is None else (f"the whole command took {seconds:.0f} s",),
     )

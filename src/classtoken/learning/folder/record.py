@@ -2,7 +2,9 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,37 +41,39 @@ def _processor() -> str:
     return f"{name or platform.machine()}{f' ({best})' if best else ''}"
 
 
+def base_name(model: str) -> str:
+    """What a MODEL is called: a hub id or builtin:NAME as it is, a folder by its own name, wherever it lies."""
+    return Path(model).name if Path(model).exists() else model
+
+
+def licence_of(folder: Path) -> str:
+    """What the card of a model's folder says its licence is; empty where it says nothing."""
+    try:
+        text = (folder / "README.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    front = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
+    said = re.search(r"^licen[sc]e:\s*['\"]?([\w.+-]+)", front[1], re.MULTILINE) if front else None
+    return said[1] if said else ""
+
+
 def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str] = ()) -> str:
-    """The model card: every figure comes from the training record."""
-    result, recipe = record["result"], record["recipe"]
-    where = record["result"]["machine"]
-    ranges = {name: f" [{at['low']:.4f}, {at['high']:.4f}]" for name, at in result["intervals"].items()}
-    scores = "\n".join(
-        f"| {name.replace('_', ' ')} | {value:.4f}{ranges.get(name, '')} |" for name, value in result["scores"].items()
-    )
-    judged = f"each judged in {result['folds']} folds" if result["folds"] else f"{result['held_out']} held out"
-    names = ", ".join(result["labels"][:20]) + (" ..." if len(result["labels"]) > 20 else "")
-    labelled, used = bool(result["labels"]), "logits" if result["labels"] else "embed"
-    learned = f"{len(result['labels'])} labels: {names}" if labelled else "no classifier: its vectors were trained"
-    if labelled:
-        scores += f"\n| calibration error (15 bins) | {result['error']:.4f} |"
-    figures = f"| score | value |\n|---|---|\n{scores}" if scores else "None: no record was held out to judge."
-    refused = f" {result['refused']} records could not be read and were left out." if result["refused"] else ""
+    """The model card: every figure comes from the training record.
+
+    Its first lines are what hubs read: the base model, its licence.
+    """
+    result = record["result"]
+    used = "logits" if result["labels"] else "embed"
     parts = [
+        _front(result),
         f"# {title}",
         about,
         "## What it is",
-        f"- way: {result['way']}; pooling `{result['pooling']}`; head `{result['head']}`; {result['task']} task",
-        f"- {learned}",
-        f"- {result['parameters']:,} parameters, {result['trained_parameters']:,} of them learned here",
-        "",
+        "\n".join(_what(result)),
         "## How it was trained",
-        f"{result['learned']} records learned from, {judged}.{refused} {result['steps']} steps in "
-        f"{result['seconds']:.0f} s on {where['processor']}, {where['threads']} of {where['cores']} cores, device "
-        f"{where['device']}, torch {where['torch']}. Objective: {recipe['objective']['kind']}. The whole recipe is in "
-        "`training.json`.",
+        _how(result, record["recipe"]),
         "## Figures on records that were not learned from",
-        figures,
+        _figures(result),
         "What was chosen was chosen without the records that judge it; in brackets, intervals of 95 %. Records of "
         "another kind than these need a test set of their own: `classtoken predict`.",
         *lines,
@@ -77,3 +81,53 @@ def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str]
         f'```python\nimport classtoken as ct\nmodel = ct.load("{title}")\nmodel.{used}([...])\n```',
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front(result: Mapping[str, Any]) -> str:
+    found = [f"license: {result['licence']}"] if result["licence"] else []
+    if "/" in result["model"]:  # a hub id; a folder of this machine means nothing elsewhere
+        found.append(f"base_model: {result['model']}")
+    return "\n".join(["---", *found, "library_name: classtoken", "---"])
+
+
+def _what(result: Mapping[str, Any]) -> Iterator[str]:
+    base = result["model"]
+    licence = f", licence {result['licence']}" if result["licence"] else ", whose card names no licence"
+    yield f"- base model: {base}{licence}" if base else "- base model: none, it began with random weights"
+    yield f"- data: {result['source']}, {result['records']} records"
+    names = ", ".join(result["labels"][:20]) + (" ..." if len(result["labels"]) > 20 else "")
+    labels = f"{len(result['labels'])} labels: {names}"
+    yield f"- way: {result['way']}; pooling `{result['pooling']}`; head `{result['head']}`; {result['task']} task"
+    yield f"- {labels if result['labels'] else 'no classifier: its vectors were trained'}"
+    yield f"- {result['parameters']:,} parameters, {result['trained_parameters']:,} of them learned here"
+
+
+def _how(result: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    where = result["machine"]
+    judged = f"each judged in {result['folds']} folds" if result["folds"] else f"{result['held_out']} held out"
+    refused = f" {result['refused']} records could not be read and were left out." if result["refused"] else ""
+    steps = f"{result['steps']} steps in" if result["steps"] else "Fitted in"
+    return (
+        f"{result['date']}: {result['learned']} records learned from, {judged}.{refused} {steps} "
+        f"{result['seconds']:.0f} s on {where['processor']}, {where['threads']} of {where['cores']} cores, device "
+        f"{where['device']}, torch {where['torch']}. Objective: {recipe['objective']['kind']}. The whole recipe is in "
+        "`training.json`."
+    )
+
+
+def _figures(result: Mapping[str, Any]) -> str:
+    if not result["scores"]:
+        return "None: no record was held out to judge."
+    ranges = {name: f" [{at['low']:.4f}, {at['high']:.4f}]" for name, at in result["intervals"].items()}
+    rows = [(name.replace("_", " "), f"{value:.4f}{ranges.get(name, '')}") for name, value in result["scores"].items()]
+    if result["labels"]:
+        rows.append(("calibration error (15 bins), as it is", f"{result['error_before']:.4f}"))
+        if result["temperature"] != 1:
+            rows.append((f"the same at temperature {result['temperature']:.3f}", f"{result['error']:.4f}"))
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    compared = [
+        f"- `{one['pooling']}`: {', '.join(f'{n.replace(chr(95), chr(32))} {v:.4f}' for n, v in one['scores'].items())}"
+        for one in result["poolings"]
+    ]
+    others = "\n\nCompared, each judged on its own:\n\n" + "\n".join(compared) if compared else ""
+    return f"| score | value |\n|---|---|\n{table}{others}"
