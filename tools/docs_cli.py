@@ -15,16 +15,24 @@ TEXT = """# The command line
 
 {verbs}
 
-- Every command takes `--json`: one JSON object on stdout and nothing else. Progress and messages go to stderr.
-- An error under `--json` is an object too: `{{"format": "classtoken.Error/1", "error": {{"kind", "message",
-  "exit_code"}}}}`, beside the line on stderr.
+- Every command takes `--json`: one JSON object on stdout and nothing else, its keys are [on a page](json.md). Progress
+  and messages go to stderr. An error is an object too, beside the line on stderr.
 - Every command takes `--quiet`: no progress and no messages. Otherwise a command says within two seconds that it is at
   work, and where stderr is no terminal a line every half minute. Ctrl-C says what is kept and how to go on.
 - `classtoken --install-completion` teaches the shell verbs and flags.
-- Exit codes: 0 done, 1 our fault, 2 the input, 130 interrupted. An error is one line: what is wrong, the value, what is
-  allowed, what to do; `classtoken --debug VERB ...` shows the whole traceback.
+- An error is one line: what is wrong, the value, what is allowed, what to do; `classtoken --debug VERB ...` shows the
+  whole traceback.
 - Another package adds a command with an entry point: `[project.entry-points."classtoken.verbs"]`, then
   `name = "its_package.module:function"`. The function is written as those in `classtoken/cli` are.
+
+## Exit codes
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | our fault: an `InternalError`, or any exception that is not ours; please report it |
+| 2 | the input: an error of ours, an option that cannot be read, a full disk; of `verify`: something is wrong |
+| 130 | interrupted (Ctrl-C); what is finished is kept, and the same command goes on |
 
 ```text
 {help}

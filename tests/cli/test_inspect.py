@@ -40,7 +40,7 @@ def test_json_is_one_object_with_frozen_keys(tmp_path: Path, capsys: pytest.Capt
     code, out, _ = run(capsys, str(folders.tiny_bert(tmp_path / "bert")), "--json", "--no-verify")
     found = json.loads(out)
     assert code == 0
-    assert list(found) == ["model", "towers", "labels", "verified", "notes", "against"]
+    assert list(found) == ["format", "model", "towers", "labels", "verified", "notes", "against"]
     assert list(found["towers"][0]) == [
         "modality",
         "family",

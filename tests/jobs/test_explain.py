@@ -235,7 +235,7 @@ def test_the_command(bert: Embedder, tmp_path: Path, capsys: pytest.CaptureFixtu
     out = capsys.readouterr()
     assert Explanation.from_json(out.out).map("rollout").scores
     assert "wrote" in out.err
-    assert json.loads(out.out)["format"] == 1
+    assert json.loads(out.out)["format"] == "classtoken.Explanation/1"
     assert main([*command, "--class", "9"]) == 2
     assert "class 9 does not exist" in capsys.readouterr().err
     assert main(["explain", "--model", str(bert.folder)]) == 2

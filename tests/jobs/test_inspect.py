@@ -46,7 +46,7 @@ def test_the_published_minilm(minilm: Path) -> None:
 def test_json_comes_back_equal(tmp_path: Path) -> None:
     found = ct.inspect(folders.tiny_vit(tmp_path / "vit"))
     assert Inspection.from_json(found.to_json()) == found
-    assert set(json.loads(found.to_json())) == {"model", "towers", "labels", "verified", "notes", "against"}
+    assert set(json.loads(found.to_json())) == {"format", "model", "towers", "labels", "verified", "notes", "against"}
 
 
 def test_without_experiments_only_files_speak(tmp_path: Path) -> None:

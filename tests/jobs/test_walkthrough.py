@@ -13,7 +13,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = tmp_path / "page.html"
     assert main(["walkthrough", "--model", "builtin:toy", "--out", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert sorted(said) == ["format_version", "inputs", "layout", "model", "out", "seconds", "size"]
+    assert sorted(said) == ["format", "format_version", "inputs", "layout", "model", "out", "seconds", "size"]
     assert sorted(said["inputs"][0]) == ["answer", "id", "title", "tokens", "value"]
     assert said["size"] == out.stat().st_size < 1_000_000
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.house.surface import result_classes
 
+from classtoken.destination import marked
 from classtoken.errors import ClasstokenError, InternalError
 from classtoken.plain import encode
-from classtoken.results.base import Result, write
+from classtoken.results.base import Result, format_of, write
+from classtoken.results.statistics import Interval
+from classtoken.results.train import Trial
 from classtoken.values import Layout, Role
 
 
@@ -129,5 +133,21 @@ def test_lone_surrogates_can_be_written(tmp_path: Path) -> None:
         name: str
 
     write(Named("caf\udce9"), tmp_path / "x.json")
-    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"name": "caf\udce9"}
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))["name"] == "caf\udce9"
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_json_says_what_it_is_and_is_read_back_as_that_alone() -> None:
+    """The key `format` of every result, also of a file that carries the mark of what made it."""
+    for name, kind in result_classes().items():
+        own = {field.name: field.default for field in dataclasses.fields(kind)}
+        if "format" not in own:
+            assert format_of(kind) == f"classtoken.{name}/1"
+    trial = Trial("C = 1", 0.5)
+    text = trial.to_json()
+    assert list(json.loads(text)) == ["format", "setting", "score"]
+    assert json.loads(text)["format"] == "classtoken.Trial/1"
+    assert Trial.from_json(text) == trial
+    assert Trial.from_json(marked(text.encode(), ".json", "classtoken train, work 0")) == trial
+    with pytest.raises(ClasstokenError, match=r"this is a classtoken\.Trial/1, not a classtoken\.Interval/1"):
+        Interval.from_json(text)

@@ -10,6 +10,14 @@ from classtoken.errors import ClasstokenError
 from classtoken.files import write_text
 from classtoken.plain import Misfit, decode, encode
 
+FORMAT, MADE = "format", "made"
+"""keys of a JSON object besides a result's own: what it is; in a file, what it was made by (`destination.marked`)"""
+
+
+def format_of(kind: type) -> str:
+    """What the key `format` says of a result: its name, and the number of its form, `classtoken.TrainResult/1`."""
+    return f"classtoken.{kind.__name__}/1"
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -21,12 +29,15 @@ class Result:
         return plain
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        """One JSON object (strict: no bare NaN)."""
-        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
+        """One JSON object (strict: no bare NaN), whose first key `format` says what it is."""
+        plain = self.to_dict()
+        if FORMAT not in plain:
+            plain = {FORMAT: format_of(type(self)), **plain}
+        text = json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent)
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:  # a file name that is not UTF-8 holds lone surrogates
-            text = json.dumps(self.to_dict(), ensure_ascii=True, allow_nan=False, indent=indent)
+            text = json.dumps(plain, ensure_ascii=True, allow_nan=False, indent=indent)
         return text
 
     @classmethod
@@ -41,6 +52,12 @@ class Result:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Read what `to_dict` gave. Raises `ClasstokenError` naming the field that does not fit."""
+        notes = {FORMAT, MADE} - {field.name for field in dataclasses.fields(cls)}
+        if isinstance(plain, Mapping):
+            said = plain.get(FORMAT) if FORMAT in notes else None
+            if said not in (None, format_of(cls)):
+                raise ClasstokenError(f"this is a {said}, not a {format_of(cls)}; read it as what it is.")
+            plain = {name: value for name, value in plain.items() if name not in notes}
         try:
             return decode(plain, cls)
         except Misfit as error:

@@ -1,15 +1,13 @@
 """What `explain` finds about one input: where the class token looked, what reached it, and whether it matters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
 from classtoken.errors import OptionError
 from classtoken.results.base import Result
 from classtoken.values import Role
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -283,7 +281,6 @@ class Explanation(Result):
     image: str | None = None
     """data URI of exactly what the model saw"""
     notes: tuple[str, ...] = ()
-    format: int = field(default=FORMAT)
 
     @property
     def by_test(self) -> tuple[RelevanceMap, ...]:

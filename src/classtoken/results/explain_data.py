@@ -1,11 +1,9 @@
 """What `explain --data` finds over a data set: means with intervals, beside the same for random weights."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from classtoken.results.base import Result
 from classtoken.results.statistics import Interval, Specialisation
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,6 @@ class Findings(Result):
     seconds: float = 0.0
     rate: float = 0.0
     notes: tuple[str, ...] = ()
-    format: int = field(default=FORMAT)
 
     def by_layer(self, name: str) -> ByLayer:
         """One number per layer. Raises KeyError naming those that exist."""

@@ -1,0 +1,142 @@
+"""docs/json.md: every key of what the commands print with `--json`, out of the results' own fields."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from docs_train import meanings
+from generated import DOCS, finish, notice, table, wrapped
+
+import classtoken
+from classtoken import results
+from classtoken.cli import VERBS
+from classtoken.results.base import Result, format_of
+
+TEXT = """# JSON
+
+Every command with `--json` prints one object on stdout and nothing else; `--out FILE.json` writes the same, and folders
+of results hold it as `result.json`. Its first key `format` says what it is and the number of its form: a key is added
+without a new number, one that goes away or changes its meaning has one. A file that `--out` wrote has the key `made`
+besides: the verb and a hash of the work. In Python `to_json()` writes the same and `from_json()` reads it back. NaN and
+infinities, which JSON does not have, are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
+
+An error is an object too, beside its line on stderr:
+
+| key | holds |
+|---|---|
+| `format` | `classtoken.Error/1` |
+| `error.kind` | the class of the exception ([errors](errors.md)) |
+| `error.message` | the line |
+| `error.exit_code` | see [exit codes](cli.md#exit-codes) |
+"""
+FUNCTIONS = {"explain": ("explain", "explain_data"), "serve": ()}
+
+
+def page() -> str:
+    """The whole page."""
+    kinds = classes()
+    parts, told = [TEXT.strip()], set()
+    for verb in VERBS:
+        for function in FUNCTIONS.get(verb, (verb,)):
+            said = str(inspect.signature(getattr(classtoken, function)).return_annotation).strip("'\"")
+            kind = kinds.get(said)
+            if kind is not None:
+                parts += [
+                    "## " + ("explain --data" if function == "explain_data" else verb),
+                    section(kind, kinds, told),
+                ]
+    return notice("docs_json.py") + "\n\n".join(parts) + "\n"
+
+
+def classes() -> dict[str, type]:
+    """Every frozen value of `results/` by its name."""
+    found: dict[str, type] = {}
+    for module in pkgutil.iter_modules(results.__path__):
+        for name, value in vars(importlib.import_module(f"classtoken.results.{module.name}")).items():
+            if isinstance(value, type) and dataclasses.is_dataclass(value):
+                found[name] = value
+    return found
+
+
+def section(kind: type, kinds: dict[str, type], told: set[type]) -> str:
+    """The table of a result, then those of the values inside it that no section above has."""
+    parts = [f"`{form(kind)}`. {about(kind)}", keys(kind)]
+    told.add(kind)
+    for inner in inside(kind):
+        if inner not in told:
+            told.add(inner)
+            parts += [f"**{inner.__name__}**: {about(inner)}", keys(inner)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def form(kind: type) -> str:
+    """What its key `format` says."""
+    own = {field.name: field.default for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return str(own.get("format", format_of(kind)))
+
+
+def about(kind: type) -> str:
+    """Its docstring as one paragraph; a dataclass without one has its signature there."""
+    text = inspect.getdoc(kind) or ""
+    return "" if text.startswith(f"{kind.__name__}(") else " ".join(text.split())
+
+
+def keys(kind: type) -> str:
+    """One row per key."""
+    hints, said = get_type_hints(kind, include_extras=True), meanings(kind)
+    rows = [
+        [f"`{field.name}`", holds(hints[field.name]), said.get(field.name, "")]
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if field.name != "format"
+    ]
+    return table(["key", "holds", "what it is"], rows)
+
+
+def inside(kind: type) -> Iterator[type]:
+    """The values inside a result, each before those inside itself."""
+    for hint in get_type_hints(kind).values():
+        for part in parts_of(hint):
+            if dataclasses.is_dataclass(part) and isinstance(part, type):
+                yield part
+                yield from inside(part)
+
+
+def parts_of(hint: Any) -> Iterator[Any]:
+    """A type and all types inside it."""
+    yield hint
+    for part in get_args(hint):
+        yield from parts_of(part)
+
+
+def holds(hint: Any) -> str:
+    """A type in words."""
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint in words:
+        return words[hint]
+    if hint is type(None):
+        return "null"
+    if origin is Annotated:
+        return holds(inner[0])
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in inner)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(holds, inner))
+    if origin in (tuple, list, frozenset):
+        if len(inner) == 2 and inner[1] is ...:
+            return f"list of {holds(inner[0])}"
+        return f"list of {holds(inner[0])}" if len(inner) == 1 else f"list: {', '.join(map(holds, inner))}"
+    if (isinstance(origin, type) and "Mapping" in origin.__name__) or origin is dict:
+        return f"object: name -> {holds(inner[1])}"
+    if (isinstance(hint, type) and issubclass(hint, Result)) or dataclasses.is_dataclass(hint):
+        return f"**{hint.__name__}**"
+    return re.sub(r"[<>]", "", getattr(hint, "__name__", str(hint))).lower()
+
+
+if __name__ == "__main__":
+    finish(DOCS / "json.md", wrapped(page()))
