@@ -64,7 +64,7 @@ def test_a_prompt_that_is_not_pooled_is_pooled_by_no_verb(tmp_path: Path) -> Non
         pooling = {"word_embedding_dimension": 128, "pooling_mode_mean_tokens": True, "include_prompt": include}
         (model / "1_Pooling/config.json").write_text(json.dumps(pooling))
         embedder = load(model)
-        expected = dict(zip(embedder.labels, embedder.probabilities([TEXT], prompt=prompt)[0], strict=True))
+        expected = dict(zip(embedder.labels, embedder.probabilities([TEXT], prompt_text=prompt)[0], strict=True))
         explained = explain(embedder, TEXT, prompt_text=prompt, quick=True, methods=("attention",))
         assert explained.before == pytest.approx(expected[explained.target_label], abs=1e-6)
         (tmp_path / "text.txt").write_text(TEXT + "\n")

@@ -440,3 +440,30 @@ def test_max_length_is_taken_in_the_place_of_the_files_limit(tmp_path: Path) -> 
         ct.load(folder, max_length=33)
     with pytest.raises(OptionError, match="reads images"):
         ct.load(folders.tiny_vit(tmp_path / "vit"), max_length=8)
+
+
+def test_nothing_gives_nothing_of_the_right_size(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_bert(tmp_path / "bert", head=True))
+    assert embedder.embed([], pooling="cls").shape == (0, 32)
+    several = embedder.embed([], pooling="cls,cls+mean")
+    assert {name: array.shape for name, array in several.items()} == {"cls": (0, 32), "cls+mean": (0, 64)}
+    assert embedder.logits([]).shape == embedder.probabilities([]).shape == (0, 3)
+
+
+def test_a_prompt_by_name_and_one_in_words_are_two_options(tmp_path: Path) -> None:
+    folder = folders.sentence_transformer(tmp_path / "st", prompts=True)
+    embedder = ct.load(folder)
+    words = json.loads((folder / "config_sentence_transformers.json").read_text())["prompts"]["document"]
+    named = embedder.embed(["cat"], prompt="document")
+    np.testing.assert_allclose(named, embedder.embed(["cat"], prompt_text=words), atol=1e-6)
+    with pytest.raises(OptionError, match="has no prompt called 'in words'; its prompts are"):
+        embedder.embed(["cat"], prompt="in words")
+    with pytest.raises(OptionError, match="'document' is the name of a prompt"):
+        embedder.embed(["cat"], prompt_text="document")
+    with pytest.raises(OptionError, match="give one"):
+        embedder.tokens(["cat"], prompt="document", prompt_text="x")
+
+
+def test_an_embedder_says_what_it_is(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    assert repr(ct.load(folder)) == f"Embedder({str(folder)!r}, text: mean (32), fp32 on cpu)"

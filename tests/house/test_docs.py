@@ -26,12 +26,46 @@ from classtoken.cli import VERBS, main
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 BLOCK = re.compile(
     r"(?P<skip><!-- not run: .+? -->\n+)?(?P<needs><!-- needs \.\./shared -->\n+)?"
     r"^```(?P<kind>console|python)\n(?P<body>.*?)^```$(?:\n\n^```text\n(?P<printed>.*?)^```$)?",
     re.DOTALL | re.MULTILINE,
 )
 CHECKER = doctest.OutputChecker()
+
+
+TICKETS = [
+    f"t{n},{text},{'mail' if n % 2 else 'chat'}\n"
+    for n, text in enumerate(
+        (
+            "I cannot log in to my account",
+            "The password reset link does not work",
+            "My account is locked after three attempts",
+            "How do I change my password?",
+            "Two factor codes never arrive so I cannot sign in",
+            "Please unlock my account",
+            "My parcel has not arrived yet",
+            "The courier left the parcel with a neighbour",
+            "Where is my delivery?",
+            "The parcel arrived damaged",
+            "I want to change the delivery address",
+            "My order was delivered twice",
+            "I was charged twice for one order",
+            "Please refund my payment",
+            "My credit card was declined",
+            "The invoice shows the wrong amount",
+            "When will the refund reach my bank?",
+            "Can I pay by bank transfer?",
+        )
+    )
+]
+TOMORROW = """id,text,label
+n1,I forgot my password and cannot sign in,access
+n2,The parcel is late,delivery
+n3,Please send the refund to another card,payment
+n4,My account does not accept the new password,access
+"""
 
 
 @dataclass(frozen=True)
@@ -91,6 +125,10 @@ def materials(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
     ]
     lines = "".join(f"{good},good\n{bad},bad\n" for good, bad in opinions)
     (root / "opinions.csv").write_text(f"text,label\n{lines}", encoding="utf-8")
+    folders.coloured_squares(root / "products/learn", 8)
+    folders.coloured_squares(root / "products/test", 3)
+    (root / "tickets.csv").write_text("id,text,channel\n" + "".join(TICKETS), encoding="utf-8")
+    (root / "tomorrow.csv").write_text(TOMORROW, encoding="utf-8")
     (root / "emotions.tsv").write_text("so happy\t17\ta\nwhat, me?\t4,27\tb\noh no\t25\tc\n", encoding="utf-8")
     return root
 

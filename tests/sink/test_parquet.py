@@ -7,7 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
+import duckdb
+import lancedb
 import numpy as np
+import pandas
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -326,16 +331,42 @@ def test_every_reader_of_parquet_folders_opens_it(tmp_path: Path) -> None:
     assert not [name for name in found.schema.names if "." in name]
 
 
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [
-        ("pandas", lambda pandas, folder: len(pandas.read_parquet(folder))),
-        ("polars", lambda polars, folder: polars.read_parquet(folder / "*.parquet").height),
-        ("duckdb", lambda duckdb, folder: duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()[0][0]),
-    ],
-)
-def test_it_opens_in(tmp_path: Path, name: str, count: Callable[[Any, Path], int]) -> None:
-    assert count(pytest.importorskip(name), finished(tmp_path / "out")) == 4
+def by_pandas(folder: Path, column: str) -> dict[str, Any]:
+    table = pandas.read_parquet(folder)
+    return dict(zip(table["id"], table[column], strict=True))
+
+
+def by_polars(folder: Path, column: str) -> dict[str, Any]:
+    table = polars.read_parquet(folder / "*.parquet")
+    return dict(zip(table["id"].to_list(), table[column].to_list(), strict=True))
+
+
+def by_duckdb(folder: Path, column: str) -> dict[str, Any]:
+    return dict(duckdb.sql(f"select id, \"{column}\" from '{folder}/*.parquet'").fetchall())
+
+
+def by_datasets(folder: Path, column: str) -> dict[str, Any]:
+    files = str(folder / "*.parquet")
+    rows = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(folder.parent / "cache"))
+    return {row["id"]: row[column] for row in rows}
+
+
+def by_lancedb(folder: Path, column: str) -> dict[str, Any]:
+    base = lancedb.connect((folder.parent / "base").as_posix())
+    table = base.create_table("vectors", dataset(folder, format="parquet").to_table())
+    nearest = table.search(read(folder).arrays[column][0].tolist(), vector_column_name=column).limit(1).to_list()
+    assert nearest[0]["id"] == read(folder).ids[0]
+    return {row["id"]: row[column] for row in table.to_arrow().to_pylist()}
+
+
+@pytest.mark.parametrize("reader", [by_pandas, by_polars, by_duckdb, by_datasets, by_lancedb])
+def test_it_opens_in(tmp_path: Path, reader: Callable[[Path, str], dict[str, Any]]) -> None:
+    """Every id with its vector, as it is, in the tools that people have."""
+    folder = finished(tmp_path / "out")
+    stored = read(folder)
+    found = reader(folder, "cls")
+    assert list(found) == list(stored.ids)
+    np.testing.assert_array_equal(np.array([list(v) for v in found.values()], np.float32), stored.arrays["cls"])
 
 
 class TestCarried:

@@ -1,8 +1,8 @@
 """Inputs -> vectors, as the checkpoint's authors meant it: preprocessing + encoder + readout under one contract."""
 
-from classtoken.embedder.embedder import Embedder
+from classtoken.embedder.embedder import Embedder, prompt_of
 from classtoken.embedder.loading import load, open_model
-from classtoken.embedder.prompting import prompt_for_role, prompt_of
+from classtoken.embedder.prompting import prompt_for_role
 from classtoken.embedder.spec import PRECISIONS, ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 

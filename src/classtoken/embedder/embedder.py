@@ -13,6 +13,7 @@ from torch import Tensor
 
 from classtoken.contract.saving import save_model
 from classtoken.embedder.identity import encoder_hash, joint_space, space_of, weights_hash
+from classtoken.embedder.prompting import told_prompt
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
 from classtoken.encoder.kernels import Int8, Products, products_of
@@ -49,6 +50,13 @@ class Embedder:
                 module.to(self.device)
         if spec.pooling is not None:
             self._readouts(next(iter(self.towers.values())), None)  # refused now rather than after the first batch
+
+    def __repr__(self) -> str:
+        sides = ", ".join(
+            f"{name}: {tower.reading.contract.pooling} ({tower.reading.contract.size})"
+            for name, tower in self.towers.items()
+        )
+        return f"Embedder({self.name!r}, {sides}, {self.spec.precision} on {self.device})"
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
@@ -113,22 +121,29 @@ class Embedder:
         pooling: str | None = None,
         modality: str | None = None,
         prompt: str | None = None,
+        prompt_text: str | None = None,
         batch: int | None = None,
     ) -> np.ndarray | dict[str, np.ndarray]:
         """One vector per item: (n, d) float32, or a dict of such arrays when several poolings are asked for.
 
         pooling: `cls`, `mean@-2`, `cls+mean`, or several joined by commas, all from one pass. None: what `load` was
             given, else the whole contract.
-        prompt: a named prompt of the checkpoint or a literal one (texts).
+        prompt: one of the checkpoint's prompts by name; prompt_text: one in words, put before every text.
         batch: rows of a batch; by default what fits the machine.
         """
         tower = self.tower(modality)
-        readouts = self._readouts(tower, pooling)
+        readouts, told = self._readouts(tower, pooling), told_prompt(tower.prepare, self.name, prompt, prompt_text)
+        given = listed(items)
+        if not given:
+            empty = {
+                name: np.empty((0, size), np.float32) for name, size in self.columns(pooling, modality=modality).items()
+            }
+            return empty if len(empty) > 1 else next(iter(empty.values()))
 
         def run(tokens: Tokens) -> list[Tensor]:
-            return self._read(tower, tokens, list(readouts.values()), prompt)
+            return self._read(tower, tokens, list(readouts.values()), told)
 
-        found = self._run(tower, listed(items), run, len(readouts), prompt, batch)
+        found = self._run(tower, given, run, len(readouts), told, batch)
         arrays = dict(zip(readouts, found, strict=True))
         return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
@@ -159,28 +174,51 @@ class Embedder:
             spaces={name: joint or space_of(tower, encoder, readout) for name, readout in readouts.items()},
         )
 
-    def logits(self, items: Sequence[Any] | Any, *, prompt: str | None = None, batch: int | None = None) -> np.ndarray:
+    def logits(
+        self,
+        items: Sequence[Any] | Any,
+        *,
+        prompt: str | None = None,
+        prompt_text: str | None = None,
+        batch: int | None = None,
+    ) -> np.ndarray:
         """The classifier's logits, (n, classes) float32. Raises `ContractError` where the checkpoint has none."""
         tower = self.classifying()
+        told, given = told_prompt(tower.prepare, self.name, prompt, prompt_text), listed(items)
+        if not given:
+            return np.empty((0, len(self.labels)), np.float32)
 
         def run(tokens: Tokens) -> list[Tensor]:
-            return [self._logits(tower, tokens, prompt)]
+            return [self._logits(tower, tokens, told)]
 
-        return self._run(tower, listed(items), run, 1, prompt, batch)[0]
+        return self._run(tower, given, run, 1, told, batch)[0]
 
     def probabilities(
-        self, items: Sequence[Any] | Any, *, prompt: str | None = None, batch: int | None = None
+        self,
+        items: Sequence[Any] | Any,
+        *,
+        prompt: str | None = None,
+        prompt_text: str | None = None,
+        batch: int | None = None,
     ) -> np.ndarray:
         """Calibrated probabilities, (n, classes): softmax, or a sigmoid per label for a multi-label model."""
         classifier = self.classifying().reading.classifier
         assert classifier is not None
-        logits_BC = torch.from_numpy(self.logits(items, prompt=prompt, batch=batch))
+        logits_BC = torch.from_numpy(self.logits(items, prompt=prompt, prompt_text=prompt_text, batch=batch))
         return classifier.probabilities(logits_BC).float().numpy()
 
-    def tokens(self, items: Sequence[Any] | Any, *, modality: str | None = None, prompt: str | None = None) -> Tokens:
+    def tokens(
+        self,
+        items: Sequence[Any] | Any,
+        *,
+        modality: str | None = None,
+        prompt: str | None = None,
+        prompt_text: str | None = None,
+    ) -> Tokens:
         """Items prepared as one batch, on the model's device."""
         tower = self.tower(modality)
-        return self._to_device(tower.tokens(listed(items), prompt))
+        told = told_prompt(tower.prepare, self.name, prompt, prompt_text)
+        return self._to_device(tower.tokens(listed(items), told))
 
     def states(
         self, items: Sequence[Any] | Any, *, layers: Sequence[int | str] = (), modality: str | None = None
@@ -302,8 +340,6 @@ class Embedder:
                 for column, values in zip(results, found, strict=True):
                     for place, value in zip(ready.places, values.float().cpu().numpy(), strict=True):
                         column[place] = value
-        if not items:
-            return [np.empty((0, 0), np.float32) for _ in range(outputs)]
         return [np.stack(cast(list[np.ndarray], column)).astype(np.float32, copy=False) for column in results]
 
     def _to_device(self, tokens: Tokens) -> Tokens:
@@ -358,3 +394,10 @@ class Embedder:
             f"'{self.name}' has no classifier, so it gives no labels and no logits. The verb train fits one to "
             "labelled records, and leaves a model that has it."
         )
+
+
+def prompt_of(embedder: Embedder, modality: str | None, name: str | None, words: str | None) -> str | None:
+    """See `prompting.told_prompt`, for one side of a model."""
+    if name is None and words is None:
+        return None
+    return told_prompt(embedder.tower(modality).prepare, embedder.name, name, words)

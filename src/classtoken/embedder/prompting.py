@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from classtoken.embedder.embedder import Embedder
 from classtoken.errors import OptionError
+from classtoken.inputs import Preprocessor
 from classtoken.tokens.text import TextPreprocessor
 
 #: What a query's and a document's prompt are called by those who publish models, in the order in which they are tried.
@@ -24,7 +24,7 @@ def prompt_for_role(prompts: Mapping[str, str], role: str) -> str | None:
     return next((known for known in ROLES[named] if known in prompts), None)
 
 
-def prompt_of(embedder: Embedder, modality: str | None, name: str | None, words: str | None) -> str | None:
+def told_prompt(prepare: Preprocessor, model: str, name: str | None, words: str | None) -> str | None:
     """What a preprocessor is given as its prompt: one of the model's by `name`, or `words`; None for the model's own.
 
     Raises `OptionError` for both at once, for pictures, for a name that the model has no prompt of, and for words that
@@ -34,13 +34,12 @@ def prompt_of(embedder: Embedder, modality: str | None, name: str | None, words:
         return None
     if name is not None and words is not None:
         raise OptionError("`prompt` is one of the model's prompts by name and `prompt_text` one in words; give one.")
-    prepare = embedder.tower(modality).prepare
     if not isinstance(prepare, TextPreprocessor):
         raise OptionError("a prompt stands before a text, and pictures are read here; leave it out.")
     known = prepare.recipe.prompts
     listed = f"its prompts are {', '.join(map(repr, known))}" if known else "it has none"
     if name is not None and name not in known:
-        raise OptionError(f"'{embedder.name}' has no prompt called '{name}'; {listed}. Words go into `prompt_text`.")
+        raise OptionError(f"'{model}' has no prompt called '{name}'; {listed}. Words go into `prompt_text`.")
     if words in known:
-        raise OptionError(f"'{words}' is the name of a prompt of '{embedder.name}'; give it as `prompt`.")
+        raise OptionError(f"'{words}' is the name of a prompt of '{model}'; give it as `prompt`.")
     return words if name is None else name

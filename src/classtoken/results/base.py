@@ -64,6 +64,11 @@ class Result:
             raise ClasstokenError(f"{error}; was it written by another version?") from error
 
 
+def counted(number: int, what: str) -> str:
+    """`1 vector`, `2 vectors`."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def write(result: Result, path: Path) -> None:
     """Write a result as a whole file. Raises `OutputError`."""
     write_text(path, result.to_json() + "\n")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 from classtoken.values import Rejected, Task
 
 
@@ -65,18 +65,20 @@ class EmbedResult(Result):
 
     def __str__(self) -> str:
         columns = ", ".join(f"{name} ({size})" for name, size in self.columns.items())
-        lines = [f"{self.rows} vectors in {self.parts} file{'s' * (self.parts != 1)} in {self.out}: {columns}"]
+        rows, parts = counted(self.rows, "vector"), counted(self.parts, "file")
+        lines = [f"{rows} in {parts} in {self.out}: {columns}"]
         if not self.complete:
             lines[0] = f"{self.parts} of {self.tasks} tasks are done in {self.out}, {self.rows} vectors: {columns}"
             close = "run the others, then close with --finish" if self.parts < self.tasks else "close with --finish"
             return "\n".join([*lines, f"  {close}"])
         if self.changed or self.gone or self.new + self.before not in (0, self.total):
-            counts = f"{self.new} records new, {self.changed} changed, {self.gone} gone"
+            counts = f"{counted(self.new, 'record')} new, {self.changed} changed, {self.gone} gone"
             lines.append(f"  {counts}; {self.computed} had to be computed")
         if self.before:
             lines.append(f"  {self.before} of {self.total} records were done before")
         if self.total > self.before:
-            lines.append(f"  {self.total - self.before} records in {self.seconds:.1f} s, {self.rate:.1f} a second")
+            now = counted(self.total - self.before, "record")
+            lines.append(f"  {now} in {self.seconds:.1f} s, {self.rate:.1f} a second")
         if self.cut:
             lines.append(f"  {self.cut} texts were longer than the model takes and were cut")
         if self.refused:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 from classtoken.results.statistics import CalibrationBin, Interval
 from classtoken.values import Rejected
 
@@ -80,8 +80,7 @@ class PredictResult(Result):
     report: str | None = None
 
     def __str__(self) -> str:
-        words = "record" if self.records == 1 else "records"
-        lines = [f"{self.records} {words} labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
+        lines = [f"{counted(self.records, 'record')} labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
         if self.before:
             lines.append(f"  {self.before} records were done before")
         if self.accuracy is not None:

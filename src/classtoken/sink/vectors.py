@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
+from classtoken.errors import ClasstokenError, ManifestMismatch, OptionError, OutputError
 from classtoken.fingerprint import Fingerprint
 from classtoken.places import LocalPlace, Place, place_of
 from classtoken.sink.manifest import Manifest, Part, has_manifest, read_manifest, refuse_first_format, summed
@@ -76,7 +76,12 @@ class Vectors:
         return tuple(self.folder / part.file for part in self.manifest.parts)
 
     def column(self, name: str) -> list:
-        """A column that is no vector (`label`, `group`, `text`, ...) as Python values."""
+        """A column that is no vector (`label`, `group`, `text`, ...) as Python values.
+
+        Raises `OptionError` for one that is not there, naming those that are.
+        """
+        if name not in self.columns:
+            raise OptionError(f"{self.place.name} has no column '{name}'; it has {', '.join(self.columns)}.")
         return [value for table in self.tables([name]) for value in table.column(name).to_pylist()]
 
     def matrix(self, name: str) -> np.ndarray:
@@ -93,6 +98,11 @@ class Vectors:
         for table in self.tables([name]):
             for chunk in table.column(name).chunks:
                 yield chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), self.manifest.columns[name])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column by its name: the id, the vectors, label and group, what is carried."""
+        return ("id", *self.manifest.columns, "label", "group", *self.manifest.carried)
 
     @property
     def carried(self) -> tuple[str, ...]:

@@ -287,7 +287,7 @@ def learned_pooling(run: TrainingRun, spec: Spec, encoder: Any, rows: TrainingSe
 
 def _task(recipe: Recipe, rows: TrainingSet) -> FitTask:
     balanced = recipe.objective.class_weights == "balanced"
-    return FitTask(rows.several, balanced, recipe.loop.seed, len(rows.labels), recipe.loop.metric)
+    return FitTask(rows.several, balanced, recipe.loop.seed, len(rows.labels), recipe.loop.metric, len(rows.targets))
 
 
 def _fresh(head: HeadOptions, width: int, rows: TrainingSet, seed: int) -> Head:

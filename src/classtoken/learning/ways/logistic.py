@@ -46,13 +46,17 @@ class LogisticSetting:
 @dataclass(frozen=True)
 class FitTask:
     """What a regression is fitted for: one label a row of `classes`, or several; whether every class weighs the same;
-    the seed of the folds; the score that chooses (None: the usual one)."""
+    the seed of the folds; the score that chooses (None: the usual one).
+
+    rows: how many there are in all, where a part of them is fitted as the whole is; it decides on the number of folds.
+    """
 
     several: bool
     balanced: bool
     seed: int
     classes: int
     metric: str | None = None
+    rows: int = 0
 
     def folds(self, targets: NDArray, groups: NDArray | None = None) -> list[tuple[NDArray, NDArray]]:
         """Rows to learn from and rows held out, five times: or as often as the smallest class has records, or as there
@@ -89,7 +93,7 @@ def fit_logistic(
     score: that of `task.metric`, the loss turned so that larger is better.
     """
     x = np.asarray(vectors, dtype=np.float64)
-    folds = task.folds(targets, groups)[: 1 if len(x) >= FOLDED_BELOW else None]
+    folds = task.folds(targets, groups)[: 1 if max(len(x), task.rows) >= FOLDED_BELOW else None]
     tried: list[tuple[float, bool, float]] = []
     with threadpool_limits(1):
         for standardised in (True, False):
