@@ -30,3 +30,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_a_notebook_draws_the_page() -> None:
     assert ct.notebook("builtin:toy")._repr_html_().startswith("<iframe")
+
+
+def test_statistics_over_what_a_program_holds(tmp_path: Path) -> None:
+    texts = ["a warm film", "a dull film", "the jokes fall flat", "wonderful and clever"] * 3
+    out = tmp_path / "page.html"
+    ct.walkthrough("builtin:sentiment", ["a warm film"], out, data=texts, limit=12)
+    assert out.stat().st_size > 10_000

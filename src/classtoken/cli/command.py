@@ -116,7 +116,7 @@ def _parameter(field: OptionField) -> inspect.Parameter:
         hint: Any = str | None if field.about.joined else list[str] | None
     else:
         # What may be of several types is a text here; the options value tells them apart.
-        only = kinds[0] if len(kinds) == 1 else str
+        only = kinds[0] if len(kinds) == 1 and kinds[0] is not Any else str
         hint = only | None if field.default is None else only
     about = typer.Option(
         f"{field.flag}/--{field.about.off}" if field.about.off else field.flag,

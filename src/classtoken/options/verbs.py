@@ -350,7 +350,7 @@ class OutliersOptions(Options):
 class WalkthroughOptions(Options):
     """What the walkthrough's page is made of: the data of its statistics, and where it is computed."""
 
-    data: Annotated[str | None, Option("Take the page's statistics over this source.", metavar="SOURCE")] = None
+    data: Annotated[Any, Option("Take the page's statistics over this source.", metavar="SOURCE")] = None
     limit: Annotated[int, Limits(ge=12), Option("Records that the statistics are taken over.", metavar="N")] = 40
     modality: Side = None
     overwrite: Overwrite = False
