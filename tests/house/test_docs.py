@@ -35,6 +35,11 @@ BLOCK = re.compile(
 CHECKER = doctest.OutputChecker()
 
 
+NOTES = {
+    "baking": "Dough needs warmth: put it near the oven and wait until it has doubled.\n\nYeast is fed with sugar.",
+    "garden": "Tomatoes are planted after the last frost.\n\nWater the beans in the evening.",
+    "travel": "The train to the coast leaves at nine; the beach is ten minutes away.\n\nPassports are in the drawer.",
+}
 TICKETS = [
     f"t{n},{text},{'mail' if n % 2 else 'chat'}\n"
     for n, text in enumerate(
@@ -125,6 +130,9 @@ def materials(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
     ]
     lines = "".join(f"{good},good\n{bad},bad\n" for good, bad in opinions)
     (root / "opinions.csv").write_text(f"text,label\n{lines}", encoding="utf-8")
+    (root / "notes").mkdir()
+    for name, text in NOTES.items():
+        (root / "notes" / f"{name}.md").write_text(text, encoding="utf-8")
     folders.coloured_squares(root / "products/learn", 8)
     folders.coloured_squares(root / "products/test", 3)
     (root / "tickets.csv").write_text("id,text,channel\n" + "".join(TICKETS), encoding="utf-8")
