@@ -65,7 +65,7 @@ def classes() -> dict[str, type]:
 
 def section(kind: type, kinds: dict[str, type], told: set[type]) -> str:
     """The table of a result, then those of the values inside it that no section above has."""
-    parts = [f"`{form(kind)}`. {about(kind)}", keys(kind)]
+    parts = [" ".join(filter(None, (form(kind), about(kind)))), keys(kind)]
     told.add(kind)
     for inner in inside(kind):
         if inner not in told:
@@ -75,9 +75,10 @@ def section(kind: type, kinds: dict[str, type], told: set[type]) -> str:
 
 
 def form(kind: type) -> str:
-    """What its key `format` says."""
+    """What its key `format` says; nothing for a result that has a key of this name for something else."""
     own = {field.name: field.default for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return str(own.get("format", format_of(kind)))
+    said = own.get("format", format_of(kind))
+    return f"`{said}`." if isinstance(said, str) else ""
 
 
 def about(kind: type) -> str:
@@ -92,7 +93,7 @@ def keys(kind: type) -> str:
     rows = [
         [f"`{field.name}`", holds(hints[field.name]), said.get(field.name, "")]
         for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if field.name != "format"
+        if field.name != "format" or not form(kind)
     ]
     return table(["key", "holds", "what it is"], rows)
 

@@ -156,7 +156,8 @@ def test_a_result_is_text_or_one_object() -> None:
         (["embed", "x"], "classtoken: Missing option '--model'. See: classtoken embed --help"),
         (
             ["embed", "--poling", "x"],
-            "classtoken: No such option: --poling (Possible options: --encoding, --pooling). See: classtoken embed",
+            "classtoken: No such option: --poling (Possible options: --encoding, --plan, --pooling). "
+            "See: classtoken embed",
         ),
         (["embed", "x", "--limit", "many"], "classtoken: Invalid value for '--limit': "),
         (["embed", "x", "--limit", "0"], "classtoken: Invalid value for '--limit': "),

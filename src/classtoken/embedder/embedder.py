@@ -128,11 +128,12 @@ class Embedder:
 
         pooling: `cls`, `mean@-2`, `cls+mean`, or several joined by commas, all from one pass. None: what `load` was
             given, else the whole contract.
-        prompt: one of the checkpoint's prompts by name; prompt_text: one in words, put before every text.
+        prompt: one of the checkpoint's prompts by name, or what `prompt_of` gave; prompt_text: one in words, put before
+            every text, which is refused where it is the name of a prompt.
         batch: rows of a batch; by default what fits the machine.
         """
         tower = self.tower(modality)
-        readouts, told = self._readouts(tower, pooling), told_prompt(tower.prepare, self.name, prompt, prompt_text)
+        readouts, told = self._readouts(tower, pooling), self._told(tower, prompt, prompt_text)
         given = listed(items)
         if not given:
             empty = {
@@ -184,7 +185,7 @@ class Embedder:
     ) -> np.ndarray:
         """The classifier's logits, (n, classes) float32. Raises `ContractError` where the checkpoint has none."""
         tower = self.classifying()
-        told, given = told_prompt(tower.prepare, self.name, prompt, prompt_text), listed(items)
+        told, given = self._told(tower, prompt, prompt_text), listed(items)
         if not given:
             return np.empty((0, len(self.labels)), np.float32)
 
@@ -217,7 +218,7 @@ class Embedder:
     ) -> Tokens:
         """Items prepared as one batch, on the model's device."""
         tower = self.tower(modality)
-        told = told_prompt(tower.prepare, self.name, prompt, prompt_text)
+        told = self._told(tower, prompt, prompt_text)
         return self._to_device(tower.tokens(listed(items), told))
 
     def states(
@@ -302,6 +303,10 @@ class Embedder:
         return tower.reading.classifier.probabilities(logits_BC).float().numpy()
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _told(self, tower: Tower, prompt: str | None, words: str | None) -> str | None:
+        """The prompt that is put before texts: given by `prompt`, or in words."""
+        return prompt if words is None else told_prompt(tower.prepare, self.name, prompt, words)
 
     def _readouts(self, tower: Tower, pooling: str | None) -> dict[str, Readout]:
         """Readouts of the poolings asked for, else of those that `load` was given."""

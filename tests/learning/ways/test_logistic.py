@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from classtoken.errors import TrainingError
 from classtoken.learning.ways.logistic import GRID, FitTask, Regressions, fit_logistic
 
 
@@ -87,3 +88,10 @@ def test_two_classes_and_several_labels() -> None:
         found = head(torch.from_numpy(x).float()).numpy() > 0
     assert (found[:, 0] == (y == 1)).mean() > 0.95
     assert not found[:, 2].any()  # a label that no row has
+
+
+def test_too_few_records_are_counted_as_the_user_gave_them() -> None:
+    """Not those of a fold within a fold."""
+    task = FitTask(several=False, balanced=False, seed=0, classes=3, rows=6)
+    with pytest.raises(TrainingError, match="6 records are too few"):
+        fit_logistic(np.eye(3), np.arange(3), task)

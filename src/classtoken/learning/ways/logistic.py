@@ -66,6 +66,11 @@ class FitTask:
         """
         counts = np.array([len(targets)]) if self.several else np.bincount(targets)
         if counts.max() < 2 or (groups is not None and len(np.unique(groups)) < 2):
+            if self.rows > len(targets):
+                raise TrainingError(
+                    f"{self.rows} records are too few to choose settings on some of them and judge on others; give "
+                    "four or more of a class, and where records come in groups, four groups or more."
+                )
             raise TrainingError(
                 f"{len(targets)} records, and no class has two, or all are in one group: nothing can be held out to "
                 "choose settings on. Give more."
