@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from classtoken.fingerprint import Fingerprint
@@ -58,7 +59,9 @@ def onto(
     opened = open_source(source)
     plan = make_plan(opened, task_rows=5)
     carried = carried_columns(first_record(opened, plan), plan.listing.meta, stage.columns)
-    with ParquetSink(place_of(out), manifest_of(plan, opened.name, opened.kind), carried) as sink:
+    names = tuple(column.name for column in carried)
+    manifest = replace(manifest_of(plan, opened.name, opened.kind), carried=names)
+    with ParquetSink(place_of(out), manifest, carried) as sink:
         how = Onto("text", update, keep, staff=staff or Staff())
         outcome = run_onto(sink, opened, plan, stage, how, report)
     return outcome.manifest, outcome.changes

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -17,6 +18,8 @@ STATE = f"{META}/{NEXT}"
 """where the new state of a folder is written"""
 GIVEN_UP = "given_up"
 """receipts of a new state whose source changed again before it was done"""
+AT_ONCE, NOTHING = 256, bytes(16)
+"""records that are looked up at once; what stands for one whose content is not known"""
 
 
 def ledger_of_state(place: Place) -> RowLedger:
@@ -67,12 +70,14 @@ class KnownStage:
         known: dict[int, int] = {}
 
         def unknown() -> Iterator[Indexed]:
-            for place, record in records:
-                row = -1 if record.content is None else self.ledger.find(record.content.hash)
-                if row < 0:
-                    yield place, record
-                else:
-                    known[place] = row
+            while some := list(islice(records, AT_ONCE)):
+                hashes = [NOTHING if record.content is None else record.content.hash for _, record in some]
+                rows = self.ledger.known(np.frombuffer(b"".join(hashes), "u8").reshape(-1, 2))
+                for (place, record), row in zip(some, rows.tolist(), strict=True):
+                    if row < 0:
+                        yield place, record
+                    else:
+                        known[place] = row
 
         yield from self.stage.batches(unknown(), reject)
         if known:

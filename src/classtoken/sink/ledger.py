@@ -111,10 +111,6 @@ class RowLedger:
         same = (found >= 0) & (self.rows["content"][found, 1] == contents[:, 1]) if len(self.rows) else found >= 0
         return np.where(same & (contents != 0).any(axis=1), found, -1)
 
-    def find(self, content: bytes) -> int:
-        """A row that was made of this; -1 where there is none."""
-        return int(self.known(np.frombuffer(content, "u8").reshape(1, 2))[0])
-
     def file_hash(self, identity: str, size: int, time: int) -> bytes | None:
         """The hash of the file that had this id, size and time."""
         place = int(self.places_of(np.array([short_hash(identity)], "u8"))[0])
