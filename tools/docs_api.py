@@ -28,6 +28,7 @@ GROUPS = {
         "search",
         "duplicates",
         "outliers",
+        "atlas",
         "train",
         "predict",
         "explain",

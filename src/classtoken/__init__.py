@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from classtoken.embedder import ModelSpec as ModelSpec
     from classtoken.embedder import load as load
     from classtoken.learning.recipe import Recipe as Recipe
+    from classtoken.options import AtlasOptions as AtlasOptions
     from classtoken.options import CompareOptions as CompareOptions
     from classtoken.options import DuplicatesOptions as DuplicatesOptions
     from classtoken.options import EmbedOptions as EmbedOptions
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from classtoken.sink import Vectors as Vectors
     from classtoken.sink import read as read
     from classtoken.source import open_source as open_source
+    from classtoken.verbs import atlas as atlas
     from classtoken.verbs import compare as compare
     from classtoken.verbs import duplicates as duplicates
     from classtoken.verbs import embed as embed
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 
 #: Public name -> the module that defines it; a module of its own name is public as a whole. One line per name.
 _PLACES = {
+    "AtlasOptions": "classtoken.options",
     "CompareOptions": "classtoken.options",
     "DuplicatesOptions": "classtoken.options",
     "EmbedOptions": "classtoken.options",
@@ -79,6 +82,7 @@ _PLACES = {
     "Vectors": "classtoken.sink",
     "VerifyOptions": "classtoken.options",
     "WalkthroughOptions": "classtoken.options",
+    "atlas": "classtoken.verbs",
     "compare": "classtoken.verbs",
     "duplicates": "classtoken.verbs",
     "embed": "classtoken.verbs",

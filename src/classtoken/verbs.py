@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from classtoken.options import (
+    AtlasOptions,
     CompareOptions,
     DuplicatesOptions,
     EmbedOptions,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from classtoken.embedder import Embedder
     from classtoken.learning.recipe import Recipe
     from classtoken.page.export import NotebookPage
+    from classtoken.results.atlas import AtlasResult
     from classtoken.results.compare import CompareResult
     from classtoken.results.duplicates import DuplicatesResult
     from classtoken.results.embed import EmbedResult
@@ -844,6 +846,34 @@ def outliers(
     from classtoken.jobs.outliers import outliers as job
 
     return job(folder, out, OutliersOptions(k=k, most=most, column=column, overwrite=overwrite), report=report)
+
+
+def atlas(
+    folder: str | Path,
+    out: str | Path = "atlas.html",
+    *,
+    most: int = 20_000,
+    pictures: bool = True,
+    most_pictures: int = 10_000,
+    seed: int = 0,
+    column: str | None = None,
+    overwrite: bool = False,
+    report: Callable[[Progress], object] | None = None,
+) -> "AtlasResult":
+    """Draw a folder of vectors as one HTML page: neighbours near each other, with their pictures or texts.
+
+    The layout's trustworthiness is measured on rows drawn at random. most: rows that are shown; of more, so many at
+    random. pictures: thumbnails of image files that are still there, of the first `most_pictures`. seed: the same seed
+    gives the same page.
+
+    Raises `OutputError` where there are no vectors to show.
+    """
+    from classtoken.jobs.atlas import atlas as job
+
+    options = AtlasOptions(
+        most=most, pictures=pictures, most_pictures=most_pictures, seed=seed, column=column, overwrite=overwrite
+    )
+    return job(folder, out, options, report=report)
 
 
 def _several(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -16,6 +16,7 @@ VERBS: tuple[str, ...] = (
     "compare",
     "duplicates",
     "outliers",
+    "atlas",
     "train",
     "predict",
     "explain",

@@ -3,6 +3,7 @@
 from classtoken.options.base import Option, OptionField, Options, all_fields
 from classtoken.options.shared import SourceOptions
 from classtoken.options.verbs import (
+    AtlasOptions,
     CompareOptions,
     DuplicatesOptions,
     EmbedOptions,
@@ -21,6 +22,7 @@ from classtoken.options.verbs import (
 )
 
 __all__ = [
+    "AtlasOptions",
     "CompareOptions",
     "DuplicatesOptions",
     "EmbedOptions",

@@ -347,6 +347,18 @@ class OutliersOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AtlasOptions(Options):
+    """What is drawn of a folder of vectors."""
+
+    most: Annotated[AtLeastOne, Option("Rows that are shown; of more, so many at random.", metavar="N")] = 20_000
+    pictures: Annotated[bool, Option("Thumbnails of image files.", off="no-pictures")] = True
+    most_pictures: Annotated[Count, Option("Thumbnails of the first so many.", shown=False)] = 10_000
+    seed: Annotated[Count, Option("Of everything that is drawn.", metavar="N")] = 0
+    column: Column = None
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class WalkthroughOptions(Options):
     """What the walkthrough's page is made of: the data of its statistics, and where it is computed."""
 

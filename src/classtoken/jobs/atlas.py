@@ -1,0 +1,138 @@
+"""A folder of vectors as one page to look at."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from classtoken.destination import output_file
+from classtoken.errors import OutputError
+from classtoken.files import user_path
+from classtoken.inputs import thumbnail
+from classtoken.nearest.carried import values_at
+from classtoken.nearest.clusters import Cluster, clusters, described
+from classtoken.nearest.graph import neighbours
+from classtoken.nearest.layout import layout, trust
+from classtoken.nearest.rows import column_of, unit_matrix
+from classtoken.options import AtlasOptions
+from classtoken.page.atlas import AtlasPage, AtlasPoint, atlas_html
+from classtoken.page.export import check_page
+from classtoken.results.atlas import AtlasCluster, AtlasResult, Trustworthiness
+from classtoken.sink import Vectors, read
+from classtoken.values import Progress
+
+NEIGHBOURS = 15
+SIDE = 64
+"""pixels of a thumbnail"""
+LONG = 240
+"""signs of a text"""
+
+
+def atlas(
+    folder: str | Path,
+    out: str | Path,
+    options: AtlasOptions,
+    *,
+    report: Callable[[Progress], object] | None = None,
+) -> AtlasResult:
+    """A folder as one page: see `classtoken.atlas`."""
+    target = user_path(out)
+    check_page(target)
+    work = (folder, {**vars(options), "overwrite": None})
+    place = output_file(target, "atlas", work, inputs={"folder": folder}, overwrite=options.overwrite)
+    vectors, start = read(folder), time.monotonic()
+    column = column_of(vectors, options.column)
+    matrix, without = unit_matrix(vectors, column)
+    rows = _chosen(~without.numpy(), options)
+    matrix = matrix[torch.from_numpy(rows)]
+    near = neighbours(matrix, NEIGHBOURS, report=report)
+    flat = layout(matrix, near, seed=options.seed, report=report)
+    members = clusters(matrix, seed=options.seed)
+    points = _points(vectors, rows, flat, members, options)
+    found = described(matrix, members, [p.label for p in points], [p.text for p in points])
+    judged = trust(matrix, flat, k=NEIGHBOURS, seed=options.seed)
+    trusted = None if judged is None else Trustworthiness(**vars(judged))
+    notes = _notes(len(vectors), len(rows), int(without.sum()))
+    model = Path(vectors.manifest.model).name
+    lead = f"{len(rows)} of {len(vectors)} rows, vectors '{column}' of {model}. {_said(trusted)}"
+    page = AtlasPage(
+        f"Atlas of {Path(vectors.manifest.source).name}",
+        lead,
+        points,
+        [(one.name, one.typical, one.odd) for one in found],
+        notes,
+    )
+    size = place.write(atlas_html(page))
+    return AtlasResult(
+        out=place.path.as_posix(),
+        folder=vectors.place.name,
+        column=column,
+        rows=len(vectors),
+        shown=len(rows),
+        pictures=sum(bool(point.picture) for point in points),
+        bytes=size,
+        trustworthiness=trusted,
+        clusters=tuple(_named(cluster, points) for cluster in found),
+        seconds=time.monotonic() - start,
+        notes=notes,
+    )
+
+
+def _chosen(good: np.ndarray, options: AtlasOptions) -> np.ndarray:
+    """The rows that are shown, in order: at random where there are more than are wanted. Raises `OutputError`."""
+    rows = np.flatnonzero(good)
+    if not len(rows):
+        raise OutputError("the folder holds no vector that is finite and not all zeros; there is nothing to show.")
+    if len(rows) > options.most:
+        rows = np.sort(np.random.default_rng(options.seed).permutation(rows)[: options.most])
+    return rows
+
+
+def _points(
+    vectors: Vectors, rows: np.ndarray, flat: np.ndarray, members: np.ndarray, options: AtlasOptions
+) -> list[AtlasPoint]:
+    wanted = ["id", "label", "group", *(name for name in ("text", "path") if name in vectors.carried)]
+    low, span = flat.min(0), float(np.ptp(flat, axis=0).max()) or 1.0
+    places = (flat - low) / span
+    points = []
+    for at, (row, values) in enumerate(zip(places, values_at(vectors, rows, wanted), strict=True)):
+        path = values.get("path")
+        shown = options.pictures and isinstance(path, str) and at < options.most_pictures
+        points.append(
+            AtlasPoint(
+                float(row[0]),
+                float(row[1]),
+                values["id"],
+                int(members[at]),
+                " ".join(str(values.get("text", "")).split())[:LONG],
+                (thumbnail(path, SIDE) or "") if shown else "",
+                values.get("label"),
+                values.get("group"),
+            )
+        )
+    return points
+
+
+def _named(cluster: Cluster, points: Sequence[AtlasPoint]) -> AtlasCluster:
+    typical, odd = (tuple(points[row].id for row in rows) for rows in (cluster.typical, cluster.odd))
+    return AtlasCluster(cluster.name, cluster.size, typical, odd)
+
+
+def _said(trusted: Trustworthiness | None) -> str:
+    if trusted is None:
+        return "There are too few rows to say how far the layout can be trusted."
+    return (
+        f"Near on this page means near in truth for {trusted.value:.1%} (trustworthiness; 95 %: {trusted.low:.1%} to "
+        f"{trusted.high:.1%}). Distances between far apart groups mean nothing."
+    )
+
+
+def _notes(rows: int, shown: int, without: int) -> tuple[str, ...]:
+    notes = []
+    if without:
+        notes.append(f"{without} rows have no place: numbers in them are not finite, or all are zero")
+    if shown < rows - without:
+        notes.append(f"{shown} rows drawn at random are shown; `most` shows more")
+    return tuple(notes)

@@ -1,0 +1,58 @@
+"""What `atlas` gives back."""
+
+from dataclasses import dataclass
+
+from classtoken.results.base import Result
+
+
+@dataclass(frozen=True)
+class Trustworthiness:
+    """Whether neighbours on the plane are neighbours in truth, 0 to 1, with its 95 % interval; and that of a plain
+    projection on the two main directions."""
+
+    value: float
+    low: float
+    high: float
+    main_directions: float
+
+
+@dataclass(frozen=True)
+class AtlasCluster:
+    """Rows that lie together: a name, how many, and the ids of typical and odd members."""
+
+    name: str
+    size: int
+    typical: tuple[str, ...]
+    odd: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AtlasResult(Result):
+    """A page that shows a folder of vectors: `shown` of `rows` rows are on it, with `pictures` thumbnails. `bytes` is
+    its size."""
+
+    out: str
+    folder: str
+    column: str
+    rows: int
+    shown: int
+    pictures: int
+    bytes: int
+    trustworthiness: Trustworthiness | None
+    clusters: tuple[AtlasCluster, ...]
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.out}: {self.shown} of {self.rows} rows of {self.folder} on one page of {self.bytes / 1e6:.1f} MB, "
+            f"{self.seconds:.1f} s"
+        ]
+        if self.trustworthiness is not None:
+            t = self.trustworthiness
+            lines.append(
+                f"  trustworthiness {t.value:.3f} ({t.low:.3f} to {t.high:.3f}); the two main directions alone: "
+                f"{t.main_directions:.3f}"
+            )
+        lines += [f"  {cluster.size:6d}  {cluster.name}" for cluster in self.clusters]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
