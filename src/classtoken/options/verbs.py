@@ -348,7 +348,7 @@ class OutliersOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class AtlasOptions(Options):
-    """What is drawn of a folder of vectors."""
+    """What is drawn of a folder of vectors: how many rows, with or without their pictures."""
 
     most: Annotated[AtLeastOne, Option("Rows that are shown; of more, so many at random.", metavar="N")] = 20_000
     pictures: Annotated[bool, Option("Thumbnails of image files.", off="no-pictures")] = True
