@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/installed.stamp
 NODE_INSTALLED := web/node_modules/installed.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak builtin web web-test docs browser lock clean
+.PHONY: help setup demo test check format bench soak builtin web web-test zoo docs browser lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,10 @@ soak: setup ## The long tests
 
 builtin: setup ## Train a built-in model again and measure it: make builtin NAME=toy
 	$(BIN)/python tools/train_builtin.py $(NAME) $(if $(DATA),--data $(DATA))
+
+zoo: setup ## Open every model type of the installed transformers, and write what became of each
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tools/zoo.py --workers $(WORKERS)
+	$(BIN)/python tools/docs_zoo.py
 
 docs: setup ## Write the generated pages anew
 	@set -e; for script in tools/docs_*.py; do echo "== $$script"; $(BIN)/python $$script; done

@@ -23,7 +23,8 @@ class Fingerprint(Result):
 
     `weights` hashes the checkpoint's tensors, `contract` the readout, `preprocessing` how texts or images become
     tokens, `prompt` what is put before each text; `poolings` are canonical names, `normalize` is None where the
-    contract decides; `version` is classtoken's. The device is not in it: it moves the last digits only.
+    contract decides; `accepted` are keys of the model's files that are not understood here and that the user vouched
+    for (`accept`), each as FILE:KEY; `version` is classtoken's. The device is not in it: it moves the last digits only.
 
     `dim` is to how many of its first numbers a vector was cut, and made unit again; None for the whole of it.
 
@@ -41,6 +42,7 @@ class Fingerprint(Result):
     precision: str
     version: str = __version__
     prompt: str = ""
+    accepted: tuple[str, ...] = ()
     spaces: Mapping[str, str] = dataclasses.field(default_factory=dict)
     dim: int | None = None
 

@@ -33,8 +33,18 @@ def remembered(question: str, ask: Callable[[], dict[str, Any] | None]) -> dict[
     return plain
 
 
+#: Files of more bytes are told apart by their size and when they were written.
+SMALL = 100_000
+
+
 def folder_fingerprint(folder: Path) -> str:
-    """What the small files of a model folder say, and when its weights were written."""
-    small = sorted(path for pattern in ("*.json", "*/config.json") for path in folder.glob(pattern))
-    weights = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.glob("*.safetensors"))]
-    return hash_value([[p.relative_to(folder).as_posix(), p.read_text(errors="replace")] for p in small] + [weights])
+    """What the small files of a model folder say, and when its large ones were written."""
+    found: list[list[Any]] = []
+    patterns = ("*.json", "*/config.json", "*.safetensors")
+    for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
+        stat, name = path.stat(), path.relative_to(folder).as_posix()
+        if path.suffix == ".json" and stat.st_size <= SMALL:
+            found.append([name, path.read_text(errors="replace")])
+        else:
+            found.append([name, stat.st_size, stat.st_mtime_ns])
+    return hash_value(found)

@@ -75,7 +75,7 @@ def test_a_step_that_is_not_understood_refuses_the_contract_alone(tmp_path: Path
         embedder.embed("the cat")
     accepted = ct.load(folder, accept=("squeeze",))
     assert np.array_equal(accepted.embed("the cat"), embedder.embed("the cat", pooling="mean"))
-    assert "1_Pooling/config.json:squeeze" in accepted.fingerprint().contract
+    assert "1_Pooling/config.json:squeeze" in accepted.fingerprint().accepted
 
 
 def test_a_file_that_nobody_opens_is_passed_over_as_a_whole(tmp_path: Path) -> None:

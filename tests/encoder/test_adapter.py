@@ -149,7 +149,7 @@ def test_weights_that_lie_turned(tmp_path: Path) -> None:
     name, a, b = "h.0.attn.c_attn", drawn(RANK, 32, seed=1), drawn(96, RANK, seed=2)
     adapter = write(tmp_path / "adapter", {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}, fan_in_fan_out=True)
     weight = drawn(32, 96, seed=3)
-    merged = rooms.AdapterFiles(adapter).on([f"{name}.weight"]).applied(f"{name}.weight", weight)
+    merged = rooms.AdapterFiles(adapter).on([f"{name}.weight"], "gpt2").applied(f"{name}.weight", weight)
     assert torch.allclose(merged, weight + 4 * (b @ a).T, atol=1e-6)
 
 

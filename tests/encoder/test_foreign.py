@@ -85,7 +85,7 @@ def image_batch(foreign: Foreign, side: int) -> Tokens:
 
 def read(build: Any, folder: Path) -> tuple[nn.Module, Foreign]:
     model = made(build, folder)
-    modality, loaded = load_foreign(open_checkpoint(folder))
+    ((modality, loaded),) = load_foreign(open_checkpoint(folder))
     foreign: Any = loaded.encoder
     assert isinstance(foreign, Foreign)
     assert foreign.modality == modality

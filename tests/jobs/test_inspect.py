@@ -116,7 +116,7 @@ class TestExperimentsSeeWhatIsWrong:
             tokens = self.tokens(encoder, 0)
             changed = Tokens(tokens.roles_BL, pixels=tokens.pixels.clone())
             changed.pixels[..., -1, -1] += 5.0
-            assert checks.reach(encoder, tokens, changed).value.startswith(word)
+            assert checks.reach(encoder, (tokens, changed)).value.startswith(word)
 
     def test_a_class_token_that_depends_on_the_input_is_seen(self) -> None:
         encoder = self.encoder()

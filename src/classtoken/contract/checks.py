@@ -28,30 +28,32 @@ def _claim(subject: str, value: str, holds: bool, says: str) -> Claim:
 
 
 @torch.no_grad()
-def class_token_is_constant(encoder: Forward, first: Tokens, second: Tokens) -> Claim | None:
-    """Is what stands at the class token's place before the first block the same for two different inputs?"""
-    places = (first.roles_BL[0] == Role.CLASS).nonzero().flatten()
+def class_token_is_constant(encoder: Forward, *inputs: Tokens) -> Claim | None:
+    """Is what stands at the class token's place before the first block the same for different inputs?"""
+    places = (inputs[0].roles_BL[0] == Role.CLASS).nonzero().flatten()
     if len(places) == 0:
         return None
     starts = []
-    for tokens in (first, second):
+    for tokens in inputs:
         recorder = Recorder(("embeddings",))
         encoder(tokens, trace=recorder)
         starts.append(recorder.kept["embeddings"][:1, places])
-    moved = difference(*starts)
-    said = f"embeddings of two inputs at {_places(places)} differ by {moved:.1e}"
+    moved = max(difference(starts[0], other) for other in starts[1:])
+    said = f"embeddings of {len(inputs)} inputs at {_places(places)} differ by {moved:.1e}"
     if moved == 0.0:
         return _claim("class token", "the same vector for every input before the first block", True, said)
     return _claim("class token", "differs between inputs before the first block: it is no learned token", False, said)
 
 
 @torch.no_grad()
-def reach(encoder: Forward, tokens: Tokens, changed: Tokens) -> Claim:
-    """Is the mask causal? The last token is changed: does the first one's final state move?"""
-    first = _first_token(tokens)
-    before, after = encoder(tokens).last_BLD[0, first], encoder(changed).last_BLD[0, first]
-    moved = difference(before, after)
-    said = f"changing the last token moves the first one's state by {moved:.1e}"
+def reach(encoder: Forward, *pairs: tuple[Tokens, Tokens]) -> Claim:
+    """Is the mask causal? Inputs, and the same with another last token: does the first one's final state move?"""
+    moved = 0.0
+    for tokens, changed in pairs:
+        first = _first_token(tokens)
+        before, after = encoder(tokens).last_BLD[0, first], encoder(changed).last_BLD[0, first]
+        moved = max(moved, difference(before, after))
+    said = f"changing the last token of {len(pairs)} inputs moves the first one's state by {moved:.1e} at most"
     if moved > TOLERANCE:
         return _claim("attention", "bidirectional: the first token reads the last", True, said)
     value = "causal: the first token never sees what follows, so a class token in front can hold nothing of the input"

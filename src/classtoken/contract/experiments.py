@@ -1,6 +1,6 @@
-"""Experiments on a loaded model: two inputs go in, and what comes out speaks for or against what the files say."""
+"""Experiments on a loaded model: several inputs go in, and what comes out speaks for or against what the files say."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +30,10 @@ def experiments(reading: Reading, prepare: Preprocessor) -> list[Claim]:
     """Run the small experiments of `contract.checks`, and the reference where it reads this folder."""
     claims: list[Claim | None] = []
     encoder = reading.encoder
-    one, other = _two_inputs(prepare)
-    changed = _last_changed(one)
-    claims.append(checks.class_token_is_constant(encoder, one, other))
-    claims.append(checks.reach(encoder, one, changed))
+    items = tried(prepare)
+    batches = [one_batch(prepare, [item]) for item in items]
+    claims.append(checks.class_token_is_constant(encoder, *batches))
+    claims.append(checks.reach(encoder, *((one, _last_changed(one)) for one in batches)))
     readout = reading.readout(parse(reading.contract.pooling) if reading.unsettled else None)
 
     def vector(tokens: Tokens) -> Tensor:
@@ -41,19 +41,22 @@ def experiments(reading: Reading, prepare: Preprocessor) -> list[Claim]:
             return readout(encoder(tokens, layers=readout.layers))
 
     try:
-        alone = vector(one)
-        claims.append(checks.deterministic(lambda: vector(one)))
-        claims += _company(prepare, vector, alone)
+        alone = torch.cat([vector(one) for one in batches])
+        claims.append(checks.deterministic(lambda: torch.cat([vector(one) for one in batches])))
+        claims += _company(prepare, items, vector, alone)
     except ClasstokenError as error:
         evidence = Evidence(Kind.EXPERIMENT, "run here", str(error))
         claims.append(Claim("contract", "its vector could not be computed", Verdict.REFUTED, (evidence,)))
-    claims += against_reference(transformer_folder(reading.folder), reading, one)
+    claims += against_reference(transformer_folder(reading.folder), reading, *batches)
     return [claim for claim in claims if claim is not None]
 
 
-def _two_inputs(prepare: Preprocessor) -> tuple[Tokens, Tokens]:
-    items: list[Any] = pictures() if prepare.modality == "image" else list(TEXTS)
-    return one_batch(prepare, items[:1]), one_batch(prepare, items[1:])
+def tried(prepare: Preprocessor) -> list[Any]:
+    """What goes in: texts of several lengths, pictures of several sizes."""
+    if prepare.modality == "text":
+        return [*TEXTS, "Zebra"]
+    first, second = pictures()
+    return [first, second, np.ascontiguousarray(second[:180])]
 
 
 def pictures() -> list[np.ndarray]:
@@ -81,14 +84,17 @@ def _last_changed(tokens: Tokens) -> Tokens:
     return replace(tokens, ids_BL=ids)
 
 
-def _company(prepare: Preprocessor, vector: Callable[[Tokens], Tensor], alone: Tensor) -> list[Claim]:
+def _company(
+    prepare: Preprocessor, items: Sequence[Any], vector: Callable[[Tokens], Tensor], alone: Tensor
+) -> list[Claim]:
     """Does company in the batch, padding, or its side move the vector?"""
     if not isinstance(prepare, TextPreprocessor):
-        together = vector(one_batch(prepare, pictures()))[:1]
-        return [checks.unmoved("a batch mate", alone, together, "one image alone and beside another")]
-    rows = prepare.encode(TEXTS)
-    sides = {side: vector(prepare.collate(rows, side=side))[:1] for side in ("right", "left")}
-    did = "a short text alone and padded beside a long one"
+        did = f"{len(items)} images, each alone and beside the others"
+        return [checks.unmoved("a batch mate", alone, vector(one_batch(prepare, items)), did)]
+    rows = prepare.encode(items)
+    sides = {side: vector(prepare.collate(rows, side=side)) for side in ("right", "left")}
+    lengths = [len(row.ids) for row in rows]
+    did = f"{len(items)} texts of {min(lengths)} to {max(lengths)} tokens, each alone and padded beside the others"
     return [
         checks.unmoved("padding and batch mates", alone, sides[prepare.recipe.pad_side], did),
         checks.unmoved("left padding", sides["right"], sides["left"], "padded right and padded left"),

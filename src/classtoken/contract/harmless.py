@@ -48,6 +48,7 @@ PUBLISHED = _keys("""
 tag custom_load hf_hub_id hf_hub_filename source license paper_name paper_ids notes origin_url num_features num_classes
 first_conv classifier pool_size test_input_size min_input_size fixed_input_size label_names label_descriptions
 label_descriptions.* url file state_dict hf_hub_url test_crop_pct custom_text embed_dim init_logit_scale init_logit_bias
+ls_init_value
 """)
 #: transformers' tokenizer classes write these; tokenizer.json holds what they stand for.
 TOKENIZER = _keys("""
@@ -72,7 +73,7 @@ ADAPTER = _keys("""
 task_type auto_mapping auto_mapping.* peft_version base_model_name_or_path revision inference_mode target_modules
 exclude_modules lora_dropout bias modules_to_save layers_to_transform layers_pattern use_dora lora_bias megatron_core
 megatron_config megatron_config.* loftq_config loftq_config.* eva_config eva_config.* corda_config corda_config.*
-qalora_group_size ensure_weight_tying
+qalora_group_size ensure_weight_tying fan_in_fan_out
 """)
 HARMLESS: Mapping[str, frozenset[str]] = {
     "encoder": TRAINING | STORAGE | TASKS | GENERATION | PUBLISHED,

@@ -77,9 +77,10 @@ def _reading(
     (before, _), (after, unit_length) = steps_of(clue.before, ends=False), steps_of(clue.steps)
     if clue.rank == 0 and saved is not None:
         unit_length = saved.unit_length
-    elif not alone and family is not None:
-        projection = projection_of(family, loaded)
-        unit_length = authors.unit_length if authors is not None else False
+    elif not alone:
+        projection = None if family is None else projection_of(family, loaded)
+        meets = authors or loaded.meant
+        unit_length = meets is not None and meets.unit_length
         if declared is not None:
             after, unit_length = steps_of(declared.steps)
         after = ([projection] if projection is not None else []) + after

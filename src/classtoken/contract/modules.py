@@ -12,6 +12,7 @@ from classtoken.pooling.table import POOLINGS
 #: sentence-transformers' names of poolings, new and old -> ours.
 ST_MODES = {row.sentence_transformers[0]: row.name for row in POOLINGS.values() if row.sentence_transformers}
 ST_SWITCHES = {row.sentence_transformers[1]: row.name for row in POOLINGS.values() if row.sentence_transformers}
+USUAL = "SentenceTransformer"
 TOKENS, VECTOR = "token_embeddings", "sentence_embedding"
 #: Modules whose output is something else than one dense vector pooled from states.
 OTHERWISE: Mapping[str, str] = {
@@ -74,6 +75,12 @@ def follow(folder: Path) -> Flow | None:
     modules, path = read_modules(folder), folder / "modules.json"
     if not modules:
         return None
+    kind = (read_json(folder / "config_sentence_transformers.json") or {}).get("model_type") or USUAL
+    if kind != USUAL:
+        raise UnsupportedModel(
+            f"config_sentence_transformers.json of '{folder}' says model_type {kind!r}; classtoken gives the dense "
+            f"vectors of a {USUAL!r}. Compute this model's with sentence-transformers."
+        )
     for module in modules:
         if module.kind in OTHERWISE:
             raise UnsupportedModel(
@@ -110,10 +117,16 @@ def _encoder_features(module: Module) -> dict[str, Flow]:
             "states ('feature-extraction'). Compute this model's output with sentence-transformers."
         )
     ways = [(way.get("method", "forward"), way.get("method_output_name")) for way in _ways(settings)]
+    odd = [way for way in ways if way not in (("forward", None), ("forward", "last_hidden_state"))]
     if name == VECTOR:
         outputs = {str(output) for method, output in ways if method == "forward"}
         return {VECTOR: Flow("pooler" if outputs == {"pooler_output"} else "", says=(module.kind,))}
-    return {TOKENS: Flow()}
+    if odd:
+        raise UnsupportedModel(
+            f"sentence_bert_config.json of '{module.folder}' takes {odd[0][1]!r} of {odd[0][0]!r} for tokens' states; "
+            "classtoken reads 'last_hidden_state' of 'forward'. Compute this model's with sentence-transformers."
+        )
+    return {str(name): Flow()}
 
 
 def _ways(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:

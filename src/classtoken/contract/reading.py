@@ -92,6 +92,8 @@ class Reading:
     def check(self, term: Term) -> None:
         """Refuse a term that this checkpoint cannot give, with the way out."""
         layout, instead = self.encoder.layout, self.contract.pooling
+        if instead == "pooler" and self.pooler is None:
+            instead = "cls" if layout.count(Role.CLASS) else "mean"
         if term.name == "pooler" and self.pooler is None:
             raise VectorRefused(f"pooler is refused: {self.pooler_missing}. Ask for {instead!r} instead.")
         if term.name in ("cls", "cls_dist") and self.modality == "image" and not layout.count(Role.CLASS):

@@ -1,6 +1,6 @@
 """The same weights in the reference library: are our states its states, and what is its `pooler_output`?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,48 +65,53 @@ def _states(reading: Reading, tokens: Tokens) -> States:
 
 
 @torch.no_grad()
-def against_reference(folder: Path, reading: Reading, tokens: Tokens) -> list[Claim]:
-    """Claims from running transformers on the same input. Empty where transformers does not read this folder.
+def against_reference(folder: Path, reading: Reading, *batches: Tokens) -> list[Claim]:
+    """Claims from running transformers on the same inputs. Empty where transformers does not read this folder.
 
     Opening a model a second time in another library takes most of the time of `inspect`. What came of it is remembered
     for these files, these versions, and these very numbers of ours: whatever changes one of them asks again.
     """
-    ours = _states(reading, tokens)
-    pooled = [] if reading.pooler is None else [reading.pooler(ours)]
-    numbers = [tensor_hash(one) for one in (ours.last_BLD, ours.roles_BL, *ours.layers.values(), *pooled)]
+    every = [_states(reading, tokens) for tokens in batches]
+    numbers = []
+    for ours in every:
+        pooled = [] if reading.pooler is None else [reading.pooler(ours)]
+        numbers += [tensor_hash(one) for one in (ours.last_BLD, ours.roles_BL, *ours.layers.values(), *pooled)]
     files = [folder_fingerprint(place) for place in dict.fromkeys((folder, reading.home))]
     versions = [version(package) for package in ("transformers", "torch")]
 
     def ask() -> dict[str, Any]:
-        return {"claims": [claim.to_dict() for claim in _compared(folder, reading, tokens, ours)]}
+        return {"claims": [claim.to_dict() for claim in _compared(folder, reading, batches, every)]}
 
     found = remembered(f"{__version__} beside the reference {versions} {files} {numbers}", ask)
     assert found is not None
     return [Claim.from_dict(claim) for claim in found["claims"]]
 
 
-def _compared(folder: Path, reading: Reading, tokens: Tokens, ours: States) -> list[Claim]:
+def _compared(folder: Path, reading: Reading, batches: Sequence[Tokens], every: Sequence[States]) -> list[Claim]:
     reference = reference_of(folder)
     if reference is None:
         return []  # another layout than Hugging Face's
     model, missing = reference
-    side, inputs = _side(model, tokens)
-    try:
-        theirs = side(**inputs)
-    except Exception as error:  # whatever another library does with an input that it does not take
-        line = " ".join(str(error).split())[:200]
-        says = f"{type(side).__name__} refuses the input ({type(error).__name__}: {line})"
-        return [Claim("same states as transformers", "not compared", Verdict.ASSUMED, (_ran(says),))]
+    outs = []
+    for tokens in batches:
+        side, inputs = _side(model, tokens)
+        try:
+            outs.append(side(**inputs))
+        except Exception as error:  # whatever another library does with an input that it does not take
+            line = " ".join(str(error).split())[:200]
+            says = f"{type(side).__name__} refuses the input ({type(error).__name__}: {line})"
+            return [Claim("same states as transformers", "not compared", Verdict.ASSUMED, (_ran(says),))]
     claims = []
-    last = getattr(theirs, "last_hidden_state", None)
-    if last is not None and last.shape == ours.last_BLD.shape:
-        claims.append(_states_claim(ours, last))
-    pooled = getattr(theirs, "pooler_output", None)
+    last = [getattr(out, "last_hidden_state", None) for out in outs]
+    pairs = [(ours, one) for ours, one in zip(every, last, strict=True) if one is not None]
+    if len(pairs) == len(every) and all(one.shape == ours.last_BLD.shape for ours, one in pairs):
+        claims.append(_states_claim(pairs))
+    pooled = [one for one in (getattr(out, "pooler_output", None) for out in outs) if one is not None]
     lost = tuple(name for name in missing if "pool" in name)
-    if pooled is not None and lost:
-        claims.append(_random_claim(folder, tokens, pooled, lost))
-    elif pooled is not None:
-        claims.append(_formula_claim(reading, ours, pooled))
+    if pooled and lost:
+        claims.append(_random_claim(folder, batches[0], pooled[0], lost))
+    elif len(pooled) == len(every):
+        claims.append(_formula_claim(reading, every, pooled))
     return claims
 
 
@@ -132,10 +137,10 @@ def _nearest(ours: States, theirs: Tensor) -> tuple[float, str]:
     return min(found)
 
 
-def _states_claim(ours: States, theirs: Tensor) -> Claim:
-    moved, where = _nearest(ours, theirs)
+def _states_claim(pairs: Sequence[tuple[States, Tensor]]) -> Claim:
+    moved, where = max(_nearest(ours, theirs) for ours, theirs in pairs)
     verdict = Verdict.PROVED if moved <= TOLERANCE else Verdict.REFUTED
-    says = f"last_hidden_state ({where}) differs by {moved:.1e}"
+    says = f"last_hidden_state ({where}) of {len(pairs)} inputs differs by {moved:.1e} at most"
     return Claim("same states as transformers", "yes" if moved <= TOLERANCE else "NO", verdict, (_ran(says),))
 
 
@@ -150,12 +155,13 @@ def _random_claim(folder: Path, tokens: Tokens, first: Tensor, lost: tuple[str, 
     )
 
 
-def _formula_claim(reading: Reading, ours: States, pooled: Tensor) -> Claim:
-    """Which formula reproduces pooler_output to 1e-5?"""
-    tried = {}
-    for name, vector in _formulas(reading, ours).items():
-        if vector.shape == pooled.shape:
-            tried[name] = difference(vector, pooled)
+def _formula_claim(reading: Reading, every: Sequence[States], pooled: Sequence[Tensor]) -> Claim:
+    """Which formula reproduces pooler_output to 1e-5, of every input?"""
+    tried: dict[str, float] = {}
+    for ours, theirs in zip(every, pooled, strict=True):
+        for name, vector in _formulas(reading, ours).items():
+            if vector.shape == theirs.shape:
+                tried[name] = max(tried.get(name, 0.0), difference(vector, theirs))
     best = min(tried, key=lambda name: tried[name], default=None)
     if best is None or tried[best] > TOLERANCE:
         says = f"nearest: {best} ({tried[best]:.1e})" if best else "no formula gives a vector of its size"

@@ -165,13 +165,14 @@ class Embedder:
         joint = joint_space(self.towers, encoders, self.spec.normalize) if whole and len(self.towers) > 1 else None
         return Fingerprint(
             weights=weights_hash(encoder, list(readouts.values())),
-            contract=", accepted ".join((str(tower.reading.contract), *tower.reading.accepted)),
+            contract=str(tower.reading.contract),
             preprocessing=hash_value(tower.prepare.identity()),
             modality=tower.modality,
             poolings=tuple(readouts),
             normalize=self.spec.normalize,
             precision=self.spec.precision,
             prompt=tower.prepare.prompt_text(prompt),
+            accepted=tower.reading.accepted,
             spaces={name: joint or space_of(tower, encoder, readout) for name, readout in readouts.items()},
         )
 

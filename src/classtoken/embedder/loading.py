@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 
+from classtoken.contract.company import settle_company
 from classtoken.contract.model import read_model
 from classtoken.contract.settling import Side, settle
 from classtoken.embedder.embedder import Embedder
 from classtoken.embedder.spec import ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 from classtoken.encoder.locate import locate
-from classtoken.errors import ContractError, OptionError
+from classtoken.errors import ContractError, ModelError, OptionError
 from classtoken.model_folder import watching
 from classtoken.values import Precision
 
@@ -59,8 +60,15 @@ def open_model(spec: ModelSpec) -> Embedder:
     folder = locate(spec.model, spec.revision)
     # New modules draw random numbers before the file's replace them: not the caller's.
     with watching() as opened, torch.random.fork_rng(devices=[]):
-        sides = [Side(reading, preprocessor(folder, reading, spec.max_length)) for reading in read_model(folder)]
+        try:
+            sides = [Side(reading, preprocessor(folder, reading, spec.max_length)) for reading in read_model(folder)]
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"'{folder}' cannot be read: one of its files holds something of an unexpected kind "
+                f"({type(error).__name__}: {' '.join(str(error).split()):.160}). Copy its .json files again."
+            ) from error
     if spec.max_length is not None and all(side.reading.modality != "text" for side in sides):
         raise OptionError(f"`max_length` is for texts, and '{spec.model}' reads images; leave it out.")
     settle(folder, sides, opened, spec.accept)
+    settle_company(folder, [side.reading for side in sides])
     return Embedder(spec, folder, {side.reading.modality: Tower(side.reading, side.prepare) for side in sides})

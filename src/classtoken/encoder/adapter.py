@@ -19,6 +19,8 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PART = re.compile(r"(.+)\.(lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(?:\.(.+))?")
 #: Ways to begin a LoRA that leave the base as it is; others change the base's weights too.
 PLAIN_BEGINNINGS = (True, False, None, "gaussian", "eva", "orthogonal", "mini_lora")
+#: Types whose matrices are stored as (in, out), in transformers' Conv1D.
+TRANSPOSED = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer")
 #: Settings of LoRA that change what is computed and are not done here.
 NOT_DONE = (
     *("use_qalora", "alora_invocation_tokens", "layer_replication", "target_parameters", "trainable_token_indices"),
@@ -40,6 +42,8 @@ class Adapter:
     """name of the base's weight -> parts of its change"""
     modules: Mapping[str, str] = field(default_factory=dict)
     """name of the base's weight -> the module as the adapter calls it"""
+    transposed: bool = False
+    """the base's matrices are stored as (in, out): peft goes by the module's class, whatever `fan_in_fan_out` says"""
 
     @property
     def file(self) -> Path:
@@ -70,15 +74,14 @@ class Adapter:
             return weight + scale * (parts["lora_embedding_B"] @ parts["lora_embedding_A"]).T
         low, high = parts["lora_A"], parts["lora_B"]
         change = scale * torch.tensordot(high.flatten(1), low, 1)
-        turned = bool(self.settings.get("fan_in_fan_out"))
-        if turned:
+        if self.transposed:
             weight = weight.T
         if weight.shape != change.shape:
             return change  # `applied` says what does not fit
         found = weight + change
         if "lora_magnitude_vector" in parts:
             found = found * (parts["lora_magnitude_vector"].flatten() / found.norm(dim=1))[:, None]
-        return found.T if turned else found
+        return found.T if self.transposed else found
 
     def _scale(self, name: str, parts: Mapping[str, Tensor]) -> float:
         module = self.modules[name]
@@ -103,8 +106,11 @@ class AdapterFiles:
         """The base as the adapter names it."""
         return str(self.settings.get("base_model_name_or_path") or "")
 
-    def on(self, names: Iterable[str]) -> Adapter:
-        """The adapter on a base with weights of these names. Raises `UnsupportedModel`, `WeightsError`."""
+    def on(self, names: Iterable[str], kind: str = "") -> Adapter:
+        """The adapter on a base of a `model_type` with weights of these names.
+
+        Raises `UnsupportedModel`, `WeightsError`.
+        """
         self._check()
         known = list(names)
         targets: dict[str, dict[str, Tensor]] = {}
@@ -117,7 +123,22 @@ class AdapterFiles:
                 end, part = ".bias", "bias"
             name = self._of_base(module + end if end else stored, known)
             targets.setdefault(name, {})[part], modules[name] = tensor, module
-        return Adapter(self.folder, self.settings, targets, modules)
+        self._check_parts(targets, modules)
+        return Adapter(self.folder, self.settings, targets, modules, kind in TRANSPOSED)
+
+    def _check_parts(self, targets: Mapping[str, Mapping[str, Tensor]], modules: Mapping[str, str]) -> None:
+        """Refuse weights that contradict the settings, which peft would pass over or draw at random."""
+        blocks = self.settings.get("layers_to_transform")
+        blocks = [blocks] if isinstance(blocks, int) else blocks
+        for name, parts in targets.items():
+            if self.settings.get("use_dora") and "lora_A" in parts and "lora_magnitude_vector" not in parts:
+                raise WeightsError(f"the adapter in '{self.folder}' says use_dora, and {name} has no magnitudes.")
+            block = re.search(r"\.(\d+)\.", modules[name])
+            if blocks and block is not None and int(block[1]) not in blocks:
+                raise WeightsError(
+                    f"the adapter in '{self.folder}' has weights for {name}, which layers_to_transform {blocks} leaves "
+                    "out. Copy the adapter again."
+                )
 
     def _check(self) -> None:
         kind = self.settings.get("peft_type")

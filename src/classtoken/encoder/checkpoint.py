@@ -19,13 +19,15 @@ from classtoken.encoder.families.row import Family
 from classtoken.encoder.locate import locate
 from classtoken.encoder.names import fit, to_ours, to_theirs
 from classtoken.encoder.shape import Shape
-from classtoken.errors import ModelError, UnsafeCheckpoint, WeightsError
+from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.model_folder import read_json, transformer_folder
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "open_clip_pytorch_model.bin")
 WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
 INDEX = "model.safetensors.index.json"
+#: Frameworks, by the header of a safetensors file, whose tensors are laid out as torch's.
+FORMATS = ("pt", "mlx")
 #: How a file begins that stands for another one which Git LFS keeps.
 POINTER = b"version https://git-lfs"
 #: What DistributedDataParallel, torch.compile, sentence-transformers and training frameworks put before every name.
@@ -142,6 +144,8 @@ class Meant:
     spec: str | None
     """a pooling; None: something was found that a guess might miss, so that a pooling must be named"""
     says: str
+    unit_length: bool = False
+    """whether the two sides of a model compare it at unit length"""
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if adapter is not None:
         whole = (folder / "config.json").is_file() and _holds_weights(folder)
         base = _opened(folder) if whole else open_checkpoint(transformer_folder(base_folder(adapter, locate)))
-        adapters = (*base.weights.adapters, adapter.on(base.weights.names))
+        adapters = (*base.weights.adapters, adapter.on(base.weights.names, base.model_type))
         return replace(base, weights=replace(base.weights, adapters=adapters))
     return _opened(folder)
 
@@ -237,10 +241,11 @@ def _one_file(path: Path | None, folder: Path) -> Path:
 
 
 def _names(path: Path) -> list[str]:
-    """The tensors of one file, by its header."""
+    """The tensors of one file, by its header. Raises `UnsupportedModel` for tensors laid out for another framework."""
     try:
         with safe_open(path, framework="pt") as file:
-            return list(file.keys())
+            written_for = (file.metadata() or {}).get("format", "pt")
+            names = list(file.keys())
     except (SafetensorError, OSError) as error:
         with path.open("rb") as file:
             if file.read(len(POINTER)) == POINTER:
@@ -248,6 +253,12 @@ def _names(path: Path) -> list[str]:
                     f"{path} is a Git LFS pointer: its weights were not downloaded. Run 'git lfs pull' there."
                 ) from error
         raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
+    if written_for not in FORMATS:
+        raise UnsupportedModel(
+            f"the header of {path} says format {written_for!r}: its tensors may be laid out otherwise. Known are "
+            f"{', '.join(FORMATS)}; save the model with torch."
+        )
+    return names
 
 
 def load_encoder(
@@ -298,7 +309,7 @@ def fill(
     wanted = encoder.state_dict()
     ours = {**{name: spare[name] for name in wanted.keys() & spare.keys()}, **ours}
     missing = sorted(wanted.keys() - ours.keys())
-    extra = sorted(ours.keys() - wanted.keys()) + left_over
+    extra = sorted(name for name in ours.keys() - wanted.keys() if ours[name].numel()) + left_over
     fitted: dict[str, Tensor] = {}
     misfits, quantised = [], []
     for name in wanted.keys() & ours.keys():

@@ -105,6 +105,11 @@ def is_trainable(encoder: Any) -> TypeGuard[Encoder]:
     return bool(encoder.trainable)
 
 
+def is_proved(encoder: Any) -> bool:
+    """Whether this package computes it and its tests show that company moves no vector; else it is tried first."""
+    return bool(getattr(encoder, "proved", True))
+
+
 def check_trace_names(encoder: Any, names: Sequence[str]) -> tuple[str, ...]:
     """Trace names that this encoder has and can give. Raises `TraceError` for others."""
     known = set(names_of_trace(encoder.depth))

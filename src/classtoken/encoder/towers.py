@@ -67,8 +67,11 @@ def _towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
             LoadedTower(family.modality, config, load_encoder(weights, family, shape, config, str(checkpoint.folder)))
             for (family, config), shape in zip(rows, shapes, strict=True)
         )
-    modality, loaded = load_foreign(checkpoint)
-    return (LoadedTower(modality, checkpoint.config, loaded),)
+    foreign = load_foreign(checkpoint)
+    configs = [checkpoint.config if len(foreign) == 1 else one.encoder.config.to_dict() for _, one in foreign]
+    return tuple(
+        LoadedTower(modality, config, loaded) for (modality, loaded), config in zip(foreign, configs, strict=True)
+    )
 
 
 def _shape(checkpoint: Checkpoint, family: Family, config: Mapping[str, Any]) -> Shape:
@@ -79,7 +82,7 @@ def _shape(checkpoint: Checkpoint, family: Family, config: Mapping[str, Any]) ->
         raise ModelError(
             f"the config of '{checkpoint.folder}' ({family.name}) lacks {error}. Copy it again."
         ) from error
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
         why = str(error).splitlines()[0]
         raise ModelError(
             f"the config of '{checkpoint.folder}' ({family.name}) holds a value that cannot be: {why}; copy it anew."

@@ -65,15 +65,17 @@ class EmbedStage:
 
     def manifest(self, source: Source, plan: Plan, *, carried: tuple[str, ...] = ()) -> Manifest:
         """What a sink is told of a run of this stage over a source."""
+        fingerprint = self.fingerprint()
         return Manifest(
             model=self.embedder.spec.from_anywhere().model,
             revision=self.embedder.spec.revision,
             source=source.name,
             kind=source.kind,
             columns=dict(self.columns),
-            fingerprint=self.fingerprint(),
+            fingerprint=fingerprint,
             carried=carried,
             prompt=self.prompt,
+            accepted=fingerprint.accepted,
             plan=plan.hash,
             tasks=len(plan.tasks),
             total=plan.total,

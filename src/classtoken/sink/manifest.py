@@ -53,7 +53,8 @@ class Receipt(Result):
 class Manifest(Result):
     """`_meta/manifest.json`. `columns` are the vectors' columns with their sizes; `plan` is the hash of the work.
 
-    `carried` are the columns kept beside the vectors. `parts` are listed once the run is `complete`; until then a
+    `carried` are the columns kept beside the vectors. `accepted` are keys of the model's files, FILE:KEY, that are not
+    understood here and that the user vouched for. `parts` are listed once the run is `complete`; until then a
     finished file is known by its receipt. `kept` rows are of records that the source no longer has.
 
     `store` says in which numbers vectors are stored; of bytes, `ranges` are what they stand for in each column, and
@@ -71,6 +72,7 @@ class Manifest(Result):
     total: int
     carried: tuple[str, ...] = ()
     prompt: str | None = None
+    accepted: tuple[str, ...] = ()
     complete: bool = False
     rows: int = 0
     refused: int = 0

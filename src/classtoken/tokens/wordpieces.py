@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from classtoken.errors import ModelError, UnsafeCheckpoint
+from classtoken.errors import BadRecord, ModelError, UnsafeCheckpoint
 from classtoken.model_folder import first_module, read_json
 from classtoken.tokens.sentencepiece import without_the_package
 
@@ -66,7 +66,12 @@ class CompiledTokenizer:
         return (content[0], len(mask) - 1 - content[-1])
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        rows = [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts))]
+        try:
+            rows = [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts))]
+        except Exception as error:  # the compiled tokenizer raises plain Exception: a word piece without [UNK], say
+            if len(texts) > 1:
+                return [ids for text in texts for ids in self.ids([text])]
+            raise BadRecord(f"its tokenizer fails ({error}): {texts[0]!r:.60}") from error
         return rows if self.zeroed is None else [[0 if one == self.zeroed else one for one in row] for row in rows]
 
     def spans(self, text: str) -> list[tuple[int, int]] | None:
@@ -141,6 +146,7 @@ def open_tokenizer(
             backend = Backend.from_file(str(file))
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
+        _try(backend, file)
         notes = _apply_bert_flags(backend, settings, class_name(settings, usual))
         _add_missing(backend, settings)
         notes += _unheeded_flags(backend, settings, special_tokens(folder, settings))
@@ -158,6 +164,16 @@ def open_tokenizer(
         backend.post_processor = None
     separator = special_tokens(folder, settings).get("sep_token") if zeroed else None
     return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator))
+
+
+def _try(backend: Any, file: Path) -> None:
+    """Raise `ModelError` where the parts of a tokenizer do not fit together: the compiled one panics at a text."""
+    try:
+        backend.encode("a")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic is no Exception
+        raise ModelError(f"{file}: its parts do not fit together ({error}). Download it again.") from error
 
 
 def _converted(folder: Path, settings: dict[str, Any]) -> Any:

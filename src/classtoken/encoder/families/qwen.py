@@ -7,6 +7,7 @@ from classtoken.encoder.families.rotary import base_of, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
+from classtoken.errors import UnsupportedModel
 from classtoken.values import InputDefaults
 
 QWEN3_DEFAULTS = {
@@ -31,6 +32,9 @@ def windows(config: Config) -> tuple[int, ...]:
     """Per block, how far back a token sees besides itself; none where windows are switched off, as published."""
     depth, full = config["num_hidden_layers"], config["max_window_layers"]
     kinds = config.get("layer_types") or ["sliding_attention" if i >= full else "full_attention" for i in range(depth)]
+    unknown = sorted(set(kinds) - {"sliding_attention", "full_attention"})
+    if unknown:
+        raise UnsupportedModel(f"layer_types names '{unknown[0]}'; known are sliding_attention and full_attention.")
     if not config["use_sliding_window"]:
         return ()
     return tuple(config["sliding_window"] - 1 if kind == "sliding_attention" else 0 for kind in kinds)

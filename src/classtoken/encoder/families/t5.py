@@ -4,6 +4,7 @@ from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, Note, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
+from classtoken.errors import UnsupportedModel
 
 T5_DEFAULTS = {
     "vocab_size": 32128,
@@ -28,9 +29,16 @@ MT5_DEFAULTS = {
 
 
 def t5_shape(config: Config) -> Shape:
-    """The encoder's half; `feed_forward_proj` says gate and activation (its gated gelu is the tanh one)."""
+    """The encoder's half; `feed_forward_proj` says gate and activation (its gated gelu is the tanh one).
+
+    `dense_act_fn` and `is_gated_act`, which transformers derives from it and writes beside it, win where they differ.
+    """
     config = complete(config, MT5_DEFAULTS if config.get("model_type") == "mt5" else T5_DEFAULTS)
+    if config.get("is_decoder"):
+        raise UnsupportedModel("is_decoder is set: T5's encoder is read here, not its decoder.")
     gate, _, name = config["feed_forward_proj"].rpartition("-")
+    usual = "gelu_new" if (gate, name) == ("gated", "gelu") else name
+    gated = config.get("is_gated_act")
     return Shape(
         hidden_size=config["d_model"],
         depth=config["num_layers"],
@@ -41,8 +49,8 @@ def t5_shape(config: Config) -> Shape:
             feedforward_size=config["d_ff"],
             norm="rms",
             norm_eps=config["layer_norm_epsilon"],
-            activation=activation("gelu_new" if (gate, name) == ("gated", "gelu") else name),
-            gated=gate == "gated",
+            activation=activation(config.get("dense_act_fn") or usual),
+            gated=gate == "gated" if gated is None else bool(gated),
             biases=NO_BIASES,
             scaled=False,
         ),

@@ -8,6 +8,7 @@ from classtoken.encoder.families.row import AuthorsReadout, Config, Family, Head
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
 from classtoken.errors import ModelError
+from classtoken.tensors import ACTIVATIONS
 from classtoken.values import InputDefaults
 
 #: What ViT's config and others like it assume when the file leaves it out.
@@ -145,9 +146,9 @@ def replace_stem(shape: Shape, **changes: object) -> Shape:
 
 def tanh_pooler(config: Config) -> PoolerRow:
     """tanh(W class token + b), or another function where the config names one."""
-    return PoolerRow(
-        kind="tanh", names=(Rename("pooler.dense.{p}", "dense.{p}"),), activation=config.get("pooler_act", "tanh")
-    )
+    name = config.get("pooler_act") or "tanh"
+    act = name if name in ACTIVATIONS else activation(name)
+    return PoolerRow(kind="tanh", names=(Rename("pooler.dense.{p}", "dense.{p}"),), activation=act)
 
 
 CLASS_TOKEN = AuthorsReadout(

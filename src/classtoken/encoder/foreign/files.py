@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-from classtoken.encoder.checkpoint import Checkpoint, LoadedEncoder
+from classtoken.encoder.checkpoint import Checkpoint, LoadedEncoder, Meant
 from classtoken.encoder.foreign.building import built
 from classtoken.encoder.foreign.hooked import tensor_of
 from classtoken.encoder.foreign.meant import meant_by
 from classtoken.encoder.foreign.model import Foreign
+from classtoken.encoder.foreign.reads import FEATURES, Modality, alone, in_words, meets_at_unit_length, sides, way_out
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.model_folder import whole
 from classtoken.values import InputDefaults
@@ -20,47 +21,78 @@ from classtoken.values import InputDefaults
 RELATIVE = ("relative_attention", "relative_attention_num_buckets")
 #: Types of numbers in safetensors' headers that are no weights by themselves.
 QUANTISED = ("I8", "U8", "I16", "I32", "F8_E4M3", "F8_E5M2")
-MODALITY: dict[str, Literal["text", "image"]] = {"input_ids": "text", "pixel_values": "image"}
 
 
-def load_foreign(checkpoint: Checkpoint) -> tuple[Literal["text", "image"], LoadedEncoder]:
-    """The encoder of a checkpoint that no row of the table reads.
+def load_foreign(checkpoint: Checkpoint) -> tuple[tuple[Modality, LoadedEncoder], ...]:
+    """The encoder of a checkpoint that no row of the table reads, or the two sides of a model whose vectors meet.
 
     Raises `UnsafeCheckpoint` (it needs code of its own), `UnsupportedModel` (transformers has no such type, or it gives
-    no token states), `WeightsError` (weights missing: they would be random).
+    no token states of one text or image), `WeightsError` (weights missing: they would be random).
     """
-    name = checkpoint.model_type
     whole(checkpoint.config, but=("auto_map",))  # transformers reads it, all but the authors' own code
     model, missing = _built(checkpoint)
-    parameters = dict(model.named_parameters())
-    if model.config.is_encoder_decoder:
-        model = model.get_encoder()
-    modality = MODALITY.get(str(getattr(model, "main_input_name", "")))
-    if modality is None or (hasattr(model.config, "text_config") and hasattr(model.config, "vision_config")):
-        raise UnsupportedModel(
-            f"a model of type '{name}' does not give token states of one text or image. Name the folder of one side."
-        )
+    pair = sides(model, missing)
+    if pair:
+        unit = meets_at_unit_length(model, pair)
+        return tuple((modality, _side(checkpoint, side, model, unit)) for modality, side in pair.items())
+    foreign = _single(checkpoint, model, missing)
+    _refuse_random(checkpoint, foreign, dict(model.named_parameters()))
+    pooled = foreign.pooled_size if foreign.pooler_whole else None
+    defaults = input_defaults(checkpoint.model_type, foreign.config)
+    loaded = LoadedEncoder(foreign, None, "", {}, defaults, meant=meant_by(foreign), pooled_size=pooled)
+    return ((foreign.modality, loaded),)
+
+
+def _single(checkpoint: Checkpoint, model: Any, missing: tuple[str, ...]) -> Foreign:
+    """A model as the encoder of one text or image, tried on random input."""
+    name, written = checkpoint.model_type, model
+    if written.config.is_encoder_decoder:
+        model = written.get_encoder()
+        if not hasattr(model, "config"):
+            model.config = written.config
+    modality = alone(model)
+    if modality is None:
+        raise UnsupportedModel(f"a model of type '{name}' {in_words(model)}. {way_out(written, checkpoint.folder)}")
     foreign = Foreign(model, modality, missing)
     try:
         foreign.probe()
-    except ModelError:
-        raise
+        foreign.causal  # noqa: B018  its experiment runs the model on more texts
+    except ModelError as error:
+        raise type(error)(f"{error} {way_out(written, checkpoint.folder)}") from error
     except Exception as error:  # whatever a model of another library says to one text or image and nothing else
         raise UnsupportedModel(
-            f"a model of type '{name}' gives no states of one {modality} alone ({first_line(error)}). Use an encoder "
-            f"that reads {modality}s and nothing else."
+            f"a model of type '{name}' gives no states of one {modality} alone ({first_line(error)}). "
+            f"{way_out(written, checkpoint.folder)}"
         ) from error
-    read = {_place(key) for key in read_by_states(foreign, parameters)} if missing else set()
-    lost = [key for key in missing if key in parameters and _place(key) in read]
+    return foreign
+
+
+def _side(checkpoint: Checkpoint, side: Foreign, model: nn.Module, unit: bool) -> LoadedEncoder:
+    """One of two sides; their common vector needs all its weights."""
+    _refuse_random(checkpoint, side, dict(model.named_parameters()))
+    if not side.pooler_whole:
+        raise WeightsError(
+            f"the weights of {checkpoint.folder} do not fit: those of the {side.modality} side's vector are missing "
+            f"({', '.join(side.missing[:6])}). They would be random."
+        )
+    says = f"{FEATURES[side.modality][0]} of transformers: the vector in which both sides meet"
+    weights = {name: p.detach() for name, p in model.named_parameters() if "." not in name}
+    defaults = input_defaults(checkpoint.model_type, side.config)
+    meant = Meant("pooler", says, unit_length=unit)
+    return LoadedEncoder(side, None, "", weights, defaults, meant=meant, pooled_size=side.pooled_size)
+
+
+def _refuse_random(checkpoint: Checkpoint, foreign: Foreign, parameters: Mapping[str, nn.Parameter]) -> None:
+    """Raise `WeightsError` where a weight that the states are computed from is not in the file."""
+    if not foreign.missing:
+        return
+    read = {_place(key) for key in read_by_states(foreign, parameters)}
+    lost = [key for key in foreign.missing if key in parameters and _place(key) in read]
     if lost:
         shown = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
         raise WeightsError(
             f"the weights of {checkpoint.folder} do not fit: {len(lost)} missing: {shown}. They would be random."
         )
-    pooled = foreign.pooled_size if foreign.pooler_whole else None
-    return modality, LoadedEncoder(
-        foreign, None, "", {}, input_defaults(name, model.config), meant=meant_by(foreign), pooled_size=pooled
-    )
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Texts of several lengths through a model that may mix padding in: rows of one length at a time, without any."""
+"""A batch through a model that may mix its rows up or padding in: rows of one length at a time, or one alone."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,15 +17,36 @@ def lengths_of(tokens: Tokens) -> list[int]:
     return lengths
 
 
+def one_by_one(encoder: Callable[..., States], tokens: Tokens, layers: Sequence[int | str]) -> States:
+    """States as of the whole batch, every row computed without company."""
+    if tokens.ids_BL is not None:
+        return _in_groups(encoder, tokens, layers, [[row] for row in range(len(tokens))])
+    parts = [encoder(tokens.row(row), layers=layers) for row in range(len(tokens))]
+    joined: dict[str, Any] = {name: torch.cat([_tensors(part)[name] for part in parts]) for name in _tensors(parts[0])}
+    kept = {layer: torch.cat([part.layers[layer] for part in parts]) for layer in parts[0].layers}
+    roles_BL = torch.cat([part.roles_BL for part in parts])
+    return dataclasses.replace(parts[0], roles_BL=roles_BL, layers=kept, **joined)
+
+
 def by_length(encoder: Callable[..., States], tokens: Tokens, layers: Sequence[int | str]) -> States:
     """States as of the padded batch, in its places; those of padding are zero."""
+    lengths = lengths_of(tokens)
+    groups = [[row for row, n in enumerate(lengths) if n == length] for length in sorted(set(lengths))]
+    return _in_groups(encoder, tokens, layers, groups)
+
+
+def _in_groups(
+    encoder: Callable[..., States], tokens: Tokens, layers: Sequence[int | str], groups: Sequence[list[int]]
+) -> States:
+    """Texts in groups of rows of one length, without their padding, put back into the places of the batch."""
     assert tokens.ids_BL is not None
-    lengths, keep_BL = lengths_of(tokens), tokens.roles_BL != Role.PAD
+    keep_BL = tokens.roles_BL != Role.PAD
     joined: dict[str, Any] = {}
     kept: dict[int | str, Tensor] = {}
-    for length in sorted(set(lengths)):
-        rows = torch.tensor([row for row, n in enumerate(lengths) if n == length], device=keep_BL.device)
+    for group in groups:
+        rows = torch.tensor(group, device=keep_BL.device)
         inside = keep_BL[rows]
+        length = int(inside[0].sum())
 
         def cut(padded_BL: Tensor, rows: Tensor = rows, inside: Tensor = inside) -> Tensor:
             return padded_BL[rows][inside].view(len(rows), -1)

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from classtoken.encoder.foreign.captured import Capture, capturing
 from classtoken.encoder.foreign.config import depth_of, grid_of, image_size
-from classtoken.encoder.foreign.grouped import by_length
+from classtoken.encoder.foreign.grouped import by_length, one_by_one
 from classtoken.encoder.foreign.hooked import pooled_of, tensor_of, with_states
 from classtoken.encoder.module import PlainModule
-from classtoken.errors import ModelError, TraceError
+from classtoken.errors import ModelError, TraceError, UnsupportedModel
 from classtoken.tensors import States, Tokens, Trace, names_of_trace
 from classtoken.values import Layout, Role
 
@@ -54,12 +54,14 @@ class Foreign(PlainModule):
     its matrices not read and its weights not trained here.
     """
 
-    packable = stepwise = open_weights = trainable = False
+    packable = stepwise = open_weights = trainable = proved = False
 
     def __init__(self, model: nn.Module, modality: Literal["text", "image"], missing: tuple[str, ...] = ()):
         super().__init__()
         self.model = model.eval()
         self.modality, self.missing = modality, missing
+        self.alone = False
+        """inputs are computed one at a time, because company in the batch moves their vectors"""
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -173,6 +175,8 @@ class Foreign(PlainModule):
         Texts of several lengths are computed in groups of one length, so that no model sees padding: many mix it in, or
         count positions from the padded row. Only a traced run is one batch, padded.
         """
+        if trace is None and len(tokens) > 1 and self.alone:
+            return one_by_one(self, tokens, layers)
         if trace is None and tokens.ids_BL is not None and not bool(tokens.mask_BL.all()):
             return by_length(self, tokens, layers)
         self._refuse_gaps(layers, trace)
@@ -287,12 +291,34 @@ class Foreign(PlainModule):
                     stack.enter_context(with_states(self.blocks, None, every, kept))
                 out = self.model(**batch)
                 pooled = pooled_of(out)
-                last.append(tensor_of(out))
+                last.append(self._states_in(out))
+        self._check_repeats(inputs[0], last[0])
         plain = last[0].flatten(2).mT if last[0].dim() == 4 else last[0]
         uniform = bool(seen[0]) and all(x.shape == plain.shape for x in seen[0].values())
         attention = uniform and self._shows_attention(inputs[0], plain)
         layout = self._layout(plain, last[0], seen if uniform else None)
         return _Probe(layout, plain.shape[-1], uniform, attention, None if pooled is None else pooled.shape[1])
+
+    def _states_in(self, out: Any) -> Tensor:
+        """The states of one input's tokens. Raises `UnsupportedModel` where a model gives something else."""
+        last = getattr(out, "last_hidden_state", None)
+        if isinstance(last, Tensor) and last.dim() in (3, 4) and len(last) == 1:
+            return last
+        given = ", ".join(out.keys()) if hasattr(out, "keys") else type(out).__name__
+        shape = f" of shape {tuple(last.shape)}" if isinstance(last, Tensor) else ""
+        raise UnsupportedModel(
+            f"a model of type '{self.config.model_type}' gives no state for each token of one {self.modality}, but "
+            f"{given}{shape}."
+        )
+
+    def _check_repeats(self, batch: dict[str, Tensor], first: Tensor) -> None:
+        """Raise `UnsupportedModel` where the same input gives other states in a second run."""
+        again = self._states_in(self.model(**batch))
+        if again.shape != first.shape or float((again - first).abs().max()) > EQUAL * float(first.abs().max()):
+            raise UnsupportedModel(
+                f"a model of type '{self.config.model_type}' gives other states for the same {self.modality} in each "
+                "run."
+            )
 
     def _causal_on(self, seed: int) -> bool:
         """No token moves with one behind it, and some token moves with one before it."""
@@ -301,23 +327,25 @@ class Foreign(PlainModule):
         moved = []
         for place in range(batch["input_ids"].shape[1]):
             ids = batch["input_ids"].clone()
-            ids[0, place] = 1 + ids[0, place] % max(1, int(self.config.vocab_size) - 2)
+            ids[0, place] = 1 + ids[0, place] % max(1, self._pieces - 2)
             after = tensor_of(self.model(**batch | {"input_ids": ids}))
             moved.append((after - before).abs().amax(-1)[0] > EQUAL * before.abs().max())
         earlier = any(bool(seen[:place].any()) for place, seen in enumerate(moved))
         later = any(bool(seen[place + 1 :].any()) for place, seen in enumerate(moved))
         return later and not earlier
 
-    def random_input(self, seed: int) -> dict[str, Tensor]:
-        """One input that this model takes, for experiments."""
+    @property
+    def _pieces(self) -> int:
+        """How many ids there are; 256 where a model reads characters or bytes and names no number."""
+        return int(getattr(self.config, "vocab_size", None) or self.vocabulary or 256)
+
+    def random_input(self, seed: int, length: int = 7) -> dict[str, Tensor]:
+        """One input that this model takes, for experiments; a text of so many tokens."""
         generator = torch.Generator().manual_seed(seed)
         parameter = next(self.model.parameters())
         if self.modality == "text":
-            ids = torch.randint(1, max(2, int(self.config.vocab_size)), (1, 7), generator=generator)
-            return {
-                "input_ids": ids.to(parameter.device),
-                "attention_mask": torch.ones(1, 7).long().to(parameter.device),
-            }
+            ids = torch.randint(1, max(2, self._pieces), (1, length), generator=generator).to(parameter.device)
+            return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         height, width = image_size(self.config)
         pixels = torch.randn(1, int(getattr(self.config, "num_channels", 3)), height, width, generator=generator)
         return {"pixel_values": pixels.to(parameter)}

@@ -1,0 +1,163 @@
+"""Every encoder class of the installed transformers as a tiny model with random weights.
+
+Sizes are made small by the names that configs share. A type whose code refuses them together gets small depths and
+vocabularies only, and at last its own sizes.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from classtoken.encoder.foreign.quietly import quietly
+
+#: Sizes in configs by their names -> the value here; a name counts with any prefix (`encoder_layers`).
+DEPTHS: dict[str, int] = {
+    **dict.fromkeys(("num_hidden_layers", "num_layers", "n_layers", "n_layer", "layers", "depth"), 2),
+    "vocab_size": 99,
+    "n_positions": 64,
+    "max_position_embeddings": 64,
+    **dict.fromkeys(("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"), 4),
+    **dict.fromkeys(("num_experts_per_tok", "moe_topk", "moe_k", "experts_top_k"), 2),
+    **dict.fromkeys(("n_group", "topk_group"), 1),
+}
+VOCABULARY = DEPTHS["vocab_size"]
+WIDTHS: dict[str, int] = {
+    **dict.fromkeys(("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "embedding_size", "hidden_dim"), 32),
+    **dict.fromkeys(("intermediate_size", "ffn_dim", "d_ff", "n_inner", "d_inner"), 48),
+    **dict.fromkeys(("num_attention_heads", "num_heads", "n_heads", "n_head", "attention_heads"), 4),
+    "num_key_value_heads": 2,
+    "emb_dim": 32,
+    "hidden_size_per_layer_input": 8,
+    **dict.fromkeys(("head_dim", "d_kv", "rotary_dim"), 8),
+    **dict.fromkeys(("q_lora_rank", "kv_lora_rank"), 16),
+    "attn_layer_period": 2,
+    "attn_layer_offset": 1,
+}
+#: What follows from these sizes, and what a config is silent about that its class does not do without.
+FOLLOWS: dict[str, Any] = {"mrope_section": [2, 1, 1], "per_layer_config": {}}
+LEFT_OUT = ("out_features", "out_indices", "stage_names")
+BESIDE: dict[str, dict[str, Any]] = {
+    "esm": {"vocab_size": VOCABULARY, "pad_token_id": 1, "mask_token_id": 32},
+    "vit_mae": {"mask_ratio": 0.0},
+    "funnel": {"block_sizes": [1, 1], "num_decoder_layers": 1, "max_position_embeddings": 64},
+}
+SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
+#: With more numbers a model is not built.
+LARGEST = 60_000_000
+
+
+def types() -> tuple[str, ...]:
+    """Every `model_type` that AutoModel opens."""
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    return tuple(sorted(MODEL_MAPPING_NAMES))
+
+
+def smaller(config: dict[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
+    """A config with these sizes made small, whatever they stand in."""
+    if not all(isinstance(key, str) for key in config):  # labels by number
+        return config
+    staged = any(isinstance(config.get(key), list | tuple) for key in ("num_heads", "num_attention_heads", "depths"))
+    found = {key: _smaller(key, value, sizes, staged) for key, value in config.items() if key not in LEFT_OUT}
+    patch, image = found.get("patch_size"), found.get("image_size")
+    if "head_dim" in sizes and isinstance(patch, int) and isinstance(image, int) and image > 8 * patch:
+        found["image_size"] = 8 * patch
+    for key in SPECIAL:
+        if type(found.get(key)) is int and not 0 <= found[key] < VOCABULARY:
+            found[key] = {"pad_token_id": 0, "bos_token_id": 1, "cls_token_id": 1}.get(key, 2)
+    return found
+
+
+def _smaller(key: str, value: Any, sizes: dict[str, int], staged: bool) -> Any:
+    name = max((name for name in sizes if key == name or key.endswith(f"_{name}")), key=len, default="")
+    size = sizes.get(name)
+    if key in FOLLOWS and "head_dim" in sizes:
+        return FOLLOWS[key]
+    if isinstance(value, dict):
+        return smaller(value, sizes)
+    if size is not None and type(value) is int and value > size and not (staged and size == 32):
+        return size
+    if key.endswith("depths") and isinstance(value, list | tuple):
+        return [1] * len(value)
+    if key.endswith("layer_types") and isinstance(value, list):
+        return _each_kind(value)
+    return value
+
+
+def _each_kind(kinds: list[str]) -> list[str]:
+    """Two blocks, of two kinds where there are two."""
+    other = next((kind for kind in kinds if kind != kinds[0]), kinds[0])
+    return [kinds[0], other]
+
+
+SHRINK: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
+    lambda config: smaller(config, DEPTHS | WIDTHS),
+    lambda config: smaller(config, DEPTHS | WIDTHS | {"num_key_value_heads": 4}),
+    lambda config: smaller(config, DEPTHS | {"intermediate_size": 48, "d_ff": 48}),
+    lambda config: smaller(config, {k: v for k, v in DEPTHS.items() if k not in ("num_layers", "n_layer")}),
+    lambda config: config,
+)
+
+
+def tiny_model(kind: str) -> nn.Module | None:
+    """A model of a type, as small as it can be made, that reads a text or an image if any of them does."""
+    first: nn.Module | None = None
+    for model in _built(kind):
+        if any(_runs(model, batch) for batch in samples(model)):
+            return model
+        first = model if first is None else first
+    return first
+
+
+def _built(kind: str) -> Iterator[nn.Module]:
+    """The models of every way to make a config small that its class takes, the smallest first."""
+    from transformers import CONFIG_MAPPING, AutoModel
+
+    made = CONFIG_MAPPING[kind]
+    for shrink in SHRINK:
+        try:
+            config = made.from_dict(shrink(made().to_dict() | BESIDE.get(kind, {})))
+            with quietly(), torch.device("meta"):
+                size = sum(p.numel() for p in AutoModel.from_config(config).parameters())
+            if size > LARGEST:
+                continue
+            torch.manual_seed(0)
+            with quietly():
+                model: nn.Module = AutoModel.from_config(config).float().eval()
+        except Exception:  # whatever a class says to sizes that do not fit together
+            continue
+        stir(model)
+        yield model
+
+
+@torch.no_grad()
+def stir(model: nn.Module) -> None:
+    """Give every weight another value than the one it began with; sizes stay as they are."""
+    for parameter in model.parameters():
+        noise = torch.randn_like(parameter)
+        parameter.add_(noise * (0.1 if parameter.dim() < 2 else 0.02))
+
+
+def samples(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """A text and an image, as far as the model's own forward names them."""
+    named = inspect.signature(model.forward).parameters
+    if "input_ids" in named:
+        yield {"input_ids": torch.randint(5, 90, (1, 7)), "attention_mask": torch.ones(1, 7).long()}
+    if "pixel_values" in named:
+        config = getattr(model, "config", None)
+        size = getattr(config, "image_size", None) or 224
+        height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        yield {"pixel_values": torch.randn(1, int(getattr(config, "num_channels", 3)), height, width)}
+
+
+@torch.no_grad()
+def _runs(model: nn.Module, batch: dict[str, Tensor]) -> bool:
+    try:
+        config: Any = model.config
+        side: Any = model.get_encoder() if config.is_encoder_decoder else model  # type: ignore[operator]
+        return isinstance(side(**batch).last_hidden_state, Tensor)
+    except Exception:  # whatever a class says to one text or image alone
+        return False
