@@ -26,6 +26,7 @@ GROUPS = {
         "verify",
         "compare",
         "search",
+        "index",
         "duplicates",
         "outliers",
         "atlas",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from classtoken.options import ExplainOptions as ExplainOptions
     from classtoken.options import ExplainPairOptions as ExplainPairOptions
     from classtoken.options import ExportOptions as ExportOptions
+    from classtoken.options import IndexOptions as IndexOptions
     from classtoken.options import InspectOptions as InspectOptions
     from classtoken.options import OutliersOptions as OutliersOptions
     from classtoken.options import PredictOptions as PredictOptions
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from classtoken.verbs import explain_data as explain_data
     from classtoken.verbs import explain_pair as explain_pair
     from classtoken.verbs import export as export
+    from classtoken.verbs import index as index
     from classtoken.verbs import inspect as inspect
     from classtoken.verbs import notebook as notebook
     from classtoken.verbs import outliers as outliers
@@ -70,6 +72,7 @@ _PLACES = {
     "ExplainOptions": "classtoken.options",
     "ExplainPairOptions": "classtoken.options",
     "ExportOptions": "classtoken.options",
+    "IndexOptions": "classtoken.options",
     "InspectOptions": "classtoken.options",
     "ModelSpec": "classtoken.embedder",
     "OutliersOptions": "classtoken.options",
@@ -91,6 +94,7 @@ _PLACES = {
     "explain_data": "classtoken.verbs",
     "explain_pair": "classtoken.verbs",
     "export": "classtoken.verbs",
+    "index": "classtoken.verbs",
     "inspect": "classtoken.verbs",
     "load": "classtoken.embedder",
     "mteb": "classtoken.mteb",

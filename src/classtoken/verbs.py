@@ -20,6 +20,7 @@ from classtoken.options import (
     ExplainOptions,
     ExplainPairOptions,
     ExportOptions,
+    IndexOptions,
     InspectOptions,
     OutliersOptions,
     PredictOptions,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from classtoken.results.explain_data import Findings
     from classtoken.results.explain_pair import PairExplanation
     from classtoken.results.export import ExportResult
+    from classtoken.results.index import IndexResult
     from classtoken.results.inspect import Inspection
     from classtoken.results.outliers import OutliersResult
     from classtoken.results.predict import PredictResult
@@ -754,6 +756,7 @@ def search(
     where: str | None = None,
     column: str | None = None,
     similarity: Literal["cosine", "dot"] = "cosine",
+    exact: bool = False,
     model: "str | Embedder | None" = None,
     modality: Modality | None = None,
     prompt: str | None = None,
@@ -764,13 +767,14 @@ def search(
     revision: str | None = None,
     accept: Sequence[str] = (),
 ) -> "SearchResult":
-    """The rows of a folder of vectors that are most like a query, exactly.
+    """The rows of a folder of vectors that are most like a query, exactly, or by the folder's `index` where it has one.
 
     query: a text, a picture (path, PIL image, array, bytes), or a list of either; or one of `text`, `image`, `id` (a
         row of the folder, which is left out of the hits) and `queries` (a SOURCE, or another folder of vectors).
     out: a page (.html) or a file (.json). where: a condition on the columns beside the vectors; k rows are found
         wherever so many fulfil it. similarity: of unit vectors both are the same. model: in place of the folder's own;
-        an `Embedder` saves loading it again.
+        an `Embedder` saves loading it again. exact: also where there is an index, which answers cosines without a
+        condition.
     prompt: the model's prompt called "query" where it has one and none is named.
 
     Raises `OptionError` for a query of another space than the folder's and for a condition that cannot be read,
@@ -788,6 +792,7 @@ def search(
         where=where,
         column=column,
         similarity=similarity,
+        exact=exact,
         model=None if not isinstance(model, str | Path) else str(model),
         modality=modality,
         prompt=prompt,
@@ -799,6 +804,28 @@ def search(
         accept=tuple(accept),
     )
     return job(folder, query, out, options, embedder=model if not isinstance(model, str | Path) else None)
+
+
+def index(
+    folder: str | Path,
+    *,
+    recall: float = 0.98,
+    k: int = 10,
+    column: str | None = None,
+    report: Callable[[Progress], object] | None = None,
+) -> "IndexResult":
+    """Make an approximate index of a folder of vectors that finds a share `recall` of the k best rows.
+
+    Settings are found by measuring against exact search on rows of the folder, and the recall is measured on others;
+    the low end of its interval is `recall` or more. A cache in `DIR/_meta/index`: where it is gone, damaged or older
+    than the vectors, exact search answers.
+
+    Raises `OptionError` for few vectors, which need no index, and where no settings reach the recall; `MissingExtra`
+    without the extra `lance`.
+    """
+    from classtoken.jobs.index import index as job
+
+    return job(folder, IndexOptions(recall=recall, k=k, column=column), report=report)
 
 
 def duplicates(

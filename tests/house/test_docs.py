@@ -248,10 +248,15 @@ def test_the_map_of_the_house_has_every_room(root: Path) -> None:
     assert [name for name in named.values() if f"`{name}" not in text] == []
 
 
+def page_of(root: Path, verb: str) -> Path:
+    """The page of a verb; docs/index.md is the first page of all."""
+    return root / "docs" / f"{'indexing' if verb == 'index' else verb}.md"
+
+
 def test_every_command_is_shown_at_work(root: Path) -> None:
     """A page of its own with an example that this file runs, or one that says why it cannot be run here."""
     for verb in VERBS:
-        text = (root / "docs" / f"{verb}.md").read_text(encoding="utf-8")
+        text = page_of(root, verb).read_text(encoding="utf-8")
         assert f"\n$ classtoken {verb} " in text, (
             f"docs/{verb}.md shows no `$ classtoken {verb} ...` in a console block"
         )

@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from tests.house.surface import AGREED, commands, flags, result_classes, surface
+from tests.house.test_docs import page_of
 from typer.core import TyperCommand
 
 import classtoken
@@ -76,7 +77,7 @@ class TestCommand:
             assert set(re.findall(r"(?<= )--?[a-z][a-z-]*", line)) <= known, line
 
     def test_has_a_page_that_names_every_option(self, command: TyperCommand, root: Path) -> None:
-        page = (root / "docs" / f"{command.name}.md").read_text(encoding="utf-8")
+        page = page_of(root, str(command.name)).read_text(encoding="utf-8")
         for flag in flags(command):
             for option in flag.split("/"):
                 assert not option.startswith("--") or f"`{option}" in page, f"docs/{command.name}.md lacks {option}"

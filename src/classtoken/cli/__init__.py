@@ -13,6 +13,7 @@ VERBS: tuple[str, ...] = (
     "embed",
     "verify",
     "search",
+    "index",
     "compare",
     "duplicates",
     "outliers",

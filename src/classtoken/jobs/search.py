@@ -9,6 +9,7 @@ import torch
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder
 from classtoken.files import user_path
+from classtoken.nearest.approximate import open_index
 from classtoken.nearest.asking import asked
 from classtoken.nearest.carried import columns_of, renamed, rows_where, values_at
 from classtoken.nearest.rows import ChosenRows, FileRows, Rows, column_of
@@ -44,7 +45,11 @@ def search(
     rows: Rows = FileRows(vectors, column)
     if condition is not None:
         rows = ChosenRows(rows, rows_where(vectors, condition))
-    found = scan(rows, what.vectors, options.k + (what.itself is not None), similarity=options.similarity)
+    usual = condition is None and options.similarity == "cosine" and not options.exact
+    index = open_index(vectors, column) if usual else None
+    wanted = options.k + (what.itself is not None)
+    approximate = None if index is None else index.search(what.vectors, wanted)
+    found = approximate or scan(rows, what.vectors, wanted, similarity=options.similarity)
     hits = _hits(vectors, _without(found, what.itself, options), options)
     result = SearchResult(
         folder=vectors.place.name,
@@ -57,8 +62,8 @@ def search(
         where=options.where,
         model=what.model,
         prompt=what.prompt,
-        exact=True,
-        recall=None,
+        exact=approximate is None,
+        recall=None if index is None or approximate is None else index.about.recall,
         seconds=time.monotonic() - start,
         hits=hits[0] if what.single else (),
         queries=() if what.single else tuple(map(QueryHits, what.names, hits)),

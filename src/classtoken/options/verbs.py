@@ -309,6 +309,7 @@ class SearchOptions(Options):
     ] = None
     column: Column = None
     similarity: Annotated[Literal["cosine", "dot"], Option("What a score is.")] = "cosine"
+    exact: Annotated[bool, Option("Look at every row, also where there is an index.")] = False
     model: Annotated[str | None, Option("The model for queries; the folder's own if left out.", metavar="MODEL")] = None
     modality: Side = None
     prompt: Prompt = None
@@ -356,6 +357,17 @@ class AtlasOptions(Options):
     seed: Annotated[Count, Option("Of everything that is drawn.", metavar="N")] = 0
     column: Column = None
     overwrite: Overwrite = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexOptions(Options):
+    """Which share of the best rows an index must find."""
+
+    recall: Annotated[float, Limits(gt=0, le=1), Option("Share of the best rows that must be found.", metavar="X")] = (
+        0.98
+    )
+    k: Annotated[AtLeastOne, Option("Rows that the share is of.", metavar="N", flag="-k")] = 10
+    column: Column = None
 
 
 @dataclass(frozen=True, kw_only=True)

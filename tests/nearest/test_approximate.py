@@ -1,0 +1,70 @@
+"""The index keeps the recall that was asked for, and is a cache: gone, damaged or old, exact search answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.nearest import made as made_up
+from tests.nearest.test_scan import clustered
+
+import classtoken as ct
+from classtoken.errors import OptionError
+from classtoken.nearest import approximate
+from classtoken.nearest.rows import FileRows
+from classtoken.nearest.scan import search
+from classtoken.sink import read
+
+pytest.importorskip("lancedb", reason="the extra lance is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    numbers = np.random.default_rng(0)
+    centres = numbers.standard_normal((40, 32))
+    rows = (centres[numbers.integers(40, size=6000)] + 0.4 * numbers.standard_normal((6000, 32))).astype(np.float32)
+    rows[77] = 0
+    return made_up.folder_of(tmp_path_factory.mktemp("made") / "made", rows, part_rows=1500)
+
+
+def test_the_recall_holds_on_fresh_queries_and_the_index_is_a_cache(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.glob("part-*")}
+    found = ct.index(folder, recall=0.95)
+    assert found.recall >= found.low >= 0.95
+    assert found.high >= found.recall
+    vectors = read(folder)
+    index = approximate.open_index(vectors, "cls")
+    assert index is not None
+    held = FileRows(vectors, "cls").take(torch.arange(5000, 5100)) + 0.05 * torch.randn(100, 32)
+    exact, there = search(FileRows(vectors, "cls"), held, 10), index.search(held, 10)
+    shares = [len(np.intersect1d(a, b)) / 10 for a, b in zip(exact.places, there.places, strict=True)]
+    assert np.mean(shares) >= 0.93
+    same = exact.places == there.places
+    torch.testing.assert_close(exact.scores[same], there.scores[same], atol=1e-4, rtol=1e-4)
+    by_index = ct.search(folder, id="row9")
+    assert (by_index.exact, by_index.recall) == (False, found.recall)
+    assert ct.search(folder, id="row9", exact=True).exact
+    assert ct.search(folder, id="row9", similarity="dot").exact
+    assert {path.name: path.read_bytes() for path in folder.glob("part-*")} == before
+    for path in (folder / "_meta" / "index").rglob("*.lance"):
+        if path.is_file():
+            path.write_bytes(b"damaged")
+    assert ct.search(folder, id="row9").exact
+    (folder / "_meta" / "index" / "about.json").write_text("{}")
+    assert ct.search(folder, id="row9").exact
+
+
+def test_an_index_of_other_vectors_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approximate, "SMALL", 300)
+    monkeypatch.setattr(approximate, "QUERIES", 60)
+    first = made_up.folder_of(tmp_path / "first", clustered(600), part_rows=300)
+    ct.index(first, recall=0.5)
+    second = made_up.folder_of(tmp_path / "second", clustered(600, seed=3), part_rows=300)
+    (first / "_meta" / "index").rename(second / "_meta" / "index")
+    assert approximate.open_index(read(second), "cls") is None
+
+
+def test_few_vectors_need_no_index(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="below 5000 an index is no quicker"):
+        ct.index(made_up.folder_of(tmp_path / "made", clustered(30)))
