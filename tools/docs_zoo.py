@@ -35,7 +35,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
 ABOUT = (
     "Every `model_type` that the AutoModel of transformers {version} opens, as a small model with random weights: "
     "saved, opened here, and held against the model that was saved, on inputs of unlike sizes, in one batch here and "
-    "one by one there, to 1e-5. `make zoo` does it anew (a few minutes) and writes this page; a release of "
+    "one by one there, to 1e-5. `make zoo` does it anew and writes this page; a release of "
     "transformers is checked in this way."
 )
 
