@@ -11,7 +11,7 @@ import pytest
 from classtoken.encoder.shape import shape_from_dict
 from classtoken.errors import InternalError
 from classtoken.learning.recipe import Recipe
-from classtoken.plain import Limits, Misfit, decode, encode
+from classtoken.plain import Limits, Misfit, chosen, decode, encode
 from classtoken.results.embed import EmbedResult
 from classtoken.results.inspect import Inspection
 from classtoken.results.predict import PredictResult
@@ -116,3 +116,21 @@ def test_records_of_the_models_that_ship_are_read(folder: Path) -> None:
     for plain in filter(None, (config.get("shape"), record["recipe"]["model"])):
         shape = shape_from_dict(plain)
         assert shape_from_dict(json.loads(json.dumps(shape.to_dict()))) == shape
+
+
+def test_what_is_at_its_default_is_not_chosen() -> None:
+    """A hash of it stays what it was when a field with a default is added."""
+
+    @dataclass(frozen=True)
+    class Inner:
+        a: int = 1
+        b: int = 2
+
+    @dataclass(frozen=True)
+    class Outer:
+        needed: int
+        inner: Inner = field(default_factory=Inner)
+        other: Inner = field(default_factory=lambda: Inner(b=3))
+
+    assert chosen(Outer(5)) == {"needed": 5}
+    assert chosen(Outer(5, Inner(a=7), Inner())) == {"needed": 5, "inner": {"a": 7}, "other": {}}

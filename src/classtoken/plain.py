@@ -80,6 +80,22 @@ def encode(value: Any) -> Any:
     raise InternalError(f"a plain value holds a {type(value).__name__}, which has no place in JSON; give plain values.")
 
 
+def chosen(value: Any) -> Any:
+    """A frozen value as `encode` has it, without the fields that are at their default: for hashes, which a new field
+    must not change."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return encode(value)
+    plain = {}
+    for field in dataclasses.fields(value):
+        now, usual = getattr(value, field.name), field.default
+        if field.default_factory is not dataclasses.MISSING:
+            usual = field.default_factory()
+        if usual is dataclasses.MISSING or now != usual:
+            plain[field.name] = chosen(now)
+    kind = getattr(value, "json_kind", None)
+    return plain if kind is None else {**plain, "kind": kind}
+
+
 def decode(plain: Any, kind: type[T], where: str | None = None) -> T:
     """JSON's own types back into the dataclass `kind`. Raises `Misfit` naming the place, which begins with `where`."""
     value: T = _decode(plain, kind, where or kind.__name__)

@@ -15,7 +15,7 @@ from classtoken.contract.reading import Reading
 from classtoken.embedder.tower import Tower
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.fingerprint import hash_value
-from classtoken.plain import encode
+from classtoken.plain import chosen
 from classtoken.readout.after import in_words
 from classtoken.readout.own import OwnPooler, meaning
 from classtoken.readout.readout import Readout
@@ -30,7 +30,7 @@ def encoder_hash(reading: Reading) -> str:
     """A hash of an encoder: its architecture and its weights, whatever file they came from."""
     encoder = reading.encoder
     if is_stepwise(encoder):
-        architecture = encode(encoder.shape)
+        architecture = chosen(encoder.shape)
     elif (config := getattr(encoder, "config", None)) is not None:
         architecture = {
             name: v for name, v in config.to_dict().items() if name not in STORED and not name.startswith("_")
