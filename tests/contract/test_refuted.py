@@ -21,8 +21,8 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "i
 
 def tiny_foreign(folder: Path) -> Path:
     """A type without a row."""
-    config = transformers.EsmConfig(vocab_size=len(WORDS), pad_token_id=0, max_position_embeddings=40, **SIZES)
-    randomise(transformers.EsmModel(config)).save_pretrained(folder)  # type: ignore[operator]
+    config = transformers.RoFormerConfig(vocab_size=len(WORDS), pad_token_id=0, max_position_embeddings=40, **SIZES)
+    randomise(transformers.RoFormerModel(config)).save_pretrained(folder)  # type: ignore[operator]
     bert_tokenizer(folder)
     return folder
 

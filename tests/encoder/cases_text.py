@@ -352,7 +352,7 @@ TEXT_CASES: tuple[Case, ...] = (
         "clip_text",
         lambda: hf.CLIPTextModelWithProjection(clip_text()),
         captions,
-        tower=lambda model: model.text_model,
+        tower=lambda model: getattr(model, "text_model", model),  # the class without a projection is the tower itself
     ),
     Case(
         "clip text out of the two towers",

@@ -127,7 +127,7 @@ def test_where_mates_move_a_vector_inputs_are_computed_one_at_a_time(
     assert embedder.towers["text"].reading.encoder.alone  # type: ignore[attr-defined]
     assert np.allclose(embedder.embed(SENTENCES), wanted, atol=1e-5)
     assert "checking once" in caplog.text
-    assert "company: inputs are computed one at a time" in str(ct.inspect(folder, verify=False))
+    assert "company: inputs are computed one at a time" in ct.inspect(folder, verify=False).table(evidence=True)
     caplog.clear()
     ct.load(folder)
     assert not caplog.records

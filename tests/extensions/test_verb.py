@@ -68,7 +68,7 @@ def test_a_verb_from_outside_is_a_command_like_any_other(capsys: pytest.CaptureF
     assert main(["count", "some.csv", "--only", "x"]) == 0
     assert capsys.readouterr().out == "2 records\n"
     assert main(["count", "some.csv", "--json"]) == 0
-    assert capsys.readouterr().out == '{\n  "records": 3\n}\n'
+    assert capsys.readouterr().out == '{\n  "format": "classtoken.CountResult/1",\n  "records": 3\n}\n'
     assert main(["count", "some.csv", "--at-least", "4"]) == 2
     assert capsys.readouterr().err == "classtoken: 3 records; lower --at-least, or leave out --only.\n"
     assert main(["count", "some.csv", "--text-column", "body"]) == 2

@@ -17,7 +17,7 @@ from classtoken.embedder.prompting import told_prompt
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
 from classtoken.encoder.kernels import Int8, Products, products_of
-from classtoken.encoder.protocol import check_trace_names, is_stepwise
+from classtoken.encoder.protocol import check_trace_names, has_open_weights
 from classtoken.errors import BadRecord, ClasstokenError, ContractError, OptionError
 from classtoken.files import user_path
 from classtoken.fingerprint import Fingerprint, hash_value
@@ -364,7 +364,7 @@ class Embedder:
         wanted = None if rows is None else frozenset(rows)
         encoder = tower.reading.encoder
         more: dict[str, Any] = {}
-        if trace is None and torch.is_inference_mode_enabled() and is_stepwise(encoder):
+        if trace is None and torch.is_inference_mode_enabled() and has_open_weights(encoder):
             more["fast"] = self._products(tower.modality, encoder)
         packed = packed and encoder.packable
         states: States = encoder(tokens, layers=layers, rows=wanted, trace=trace, packed=packed, **more)
@@ -382,7 +382,7 @@ class Embedder:
 
     def _whole_numbers(self, encoder: Any) -> Products | None:
         """Products of whole numbers, made of the weights as they are in the file."""
-        if not is_stepwise(encoder):
+        if not has_open_weights(encoder):
             raise OptionError(
                 f"precision int8 needs an encoder that is native here; that of '{self.name}' is not. Use bf16."
             )

@@ -80,7 +80,7 @@ class Vectors:
 
         Raises `OptionError` for one that is not there, naming those that are.
         """
-        if name not in self.columns:
+        if name not in self.columns and not any(name in table.column_names for table in self.tables()):
             raise OptionError(f"{self.place.name} has no column '{name}'; it has {', '.join(self.columns)}.")
         return [value for table in self.tables([name]) for value in table.column(name).to_pylist()]
 

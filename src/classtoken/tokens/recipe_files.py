@@ -200,6 +200,11 @@ def open_clip_recipe(config: Settings) -> ImageRecipe:
         raise ModelError(f"{source}: resize_mode {mode!r} is not known; allowed are shortest, squash and longest.")
     if settings.get("mode", "RGB") != "RGB":
         raise ModelError(f"{source}: mode {settings['mode']!r} is not known; images are read as RGB.")
+    if settings.get("interpolation") not in (None, "", "bicubic", "bilinear", "random"):
+        raise ModelError(
+            f"{source}: interpolation {settings['interpolation']!r} is not known; "
+            "allowed are bicubic, bilinear and random."
+        )
     fill = int(settings.get("fill_color") or 0)
     # open_clip does not hand the setting on where it resizes the short side to a target that is not square
     bilinear = settings.get("interpolation") == "bilinear" and (mode != "shortest" or height == width)

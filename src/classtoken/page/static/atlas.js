@@ -310,7 +310,10 @@ canvas.addEventListener("pointermove", (event) => {
     return;
   }
   moved += Math.abs(x - before[0]) + Math.abs(y - before[1]);
-  if (state.path !== null) state.path.push([x, y]);
+  if (state.path !== null) { // every corner, those between two frames too
+    const between = event.getCoalescedEvents?.() ?? [];
+    for (const one of between.length ? between : [event]) state.path.push(place(one));
+  }
   else if (fingers.size === 1) { state.left += x - before[0]; state.top += y - before[1]; tip.hidden = true; }
   else {
     const [other] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
@@ -324,7 +327,7 @@ const up = (event) => {
   if (!fingers.delete(event.pointerId)) return;
   canvas.classList.remove("dragging");
   if (state.path !== null) {
-    const path = state.path;
+    const path = [...state.path, place(event)];
     state.path = null;
     const rows = [];
     for (let i = 0; i < count; i++) if (shown(i) && inside(path, across(i), down(i))) rows.push(i);
