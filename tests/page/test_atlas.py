@@ -57,6 +57,7 @@ def test_find_choose_and_copy(opened: Opened) -> None:
     page.locator(".items button").first.click()
     assert "blue" in page.locator("#tip").inner_text()
     page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Show all").click()  # an item that is chosen moves the map to it
     page.get_by_role("button", name="Lasso").click()
     box = page.locator("canvas").bounding_box()
     corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2)]
@@ -68,6 +69,7 @@ def test_find_choose_and_copy(opened: Opened) -> None:
     assert page.locator("section[aria-label='Points found or chosen'] h2").inner_text() == "240 chosen"
     page.get_by_label("Colour").select_option("cluster")
     page.locator("details summary").first.click()
+    page.locator("details[open] .items").nth(1).wait_for()  # filled when it opens, which is told a moment later
     assert page.locator("details[open] .items").count() == 2
 
 
