@@ -330,11 +330,22 @@ def malformed(client: httpx.Client, count: int, texts: Embedder) -> None:
             np.testing.assert_allclose(vectors(ask(client, TEXTS)), expected, atol=1e-5)
 
 
+def test_small_answers_are_sent_at_once(client: httpx.Client) -> None:
+    """Not when the client's system has acknowledged the head of the answer, 40 ms later."""
+    seconds = []
+    for _ in range(20):
+        began = time.monotonic()
+        client.post("/v1/embeddings", content=b"{", headers={"Content-Type": "application/json"})
+        seconds.append(time.monotonic() - began)
+    assert min(seconds) < 0.03
+
+
 def test_malformed_requests(client: httpx.Client, texts: Embedder) -> None:
     malformed(client, 300, texts)
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_ten_thousand_malformed_requests_in_flat_memory(client: httpx.Client, texts: Embedder) -> None:
     malformed(client, 2000, texts)
     before = resident()
