@@ -1,5 +1,6 @@
 """Which documents answer a query: by judgements (qrels), or with every item a query for the others of its class."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -38,13 +39,13 @@ class Retrieval(JudgedTask):
             "whitening": "with the documents' vectors",
         }
 
+    @abstractmethod
     def relevant_in_words(self) -> str:
         """What counts as relevant."""
-        raise NotImplementedError
 
+    @abstractmethod
     def relevance(self, rows: Rows) -> NDArray:
         """The relevance of every document for some queries, (q, D)."""
-        raise NotImplementedError
 
     def judge(self, vectors: NDArray, *, whiten: bool = False, only: str | None = None) -> Judged:
         documents, queries = self.rows()
