@@ -12,9 +12,8 @@ What region i of the one input and region j of the other contribute together is 
 
 exactly, however many orders are drawn. Up to ten regions all sets are computed; beyond that orders are drawn in pairs,
 each with its reverse, and the standard error is given. Integrated Jacobians (Möller et al. 2023,
-https://arxiv.org/abs/2310.05703) take the same product apart by derivatives; for a photograph they were 75 % away from
-adding up after 33 points on the way, they need a baseline that no model has seen, and each point costs a derivative a
-region.
+https://arxiv.org/abs/2310.05703) take the same product apart by derivatives; they add up only with many points on the
+way, need a baseline that no model has seen, and each point costs a derivative a region.
 """
 
 import math
