@@ -9,9 +9,9 @@ ONE = Fingerprint("w", "c", "p", "text", ("cls",), None, "fp32")
 
 
 def test_every_field_counts() -> None:
-    others = {"poolings": ("mean",), "normalize": True}
+    others = {"poolings": ("mean",), "normalize": True, "numbers": 99}
     hashes = {ONE.hash()}
-    fields = [field.name for field in dataclasses.fields(Fingerprint) if field.name != "spaces"]
+    fields = [field.name for field in dataclasses.fields(Fingerprint) if field.name not in ("spaces", "version")]
     for name in fields:
         other = dataclasses.replace(ONE, **{name: others.get(name, "other")})
         assert len(ONE.differences(other)) == 1
@@ -19,6 +19,13 @@ def test_every_field_counts() -> None:
         hashes.add(other.hash())
     assert len(hashes) == 1 + len(fields)
     assert ONE.differences(dataclasses.replace(ONE)) == ()
+
+
+def test_another_version_that_gives_the_same_vectors_is_no_other_making() -> None:
+    newer = dataclasses.replace(ONE, version="9.9")
+    assert newer == ONE
+    assert newer.hash() == ONE.hash()
+    assert ONE.differences(newer) == ()
 
 
 def test_it_goes_to_json_and_back() -> None:

@@ -40,8 +40,8 @@ def test_what_a_place_promises(place: Place) -> None:
     assert place.put_new("n", b"first")
     assert not place.put_new("n", b"second")
     assert place.read("n") == b"first"
-    place.copy("n", "b/m")
-    place.copy("n", "b/m")
+    place.copy({"n": "b/m"})
+    place.copy({"n": "b/m"})
     with place.open("b/m") as file:
         assert file.read() == b"first"
     place.delete("b/m")
@@ -53,8 +53,8 @@ def test_what_a_place_promises(place: Place) -> None:
 def test_a_copy_onto_itself_leaves_nothing_behind(tmp_path: Path) -> None:
     place = LocalPlace(tmp_path)
     place.put("a", b"x")
-    place.copy("a", "b")
-    place.copy("a", "b")
+    place.copy({"a": "b"})
+    place.copy({"a": "b"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 

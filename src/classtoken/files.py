@@ -116,6 +116,23 @@ def link_or_copy(path: Path, to: Path) -> None:
         shutil.copyfile(path, to)
 
 
+def linked(path: Path, to: Path) -> bool:
+    """The same file under another name, which appears at once; False where it cannot be, or is another file's."""
+    try:
+        os.link(path, to)
+    except FileExistsError:
+        return to.samefile(path)
+    except OSError:
+        return False
+    return True
+
+
+def flush_folder(folder: Path) -> None:
+    """When this returns, the names in a folder will outlive a crash. Raises `OutputError`."""
+    with _as_output_error(folder, folder):
+        _flush(folder)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary files that killed processes left in a folder; those being written now are left alone."""
     for path in folder.glob(f".*{UNFINISHED}"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.results.base import Result
-from classtoken.version import __version__
+from classtoken.version import NUMBERS, __version__
 
 _BLOCK = 1 << 20
 
@@ -24,12 +24,14 @@ class Fingerprint(Result):
     `weights` hashes the checkpoint's tensors, `contract` the readout, `preprocessing` how texts or images become
     tokens, `prompt` what is put before each text; `poolings` are canonical names, `normalize` is None where the
     contract decides; `accepted` are keys of the model's files that are not understood here and that the user vouched
-    for (`accept`), each as FILE:KEY; `version` is classtoken's. The device is not in it: it moves the last digits only.
+    for (`accept`), each as FILE:KEY; `numbers` is raised when the code gives other vectors for the same input. The
+    device is not in it: it moves the last digits only. `version` is classtoken's, to be read by people: another version
+    that gives the same vectors makes the same fingerprint.
 
     `dim` is to how many of its first numbers a vector was cut, and made unit again; None for the whole of it.
 
     `spaces` says of each vector which others it may be compared with: those whose space is equal. Weights, contract,
-    pooling, projection, unit length and size decide it; prompts, preprocessing, precision, version and batches do not,
+    pooling, projection, unit length and size decide it; prompts, preprocessing, precision and batches do not,
     and the two sides of a model that meet in one space share it.
     """
 
@@ -40,18 +42,19 @@ class Fingerprint(Result):
     poolings: tuple[str, ...]
     normalize: bool | None
     precision: str
-    version: str = __version__
+    version: str = dataclasses.field(default=__version__, compare=False)
     prompt: str = ""
     accepted: tuple[str, ...] = ()
     spaces: Mapping[str, str] = dataclasses.field(default_factory=dict)
     dim: int | None = None
+    numbers: int = NUMBERS
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
         """What differs, as `name 'there' instead of 'here'`; of what is a hash, that it is another one."""
         pairs = (
             (field.name, getattr(self, field.name), getattr(other, field.name))
             for field in dataclasses.fields(self)
-            if field.name != "spaces"  # follow from the others
+            if field.compare and field.name != "spaces"  # which follow from the others
         )
         return tuple(
             f"{name} that differ{'s' * (not name.endswith('s'))}"
@@ -63,7 +66,8 @@ class Fingerprint(Result):
 
     def hash(self) -> str:
         """All of it in 32 signs."""
-        return hash_value(dataclasses.asdict(self))
+        plain = dataclasses.asdict(self)
+        return hash_value({field.name: plain[field.name] for field in dataclasses.fields(self) if field.compare})
 
 
 def hash_value(value: Mapping[str, Any] | Iterable[Any] | str) -> str:

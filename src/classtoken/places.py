@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
@@ -21,11 +22,23 @@ from typing import IO, Any, BinaryIO, Protocol, TypeVar, cast
 
 from classtoken.errors import OutputError
 from classtoken.extras import need
-from classtoken.files import UNFINISHED, link_or_copy, remove_unfinished, user_path, whole_file, whole_folder, write_new
+from classtoken.files import (
+    UNFINISHED,
+    flush_folder,
+    link_or_copy,
+    linked,
+    remove_unfinished,
+    user_path,
+    whole_file,
+    whole_folder,
+    write_new,
+)
 
 T = TypeVar("T")
 #: How often a store is asked, and the seconds before it is asked a second time; each further wait is twice as long.
 ATTEMPTS, PAUSE = 5, 0.2
+#: Copies that a store makes at once.
+COPIES = 8
 #: Answers that asking again would not change.
 FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 #: Files of a model, as they are fetched: no pickles.
@@ -68,8 +81,8 @@ class Place(Protocol):
     def put_new(self, name: str, content: bytes) -> bool:
         """A whole file where there was none; False where there is one, which stays."""
 
-    def copy(self, name: str, to: str) -> None:
-        """The same file under another name too, replacing what was there."""
+    def copy(self, names: Mapping[str, str]) -> None:
+        """Files under other names too, replacing what was there; when this returns they are there to stay."""
 
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -138,9 +151,17 @@ class LocalPlace:
         with self._writing(name) as path:
             return write_new(path, content)
 
-    def copy(self, name: str, to: str) -> None:
-        """See `Place.copy`."""
-        self.put_file(to, self.path / name)
+    def copy(self, names: Mapping[str, str]) -> None:
+        """See `Place.copy`: links where the file system has them, so that what is known costs nothing."""
+        folders = set()
+        for name, to in names.items():
+            with self._writing(to) as target:
+                if linked(self.path / name, target):
+                    folders.add(target.parent)
+                    continue
+            self.put_file(to, self.path / name)
+        for folder in folders:
+            flush_folder(folder)
 
     def delete(self, name: str) -> None:
         """See `Place.delete`."""
@@ -239,10 +260,16 @@ class RemotePlace:
             return self.read(name) == content
         return True
 
-    def copy(self, name: str, to: str) -> None:
-        """See `Place.copy`."""
+    def copy(self, names: Mapping[str, str]) -> None:
+        """See `Place.copy`: the store copies, several files at a time."""
         store, root = self._store()
-        ask_store(f"{self.url}/{to}", lambda: store.cp_file(f"{root}/{name}", f"{root}/{to}"), writing=True)
+
+        def one(pair: tuple[str, str]) -> None:
+            name, to = pair
+            ask_store(f"{self.url}/{to}", lambda: store.cp_file(f"{root}/{name}", f"{root}/{to}"), writing=True)
+
+        with ThreadPoolExecutor(COPIES) as pool:
+            list(pool.map(one, names.items()))
 
     def delete(self, name: str) -> None:
         """See `Place.delete`."""

@@ -1,6 +1,7 @@
 """What the stages share, without torch: roles, layouts, records."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -143,6 +144,12 @@ class Record:
             object.__setattr__(self, "label", writable(label) if isinstance(label, str) else (*map(writable, label),))
         if self.group is not None:
             object.__setattr__(self, "group", writable(self.group))
+
+    def known_as(self, content: Content | None) -> "Record":
+        """The same record with its content; what was checked when it was made is not checked again."""
+        known = copy(self)
+        object.__setattr__(known, "content", content)
+        return known
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,31 @@ def test_images_are_known_by_their_bytes(tmp_path: Path) -> None:
         np.testing.assert_allclose(found.arrays[name], fresh.arrays[name], atol=2e-6)
 
 
+@pytest.mark.parametrize("kind", ["folder", "table"])
+def test_an_image_that_was_edited_in_place_is_seen_without_update(tmp_path: Path, kind: str) -> None:
+    from PIL import Image
+    from tests.folders import pictures
+
+    import classtoken as ct
+
+    photos, source = tmp_path / "photos", tmp_path / "photos"
+    photos.mkdir()
+    for name, picture in zip("abcd", pictures(4, (32, 32)), strict=True):
+        picture.save(photos / f"{name}.bmp")  # files of one size, whatever they show
+    if kind == "table":
+        source = tmp_path / "a.csv"
+        source.write_text("id,image\n" + "".join(f"{name},photos/{name}.bmp\n" for name in "abcd"))
+    ct.embed("builtin:toy", source, tmp_path / "out")
+    Image.new("RGB", (32, 32), "red").save(photos / "c.bmp")
+    os.utime(photos / "a.bmp", ns=(0, 0))
+    with pytest.raises(ManifestMismatch, match="0 records new, 1 changed, 0 gone"):
+        ct.embed("builtin:toy", source, tmp_path / "out")
+    result = ct.embed("builtin:toy", source, tmp_path / "out", update=True)
+    assert (result.changed, result.computed) == (1, 1)
+    os.utime(photos / "b.bmp", ns=(0, 0))
+    assert ct.embed("builtin:toy", source, tmp_path / "out").before == 4  # another time, the same bytes
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 13))])
 def test_a_killed_update_ends_like_an_undisturbed_one(tmp_path: Path, root: Path, seed: int) -> None:
     chance = random.Random(seed)

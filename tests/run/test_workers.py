@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.run.fake import FakeStage, onto
 from tests.run.test_update import FIRST, alike, changed, table
@@ -137,6 +138,31 @@ class TestSlices:
         ct.embed("builtin:sentiment", lines, tmp_path / "whole", part_rows=5)
         alike(out, tmp_path / "whole")
 
+    def test_an_update_in_slices(self, tmp_path: Path) -> None:
+        lines, out = tmp_path / "a.txt", tmp_path / "out"
+
+        def go(**more):  # type: ignore[no-untyped-def]
+            return ct.embed("builtin:sentiment", lines, out, part_rows=5, **more)
+
+        rows = [f"text {i}\n" for i in range(23)]
+        lines.write_text("".join(rows))
+        go()
+        rows[7], rows[20:] = "another\n", [f"new {i}\n" for i in range(9)]
+        lines.write_text("".join(rows))
+        first = go(update=True, tasks="0-3")
+        assert (first.complete, first.tasks, first.parts) == (False, 6, 4)
+        assert len(ct.read(out)) == 23  # until the end readers see what was there
+        with pytest.raises(ct.errors.OutputError, match="2 of 6 tasks are not done"):
+            go(finish=True)
+        go(update=True, tasks="4-5")
+        assert go(finish=True).rows == 29
+        assert go(finish=True).rows == 29
+        ct.embed("builtin:sentiment", lines, tmp_path / "whole", part_rows=5)
+        found, fresh = ct.read(out), ct.read(tmp_path / "whole")
+        assert found.table.drop_columns("cls").equals(fresh.table.drop_columns("cls"))
+        np.testing.assert_allclose(found.arrays["cls"], fresh.arrays["cls"], atol=2e-6)  # other batches
+        assert verify(out).ok
+
     @pytest.mark.parametrize("tasks", ["", "x", "3-1", "5", "-2", "1-x"])
     def test_what_is_no_slice(self, tasks: str) -> None:
         with pytest.raises(OptionError, match="give a number or two as 0-4: there are 5 tasks"):
@@ -149,7 +175,7 @@ class TestSlices:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"tasks": "0", "update": True}, "`update` needs all of it"),
+        ({"tasks": "0", "overwrite": True}, "`overwrite` needs all of it"),
         ({"gone": "keep"}, "set `update`, too"),
         ({"address": "auto"}, "set `engine` to ray"),
     ],

@@ -10,7 +10,7 @@ from classtoken.errors import SourceError
 from classtoken.options import EmbedOptions
 from classtoken.places import Place, place_of
 from classtoken.results.embed import EmbedPlan, EmbedResult
-from classtoken.run.onto import Onto, RunOutcome, run_onto, slice_of
+from classtoken.run.onto import Onto, RunOutcome, closed, run_onto, slice_of
 from classtoken.run.prepared import PreparedRun, check_options
 from classtoken.run.staff import Staff
 from classtoken.run.update import unchanged
@@ -70,8 +70,7 @@ def embed_plan(model: str | Path | Embedder, source: Any, out: str | Path, optio
 def _closed(place: Place) -> EmbedResult:
     """Close a folder whose tasks were done in slices."""
     with ParquetSink(place, read_manifest(place)) as sink:
-        sink.lock()
-        manifest = sink.finish()
+        manifest = closed(sink)
     done = Progress(manifest.total, manifest.total, manifest.total, manifest.refused)
     return _result(place, RunOutcome(manifest, done, unchanged()), ())
 

@@ -79,6 +79,7 @@ class EmbedStage:
             plan=plan.hash,
             tasks=len(plan.tasks),
             total=plan.total,
+            times=plan.listing.times,
         )
 
     def fingerprint(self) -> Fingerprint:

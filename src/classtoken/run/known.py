@@ -22,6 +22,11 @@ AT_ONCE, NOTHING = 256, bytes(16)
 """records that are looked up at once; what stands for one whose content is not known"""
 
 
+def state_of(place: Place) -> Place:
+    """The folder in which a new state is written."""
+    return place.below(STATE)
+
+
 def ledger_of_state(place: Place) -> RowLedger:
     """What is known of the vectors in a folder."""
     return RowLedger(_parts(place))

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NoReturn
 
 from classtoken.errors import ManifestMismatch, OptionError
 from classtoken.run.engine import RunWork
-from classtoken.run.known import ledger_of_state
+from classtoken.run.known import ledger_of_state, state_of
 from classtoken.run.local import do_what_is_left
 from classtoken.run.staff import SentStage, Staff
 from classtoken.run.update import Changes, Update, compare, take_over, unchanged
 from classtoken.sink import Manifest, ParquetSink, check_place, read_manifest, read_quarantine
-from classtoken.sink.manifest import has_manifest, summed
+from classtoken.sink.manifest import has_manifest, summed, write_manifest
 from classtoken.sink.parquet import receipts
-from classtoken.source import Plan, Source
+from classtoken.source import Plan, Source, first_record
 from classtoken.source.contents import KnownContents
 from classtoken.values import Modality, Progress
 
@@ -54,7 +55,7 @@ def run_onto(
     and no update was asked for, and what `run` raises.
     """
     there = _begun(sink)
-    if there is not None and (how.update or there.plan != plan.hash):
+    if there is not None and (how.update or there.plan != plan.hash or _touched(there, source, plan, how)):
         return _onto_another(sink, there, _Asked(source, plan, stage, how), report)
     work = RunWork(KnownContents(source, how.modality), sink.writer(), how.strict)
     progress = do_what_is_left(plan, how.staff.engine_for(stage), sink, work, report, how.only)
@@ -65,6 +66,22 @@ def run_onto(
 def so_far(sink: ParquetSink) -> Manifest:
     """The manifest with what has been done by anybody, not complete."""
     return replace(summed(sink.manifest, tuple(receipt.part for receipt in receipts(sink.folder))), complete=False)
+
+
+def closed(sink: ParquetSink) -> Manifest:
+    """Close a folder whose tasks were done in slices: those of an update of it, where one was begun."""
+    sink.lock()
+    if (finished := take_over(sink)) is not None:
+        return finished
+    state = state_of(sink.folder)
+    if not has_manifest(state):
+        return sink.finish()
+    with ParquetSink(state, read_manifest(state)) as update:
+        update.lock()
+        update.finish()
+    finished = take_over(sink)
+    assert finished is not None
+    return finished
 
 
 def slice_of(tasks: str, count: int) -> range:
@@ -99,13 +116,18 @@ def _onto_another(sink: ParquetSink, there: Manifest, asked: _Asked, report: Rep
     changes = compare(hashed, plan, ledger, bad, sink.carried)
     same = there.complete and not changes.any
     if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
+        if there.times != plan.listing.times and not sink.shared:
+            write_manifest(sink.folder, replace(there, times=plan.listing.times))  # looked at, and nothing is another
         return RunOutcome(there, Progress(plan.total, plan.total, plan.total, there.refused), changes)
     if not how.update:
         _refuse(sink, asked.source, changes)
     update = Update(sink, ledger, changes, keep=how.keep)
     with update.begin() as state:
         work = RunWork(hashed, state.writer(), how.strict)
-        progress = do_what_is_left(plan, how.staff.engine_for(asked.stage, sink.folder), state, work, report)
+        engine = how.staff.engine_for(asked.stage, sink.folder)
+        progress = do_what_is_left(plan, engine, state, work, report, how.only)
+        if how.only is not None:
+            return RunOutcome(so_far(state), progress, changes)
         state.finish()
     finished = take_over(sink)
     assert finished is not None
@@ -122,6 +144,19 @@ def _begun(sink: ParquetSink) -> Manifest | None:
         return None
     sink.lock()
     return (None if sink.shared else take_over(sink)) or there
+
+
+def _touched(there: Manifest, source: Source, plan: Plan, how: Onto) -> bool:
+    """Whether files of images may hold something else, though their names and sizes are those that they were.
+
+    A folder says so by its times. In a table that names images nothing does, so they are looked at one by one: those
+    whose time is another are read.
+    """
+    if how.modality != "image" or not there.complete:
+        return False
+    if plan.listing.times:
+        return plan.listing.times != there.times
+    return isinstance(first_record(source, plan).image, Path)
 
 
 def _refuse(sink: ParquetSink, source: Source, changes: Changes) -> NoReturn:

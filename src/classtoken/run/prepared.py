@@ -88,8 +88,8 @@ class PreparedRun:
 
 def check_options(options: EmbedOptions) -> None:
     """Raise `OptionError` for options that do not go together."""
-    if options.tasks is not None and (options.update or options.overwrite or options.finish):
-        other = "update" if options.update else "overwrite" if options.overwrite else "finish"
+    if options.tasks is not None and (options.overwrite or options.finish):
+        other = "overwrite" if options.overwrite else "finish"
         raise OptionError(f"`tasks` does a slice of a run, and `{other}` needs all of it; give one of them.")
     if options.gone == "keep" and not options.update:
         raise OptionError("`gone` says what an update does with rows that are gone; set `update`, too.")

@@ -19,9 +19,9 @@ import pyarrow as pa
 from classtoken.places import Place
 from classtoken.run.known import GIVEN_UP, STATE
 from classtoken.sink import Manifest, ParquetSink, Receipt, read_manifest, read_quarantine
-from classtoken.sink.ledger import RECORDS, KnownPart, RowLedger, entry, gone, ledger_of, short_hash
+from classtoken.sink.ledger import RECORDS, KnownPart, RowLedger, entries, gone, ledger_of, short_hashes
 from classtoken.sink.manifest import META, NAME, has_manifest, write_manifest
-from classtoken.sink.parquet import RECEIPTS, commit, receipts
+from classtoken.sink.parquet import RECEIPTS, commit, receipt_of, receipts
 from classtoken.sink.quarantine import write_quarantine
 from classtoken.sink.rows import CarriedColumn
 from classtoken.sink.vectors import read_part
@@ -65,12 +65,12 @@ def compare(
     """Hold every record of a source against a ledger; `refused` are ids that had no vector, and are no new ones."""
     reader = Reader(source)
     seen = np.zeros(len(ledger.rows), bool)
-    known_bad = np.array([short_hash(identity) for identity in refused], "u8")
+    known_bad = short_hashes(refused)
     counts = np.zeros(3, np.int64)
     stays = {}
     for task in plan.tasks:
         found = list(reader(task))
-        rows = np.array([entry(e, carried) for e in found if isinstance(e, Record)], ledger.rows.dtype)
+        rows = entries([e for e in found if isinstance(e, Record)], carried)
         places = ledger.places_of(rows["identity"])
         there = places >= 0
         seen[places[there]] = True
@@ -99,16 +99,14 @@ class Update:
         self.lost = list(gone(ledger, changes.seen)) if keep else []
         kept = sum(len(places) for _, places in self.lost)
         manifest = replace(owner.manifest, tasks=owner.manifest.tasks + len(self.lost), kept=kept)
-        self.sink = ParquetSink(self.place.below(STATE), manifest, owner.carried)
+        self.sink = ParquetSink(self.place.below(STATE), manifest, owner.carried, shared=owner.shared)
         self._first = owner.manifest.tasks
 
     def begin(self) -> ParquetSink:
         """Begin the new state, or go on with it; parts that stay are in it, and rows that are kept."""
         self._give_up_another()
         done = self.sink.begin()
-        for number, known in self.changes.stays.items():
-            if number not in done:
-                self._stay(number, known)
+        self._stay({number: known for number, known in self.changes.stays.items() if number not in done})
         for number, (known, places) in enumerate(self.lost, self._first):
             if number not in done:
                 self._keep(number, known, places)
@@ -124,15 +122,24 @@ class Update:
             return
         for receipt in receipts(state):
             state.put(f"{META}/{GIVEN_UP}/{receipt.part.file}.json", receipt.to_json().encode())
-            state.delete(f"{META}/{RECEIPTS}/{receipt.part.task:05d}.json")
+            state.delete(receipt_of(receipt.part.task))
         write_manifest(state, wanted)
 
-    def _stay(self, number: int, known: KnownPart) -> None:
-        """A part that is there already, as the part of this task."""
-        part = replace(known.part, task=number, file=f"part-{number:05d}-{known.part.file.rpartition('-')[2]}")
-        self.place.copy(ledger_of(known.part), f"{STATE}/{ledger_of(part)}")
-        self.place.copy(known.part.file, f"{STATE}/{part.file}")
-        commit(self.place.below(STATE), Receipt(part, ()))
+    def _stay(self, parts: Mapping[int, KnownPart]) -> None:
+        """Parts that are there already, as the parts of these tasks; then their receipts."""
+        files, receipts, renamed = {}, {}, []
+        for number, known in parts.items():
+            part = replace(known.part, task=number, file=f"part-{number:05d}-{known.part.file.rpartition('-')[2]}")
+            files[ledger_of(known.part)] = f"{STATE}/{ledger_of(part)}"
+            files[known.part.file] = f"{STATE}/{part.file}"
+            if part == known.part:
+                receipts[receipt_of(number)] = f"{STATE}/{receipt_of(number)}"
+            else:
+                renamed.append(part)
+        self.place.copy(files)
+        self.place.copy(receipts)
+        for part in renamed:
+            commit(self.place.below(STATE), Receipt(part, ()))
 
     def _keep(self, number: int, known: KnownPart, places: np.ndarray) -> None:
         """Some rows of an old part, as a part of their own."""
@@ -155,20 +162,18 @@ def take_over(owner: ParquetSink) -> Manifest | None:
     manifest = read_manifest(state)
     if not manifest.complete:
         return None
-    for part in manifest.parts:
-        for name in (ledger_of(part), part.file):
-            place.copy(f"{STATE}/{name}", name)
+    files = [name for part in manifest.parts for name in (ledger_of(part), part.file)]
+    place.copy({f"{STATE}/{name}": name for name in files})
     write_manifest(place, manifest)
     write_quarantine(place, read_quarantine(state))
-    numbers = {f"{part.task:05d}.json" for part in manifest.parts}
+    names = [receipt_of(part.task) for part in manifest.parts]
     old = place.sizes(f"{META}/{RECEIPTS}")
-    _remove_all(place, [name for name in old if name.rpartition("/")[2] not in numbers])
-    for part in manifest.parts:
-        name = f"{META}/{RECEIPTS}/{part.task:05d}.json"
-        place.put(name, state.read(name))
-    listed = {name for part in manifest.parts for name in (part.file, ledger_of(part))}
+    _remove_all(place, sorted(set(old) - set(names)))
+    for name in names:
+        if name not in old or place.read(name) != state.read(name):
+            place.put(name, state.read(name))
     parts = [name for name in place.sizes() if name.startswith(("part-", f"{META}/{RECORDS}/"))]
-    _remove_all(place, [name for name in parts if name not in listed])
+    _remove_all(place, sorted(set(parts) - set(files)))
     _remove_all(place, sorted(place.sizes(STATE), key=lambda name: name != f"{STATE}/{META}/{NAME}"))
     return manifest
 

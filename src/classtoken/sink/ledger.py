@@ -5,7 +5,7 @@ anything. All of it fits into memory: about fifty bytes a record.
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -17,7 +17,7 @@ from classtoken.places import Place
 from classtoken.sink.manifest import META, Part
 from classtoken.sink.numbers import Ranges, to_floats
 from classtoken.sink.rows import CarriedColumn
-from classtoken.values import Record
+from classtoken.values import Content, Record
 
 RECORDS = "records"
 #: One row: its id, what its vector is made of (two halves of a hash; zeros: not known), and everything beside the
@@ -36,6 +36,8 @@ ROW = np.dtype(
 )
 #: Parts whose vectors are held at once while they are looked up.
 HELD = 4
+#: Stands for what is not known.
+UNKNOWN = Content(bytes(16))
 
 
 def ledger_of(part: Part) -> str:
@@ -46,25 +48,22 @@ def ledger_of(part: Part) -> str:
 def entries(records: Sequence[Record], carried: Sequence[CarriedColumn], cut: Sequence[bool] = ()) -> np.ndarray:
     """The ledger's rows for some records; `cut` says of each whether it was longer than the model takes."""
     made = np.zeros(len(records), ROW)
-    for place, record in enumerate(records):
-        made[place] = entry(record, carried)
+    contents = [record.content or UNKNOWN for record in records]
+    beside = (repr((record.label, record.group, *(column.of(record) for column in carried))) for record in records)
+    made["identity"] = short_hashes(record.id for record in records)
+    made["content"] = np.frombuffer(b"".join(content.hash for content in contents), "u8").reshape(-1, 2)
+    made["beside"] = short_hashes(beside)
+    made["size"] = [content.size for content in contents]
+    made["time"] = [content.time for content in contents]
     if cut:
         made["cut"] = cut
     return made
 
 
-def entry(record: Record, carried: Sequence[CarriedColumn]) -> tuple:
-    """The ledger's row for one record."""
-    beside = repr((record.label, record.group, *(column.of(record) for column in carried)))
-    content = record.content
-    halves = (0, 0) if content is None else tuple(np.frombuffer(content.hash, "u8").tolist())
-    size, time = (-1, -1) if content is None else (content.size, content.time)
-    return (short_hash(record.id), halves, short_hash(beside), size, time, False, False)
-
-
-def short_hash(text: str) -> int:
-    """A text in eight bytes."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+def short_hashes(texts: Iterable[str]) -> np.ndarray:
+    """Texts in eight bytes each."""
+    found = (blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
+    return np.frombuffer(b"".join(found), "u8")
 
 
 def to_bytes(rows: np.ndarray) -> bytes:
@@ -113,7 +112,7 @@ class RowLedger:
 
     def file_hash(self, identity: str, size: int, time: int) -> bytes | None:
         """The hash of the file that had this id, size and time."""
-        place = int(self.places_of(np.array([short_hash(identity)], "u8"))[0])
+        place = int(self.places_of(short_hashes([identity]))[0])
         if place < 0:
             return None
         row = self.rows[place]

@@ -55,7 +55,8 @@ class Manifest(Result):
 
     `carried` are the columns kept beside the vectors. `accepted` are keys of the model's files, FILE:KEY, that are not
     understood here and that the user vouched for. `parts` are listed once the run is `complete`; until then a
-    finished file is known by its receipt. `kept` rows are of records that the source no longer has.
+    finished file is known by its receipt. `kept` rows are of records that the source no longer has. `times` are those
+    of the source's files (`source.Listing`).
 
     `store` says in which numbers vectors are stored; of bytes, `ranges` are what they stand for in each column, and
     `clipped` counts numbers that lay outside. `sampled` is what was measured on some records before the run.
@@ -83,6 +84,7 @@ class Manifest(Result):
     ranges: Mapping[str, Ranges] = field(default_factory=dict)
     clipped: int = 0
     sampled: Mapping[str, Sampled] = field(default_factory=dict)
+    times: str = field(default="", compare=False)
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:

@@ -104,9 +104,14 @@ def parquet_bytes(table: pa.Table, vectors: Sequence[str]) -> bytes:
     return buffer.getvalue().to_pybytes()
 
 
+def receipt_of(task: int) -> str:
+    """The name of a task's receipt."""
+    return f"{META}/{RECEIPTS}/{task:05d}.json"
+
+
 def commit(place: Place, receipt: Receipt) -> Receipt:
     """Put a receipt where there is none; the one that stands, this or another writer's."""
-    name = f"{META}/{RECEIPTS}/{receipt.part.task:05d}.json"
+    name = receipt_of(receipt.part.task)
     text = receipt.to_json() + "\n"
     if place.put_new(name, text.encode("utf-8")):
         return receipt

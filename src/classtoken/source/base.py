@@ -37,13 +37,15 @@ class Shard:
 class Listing:
     """All files of a source in order; the columns that are carried through; what a user should be told.
 
-    `ids_given` says that the ids come from the data, so that they must be checked for duplicates.
+    `ids_given` says that the ids come from the data, so that they must be checked for duplicates. `times` is a hash of
+    the times of files whose contents the stamps do not cover: another one says that they are worth a look.
     """
 
     shards: tuple[Shard, ...]
     meta: Mapping[str, pa.DataType] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ids_given: bool = False
+    times: str = ""
 
 
 class Source(ABC):

@@ -5,15 +5,14 @@ that was hashed before is not read again.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
 from classtoken.source.base import Entry, Listing, Source
 from classtoken.values import Content, Modality, Record
 
-#: Bytes of the hash of a content, and of an id.
-CONTENT, IDENTITY = 16, 8
+#: Bytes of the hash of a content.
+CONTENT = 16
 _BLOCK = 1 << 20
 #: The hash of the file that had this id, size and time; None where it is not known.
 FoundBefore = Callable[[str, int, int], bytes | None]
@@ -35,7 +34,7 @@ class KnownContents(Source):
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         for entry in self.inner.rows(shard, start, first, offset):
-            yield replace(entry, content=self._content(entry)) if isinstance(entry, Record) else entry
+            yield entry.known_as(self._content(entry)) if isinstance(entry, Record) else entry
 
     def ids(self, listing: Listing) -> Iterator[str]:
         return self.inner.ids(listing)
@@ -56,11 +55,6 @@ class KnownContents(Source):
         except OSError:
             return None
         return Content(found, status.st_size, status.st_mtime_ns)
-
-
-def identity_hash(identity: str) -> bytes:
-    """An id in eight bytes."""
-    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=IDENTITY).digest()
 
 
 def _hash(content: bytes) -> bytes:
