@@ -27,7 +27,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
 from classtoken.embedder import Embedder, load
-from classtoken.learning.data.split import split
+from classtoken.learning.data.split import divide
 from classtoken.learning.recipe import Recipe
 from classtoken.measure.statistics import exact
 from classtoken.source import open_source
@@ -121,13 +121,13 @@ def cifar(path: Path) -> tuple[list[tuple[Image.Image, str]], list[tuple[Image.I
     """Pictures that were learned from (4,000 of them), and those that the recipe held out."""
     recipe = Recipe.from_file(ROOT / "src/classtoken/builtin/photos/recipe.toml")
     records = list(open_source(str(path)).records([]))
-    learned, held_out = split(records, recipe.data.held_out, recipe.loop.seed)
-    some = np.random.default_rng(0).permutation(learned.numpy())[:4000].tolist()
+    division = divide(records, recipe.data.held_out, recipe.loop.seed)
+    some = np.random.default_rng(0).permutation(division.learned.numpy())[:4000].tolist()
 
     def pictures(rows: Sequence[int]) -> list[tuple[Image.Image, str]]:
         return [(Image.fromarray(np.asarray(decode(records[i].image))), str(records[i].label)) for i in rows]
 
-    return pictures(some), pictures(held_out.tolist())
+    return pictures(some), pictures(division.held_out.tolist())
 
 
 def share(model: Embedder, rows: list[tuple[Image.Image, str]]) -> dict[str, object]:

@@ -248,3 +248,31 @@ def test_without_labels_there_is_no_report(sentiment: Embedder, tmp_path: Path) 
     assert (result.report, result.accuracy, result.mistakes) == (None, None, ())
     assert not (tmp_path / "out/report.html").exists()
     assert rows_of(tmp_path / "out")[0]["label"] == ""
+
+
+def test_records_that_the_model_was_trained_on_do_not_pass_for_new_ones(toy: Embedder, tmp_path: Path) -> None:
+    train("builtin:tiny?count=24&seed=5", tmp_path / "model", model="builtin:toy")
+    same = ct.predict(tmp_path / "model", "builtin:tiny?count=24&seed=5", tmp_path / "same")
+    assert (same.judged_seen, same.of_others) == (24, None)
+    assert "note: the model was trained on these records: the figures say nothing about new ones" in str(same)
+    assert "Mind: the model was trained on these records" in (tmp_path / "same/report.html").read_text("utf-8")
+    fresh = ct.predict(tmp_path / "model", "builtin:tiny?count=24&seed=6", tmp_path / "fresh")
+    assert fresh.judged_seen == 0
+    assert "trained on" not in str(fresh)
+
+
+def test_figures_of_the_others_stand_beside_those_that_flatter(sentiment: Embedder, tmp_path: Path) -> None:
+    texts = [f"{'fine' if i % 2 else 'dull'} film number {i}" for i in range(30)]
+    for name, some in (("learned", texts[:20]), ("mixed", texts[10:])):
+        rows = [(text, "good" if "fine" in text else "bad") for text in some]
+        with (tmp_path / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+    train(tmp_path / "learned.csv", tmp_path / "model", model="builtin:sentiment")
+    found = ct.predict(tmp_path / "model", tmp_path / "mixed.csv", tmp_path / "out")
+    assert (found.judged, found.judged_seen) == (20, 10)
+    assert found.of_others is not None
+    assert found.of_others.n == 10
+    assert found.of_others.estimate == pytest.approx((found.accuracy * 20 - 10) / 10, abs=0.11)
+    # what was trained further has seen what its MODEL had seen
+    train(tmp_path / "mixed.csv", tmp_path / "further", model=tmp_path / "model")
+    assert ct.predict(tmp_path / "further", tmp_path / "learned.csv", tmp_path / "again").judged_seen == 20

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tests.folders import SENTENCES, tiny_bert, tiny_vit
-from tests.learning.training import LOOP, SHAPE, predict, scratch, told, train
+from tests.folders import tiny_bert, tiny_vit
+from tests.learning.training import LOOP, SHAPE, predict, scratch, texts, told, train
 
 from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, TrainingError
 from classtoken.learning.recipe import Recipe
@@ -185,7 +185,7 @@ def test_a_finished_run_goes_on_with_more_epochs(tmp_path: Path, squares: Path, 
 
 
 def test_another_tokenizer_or_teacher_is_other_work(tmp_path: Path) -> None:
-    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(f"{t},{len(t) > 12}" for t in SENTENCES * 3) + "\n")
+    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(f"{t},{len(t) > 12}" for t in texts(12)) + "\n")
     bert = tiny_bert(tmp_path / "bert")
     teacher = tmp_path / "teacher"
     train(tmp_path / "texts.csv", teacher, model=bert, recipe=Recipe())

@@ -2,7 +2,10 @@
 
 import csv
 from pathlib import Path
+from random import Random
 from typing import Any
+
+from tests.folders import SENTENCES
 
 from classtoken.jobs.predict import predict as predict_job
 from classtoken.jobs.train import train as train_job
@@ -19,6 +22,17 @@ SHAPE = {
 }
 LOOP = {"epochs": 12.0, "batch": 12, "ema": 0.8}
 MOVING = {"learning_rate": 1e-2}
+
+
+def texts(count: int) -> list[str]:
+    """Texts of two and of eight words that the tiny tokenizer knows, by turns; no two alike."""
+    drawn, words = Random(0), sorted({word for text in SENTENCES for word in text.split()})
+    found: list[str] = []
+    while len(found) < count:
+        text = " ".join(drawn.choices(words, k=8 if len(found) % 2 else 2))
+        if text not in found:
+            found.append(text)
+    return found
 
 
 def scratch(**model: Any) -> Recipe:

@@ -83,6 +83,12 @@ def test_too_few_to_tell() -> None:
     assert judged_together([enough, enough])[0].verdict == "too few to tell"  # two of them need p = 0.025
 
 
+def test_an_answer_that_moves_by_rounding_alone_needs_nothing() -> None:
+    """A model that does not look at its input: its answers differ in the last digit of 32-bit numbers."""
+    null = tuple(0.9 + 6e-8 * (i % 3) for i in range(79))
+    assert KnockOut("x", "zero", (), 0.9, 0.9 - 2e-7, null, 10**6).verdict == "no more than chance"
+
+
 def test_equal_effects_count_as_equal() -> None:
     found = KnockOut("x", "zero", (), 0.9482, 0.9, (0.9 + 1e-12, 0.9 - 1e-12), 2)
     assert found.as_much == 2

@@ -36,6 +36,14 @@ def test_what_was_looked_at_for_nothing_and_used_unseen_is_named() -> None:
     assert looked(weights, weights).tells == (False, False)
 
 
+def test_where_attention_is_even_places_in_the_input_name_no_token() -> None:
+    """Ties by position would make the first tokens of a text the least attended, and its first words often matter."""
+    for tokens in (20, 60, 196):
+        falling, even = torch.linspace(1.0, 0.0, tokens), torch.full((tokens,), 0.5)
+        for weights, effects in ((even, falling), (even, falling.flip(0)), (falling, even), (even, even)):
+            assert looked(weights, effects).tells == (False, False)
+
+
 def test_where_no_token_moves_the_outcome_none_is_named() -> None:
     """DeiT on a photograph: the largest effect was 0.014 of an outcome of 9."""
     weights = torch.linspace(0.0, 1.0, 196)

@@ -12,6 +12,7 @@ from classtoken.embedder.zero_shot import by_words, worded_classes
 from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path, whole_file, write_text
 from classtoken.inputs import choose_modality, thumbnail
+from classtoken.learning.folder.seen import seen_before
 from classtoken.learning.temperature import fitted_temperature
 from classtoken.measure.answers import AnsweredRecord, JudgedAnswers
 from classtoken.options import PredictOptions
@@ -56,7 +57,8 @@ def predict(
             embedder, side, options.calibrate, options.source_options, prompt=prompt
         )
     labels, classifier = embedder.labels, stage.classifier
-    answers = JudgedAnswers(labels, classifier.multilabel, classifier.label_names)
+    seen = seen_before(embedder.folder, opened, side, options.limit)
+    answers = JudgedAnswers(labels, classifier.multilabel, classifier.label_names, seen)
     carried = carried_columns(first, {}, stage.columns)
     manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
     with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
@@ -87,6 +89,8 @@ def predict(
         mistakes=answers.mistakes,
         unknown=answers.unknown,
         report=(out / "report.html").as_posix() if answers.judged else None,
+        judged_seen=answers.judged_seen,
+        of_others=answers.interval_of_others,
     )
     if result.report:
         _write_report(result, opened, options.limit)

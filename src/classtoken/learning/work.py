@@ -16,7 +16,8 @@ from classtoken.files import write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
 from classtoken.results.base import Result, write
-from classtoken.values import Record
+from classtoken.source.contents import content_of
+from classtoken.values import Content, Record
 from classtoken.version import __version__
 
 CODE = f"classtoken {__version__}, torch {torch.__version__}"
@@ -27,22 +28,30 @@ BY_CONTENT = ("start", "objective.teacher", "data.unlabelled")
 """fields that name what is compared by what it holds"""
 GOING_ON = ("loop.epochs", "loop.patience", "loop.accumulate", "loop.batch", "loop.recompute")
 """fields that a run of steps may be given anew: it goes on from its last step"""
-UNREADABLE = b"\0unreadable"
+UNREADABLE = b"\0unreadable"  # whoever decodes it rejects the record with the reason
 
 
 class RecordsRead:
-    """What the records of a run hold, noted while they pass by: ids and contents, and their labels beside."""
+    """What the records of a run hold, noted while they pass by: ids and contents, and their labels beside; each goes on
+    with its `content`, by which copies are known."""
 
     def __init__(self) -> None:
+        self.seen = set[bytes]()
         self._contents, self._labels = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
 
     def noted(self, records: Iterable[Record], columns: Sequence[str] = ()) -> Iterator[Record]:
         """The same records, in the same order; `columns` are further ones that are learned from."""
         for record in records:
             more = [record.meta[name] for name in columns if name in record.meta]
-            self._contents.update(json.dumps([record.id, record.text, *more], default=str).encode() + _image(record))
+            content = content_of(record)
+            held = b"" if record.image is None else UNREADABLE if content is None else content.hash
+            self._contents.update(json.dumps([record.id, record.text, *more], default=str).encode() + held)
             self._labels.update(json.dumps([record.label, record.group], default=list).encode())
-            yield record
+            if content is not None:
+                self.seen.add(content.hash)
+                if more:
+                    content = Content(bytes.fromhex(hash_value([content.hash.hex(), *map(str, more)])))
+            yield dataclasses.replace(record, content=content)
 
     @property
     def contents(self) -> str:
@@ -53,15 +62,6 @@ class RecordsRead:
     def labels(self) -> str:
         """A hash of labels and groups in the records' order."""
         return self._labels.hexdigest()
-
-
-def _image(record: Record) -> bytes:
-    if not isinstance(record.image, Path):
-        return record.image or b""
-    try:
-        return hashlib.blake2b(record.image.read_bytes()).digest()
-    except OSError:
-        return UNREADABLE  # whoever decodes it rejects the record with the reason
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -34,14 +34,18 @@ class AnsweredRecord:
 class JudgedAnswers:
     """How the answers of a classifier with these labels compare with the labels that records have.
 
-    names: what labels of the records are called by the model, where that is another name.
+    names: what labels of the records are called by the model, where that is another name. seen: ids of records that the
+    model has seen while it was trained, of which its figures say nothing.
     """
 
     labels: Sequence[str]
     multilabel: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    seen: Set[str] = frozenset()
     judged: int = 0
     right: int = 0
+    judged_seen: int = 0
+    right_seen: int = 0
     grouped: bool = False
 
     def __post_init__(self) -> None:
@@ -79,7 +83,10 @@ class JudgedAnswers:
         self._agreeing += len(self.labels) - len(set(chosen) ^ set(given))
         if not self.multilabel:
             self._count_certainty(float(record.probabilities.max()), given == chosen)
-        if set(given) == set(chosen):
+        right, seen = set(given) == set(chosen), record.id in self.seen
+        self.judged_seen += seen
+        self.right_seen += seen and right
+        if right:
             self.right += 1
             return
         if not self.multilabel:
@@ -112,6 +119,13 @@ class JudgedAnswers:
     def interval(self) -> Interval | None:
         """The accuracy's exact interval; None for records in groups, which are not independent."""
         return exact(self.right, self.judged) if self.judged and not self.grouped else None
+
+    @property
+    def interval_of_others(self) -> Interval | None:
+        """Of the records that the model has not seen, where it has seen some: their accuracy with its exact interval;
+        None where there are none, and for records in groups."""
+        others = self.judged - self.judged_seen
+        return exact(self.right - self.right_seen, others) if self.judged_seen and others and not self.grouped else None
 
     @property
     def label_accuracy(self) -> float | None:

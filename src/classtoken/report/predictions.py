@@ -24,6 +24,8 @@ def predictions_page(found: PredictResult, pictures: Mapping[str, str]) -> str:
         f"{_percent(found.accuracy)} of {found.judged} labelled records are right{limits}; {wrong} "
         f"{'is' if wrong == 1 else 'are'} wrong. Model: {found.model}."
     )
+    if found.seen_in_training:
+        lead += f" Mind: {found.seen_in_training}."
     sections = [_mistakes(found, pictures, wrong), _confused(found), _labels(found), _certainty(found)]
     return page("Predictions beside the labels", lead, [s for s in sections if s.body])
 

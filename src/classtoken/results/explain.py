@@ -103,17 +103,18 @@ class Route(Result):
 
 
 LEVEL = 0.05
+"""p above it is no evidence"""
 SMALLEST = 0.01
 """part of the outcome that no single token moves: then none is called used or of no use"""
-"""p above it is no evidence"""
-
+ROUNDING = 1e-6
+"""difference of answers near 1 that 32-bit numbers make"""
 
 Verdict = Literal["needed", "in its way", "no more than chance", "too few to tell", "no control"]
 
 
 def as_large(other: float, effect: float) -> bool:
     """Whether a control's effect is at least as large as another; equal but for rounding counts."""
-    return other >= effect - 1e-9 * max(1.0, effect)
+    return other >= effect - ROUNDING * max(1.0, effect)
 
 
 @dataclass(frozen=True)

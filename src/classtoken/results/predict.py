@@ -78,6 +78,20 @@ class PredictResult(Result):
     unknown: tuple[str, ...] = ()
     """labels of the records that the model does not have: it cannot be right about them"""
     report: str | None = None
+    judged_seen: int = 0
+    """judged records that the model was trained on (learned from, or held out to choose or to judge)"""
+    of_others: Interval | None = None
+    """the accuracy of the judged records that it was not trained on, where it was on some"""
+
+    @property
+    def seen_in_training(self) -> str:
+        """What records that the model was trained on do to the figures; empty where there are none."""
+        if not self.judged_seen:
+            return ""
+        if self.judged_seen == self.judged:
+            return "the model was trained on these records: the figures say nothing about new ones"
+        others = "" if self.of_others is None else f"; of the {self.of_others.n} others, {self.of_others} are right"
+        return f"the model was trained on {self.judged_seen} of these records: the figures flatter it{others}"
 
     def __str__(self) -> str:
         lines = [f"{counted(self.records, 'record')} labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
@@ -89,6 +103,8 @@ class PredictResult(Result):
             )
             limits = "" if self.interval is None else f" [{self.interval.low:.4f}, {self.interval.high:.4f}]"
             lines.append(f"  accuracy {self.accuracy:.4f}{limits} on {self.judged} labelled records{several}")
+        if self.seen_in_training:
+            lines.append(f"  note: {self.seen_in_training}")
         lines += self._weakest()
         if self.unknown:
             names = ", ".join(self.unknown[:6]) + (" ..." if len(self.unknown) > 6 else "")

@@ -41,7 +41,7 @@ class KnownContents(Source):
 
     def _content(self, record: Record) -> Content | None:
         if self.modality == "text":
-            return None if record.text is None else Content(_hash(record.text.encode("utf-8", "surrogatepass")))
+            return _of_text(record.text)
         if isinstance(record.image, Path):
             return self._of_file(record.id, record.image)
         return Content(_hash(record.image)) if isinstance(record.image, bytes) else None
@@ -55,6 +55,22 @@ class KnownContents(Source):
         except OSError:
             return None
         return Content(found, status.st_size, status.st_mtime_ns)
+
+
+def content_of(record: Record) -> Content | None:
+    """What a record holds: its image, or else its text. None for nothing, and for a file that cannot be read."""
+    if isinstance(record.image, Path):
+        try:
+            return Content(_hash_of_file(record.image))
+        except OSError:
+            return None
+    if record.image is not None:
+        return Content(_hash(record.image))
+    return _of_text(record.text)
+
+
+def _of_text(text: str | None) -> Content | None:
+    return None if text is None else Content(_hash(text.encode("utf-8", "surrogatepass")))
 
 
 def _hash(content: bytes) -> bytes:

@@ -28,7 +28,7 @@ def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, outcome: floa
     places = (roles_L == Role.CONTENT).nonzero()[:, 0]
     n = len(places)
     count = max(1, round(share * n))
-    direct, effects = _ranks(direct_L[places]), _ranks(effect_L[places].abs())
+    direct, effects = _ranks(direct_L[places], 0), _ranks(effect_L[places].abs(), 1)
     attended, unattended = direct >= n - count, direct < count
     used, unused = effects >= n - count, effects < n // 2
 
@@ -58,9 +58,10 @@ def unseen(direct_L: Tensor, effect_L: Tensor, roles_L: Tensor, *, outcome: floa
     )
 
 
-def _ranks(values: Tensor) -> Tensor:
-    """0 for the smallest; equal values in their order."""
-    order = torch.argsort(values, stable=True)
+def _ranks(values: Tensor, seed: int) -> Tensor:
+    """0 for the smallest; equal values in an order of their own, so that places in the input decide nothing."""
+    drawn = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed)).to(values.device)
+    order = drawn[torch.argsort(values[drawn], stable=True)]
     return torch.empty_like(order).scatter(0, order, torch.arange(len(values), device=values.device))
 
 

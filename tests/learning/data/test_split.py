@@ -2,13 +2,19 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classtoken.learning.data.split import split
-from classtoken.values import Record
+from classtoken.learning.data.split import divide, units_of
+from classtoken.values import Content, Record
+
+
+def split(records: Sequence[Record], part: float, seed: int) -> tuple:
+    found = divide(records, part, seed)
+    return found.learned, found.held_out
 
 
 def labelled(labels: Sequence, groups: Sequence[str | None] | None = None) -> list[Record]:
@@ -66,3 +72,28 @@ def test_groups_stay_whole_and_labels_keep_their_share(several: bool) -> None:
 def test_one_group_alone_is_learned_from() -> None:
     learned, held = split(labelled(["a", "b"], ["x", "x"]), 0.5, 0)
     assert (learned.tolist(), held.tolist()) == ([0, 1], [])
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_copies_are_never_divided_and_count_once(several: bool) -> None:
+    """A text that stands in the data twice would be learned and judged: of random labels half would be known."""
+    names = ["ab"[i % 2] for i in range(100)]
+    records = [
+        replace(record, content=Content(str(i // 2).encode()))
+        for i, record in enumerate(labelled([(name,) for name in names] if several else names))
+    ]
+    found = divide(records, 0.2, 0)
+    assert not {i // 2 for i in found.learned.tolist()} & {i // 2 for i in found.held_out.tolist()}
+    assert len(found.held_out) == 20
+    assert found.independent == pytest.approx(0.5)
+    assert found.copies == 50
+
+
+def test_what_a_group_and_a_copy_have_in_common_is_one_unit() -> None:
+    groups, contents = ["x", "x", None, None, None], "abbcd"
+    records = [
+        replace(record, content=Content(content.encode()))
+        for record, content in zip(labelled(["a"] * 5, groups), contents, strict=True)
+    ]
+    assert units_of(records) == [[0, 1, 2], [3], [4]]
+    assert divide(records, 0.2, 0).independent == 0.0  # groups: no interval

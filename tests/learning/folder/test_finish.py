@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests.folders import SENTENCES, sentence_transformer, tiny_vit
-from tests.learning.training import LOOP, MOVING, SHAPE, predict, predictions, scratch, told, train
+from tests.learning.training import LOOP, MOVING, SHAPE, predict, predictions, scratch, texts, told, train
 
 from classtoken.embedder import load
 from classtoken.learning.recipe import Recipe
@@ -131,7 +131,7 @@ def test_a_trained_folder_says_of_its_vectors_what_they_are(
     """sentence-transformers gives the vectors that classtoken gives, or finds no modules.json that promises any."""
     import sentence_transformers
 
-    rows = [f"{text},{'long' if len(text) > 12 else 'short'}" for text in SENTENCES * 3]
+    rows = [f"{text},{'long' if len(text) > 12 else 'short'}" for text in texts(12)]
     (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     model = sentence_transformer(tmp_path / "origin", **origin)
     recipe = told(pooling=pooling or None, epochs=1.0, batch=6, unfreeze="last-1" if tuned else None)

@@ -100,6 +100,17 @@ def test_labels_that_no_row_has_are_left_out_of_the_mean_precision() -> None:
     assert found["mean_average_precision"] == pytest.approx(expected)
 
 
+def test_a_label_that_is_neither_there_nor_found_is_no_failure() -> None:
+    """A classifier that is right about everything has F1 = 1, whatever labels the held-out rows happen to lack."""
+    truth = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    right = classification_scores(truth * 8 - 4, truth, "multi")
+    assert (right["macro_f1"], right["mean_average_precision"], right["exact_match"]) == (1.0, 1.0, 1.0)
+    found = torch.tensor([[4.0, -4.0, 4.0], [-4.0, 4.0, -4.0]])
+    assert classification_scores(found, truth, "multi")["macro_f1"] == pytest.approx(2 / 3)  # one given for nothing
+    nothing = classification_scores(torch.full((2, 3), -4.0), torch.zeros(2, 3), "multi")
+    assert nothing["macro_f1"] == 1.0
+
+
 def test_several_labels_and_a_token_per_class_learn(tmp_path) -> None:
     data = pictures(of=shape(class_tokens=3))
     data = replace(data, targets=torch.nn.functional.one_hot(data.targets, 3).float())

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.folders import SENTENCES, tiny_bert, tiny_vit
-from tests.learning.training import predict, told, train
+from tests.folders import tiny_bert, tiny_vit
+from tests.learning.training import predict, texts, told, train
 
 from classtoken.embedder import load
 from classtoken.errors import OptionError
@@ -57,9 +57,7 @@ def test_the_score_that_chooses_is_chosen(tmp_path: Path, squares: Path) -> None
 
 
 def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
-    rows = [
-        f"{text},{'long' if len(text) > 12 else 'short'}{'|the' if 'the' in text else ''}" for text in SENTENCES * 4
-    ]
+    rows = [f"{text},{'long' if len(text) > 12 else 'short'}{'|the' if 'the' in text else ''}" for text in texts(40)]
     (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     bert = tiny_bert(tmp_path / "bert")
     for head in ("linear", "mlp"):

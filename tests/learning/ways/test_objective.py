@@ -5,6 +5,7 @@ import torch
 from tests.learning.small import network, pictures
 
 from classtoken.errors import OptionError
+from classtoken.learning.data.split import Division
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.objectives.dino import Dino
 from classtoken.learning.recipe import LoopOptions, ObjectiveOptions
@@ -14,7 +15,7 @@ from classtoken.values import IMAGE_POOLED
 
 def rows() -> TrainingSet:
     return TrainingSet(
-        pictures(12), ("a", "b", "c"), False, torch.arange(9), torch.arange(9, 12), "some", over=IMAGE_POOLED
+        pictures(12), ("a", "b", "c"), False, Division(torch.arange(9), torch.arange(9, 12)), "some", over=IMAGE_POOLED
     )
 
 

@@ -1,5 +1,6 @@
 """Encoders from scratch, with labels and without."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from tests.learning.training import LOOP, SHAPE, scratch, train
 from classtoken.embedder import load
 from classtoken.errors import ContractError, OptionError
 from classtoken.learning.recipe import Recipe
+from classtoken.learning.ways.scratch import prepare_images
+from classtoken.source import open_source
 
 
 @pytest.mark.parametrize("kind", ["dino"])
@@ -46,3 +49,15 @@ def test_a_shape_that_lacks_something_says_what(tmp_path: Path, squares: Path) -
     recipe = Recipe.from_dict({"model": SHAPE, "head": {"kind": "distilled"}})
     with pytest.raises(OptionError, match="set distillation_tokens = 1"):
         train(squares, tmp_path / "model", recipe=recipe)
+
+
+def test_groups_have_no_interval_and_are_not_divided_between_choosing_and_judging(squares: Path) -> None:
+    recipe = scratch(stem=SHAPE["stem"])
+    records = [replace(record, group=f"maker {i // 4}") for i, record in enumerate(open_source(squares).records([]))]
+    rows = prepare_images(recipe, recipe.shape(), records, [], "cpu")
+    assert rows.division.independent == 0.0
+    assert rows.groups is not None
+    choosing, judging = (set(rows.groups[half.numpy()]) for half in rows.halves())
+    assert choosing
+    assert judging
+    assert not choosing & judging

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.folders import SENTENCES, tiny_bert
-from tests.learning.training import LOOP, MOVING, predict, scratch, train
+from tests.folders import tiny_bert
+from tests.learning.training import LOOP, MOVING, predict, scratch, texts, train
 
 from classtoken.errors import OptionError
 from classtoken.learning.recipe import Recipe
@@ -12,9 +12,9 @@ from classtoken.learning.recipe import Recipe
 
 def test_a_teacher_labels_texts_that_have_no_labels(tmp_path: Path) -> None:
     teacher = tiny_bert(tmp_path / "bert")
-    rows = [f"{text},{'long' if len(text) > 12 else 'short'}" for text in SENTENCES * 4]
+    rows = [f"{text},{'long' if len(text) > 12 else 'short'}" for text in texts(60)]
     (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
-    (tmp_path / "more.txt").write_text("\n".join(SENTENCES * 3) + "\n")
+    (tmp_path / "more.txt").write_text("\n".join(texts(84)[60:]) + "\n")
     model = {
         "hidden_size": 16,
         "depth": 1,
@@ -25,7 +25,7 @@ def test_a_teacher_labels_texts_that_have_no_labels(tmp_path: Path) -> None:
     data = {"held_out": 0.25, "longest": 12, "unlabelled": [str(tmp_path / "more.txt")]}
     recipe = Recipe.from_dict({"model": model, "data": data, "objective": wanted, "loop": LOOP, "optimiser": MOVING})
     result = train(tmp_path / "texts.csv", tmp_path / "model", recipe=recipe)
-    assert result.records == 16 + 12
+    assert result.records == 60 + 24
     assert result.scores["accuracy"] > 0.7
 
 

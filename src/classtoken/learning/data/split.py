@@ -1,6 +1,7 @@
-"""Which records are learned from and which are held out: the same part of every label, groups whole."""
+"""Which records are learned from and which are held out: the same part of every label, groups and copies whole."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,38 +15,73 @@ PASSES, CANDIDATES = 8, 64
 """times that every unit held out may be exchanged, and among how many others"""
 
 
-def split(records: Sequence[Record], held_out: float, seed: int) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Division:
+    """The rows that are learned from, and those that are held out.
+
+    units: the number of the unit that each row belongs to (those of one group, those of one content), which is never
+    divided; None where every row is one of its own. independent: the part of the rows that an interval counts as
+    independent: n / sum(m^2) for copies, m of each (Kish 1965), and 0 where records have a `group`. copies: rows whose
+    content an earlier one has too.
+    """
+
+    learned: Tensor
+    held_out: Tensor
+    units: NDArray[np.intp] | None = None
+    independent: float = 1.0
+    copies: int = 0
+
+    def with_more(self, rows: int, of: int) -> "Division":
+        """With `rows` more rows to learn from, behind the `of` that there are."""
+        return replace(self, learned=torch.cat((self.learned, torch.arange(of, of + rows))))
+
+
+def divide(records: Sequence[Record], held_out: float, seed: int) -> Division:
     """Rows to learn from and rows held out; the draw depends on the seed only.
 
     One label a record: the same part of every label, at least one record of each in both if it has two. Records of one
-    `group` stay together, and where records have groups or several labels, units are exchanged until every label has
-    its share (the aim of Sechidis et al. 2011, whose rule would hold out more of the records that have many labels).
+    `group` stay together, and so do those of one `content`: what is judged must not have been learned. Where records
+    have groups or several labels, units are exchanged until every label has its share (the aim of Sechidis et al. 2011,
+    whose rule would hold out more of the records that have many labels).
     """
-    generator = generator_of(seed, SPLIT)
-    plain = all(record.group is None and not isinstance(record.label, tuple) for record in records)
-    held = _by_label(records, held_out, generator) if plain else _exchanged(records, held_out, generator)
+    generator, units = generator_of(seed, SPLIT), units_of(records)
+    grouped = any(record.group is not None for record in records)
+    plain = not grouped and not any(isinstance(record.label, tuple) for record in records)
+    held = _by_label(records, units, held_out, generator) if plain else _exchanged(records, units, held_out, generator)
     chosen = set(held)
     learned = [row for row in range(len(records)) if row not in chosen]
-    return torch.tensor(learned, dtype=torch.long), torch.tensor(sorted(held), dtype=torch.long)
+    sizes = np.array([len(unit) for unit in units])
+    alone = len(units) == len(records)
+    contents = [record.content.hash for record in records if record.content is not None]
+    return Division(
+        torch.tensor(learned, dtype=torch.long),
+        torch.tensor(sorted(held), dtype=torch.long),
+        None if alone and not grouped else _numbers(units, len(records)),
+        0.0 if grouped else float(len(records) / (sizes**2).sum()) if len(records) else 1.0,
+        len(contents) - len(set(contents)),
+    )
 
 
-def _by_label(records: Sequence[Record], held_out: float, generator: Generator) -> list[int]:
-    by_label: dict[object, list[int]] = {}
-    for row, record in enumerate(records):
-        by_label.setdefault(record.label, []).append(row)
+def _by_label(
+    records: Sequence[Record], units: Sequence[Sequence[int]], held_out: float, generator: Generator
+) -> list[int]:
+    by_label: dict[object, list[Sequence[int]]] = {}
+    for unit in units:
+        by_label.setdefault(records[unit[0]].label, []).append(unit)
     held: list[int] = []
-    for rows in by_label.values():
-        order = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
-        count = min(len(rows) - 1, max(1, round(held_out * len(rows)))) if held_out > 0 else 0
-        held += order[:count]
+    for same in by_label.values():
+        order = [same[i] for i in torch.randperm(len(same), generator=generator).tolist()]
+        count = min(len(same) - 1, max(1, round(held_out * len(same)))) if held_out > 0 else 0
+        held += [row for unit in order[:count] for row in unit]
     return held
 
 
-def _exchanged(records: Sequence[Record], held_out: float, generator: Generator) -> list[int]:
+def _exchanged(
+    records: Sequence[Record], units: Sequence[Sequence[int]], held_out: float, generator: Generator
+) -> list[int]:
     """A random draw of units (a group, or a record without one), and then one unit after another exchanged for the
     best of a few others as long as that brings the labels nearer to their shares: the sum over labels, and over all
     records as one more, of (held out - wanted)^2 / total falls."""
-    units = _units(records)
     if held_out <= 0 or len(units) < 2:
         return []
     counts_UC = _counts(records, units)
@@ -84,18 +120,31 @@ def _counts(records: Sequence[Record], units: Sequence[Sequence[int]]) -> NDArra
     return counts
 
 
-def _units(records: Sequence[Record]) -> list[list[int]]:
-    units: dict[object, list[int]] = {}
+def units_of(records: Sequence[Record]) -> list[list[int]]:
+    """Rows that may not be divided, in the order of their first: those of one group or one content, and what these have
+    in common."""
+    first: dict[tuple[str, object], int] = {}
+    root = list(range(len(records)))
+
+    def found(row: int) -> int:
+        while root[row] != row:
+            root[row] = row = root[root[row]]
+        return row
+
     for row, record in enumerate(records):
-        units.setdefault(row if record.group is None else record.group, []).append(row)
+        content = None if record.content is None else record.content.hash
+        for key in (("group", record.group), ("content", content)):
+            if key[1] is not None:
+                one, other = sorted((found(row), found(first.setdefault(key, row))))
+                root[other] = one
+    units: dict[int, list[int]] = {}
+    for row in range(len(records)):
+        units.setdefault(found(row), []).append(row)
     return list(units.values())
 
 
-def groups_of(records: Sequence[Record]) -> NDArray[np.intp] | None:
-    """The number of each record's group; a record without one is a group of its own. None where no record has one."""
-    if all(record.group is None for record in records):
-        return None
-    groups = np.empty(len(records), dtype=np.intp)
-    for number, rows in enumerate(_units(records)):
-        groups[rows] = number
-    return groups
+def _numbers(units: Sequence[Sequence[int]], rows: int) -> NDArray[np.intp]:
+    numbers = np.empty(rows, dtype=np.intp)
+    for number, unit in enumerate(units):
+        numbers[unit] = number
+    return numbers

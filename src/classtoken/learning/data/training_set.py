@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from classtoken.learning.data.batches import Batches
 from classtoken.learning.data.labels import Task
+from classtoken.learning.data.split import Division
 from classtoken.values import TEXT_POOLED, Rejected, Role
 
 
@@ -22,8 +22,8 @@ class TrainingSet:
     labels: tuple[str, ...]
     several: bool
     """rows may have several labels"""
-    learned: Tensor
-    held_out: Tensor
+    division: Division
+    """what is learned from, what is held out, and what is never divided between them"""
     preparation: Sequence[Any]
     """what decides how records become tokens, in plain values"""
     refused: tuple[Rejected, ...] = ()
@@ -31,10 +31,23 @@ class TrainingSet:
     """tokens that a pooling reads, at most"""
     grid: tuple[int, int] | None = None
     over: frozenset[Role] = TEXT_POOLED
-    groups: NDArray[np.intp] | None = None
-    """number of the group that each row belongs to; None where there are no groups"""
     taught: str = ""
     """hash of a teacher's answers that were computed beforehand"""
+
+    @property
+    def learned(self) -> Tensor:
+        """The rows that are learned from."""
+        return self.division.learned
+
+    @property
+    def held_out(self) -> Tensor:
+        """The rows that are held out."""
+        return self.division.held_out
+
+    @property
+    def groups(self) -> NDArray[np.intp] | None:
+        """The number of the unit that each row belongs to; None where every row is one of its own."""
+        return self.division.units
 
     @property
     def task(self) -> Task:
@@ -44,15 +57,16 @@ class TrainingSet:
     def halves(self) -> tuple[Tensor, Tensor]:
         """The held-out rows in two: those that choose among settings or evaluations, and those that judge what was
         chosen, which are half or one fewer of every label. What chose is no judge: the best of ten looks better on the
-        rows that chose it than it is. Groups stay whole."""
+        rows that chose it than it is. Groups and copies stay whole."""
         held = self.held_out
-        if self.groups is not None:
-            key = torch.from_numpy(np.unique(self.groups[held.numpy()], return_inverse=True)[1])
-            return held[key % 2 == 0], held[key % 2 == 1]
+        of = np.arange(len(held)) if self.groups is None else self.groups[held.numpy()]
+        _, first, unit = np.unique(of, return_index=True, return_inverse=True)
         known = self.data.targets
-        targets = None if known is None or known.dim() == 2 else known[held.to(known.device)].cpu()
-        order = torch.arange(len(held)) if targets is None else torch.argsort(targets, stable=True)
-        return held[order[::2].sort().values], held[order[1::2].sort().values]
+        targets = None if known is None or known.dim() == 2 else known[held.to(known.device)].cpu().numpy()
+        order = np.arange(len(first)) if targets is None else np.argsort(targets[first], kind="stable")
+        second = np.empty(len(first), dtype=bool)
+        second[order] = np.arange(len(first)) % 2 == 1
+        return held[~second[unit]], held[second[unit]]
 
     @property
     def targets(self) -> Tensor:

@@ -1,6 +1,6 @@
 """What comes after learning: judge on the held-out part, write the folder, its record and its card."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from classtoken.files import write_text
 from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
 from classtoken.learning.folder.record import base_name, card, licence_of, machine
+from classtoken.learning.folder.seen import write_seen
 from classtoken.learning.judge import Judgement, independence, judge
 from classtoken.learning.objectives.base import score_of
 from classtoken.learning.objectives.supervised import metric_for
@@ -19,7 +20,7 @@ from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import list_files
 from classtoken.model_folder import read_prompts
 from classtoken.readout.saved import SavedReadout, write_saved
-from classtoken.results.base import write
+from classtoken.results.base import counted, write
 from classtoken.results.train import PoolingFigures, TrainResult
 from classtoken.sink import write_quarantine
 from classtoken.tokens.image import ImagePreprocessor
@@ -36,7 +37,7 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], s
     """
     judged = Judgement(dict(model.scores))
     if model.logits is not None and model.targets is not None:
-        independent = independence(model.folds) if model.rows.groups is None else 0.0
+        independent = independence(model.folds) * model.rows.division.independent
         judged = judge(model.logits, model.targets, model.rows.task, model.shipped, independent)
     every = (*refused, *model.rows.refused)
     result = _result(model, run, judged, every, seconds)
@@ -92,15 +93,26 @@ def _result(
         date=datetime.now(UTC).date().isoformat(),
         licence="" if run.model is None else licence_of(run.model.folder),
         machine=machine(run.device),
-        notes=() if model.seconds is None else (f"the whole command took {seconds:.0f} s",),
+        notes=tuple(_notes(model, seconds)),
     )
+
+
+def _notes(model: TrainedModel, seconds: float) -> Iterator[str]:
+    copies = model.rows.division.copies
+    if copies:
+        yield (
+            f"{counted(copies, 'record')} of {len(model.rows.data)} hold{'s' * (copies == 1)} what an earlier one "
+            "holds; copies were never divided between learning and judging, and intervals count them once"
+        )
+    if model.seconds is not None:
+        yield f"the whole command took {seconds:.0f} s"
 
 
 def _compared(model: TrainedModel, run: TrainingRun) -> tuple[PoolingFigures, ...]:
     """Every pooling that was compared, judged on its own, best first."""
     found = []
     for one in model.poolings:
-        independent = independence(one.folds) if model.rows.groups is None else 0.0
+        independent = independence(one.folds) * model.rows.division.independent
         its = judge(one.logits, one.targets, model.rows.task, None, independent)
         found.append(PoolingFigures(one.pooling, its.scores, its.intervals))
     name = metric_for(model.rows.task, run.recipe.loop.metric)
@@ -154,6 +166,7 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
 def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Rejected]) -> None:
     """training.json, the quarantine, the card."""
     write_quarantine(run.out, refused)
+    write_seen(run.out, run.read.seen, None if run.model is None else run.embedder.folder)
     write(result, run.out / "result.json")
     record: dict[str, Any] = {"result": result.to_dict(), "recipe": run.recipe.to_dict()}
     files.write_json(run.out / "training.json", record)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import average_precision_score, f1_score
@@ -100,7 +101,8 @@ def collect(model: nn.Module, batches: Iterator[TrainingBatch]) -> tuple[Tensor,
 
 
 def classification_scores(logits_NC: Tensor, targets: Tensor, task: Task) -> dict[str, float]:
-    """Scores of logits against true labels; the F1 of a label that is neither there nor found is 0."""
+    """Scores of logits against true labels. Means over labels leave out those that no row has (average precision), and
+    those that no row has and none is given (F1), which are neither right nor wrong."""
     scores = {"loss": float(classification_loss(logits_NC, targets, task))}
     if task == "single":
         chosen, given = logits_NC.argmax(-1).cpu().numpy(), targets.cpu().numpy()
@@ -110,7 +112,8 @@ def classification_scores(logits_NC: Tensor, targets: Tensor, task: Task) -> dic
     truth, found = targets.cpu().numpy() > 0.5, logits_NC.cpu().numpy()
     present = [average_precision_score(truth[:, c], found[:, c]) for c in range(truth.shape[1]) if truth[:, c].any()]
     scores["mean_average_precision"] = float(sum(present) / max(1, len(present)))
-    scores["macro_f1"] = float(f1_score(truth, found > 0, average="macro", zero_division=0))
+    each = f1_score(truth, found > 0, average=None, zero_division=np.nan)
+    scores["macro_f1"] = float(each[~np.isnan(each)].mean()) if not np.isnan(each).all() else 1.0
     scores["label_accuracy"] = float(((logits_NC > 0) == (targets > 0.5)).float().mean())
     scores["exact_match"] = float(((logits_NC > 0) == (targets > 0.5)).all(-1).float().mean())
     return scores

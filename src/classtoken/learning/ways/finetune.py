@@ -15,7 +15,7 @@ from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import Labelling, classes_of, labelling
 from classtoken.learning.data.partners import partners_of
 from classtoken.learning.data.pictures import Pictures
-from classtoken.learning.data.split import split
+from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, tokenized
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
@@ -130,14 +130,13 @@ def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     recipe, tower = run.recipe, run.embedder.tower("image")
     pictures, kept, refused = pictures_of(run, records, labelling)
     labels, several = classes_of(kept)
-    learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
+    division = divide(kept, recipe.data.held_out, recipe.loop.seed)
     grid = tower.layout.grid
     return TrainingSet(
         pictures,
         labels,
         several,
-        learned,
-        held_out,
+        division,
         tower.prepare.identity(),
         tuple(refused),
         positions=grid[0] * grid[1] if grid else None,
@@ -155,20 +154,19 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         return _prepare_partners(run, prepare, records)
     rows, kept, refused = tokenized(prepare, records)
     found, targets = labels_for(recipe.objective.kind, kept)
-    learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
+    division = divide(kept, recipe.data.held_out, recipe.loop.seed)
     texts = [str(record.text) for record in kept]
     taught = None
     if recipe.objective.kind == "distillation" and recipe.objective.teacher is not None:
         teacher = recipe.objective.teacher
-        taught = text_probabilities(teacher, texts, learned, found.targets, found.labels, device).to(device)
+        taught = text_probabilities(teacher, texts, division.learned, found.targets, found.labels, device).to(device)
     return TrainingSet(
         Texts(
             rows, None if targets is None else targets.to(device), prepare, device, recipe.augment.drop_words, taught
         ),
         found.labels,
         found.several,
-        learned,
-        held_out,
+        division,
         prepare.identity(),
         tuple(refused),
         positions=max(len(row) for row in rows),
@@ -183,13 +181,12 @@ def _prepare_partners(run: TrainingRun, prepare: TextPreprocessor, records: Sequ
     data, kept, refused = partners_of(prepare, records, recipe.data, run.device)
     if len(kept) < 2:
         raise TrainingError(f"{len(kept)} records have texts and partners; learning needs two or more.")
-    learned, held_out = split([replace(record, label=None) for record in kept], recipe.data.held_out, recipe.loop.seed)
+    division = divide([replace(record, label=None) for record in kept], recipe.data.held_out, recipe.loop.seed)
     return TrainingSet(
         data,
         (),
         False,
-        learned,
-        held_out,
+        division,
         prepare.identity(),
         tuple(refused),
         positions=max(len(row) for column in data.columns for row in column),

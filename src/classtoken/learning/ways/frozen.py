@@ -14,7 +14,7 @@ from classtoken.learning.data.batches import Feed
 from classtoken.learning.data.features import Features, ReadRecords, features
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
 from classtoken.learning.data.labels import Labelling, labelling
-from classtoken.learning.data.split import groups_of, split
+from classtoken.learning.data.split import divide
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
@@ -155,7 +155,6 @@ def _judged(spec: Spec, made: ChosenHead, rows: TrainingSet) -> JudgedPooling:
 def _rows(run: TrainingRun, found: Features, labels: Labelling, spec: Spec) -> TrainingSet:
     """The records that could be read with what this pooling needs of them."""
     recipe, tower = run.recipe, run.embedder.tower(run.modality)
-    learned, held_out = split(found.records, recipe.data.held_out, recipe.loop.seed)
     data: FrozenVectors | FrozenStates
     positions = None
     if _pooled_later(spec):
@@ -168,14 +167,12 @@ def _rows(run: TrainingRun, found: Features, labels: Labelling, spec: Spec) -> T
         data,
         labels.labels,
         labels.several,
-        learned,
-        held_out,
+        divide(found.records, recipe.data.held_out, recipe.loop.seed),
         tower.prepare.identity(),
         found.refused,
         positions=positions,
         grid=tower.layout.grid,
         over=tower.reading.over,
-        groups=groups_of(found.records),
     )
 
 

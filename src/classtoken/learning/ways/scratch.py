@@ -10,7 +10,7 @@ from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.errors import OptionError
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.pictures import Pictures
-from classtoken.learning.data.split import split
+from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
@@ -70,12 +70,12 @@ def prepare_images(
     wanted = kept_at(image_recipe(stem, mean, std), augment.side)
     pixels, kept, refused = load_images(records, wanted)
     found, targets = labels_for(recipe.objective.kind, kept)
-    learned, held_out = split(kept, recipe.data.held_out, recipe.loop.seed)
+    division = divide(kept, recipe.data.held_out, recipe.loop.seed)
     if unlabelled:
         if augment.mixup or augment.cutmix:
             raise OptionError("mixup and cutmix mix labels, and unlabelled pictures have none; set both to 0.")
         more, extra, bad = load_images(unlabelled, wanted)
-        learned = torch.cat((learned, torch.arange(len(kept), len(kept) + len(extra))))
+        division = division.with_more(len(extra), len(kept))
         targets = None if targets is None else with_nothing(targets, len(extra))
         pixels, kept, refused = torch.cat((pixels, more)), [*kept, *extra], [*refused, *bad]
     on_device = None if targets is None else targets.to(device)
@@ -83,8 +83,7 @@ def prepare_images(
         Pictures(pixels.to(device), on_device, shape.layout, mean, std, augment, len(found.labels), stem.image),
         found.labels,
         found.several,
-        learned,
-        held_out,
+        division,
         [encode(wanted)],
         tuple(refused),
         positions=stem.grid[0] * stem.grid[1],
@@ -105,7 +104,7 @@ def prepare_texts(
     extra, bad = with_text(unlabelled)
     labels_for(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written
     if not (out / "tokenizer.json").exists():
-        learned, _ = split(usable, recipe.data.held_out, recipe.loop.seed)
+        learned = divide(usable, recipe.data.held_out, recipe.loop.seed).learned
         read = [*(usable[row] for row in learned.tolist()), *extra]
         learn_vocabulary([str(record.text) for record in read], stem.vocabulary, out, recipe.data.longest)
     prepare = TextPreprocessor.from_folder(out, positions=stem.positions or None, max_length=recipe.data.longest)
@@ -113,15 +112,15 @@ def prepare_texts(
     more, extra, worst = tokenized(prepare, extra)
     found, targets = labels_for(recipe.objective.kind, usable)
     texts = [str(record.text) for record in (*usable, *extra)]
-    learned, held_out = split(usable, recipe.data.held_out, recipe.loop.seed)
+    division = divide(usable, recipe.data.held_out, recipe.loop.seed)
     taught = None
     if targets is None:
-        learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
+        division = division.with_more(len(extra), len(usable))
     elif recipe.objective.kind == "distillation" and recipe.objective.teacher:
         teacher = recipe.objective.teacher
-        taught = text_probabilities(teacher, texts, learned, targets, found.labels, device).to(device)
+        taught = text_probabilities(teacher, texts, division.learned, targets, found.labels, device).to(device)
         targets = with_nothing(targets, len(extra))
-        learned = torch.cat((learned, torch.arange(len(usable), len(texts))))
+        division = division.with_more(len(extra), len(usable))
     if taught is not None or targets is None:
         rows += more
     on_device = None if targets is None else targets.to(device)
@@ -129,8 +128,7 @@ def prepare_texts(
         Texts(rows, on_device, prepare, device, recipe.augment.drop_words, taught),
         found.labels,
         found.several,
-        learned,
-        held_out,
+        division,
         prepare.identity(),
         (*refused, *bad, *worse, *worst),
         taught="" if taught is None else tensor_hash(taught),

@@ -12,7 +12,7 @@ from classtoken.encoder.names import to_theirs
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError, TrainingError
 from classtoken.learning.data.captions import Captions
-from classtoken.learning.data.split import split
+from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, tokenized
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.model import Network, set_regularisation
@@ -83,10 +83,10 @@ def _prepared(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     if len(kept) < 2:
         raise TrainingError(f"{len(kept)} records have an image and a text; learning needs two or more.")
     texts = Texts(rows, None, prepare, run.device, run.recipe.augment.drop_words)
-    learned, held_out = split([replace(r, label=None) for r in kept], run.recipe.data.held_out, run.recipe.loop.seed)
+    division = divide([replace(r, label=None) for r in kept], run.recipe.data.held_out, run.recipe.loop.seed)
     preparation = [run.embedder.tower(name).prepare.identity() for name in SIDES]
     return TrainingSet(
-        Captions(pictures, texts), (), False, learned, held_out, preparation, tuple(itertools.chain(refused, unseen))
+        Captions(pictures, texts), (), False, division, preparation, tuple(itertools.chain(refused, unseen))
     )
 
 

@@ -1,0 +1,44 @@
+"""Which records a model has seen while it was trained, so that a figure on them is not taken for one on new records."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from classtoken.files import whole_file
+from classtoken.sink.manifest import META
+from classtoken.source.base import Source
+from classtoken.source.contents import KnownContents
+from classtoken.values import Modality, Record
+
+FILE = f"{META}/learned.npy"
+SHORT = 8
+"""bytes of a hash that are kept: of a million records and a million others, two are alike once in 10 million times"""
+
+
+def write_seen(folder: Path, hashes: Iterable[bytes], origin: Path | None = None) -> None:
+    """Write down the contents of all records that a training has read, and those that the MODEL it began with had."""
+    found = np.frombuffer(b"".join(sorted(content[:SHORT] for content in hashes)), dtype=">u8")
+    before = np.load(origin / FILE) if origin is not None and (origin / FILE).is_file() else found[:0]
+    (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / FILE) as writing, writing.open("wb") as file:
+        np.save(file, np.union1d(found, before))
+
+
+def seen_before(folder: Path, source: Source, modality: str, limit: int | None = None) -> frozenset[str]:
+    """The ids of the records of a source that the model in a folder has seen; none where nothing was written down."""
+    if not (folder / FILE).is_file():
+        return frozenset()
+    known = np.load(folder / FILE)
+    side: Modality = "text" if modality == "text" else "image"
+    return frozenset(
+        record.id for record in KnownContents(source, side).records([], limit=limit) if _among(record, known)
+    )
+
+
+def _among(record: Record, known: np.ndarray) -> bool:
+    if record.content is None:
+        return False
+    wanted = np.frombuffer(record.content.hash[:SHORT], dtype=">u8")[0]
+    place = int(np.searchsorted(known, wanted))
+    return place < len(known) and bool(known[place] == wanted)
