@@ -9,6 +9,8 @@ from classtoken.cli import VERBS
 from classtoken.cli.app import app
 
 WIDTH = 100
+PAGES = {"index": "indexing"}
+"""pages that are called otherwise than their verb: index.md is the contents"""
 TEXT = """# The command line
 
 `classtoken VERB --help` says what a command takes; so does its page here, beside what the same is called in Python.
@@ -44,7 +46,9 @@ def page() -> str:
     """The whole page."""
     group: Any = typer.main.get_command(app)
     top = typer.Context(group, info_name="classtoken", terminal_width=WIDTH, max_content_width=WIDTH)
-    rows = [[f"[`{verb}`]({verb}.md)", _first_line(group.get_command(top, verb).help)] for verb in VERBS]
+    rows = [
+        [f"[`{verb}`]({PAGES.get(verb, verb)}.md)", _first_line(group.get_command(top, verb).help)] for verb in VERBS
+    ]
     text = "\n".join(line.rstrip() for line in group.get_help(top).splitlines())
     return notice("docs_cli.py") + TEXT.format(verbs=table(["verb", "does"], rows), help=text)
 

@@ -70,6 +70,16 @@ def test_errors_are_one_line_and_a_code(
     assert len(err.splitlines()) == 2
 
 
+@pytest.mark.parametrize("verb", [None, "train"])
+def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str], verb: str | None) -> None:
+    known = [] if verb is None else [verb]
+    assert main(["help", *known]) == 0
+    asked = capsys.readouterr().out
+    assert main([*known, "--help"]) == 0
+    assert capsys.readouterr().out == asked
+    assert asked.startswith(f"Usage: classtoken {verb or '[OPTIONS]'}")
+
+
 def test_an_interrupt_is_130_and_says_what_is_kept(
     verb: Callable, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

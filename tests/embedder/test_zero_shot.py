@@ -78,9 +78,9 @@ def test_what_cannot_be_done_is_refused(clip: Path, tmp_path: Path) -> None:
     for classes, file, says in (
         ((), None, "not both"),
         (("cat",), tmp_path / "x", "not both"),
-        (("cat",), None, "give two or more"),
+        (("cat",), None, "is the only class"),
         (("cat", "cat"), None, "'cat' is named twice"),
-        (("cat", ""), None, "a name is empty"),
+        (("cat", ""), None, "a class has an empty name"),
     ):
         with pytest.raises(OptionError, match=says):
             worded_classes(classes, file)

@@ -187,6 +187,7 @@ def run(step: Step, names: dict[str, object]) -> None:
             exec(compile(step.source, "<page>", "exec"), names)
         same(step, printed.getvalue())
         return
+    check_pastes(step.source)
     program, *arguments = shlex.split(step.source)
     assert program == "classtoken", f"only classtoken's own commands are run, not {step.source!r}"
     out, err = io.StringIO(), io.StringIO()
@@ -195,6 +196,12 @@ def run(step: Step, names: dict[str, object]) -> None:
     said = out.getvalue() or err.getvalue()
     said += f"[exit code {code}]\n" if code else ""
     same(step, said)
+
+
+def check_pastes(command: str) -> None:
+    """A command means in a shell what it means here: signs that a shell reads itself are quoted."""
+    bare = re.search(r"[&;|<>()*?$`~#!]", re.sub(r"'[^']*'|\"[^\"]*\"", "", command))
+    assert bare is None, f"{bare[0]!r} means something to a shell; quote it in: {command}"
 
 
 def same(step: Step, said: str) -> None:
@@ -221,6 +228,8 @@ def test_pages_are_found_and_mistakes_in_them_noticed(tmp_path: Path) -> None:
         "```console\n$ classtoken verify nowhere\neverything is fine\n```\n\n```python\nassert 1 == 2\n```\n"
     )
     command, block = steps(page)
+    with pytest.raises(AssertionError, match="'&' means something to a shell"):
+        run(Step("console", "classtoken predict builtin:tiny&seed=7"), {})
     with pytest.raises(AssertionError, match="holds no vectors"):
         run(command, {})
     with pytest.raises(AssertionError):
@@ -232,6 +241,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_the_command_line_links_every_verb_to_its_own_page(root: Path) -> None:
+    text = (root / "docs" / "cli.md").read_text(encoding="utf-8")
+    for verb in VERBS:
+        (target,) = re.findall(rf"\[`{verb}`\]\((\S+)\)", text)
+        assert root / "docs" / target == page_of(root, verb)
 
 
 @pytest.mark.parametrize("tool", sorted((ROOT / "tools").glob("docs_*.py")), ids=lambda tool: tool.stem)

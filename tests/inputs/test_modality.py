@@ -33,7 +33,7 @@ def test_what_model_and_record_share(sides: tuple[str, ...], first: Record, aske
             IMAGE,
             None,
             SourceError,
-            "'m' reads text, but the first record of s has only image; name the column with",
+            "'m' reads text, but the first record of s has only image; give a source of texts, or a model of images.",
         ),
         (TWO, TEXT, "image", SourceError, "the first record of s has only text"),
         (("text",), TEXT, "image", OptionError, "modality is 'image', and 'm' reads text"),
@@ -45,3 +45,14 @@ def test_what_cannot_be_chosen(
 ) -> None:
     with pytest.raises(error, match=message):
         choose_modality(sides, first, asked, model="m", source="s")
+
+
+def test_a_column_is_asked_for_where_there_are_some() -> None:
+    """A file of lines has none."""
+    with pytest.raises(SourceError) as said:
+        choose_modality(("image",), TEXT, model="m", source="s")
+    assert "column" not in str(said.value)
+    with pytest.raises(
+        SourceError, match=r"or name the column with `image_column` \(there are besides 'photo', 'size'\)"
+    ):
+        choose_modality(("image",), Record("1", text="a", meta={"photo": "b.jpg", "size": 3}), model="m", source="s")

@@ -151,7 +151,7 @@ def test_what_is_refused_leaves_nothing_behind(
 
 
 def test_a_model_and_a_source_with_nothing_in_common(tmp_path: Path, vit: Path) -> None:
-    with pytest.raises(SourceError, match=r"reads image, but the first record of .* has only text.*`image_column`"):
+    with pytest.raises(SourceError, match=r"reads image, but the first record of .* has only text; give a source of"):
         ct.embed(vit, write_texts(tmp_path / "a.txt", ["a"]), tmp_path / "out")
 
 

@@ -67,4 +67,4 @@ def test_a_frozen_training_says_how_far_it_is(tmp_path: Path) -> None:
     told: list[ct.errors.ClasstokenError | object] = []
     append: Callable[[object], None] = told.append
     ct.train(vit, squares, tmp_path / "out", report=append)
-    assert {now.what for now in told} == {"features"}  # type: ignore[attr-defined]
+    assert {now.what for now in told} == {"embedding the records", "fitting the head"}  # type: ignore[attr-defined]

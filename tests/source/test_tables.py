@@ -29,7 +29,7 @@ class TestText:
     def test_a_record_per_line_and_its_number_is_the_id(self, tmp_path: Path) -> None:
         records, refused = read(write(tmp_path / "a.txt", "one\r\n\ntwo\u2028still two\nthree"))
         assert [(r.id, r.text) for r in records] == [("0", "one"), ("2", "two\u2028still two"), ("3", "three")]
-        assert refused == [Rejected("1", "has nothing in the column 'text'")]
+        assert refused == [Rejected("1", "is an empty line")]
 
     def test_a_byte_order_mark_is_no_part_of_the_text(self, tmp_path: Path) -> None:
         assert read(write(tmp_path / "a.txt", b"\xef\xbb\xbfone\n"))[0][0].text == "one"
@@ -77,7 +77,7 @@ class TestDelimited:
     def test_rows_of_another_length_are_refused_and_the_others_kept(self, tmp_path: Path) -> None:
         records, refused = read(write(tmp_path / "a.csv", 'text,label\na,1\nb\n\nc,2,3\n"d"x,1\ne,4\n'))
         assert [(r.id, r.text) for r in records] == [("0", "a"), ("4", "e")]
-        assert [r.id for r in refused] == ["row 1", "row 2", "row 3"]
+        assert [r.id for r in refused] == ["1", "2", "3"]
         assert "has 1 fields where there are 2 columns" in refused[0].reason
         assert "not well-formed" in refused[2].reason
 
@@ -156,8 +156,8 @@ class TestJsonLines:
         records, refused = read(write(tmp_path / "a.jsonl", "\n".join(lines)))
         assert [(r.id, r.text) for r in records] == [("0", "a"), ("6", "7")]
         reasons = {r.id: r.reason for r in refused}
-        assert list(reasons) == ["row 1", "row 2", "3", "4", "row 5", "7"]
-        assert "a JSON list, not an object" in reasons["row 2"]
+        assert list(reasons) == ["1", "2", "3", "4", "5", "7"]
+        assert "a JSON list, not an object" in reasons["2"]
         assert "holds a list, not a text" in reasons["4"]
 
     def test_no_object_at_all(self, tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def classtoken_(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; all that it says on stdout is its answer."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if arguments[0] == "help" and "help" not in _others():  # what other programs call it
+        arguments = [*arguments[1:2], "--help"]
     command = typer.main.get_command(app)
     try:
         # --help and completions are written on stdout at once. What a command's libraries say must not get there, so

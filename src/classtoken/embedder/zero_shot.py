@@ -46,12 +46,20 @@ def worded_classes(classes: Sequence[str], file: Path | None) -> tuple[WordedCla
     if bool(classes) == (file is not None):
         raise OptionError("give the classes one by one (`classes`) or as a file (`classes_file`), not both.")
     found = _read(user_path(file)) if file is not None else tuple(WordedClass(name, (name,)) for name in classes)
-    labels = [each.label for each in found]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if len(found) < 2 or twice or not all(labels):
-        what = f"'{twice[0]}' is named twice" if twice else "a name is empty" if not all(labels) else "one is none"
-        raise OptionError(f"{len(found)} classes ({', '.join(labels[:3])}): {what}; give two or more, each once.")
+    if wrong := _wrong([each.label for each in found]):
+        raise OptionError(f"{wrong}; give two classes or more, each once.")
     return found
+
+
+def _wrong(labels: Sequence[str]) -> str:
+    """What is wrong with the names of classes; empty where nothing is."""
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        return f"the class '{twice[0]}' is named twice"
+    if not all(labels):
+        return "a class has an empty name"
+    only = f"'{labels[0]}' is the only class" if labels else "there is no class"
+    return "" if len(labels) > 1 else f"{only}, so there is nothing to choose from"
 
 
 def by_words(

@@ -9,6 +9,8 @@ from classtoken.values import Modality, Record
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
+PLURAL = {"text": "texts", "image": "images"}
+
 
 def check_is_text(item: Any, model: str) -> None:
     """Raise `OptionError` for what a person gave as the input of a text model and is a path: a file or folder that is
@@ -42,10 +44,13 @@ def choose_modality(
     wanted = sides if asked is None else (asked,)
     both = [name for name in wanted if name in there]
     if not both:
+        has = f"only {' and '.join(there)}" if there else "neither text nor image"
+        ways = [f"give a source of {PLURAL[wanted[0]]}", *(f"a model of {PLURAL[name]}" for name in there)]
+        if first.meta:
+            columns = ", ".join(map(repr, first.meta))
+            ways.append(f"name the column with `{wanted[0]}_column` (there are besides {columns})")
         raise SourceError(
-            f"'{model}' reads {' and '.join(wanted)}, but the first record of {source} has "
-            f"{'only ' + ' and '.join(there) if there else 'neither text nor image'}; name the column with "
-            f"`{wanted[0]}_column`, or give another source or model."
+            f"'{model}' reads {' and '.join(wanted)}, but the first record of {source} has {has}; {', or '.join(ways)}."
         )
     if len(both) > 1:
         raise OptionError(f"'{model}' and {source} both have text and image; say which with `modality`.")

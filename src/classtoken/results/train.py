@@ -1,5 +1,6 @@
 """What `train` gives back."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,9 +81,12 @@ class TrainResult(Result):
     def __str__(self) -> str:
         ranges = {name: f" [{at.low:.4f}, {at.high:.4f}]" for name, at in self.intervals.items()}
         shown = ", ".join(
-            f"{name.replace('_', ' ')} {value:.4f}{ranges.get(name, '')}" for name, value in self.scores.items()
+            f"{name.replace('_', ' ')} {value:.4f}{ranges.get(name, '')}"
+            for name, value in sorted(self.scores.items(), key=lambda score: score[0] == "loss")  # counted ones first
         )
-        judged = f"each judged in {self.folds} folds" if self.folds else f"{self.held_out} held out"
+        judged = (
+            f"each judged by a head without it, in {self.folds} parts" if self.folds else f"{self.held_out} held out"
+        )
         words = {"frozen": "a head on frozen vectors", "finetune": "fine-tuned", "scratch": "from scratch"}
         known = f"{len(self.labels)} labels, " if self.labels else ""
         head = f"head {self.head}" if self.labels else "its vectors"
@@ -94,8 +98,12 @@ class TrainResult(Result):
             f"{', stopped early' if self.stopped_early else ''}",
         ]
         if self.scores and self.labels:
-            with_it = f", {self.error:.4f} with temperature {self.temperature:.3f}" if self.temperature != 1 else ""
-            lines.insert(2, f"  calibration error {self.error_before:.4f} as it is{with_it}")
+            without = f"; {self.error_before:.4f} without the temperature {self.temperature:.3f}"
+            lines.insert(
+                2,
+                f"  probabilities are off by {self.error:.4f} on average (calibration error"
+                f"{without if self.temperature != 1 else ''})",
+            )
         for one in self.poolings:
             said = ", ".join(
                 f"{name.replace('_', ' ')} {value:.4f}" + (f" {at.limits}" if (at := one.intervals.get(name)) else "")
@@ -104,10 +112,14 @@ class TrainResult(Result):
             lines.append(f"    {one.pooling:12s} {said}{'  (kept)' if one.pooling == self.pooling else ''}")
         if self.trials:
             best = sorted(self.trials, key=lambda trial: -trial.score)[:5]
-            lines.append(f"  chosen: {self.chosen}; tried {len(self.trials)} settings, the best:")
+            lines.append(
+                f"  chosen: {self.chosen}, of {len(self.trials)} settings; the best, on the records that chose:"
+            )
             lines += [f"    {trial.score:.4f}  {trial.setting}" for trial in best]
         if self.refused:
             lines.append(f"  {self.refused} records could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         lines += [f"  note: {note}" for note in self.notes]
+        verb, out = ("predict SOURCE", "LABELLED") if self.labels else ("embed SOURCE", "VECTORS")
+        lines.append(f"  next: classtoken {verb} --model {shlex.quote(self.out)} --out {out}")
         return "\n".join(lines)

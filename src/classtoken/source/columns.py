@@ -34,6 +34,10 @@ class Columns:
     group: str | None
     meta: tuple[str, ...]
 
+    def id_unread(self, number: int) -> str:
+        """The id of a row whose own cannot be read: its number, which is what rows without ids go by."""
+        return str(number) if self.id is None else f"row {number}"
+
 
 def headerless(options: SourceOptions) -> bool:
     """Whether the options name columns by number, so that a delimited file has no header."""
@@ -106,7 +110,7 @@ def to_entry(
     """One row as a record; `number` is its id when there is no id column, `folder` where image paths start."""
     identity = to_id(row.get(columns.id)) if columns.id else str(number)
     if identity is None:
-        return Rejected(f"row {number}", f"has no id in the column '{columns.id}'")
+        return Rejected(columns.id_unread(number), f"has no id in the column '{columns.id}'")
     try:
         text = _to_text(row.get(columns.text), columns.text) if columns.text else None
         image = to_image(row.get(columns.image), folder) if columns.image else None

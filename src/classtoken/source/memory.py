@@ -44,7 +44,7 @@ class InMemory(Source):
         for number in range(start, len(self._rows)):
             row = self._rows[number]
             if not row:
-                yield Rejected(f"row {number}", "holds nothing")
+                yield Rejected(columns.id_unread(number), "holds nothing")
             else:
                 yield to_entry(row, columns, number, Path.cwd(), self.options.label_separator)
 

@@ -24,7 +24,7 @@ from classtoken.values import Rejected
 
 @dataclass(frozen=True)
 class UnreadableRow:
-    """A row that cannot be told apart into columns, and why."""
+    """A row that gives no columns, and why."""
 
     reason: str
 
@@ -70,7 +70,7 @@ class LineTable(Source):
         folder = self.images_from or path.parent
         for number, row in enumerate(self.parse(self.lines(path, offset), offset), first):
             if isinstance(row, UnreadableRow):
-                yield Rejected(f"row {number}", row.reason)
+                yield Rejected(columns.id_unread(number), row.reason)
             else:
                 yield to_entry(row, columns, number, folder, self.options.label_separator)
 
@@ -123,13 +123,14 @@ class LineTable(Source):
 
 
 class TextLines(LineTable):
-    """A `.txt` file: a record per line, its number the id. An empty line is a record without a text."""
+    """A `.txt` file: a record per line, its number the id. An empty line is refused."""
 
     kind = "text"
 
     def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
         for line in lines:
-            yield {"text": strip_end(line)}
+            text = strip_end(line)
+            yield {"text": text} if text.strip() else UnreadableRow("is an empty line")
 
     def names(self, path: Path) -> tuple[str, ...]:
         return ("text",)

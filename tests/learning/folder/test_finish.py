@@ -168,7 +168,8 @@ def test_the_card_says_what_from_what_when_and_how_well(tmp_path: Path, squares:
         assert said in card, said
     assert "0 steps" not in card
     assert str(tmp_path) not in card
-    assert f"calibration error {result.error_before:.4f} as it is" in str(result)
+    assert f"probabilities are off by {result.error:.4f} on average (calibration error" in str(result)
+    assert str(result).endswith(f"\n  next: classtoken predict SOURCE --model {tmp_path / 'model'} --out LABELLED")
     scratched = train(squares, tmp_path / "own", recipe=scratch())
     own = (tmp_path / "own/README.md").read_text(encoding="utf-8")
     assert "base model: none, it began with random weights" in own

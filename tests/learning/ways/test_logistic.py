@@ -77,6 +77,17 @@ def test_the_grid_is_chosen_on_rows_that_were_not_learned_from() -> None:
     assert max(trial.score for trial in trials) < 0.55
 
 
+def test_of_equal_settings_the_one_of_least_loss_is_taken() -> None:
+    """Classes far apart: every C is always right, and the smallest gives probabilities that hardly differ."""
+    y = np.arange(60) % 3
+    x = np.eye(3)[y] + 0.01 * np.random.default_rng(0).normal(size=(60, 3))
+    head, setting, trials = fit_logistic(x, y, FitTask(False, False, 0, 3), grid=(1e-4, 1e-2, 1.0))
+    assert {trial.score for trial in trials} == {1.0}
+    assert setting.c == 1.0
+    with torch.no_grad():
+        assert float(head(torch.from_numpy(x).float()).softmax(-1).max(-1).values.min()) > 0.8
+
+
 def test_two_classes_and_several_labels() -> None:
     x, y = blobs(80, 2, 0.3)
     head, _, _ = fit_logistic(x, y, FitTask(False, True, 0, int(y.max()) + 1), grid=(1.0,))

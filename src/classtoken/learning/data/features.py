@@ -155,7 +155,7 @@ def features(
 class VectorStage(EmbedStage):
     """An embedder at work on several poolings, whatever it was loaded with."""
 
-    what = "features"
+    what = "embedding the records"
 
     def __init__(self, embedder: Embedder, modality: str, poolings: Sequence[str]):
         super().__init__(embedder, modality)

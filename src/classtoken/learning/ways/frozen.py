@@ -1,6 +1,7 @@
 """A head, or a learned pooling and a head, on the frozen features of a MODEL."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from classtoken.learning.ways.trained import JudgedPooling, TrainedModel
 from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout
 from classtoken.results.train import Trial
+from classtoken.values import Progress
 
 JUDGED_IN_FOLDS = 1000
 """rows below which a tenth of them says too little"""
@@ -130,7 +132,9 @@ def _head(run: TrainingRun, spec: Spec, rows: TrainingSet, *, on_halves: bool) -
     readout = reading.readout(spec)
     if run.recipe.head.kind != "linear":
         return head_of_a_grid(run, readout, rows)
-    return linear_on_halves(run.recipe, readout, rows) if on_halves else linear_head(run.recipe, readout, rows)
+    if on_halves:
+        return linear_on_halves(run.recipe, readout, rows)
+    return linear_head(run.recipe, readout, rows, report=run.report)
 
 
 def _chosen_anew(made: Sequence[ChosenHead]) -> Tensor | None:
@@ -181,7 +185,9 @@ def _most_pooled(roles_NL: Tensor, over: frozenset) -> int:
     return int(torch.isin(roles_NL, torch.tensor(sorted(over))).sum(1).max())
 
 
-def linear_head(recipe: Recipe, readout: Readout, rows: TrainingSet) -> ChosenHead:
+def linear_head(
+    recipe: Recipe, readout: Readout, rows: TrainingSet, *, report: Callable[[Progress], None] | None = None
+) -> ChosenHead:
     """Logistic regression on all rows.
 
     Its scores are those of twins, each chosen and fitted without the rows that it is judged on: the held-out part, and
@@ -191,16 +197,24 @@ def linear_head(recipe: Recipe, readout: Readout, rows: TrainingSet) -> ChosenHe
     assert isinstance(rows.data, FrozenVectors)
     vectors, targets = rows.data.vectors.numpy(), rows.targets.numpy()
     task = _task(recipe, rows)
-    head, setting, trials = fit_logistic(vectors, targets, task, groups=rows.groups)
-    if not len(rows.held_out):
-        return ChosenHead(readout, head, None, trials, str(setting))
-    in_folds = len(targets) < JUDGED_IN_FOLDS
-    parts = [(rows.learned.numpy(), rows.held_out.numpy())]
+    in_folds = len(rows.held_out) > 0 and len(targets) < JUDGED_IN_FOLDS
+    parts = [(rows.learned.numpy(), rows.held_out.numpy())] if len(rows.held_out) else []
     if in_folds:
         parts = task.folds(targets, rows.groups)
+    begun = time.monotonic()
+
+    def fitted(done: int) -> None:
+        if report is not None:
+            report(Progress(done, 1 + len(parts), seconds=time.monotonic() - begun, what="fitting the head"))
+
+    fitted(0)
+    head, setting, trials = fit_logistic(vectors, targets, task, groups=rows.groups)
+    if not parts:
+        return ChosenHead(readout, head, None, trials, str(setting))
     found: tuple[list[Tensor], list[Tensor]] = [], []
     scores = []
-    for learned, judged in parts:
+    for number, (learned, judged) in enumerate(parts, 1):
+        fitted(number)
         part = vectors[learned], targets[learned], task
         twin, _, tried = fit_logistic(*part, groups=None if rows.groups is None else rows.groups[learned])
         scores.append(max(trial.score for trial in tried))

@@ -95,22 +95,23 @@ def fit_logistic(
 ) -> tuple[LinearHead, LogisticSetting, tuple[Trial, ...]]:
     """The best setting, refitted on all rows, as a linear head on the raw vectors; and everything that was tried.
 
-    score: that of `task.metric`, the loss turned so that larger is better.
+    score: that of `task.metric`, the loss turned so that larger is better. Few rows make many settings equal; among
+    these the one of least loss is taken, whose probabilities are the most to be trusted.
     """
     x = np.asarray(vectors, dtype=np.float64)
     folds = task.folds(targets, groups)[: 1 if max(len(x), task.rows) >= FOLDED_BELOW else None]
-    tried: list[tuple[float, bool, float]] = []
+    tried: list[tuple[tuple[float, float], bool, float]] = []
     with threadpool_limits(1):
         for standardised in (True, False):
             paths = [Regressions(x[learned], targets[learned], standardised, task) for learned, _ in folds]
             for c in sorted(grid):
                 tried.append((_score(x, targets, [path.at(c) for path in paths], folds, task), standardised, c))
-                recent = [score for score, same, _ in tried if same == standardised]
+                recent = [score for (score, _), same, _ in tried if same == standardised]
                 if len(recent) > 4 and max(recent[-4:]) < max(recent) - 0.01:
                     break  # past the top: larger C only take longer
         _, standardised, c = max(tried, key=lambda t: t[0])
     best = LogisticSetting(c, standardised)
-    trials = tuple(Trial(str(LogisticSetting(c, standardised)), score) for score, standardised, c in tried)
+    trials = tuple(Trial(str(LogisticSetting(c, standardised)), score) for (score, _), standardised, c in tried)
     return logistic_head(x, targets, task, best), best, trials
 
 
@@ -132,13 +133,14 @@ def _score(
     fitted: Sequence[tuple[Floats, Floats]],
     folds: Sequence[tuple[NDArray, NDArray]],
     task: FitTask,
-) -> float:
-    """Of all held-out rows together, each by the weights that were fitted without it."""
+) -> tuple[float, float]:
+    """Score and loss (turned, so that larger is better) of all held-out rows together, each by the weights that were
+    fitted without it."""
     logits = np.concatenate([x[held] @ w.T + b for (w, b), (_, held) in zip(fitted, folds, strict=True)])
     truth = np.concatenate([targets[held] for _, held in folds])
     kind: Task = "multi" if task.several else "single"
     scores = classification_scores(torch.from_numpy(logits), torch.from_numpy(truth), kind)
-    return score_of(scores, metric_for(kind, task.metric))
+    return score_of(scores, metric_for(kind, task.metric)), -scores["loss"]
 
 
 class Regressions:
