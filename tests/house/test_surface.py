@@ -112,7 +112,9 @@ def test_a_command_a_function_and_an_options_value_offer_the_same(verb: str) -> 
     fields = {field.name: field for kind in kinds for field in all_fields(kind)}
     operands = set(inspect.signature(function).parameters) - set(option_kinds(function))
     offered = {parameter.name for parameter in COMMANDS[verb].params}
-    assert offered - operands - {"json", "quiet"} == {name for name, field in fields.items() if field.about.shown}
+    assert offered - operands - {"json", "quiet", "verbose"} == {
+        name for name, field in fields.items() if field.about.shown
+    }
     assert {name for name in operands if COMMANDS_OF[verb][name].startswith("--")} - {"model", "out"} == (
         OF_THE_COMMAND.get(verb, set())
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from classtoken.audit.hypotheses import KNOWN_PROMPTS, Hypothesis, Limit, TextReader
 from classtoken.audit.probes import LIMITS
+from classtoken.measure.geometry import cosines
 from classtoken.results.verify import Diagnosis, Resembling
 
 #: Below this mean cosine no reading fits: 8-bit numbers stay above it (0.962 is the worst that was published).
@@ -201,13 +202,6 @@ class _Comparison:
         if self.contract.size == 0 or len(self.theirs) < 8:
             return None
         return float((nearest(self.theirs) == nearest(self.contract)).mean())
-
-
-def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Row by row, float64; 0 where a row is all zeros."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (a * b).sum(1) / np.where(lengths > 0, lengths, np.inf)
 
 
 def nearest(vectors: np.ndarray) -> np.ndarray:

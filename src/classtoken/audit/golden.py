@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classtoken.audit.diagnosis import DRIFTS, cosines
+from classtoken.audit.diagnosis import DRIFTS
 from classtoken.audit.probes import NATURAL, vocabulary_words
 from classtoken.embedder import Embedder
 from classtoken.errors import OutputError
+from classtoken.measure.geometry import cosines
 from classtoken.places import Place
 from classtoken.results.verify import Proof
 from classtoken.sink.manifest import META, Manifest

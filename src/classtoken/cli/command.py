@@ -2,7 +2,8 @@
 
 `cli/<verb>.py` defines a function whose operands (MODEL, SOURCE, DIR) carry typer's annotations, and which takes an
 options value of `classtoken.options`. Its fields become the command's flags, with their types, defaults, limits and
-help, and `--json` and `--quiet` are added; what was given becomes the options value again. Nothing about an option is
+help, and `--json`, `--quiet` and `--verbose` are added; what was given becomes the options value again. Nothing about
+an option is
 written twice.
 """
 
@@ -18,11 +19,12 @@ import typer
 from typer.core import TyperCommand
 
 from classtoken.cli.output import Answer
-from classtoken.cli.progress import say
+from classtoken.cli.progress import messages, say
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages; errors are still said.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how things are computed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 
@@ -68,7 +70,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
     fields = {field.name: field for kinds in taken.values() for kind in kinds for field in all_fields(kind)}
     shown = [field for field in fields.values() if field.about.shown]
 
-    def run(context: typer.Context, json: bool, quiet: bool, **values: Any) -> tuple[str, int]:
+    def run(context: typer.Context, json: bool, quiet: bool, verbose: bool, **values: Any) -> tuple[str, int]:
         options = {field.name: values.pop(field.name) for field in shown}
         given = {name: value for name, value in options.items() if _was_given(context, name)}
         for name, kinds in taken.items():
@@ -76,7 +78,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
                 from_flat(kinds[0], given) if parameters[name].annotation is kinds[0] else Given(given, fields)
             )
         try:
-            with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
+            with contextlib.redirect_stderr(io.StringIO()) if quiet else messages(verbose):
                 answer = function(**values)
         except KeyboardInterrupt as stopped:
             say(f"classtoken: {str(stopped) or _kept(values.get('out'))}")  # typer keeps nothing but the exit code
@@ -89,6 +91,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
         *(_parameter(field) for field in shown),
         inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
         inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet),
+        inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Verbose),
     ]
     run.__doc__ = function.__doc__
     run.__signature__ = inspect.Signature(told)  # type: ignore[attr-defined]

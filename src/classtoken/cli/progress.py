@@ -3,6 +3,7 @@
 Nobody waits in silence: a verb that has reported nothing yet says after `FIRST` seconds that it is at work.
 """
 
+import logging
 import sys
 import threading
 import time
@@ -46,6 +47,22 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
 def say(line: str) -> None:
     """One message on stderr."""
     sys.stderr.write(f"{line}\n")
+
+
+@contextmanager
+def messages(verbose: bool) -> Iterator[None]:
+    """Within the block what the package says on its logger comes on stderr: warnings, and if `verbose` all else."""
+    logger, handler = logging.getLogger("classtoken"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("classtoken: %(message)s"))
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Inputs -> vectors, as the checkpoint's authors meant it: preprocessing + encoder + readout under one contract."""
 
 import copy
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,8 @@ from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
 from classtoken.values import Layout, Modality, Record, Role
 
+LOG = logging.getLogger("classtoken")
+
 
 class Embedder:
     """A loaded model. `embed` gives vectors, `logits` the classifier's answer, `states` and `trace` what is inside."""
@@ -42,6 +45,7 @@ class Embedder:
         for modality, tower in self.towers.items():
             if spec.precision == "int8":
                 self._fast[modality] = self._whole_numbers(tower.reading.encoder)
+                LOG.info("%s, %s, int8: products of whole numbers, by oneDNN", self.name, modality)
             tower.reading.encoder.to(self.device, self.dtype)
             for module in (tower.reading.pooler, tower.reading.classifier, *tower.reading.before, *tower.reading.after):
                 if module is not None:
@@ -240,9 +244,16 @@ class Embedder:
             self._encode(tower, self.tokens(items, modality=modality), trace=recorder)
         return recorder
 
-    def run(self, tokens: Tokens, trace: Trace | None = None, *, modality: str | None = None) -> States:
+    def run(
+        self,
+        tokens: Tokens,
+        trace: Trace | None = None,
+        *,
+        layers: Sequence[int | str] = (),
+        modality: str | None = None,
+    ) -> States:
         """States of prepared tokens, with a trace that may change what flows; gradients as the caller has set them."""
-        return self._encode(self.tower(modality), tokens, trace=trace)
+        return self._encode(self.tower(modality), tokens, layers=layers, trace=trace)
 
     @contextmanager
     def inference(self) -> Iterator[None]:
@@ -373,11 +384,24 @@ class Embedder:
         layers_float = {name: value.float() for name, value in states.layers.items()}
         return replace(states, last_BLD=states.last_BLD.float(), layers=layers_float)
 
+    def products(self, modality: str | None = None) -> str:
+        """By which means the matrix products of a tower's blocks are computed: `plain` (`F.linear`), `oneDNN` (weights
+        laid out for this processor), `int8`; `foreign` where another library computes them."""
+        tower = self.tower(modality)
+        if not has_open_weights(tower.reading.encoder):
+            return "foreign"
+        found = self._products(tower.modality, tower.reading.encoder)
+        return "plain" if found is None else found.name
+
     def _products(self, modality: str, encoder: Any) -> Products | None:
         """Fast products of a tower's encoder, made when they are first needed."""
         if modality not in self._fast:
             with torch.inference_mode(False), torch.no_grad():
                 self._fast[modality] = products_of(encoder)
+            found = self._fast[modality]
+            LOG.info(
+                "%s, %s: products by %s", self.name, self.spec.precision, "F.linear" if found is None else found.name
+            )
         return self._fast[modality]
 
     def _whole_numbers(self, encoder: Any) -> Products | None:

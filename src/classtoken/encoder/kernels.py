@@ -10,6 +10,7 @@ is an argument of the forward, as a trace is.
 """
 
 import logging
+import platform
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from classtoken.remembered import remembered
 from classtoken.tensors import ACTIVATIONS
 
 LOG = logging.getLogger("classtoken")
@@ -33,7 +35,9 @@ FUSED: dict[str, tuple[str, list[float], str]] = {
 }
 NOTHING: tuple[str, list[float], str] = ("none", [], "")
 #: A laid-out product may take so much longer than the plain one and is still taken: clocks are noisy.
-SLOWER = 1.15
+SLOWER = 1.3
+#: Tokens that the two are timed on, and how often each; the first time is not counted.
+PROBED_ROWS, PROBED_TIMES = 512, 8
 #: Relative difference of two ways to sum the same products.
 AGREE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 #: Whole numbers go to 127; one is left for what rounding a scale may add.
@@ -231,22 +235,33 @@ def right(kind: Kind, dtype: torch.dtype) -> bool:
 
 @cache
 def slower(dtype: torch.dtype, outputs: int, inputs: int) -> bool:
-    """Whether the laid-out product of these sizes is slower than `F.linear` on this machine, by the best of a few."""
+    """Whether the laid-out product of these sizes, gelu inside, is slower than `F.linear` and then gelu here.
+
+    Found out once a machine and remembered, so that all processes compute the same numbers.
+    """
     if not right(LaidOut, dtype):
         return True
-    x, weight = torch.ones(256, inputs, dtype=dtype), torch.ones(outputs, inputs, dtype=dtype)
-    best = []
+    machine = platform.node(), torch.backends.cpu.get_cpu_capability(), has_tiles(), torch.get_num_threads()
+    question = f"laid out or plain: {outputs} x {inputs}, {dtype}, torch {torch.__version__}, {machine}"
+    answer = remembered(question, lambda: {"slower": _is_slower(dtype, outputs, inputs)})
+    return bool(answer and answer["slower"])
+
+
+def _is_slower(dtype: torch.dtype, outputs: int, inputs: int) -> bool:
+    """By the best of a few, taken in turns: a machine that does other things slows down and speeds up."""
+    x, weight = torch.ones(PROBED_ROWS, inputs, dtype=dtype), torch.ones(outputs, inputs, dtype=dtype)
     with torch.inference_mode():
-        for product in (LaidOut(weight, None), Plain(weight, None)):
-            product(x)
-            best.append(min(_seconds(product, x) for _ in range(5)))
-    return best[0] > SLOWER * best[1]
+        ways = LaidOut(weight, None, "gelu"), Plain(weight, None, "gelu")
+        taken = [[_seconds(way, x) for way in ways] for _ in range(PROBED_TIMES)][1:]
+    laid_out, plain = (min(seconds) for seconds in zip(*taken, strict=True))
+    return laid_out > SLOWER * plain
 
 
 def _seconds(product: Product, x: Tensor) -> float:
-    start = time.perf_counter()
+    """Of this thread, which does its share of the product."""
+    start = time.thread_time()
     product(x)
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 # -- attention ---------------------------------------------------------------------------------------------------------

@@ -27,6 +27,13 @@ def cosine_matrix(first: ArrayLike, second: ArrayLike | None = None) -> Floats:
     return np.clip(a @ np.swapaxes(b, -1, -2), -1, 1)
 
 
+def cosines(first: ArrayLike, second: ArrayLike) -> Floats:
+    """cos(a_i, b_i), row by row: (N,); 0 where a row is all zeros."""
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return np.asarray((a * b).sum(-1) / np.where(lengths > 0, lengths, np.inf))
+
+
 def linear_cka(first: ArrayLike, second: ArrayLike, *, unbiased: bool = False) -> float:
     """Linear centred kernel alignment of two representations of the same N inputs (Kornblith et al. 2019): 1 when one
     is a rotation, a shift or a multiple of the other. Their sizes may differ.

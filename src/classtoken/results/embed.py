@@ -10,16 +10,33 @@ from classtoken.values import Rejected, Task
 
 @dataclass(frozen=True)
 class Sampled:
-    """What shorter vectors or smaller numbers keep, measured on some of the user's own records before the run.
+    """What a lower precision, shorter vectors or smaller numbers keep: measured on some of the user's own records
+    before the run.
 
-    Of the ten nearest neighbours by whole float32 vectors, the share that is found: `recall` by what is stored, `first`
-    by the first numbers alone, `random` by as many at random. None where nothing was cut.
+    Of the ten nearest neighbours by whole float32 vectors that were computed in fp32, the share that is found: `recall`
+    by what is stored, `first` by the first numbers alone, `random` by as many at random; None where nothing was cut.
+    `cosine` and `lowest` are the mean and the smallest cosine of what is stored to those vectors; None where it was
+    cut. `block` is the one that costs most, counted from 0, where `lowest` is below what the precision should give.
     """
 
     records: int
     recall: float
     first: float | None = None
     random: float | None = None
+    cosine: float | None = None
+    lowest: float | None = None
+    block: int | None = None
+
+    def lines(self, name: str) -> list[str]:
+        """What a person reads of the column `name`."""
+        found = [f"  {name}: of the 10 nearest neighbours {self.recall:.1%} are kept, on {self.records} records"]
+        if self.cosine is not None and self.lowest is not None:
+            found.append(f"    cosine to fp32 {self.cosine:.5f}, at least {self.lowest:.5f}")
+        if self.block is not None:
+            found.append(f"    less than this precision should give; most is lost in block {self.block}")
+        if self.first is not None and self.random is not None:
+            found.append(f"    by the first numbers {self.first:.1%}, by as many at random {self.random:.1%}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -84,12 +101,7 @@ class EmbedResult(Result):
         if self.refused:
             lines.append(f"  {self.refused} refused, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
-        for name, kept in self.sampled.items():
-            lines.append(
-                f"  {name}: of the 10 nearest neighbours {kept.recall:.1%} are kept, on {kept.records} records"
-            )
-            if kept.first is not None and kept.random is not None:
-                lines.append(f"    by the first numbers {kept.first:.1%}, by as many at random {kept.random:.1%}")
+        lines += [line for name, kept in self.sampled.items() for line in kept.lines(name)]
         if self.store == "int8":
             lines.append(f"  {self.clipped:.2%} of the numbers lay outside of the sample's ranges and were clipped")
         lines += [f"  beside the parts: {name}" for name in self.files]

@@ -36,6 +36,10 @@ class EmbedStage:
         whole = self.embedder.columns(modality=self.modality)
         return whole if self.dim is None else dict.fromkeys(whole, self.dim)
 
+    def whole(self) -> "EmbedStage":
+        """The same stage, its vectors not cut."""
+        return EmbedStage(self.embedder, self.modality, prompt=self.prompt)
+
     def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[PreparedBatch]:
         """The records of one task, prepared; each is in one batch, or `reject` is called with its place and why."""
         return batches(self._prepare, records, reject, prompt=self.prompt)
@@ -76,6 +80,7 @@ class EmbedStage:
             carried=carried,
             prompt=self.prompt,
             accepted=fingerprint.accepted,
+            products=self.embedder.products(self.modality),
             plan=plan.hash,
             tasks=len(plan.tasks),
             total=plan.total,

@@ -1,5 +1,6 @@
 """What `embed` needs, looked at and opened before any work: place, source, plan, model, columns."""
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError
 from classtoken.options import EmbedOptions
 from classtoken.places import LocalPlace, Place, place_of
+from classtoken.results.embed import Sampled
+from classtoken.run.drift import FEW, LOWEST, costliest_block, in_fp32
 from classtoken.run.embedding import EmbedStage, cut_to
-from classtoken.run.sample import measured, sample
+from classtoken.run.sample import RECORDS, measured, records_twice, sample, spread
 from classtoken.sink import CarriedColumn, Manifest, carried_columns, check_place, read_manifest
 from classtoken.sink.manifest import has_manifest
 from classtoken.sink.numbers import Ranges, to_floats, to_stored
 from classtoken.source import Plan, Source, first_record, make_plan, open_source
+
+LOG = logging.getLogger("classtoken")
 
 
 @dataclass(frozen=True)
@@ -64,26 +69,45 @@ class PreparedRun:
         return cls(place, opened, plan, stage, carried, manifest)
 
     def sampled(self) -> "PreparedRun":
-        """The same run, with what shorter vectors or smaller numbers keep; and for bytes, what they stand for.
+        """The same run, with what a lower precision, shorter vectors or smaller numbers keep; and for bytes, what they
+        stand for.
 
         Measured once, before anything is written: what goes on later goes on with the same ranges.
         """
         manifest, stage = self.manifest, self.stage
-        if stage.dim is None and manifest.store == "fp32":
+        exact, as_they_are = stage.embedder.spec.precision == "fp32", stage.dim is None and manifest.store == "fp32"
+        if exact and as_they_are:
             return self
         if has_manifest(self.place):
             there = read_manifest(self.place)
             if there.store == manifest.store and there.fingerprint == manifest.fingerprint:
                 return replace(self, manifest=replace(manifest, ranges=there.ranges, sampled=there.sampled))
-        whole = sample(self.source, self.plan, EmbedStage(stage.embedder, stage.modality, prompt=stage.prompt))
-        cut = {name: block if stage.dim is None else cut_to(block, stage.dim) for name, block in whole.items()}
-        some = {name: block for name, block in cut.items() if len(block)}
+        most = records_twice(self.plan.total) if as_they_are else RECORDS
+        found = sample(self.source, self.plan, stage.whole(), most)
+        whole = found if exact else sample(self.source, self.plan, in_fp32(stage), most)
+        cut = {name: block if stage.dim is None else cut_to(block, stage.dim) for name, block in found.items()}
+        some = {name: block for name, block in cut.items() if len(block) and len(block) == len(whole[name])}
         ranges = {name: Ranges.of(block) for name, block in some.items()} if manifest.store == "int8" else {}
         kept = {}
         for name, block in some.items():
             stored = to_stored(block, manifest.store, ranges.get(name))
             kept[name] = measured(whole[name], to_floats(stored, ranges.get(name)), stage.dim)
+        kept = {name: self._blamed(one) for name, one in kept.items()}
         return replace(self, manifest=replace(manifest, ranges=ranges, sampled=kept))
+
+    def _blamed(self, kept: Sampled) -> Sampled:
+        """With the block that costs most, said at once, where vectors are worse than the precision should give."""
+        embedder = self.stage.embedder
+        bound = LOWEST.get(embedder.spec.precision)
+        if bound is None or kept.lowest is None or kept.lowest >= bound:
+            return kept
+        block = costliest_block(self.source, spread(self.plan, FEW), self.stage)
+        LOG.warning(
+            "precision %s moves some of these vectors far: cosine to fp32 %.3f at the lowest, and %s is usual; most is "
+            "lost in block %d. Consider bf16 or fp32.",
+            *(embedder.spec.precision, kept.lowest, bound, block),
+        )
+        return replace(kept, block=block)
 
 
 def check_options(options: EmbedOptions) -> None:

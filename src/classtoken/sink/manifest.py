@@ -60,6 +60,7 @@ class Manifest(Result):
 
     `store` says in which numbers vectors are stored; of bytes, `ranges` are what they stand for in each column, and
     `clipped` counts numbers that lay outside. `sampled` is what was measured on some records before the run.
+    `products` says by which means the blocks' matrix products were computed where the run was begun.
     """
 
     model: str
@@ -85,6 +86,7 @@ class Manifest(Result):
     clipped: int = 0
     sampled: Mapping[str, Sampled] = field(default_factory=dict)
     times: str = field(default="", compare=False)
+    products: str = field(default="", compare=False)
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:
