@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from scipy.stats import binom
-from tools.generated import into
+from tools.generated import into, wrapped
 
 from classtoken.measure.statistics import LEAST, compare, exact, mean_interval
 from classtoken.results.explain import KnockOut
@@ -18,24 +18,38 @@ from classtoken.study.unseen import LEAST as LEAST_PLACES
 from classtoken.study.unseen import coverage
 
 SIZES = (2, 4, 8, 12, 16, 24, 32, 48, 64)
-DRAWN: dict[str, tuple[Callable[[Generator, int], np.ndarray], float]] = {
-    "normal": (lambda g, n: g.normal(size=n), 0.0),
-    "heavy tails (t, 3)": (lambda g, n: g.standard_t(3, size=n), 0.0),
-    "skewed (exponential)": (lambda g, n: g.exponential(size=n), 1.0),
-    "very skewed (lognormal)": (lambda g, n: g.lognormal(size=n), float(np.exp(0.5))),
+Bounds = tuple[float, float] | None
+DRAWN: dict[str, tuple[Callable[[Generator, int], np.ndarray], float, Bounds]] = {
+    "normal": (lambda g, n: g.normal(size=n), 0.0, None),
+    "heavy tails (t, 3)": (lambda g, n: g.standard_t(3, size=n), 0.0, None),
+    "skewed (exponential)": (lambda g, n: g.exponential(size=n), 1.0, None),
+    "very skewed (lognormal)": (lambda g, n: g.lognormal(size=n), float(np.exp(0.5)), None),
+    "0 in nine of ten": (lambda g, n: (g.random(n) < 0.1) * g.exponential(size=n), 0.1, None),
+    "hits, nine of ten": (lambda g, n: (g.random(n) < 0.9).astype(float), 0.9, (0.0, 1.0)),
+    "1 in nine of ten, else less": (lambda g, n: 1 - (g.random(n) < 0.1) * g.random(n), 0.95, (0.0, 1.0)),
 }
+OFTEN = ("normal", "heavy tails (t, 3)", "skewed (exponential)", "very skewed (lognormal)")
+"""from `LEAST` examples on there is always an interval"""
 SHARES = (0.02, 0.1, 0.5, 0.9, 0.99)
 # 2 x 2 heads; layers of small and large models; 24 to 36 heads; patches of small and large grids
 CUTS = [(4, 2), (12, 6), (6, 3), (5, 2), (12, 4), (24, 1), (36, 1), (22, 1), (25, 1), (196, 19), (16, 2), (64, 6)]
 PAGE = Path(__file__).parents[1] / "docs" / "trust.md"
 
 
-def covered(kind: str, n: int, runs: int) -> float | None:
-    """The share of samples whose interval of the mean holds the true mean; None where none is given."""
-    draw, truth = DRAWN[kind]
+def covered(kind: str, n: int, runs: int) -> tuple[int, int]:
+    """How many samples have an interval of the mean that holds the true mean, and how many have one at all."""
+    draw, truth, bounds = DRAWN[kind]
     generator = np.random.default_rng(n)
-    found = [mean_interval(draw(generator, n), resamples=999, seed=seed) for seed in range(runs)]
-    return sum(truth in each for each in found) / runs if found[0].known else None
+    found = [mean_interval(draw(generator, n), resamples=999, seed=seed, bounds=bounds) for seed in range(runs)]
+    given = [each for each in found if each.known]
+    return sum(truth in each for each in given), len(given)
+
+
+def coverage_cell(held: int, given: int, runs: int) -> str:
+    """The share that holds, and of how many where not all have an interval."""
+    if not given:
+        return "none given"
+    return percent(held / given) + ("" if given == runs else f" (of the {round(100 * given / runs)} % given)")
 
 
 def covered_share(p: float, n: int) -> float:
@@ -85,27 +99,30 @@ def percent(value: float | None) -> str:
 
 def report(runs: int) -> str:
     """All tables."""
-    means = [(kind, *(percent(covered(kind, n, runs)) for n in SIZES)) for kind in DRAWN]
+    means = [(kind, *(coverage_cell(*covered(kind, n, runs), runs) for n in SIZES)) for kind in DRAWN]
     shares = [(f"{100 * p:g} %", *(percent(covered_share(p, n)) for n in SIZES)) for p in SHARES]
     cuts = [(f"{size} of {things}", percent(wrong_cuts(things, size, 3 * runs) / (3 * runs))) for things, size in CUTS]
     pairs = [(str(n), percent(wrong_comparisons(n, runs) / runs)) for n in (3, 5, 8, 16, 64)]
     places = [(str(n), f"{never_said(n, 100):g}") for n in (5, LEAST_PLACES, 60)]
     numbers = tuple(f"n = {n}" for n in SIZES)
-    return "\n\n".join(
-        [
-            f"**How often the 95 % interval of a mean holds the true mean** ({runs} samples each; none is given below "
-            f"{LEAST} examples):",
-            table(("examples are", *numbers), means),
-            "**How often the 95 % interval of a share (an accuracy) holds the true share** (exactly):",
-            table(("true share", *numbers), shares),
-            f"**How often a cut that is like all others is called needed, or in its way** ({3 * runs} cuts each; 5 % "
-            "is allowed, give or take 1 point):",
-            table(("cut", "called so"), cuts),
-            f"**How often two equally good ways differ with p at most 0.05** ({runs} pairs each; 5 % is allowed):",
-            table(("examples", "called different"), pairs),
-            "**Places out of 100, looked at evenly, that are said never to be looked at** (the most in 100 surveys):",
-            table(("inputs", "said"), places),
-        ]
+    return wrapped(
+        "\n\n".join(
+            [
+                f"**How often the 95 % interval of a mean holds the true mean** ({runs} samples each; none is given "
+                f"below {LEAST} examples, nor where hardly any differs, but between known bounds):",
+                table(("examples are", *numbers), means),
+                "**How often the 95 % interval of a share (an accuracy) holds the true share** (exactly):",
+                table(("true share", *numbers), shares),
+                f"**How often a cut that is like all others is called needed, or in its way** ({3 * runs} cuts each; "
+                "5 % is allowed, give or take 1 point):",
+                table(("cut", "called so"), cuts),
+                f"**How often two equally good ways differ with p at most 0.05** ({runs} pairs each; 5 % is allowed):",
+                table(("examples", "called different"), pairs),
+                "**Places out of 100, looked at evenly, that are said never to be looked at** (the most in 100 "
+                "surveys):",
+                table(("inputs", "said"), places),
+            ]
+        )
     )
 
 

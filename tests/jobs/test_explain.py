@@ -251,6 +251,12 @@ def test_the_command_over_data(bert: Embedder, tmp_path: Path, capsys: pytest.Ca
     assert main([*command, "--points", "3", "--out", str(tmp_path / "f.html"), "--json"]) == 0
     found = Findings.from_json(capsys.readouterr().out)
     assert found.n == 3
+    source.write_text("\n".join([*folders.SENTENCES[:3], folders.SENTENCES[0]]) + "\n")
+    assert main(command) == 0
+    assert "note: 1 record held what an earlier one holds; left out" in capsys.readouterr().out
+    source.write_text("the cat\nthe cat\n")
+    assert main(command) == 2
+    assert "gave 1, and 1 more that hold the same" in capsys.readouterr().err
     source.write_text("one\n")
     assert main(command) == 2
     assert "need at least two inputs" in capsys.readouterr().err

@@ -1,9 +1,9 @@
 """Random labels: what every way of training says where nothing can be learned.
 
-    python -m tests.learning.chance [DRAWS]     add draws up to DRAWS (100) and write the table of docs/trust.md
+    python -m tests.learning.chance [WAY ...]     make the draws that are missing, and write the table of docs/trust.md
 
-Every draw is kept in `benchmarks/results/random-labels.json` as soon as it is made, so that it can be stopped; the
-tests draw a few of each way in every run, and all as soak tests.
+Every draw is kept in `benchmarks/results/random-labels/WAY.json` as soon as it is made, so that it can be stopped, and
+ways can be drawn side by side; the tests draw a few of each in every run, and all as soak tests.
 """
 
 import json
@@ -18,7 +18,7 @@ import torch
 from scipy.stats import binom
 from tests.learning.small import network, pictures
 from tests.simulations import PAGE, table
-from tools.generated import into
+from tools.generated import into, wrapped
 
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
 from classtoken.learning.data.split import divide
@@ -34,7 +34,7 @@ from classtoken.pooling.spec import parse
 from classtoken.values import IMAGE_POOLED, Record, Role
 
 ROWS, WIDTH, DRAWS = 120, 8, 100
-KEPT = Path(__file__).parents[2] / "benchmarks" / "results" / "random-labels.json"
+KEPT = Path(__file__).parents[2] / "benchmarks" / "results" / "random-labels"
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,12 @@ class Way:
     judged: str
     score: str = "accuracy"
     truth: float = 0.5
+    draws: int = DRAWS
+
+    @property
+    def missed(self) -> int:
+        """Intervals of 95 % that miss the truth in so many draws or fewer, but for one time in 100."""
+        return int(binom.ppf(0.99, self.draws, 0.05))
 
 
 def rows_of(
@@ -127,7 +133,7 @@ def pooled(folder: Path, seed: int) -> Said:
 def encoder(folder: Path, seed: int) -> Said:
     """From scratch and fine-tuned alike: the best of eight evaluations is kept."""
     data = pictures(ROWS, seed)
-    targets = torch.randint(0, 2, (ROWS,), generator=torch.Generator().manual_seed(seed))
+    targets = torch.randperm(ROWS, generator=torch.Generator().manual_seed(seed)) % 2  # as many of each: chance is 0.5
     data.targets.copy_(targets)
     rows = rows_of(data, targets, seed, 0.4)
     recipe = Recipe.from_dict(
@@ -141,7 +147,7 @@ def encoder(folder: Path, seed: int) -> Said:
 
 WAYS = {
     "linear": Way(linear, "linear head on frozen vectors", "120 in five folds"),
-    "labels": Way(labels, "linear head, three labels (all three right)", "120 in five folds", "exact_match", 0.125),
+    "labels": Way(labels, "linear head, three labels (all three right)", "120 in five folds", "exact_match", 0.125, 20),
     "cosine": Way(grid("cosine"), "`cosine` head, ten learning rates", "24"),
     "mlp": Way(grid("mlp"), "`mlp` head, ten learning rates", "24"),
     "pooling": Way(pooled, "learned pooling, four learning rates", "24"),
@@ -158,11 +164,11 @@ def draw(way: str, folder: Path, seed: int) -> dict[str, float | bool | None]:
     return {"score": score, "holds": holds, "without": found.without}
 
 
-def report(kept: dict[str, list[dict[str, float]]]) -> str:
+def report(every: dict[str, list[dict[str, float]]]) -> str:
     """The table of all draws."""
     rows = []
     for name, way in WAYS.items():
-        drawn = kept[name]
+        drawn = every[name]
         without = [one["without"] for one in drawn if one["without"] is not None]
         rows.append(
             (
@@ -178,22 +184,30 @@ def report(kept: dict[str, list[dict[str, float]]]) -> str:
     says = (
         f"Intervals that are right in 95 % hold the truth in {least} or more of {DRAWS} draws, but for one time in 100."
     )
-    return table(("way", "judged on", "truth", "mean", "covered", "without"), rows) + "\n\n" + says
+    return table(("way", "judged on", "truth", "mean", "covered", "without"), rows) + "\n\n" + wrapped(says)
 
 
-def main(draws: int) -> None:
-    """All draws that are not kept yet, one of every way after another; then the page."""
-    kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {name: [] for name in WAYS}
-    for seed in range(draws):
-        for name in WAYS:
-            if len(kept[name]) > seed:
-                continue
+def kept(way: str) -> list[dict[str, float]]:
+    """The draws that there are."""
+    path = KEPT / f"{way}.json"
+    found: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return found
+
+
+def main(ways: list[str]) -> None:
+    """All draws that are not kept yet, of one way after another; then the page, from those of all ways."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for name in ways:
+        drawn = kept(name)
+        for seed in range(len(drawn), WAYS[name].draws):
             with TemporaryDirectory() as folder:
-                kept[name].append(draw(name, Path(folder), seed))
-            KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(into(PAGE.read_text(encoding="utf-8"), "python -m tests.learning.chance", report(kept)))
+                drawn.append(draw(name, Path(folder), seed))
+            (KEPT / f"{name}.json").write_text(json.dumps(drawn, indent=1) + "\n", encoding="utf-8")
+    every = {name: kept(name) for name in WAYS}
+    if all(len(every[name]) == way.draws for name, way in WAYS.items()):
+        PAGE.write_text(into(PAGE.read_text(encoding="utf-8"), "python -m tests.learning.chance", report(every)))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(int((sys.argv[1:] or [str(DRAWS)])[0]))
+    main(sys.argv[1:] or list(WAYS))

@@ -83,9 +83,9 @@ def test_clusters_are_resampled_whole() -> None:
 
 def test_what_has_no_interval_says_so() -> None:
     assert intervals(np.arange(5.0), Units.each(5))[0].method == "none"
-    assert intervals(np.full(20, 0.3), Units.each(20))[0].method == "constant"
+    assert intervals(np.full(20, 0.3), Units.each(20))[0].method == "none"
     assert intervals(np.ones(20), Units.each(20))[0].method == "exact"
-    assert intervals(np.zeros(20), Units.each(20), differences=True)[0].method == "constant"
+    assert intervals(np.zeros(20), Units.each(20), differences=True)[0].method == "none"
     with pytest.raises(OptionError, match="not finite"):
         intervals([1.0, np.nan], Units.each(2))
     with pytest.raises(OptionError, match="3 numbers for 4 items"):

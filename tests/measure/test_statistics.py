@@ -60,8 +60,15 @@ def test_where_hardly_any_example_differs_there_is_no_interval() -> None:
     assert not mean_interval([0.0] * 39 + [1.0]).known
 
 
-def test_a_constant_has_no_width() -> None:
-    assert mean_interval([3, 3, 3]) == Interval(3, 3, 3, 0.95, 3, "constant")
+def test_examples_that_are_all_equal_do_not_promise_that_others_are() -> None:
+    """Twelve hits of twelve are found in 28 of 100 samples where nine in ten are hits."""
+    assert mean_interval([3.0] * 40) == Interval(3, -np.inf, np.inf, 0.95, 40, "none")
+    hits = mean_interval([1.0] * 12, bounds=(0, 1))
+    assert (hits.low, hits.high) == (pytest.approx(0.025 ** (1 / 12)), 1.0)
+    inside = mean_interval([0.5] * 12, bounds=(-1, 1))
+    assert (inside.low, inside.high) == (pytest.approx(1.5 * hits.low - 1), pytest.approx(1 - 0.5 * hits.low))
+    some = [1.0] * 11 + [0.0]
+    assert mean_interval(some, bounds=(0, 1)) == exact(11, 12)
 
 
 @given(st.lists(numbers, min_size=2, max_size=9))
@@ -222,6 +229,7 @@ def test_effective_n_of_groups() -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
+        (lambda: mean_interval([1.0, 2.0], bounds=(0, 1)), "between 0 and 1, not from 1 to 2"),
         (lambda: mean_interval([1.0]), "2 examples or more are needed, and there is 1"),
         (lambda: mean_interval([1.0, np.nan]), "1 of 2 numbers are not finite"),
         (lambda: compare([1.0, 2.0], [1.0]), r"\[1, 2\] numbers"),

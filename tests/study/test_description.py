@@ -207,6 +207,8 @@ def test_saco() -> None:
     assert saco_coefficient(np.array([3.0, 2.0, 1.0]), np.array([0.3, 0.2, 0.1])) == 1
     assert saco_coefficient(np.array([3.0, 2.0, 1.0]), np.array([0.1, 0.2, 0.3])) == -1
     assert saco_coefficient(np.ones(3), np.array([0.1, 0.2, 0.3])) == 0
+    assert saco_coefficient(np.array([3.0, 2.0, 1.0]), np.full(3, 0.2)) == 0  # nothing matters
+    assert saco_coefficient(np.array([3.0, 2.0, 1.0]), np.array([1e-8, 0.0, 2e-8])) == 0
     # One wrong pair of three, of gap 1 in a total of 4.
     assert saco_coefficient(np.array([3.0, 2.0, 1.0]), np.array([0.2, 0.3, 0.1])) == pytest.approx(0.5)
 

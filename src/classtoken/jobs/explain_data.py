@@ -9,9 +9,10 @@ from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError
 from classtoken.options import ExplainDataOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_findings
+from classtoken.results.base import counted
 from classtoken.results.explain_data import Findings
 from classtoken.source import Source, open_source
-from classtoken.study.findings import findings
+from classtoken.study.findings import different, findings
 from classtoken.values import Progress, Rejected
 
 
@@ -37,13 +38,17 @@ def explain_data(
     )
     opened = open_source(source, options.source_options)
     unread: list[Rejected] = []
-    records = list(opened.records(unread, limit=options.limit))
+    records, copies = different(list(opened.records(unread, limit=options.limit)))
     if len(records) < 2:
-        raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}.")
+        held = f", and {copies} more that hold the same" if copies else ""
+        raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}{held}.")
     side = embedder.modality_of(records[0], options.modality, source=opened.name)
     prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
     options = replace(options, modality=side, prompt=prompt, prompt_text=None)
     found = findings(embedder, Path(opened.name).name, records, options, unread=len(unread), report=report)
+    if copies:
+        note = f"{counted(copies, 'record')} held what an earlier one holds; left out"
+        found = replace(found, notes=(note, *found.notes))
     if place is not None:
         write_findings(found, place)
     return found

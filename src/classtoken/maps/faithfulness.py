@@ -16,7 +16,7 @@ from classtoken.errors import OptionError
 from classtoken.probe.removal import masks, remove
 from classtoken.probe.subject import Subject, check_target
 from classtoken.probe.traced import Traced
-from classtoken.results.explain import CurveDefinition
+from classtoken.results.explain import ROUNDING, CurveDefinition
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 
@@ -91,8 +91,10 @@ def saco(traced: Traced, target: int, scores_L: Tensor, *, groups: int = 10, see
     """SaCo, -1 to 1: do the sizes of scores match the sizes of effects (Wu et al. 2024, arXiv 2404.01415)?
 
     Tokens in descending order of score, in `groups` equal groups; s_k: the sum of a group's scores, d_k: how far the
-    target's probability falls when that group alone is removed. Over pairs i < j: +(s_i - s_j) when d_i >= d_j, else
-    -(s_i - s_j); divided by the sum of |s_i - s_j|. A map that says the same of every group has no ranking: 0.
+    target's probability falls when that group alone is removed. Over pairs i < j: +(s_i - s_j) when d_i > d_j, and
+    -(s_i - s_j) when d_i < d_j; divided by the sum of |s_i - s_j|. A map that says the same of every group has no
+    ranking: 0. Equal effects (within rounding) count for neither side, where the authors' algorithm counts them as
+    right: of a model that does not look at its input it would say 1 for every map.
     """
     subject, tokens = traced.subject, traced.tokens
     places = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
@@ -113,7 +115,8 @@ def saco_coefficient(sums: np.ndarray, falls: np.ndarray) -> float:
     i, j = np.triu_indices(len(sums), 1)
     gap = sums[i] - sums[j]
     total = np.abs(gap).sum()
-    return 0.0 if total == 0 else float(np.where(falls[i] >= falls[j], gap, -gap).sum() / total)
+    apart = falls[i] - falls[j]
+    return 0.0 if total == 0 else float((np.sign(apart) * (abs(apart) > ROUNDING) * gap).sum() / total)
 
 
 def random_scores(tokens: Tokens, seed: int = 0) -> Tensor:

@@ -93,7 +93,8 @@ def intervals(
     and Student's t, since BCa alone is too narrow on few units. The same resamples serve all rows.
 
     A share (0 and 1 only) of items that are units has the exact interval, unless the
-    values are `differences` (which may be below 0 elsewhere); below `LEAST` units there is none.
+    values are `differences` (which may be below 0 elsewhere); below `LEAST` units, and where all items are equal, which
+    says nothing of others, there is none.
     """
     values = np.atleast_2d(np.asarray(values_MN, dtype=np.float64))
     if not np.isfinite(values).all():
@@ -108,11 +109,10 @@ def intervals(
     for row, mean, least, most in zip(values, means, low, high, strict=True):
         if not differences and units.alone and np.isin(row, (0, 1)).all() and g >= 2:
             found.append(exact(int(row.sum()), g, level=level))
-        elif (row == row[0]).all():
-            found.append(Interval(float(mean), float(mean), float(mean), level, g, "constant"))
+        elif g < LEAST or (row == row[0]).all():
+            found.append(Interval(float(mean), -np.inf, np.inf, level, g, "none"))
         else:
-            method = "none" if g < LEAST else "bca"
-            found.append(Interval(float(mean), float(least), float(most), level, g, method))
+            found.append(Interval(float(mean), float(least), float(most), level, g, "bca"))
     return tuple(found)
 
 

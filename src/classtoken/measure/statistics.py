@@ -23,21 +23,40 @@ _AT_ONCE = 4_000_000
 """numbers held at once while resampling"""
 
 
-def mean_interval(values: ArrayLike, *, level: float = 0.95, resamples: int = 9999, seed: int = 0) -> Interval:
+def mean_interval(
+    values: ArrayLike,
+    *,
+    level: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+    bounds: tuple[float, float] | None = None,
+) -> Interval:
     """A mean and its interval: on each side the wider of Student's t and the studentised bootstrap (Efron 1981).
 
     t covers what is spread symmetrically from the smallest n on, the studentised bootstrap what is skewed: its tails
     are taken at `TAIL` of the level's, since with few examples it is a little too narrow. `docs/trust.md` has the
     coverage. Below `LEAST` examples, and where so few examples differ that resamples have no spread, there is no
-    interval: from -inf to inf, `none`. Raises `OptionError` for fewer than 2 examples, and numbers that are not finite.
+    interval: from -inf to inf, `none`.
+
+    bounds: what no example can be below or above. Where all are at bounds of 0 and 1 the interval is `exact`; where all
+    are equal, so many examples may be anything in between as the exact interval of n of n leaves. Without bounds equal
+    examples say nothing of others, and have none. Raises `OptionError` for fewer than 2 examples, for numbers that are
+    not finite, and for those out of bounds.
     """
     x = _finite(values)
     n = _same_length([x])
     _between("level", level, 0, 1)
     mean = float(x.mean())
-    if (x == x[0]).all():
-        return Interval(mean, mean, mean, level, n, "constant")
-    if n < LEAST:
+    if bounds is not None and not (bounds[0] - 1e-3 <= x.min() and x.max() <= bounds[1] + 1e-3):
+        raise OptionError(f"numbers lie between {bounds[0]:g} and {bounds[1]:g}, not from {x.min():g} to {x.max():g}.")
+    if bounds == (0, 1) and np.isin(x, (0, 1)).all():
+        return exact(int(x.sum()), n, level=level)
+    equal = bool((x == x[0]).all())
+    if equal and bounds is not None:
+        sure = exact(n, n, level=level).low
+        low, high = (sure * mean + (1 - sure) * bound for bound in bounds)
+        return Interval(mean, low, high, level, n, "exact")
+    if equal or n < LEAST:
         return Interval(mean, -np.inf, np.inf, level, n, "none")
     error, t = x.std(ddof=1) / np.sqrt(n), float(stats.t.ppf((1 + level) / 2, n - 1))
     tail = TAIL * (1 - level)

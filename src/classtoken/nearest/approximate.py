@@ -113,10 +113,10 @@ def build_index(
     for step, settings in enumerate(_settings(len(vectors))):
         if report is not None:
             report(Progress(step + 1, 0, what=f"{settings.probes} partitions, {settings.refine} candidates"))
-        chosen = mean_interval(_recalls(table, queries[0], choosing, truth[0], k, settings))
+        chosen = mean_interval(_recalls(table, queries[0], choosing, truth[0], k, settings), bounds=(0, 1))
         if chosen.low < recall:
             continue
-        judged = mean_interval(_recalls(table, queries[1], judging, truth[1], k, settings))
+        judged = mean_interval(_recalls(table, queries[1], judging, truth[1], k, settings), bounds=(0, 1))
         if judged.low >= recall:
             found = IndexAbout(
                 _key(vectors, column), settings, judged.estimate, judged.low, judged.high, k, len(judging)

@@ -19,14 +19,14 @@ MEASURES = {
     "iou": "overlap of the strongest patches with the object",
     "precision": "average precision of patches on the object",
 }
-TOO_FEW = "too few for an interval"
+TOO_FEW = "no interval: too few inputs, or too few differ"
 
 
 def intervals_in_words(values: Iterable[Interval]) -> str:
     """What the intervals of these means are, or that there are none."""
     if all(v.known for v in values):
         return "Means over inputs with 95 % intervals"
-    return "Means over inputs; where there are too few for an interval that covers, none is given"
+    return "Means over inputs; where too few differ for an interval that covers, none is given"
 
 
 def findings_page(found: Findings) -> str:

@@ -16,8 +16,9 @@ FORMAT = "classtoken.CompareResult/1"
 class MetricScore(Result):
     """One metric of one candidate with its 95 % interval over test items (or clusters of them).
 
-    `method` says how: `bca`, `exact` (of a share), `constant`, or `none` (from -inf to inf: too few items). `spread` is
-    the standard deviation over `draws` repetitions (draws of training examples, seeds) where there are any.
+    `method` says how: `bca`, `exact` (of a share), or `none` (from -inf to inf: too few items, or none
+    differs). `spread` is the standard deviation over `draws` repetitions (draws of training examples, seeds) where
+    there are any.
     """
 
     value: float
@@ -28,7 +29,7 @@ class MetricScore(Result):
     draws: int = 0
 
     def __str__(self) -> str:
-        if self.method in ("none", "constant"):
+        if self.method == "none":
             return f"{self.value:.4f}"
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 

@@ -312,10 +312,13 @@ class Explanation(Result):
             return "No map could be tested on this input, so nothing is said about what matters."
         k, pieces = r.knockout, "patches" if self.grid else "word pieces"
         n = len(k.tokens)
-        falls = "lowers" if k.after < k.before else "raises" if k.after > k.before else "leaves"
+        falls = "lowers" if k.after < k.before else "raises"
         what = self.target_label if self.outcome == "probability" else "the length along its own vector"
-        words = f"Taking away the {n} of {r.of} {pieces} that {r.title} calls most important {falls} {what} "
-        words += f"from {self.amount(k.before)} to {self.amount(k.after)}"
+        words = f"Taking away the {n} of {r.of} {pieces} that {r.title} calls most important "
+        if self._moves(k):
+            words += f"{falls} {what} from {self.amount(k.before)} to {self.amount(k.after)}"
+        else:
+            words += f"leaves {what} at {self.amount(k.before)}"
         if k.null:
             others = sorted(k.null)
             as_many = f"{n} others" if n > 1 else "another one"
@@ -329,6 +332,8 @@ class Explanation(Result):
         k = r.knockout
         p = k.p if k.p_together is None else k.p_together
         corrected = "" if p is None else f" (p = {p:.2g}, corrected for choosing the best of {r.candidates} maps)"
+        if k.verdict in ("needed", "in its way") and not self._moves(k):
+            return f"That is more than chance{corrected}, and too little to matter."
         follows = {
             "needed": f"The answer needs them{corrected}.",
             "in its way": f"They stand in the answer's way{corrected}.",
@@ -337,6 +342,10 @@ class Explanation(Result):
             "no control": "There is nothing to hold it against.",
         }
         return follows[k.verdict]
+
+    def _moves(self, k: KnockOut) -> bool:
+        """Whether the answer changes by as much as is written out."""
+        return self.amount(k.before) != self.amount(k.after)
 
     def amount(self, value: float) -> str:
         """A probability in per cent, or a length."""
@@ -383,9 +392,10 @@ def _maps_in_words(explanation: Explanation) -> list[str]:
             lines.append(f"{m.title:26s}  {m.refused}")
             continue
         best = explanation.content[max(range(len(m.scores)), key=m.scores.__getitem__)]
+        strongest = explanation.tokens[best].text if max(m.scores) > min(m.scores) else "none: all alike"
         numbers = "".join("         -" if v is None else f"  {v:8.3f}" for v in (m.deletion, m.insertion, m.saco))
         title = m.title + (" (control)" if m.control else " *" if m.by_removal else "")
-        lines.append(f"{title:26s}{numbers}   {explanation.tokens[best].text}")
+        lines.append(f"{title:26s}{numbers}   {strongest}")
     lines.append("  (deletion: lower is better; insertion, SaCo: higher is better)")
     if any(m.by_removal and m.scores for m in explanation.maps):
         lines.append("  * made by taking tokens away, as the test does: its figures flatter it")

@@ -1,6 +1,7 @@
 """What `explain --data` finds over a data set: means with intervals, beside the same for random weights."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from classtoken.results.base import Result
 from classtoken.results.statistics import Interval, Specialisation
@@ -134,9 +135,8 @@ class Findings(Result):
         for row in self.layers:
             lines.append(f"{row.title} ({row.unit}), by layer")
             lines.append("  model   " + "  ".join(f"{v.estimate:7.3f}" for v in row.values))
-            lines.append(
-                "  95 %    " + "  ".join(f"+-{(v.high - v.low) / 2:5.3f}" if v.known else "   none" for v in row.values)
-            )
+            for name, ends in (("from", [v.low for v in row.values]), ("to", [v.high for v in row.values])):
+                lines.append(f"  {name:8s}" + "  ".join(f"{v:7.3f}" if isfinite(v) else "   none" for v in ends))
             if row.control:
                 lines.append("  random  " + "  ".join(f"{v.estimate:7.3f}" for v in row.control))
         lines += _ranking(self.ranking)

@@ -16,8 +16,9 @@ class Interval(Result):
     n: int
     """independent examples (groups, where examples come in groups)"""
     method: str
-    """`t` (Student's, widened by the studentised bootstrap), `exact` (of a share), `fisher z`, `constant` where all
-    examples are equal, or `none`, from -inf to inf: too few examples for an interval that covers"""
+    """`t` (Student's, widened by the studentised bootstrap), `exact` (of a share, or of equal examples between bounds),
+    `bca`, `fisher z`, or `none`, from -inf to inf: too few examples, or too few that differ, for an interval that
+    covers"""
 
     @property
     def known(self) -> bool:

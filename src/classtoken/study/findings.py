@@ -21,6 +21,7 @@ from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
 from classtoken.results.explain_data import ByLayer, ClassTokens, Coverage, Findings, RankedMap
 from classtoken.results.statistics import Interval
+from classtoken.source.contents import content_of
 from classtoken.study.describing import notes_of, readout_in_words
 from classtoken.study.explanation import methods_of
 from classtoken.study.inputs import StudiedInputs, name_of, prepare_records
@@ -32,6 +33,8 @@ from classtoken.values import Record
 
 RESAMPLES = 1999
 CONTROL = "the same weights, the values of every tensor in random order"
+SHARES = ("relative_entropy", "on_itself", "outlier_share")
+"""between 0 and 1, as masses are"""
 TITLES = {
     "relative_entropy": ("entropy of the class token's attention", "of ln(tokens)"),
     "effective_tokens": ("tokens that it spreads over", "tokens"),
@@ -109,6 +112,15 @@ def findings(
     )
 
 
+def different(records: Sequence[Record]) -> tuple[list[Record], int]:
+    """The first of all records that hold the same, and how many others there are: intervals are of different inputs."""
+    kept: dict[object, Record] = {}
+    for number, record in enumerate(records):
+        content = content_of(record)
+        kept.setdefault(number if content is None else content.hash, record)
+    return list(kept.values()), len(records) - len(kept)
+
+
 def sort_ranking(ranking: tuple[RankedMap, ...]) -> tuple[RankedMap, ...]:
     """Best first by deletion area (by pointing where no curves were drawn), controls among them."""
 
@@ -123,16 +135,16 @@ def sort_ranking(ranking: tuple[RankedMap, ...]) -> tuple[RankedMap, ...]:
 
 def _by_layer(name: str, found: SurveyValues, random: SurveyValues) -> ByLayer:
     title, unit = TITLES[name]
-    values = found[name]
+    values, bounds = found[name], (0.0, 1.0) if name in SHARES or name.startswith("mass_") else None
     per_head = tuple(tuple(float(v) for v in row) for row in values.mean(0)) if values.ndim == 3 else ()
-    control = _intervals(random[name]) if name in random else ()
-    return ByLayer(name, title, unit, _intervals(values), control, per_head)
+    control = _intervals(random[name], bounds) if name in random else ()
+    return ByLayer(name, title, unit, _intervals(values, bounds), control, per_head)
 
 
-def _intervals(values: np.ndarray) -> tuple[Interval, ...]:
+def _intervals(values: np.ndarray, bounds: tuple[float, float] | None) -> tuple[Interval, ...]:
     """Heads averaged within each input, since they are not independent; then an interval over inputs, per layer."""
     rows = values.mean(2) if values.ndim == 3 else values
-    return tuple(mean_interval(column, resamples=RESAMPLES) for column in rows.T)
+    return tuple(mean_interval(column, resamples=RESAMPLES, bounds=bounds) for column in rows.T)
 
 
 def _swaps(found: SurveyValues) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:

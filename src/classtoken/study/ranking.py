@@ -26,6 +26,8 @@ from classtoken.tensors import Tokens
 from classtoken.values import Progress, Record, Role
 
 LOWER_IS_BETTER = frozenset({"deletion"})
+BOUNDS = {"pointing": (0.0, 1.0), "iou": (0.0, 1.0), "precision": (0.0, 1.0), "saco": (-1.0, 1.0)}
+"""what these measures lie between"""
 Numbers = dict[str, dict[str, dict[int, float]]]
 """method -> measure -> input -> value: what is compared is compared on the same inputs"""
 Maps = dict[str, torch.Tensor]
@@ -164,16 +166,26 @@ def _ranked(method: Method, numbers: Numbers, refused: int) -> RankedMap:
         if not method.control and (pair := _both(values, numbers.get("edges", {}).get(measure, {}))):
             over_edges = _interval(sign * (pair[0] - pair[1]))
         if pair := _both(values, own.get(CONTROL + measure, {})):
-            control = _interval(pair[1])
+            control = _interval(pair[1], BOUNDS.get(measure))
             over_control = _interval(sign * (pair[0] - pair[1]))
-        scores.append(Score(measure, _interval(list(values.values())), over, p, control, over_control, over_edges))
+        scores.append(
+            Score(
+                measure,
+                _interval(list(values.values()), BOUNDS.get(measure)),
+                over,
+                p,
+                control,
+                over_control,
+                over_edges,
+            )
+        )
     sanity = _interval(list(own["sanity"].values())) if len(own.get("sanity", ())) > 1 else None
     count = max((len(v) for v in own.values()), default=0)
     return RankedMap(method.name, method.title, method.control, count, tuple(scores), sanity, refused)
 
 
-def _interval(values: Sequence[float] | np.ndarray) -> Interval:
-    return mean_interval(np.array(values), resamples=RESAMPLES)
+def _interval(values: Sequence[float] | np.ndarray, bounds: tuple[float, float] | None = None) -> Interval:
+    return mean_interval(np.array(values), resamples=RESAMPLES, bounds=bounds)
 
 
 def _adjusted(ranking: tuple[RankedMap, ...]) -> tuple[RankedMap, ...]:
