@@ -52,6 +52,24 @@ def test_learned_poolings_have_controls_of_as_many_parameters(found: CompareResu
     assert "AdamW" in found.protocol.settings["learned poolings and their controls"]
 
 
+def test_attention_over_all_layers_is_a_probe_and_never_advised(found: CompareResult) -> None:
+    probe = next(one for one in found.candidates if one.role == "probe")
+    assert probe.name == "map over the class token and mean of all layers"
+    assert probe.pooling is None
+    assert probe.metrics["accuracy"].draws == 2
+    assert probe.name not in found.advice
+    assert f"{probe.name} (probe)" in str(found)
+
+
+def test_lengths_and_places_looked_at_are_told(found: CompareResult) -> None:
+    assert {(row.role, row.tokens) for row in found.lengths} == {("class token", 36), ("content", 36 * 16)}
+    assert [(one.value, one.pictures) for one in found.overlooked] == [("a", 18), ("b", 18)]
+    for one in found.overlooked:
+        assert sum(one.share) == pytest.approx(1, abs=1e-4)
+        assert len(one.share) == one.grid[0] * one.grid[1]
+    assert not found.position  # pictures
+
+
 def test_layers_are_a_curve_and_a_candidate(found: CompareResult) -> None:
     curves = {curve.pooling: curve for curve in found.by_layer}
     assert curves["mean"].layers == (0, 1, 2)

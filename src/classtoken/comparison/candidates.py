@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from classtoken.comparison.dense import patch_readouts
+from classtoken.comparison.landmarks import landmark_side, named, without_landmarks
 from classtoken.embedder import Embedder
 from classtoken.embedder.tower import Tower
 from classtoken.errors import ContractError, OptionError
@@ -27,6 +28,7 @@ class Wanted:
     pooling: str | None
     dim: int | None = None
     whiten: bool = False
+    role: str = "candidate"
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,28 @@ class AskedOfModel:
     readouts: dict[str, StatesReader]
     fixed: tuple[Wanted, ...]
     learned: tuple[Spec, ...]
-    layered: tuple[tuple[str, int, str], ...]
+    layered: tuple[tuple[str, int, str], ...] = ()
     """pooling, layer (0: the embeddings), name of the readout"""
+    fused: tuple[Spec, ...] = ()
+    """learned poolings over the class token and mean of all layers"""
+    landmarks: tuple[int, ...] = ()
+    """tokens between landmarks, each a pass of its own"""
+
+    def fixed_alone(self) -> "AskedOfModel":
+        """What is read without training, on its usual layer."""
+        bases = {one.base for one in self.fixed}
+        readouts = {name: reader for name, reader in self.readouts.items() if name in bases}
+        return AskedOfModel(readouts, self.fixed, (), landmarks=self.landmarks)
 
 
 def asked_of(embedder: Embedder, side: str, options: CompareOptions) -> AskedOfModel:
     """The candidates of a model. Raises what readouts raise for a pooling that was named and cannot be given."""
-    poolings = options.pooling
+    poolings, landmarks = options.pooling, tuple[int, ...]()
     tower = embedder.tower(side)
     if options.task == "dense":
         return _patches(tower, options)
+    if poolings is not None:
+        poolings, landmarks = without_landmarks(poolings)
     specs = _specs(embedder, side, poolings)
     fixed = [spec for spec in specs if not spec.learned]
     readouts: dict[str, StatesReader] = {}
@@ -57,6 +71,9 @@ def asked_of(embedder: Embedder, side: str, options: CompareOptions) -> AskedOfM
     names = list(readouts)
     layered = list(_by_layer(tower, fixed)) if options.by_layer else []
     wanted = [Wanted(name, name, None if name == OWN else name) for name in names]
+    for every in landmarks:
+        landmark_side(tower, every)  # refuses what cannot have them before any work
+        wanted.append(Wanted(named(every), named(every), None, role="probe"))
     plain = tuple(wanted)
     for dim in options.dim:
         wanted += [replace(one, name=f"{one.name} first {dim}", dim=dim) for one in plain]
@@ -64,7 +81,9 @@ def asked_of(embedder: Embedder, side: str, options: CompareOptions) -> AskedOfM
         wanted += [replace(one, name=f"{one.name} whitened", whiten=True) for one in plain]
     for _, _, name in layered:
         readouts |= tower.readouts(name)
-    return AskedOfModel(readouts, tuple(wanted), tuple(spec for spec in specs if spec.learned), tuple(layered))
+    learned = tuple(spec for spec in specs if spec.learned)
+    fused = tuple(spec for spec in learned if options.by_layer and spec.terms[0].name == "map" and len(spec.terms) == 1)
+    return AskedOfModel(readouts, tuple(wanted), learned, tuple(layered), fused, landmarks)
 
 
 def _patches(tower: Tower, options: CompareOptions) -> AskedOfModel:
@@ -88,7 +107,7 @@ def _by_layer(tower: Tower, fixed: Sequence[Spec]) -> Iterator[tuple[str, int, s
 def _specs(embedder: Embedder, side: str, poolings: str | None) -> list[Spec]:
     """The poolings named, or those usual ones that the model allows."""
     if poolings is not None:
-        return list(parse_many(poolings))
+        return list(parse_many(poolings)) if poolings else []
     return list(_allowed(embedder, side))
 
 

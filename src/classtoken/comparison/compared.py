@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from classtoken.comparison.audit import audit_of, gaps_of, parts_of
+from classtoken.comparison.beside import LENGTHS, token_lengths
 from classtoken.comparison.candidates import refuse_repeated
 from classtoken.comparison.contest import Entrant, Standing, standing
 from classtoken.comparison.dense import Segmentation
@@ -30,8 +31,10 @@ from classtoken.comparison.entrants import (
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.layers import by_layer
 from classtoken.comparison.learned import learned_in_words
+from classtoken.comparison.moved import moved
 from classtoken.comparison.neighbours import confusion_of, neighbours_of
 from classtoken.comparison.opening import open_task
+from classtoken.comparison.overlooked import overlooked
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.words import METRICS, advice_of, points
 from classtoken.errors import OptionError
@@ -40,7 +43,7 @@ from classtoken.measure.paired import detectable
 from classtoken.measure.statistics import LEAST
 from classtoken.options import CompareOptions
 from classtoken.options.base import all_fields
-from classtoken.results.compare import CompareResult, LayerCurve, Protocol
+from classtoken.results.compare import CompareResult, LayerCurve, PositionBias, Protocol
 from classtoken.version import __version__
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "transformers")
@@ -87,11 +90,12 @@ def _only(passed: Sequence[Passed]) -> Passed:
 
 @dataclass(frozen=True)
 class _Field:
-    """All candidates that were judged, the curves by layer, and those that could not be."""
+    """All candidates that were judged, and those that could not be; the curves by layer, and by a sentence's place."""
 
     entrants: tuple[Entrant, ...]
     left_out: Mapping[str, str]
     curves: tuple[LayerCurve, ...]
+    position: tuple[PositionBias, ...]
 
 
 @dataclass(frozen=True)
@@ -111,18 +115,20 @@ def _field_of(passed: Sequence[Passed], arrays: Mapping[str, NDArray], keeping: 
     more, faults = stored_entrants(arrays, keeping)
     found = [*found, *more]
     curves: list[LayerCurve] = []
+    position: list[PositionBias] = []
     for one in passed:
         prefix = f"{one.name}: " if several else ""
         found += learned_entrants(one, keeping, prefix, report)
         layered = by_layer(one, keeping, prefix)
         found += layered.chosen
         curves += layered.curves
+        position += moved(one, keeping.task.records, prefix)
     left_out = {**left_out, **faults}
     if not found:
         first = next(iter(left_out.items()))
         raise OptionError(f"no candidate can be judged; the first, {first[0]}: {first[1]}.")
     refuse_repeated([one.name for one in found])
-    return _Field(tuple(found), left_out, tuple(curves))
+    return _Field(tuple(found), left_out, tuple(curves), tuple(position))
 
 
 def _beforehand(task: JudgedTask, smallest: float) -> str:
@@ -182,11 +188,21 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
         },
         by_layer=field.curves,
         alike={} if isinstance(task, Segmentation) else likeness(found.entrants),
+        position=field.position,
+        lengths=tuple(
+            row
+            for one in passed
+            if LENGTHS in one.found.beside
+            for row in token_lengths(one.name, one.found.beside[LENGTHS])
+        ),
         overlap=overlap_of(task, next((one for one in real if one.vectors is not None), real[0])),
         confusion=confusion_of(next((one for one in real if one.judged.predicted is not None), real[0]), task),
         neighbours=neighbours_of(found.entrants, task),
         audited=task.choices.group or "",
         gaps=() if looked_at is None else gaps_of(found.entrants, task, looked_at),
+        overlooked=()
+        if looked_at is None
+        else tuple(row for one in passed for row in overlooked(one, task, looked_at)),
         refused=task.refused,
         left_out=field.left_out,
         notes=(*_notes(task, found), *(() if looked_at is None else looked_at.notes)),

@@ -1,24 +1,27 @@
 """Models and stored vectors -> candidates that have been judged."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classtoken.comparison.beside import LAYERS, LENGTHS, LayersReader, LengthReader, fused_layers
 from classtoken.comparison.candidates import AskedOfModel, Wanted, asked_of, refuse_repeated
 from classtoken.comparison.contest import Entrant, judged_or_fault
 from classtoken.comparison.extract import Extracted, ModelSide, extract, stored
+from classtoken.comparison.landmarks import LandmarkMean, landmark_side, named
 from classtoken.comparison.learned import Learner, TokenSet, check_learnable, equal_control, judge_learned
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.transform import shortened
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.options import CompareOptions
 from classtoken.pooling.spec import parse
+from classtoken.readout.readout import StatesReader
 from classtoken.results.compare import Cost
-from classtoken.values import Progress, Rejected
+from classtoken.values import Progress, Record, Rejected, Role
 
 Report = Callable[[Progress], object] | None
 
@@ -64,9 +67,23 @@ def pass_through(models: Sequence[Any], task: JudgedTask, options: CompareOption
         side = embedder.modality_of(task.records[0], options.modality)
         one = ModelSide(embedder, side, prompt_of(embedder, side, options.prompt, options.prompt_text))
         asked = asked_of(embedder, side, options)
-        found = extract(one, task.records, asked.readouts, states=bool(asked.learned), report=report)
-        passed.append(Passed(name, one, asked, found))
+        passed.append(Passed(name, one, asked, read_all(one, asked, task.records, report)))
     return passed
+
+
+def read_all(model: ModelSide, asked: AskedOfModel, records: Sequence[Record], report: Report = None) -> Extracted:
+    """All vectors of a model and what is read beside them: one pass, and one more for every distance of landmarks."""
+    tower, beside = model.embedder.tower(model.modality), dict[str, StatesReader]()
+    if asked.learned or any(reader.rows is None for reader in asked.readouts.values()):  # all tokens are computed
+        beside[LENGTHS] = LengthReader(tower.reading.encoder.depth)
+    if asked.fused:
+        beside[LAYERS] = LayersReader(tower)
+    found = extract(model, records, asked.readouts, beside=beside, states=bool(asked.learned), report=report)
+    for every in asked.landmarks:
+        marked = replace(model, prepared=landmark_side(tower, every))
+        more = extract(marked, records, {named(every): LandmarkMean(tower)}, report=report)
+        found = replace(found, vectors={**found.vectors, **more.vectors}, bad={**more.bad, **found.bad})
+    return found
 
 
 def stored_vectors(options: CompareOptions, task: JudgedTask) -> dict[str, NDArray]:
@@ -121,7 +138,7 @@ def _judged(prefix: str, one: Passed, wanted: Wanted, vectors: NDArray, task: Ju
     if isinstance(judged, str):
         return judged
     cost = cost_of(one, vectors.shape[1])
-    return Entrant(prefix + wanted.name, one.name, wanted.pooling, judged, cost, vectors=vectors)
+    return Entrant(prefix + wanted.name, one.name, wanted.pooling, judged, cost, wanted.role, vectors)
 
 
 def cost_of(one: Passed, size: int, own_parameters: int = 0) -> Cost:
@@ -153,16 +170,24 @@ def learned_entrants(one: Passed, keeping: Kept, prefix: str, report: Report) ->
     controls = {"mean, trained in the same way": Learner(mean)}
     for name, learner in learners.items():
         controls[f"mean, hidden layer as large as {name}"] = equal_control(learner, mean, tokens, task)
-    made = []
     pooled = tokens.pooled(mean)
-    for name, learner in {**learners, **controls}.items():
-        seen = pooled if name in controls else tokens
+    field = [(name, learner, tokens, "candidate") for name, learner in learners.items()]
+    field += [(name, learner, pooled, "control") for name, learner in controls.items()]
+    for spec in one.asked.fused:
+        field.append((fused_layers(str(spec)), Learner(spec), layer_tokens(one, keeping), "probe"))
+    made = []
+    for name, learner, seen, role in field:
         judged = judge_learned(learner, seen, task, tell=_telling(report, name))
-        cost = cost_of(one, learner.width(tokens), learner.parameters(tokens, task))
-        control = name in controls
-        pooling = None if control else name
-        made.append(Entrant(prefix + name, one.name, pooling, judged, cost, "control" if control else "candidate"))
+        cost = cost_of(one, learner.width(tokens), learner.parameters(seen, task))
+        made.append(Entrant(prefix + name, one.name, name if role == "candidate" else None, judged, cost, role))
     return made
+
+
+def layer_tokens(one: Passed, keeping: Kept) -> TokenSet:
+    """Class token and mean of every layer as the tokens of a record."""
+    states = one.found.beside[LAYERS][keeping.rows]
+    content = frozenset({Role.CONTENT})
+    return TokenSet(states, np.full(states.shape[:2], Role.CONTENT, np.int8), content, None, one.encoder)
 
 
 def tokens_of(one: Passed) -> TokenSet:

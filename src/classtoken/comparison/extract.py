@@ -13,27 +13,39 @@ from numpy.typing import NDArray
 from classtoken.embedder import Embedder
 from classtoken.errors import BadRecord, OptionError, SourceError
 from classtoken.files import user_path
-from classtoken.inputs import PreparedBatch, batches, computed
+from classtoken.inputs import PreparedBatch, Preprocessor, batches, computed
 from classtoken.inputs import rejected as rejection
 from classtoken.readout.readout import StatesReader
 from classtoken.sink import read
 from classtoken.values import Progress, Record, Rejected, Role
 
+STATES, ROLES = "states", "roles"
+
 
 @dataclass(frozen=True)
 class Extracted:
-    """Vectors of all records by the name of their readout, (R, V) float32; with learned poolings also the last states
-    of every token, (R, L, D), and their roles (PAD: 0). Rows in `bad` hold nothing; `seconds` is what it took."""
+    """Vectors of all records by the name of their readout, (R, V) float32; what was read beside them by its name; with
+    learned poolings also the last states of every token, (R, L, D), and their roles (PAD: 0). Rows in `bad` hold
+    nothing; `seconds` is what it took."""
 
     vectors: Mapping[str, NDArray[np.float32]]
-    states: NDArray[np.float32] | None
-    roles: NDArray[np.int8] | None
+    beside: Mapping[str, NDArray]
     bad: Mapping[int, Rejected]
     seconds: float
     count: int
     """of records"""
     tokens: float
     """of a record, the mean"""
+
+    @property
+    def states(self) -> NDArray[np.float32] | None:
+        """The last states of every token."""
+        return self.beside.get(STATES)
+
+    @property
+    def roles(self) -> NDArray[np.int8] | None:
+        """The roles of the tokens that have states."""
+        return self.beside.get(ROLES)
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,13 @@ class ModelSide:
     embedder: Embedder
     modality: str
     prompt: str | None = None
+    prepared: Preprocessor | None = None
+    """how inputs are prepared; None: as the model's authors do"""
+
+    @property
+    def prepare(self) -> Preprocessor:
+        """How inputs are prepared."""
+        return self.prepared or self.embedder.tower(self.modality).prepare
 
 
 def extract(
@@ -50,26 +69,29 @@ def extract(
     records: Sequence[Record],
     readouts: Mapping[str, StatesReader],
     *,
+    beside: Mapping[str, StatesReader] | None = None,
     states: bool = False,
     report: Callable[[Progress], object] | None = None,
 ) -> Extracted:
-    """One forward a batch for all readouts. Records that cannot be prepared or computed are `bad`, with the reason."""
+    """One forward a batch for all readouts, those of what is read `beside` the vectors among them. Records that cannot
+    be prepared or computed are `bad`, with the reason."""
+    other = {f"\0{name}": reader for name, reader in (beside or {}).items()}
     began, rejected, parts = monotonic(), dict[int, Rejected](), list[tuple[tuple[int, ...], dict[str, NDArray]]]()
 
     def work(batch: PreparedBatch) -> dict[str, NDArray]:
         found, seen = model.embedder.read(
-            batch.tokens, readouts, modality=model.modality, prompt=model.prompt, every=states
+            batch.tokens, {**readouts, **other}, modality=model.modality, prompt=model.prompt, every=states
         )
         if states:
             found = {
                 **found,
-                "\0states": seen.last_BLD.float().cpu().numpy(),
-                "\0roles": seen.roles_BL.cpu().numpy().astype(np.int8),
+                f"\0{STATES}": seen.last_BLD.float().cpu().numpy(),
+                f"\0{ROLES}": seen.roles_BL.cpu().numpy().astype(np.int8),
             }
         return found
 
-    done, seen_tokens, prepare = 0, 0, model.embedder.tower(model.modality).prepare
-    for batch in batches(prepare, enumerate(records), rejected.__setitem__, prompt=model.prompt):
+    done, seen_tokens = 0, 0
+    for batch in batches(model.prepare, enumerate(records), rejected.__setitem__, prompt=model.prompt):
         for one, found in computed(work, batch):
             if isinstance(found, BadRecord):
                 rejected[one.places[0]] = rejection(records[one.places[0]].id, found)
@@ -83,11 +105,11 @@ def extract(
         first = next(iter(rejected.values()))
         raise SourceError(f"none of the {len(records)} records could be read. The first: {first.id}: {first.reason}.")
     whole = {name: _placed(parts, name, len(records)) for name in parts[0][1]}
-    seen_states, roles = whole.pop("\0states", None), whole.pop("\0roles", None)
+    aside = {name[1:]: whole.pop(name) for name in list(whole) if name.startswith("\0")}
     for name, vectors in whole.items():
         for row in np.flatnonzero(~np.isfinite(vectors).all(1)).tolist():
             rejected.setdefault(row, Rejected(records[row].id, f"its vector '{name}' is not finite"))
-    return Extracted(whole, seen_states, roles, rejected, monotonic() - began, len(records), seen_tokens / max(1, done))
+    return Extracted(whole, aside, rejected, monotonic() - began, len(records), seen_tokens / max(1, done))
 
 
 def _placed(parts: list[tuple[tuple[int, ...], dict[str, NDArray]]], name: str, count: int) -> NDArray:

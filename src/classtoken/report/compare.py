@@ -5,8 +5,9 @@ from html import escape
 
 from classtoken.report.charts import Dot, Series, Spot, dots, lines, matrix, spots
 from classtoken.report.html import Section, folded, page, row, table
+from classtoken.report.maps import heat_map
 from classtoken.report.svg import shown
-from classtoken.results.compare import ComparedVector, CompareResult, MetricScore, Neighbour
+from classtoken.results.compare import CompareResult, MetricScore, Neighbour
 
 FEWEST_SHOWN = 3
 """differences that stand open; the others are folded"""
@@ -28,23 +29,19 @@ def _band(score: MetricScore) -> tuple[float, float]:
     return (score.low, score.high) if known else (score.value, score.value)
 
 
-def _name(one: ComparedVector) -> str:
-    return one.name if one.role == "candidate" else f"{one.name} (control)"
-
-
 def _ranking(found: CompareResult) -> Section:
     rows = []
     for one in found.candidates:
         score = one.metrics[found.metric]
-        rows.append(Dot(f"{one.group}  {_name(one)}", score.value, *_band(score), control=one.role == "control"))
+        rows.append(Dot(f"{one.group}  {one.called}", score.value, *_band(score), control=one.role != "candidate"))
     drawn = dots(
         rows, heading=f"{found.metric}, 95 % intervals; the number before a name is its group", x_label=found.metric
     )
     head, *body = found.table()
     more = folded("every metric", table(head, body, numbers=range(2, len(head))))
     mind = (
-        "Controls are there to be beaten, not to be used. "
-        if any(o.role == "control" for o in found.candidates)
+        "Controls are there to be beaten, and probes show what else the model knows: neither is a vector to use. "
+        if any(o.role != "candidate" for o in found.candidates)
         else ""
     )
     return Section(
@@ -110,7 +107,7 @@ def _costs(found: CompareResult) -> Section:
     points = []
     for one in found.candidates:
         score = one.metrics[found.metric]
-        points.append(Spot(one.name, one.cost.size, score.value, *_band(score), control=one.role == "control"))
+        points.append(Spot(one.name, one.cost.size, score.value, *_band(score), control=one.role != "candidate"))
     rows = []
     for one in found.candidates:
         cost = one.cost
@@ -174,6 +171,7 @@ def _lost(found: CompareResult) -> Section | None:
         )
         listed = "; ".join(f"{n}: {name}" for n, name in zip(numbers, names, strict=True))
         body += row(drawn) + f"<p>{escape(listed)}</p>"
+    body += _token_lengths(found)
     return Section(
         "What one vector loses",
         "Effective rank: how many dimensions are filled. Anisotropy: the mean cosine of different items, 1 when all "
@@ -243,6 +241,7 @@ def _audit(found: CompareResult) -> Section | None:
     ]
     head = ("candidate", "gap", "95 %", "best", "worst", "p")
     body = table(head, gaps, numbers=(1, 5)) + table(("candidate", *values), rows, numbers=range(1, len(values) + 1))
+    body += _overlooked(found)
     return Section(
         f"By {found.audited}",
         "The gap between the part that is served best and the one that is served worst, and how often items handed to "
@@ -251,6 +250,28 @@ def _audit(found: CompareResult) -> Section | None:
         "A gap may lie in the data (harder items, rarer classes) as well as in the vector: compare candidates, not "
         "only parts.",
     )
+
+
+def _overlooked(found: CompareResult) -> str:
+    """Where the class token looks, a picture a part."""
+    if not found.overlooked:
+        return ""
+    drawn = [
+        heat_map(
+            one.share,
+            one.grid,
+            heading=f"{one.value}, {one.pictures} pictures ({one.model})",
+            unit="share of attention",
+            outline=one.never,
+            side=210,
+        )
+        for one in found.overlooked
+    ]
+    says = (
+        "The share of the class token's attention on each place of the picture: the mean over layers, heads and "
+        "pictures. Outlined: where it practically never looks. Attention says where it reads, not what it uses."
+    )
+    return f"<h3>Where the class token looks</h3><p>{says}</p>{row(*drawn)}"
 
 
 def _split(found: CompareResult) -> Section | None:
@@ -275,11 +296,38 @@ def _position(found: CompareResult) -> Section | None:
     drawn = lines(
         series, heading="A sentence moved through a long text", x_label="place, in % of the text", y_label="cosine"
     )
+    rows = [(p.candidate, shown(p.first), f"[{shown(p.first_low)}, {shown(p.first_high)}]") for p in found.position]
     return Section(
         "Where a sentence stands",
-        "The cosine of a long text's vector and the vector of a sentence in it, by where the sentence stands.",
-        row(drawn),
+        f"{found.position[0].sentences} sentences of these texts, each moved through a text of "
+        f"{len(found.position[0].places)} sentences: the cosine of the text's vector and the sentence's own. A flat "
+        "line treats all places alike.",
+        row(drawn) + table(("candidate", "first place ahead of the others by", "95 %"), rows, numbers=(1,)),
+        "Heights of different candidates do not compare (their cosines have other spreads); slopes do.",
     )
+
+
+def _token_lengths(found: CompareResult) -> str:
+    """How many tokens are far longer than others of their role."""
+    if not found.lengths:
+        return ""
+    rows = [
+        (
+            t.model,
+            t.role,
+            str(t.tokens),
+            shown(t.median),
+            shown(t.largest),
+            f"{t.odd} ({100 * t.odd / t.tokens:.2g} %)",
+        )
+        for t in found.lengths
+    ]
+    head = ("model", "tokens", "how many", "median length", "largest", "far above the median")
+    says = (
+        "Tokens that are far longer than others of their kind outweigh them in a mean; large image encoders use some "
+        "patches as scratch room."
+    )
+    return f"<h3>Lengths of tokens</h3><p>{says}</p>" + table(head, rows, numbers=range(2, 6))
 
 
 def _protocol(found: CompareResult) -> Section:

@@ -72,8 +72,9 @@ class VectorShape(Result):
 class ComparedVector(Result):
     """One candidate: its name, its group (1 holds the best and all that cannot be told apart from it), its metrics.
 
-    pooling: what to give as `pooling` to get it, None for the model's own and for stored vectors. role: `candidate`, or
-    `control` (what a learned pooling must beat; it is never advised). part: per value of the audited column, its score.
+    pooling: what to give as `pooling` to get it, None for the model's own and for stored vectors. role: `candidate`;
+    `control` (what a learned pooling must beat) or `probe` (what a task can get out of a model by other means than a
+    pooling), which are never advised. parts: per value of the audited column, its score.
     """
 
     name: str
@@ -88,6 +89,11 @@ class ComparedVector(Result):
     per_class: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, MetricScore] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """The name, and what it is where it is no candidate."""
+        return self.name if self.role == "candidate" else f"{self.name} ({self.role})"
 
 
 @dataclass(frozen=True)
@@ -137,13 +143,45 @@ class SplitOverlap(Result):
 
 @dataclass(frozen=True)
 class PositionBias(Result):
-    """A sentence moved through a long text: the mean cosine of the text's vector and the sentence's own, by place."""
+    """A sentence moved through a long text: the mean cosine of the text's vector and the sentence's own, by its place
+    (in % of the text), with intervals over sentences; and by how much the cosine is higher where the sentence stands
+    first than where it stands elsewhere."""
 
     candidate: str
     places: tuple[float, ...]
     cosine: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    sentences: int
+    first: float
+    first_low: float
+    first_high: float
+
+
+@dataclass(frozen=True)
+class Overlooked(Result):
+    """Where the class token looks in the pictures of one value of the audited column: the mean share of its attention
+    by patch (rows of the grid one after another), and the patches at which it practically never looks."""
+
+    model: str
+    value: str
+    pictures: int
+    grid: tuple[int, int]
+    share: tuple[float, ...]
+    never: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TokenLengths(Result):
+    """Lengths of the states of all tokens of one role after the last block: their median, the largest, and how many are
+    odd, more than four robust deviations above the median."""
+
+    model: str
+    role: str
+    tokens: int
+    median: float
+    largest: float
+    odd: int
 
 
 @dataclass(frozen=True)
@@ -234,10 +272,12 @@ class CompareResult(Result):
     """linear CKA of two candidates' vectors, from 0 to 1"""
     overlap: SplitOverlap | None = None
     position: tuple[PositionBias, ...] = ()
+    lengths: tuple[TokenLengths, ...] = ()
     confusion: ConfusionTable | None = None
     neighbours: tuple[NeighbourRow, ...] = ()
     audited: str = ""
     gaps: tuple[Gap, ...] = ()
+    overlooked: tuple[Overlooked, ...] = ()
     refused: tuple[Rejected, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -262,8 +302,7 @@ class CompareResult(Result):
         rows = [["group", "candidate", *metrics, "size"]]
         for one in self.candidates:
             shown = [str(one.metrics[name]) if name in one.metrics else "-" for name in metrics]
-            name = one.name if one.role == "candidate" else f"{one.name} (control)"
-            rows.append([str(one.group), name, *shown, str(one.cost.size)])
+            rows.append([str(one.group), one.called, *shown, str(one.cost.size)])
         return rows
 
     def to_csv(self) -> str:

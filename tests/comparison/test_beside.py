@@ -1,0 +1,92 @@
+"""What is told beside the ranking: a sentence moved through a text, landmarks, lengths of tokens."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.folders import coloured_squares, tiny_bert, tiny_vit
+
+import classtoken as ct
+from classtoken.comparison.beside import token_lengths
+from classtoken.comparison.landmarks import WithLandmarks, without_landmarks
+from classtoken.comparison.moved import sentences, texts_of
+from classtoken.errors import OptionError
+from classtoken.values import Role
+
+FOUR = [f"the {one} {does} {place}" for one in ("cat", "dog", "bird") for does in ("sits", "runs") for place in
+        ("on", "under", "far")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+def test_a_sentence_is_moved_and_nothing_else() -> None:
+    texts = texts_of(["a b c d.", *[f"other {n} is here" for n in range(7)]], 0)
+    assert [text.split(". ").index("a b c d") for text in texts[:-1]] == [0, 1, 2, 3, 4]
+    assert texts[-1].endswith("a b c d.")
+    others = [sorted(text.replace("a b c d.", "").split()) for text in texts]
+    assert all(one == others[0] for one in others)
+    assert sentences(["Yes. No.", "A cat sat on it! And more.", "a cat sat on it!"]) == [
+        "A cat sat on it!",
+        "a cat sat on it!",
+    ]
+
+
+def test_position_is_told_for_texts(bert: Path, tmp_path: Path) -> None:
+    """By embedding the very texts again."""
+    lines = ["text,label", *(f"{text},{'ab'[n % 2]}" for n, text in enumerate(FOUR))]
+    (tmp_path / "texts.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    out = tmp_path / "report.html"
+    found = ct.compare(bert, tmp_path / "texts.csv", out, pooling="cls,mean,landmarks(3)", draws=2, folds=2)
+    assert [one.candidate for one in found.position] == ["cls", "mean", "landmarks(3)"]
+    mean = found.position[1]
+    assert mean.sentences == len(FOUR)
+    embedder = ct.load(bert, pooling="mean")
+    alone = embedder.embed(FOUR)
+    whole = np.stack([embedder.embed(texts_of(FOUR, at)) for at in range(len(FOUR))])
+    cosines = np.einsum("npd,nd->np", whole, alone)
+    cosines /= np.linalg.norm(whole, axis=-1) * np.linalg.norm(alone, axis=-1)[:, None]
+    assert mean.cosine == pytest.approx(tuple(cosines.mean(0)), abs=1e-5)
+    assert mean.first == pytest.approx((cosines[:, 0] - cosines[:, 1:].mean(1)).mean(), abs=1e-5)
+    assert all(low <= value <= high for low, value, high in zip(mean.low, mean.cosine, mean.high, strict=True))
+    assert "Where a sentence stands" in out.read_text()
+    marked = next(one for one in found.candidates if one.name == "landmarks(3)")
+    assert marked.role == "probe"
+    assert "landmarks" not in found.advice
+    assert {row.role for row in found.lengths} == {"class token", "content", "end token"}
+
+
+def test_landmarks_stand_after_every_so_many_tokens(bert: Path) -> None:
+    prepare = ct.load(bert).tower("text").prepare
+    (plain,), (marked,) = (
+        prepare.ready(["the cat sits on a mat"]),
+        WithLandmarks(prepare, 2).ready(["the cat sits on a mat"]),
+    )
+    assert plain.roles.tolist() == [Role.CLASS, *[Role.CONTENT] * 6, Role.END]
+    pair = [Role.CONTENT, Role.CONTENT, Role.END]
+    assert marked.roles.tolist() == [Role.CLASS, *pair * 3]
+    assert set(marked.ids[marked.roles == Role.END]) == {plain.ids[-1]}
+    assert marked.ids[marked.roles != Role.END].tolist() == plain.ids[:-1].tolist()
+    (long,) = WithLandmarks(prepare, 1).ready(["the cat sits on a mat " * 8])
+    assert len(long) == 32
+    assert long.roles[-1] == Role.END
+    assert long.cut > 0
+
+
+def test_landmarks_are_for_texts(tmp_path: Path) -> None:
+    assert without_landmarks("cls, landmarks(16) ,gem(2)") == ("cls,gem(2)", (16,))
+    coloured_squares(tmp_path / "squares", 4)
+    with pytest.raises(OptionError, match="is for texts"):
+        ct.compare(tiny_vit(tmp_path / "vit"), tmp_path / "squares", pooling="cls,landmarks(4)")
+
+
+def test_odd_lengths_of_tokens_are_counted_by_role() -> None:
+    lengths = np.random.default_rng(0).normal(10, 1, (40, 6))
+    lengths[:3, 2] = 90
+    roles = np.tile([Role.CLASS, *[Role.CONTENT] * 4, Role.PAD], (40, 1))
+    lengths[roles == Role.PAD] = 1e6
+    content = next(row for row in token_lengths("m", np.stack((lengths, roles), -1)) if row.role == "content")
+    assert (content.tokens, content.odd, content.largest) == (160, 3, 90)
+    assert len(token_lengths("m", np.stack((lengths, roles), -1))) == 2
