@@ -39,7 +39,7 @@ GROUPS = {
         "service",
     ],
     "Models": ["load", "Embedder"],
-    "Vectors and sources": ["read", "Vectors", "open_source", "SourceOptions"],
+    "Vectors and sources": ["read", "Vectors", "Searcher", "open_source", "SourceOptions"],
     "In a pipeline": ["sklearn", "mteb"],
     "Options as values": [],
     "Errors": ["errors"],

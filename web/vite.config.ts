@@ -7,7 +7,7 @@ export default defineConfig({
   base: "./",
   build: {
     outDir: "../src/classtoken/page/static",
-    emptyOutDir: true,
+    emptyOutDir: false, // the pages that need no building lie there too
     target: "es2022",
     cssCodeSplit: false,
     modulePreload: false,

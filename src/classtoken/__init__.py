@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from classtoken.embedder import ModelSpec as ModelSpec
     from classtoken.embedder import load as load
     from classtoken.learning.recipe import Recipe as Recipe
+    from classtoken.nearest.searcher import Searcher as Searcher
     from classtoken.options import AtlasOptions as AtlasOptions
     from classtoken.options import CompareOptions as CompareOptions
     from classtoken.options import DuplicatesOptions as DuplicatesOptions
@@ -79,6 +80,7 @@ _PLACES = {
     "PredictOptions": "classtoken.options",
     "Recipe": "classtoken.learning.recipe",
     "SearchOptions": "classtoken.options",
+    "Searcher": "classtoken.nearest.searcher",
     "ServeOptions": "classtoken.options",
     "SourceOptions": "classtoken.options",
     "TrainOptions": "classtoken.options",

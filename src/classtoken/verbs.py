@@ -621,8 +621,9 @@ def export(
 
 
 def service(
-    model: "str | Path | Embedder | Mapping[str, str | Path | Embedder]",
+    model: "str | Path | Embedder | Mapping[str, str | Path | Embedder] | None" = None,
     *,
+    folder: str | Path | Sequence[str] | Mapping[str, str | Path] = (),
     pooling: str | None = None,
     normalize: bool | None = None,
     precision: Precision = "fp32",
@@ -638,15 +639,21 @@ def service(
 ) -> "Starlette":
     """The application that `classtoken serve` runs: vectors over HTTP, to mount in an application of one's own.
 
-    model: one, or several by the names that requests call them. keys: who must send one of them as `Authorization:
-    Bearer KEY`; none: everybody who can connect is answered. Models are loaded now. `docs/serve.md` has the requests.
+    model: one, or several by the names that requests call them; the one that made the folder, where there is one.
+    folder: vectors to be searched (`POST /v1/search`), one or several by name; they stay in memory. keys: who must send
+        one of them as `Authorization: Bearer KEY`; none: everybody who can connect is answered. Models are loaded now.
+        `docs/serve.md` has the requests.
 
-    Raises `MissingExtra` without the extra `serve`, `OptionError` for two models of one name or several poolings, and
-    what `load` raises. With an `Embedder`, its own pooling, precision, device and normalize stand.
+    Raises `MissingExtra` without the extra `serve`, `OptionError` for two models of one name, several poolings and a
+    folder in whose space no model's vectors lie, and what `load` raises. With an `Embedder`, its own pooling,
+    precision, device and normalize stand.
     """
     from classtoken.jobs.serve import service as job
 
+    if isinstance(folder, Mapping):
+        folder = [f"{name}={place}" for name, place in folder.items()]
     options = ServeOptions(
+        folder=(str(folder),) if isinstance(folder, str | Path) else tuple(folder),
         pooling=pooling,
         normalize=normalize,
         precision=precision,
@@ -659,7 +666,8 @@ def service(
         revision=revision,
         accept=tuple(accept),
     )
-    return job(dict(model) if isinstance(model, Mapping) else [model], options, keys=keys)
+    models: Any = dict(model) if isinstance(model, Mapping) else [] if model is None else [model]
+    return job(models, options, keys=keys)
 
 
 @overload

@@ -96,7 +96,7 @@ OF_THE_COMMAND = {
 #: Parameters of a verb's function that are no options.
 OPERANDS = {"model", "source", "item", "items", "folder", "query", "out", "report", "keys"}
 #: What Python takes in more forms than the options value, which goes to JSON.
-WIDER = {"features", "model", "recipe"}
+WIDER = {"features", "folder", "model", "recipe"}
 #: Functions of the package by command; one command may stand for two.
 FUNCTIONS = {verb: (verb,) for verb in VERBS} | {
     "explain": ("explain", "explain_data", "explain_pair"),

@@ -163,3 +163,38 @@ def test_the_command(made: Path, capsys: pytest.CaptureFixture[str], tmp_path: P
     assert main(["search", str(made), "--id", "t1", "--out", str(tmp_path / "found.pdf")]) == 2
     assert main(["search", str(made), "x", "--where", "price <"]) == 2
     assert "--where" in capsys.readouterr().err
+
+
+def test_a_folder_that_stays_in_memory_answers_alike(
+    made: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from classtoken.nearest import searcher as module
+
+    for worth in (module.WORTH_CODING, 0):  # by the vectors, and by their codes
+        monkeypatch.setattr(module, "WORTH_CODING", worth)
+        monkeypatch.setattr(module, "quick", lambda: True)
+        searcher = ct.Searcher(made, model=ct.load(bert))
+        for asked in (
+            {"query": "a red cat"},
+            {"id": "t4"},
+            {"query": TEXTS[:3]},
+            {"query": "bird", "where": "price < 3"},
+        ):
+            here, there = searcher.search(**asked, k=3), ct.search(made, **asked, k=3, model=bert)
+            pairs = zip(here.queries or (here,), there.queries or (there,), strict=True)
+            for found, other in pairs:
+                assert [hit["id"] for hit in found.hits] == [hit["id"] for hit in other.hits]
+                assert [hit["score"] for hit in found.hits] == pytest.approx([hit["score"] for hit in other.hits])
+    assert not searcher.stale
+    with pytest.raises(OptionError, match="nothing is searched for"):
+        searcher.search()
+
+
+def test_a_folder_that_changed_is_stale(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    ct.embed(bert, tmp_path / "texts.txt", tmp_path / "vectors")
+    searcher = ct.Searcher(tmp_path / "vectors")
+    (tmp_path / "texts.txt").write_text("\n".join([*TEXTS, "one more"]))
+    ct.embed(bert, tmp_path / "texts.txt", tmp_path / "vectors", update=True)
+    assert searcher.stale
+    assert len(ct.Searcher(tmp_path / "vectors").search("one more", k=20).hits) == len(TEXTS) + 1

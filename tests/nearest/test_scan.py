@@ -8,7 +8,7 @@ import torch
 from tests.nearest.made import folder_of
 
 from classtoken.nearest import scan
-from classtoken.nearest.rows import ChosenRows, FileRows, ResidentRows, Rows
+from classtoken.nearest.rows import ChosenRows, FileRows, ResidentRows, Rows, Similarity
 from classtoken.sink import read
 
 
@@ -96,8 +96,8 @@ def test_memory_is_bounded_by_the_block() -> None:
     class Watched(ResidentRows):
         largest = 0
 
-        def blocks(self, most: int):
-            for block in super().blocks(most):
+        def blocks(self, most: int, similarity: Similarity = "cosine"):
+            for block in super().blocks(most, similarity):
                 self.largest = max(self.largest, block.vectors.numel())
                 yield block
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.errors import OptionError
 from classtoken.extras import need
 from classtoken.files import user_path
+from classtoken.nearest.searcher import Searcher
 from classtoken.options import ServeOptions
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ Served = str | Path | Embedder
 
 
 def service(
-    models: Mapping[str, Served] | Sequence[Served], options: ServeOptions, *, keys: Sequence[str] = ()
+    models: Mapping[str, Served] | Sequence[Served],
+    options: ServeOptions,
+    *,
+    keys: Sequence[str] = (),
+    page: str | None = None,
 ) -> "Starlette":
     """The application around loaded models: see `classtoken.service`."""
     need("starlette", "serving")
+    from classtoken.serve.folders import FolderRoutes, ServedFolder
     from classtoken.serve.served import ServedModel
     from classtoken.serve.service import EmbeddingService, ServiceLimits
 
@@ -34,13 +40,27 @@ def service(
         waiting=options.max_waiting,
         seconds=options.timeout,
     )
-    named = list(models.items()) if isinstance(models, Mapping) else [named_model(model) for model in models]
-    names = [name for name, _ in named]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not named:
-        raise OptionError(f"`model` names {twice[0] if twice else 'nothing'} twice; give each a name: NAME=MODEL.")
+    named = _named(models, "model")
+    places = _named(options.folder, "folder")
+    searchers = {name: Searcher(place) for name, place in places}
+    if not named and len(searchers) == 1:  # the model that made the folder
+        (searcher,) = searchers.values()
+        named = [named_model(searcher.embedder)]
+    if not named:
+        raise OptionError("nothing is to be served; give a `model`, or one `folder`.")
     served = [ServedModel(name, _loaded(model, options), most_pixels=limits.pixels) for name, model in named]
-    return EmbeddingService(served, limits, keys).app()
+    made = EmbeddingService(served, limits, keys)
+    if searchers:
+        FolderRoutes(made, [ServedFolder(name, one, served) for name, one in searchers.items()]).join()
+    return made.app(page)
+
+
+def _named(given: Mapping[str, Any] | Sequence[Any], what: str) -> list[tuple[str, Any]]:
+    named = list(given.items()) if isinstance(given, Mapping) else [named_model(one) for one in given]
+    names = [name for name, _ in named]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise OptionError(f"`{what}` names {twice[0]} twice; give each a name: NAME=...")
+    return named
 
 
 def serve(
@@ -63,13 +83,15 @@ def serve(
     keys = () if api_key_file is None else read_keys(api_key_file)
     address = served_host(host) if keys else checked_host(host, "vectors are served", "`api_key_file`")
     sock = bound(address, port)
-    say(f"Loading {', '.join(models)} ...")
+    say(f"Loading {', '.join([*models, *options.folder])} ...")
     app = service(models, options, keys=keys)
+
+    search = ", POST /v1/search" if options.folder else ""
 
     def ready() -> None:
         shown, taken = sock.getsockname()[:2]
         place = f"[{shown}]" if ":" in shown else shown
-        say(f"Serving on http://{place}:{taken}/v1 (POST /v1/embeddings). Stop with Ctrl+C.")
+        say(f"Serving on http://{place}:{taken}/v1 (POST /v1/embeddings{search}). Stop with Ctrl+C.")
 
     run_app(app, sock, ready, hosts=() if keys else LOCAL_HOSTS, connections=512, graceful_seconds=10)
 

@@ -22,8 +22,8 @@ from classtoken.extras import need
 from classtoken.files import write_text
 from classtoken.fingerprint import hash_value
 from classtoken.measure.statistics import mean_interval
-from classtoken.nearest.rows import FileRows, read_ahead, unit, vectors_of
-from classtoken.nearest.scan import Found, search
+from classtoken.nearest.rows import FileRows, unit
+from classtoken.nearest.scan import MOST, Found, search
 from classtoken.places import LocalPlace
 from classtoken.sink import Vectors
 from classtoken.sink.manifest import META
@@ -151,15 +151,11 @@ def _made(vectors: Vectors, column: str, folder: Path) -> Any:
     schema = pa.schema([("place", pa.int64()), ("vector", pa.list_(pa.float32(), size))])
 
     def batches() -> Iterator[pa.RecordBatch]:
-        begin = 0
-        for table in read_ahead(vectors, [column]):
-            for part in vectors_of(table, column, size):
-                places = torch.arange(begin, begin + len(part))
-                begin += len(part)
-                good = torch.isfinite(part).all(1) & part.any(1)
-                rows = unit(part[good])
-                flat = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1).numpy()), size)
-                yield pa.record_batch([pa.array(places[good].numpy()), flat], schema=schema)
+        for block in FileRows(vectors, column).blocks(MOST):
+            good = torch.isfinite(block.vectors).all(1) & block.vectors.any(1)
+            rows = unit(block.vectors[good])
+            flat = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1).numpy()), size)
+            yield pa.record_batch([pa.array(block.places[good].numpy()), flat], schema=schema)
 
     folder.mkdir(parents=True, exist_ok=True)
     reader = pa.RecordBatchReader.from_batches(schema, batches())

@@ -1,6 +1,6 @@
 """What is searched for, as vectors of the folder's own space: texts, pictures, rows by their ids, a file of many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,11 @@ class Asked:
     prompt: str | None = None
 
 
-def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, embedder: Embedder | None = None) -> Asked:
-    """What is searched for. Raises `OptionError` for nothing, for several kinds at once, and for another space."""
+def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, embedder: Callable[[], Embedder]) -> Asked:
+    """What is searched for; `embedder` gives the model, where one is needed.
+
+    Raises `OptionError` for nothing, for several kinds at once, and for another space.
+    """
     given = {"query": query, **{name: getattr(options, name) for name in ("text", "image", "id", "queries")}}
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
@@ -52,7 +55,7 @@ def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, emb
         return Asked((options.id,), FileRows(vectors, column).take(torch.tensor([place])), itself=place)
     if options.queries is not None and (user_path(options.queries) / META / NAME).is_file():
         return _other_folder(vectors, column, options.queries)
-    model = Asking(vectors, column, options, embedder)
+    model = Asking(vectors, column, options, embedder())
     if options.queries is not None:
         return model.of_source(options.queries)
     if options.text is not None:
@@ -67,26 +70,8 @@ def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, emb
 class Asking:
     """The model that made a folder, or another one that gives vectors of the same space."""
 
-    def __init__(self, vectors: Vectors, column: str, options: SearchOptions, embedder: Embedder | None = None):
-        self.vectors, self.column, self.options = vectors, column, options
-        self.embedder = embedder or self._loaded()
-
-    def _loaded(self) -> Embedder:
-        manifest, options = self.vectors.manifest, self.options
-        own = options.model is None or options.model == manifest.model
-        if own and Path(manifest.model).is_absolute() and not Path(manifest.model).exists():
-            raise OptionError(
-                f"the model that made {self.vectors.place.name}, '{manifest.model}', is not there any more; say as "
-                "`model` where it is."
-            )
-        return load(
-            options.model or manifest.model,
-            precision=manifest.fingerprint.precision,  # type: ignore[arg-type]
-            normalize=manifest.fingerprint.normalize,
-            device=options.device,
-            revision=options.revision or (manifest.revision if own else None),
-            accept=options.accept,
-        )
+    def __init__(self, vectors: Vectors, column: str, options: SearchOptions, embedder: Embedder):
+        self.vectors, self.column, self.options, self.embedder = vectors, column, options, embedder
 
     def side_of(self, items: Sequence[Any]) -> Modality:
         """Which side of the model these items are for: of a model with both, pictures are files that are there and
@@ -159,6 +144,25 @@ class Asking:
             f"{self.vectors.place.name}, which '{self.vectors.manifest.model}' made{why}; they cannot be compared. "
             "Give the model that made the folder, or embed it anew with this one."
         )
+
+
+def model_of(vectors: Vectors, options: SearchOptions) -> Embedder:
+    """The model for queries, loaded: the folder's own, or the one that is named."""
+    manifest = vectors.manifest
+    own = options.model is None or options.model == manifest.model
+    if own and Path(manifest.model).is_absolute() and not Path(manifest.model).exists():
+        raise OptionError(
+            f"the model that made {vectors.place.name}, '{manifest.model}', is not there any more; say as `model` "
+            "where it is."
+        )
+    return load(
+        options.model or manifest.model,
+        precision=manifest.fingerprint.precision,  # type: ignore[arg-type]
+        normalize=manifest.fingerprint.normalize,
+        device=options.device,
+        revision=options.revision or (manifest.revision if own else None),
+        accept=options.accept,
+    )
 
 
 def same_folders(first: Vectors, column: str, second: Vectors, name: str) -> str:

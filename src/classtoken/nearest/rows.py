@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from classtoken.inputs.rejecting import cores
 from classtoken.sink import Vectors
 
 Similarity = Literal["cosine", "dot"]
+T = TypeVar("T")
 UNIT = 1e-5
 """how far a squared length may be from 1 for a row to count as of unit length"""
 AHEAD = 2
@@ -24,11 +25,42 @@ AHEAD = 2
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """What scores of rows are multiplied by (`inverse`), and which rows have no score (`without`, `missing` of them);
+    None where there is nothing to do.
+
+    A row has no score where a number in it is NaN or infinite, or, in cosines, where it is nothing but zeros.
+    """
+
+    inverse: Tensor | None
+    without: Tensor | None
+    missing: int = 0
+
+    @classmethod
+    def of(cls, vectors: Tensor, similarity: Similarity) -> "Lengths":
+        """Those of these rows."""
+        squares = torch.linalg.vector_norm(vectors, dim=1).square()  # eight times as fast as vecdot
+        without = ~torch.isfinite(squares) | (squares == 0 if similarity == "cosine" else False)
+        missing = int(without.sum())
+        which = without if missing else None
+        if similarity == "dot" or bool((((squares - 1).abs() < UNIT) | without).all()):
+            return cls(None, which, missing)
+        return cls(squares.clamp_min(torch.finfo(torch.float32).tiny).rsqrt(), which, missing)
+
+    def __getitem__(self, part: slice) -> "Lengths":
+        without = None if self.without is None else self.without[part]
+        missing = 0 if without is None else int(without.sum())
+        return Lengths(None if self.inverse is None else self.inverse[part], without if missing else None, missing)
+
+
+@dataclass(frozen=True)
 class RowBlock:
-    """Rows that lie next to each other: `vectors` (B, D) float32; `places` (B) says which rows they are."""
+    """Rows that lie next to each other: `vectors` (B, D) float32; `places` (B) says which rows they are; `lengths`
+    where they are known already."""
 
     places: Tensor
     vectors: Tensor
+    lengths: Lengths | None = None
 
 
 class Rows(Protocol):
@@ -40,25 +72,33 @@ class Rows(Protocol):
     @property
     def size(self) -> int: ...
 
-    def blocks(self, most: int) -> Iterator[RowBlock]:
-        """All rows in order, at most `most` in a block where that is ours to say."""
+    def blocks(self, most: int, similarity: Similarity = "cosine") -> Iterator[RowBlock]:
+        """All rows in order, at most `most` in a block where that is ours to say; lengths are for this similarity."""
 
     def take(self, places: Tensor) -> Tensor:
         """The vectors of these rows, (n, D)."""
 
 
 class ResidentRows:
-    """Rows that are all in memory: (N, D) float32, not copied."""
+    """Rows that are all in memory: (N, D) float32, not copied and not changed from now on."""
 
     def __init__(self, matrix: np.ndarray | Tensor):
         self.matrix = matrix if isinstance(matrix, Tensor) else torch.from_numpy(matrix)
         self.count, self.size = self.matrix.shape
+        self._lengths: dict[Similarity, Lengths] = {}
 
-    def blocks(self, most: int) -> Iterator[RowBlock]:
+    def lengths(self, similarity: Similarity) -> Lengths:
+        """The lengths of all rows, worked out once: reading every row for them would take as long as a query does."""
+        if similarity not in self._lengths:
+            self._lengths[similarity] = Lengths.of(self.matrix, similarity)
+        return self._lengths[similarity]
+
+    def blocks(self, most: int, similarity: Similarity = "cosine") -> Iterator[RowBlock]:
         """See `Rows`."""
+        lengths = self.lengths(similarity)
         for begin in range(0, self.count, most):
             vectors = self.matrix[begin : begin + most]
-            yield RowBlock(torch.arange(begin, begin + len(vectors)), vectors)
+            yield RowBlock(torch.arange(begin, begin + len(vectors)), vectors, lengths[begin : begin + most])
 
     def take(self, places: Tensor) -> Tensor:
         """See `Rows`."""
@@ -72,23 +112,24 @@ class FileRows:
         self.vectors, self.column = vectors, column
         self.count, self.size = len(vectors), vectors.manifest.columns[column]
 
-    def blocks(self, most: int) -> Iterator[RowBlock]:
+    def blocks(self, most: int, similarity: Similarity = "cosine") -> Iterator[RowBlock]:
         """See `Rows`; a block is of one file."""
-        tables = read_ahead(self.vectors, [self.column])
         begin = 0
-        for table in tables:
-            for vectors in vectors_of(table, self.column, self.size):
-                for start in range(0, len(vectors), most):
-                    part = vectors[start : start + most]
-                    yield RowBlock(torch.arange(begin + start, begin + start + len(part)), part)
-                begin += len(vectors)
+        for numbers in _in_threads(self._numbers, len(self.vectors.manifest.parts)):
+            for start in range(0, len(numbers), most):
+                part = numbers[start : start + most]
+                yield RowBlock(torch.arange(begin + start, begin + start + len(part)), part)
+            begin += len(numbers)
+
+    def _numbers(self, number: int) -> Tensor:
+        numbers = self.vectors.numbers(number, self.column)
+        return torch.from_numpy(numbers if numbers.flags.writeable else numbers.copy())
 
     def take(self, places: Tensor) -> Tensor:
         """See `Rows`: the files that hold these rows are read, the others are not."""
         found = torch.empty(len(places), self.size)
         for number, inside in by_file(self.vectors, places).items():
-            table = self.vectors.part(number, [self.column])
-            whole = torch.cat(list(vectors_of(table, self.column, self.size)))
+            whole = self._numbers(number)
             at = torch.tensor([row for _, row in inside])
             found[torch.tensor([place for place, _ in inside])] = whole[at]
         return found
@@ -101,7 +142,7 @@ class ChosenRows:
         self.rows, self.chosen = rows, torch.from_numpy(np.ascontiguousarray(chosen, dtype=np.int64))
         self.count, self.size = len(chosen), rows.size
 
-    def blocks(self, most: int) -> Iterator[RowBlock]:
+    def blocks(self, most: int, similarity: Similarity = "cosine") -> Iterator[RowBlock]:
         """See `Rows`; places are those of all rows."""
         if isinstance(self.rows, ResidentRows):
             for part in self.chosen.split(most):
@@ -118,19 +159,6 @@ class ChosenRows:
     def take(self, places: Tensor) -> Tensor:
         """See `Rows`."""
         return self.rows.take(places)
-
-
-def inverse_lengths(vectors: Tensor, similarity: Similarity) -> tuple[Tensor | None, Tensor | None]:
-    """What scores of these rows are multiplied by, and which of them have none; None where there is nothing to do.
-
-    A row has no score where a number in it is NaN or infinite, or, in cosines, where it is nothing but zeros.
-    """
-    squares = torch.linalg.vector_norm(vectors, dim=1).square()  # eight times as fast as vecdot
-    without = ~torch.isfinite(squares) | (squares == 0 if similarity == "cosine" else False)
-    missing = without if bool(without.any()) else None
-    if similarity == "dot" or bool(((squares - 1).abs() < UNIT).all()):
-        return None, missing
-    return squares.clamp_min(torch.finfo(torch.float32).tiny).rsqrt(), missing
 
 
 def unit(vectors: Tensor) -> Tensor:
@@ -150,20 +178,12 @@ def column_of(vectors: Vectors, asked: str | None) -> str:
     return asked or names[0]
 
 
-def vectors_of(table: pa.Table, column: str, size: int) -> Iterator[Tensor]:
-    """The vectors of a table, a tensor per piece of it."""
-    for chunk in table.column(column).chunks:
-        if len(chunk):
-            # Not copied: numpy's view may not be written to, which torch warns about.
-            yield torch.from_dlpack(chunk.flatten()).view(len(chunk), size).float()
-
-
 def read_ahead(vectors: Vectors, columns: list[str]) -> Iterator[pa.Table]:
     """These columns, a table per file in order; several threads read a bounded number of files ahead."""
     return _in_threads(lambda number: vectors.part(number, columns), len(vectors.manifest.parts))
 
 
-def _in_threads(work: Callable[[int], pa.Table], count: int) -> Iterator[pa.Table]:
+def _in_threads(work: Callable[[int], T], count: int) -> Iterator[T]:
     threads = min(cores(), max(count, 1))
     left = iter(range(count))
     with ThreadPoolExecutor(threads) as pool:

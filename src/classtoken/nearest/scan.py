@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from classtoken.nearest.rows import Rows, Similarity, inverse_lengths, unit
+from classtoken.nearest.rows import Lengths, RowBlock, Rows, Similarity, unit
 
 GROUP = 32
 SCORES = 1 << 20
@@ -84,21 +84,20 @@ def block_rows(queries: int) -> int:
     return max(FEWEST, min(MOST, SCORES // max(queries, 1))) // GROUP * GROUP
 
 
-def block_scores(vectors_BD: Tensor, queries_QD: Tensor, similarity: Similarity) -> tuple[Tensor, int]:
-    """Scores (B, Q) of a block of rows, -inf for rows that have none, and how many those are."""
-    inverse, without = inverse_lengths(vectors_BD, similarity)
-    scores_BQ = vectors_BD @ queries_QD.T
-    if inverse is not None:
-        scores_BQ *= inverse.unsqueeze(1)
-    if without is not None:
-        scores_BQ[without] = -torch.inf
-    return scores_BQ, 0 if without is None else int(without.sum())
+def _scores(block: RowBlock, lengths: Lengths, queries_DQ: Tensor) -> Tensor:
+    """Scores (B, Q) of a block of rows, -inf for rows that have none."""
+    scores_BQ = block.vectors @ queries_DQ
+    if lengths.inverse is not None:
+        scores_BQ *= lengths.inverse.unsqueeze(1)
+    if lengths.without is not None:
+        scores_BQ[lengths.without] = -torch.inf
+    return scores_BQ
 
 
 def _searched(rows: Rows, queries_QD: Tensor, k: int, similarity: Similarity) -> Found:
     best, without = BestSoFar(len(queries_QD), k), 0
-    for block in rows.blocks(block_rows(len(queries_QD))):
-        scores_BQ, missing = block_scores(block.vectors, queries_QD, similarity)
-        best.add(block.places, scores_BQ)
-        without += missing
+    for block in rows.blocks(block_rows(len(queries_QD)), similarity):
+        lengths = block.lengths or Lengths.of(block.vectors, similarity)
+        best.add(block.places, _scores(block, lengths, queries_QD.T))
+        without += lengths.missing
     return Found(best.places, best.scores, without)

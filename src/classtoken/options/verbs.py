@@ -387,6 +387,9 @@ class WalkthroughOptions(Options):
 class ServeOptions(Options):
     """What a service gives for an input, and how much requests may ask for."""
 
+    folder: Annotated[
+        tuple[str, ...], Option("Vectors that requests may search; several as NAME=DIR.", metavar="DIR")
+    ] = ()
     pooling: Annotated[
         str | None, Option("The vector to give: cls, mean, cls+mean@-2 ...; the model's own.", metavar="NAME")
     ] = None

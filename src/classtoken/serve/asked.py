@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -30,17 +30,8 @@ class EmbeddingRequest:
 
 def read_request(raw: bytes, *, most_items: int) -> EmbeddingRequest:
     """Raises `RequestError` 400 that names the field."""
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise RequestError(400, "the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise RequestError(400, "the body must be a JSON object with 'input'")
-    unknown = [name for name in body if name not in KNOWN]
-    if unknown:
-        raise RequestError(
-            400, f"'{unknown[0][:60]}' is not known; known are {', '.join(KNOWN)}", about=unknown[0][:60]
-        )
+    body = read_body(raw, "input")
+    only_known(body, KNOWN)
     encoding = body.get("encoding_format") or "float"
     if encoding not in ("float", "base64"):
         raise RequestError(400, "encoding_format may be float or base64", about="encoding_format")
@@ -50,19 +41,40 @@ def read_request(raw: bytes, *, most_items: int) -> EmbeddingRequest:
     if body.get("truncate") not in (None, True, False):
         raise RequestError(400, "truncate must be true or false", about="truncate")
     return EmbeddingRequest(
-        _text(body, "model"),
+        short_text(body, "model"),
         _items(body.get("input"), most_items),
         cast(Literal["float", "base64"], encoding),
         dimensions,
-        _text(body, "input_type"),
-        _text(body, "prompt_name"),
+        short_text(body, "input_type"),
+        short_text(body, "prompt_name"),
         body.get("truncate") is not False,
     )
 
 
-def _text(body: Mapping[str, Any], name: str) -> str | None:
+def read_body(raw: bytes, field: str) -> dict[str, Any]:
+    """A JSON object, which should have this field."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise RequestError(400, "the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise RequestError(400, f"the body must be a JSON object with '{field}'")
+    return body
+
+
+def only_known(body: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse fields that are not known, so that a misspelt one is not ignored."""
+    unknown = [name for name in body if name not in known]
+    if unknown:
+        raise RequestError(
+            400, f"'{unknown[0][:60]}' is not known; known are {', '.join(known)}", about=unknown[0][:60]
+        )
+
+
+def short_text(body: Mapping[str, Any], name: str, most: int = 500) -> str | None:
+    """A field that is a text of at most so many signs, or not there."""
     value = body.get(name)
-    if value is not None and (not isinstance(value, str) or len(value) > 500):
+    if value is not None and (not isinstance(value, str) or len(value) > most):
         raise RequestError(400, f"{name} must be a short text", about=name)
     return value
 
@@ -77,11 +89,11 @@ def _items(given: Any, most: int) -> tuple[ServedItem, ...]:
         raise RequestError(400, "'input' must be a text, a list of texts, or ids of tokens", about="input")
     if len(listed) > most:
         raise RequestError(400, f"{len(listed)} inputs; at most {most} are taken in one request", about="input")
-    return tuple(_item(value, place) for place, value in enumerate(listed))
+    return tuple(served_item(value, f"input[{place}]") for place, value in enumerate(listed))
 
 
-def _item(value: Any, place: int) -> ServedItem:
-    about = f"input[{place}]"
+def served_item(value: Any, about: str) -> ServedItem:
+    """One input; errors call it `about`."""
     if isinstance(value, list):
         if not value or not all(map(_is_id, value)):
             raise RequestError(400, f"{about} must be ids of tokens, whole numbers from 0", about=about)

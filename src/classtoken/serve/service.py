@@ -20,7 +20,7 @@ import hmac
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from classtoken.errors import BadRecord, ClasstokenError
@@ -39,7 +39,7 @@ from classtoken.serve.asked import EmbeddingRequest, read_request
 from classtoken.serve.batching import Batcher, Full, Job
 from classtoken.serve.bodies import BodyReader, RequestError
 from classtoken.serve.metrics import ServiceCounts
-from classtoken.serve.served import PreparedShare, ServedModel
+from classtoken.serve.served import PreparedShare, ServedItem, ServedModel
 
 JSON = "application/json"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
@@ -72,10 +72,21 @@ class ServiceLimits:
     body_seconds: float = 20.0
 
 
+@dataclass(frozen=True)
+class EmbeddedItems:
+    """Vectors of a request's items, how they were prepared, the tokens that each lost, and the tokens of all."""
+
+    vectors: np.ndarray
+    shares: Sequence[PreparedShare]
+    cut: Sequence[int]
+    tokens: int
+
+
 class EmbeddingService:
     """The routes around some models; `close` ends the computing thread."""
 
     def __init__(self, models: Sequence[ServedModel], limits: ServiceLimits, keys: Sequence[str] = ()):
+        self.more: list[Route] = []
         self.models = {model.name: model for model in models}
         self.limits, self.keys = limits, [key.encode() for key in keys]
         self.bodies = BodyReader(limits.body_seconds, limits.bodies)
@@ -90,14 +101,17 @@ class EmbeddingService:
         self.batcher.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
-    def app(self) -> Starlette:
-        """The application; mount it in one's own, or serve it."""
+    def app(self, page: str | None = None) -> Starlette:
+        """The application; mount it in one's own, or serve it. page: HTML that `GET /` answers with."""
+        if page is not None:
+            self.more.append(Route("/", lambda _: HTMLResponse(page, headers=HEADERS)))
         routes = [
-            Route("/v1/embeddings", self._answered(self.embeddings), methods=["POST"]),
-            Route("/v1/models", self._answered(self.list_models)),
-            Route("/v1/models/{name:path}", self._answered(self.one_model)),
+            Route("/v1/embeddings", self.answered(self.embeddings), methods=["POST"]),
+            Route("/v1/models", self.answered(self.list_models)),
+            Route("/v1/models/{name:path}", self.answered(self.one_model)),
             Route("/health", self.health),
-            Route("/metrics", self._answered(self.metrics)),
+            Route("/metrics", self.answered(self.metrics)),
+            *self.more,
         ]
 
         @contextlib.asynccontextmanager
@@ -111,35 +125,28 @@ class EmbeddingService:
 
     async def embeddings(self, request: Request) -> Response:
         """`POST /v1/embeddings`."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != JSON:
-            raise RequestError(415, f"the content type is '{kind[:60]}'; send {JSON}")
-        raw = await self.bodies.read(request, self.limits.body)
+        raw = await self.body_of(request)
         read = partial(read_request, raw, most_items=self.limits.items)
-        asked = read() if len(raw) < LARGE else await self._beside(read)
+        asked = read() if len(raw) < LARGE else await self.beside(read)
         del raw
         model = self._model(asked.model)
         self._check_size(asked, model)
         for side in model.modalities:
             _check_space(request, model.space(side))
-        try:
-            async with asyncio.timeout(self.limits.seconds):
-                return await self._embed(request, asked, model)
-        except TimeoutError:
-            says = f"this took longer than {self.limits.seconds:g} seconds; send fewer inputs, or come back later"
-            raise RequestError(503, says, headers={"Retry-After": self._retry()}) from None
+        async with self.in_time():
+            return await self._embed(request, asked, model)
 
     async def list_models(self, _: Request) -> Response:
         """`GET /v1/models`."""
-        return _json({"object": "list", "data": [self._about(model) for model in self.models.values()]})
+        return json_answer({"object": "list", "data": [self._about(model) for model in self.models.values()]})
 
     async def one_model(self, request: Request) -> Response:
         """`GET /v1/models/NAME`."""
-        return _json(self._about(self._model(request.path_params["name"])))
+        return json_answer(self._about(self._model(request.path_params["name"])))
 
     async def health(self, _: Request) -> Response:
         """`GET /health`: the process answers, and its models are loaded."""
-        return _json({"status": "ok"})
+        return json_answer({"status": "ok"})
 
     async def metrics(self, _: Request) -> Response:
         """`GET /metrics`."""
@@ -153,52 +160,93 @@ class EmbeddingService:
 
     # -- one request ---------------------------------------------------------------------------------------------------
 
+    async def body_of(self, request: Request) -> bytes:
+        """The JSON that a request brings, within the limits. Raises `RequestError`."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != JSON:
+            raise RequestError(415, f"the content type is '{kind[:60]}'; send {JSON}")
+        return await self.bodies.read(request, self.limits.body)
+
+    @contextlib.asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Raises `RequestError` 503 where what is done within takes longer than a request may."""
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                yield
+        except TimeoutError:
+            says = f"this took longer than {self.limits.seconds:g} seconds; send fewer inputs, or come back later"
+            raise RequestError(503, says, headers={"Retry-After": self._retry()}) from None
+
     async def _embed(self, request: Request, asked: EmbeddingRequest, model: ServedModel) -> Response:
         prompt = model.prompt_for(asked.role, asked.prompt)
-        shares = await self._prepare(asked, model, prompt)
-        cut = [0] * len(asked.items)
-        for share in shares:
-            for place, lost in zip(share.places, share.cut, strict=True):
-                cut[place] = lost
-        if not asked.truncate and any(cut):
-            place = next(place for place, lost in enumerate(cut) if lost)
-            says = f"input[{place}] is {cut[place]} tokens longer than '{model.name}' takes ({model.longest})"
-            raise RequestError(400, says, about=f"input[{place}]")
-        vectors = await self._computed(request, model, shares, len(asked.items))
-        tokens = sum(sum(share.tokens) for share in shares)
-        size = asked.dimensions
+        found = await self.vectors_of(request, asked.items, model, prompt, truncate=asked.truncate)
+        vectors, size = found.vectors, asked.dimensions
         if size is not None and size < model.size:
             vectors = shortened(vectors, size, model.unit_length)
-        said = _identity(model, shares, size)
-        rest = {"model": model.name, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}, **said}
-        content = await self._beside(partial(embeddings, vectors, asked.encoding, cut, rest))
-        self.counts.inputs += len(asked.items)
-        self.counts.tokens += tokens
-        lost_inputs = sum(map(bool, cut))
-        self.counts.cut += lost_inputs
+        said = _identity(model, found.shares, size)
+        rest = {
+            "model": model.name,
+            "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens},
+            **said,
+        }
+        content = await self.beside(partial(embeddings, vectors, asked.encoding, found.cut, rest))
         headers = {
             "X-Classtoken-Fingerprint": ",".join(dict.fromkeys(said["fingerprints"].values())),
             "X-Classtoken-Space": said["space"],
-            "X-Classtoken-Truncated": str(lost_inputs),
+            "X-Classtoken-Truncated": str(sum(map(bool, found.cut))),
         }
         return Response(content, media_type=JSON, headers=headers)
 
-    async def _prepare(self, asked: EmbeddingRequest, model: ServedModel, prompt: str | None) -> list[PreparedShare]:
+    async def vectors_of(
+        self,
+        request: Request,
+        items: Sequence[ServedItem],
+        model: ServedModel,
+        prompt: str | None,
+        *,
+        truncate: bool = True,
+        about: str | None = None,
+    ) -> EmbeddedItems:
+        """The vectors of a request's items, which errors call `input[0]`, ... or all of them `about`.
+
+        Raises `RequestError` for one that cannot be read, is too long where `truncate` is False, or finds no room.
+        """
+        shares = await self._prepare(items, model, prompt, about)
+        cut = [0] * len(items)
+        for share in shares:
+            for place, lost in zip(share.places, share.cut, strict=True):
+                cut[place] = lost
+        if not truncate and any(cut):
+            place = next(place for place, lost in enumerate(cut) if lost)
+            name = about or f"input[{place}]"
+            says = f"{name} is {cut[place]} tokens longer than '{model.name}' takes ({model.longest})"
+            raise RequestError(400, says, about=name)
+        vectors = await self._computed(request, model, shares, len(items), about)
+        tokens = sum(sum(share.tokens) for share in shares)
+        self.counts.inputs += len(items)
+        self.counts.tokens += tokens
+        self.counts.cut += sum(map(bool, cut))
+        return EmbeddedItems(vectors, shares, cut, tokens)
+
+    async def _prepare(
+        self, items: Sequence[ServedItem], model: ServedModel, prompt: str | None, about: str | None
+    ) -> list[PreparedShare]:
         """Tokenised and decoded, beside the model. Raises `RequestError` for an input that cannot be read."""
-        _check_kinds(asked, model)
+        _check_kinds(items, model, about)
         if self.preparing >= self.limits.preparing or self.batcher.waiting >= self.limits.waiting:
             raise self._full(1.0)
         self.preparing += 1
         try:
-            shares, bad = await self._beside(partial(model.prepare, asked.items, prompt))
+            shares, bad = await self.beside(partial(model.prepare, items, prompt))
         finally:
             self.preparing -= 1
         for place, reason in sorted(bad.items()):
-            raise RequestError(400, f"input[{place}] cannot be embedded: {reason}", about=f"input[{place}]")
+            name = about or f"input[{place}]"
+            raise RequestError(400, f"{name} cannot be embedded: {reason}", about=name)
         return shares
 
     async def _computed(
-        self, request: Request, model: ServedModel, shares: Sequence[PreparedShare], count: int
+        self, request: Request, model: ServedModel, shares: Sequence[PreparedShare], count: int, about: str | None
     ) -> np.ndarray:
         """The vectors of all inputs in order; what is left of them is given up when the client goes away."""
         loop = asyncio.get_running_loop()
@@ -225,7 +273,7 @@ class EmbeddingService:
             gone.cancel()
             for job in jobs:
                 self.batcher.abandon(job)
-        return _in_order(shares, outcomes, count)
+        return _in_order(shares, outcomes, count, about)
 
     def _compute(self, key: tuple[str, str, str | None], rows: list[Any]) -> list[np.ndarray | BadRecord]:
         """In the computing thread."""
@@ -267,7 +315,7 @@ class EmbeddingService:
         """Whole seconds after which to try again."""
         return str(min(max(math.ceil(seconds), 1), 60))
 
-    async def _beside(self, work: Callable[[], Any]) -> Any:
+    async def beside(self, work: Callable[[], Any]) -> Any:
         """Do it in a thread that prepares inputs, so that neither the model nor the answering of others waits."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
@@ -285,7 +333,7 @@ class EmbeddingService:
             "fingerprints": {side: model.fingerprint(side, None).hash() for side in model.modalities},
         }
 
-    def _answered(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def answered(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """A route whose refusals and errors become a status and one sentence, as OpenAI's clients read them."""
 
         async def run(request: Request) -> Response:
@@ -306,14 +354,16 @@ class EmbeddingService:
         return run
 
 
-def _check_kinds(asked: EmbeddingRequest, model: ServedModel) -> None:
+def _check_kinds(items: Sequence[ServedItem], model: ServedModel, about: str | None) -> None:
     """Raise `RequestError` for a text that a model of images should read, or the reverse."""
-    for place, item in enumerate(asked.items):
+    for place, item in enumerate(items):
         side = "image" if item.kind == "image" else "text"
         if side not in model.modalities:
             way = "send texts" if side == "image" else "send images as data URLs (data:image/png;base64,...)"
-            says = f"'{model.name}' reads {model.modalities[0]}s, and input[{place}] is {side}; {way}"
-            raise RequestError(400, says, about=f"input[{place}]")
+            name = about or f"input[{place}]"
+            raise RequestError(
+                400, f"'{model.name}' reads {model.modalities[0]}s, and {name} is {side}; {way}", about=name
+            )
 
 
 def _check_space(request: Request, space: str) -> None:
@@ -340,19 +390,22 @@ def _identity(model: ServedModel, shares: Sequence[PreparedShare], size: int | N
     }
 
 
-def _in_order(shares: Sequence[PreparedShare], outcomes: Sequence[Sequence[Any]], count: int) -> np.ndarray:
+def _in_order(
+    shares: Sequence[PreparedShare], outcomes: Sequence[Sequence[Any]], count: int, about: str | None
+) -> np.ndarray:
     """One matrix in the order of the inputs. Raises `RequestError` for an input that the model cannot compute."""
     found: list[np.ndarray | None] = [None] * count
     for share, values in zip(shares, outcomes, strict=True):
         for place, value in zip(share.places, values, strict=True):
             if isinstance(value, BadRecord):
-                says = f"input[{place}] cannot be embedded: {value.reason}"
-                raise RequestError(400, says, about=f"input[{place}]")
+                name = about or f"input[{place}]"
+                raise RequestError(400, f"{name} cannot be embedded: {value.reason}", about=name)
             found[place] = value
     vectors = np.stack([value for value in found if value is not None])
     if not np.isfinite(vectors).all():
         place = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise RequestError(400, f"input[{place}] has a vector that is not finite", about=f"input[{place}]")
+        name = about or f"input[{place}]"
+        raise RequestError(400, f"{name} has a vector that is not finite", about=name)
     return vectors
 
 
@@ -377,13 +430,13 @@ def _deliver(loop: asyncio.AbstractEventLoop, future: asyncio.Future, outcome: A
         loop.call_soon_threadsafe(settle)
 
 
-def _json(value: Mapping[str, Any], status: int = 200) -> Response:
+def json_answer(value: Mapping[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(value), status, media_type=JSON)
 
 
 def _problem(status: int, says: str, about: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
     kind = KINDS.get(status, "server_error" if status > 500 else "invalid_request_error")
-    response = _json({"error": {"message": says, "type": kind, "param": about, "code": status}}, status)
+    response = json_answer({"error": {"message": says, "type": kind, "param": about, "code": status}}, status)
     response.headers.update(headers or {})
     if status in UNREAD:
         response.headers["Connection"] = "close"
@@ -393,4 +446,4 @@ def _problem(status: int, says: str, about: str | None = None, headers: Mapping[
 async def _nothing(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     says = f"there is no {request.method} {request.url.path[:100]}; there are POST /v1/embeddings and GET /v1/models, "
-    return _problem(status, says + "/health, /metrics")
+    return _problem(status, says + "/health, /metrics; and POST /v1/search, GET /v1/folders where folders are served")

@@ -15,6 +15,7 @@ from classtoken.fingerprint import Fingerprint
 from classtoken.places import LocalPlace, Place, place_of
 from classtoken.sink.manifest import Manifest, Part, has_manifest, read_manifest, refuse_first_format, summed
 from classtoken.sink.numbers import Store, to_floats
+from classtoken.sink.pages import NotPlain, plain_numbers
 from classtoken.sink.rows import FINGERPRINT, FIXED
 
 
@@ -95,9 +96,21 @@ class Vectors:
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """One pooling's vectors, a matrix per file: for work that must not hold them all."""
-        for table in self.tables([name]):
-            for chunk in table.column(name).chunks:
-                yield chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), self.manifest.columns[name])
+        return (self.numbers(number, name) for number in range(len(self.manifest.parts)))
+
+    def numbers(self, number: int, name: str) -> np.ndarray:
+        """One pooling's vectors of one file. May be called from several threads."""
+        size, part = self.manifest.columns[name], self.manifest.parts[number].file
+        if isinstance(self.place, LocalPlace) and self.manifest.store == "fp32":
+            with (
+                contextlib.suppress(NotPlain, pa.ArrowException, OSError),
+                pa.memory_map((self.place.path / part).as_posix()) as mapped,
+            ):
+                file = pq.ParquetFile(mapped)
+                check_made_alike(file.schema_arrow, self.manifest, f"{self.place.name}/{part}")
+                return plain_numbers(file, _whole(mapped), name, size)
+        column = self.part(number, [name]).column(name).combine_chunks()
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), size)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -125,6 +138,11 @@ class Vectors:
             ) from error
         check_made_alike(table.schema, self.manifest, f"{self.place.name}/{name}")
         return table if self.manifest.store == "fp32" else as_floats(table, self.manifest)
+
+
+def _whole(mapped: pa.MemoryMappedFile) -> pa.Buffer:
+    mapped.seek(0)
+    return mapped.read_buffer(mapped.size())
 
 
 def as_floats(table: pa.Table, manifest: Manifest) -> pa.Table:
