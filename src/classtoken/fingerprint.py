@@ -28,6 +28,8 @@ class Fingerprint(Result):
     device is not in it: it moves the last digits only. `version` is classtoken's, to be read by people: another version
     that gives the same vectors makes the same fingerprint.
 
+    `chunks` says how long texts were cut into chunks, nothing where they were not.
+
     `dim` is to how many of its first numbers a vector was cut, and made unit again; None for the whole of it.
 
     `spaces` says of each vector which others it may be compared with: those whose space is equal. Weights, contract,
@@ -48,6 +50,7 @@ class Fingerprint(Result):
     spaces: Mapping[str, str] = dataclasses.field(default_factory=dict)
     dim: int | None = None
     numbers: int = NUMBERS
+    chunks: str = ""
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
         """What differs, as `name 'there' instead of 'here'`; of what is a hash, that it is another one."""

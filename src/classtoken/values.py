@@ -152,6 +152,21 @@ class Record:
         return known
 
 
+@dataclass(frozen=True, kw_only=True)
+class Chunk(Record):
+    """A piece of a record's text that is a row of its own: whose, which one, and where it begins and ends (characters).
+
+    `around` is the text that it is read in, and `inside` where it stands there.
+    """
+
+    record: str
+    chunk: int
+    begin: int
+    end: int
+    around: str
+    inside: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Rejected:
     """A record that gives no vector, and why: a row of `quarantine.parquet`.
@@ -197,7 +212,8 @@ class Progress:
     """How far a job is: what every verb hands to `report`, as often as it likes.
 
     `done` and `total` count records, or steps of a training; `before` of them were done by earlier runs and do not
-    count in the rate. `what` names the part of the job where it has several; `note` is a word or two on how it goes.
+    count in the rate. `tokens` were read by this run, where that is known. `what` names the part of the job where it
+    has several; `note` is a word or two on how it goes.
     """
 
     done: int
@@ -207,11 +223,17 @@ class Progress:
     seconds: float = 0.0
     what: str = ""
     note: str = ""
+    tokens: int = 0
 
     @property
     def rate(self) -> float:
         """Records or steps a second, of this run."""
         return (self.done - self.before) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def token_rate(self) -> float:
+        """Tokens a second, of this run."""
+        return self.tokens / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def left(self) -> float | None:

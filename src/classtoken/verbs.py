@@ -90,6 +90,10 @@ def embed(
     dim: int | None = None,
     store: Literal["fp32", "fp16", "int8"] = "fp32",
     format: Literal["parquet", "npy", "safetensors", "lance"] = "parquet",
+    chunks: int | None = None,
+    overlap: int = 0,
+    chunked: Literal["rows", "late", "mean"] = "rows",
+    tokens: bool = False,
     strict: bool = False,
     update: bool = False,
     gone: Literal["drop", "keep"] = "drop",
@@ -100,7 +104,7 @@ def embed(
     finish: bool = False,
     limit: int | None = None,
     carry: Sequence[str] | None = None,
-    part_rows: int = 2048,
+    part_rows: int | None = None,
     source_options: SourceOptions = SourceOptions(),
     overwrite: bool = False,
     device: str | None = None,
@@ -119,6 +123,11 @@ def embed(
         there; gone: what becomes of rows that the source no longer has.
         workers: processes that compute at once, here or (engine `ray`) as actors of the cluster at address. tasks: a
         slice of the work, as `0-99`, for one of many jobs; finish: close the folder when all slices are done.
+
+    chunks: texts are cut into chunks of at most so many tokens, of which `overlap` are the last of the chunk before.
+        chunked: each is a row `id#k` with its place in the text, read by itself (rows) or within the longest text
+        around it (late); or each text is a row, the mean of its chunks weighted by their tokens (mean).
+    tokens: the state of every token is kept beside the vectors, with its role: `read(out).states()`.
 
     dim: the first numbers of each vector, made unit again; store: numbers that vectors are stored in. What either keeps
         of the nearest neighbours is measured on some of the records first (`result.sampled`). format: another one that
@@ -141,6 +150,10 @@ def embed(
         dim=dim,
         store=store,
         format=format,
+        chunks=chunks,
+        overlap=overlap,
+        chunked=chunked,
+        tokens=tokens,
         strict=strict,
         update=update,
         gone=gone,

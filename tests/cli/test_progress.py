@@ -1,5 +1,6 @@
 """Progress as a person sees it where stderr is no terminal."""
 
+import json
 import time
 
 import pytest
@@ -32,6 +33,21 @@ def test_a_line_now_and_then_says_what_how_far_and_how_it_goes(capsys: pytest.Ca
         "training: 5 of 10, 2.5 a second, 2 s left, 2 refused",
         "features: 6 of 10, 2.0 a second, 2 s left, loss 0.5",
     }
+
+
+def test_events_are_a_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        with shown.events("embedding") as report:
+            report(Progress(5, 10, 0, 2, 2.0, tokens=50))
+            report(Progress(6, 10, 0, 2, 3.0))  # less than a second later
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    begun, first, last = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (begun["event"], begun["done"], begun["left"]) == ("begun", 0, None)
+    assert (first["event"], first["done"], first["rate"], first["token_rate"]) == ("progress", 5, 2.5, 25.0)
+    assert (last["event"], last["what"], last["done"], last["refused"]) == ("stopped", "embedding", 6, 2)
 
 
 def test_nothing_is_said_of_a_job_that_is_done_at_once(

@@ -21,6 +21,7 @@ from typer.core import TyperCommand
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import messages, say
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
+from classtoken.places import url_of
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages; errors are still said.")]
@@ -101,7 +102,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
 
 def _kept(out: str | Path | None) -> str:
     """What an interrupt says: what is kept, and how to go on."""
-    if out is not None and (Path(out) / "_meta").is_dir():
+    if out is not None and (url_of(out) is not None or (Path(out) / "_meta").is_dir()):
         return f"stopped. What is finished is kept in '{out}'; the same command goes on from there."
     return "stopped. Nothing was written; the same command begins anew."
 

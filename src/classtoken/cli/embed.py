@@ -1,13 +1,18 @@
 """`classtoken embed SOURCE`."""
 
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from classtoken.cli.operands import Model, Source
 from classtoken.cli.output import Answer
-from classtoken.cli.progress import progress
+from classtoken.cli.progress import events as events_of
+from classtoken.cli.progress import progress, say
 from classtoken.options import EmbedOptions
+
+if TYPE_CHECKING:
+    from classtoken.results.embed import EmbedResult
 
 
 def embed(
@@ -19,6 +24,7 @@ def embed(
     ],
     options: EmbedOptions,
     plan: Annotated[bool, typer.Option("--plan", help="Print the resolved plan as JSON, and stop.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Progress as JSON lines on stderr, for programs.")] = False,
 ) -> Answer:
     """Turn a data set into vectors.
 
@@ -41,5 +47,18 @@ def embed(
         with progress("planning"):
             return Answer(embed_plan(model, source, out, options))
 
-    with progress("embedding") as report:
-        return Answer(job(model, source, out, options, report=report))
+    with (events_of if events else progress)("embedding") as report:
+        result = job(model, source, out, options, report=report)
+    if not events:
+        say(next_of(result))
+    return Answer(result)
+
+
+def next_of(result: "EmbedResult") -> str:
+    """The command that a person would give next."""
+    if not result.complete:
+        if result.parts < result.tasks:
+            return "next: the other tasks, then the same command with --finish"
+        return "next: the same command with --finish in the place of --tasks"
+    asked = '"some words"' if result.modality == "text" else "PICTURE.jpg"
+    return f"next: classtoken search {shlex.quote(result.out)} {asked}"

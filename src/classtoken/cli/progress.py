@@ -3,6 +3,7 @@
 Nobody waits in silence: a verb that has reported nothing yet says after `FIRST` seconds that it is at work.
 """
 
+import json
 import logging
 import sys
 import threading
@@ -14,6 +15,8 @@ from classtoken.values import Progress
 
 #: Seconds until the first line, and between two lines, where there is no terminal.
 FIRST, THEN = 2.0, 30.0
+#: Seconds between two events.
+EVENTS = 1.0
 
 
 @contextmanager
@@ -42,6 +45,36 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
             bar.update(task, completed=now.done, total=now.total, description=_rate(now), what=now.what or what)
 
         yield show
+
+
+@contextmanager
+def events(what: str) -> Iterator[Callable[[Progress], None]]:
+    """As `progress`, for programs: a JSON object a line on stderr, at most one a second.
+
+    Keys: `event` (begun, progress, done, stopped), `what`, `done`, `total`, `before`, `refused`, `tokens`, `rate`,
+    `token_rate`, `left` (seconds, or null), `seconds`.
+    """
+    latest, said = Progress(0, 0), 0.0
+
+    def write(event: str, now: Progress) -> None:
+        counts = {"done": now.done, "total": now.total, "before": now.before, "refused": now.refused}
+        rates = {"tokens": now.tokens, "rate": now.rate, "token_rate": now.token_rate, "left": now.left}
+        say(json.dumps({"event": event, "what": now.what or what, **counts, **rates, "seconds": now.seconds}))
+
+    def show(now: Progress) -> None:
+        nonlocal latest, said
+        latest = now
+        if time.monotonic() - said >= EVENTS:
+            said = time.monotonic()
+            write("progress", now)
+
+    write("begun", latest)
+    try:
+        yield show
+    except BaseException:
+        write("stopped", latest)
+        raise
+    write("done", latest)
 
 
 def say(line: str) -> None:
@@ -93,7 +126,8 @@ def _rate(now: Progress) -> str:
     left = "" if now.left is None else f", {_duration(now.left)} left"
     refused = f", {now.refused} refused" if now.refused else ""
     note = f", {now.note}" if now.note else ""
-    return f"{now.rate:.1f} a second{left}{refused}{note}"
+    tokens = f", {now.token_rate:,.0f} tokens a second" if now.tokens else ""
+    return f"{now.rate:.1f} a second{tokens}{left}{refused}{note}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,20 +1,23 @@
 """One side of a model: how its inputs are prepared, encoded and read out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from classtoken.contract.reading import Reading
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.encoder.shape import ImageStem
 from classtoken.inputs import Preprocessor, one_batch
 from classtoken.pooling.spec import parse_many
+from classtoken.readout.after import size_behind
 from classtoken.readout.readout import Readout
-from classtoken.tensors import Tokens
+from classtoken.tensors import States, Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Layout
+from classtoken.values import Layout, Role
 
 #: Any of these says how inputs are prepared.
 INPUT_FILES = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
@@ -49,6 +52,24 @@ class Tower:
         if pooling is None:
             return {self.reading.contract.pooling: self.reading.readout(None, unit_length=normalize)}
         return {str(spec): self.reading.readout(spec, unit_length=normalize) for spec in parse_many(pooling)}
+
+    @property
+    def token_size(self) -> int:
+        """Numbers in the state of a token, behind what the contract does to each of them."""
+        return size_behind(self.reading.before, self.reading.encoder.hidden_size)
+
+    def token_states(
+        self, states: States, grids: Sequence[tuple[int, int]] | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int] | None]]:
+        """Of each row of a batch, padding left out: the last states of its tokens, behind what the contract does to
+        each of them, their roles, and the patch grid of an image; `grids` are theirs where each has its own."""
+        found = states.last_BLD
+        for step in self.reading.before:
+            found = step(found)
+        whole, roles = found.float().cpu().numpy(), states.roles_BL.cpu().numpy()
+        for row, kept in enumerate(roles != Role.PAD):
+            grid = states.grid if grids is None else grids[row]
+            yield whole[row, kept], roles[row, kept].astype(np.uint8), grid
 
     def size_of(self, readout: Readout) -> int:
         """Numbers in a vector of this readout."""

@@ -27,6 +27,11 @@ class PreparedBatch:
         """Which were longer than the model takes."""
         return tuple(count > 0 for count in self.tokens.cut) or (False,) * len(self.places)
 
+    @property
+    def size(self) -> int:
+        """Tokens that are read."""
+        return int(self.tokens.mask_BL.sum())
+
     def alone(self) -> Iterator["PreparedBatch"]:
         """Each input as a batch of its own."""
         return (PreparedBatch((place,), self.tokens.row(row)) for row, place in enumerate(self.places))

@@ -109,4 +109,7 @@ def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...], files: tu
         clipped=manifest.clipped / max(1, manifest.rows * sum(manifest.columns.values())),
         sampled=manifest.sampled,
         files=files,
+        extra=manifest.extra,
+        tokens=manifest.tokens,
+        token_rate=progress.token_rate,
     )

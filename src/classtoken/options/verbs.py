@@ -111,6 +111,13 @@ class EmbedOptions(Options):
     format: Annotated[
         Literal["parquet", "npy", "safetensors", "lance"], Option("Write the vectors beside the parts in this, too.")
     ] = "parquet"
+    chunks: Annotated[AtLeastOne | None, Option("Cut texts into chunks of at most N tokens.", metavar="N")] = None
+    overlap: Annotated[Count, Option("Tokens of a chunk that the one before has, too.", metavar="N")] = 0
+    chunked: Annotated[
+        Literal["rows", "late", "mean"],
+        Option("A row a chunk, read by itself or (late) within its text; or one row, their mean."),
+    ] = "rows"
+    tokens: Annotated[bool, Option("Keep the state of every token, with its role, beside the vectors.")] = False
     strict: Annotated[bool, Option("Stop at the first record that cannot be embedded, instead of listing it.")] = False
     update: Annotated[bool, Option("Bring vectors up to date with a source that has changed.")] = False
     gone: Annotated[Literal["drop", "keep"], Option("Rows that the source no longer has, with `update`.")] = "drop"
@@ -130,7 +137,9 @@ class EmbedOptions(Options):
             joined=True,
         ),
     ] = None
-    part_rows: Annotated[AtLeastOne, Option("Records of one output file.", metavar="N")] = 2048
+    part_rows: Annotated[
+        AtLeastOne | None, Option("Records of one output file; 2048 if left out, 256 with `tokens`.", metavar="N")
+    ] = None
     source_options: SourceOptions = AS_USUAL
     overwrite: Overwrite = False
     device: Device = None

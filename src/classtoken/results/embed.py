@@ -51,7 +51,11 @@ class EmbedResult(Result):
     `store` is in which numbers vectors are stored, `clipped` the share of numbers outside of the ranges of bytes, and
     `sampled` what was kept, by column. `files` are written beside the parts, in another format.
 
-    `seconds` and `rate` (records a second) are of this run, reading and writing included.
+    `extra` counts rows beyond one for each record: texts that were cut into chunks; `tokens` is the size of the states
+    of all tokens that are kept beside the vectors, 0 where they are not.
+
+    `seconds` and `rate` (records a second) are of this run, reading and writing included, and so is `token_rate`
+    (tokens a second).
     """
 
     out: str
@@ -79,6 +83,9 @@ class EmbedResult(Result):
     clipped: float = 0.0
     sampled: Mapping[str, Sampled] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    extra: int = 0
+    tokens: int = 0
+    token_rate: float = 0.0
 
     def __str__(self) -> str:
         columns = ", ".join(f"{name} ({size})" for name, size in self.columns.items())
@@ -95,7 +102,13 @@ class EmbedResult(Result):
             lines.append(f"  {self.before} of {self.total} records were done before")
         if self.total > self.before:
             now = counted(self.total - self.before, "record")
-            lines.append(f"  {now} in {self.seconds:.1f} s, {self.rate:.1f} a second")
+            tokens = f", {self.token_rate:,.0f} tokens a second" if self.token_rate else ""
+            lines.append(f"  {now} in {self.seconds:.1f} s, {self.rate:.1f} a second{tokens}")
+        if self.extra:
+            whole = counted(self.total, "record")
+            lines.append(f"  {self.rows} chunks of {whole}: `record`, `begin` and `end` say where each stands")
+        if self.tokens:
+            lines.append(f"  the states of all tokens beside them, with their roles ({self.tokens})")
         if self.cut:
             lines.append(f"  {self.cut} texts were longer than the model takes and were cut")
         if self.refused:

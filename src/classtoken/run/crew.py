@@ -26,12 +26,13 @@ AHEAD = 2
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker says: that it is ready, a receipt, records computed, an error of the run's; or that it ended."""
+    """What a worker says: that it is ready, a receipt, what was computed, an error of the run's; or that it ended."""
 
     worker: int
     ready: bool = False
     receipt: Receipt | None = None
     records: int = 0
+    tokens: int = 0
     error: BaseException | None = None
     died: str = ""
 
@@ -98,8 +99,8 @@ class CrewEngine:
         if event.ready:
             self._at_work[event.worker] = deque()
             self._starts[event.worker] = 0
-        if event.records and work.batch_done:
-            work.batch_done(event.records)
+        if (event.records or event.tokens) and work.batch_done:
+            work.batch_done(event.records, event.tokens)
         if event.receipt is not None:
             self._at_work[event.worker].popleft()
             return event.receipt

@@ -1,11 +1,11 @@
 """Who does the tasks: this process, other processes here, or a cluster. The tasks are the same, and so is going on."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from classtoken.run.stage import Stage
-from classtoken.run.tasks import do_tasks
+from classtoken.run.tasks import BatchDone, do_tasks
 from classtoken.sink import PartWriter, Receipt
 from classtoken.source import Source
 from classtoken.values import Task
@@ -15,14 +15,14 @@ from classtoken.values import Task
 class RunWork:
     """What an engine needs besides the tasks: where records come from and parts go to.
 
-    strict: the first record that cannot be embedded raises `BadRecord`. batch_done is called with the number of records
-    whose vectors are there.
+    strict: the first record that cannot be embedded raises `BadRecord`. batch_done is called with the numbers of
+    records whose vectors are there, and of tokens that were read.
     """
 
     source: Source
     writer: PartWriter
     strict: bool = False
-    batch_done: Callable[[int], None] | None = None
+    batch_done: BatchDone | None = None
 
 
 class RunEngine(Protocol):

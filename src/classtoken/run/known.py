@@ -1,6 +1,6 @@
 """What the vectors in a folder were made of, and a stage that takes them from there instead of computing them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,7 +12,8 @@ from classtoken.run.stage import Stage, StageBatch, StageSpec
 from classtoken.sink.ledger import KnownPart, RowLedger
 from classtoken.sink.manifest import META, has_manifest, read_manifest
 from classtoken.sink.parquet import NEXT, RECEIPTS, receipts
-from classtoken.values import Indexed, Reject
+from classtoken.sink.states import STATES
+from classtoken.values import Indexed, Record, Reject, Rejected
 
 STATE = f"{META}/{NEXT}"
 """where the new state of a folder is written"""
@@ -53,6 +54,11 @@ class KnownBatch:
     tokens: tuple[int, ...]
     long: tuple[bool, ...]
 
+    @property
+    def size(self) -> int:
+        """Nothing is read."""
+        return 0
+
     def alone(self) -> Iterator["KnownBatch"]:
         """See `StageBatch.alone`."""
         for place, row, long in zip(self.places, self.tokens, self.long, strict=True):
@@ -69,6 +75,15 @@ class KnownStage:
     def columns(self) -> Mapping[str, int]:
         """Those of the other stage."""
         return self.stage.columns
+
+    @property
+    def token_size(self) -> int:
+        """That of the other stage."""
+        return self.stage.token_size
+
+    def split(self, record: Record) -> Sequence[Record | Rejected]:
+        """As the other stage does."""
+        return self.stage.split(record)
 
     def batches(self, records: Iterator[Indexed], reject: Reject) -> Iterator[StageBatch]:
         """Batches of what is new, then one of what is known."""
@@ -92,7 +107,10 @@ class KnownStage:
     def outcomes(self, batch: StageBatch) -> Iterator[tuple[StageBatch, Mapping[str, np.ndarray] | BadRecord]]:
         """See `Stage.outcomes`."""
         if isinstance(batch, KnownBatch):
-            yield batch, self.ledger.vectors(batch.tokens, self.columns)
+            known: dict[str, np.ndarray] = self.ledger.vectors(batch.tokens, self.columns)
+            if self.token_size:
+                known[STATES] = self.ledger.states(batch.tokens)
+            yield batch, known
         else:
             yield from self.stage.outcomes(batch)
 

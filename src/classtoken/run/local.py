@@ -47,14 +47,15 @@ def do_what_is_left(
     left = [task for task in plan.tasks if task.number not in finished and (only is None or task.number in only)]
     begun = time.monotonic()
     done = before
-    computed = 0  # of tasks that are at work
+    computed = read = 0  # of tasks that are at work; tokens
 
     def progress() -> Progress:
-        return Progress(done + computed, plan.total, before, refused, time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        return Progress(done + computed, plan.total, before, refused, seconds, tokens=read)
 
-    def batch_done(records: int) -> None:
-        nonlocal computed
-        computed += records
+    def batch_done(records: int, tokens: int) -> None:
+        nonlocal computed, read
+        computed, read = computed + records, read + tokens
         if report:
             report(progress())
 

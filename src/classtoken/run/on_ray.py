@@ -12,7 +12,7 @@ from classtoken.extras import need
 from classtoken.run.crew import Event
 from classtoken.run.engine import RunWork
 from classtoken.run.stage import Stage, StageSpec
-from classtoken.run.tasks import do_task
+from classtoken.run.tasks import do_tasks
 from classtoken.sink import Receipt
 from classtoken.values import Task
 
@@ -51,9 +51,17 @@ class RayWorker:
         """Answers when the stage is open."""
         return True
 
-    def do(self, task: Task) -> Receipt:
-        """Do one task."""
-        return do_task(self.work.source, task, self.stage, self.work.writer, strict=self.work.strict)
+    def do(self, task: Task) -> tuple[Receipt, int]:
+        """Do one task; its receipt, and how many tokens were read."""
+        read = 0
+
+        def done(_: int, tokens: int) -> None:
+            nonlocal read
+            read += tokens
+
+        work = self.work
+        (receipt,) = do_tasks(work.source, [task], self.stage, work.writer, strict=work.strict, batch_done=done)
+        return receipt, read
 
 
 class RayCrew:
@@ -97,7 +105,10 @@ class RayCrew:
             except self._ray.exceptions.RayTaskError as error:
                 yield Event(worker, error=error.cause if isinstance(error.cause, BaseException) else error)
             else:
-                yield Event(worker, ready=True) if kind == "ready" else Event(worker, receipt=answer)
+                if kind == "ready":
+                    yield Event(worker, ready=True)
+                else:
+                    yield Event(worker, receipt=answer[0], tokens=answer[1])
 
     def close(self) -> None:
         """See `Crew.close`."""

@@ -113,7 +113,7 @@ def _onto_another(sink: ParquetSink, there: Manifest, asked: _Asked, report: Rep
     ledger = ledger_of_state(sink.folder)
     hashed = KnownContents(asked.source, how.modality, ledger.file_hash)
     bad = [entry.id for entry in read_quarantine(sink.folder)]
-    changes = compare(hashed, plan, ledger, bad, sink.carried)
+    changes = compare(hashed, plan, ledger, bad, sink.carried, asked.stage)
     same = there.complete and not changes.any
     if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
         if there.times != plan.listing.times and not sink.shared:

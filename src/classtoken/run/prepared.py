@@ -11,13 +11,17 @@ from classtoken.errors import OptionError
 from classtoken.options import EmbedOptions
 from classtoken.places import LocalPlace, Place, place_of
 from classtoken.results.embed import Sampled
+from classtoken.run.chunks import ChunkSpec
 from classtoken.run.drift import FEW, LOWEST, costliest_block, in_fp32
 from classtoken.run.embedding import EmbedStage, cut_to
 from classtoken.run.sample import RECORDS, measured, records_twice, sample, spread
 from classtoken.sink import CarriedColumn, Manifest, carried_columns, check_place, read_manifest
 from classtoken.sink.manifest import has_manifest
 from classtoken.sink.numbers import Ranges, to_floats, to_stored
+from classtoken.sink.rows import CHUNK_COLUMNS
+from classtoken.sink.states import NAMES as STATE_NAMES
 from classtoken.source import Plan, Source, first_record, make_plan, open_source
+from classtoken.source.base import TASK_ROWS
 
 LOG = logging.getLogger("classtoken")
 
@@ -47,7 +51,7 @@ class PreparedRun:
             check_folder(place.path, {"model": folder, "source": source})
         check_place(place, overwrite=options.overwrite)
         opened = open_source(source, options.source_options)
-        plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
+        plan = make_plan(opened, task_rows=options.part_rows or rows_of_part(options), limit=options.limit)
         embedder = load(
             model,
             pooling=options.pooling,
@@ -61,9 +65,12 @@ class PreparedRun:
         first = first_record(opened, plan)
         side = embedder.modality_of(first, options.modality, source=opened.name)
         prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
-        stage = EmbedStage(embedder, side, prompt=prompt, dim=options.dim)
+        chunks = None if options.chunks is None else ChunkSpec(options.chunks, options.overlap, options.chunked)
+        stage = EmbedStage(embedder, side, prompt=prompt, dim=options.dim, chunks=chunks, tokens=options.tokens)
         names = () if options.carry == ("none",) else options.carry
-        carried = carried_columns(first, plan.listing.meta, stage.columns, names)
+        own = () if chunks is None or chunks.kept == "mean" else CHUNK_COLUMNS
+        taken = (*stage.columns, *(column.name for column in own), *(STATE_NAMES if options.tokens else ()))
+        carried = (*own, *carried_columns(first, plan.listing.meta, taken, names))
         names_carried = tuple(column.name for column in carried)
         manifest = replace(stage.manifest(opened, plan, carried=names_carried), store=options.store)
         return cls(place, opened, plan, stage, carried, manifest)
@@ -110,8 +117,21 @@ class PreparedRun:
         return replace(kept, block=block)
 
 
+def rows_of_part(options: EmbedOptions) -> int:
+    """Records of one file where nobody says: fewer where the states of all tokens are kept, which take much room."""
+    return TASK_ROWS // 8 if options.tokens else TASK_ROWS
+
+
 def check_options(options: EmbedOptions) -> None:
     """Raise `OptionError` for options that do not go together."""
+    if options.chunks is None and (options.overlap or options.chunked != "rows"):
+        raise OptionError("`overlap` and `chunked` say how `chunks` are cut and kept; give `chunks`, too.")
+    if options.tokens and options.store == "int8":
+        raise OptionError("`tokens` are stored in fp32 or fp16; `store` is 'int8'.")
+    if options.tokens and options.chunked != "rows":
+        raise OptionError(
+            f"`tokens` are of what is a row, and with `chunked` {options.chunked} that is no text; use rows."
+        )
     if options.tasks is not None and (options.overwrite or options.finish):
         other = "overwrite" if options.overwrite else "finish"
         raise OptionError(f"`tasks` does a slice of a run, and `{other}` needs all of it; give one of them.")

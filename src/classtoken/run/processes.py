@@ -93,12 +93,14 @@ def _work(given: tuple[Any, ...]) -> None:
         stage = spec.open()
         if threads is not None and "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
+
+        def done(records: int, tokens: int) -> None:
+            pipe.send({"records": records, "tokens": tokens})
+
         pipe.send({"ready": True})
         while True:
             task = pipe.recv()
-            (receipt,) = do_tasks(
-                source, [task], stage, writer, strict=strict, batch_done=lambda count: pipe.send({"records": count})
-            )
+            (receipt,) = do_tasks(source, [task], stage, writer, strict=strict, batch_done=done)
             pipe.send({"receipt": receipt})
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the owner has gone, or needs us no more

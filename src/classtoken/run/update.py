@@ -18,12 +18,14 @@ import pyarrow as pa
 
 from classtoken.places import Place
 from classtoken.run.known import GIVEN_UP, STATE
+from classtoken.run.stage import Stage
+from classtoken.run.tasks import rows_of
 from classtoken.sink import Manifest, ParquetSink, Receipt, read_manifest, read_quarantine
 from classtoken.sink.ledger import RECORDS, KnownPart, RowLedger, entries, gone, ledger_of, short_hashes
 from classtoken.sink.manifest import META, NAME, has_manifest, write_manifest
 from classtoken.sink.parquet import RECEIPTS, commit, receipt_of, receipts
 from classtoken.sink.quarantine import write_quarantine
-from classtoken.sink.rows import CarriedColumn
+from classtoken.sink.rows import CHUNK_COLUMNS, CarriedColumn
 from classtoken.sink.vectors import read_part
 from classtoken.source import Plan, Reader, Source
 from classtoken.values import Record
@@ -33,7 +35,8 @@ from classtoken.values import Record
 class Changes:
     """What has become of a source since its vectors were written.
 
-    new, changed, gone: records by id; a record has changed when its text, its image or anything beside it is another.
+    new, changed, gone: records by id (chunks of them, where texts are cut); one has changed when its text, its image or
+    anything beside it is another.
     computed: records whose vectors nothing there was made of. stays: tasks whose part is there already, whole.
     seen: of each row of the ledger, whether the source still has it.
     """
@@ -44,6 +47,7 @@ class Changes:
     computed: int
     stays: Mapping[int, KnownPart]
     seen: np.ndarray
+    what: str = "records"
 
     @property
     def any(self) -> bool:
@@ -51,7 +55,7 @@ class Changes:
         return bool(self.new or self.changed or self.gone)
 
     def __str__(self) -> str:
-        return f"{self.new} records new, {self.changed} changed, {self.gone} gone"
+        return f"{self.new} {self.what} new, {self.changed} changed, {self.gone} gone"
 
 
 def unchanged(new: int = 0) -> Changes:
@@ -60,16 +64,22 @@ def unchanged(new: int = 0) -> Changes:
 
 
 def compare(
-    source: Source, plan: Plan, ledger: RowLedger, refused: Sequence[str], carried: Sequence[CarriedColumn]
+    source: Source,
+    plan: Plan,
+    ledger: RowLedger,
+    refused: Sequence[str],
+    carried: Sequence[CarriedColumn],
+    stage: Stage,
 ) -> Changes:
-    """Hold every record of a source against a ledger; `refused` are ids that had no vector, and are no new ones."""
+    """Hold every row that a stage makes of a source against a ledger; `refused` are ids that had no vector, and are no
+    new ones."""
     reader = Reader(source)
     seen = np.zeros(len(ledger.rows), bool)
     known_bad = short_hashes(refused)
     counts = np.zeros(3, np.int64)
     stays = {}
     for task in plan.tasks:
-        found = list(reader(task))
+        found = [row for entry in reader(task) for row in rows_of(entry, stage)]
         rows = entries([e for e in found if isinstance(e, Record)], carried)
         places = ledger.places_of(rows["identity"])
         there = places >= 0
@@ -84,8 +94,9 @@ def compare(
         whole = ledger.whole_part(places) if same.all() and len(rows) == len(found) else None
         if whole is not None and not whole.part.refused:
             stays[task.number] = whole
+    what = "chunks" if any(column in carried for column in CHUNK_COLUMNS) else "records"
     lost = ~seen & ~ledger.rows["gone"]
-    return Changes(int(counts[0]), int(counts[1]), int(lost.sum()), int(counts[2]), stays, seen)
+    return Changes(int(counts[0]), int(counts[1]), int(lost.sum()), int(counts[2]), stays, seen, what)
 
 
 class Update:

@@ -15,6 +15,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from classtoken.sink.manifest import Manifest, Part, Receipt
+from classtoken.sink.states import TokenStates
 from classtoken.values import Record, Rejected, Task
 
 
@@ -23,7 +24,8 @@ class TaskRows:
     """What became of one task: records with their vectors, in the order of the source, and those that have none.
 
     `vectors[name]` is (len(records), size) float32. `long` says of each record whether it was longer than the model
-    takes; `cut` counts them.
+    takes; `cut` counts them. `extra` counts the rows, refused ones among them, beyond one for each record of the
+    source (a text that became three chunks has two). `states` are those of every record's tokens, where they are kept.
     """
 
     task: Task
@@ -31,6 +33,8 @@ class TaskRows:
     vectors: Mapping[str, np.ndarray]
     refused: Sequence[Rejected] = ()
     long: Sequence[bool] = ()
+    extra: int = 0
+    states: Sequence[TokenStates] = ()
 
     @property
     def cut(self) -> int:

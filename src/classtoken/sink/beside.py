@@ -21,12 +21,15 @@ from classtoken.places import LocalPlace, Place
 from classtoken.sink.manifest import Manifest
 from classtoken.sink.numbers import TYPES
 from classtoken.sink.rows import FINGERPRINT
+from classtoken.sink.states import NAMES as STATE_NAMES
+from classtoken.sink.states import STATES, from_table
 from classtoken.sink.vectors import Vectors, read_part
 
 Format = Literal["parquet", "npy", "safetensors", "lance"]
 #: Rows of one safetensors file.
 SHARD_ROWS = 1 << 18
 IDS, MADE_BY = "ids.npy", "fingerprint.json"
+_STATE_PARTS = ("starts", "roles", "grids")
 
 
 def write_beside(place: Place, manifest: Manifest, format: Format) -> tuple[str, ...]:
@@ -51,7 +54,54 @@ def _npy(place: Place, manifest: Manifest) -> tuple[str, ...]:
             whole.flush()
             del whole
             place.put_file(names[-1], made)
-    return (*names, *_ids(place, manifest))
+    return (*names, *(_npy_states(place, manifest) if manifest.tokens else ()), *_ids(place, manifest))
+
+
+def _npy_states(place: Place, manifest: Manifest) -> tuple[str, ...]:
+    """tokens.npy (all tokens, size), where each row's begin, their roles, and the rows' grids (0 x 0: none)."""
+    vectors = Vectors(place, manifest)
+    lengths = np.array([len(one) for one in vectors.states()], np.int64)
+    starts = np.cumsum([0, *lengths])
+    grids = np.zeros((len(lengths), 2), np.int32)
+    kind = TYPES[manifest.store].to_pandas_dtype()
+    with tempfile.TemporaryDirectory(dir=_beside(place)) as folder:
+        files = {
+            name: Path(folder) / f"{name}.npy" for name in (STATES, *(f"{STATES}-{part}" for part in _STATE_PARTS))
+        }
+        whole = np.lib.format.open_memmap(files[STATES], "w+", kind, (int(starts[-1]), manifest.tokens))
+        roles = np.zeros(int(starts[-1]), np.uint8)
+        for row, one in enumerate(vectors.states()):
+            whole[starts[row] : starts[row + 1]] = one.states
+            roles[starts[row] : starts[row + 1]] = one.roles
+            grids[row] = one.grid or (0, 0)
+        whole.flush()
+        del whole
+        for part, array in zip(_STATE_PARTS, (starts, roles, grids), strict=True):
+            np.save(files[f"{STATES}-{part}"], array)
+        for file in files.values():
+            place.put_file(file.name, file)
+    return tuple(file.name for file in files.values())
+
+
+def _safetensors_states(place: Place, manifest: Manifest, made: Mapping[str, str]) -> Iterator[str]:
+    """A shard per part: the tokens of its rows, where each row's begin, their roles, and the rows' grids."""
+    from safetensors.numpy import save
+
+    kind = TYPES[manifest.store].to_pandas_dtype()
+    vectors, count = Vectors(place, manifest), len(manifest.parts)
+    for number in range(count):
+        states = from_table(vectors.part(number, list(STATE_NAMES)))
+        tensors = {
+            STATES: np.concatenate(
+                [np.zeros((0, manifest.tokens), kind), *(one.states.astype(kind) for one in states)]
+            ),
+            "starts": np.cumsum([0, *(len(one) for one in states)], dtype=np.int64),
+            "roles": np.concatenate([np.zeros(0, np.uint8), *(one.roles for one in states)]),
+            "grids": np.array([one.grid or (0, 0) for one in states], np.int32).reshape(-1, 2),
+        }
+        name = f"{STATES}-{number:05d}-of-{count:05d}.safetensors"
+        place.put(name, save(tensors, metadata=dict(made)))
+        yield name
 
 
 def _safetensors(place: Place, manifest: Manifest) -> tuple[str, ...]:
@@ -64,6 +114,8 @@ def _safetensors(place: Place, manifest: Manifest) -> tuple[str, ...]:
         for number, block in enumerate(_shards(_stored(place, manifest, name))):
             names.append(f"{_file_name(name)}-{number:05d}-of-{count:05d}.safetensors")
             place.put(names[-1], save({"vectors": np.ascontiguousarray(block)}, metadata=made))
+    if manifest.tokens:
+        names += _safetensors_states(place, manifest, made)
     return (*names, *_ids(place, manifest))
 
 

@@ -11,12 +11,15 @@ from functools import cached_property, lru_cache
 from hashlib import blake2b
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.places import Place
 from classtoken.sink.manifest import META, Part
 from classtoken.sink.numbers import Ranges, to_floats
 from classtoken.sink.rows import CarriedColumn
+from classtoken.sink.states import NAMES as STATE_NAMES
+from classtoken.sink.states import from_table, together
 from classtoken.values import Content, Record
 
 RECORDS = "records"
@@ -127,6 +130,19 @@ class RowLedger:
             here = parts == part
             for name, size in columns.items():
                 made[name][here] = self._vectors(part, name, size)[wanted[here] - self.begins[part]]
+        return made
+
+    def states(self, places: Sequence[int]) -> np.ndarray:
+        """The states of some rows' tokens, in their order, as an array of `TokenStates`."""
+        wanted = np.asarray(places, dtype=np.int64)
+        parts = np.searchsorted(self.begins, wanted, side="right") - 1
+        made = together([None] * len(wanted))
+        for part in np.unique(parts).tolist():
+            here = np.flatnonzero(parts == part)
+            known = self.parts[part]
+            with known.place.open(known.part.file) as file:
+                table = pq.read_table(file, columns=list(STATE_NAMES))
+            made[here] = together(from_table(table.take(pa.array(wanted[here] - self.begins[part]))))
         return made
 
     def whole_part(self, places: np.ndarray) -> KnownPart | None:

@@ -28,7 +28,7 @@ class Part:
     """One finished file: `checksum` is BLAKE2b over its bytes.
 
     `refused` counts the records of its task that are not in it, `cut` those that were longer than the model takes,
-    `clipped` the numbers that lay outside of the folder's ranges.
+    `clipped` the numbers that lay outside of the folder's ranges, `extra` the rows beyond one for each record.
     """
 
     task: int
@@ -39,6 +39,7 @@ class Part:
     refused: int
     cut: int = 0
     clipped: int = 0
+    extra: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Manifest(Result):
     understood here and that the user vouched for. `parts` are listed once the run is `complete`; until then a
     finished file is known by its receipt. `kept` rows are of records that the source no longer has. `times` are those
     of the source's files (`source.Listing`).
+
+    `extra` counts rows, refused ones among them, beyond one for each record: texts that are cut into chunks. `tokens`
+    is the size of the states of all tokens that are kept beside the vectors, 0 where they are not.
 
     `store` says in which numbers vectors are stored; of bytes, `ranges` are what they stand for in each column, and
     `clipped` counts numbers that lay outside. `sampled` is what was measured on some records before the run.
@@ -87,6 +91,8 @@ class Manifest(Result):
     sampled: Mapping[str, Sampled] = field(default_factory=dict)
     times: str = field(default="", compare=False)
     products: str = field(default="", compare=False)
+    extra: int = 0
+    tokens: int = 0
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:
@@ -97,12 +103,12 @@ class Manifest(Result):
         if there.plan != self.plan:
             parts += plan or ["records of the same number and other contents, labels or columns"]
         # Other poolings have other columns: once is enough.
-        names = ("carried", "store") if parts else ("columns", "carried", "store")
+        names = ("carried", "store", "tokens") if parts else ("columns", "carried", "store", "tokens")
         parts += [self._difference(there, name) for name in names if getattr(there, name) != getattr(self, name)]
         return tuple(parts)
 
     def _difference(self, there: "Manifest", name: str) -> str:
-        words = {"total": "records", "tasks": "parts"}.get(name, name)
+        words = {"total": "records", "tasks": "parts", "tokens": "token states of size"}.get(name, name)
         return f"{words} {_shown(getattr(there, name))} instead of {_shown(getattr(self, name))}"
 
     def refuse_others(self, there: "Manifest", place: object) -> None:
@@ -169,6 +175,7 @@ def summed(manifest: Manifest, parts: tuple[Part, ...]) -> Manifest:
         refused=sum(part.refused for part in parts),
         cut=sum(part.cut for part in parts),
         clipped=sum(part.clipped for part in parts),
+        extra=sum(part.extra for part in parts),
     )
 
 

@@ -65,10 +65,10 @@ class ParquetPartWriter:
     def write(self, rows: TaskRows) -> Receipt:
         """One task's file, then its receipt; when this returns, both are there to stay."""
         stored = {n: to_stored(block, self.store, self.ranges.get(n)) for n, block in rows.vectors.items()}
-        table = to_table(rows.records, stored, self.carried, self.schema)
+        table = to_table(rows.records, stored, self.carried, self.schema, rows.states)
         made_of = entries(rows.records, self.carried, rows.long)
         clipped = sum(self.ranges[name].clipped(rows.vectors[name]) for name in self.ranges)
-        return self.put(rows.task.number, table, made_of, tuple(rows.refused), clipped)
+        return self.put(rows.task.number, table, made_of, tuple(rows.refused), clipped, rows.extra)
 
     def put(
         self,
@@ -77,13 +77,14 @@ class ParquetPartWriter:
         made_of: np.ndarray,
         refused: tuple[Rejected, ...] = (),
         clipped: int = 0,
+        extra: int = 0,
     ) -> Receipt:
         """A part's rows as they are, and the ledger of what they were made of."""
         content = parquet_bytes(table, self.vectors)
         checksum = hash_bytes(content)
         name = f"part-{number:05d}-{checksum[:NAMED]}.parquet"
         cut = int(made_of["cut"].sum())
-        part = Part(number, name, table.num_rows, len(content), checksum, len(refused), cut, clipped)
+        part = Part(number, name, table.num_rows, len(content), checksum, len(refused), cut, clipped, extra)
         self.place.put(ledger_of(part), to_bytes(made_of))
         self.place.put(name, content)
         return commit(self.place, Receipt(part, refused))
@@ -139,7 +140,7 @@ class ParquetSink:
         made = {FINGERPRINT: manifest.fingerprint.to_json(indent=None)}
         self._writer = ParquetPartWriter(
             self.folder,
-            schema(manifest.columns, carried, made, TYPES[manifest.store]),
+            schema(manifest.columns, carried, made, TYPES[manifest.store], manifest.tokens),
             self.carried,
             tuple(manifest.columns),
             manifest.store,

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from classtoken.errors import OptionError
+from classtoken.sink.states import NAMES as STATE_NAMES
+from classtoken.sink.states import TokenStates, state_fields, to_arrays
 from classtoken.values import Record, writable
 
 #: Key of the schema's metadata, in every part and every format.
@@ -25,12 +27,12 @@ _JOIN = "|"
 class CarriedColumn:
     """A column that is kept beside the vectors, so that a vector that was found can be shown.
 
-    `read` says where a record has it: its `text`, the `path` of its image, or a `column` of the source, called
-    `source`.
+    `read` says where a record has it: its `text`, the `path` of its image, a `column` of the source, called `source`,
+    or where it stands in its text, for a `chunk`.
     """
 
     name: str
-    read: Literal["text", "path", "column"]
+    read: Literal["text", "path", "column", "chunk"]
     source: str
     type: pa.DataType
 
@@ -41,7 +43,18 @@ class CarriedColumn:
         if self.read == "path":
             # Absolute, so that it is found from anywhere.
             return (Path.cwd() / record.image).as_posix() if isinstance(record.image, Path) else None
+        if self.read == "chunk":
+            return getattr(record, self.source)
         return record.meta.get(self.source)
+
+
+#: What stands beside a chunk of a text: whose it is, which one, and where it begins and ends there, in characters.
+CHUNK_COLUMNS = (
+    CarriedColumn("record", "chunk", "record", pa.string()),
+    CarriedColumn("chunk", "chunk", "chunk", pa.int32()),
+    CarriedColumn("begin", "chunk", "begin", pa.int64()),
+    CarriedColumn("end", "chunk", "end", pa.int64()),
+)
 
 
 def carried_columns(
@@ -81,10 +94,12 @@ def schema(
     carried: Sequence[CarriedColumn],
     metadata: Mapping[str, str],
     numbers: pa.DataType = pa.float32(),  # noqa: B008
+    tokens: int = 0,
 ) -> pa.Schema:
-    """`id`, a vector per pooling, `label`, `group`, then what is carried."""
+    """`id`, a vector per pooling, the states of `tokens` of that size, `label`, `group`, then what is carried."""
     fields = [pa.field("id", pa.string(), nullable=False)]
     fields += [pa.field(name, pa.list_(numbers, size), nullable=False) for name, size in columns.items()]
+    fields += state_fields(tokens, numbers) if tokens else []
     fields += [pa.field("label", pa.string()), pa.field("group", pa.string())]
     fields += [pa.field(column.name, column.type) for column in carried]
     return pa.schema(fields, metadata=dict(metadata))
@@ -95,19 +110,28 @@ def to_table(
     vectors: Mapping[str, np.ndarray],
     carried: Sequence[CarriedColumn],
     target: pa.Schema,
+    states: Sequence[TokenStates] = (),
 ) -> pa.Table:
     """Rows of one part. `vectors[name]` has shape (rows, dimension), in the numbers that the target has. Several labels
     are joined by `|`."""
-    return pa.Table.from_arrays(list(_arrays(records, vectors, carried, target)), schema=target)
+    kept = [field for field in target if field.name in STATE_NAMES and field.name not in vectors] if states else []
+    of_tokens = dict(zip((field.name for field in kept), to_arrays(states, kept), strict=True)) if kept else {}
+    return pa.Table.from_arrays(list(_arrays(records, vectors, carried, target, of_tokens)), schema=target)
 
 
 def _arrays(
-    records: Sequence[Record], vectors: Mapping[str, np.ndarray], carried: Sequence[CarriedColumn], target: pa.Schema
+    records: Sequence[Record],
+    vectors: Mapping[str, np.ndarray],
+    carried: Sequence[CarriedColumn],
+    target: pa.Schema,
+    of_tokens: Mapping[str, pa.Array],
 ) -> Iterator[pa.Array]:
     by_name = {column.name: column for column in carried}
     for field in target:
         if field.name in vectors:
             yield _vectors(vectors[field.name], field.type)
+        elif field.name in of_tokens:
+            yield of_tokens[field.name]
         elif field.name in by_name:
             column = by_name[field.name]
             yield _carried([column.of(record) for record in records], field.type)

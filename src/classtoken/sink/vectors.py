@@ -17,6 +17,8 @@ from classtoken.sink.manifest import Manifest, Part, has_manifest, read_manifest
 from classtoken.sink.numbers import Store, to_floats
 from classtoken.sink.pages import NotPlain, plain_numbers
 from classtoken.sink.rows import FINGERPRINT, FIXED
+from classtoken.sink.states import NAMES as STATE_NAMES
+from classtoken.sink.states import STATES, TokenStates, from_table
 
 
 class Arrays(Mapping[str, np.ndarray]):
@@ -112,10 +114,20 @@ class Vectors:
         column = self.part(number, [name]).column(name).combine_chunks()
         return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), size)
 
+    def states(self) -> Iterator[TokenStates]:
+        """The states of each row's tokens with their roles (`sink.states.TokenStates`), in the order of the rows.
+
+        Raises `OptionError` where the folder keeps none.
+        """
+        if not self.manifest.tokens:
+            raise OptionError(f"{self.place.name} keeps no states of tokens; embed with `tokens`.")
+        return (one for table in self.tables(list(STATE_NAMES)) for one in from_table(table))
+
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column by its name: the id, the vectors, label and group, what is carried."""
-        return ("id", *self.manifest.columns, "label", "group", *self.manifest.carried)
+        """Every column by its name: the id, the vectors, states of tokens, label and group, what is carried."""
+        states = STATE_NAMES if self.manifest.tokens else ()
+        return ("id", *self.manifest.columns, *states, "label", "group", *self.manifest.carried)
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -209,8 +221,11 @@ def manifest_of_parts(place: Place) -> Manifest:
     columns = {name: schema.field(name).type.list_size for name in made.poolings if name in schema.names}
     if any(schema.field(name).type.value_type == pa.int8() for name in columns):
         raise OutputError(f"{place.name} has no manifest, which says what its bytes stand for; embed anew.")
-    others = tuple(name for name in schema.names if name not in (*FIXED, *columns))
-    manifest = Manifest("", None, "", "", columns, made, "", len(parts), 0, others, made.prompt or None)
+    kind = schema.field(STATES).type if STATES in schema.names else None
+    tokens = kind.value_type.list_size if kind is not None and pa.types.is_list(kind) else 0
+    kept = STATE_NAMES if tokens else ()
+    others = tuple(name for name in schema.names if name not in (*FIXED, *columns, *kept))
+    manifest = Manifest("", None, "", "", columns, made, "", len(parts), 0, others, made.prompt or None, tokens=tokens)
     whole = summed(manifest, tuple(parts))
     store: Store = "fp16" if any(schema.field(name).type.value_type == pa.float16() for name in columns) else "fp32"
     return replace(whole, total=whole.rows, store=store)

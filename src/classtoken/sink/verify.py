@@ -16,7 +16,9 @@ from classtoken.sink.ledger import RECORDS, ledger_of
 from classtoken.sink.manifest import META, Manifest, Part, read_manifest
 from classtoken.sink.numbers import NUMBERS, TYPES, to_floats
 from classtoken.sink.quarantine import NAME as QUARANTINE
+from classtoken.sink.states import from_table, state_fields
 from classtoken.sink.vectors import check_made_alike
+from classtoken.values import Role
 
 #: Problems of one kind that are listed.
 NAMED = 5
@@ -82,6 +84,23 @@ class _Check:
                 self.repeated.append(identity)
             self.seen.add(identity)
         yield from self.vectors(part, table)
+        if self.manifest.tokens:
+            yield from self.states(part, table)
+
+    def states(self, part: Part, table: pa.Table) -> Iterator[str]:
+        """The states of tokens in one file."""
+        kinds = {field.name: field.type for field in state_fields(self.manifest.tokens, TYPES[self.manifest.store])}
+        there = {field.name: field.type for field in table.schema}
+        wrong = [name for name, kind in kinds.items() if there.get(name) != kind]
+        if wrong:
+            yield f"{part.file} has no column '{wrong[0]}' of token states of size {self.manifest.tokens}"
+            return
+        for name, one in zip(table.column("id").to_pylist(), from_table(table), strict=True):
+            patches = len(one.of(Role.CONTENT))
+            if not np.isfinite(one.states).all():
+                yield f"{part.file} has token states of '{name}' that are not finite"
+            if len(one.states) != len(one.roles) or (one.grid is not None and patches != one.grid[0] * one.grid[1]):
+                yield f"{part.file} has {len(one.states)} token states of '{name}' that do not fit roles and grid"
 
     def vectors(self, part: Part, table: pa.Table) -> Iterator[str]:
         """The vectors of one file."""
@@ -106,8 +125,11 @@ class _Check:
         spare = garbage(self.place, self.manifest)
         if spare and self.manifest.complete:
             yield f"files that the manifest does not list: {', '.join(spare[:NAMED])}"
-        if self.manifest.complete and self.rows + self.manifest.refused != self.manifest.total + self.manifest.kept:
-            yield f"{self.rows} vectors and {self.manifest.refused} refused do not make {self.manifest.total} records"
+        whole = self.manifest.total + self.manifest.kept + self.manifest.extra
+        if self.manifest.complete and self.rows + self.manifest.refused != whole:
+            more = f" and {self.manifest.extra} chunks more" if self.manifest.extra else ""
+            refused = f"{self.manifest.refused} refused"
+            yield f"{self.rows} vectors and {refused} do not make {self.manifest.total} records{more}"
         yield from self.quarantine()
 
     def quarantine(self) -> Iterator[str]:

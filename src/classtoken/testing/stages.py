@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classtoken.values import Indexed, Reject, Rejected
+from classtoken.values import Indexed, Record, Reject, Rejected
 
 SIZE = 4
 ROWS = 3
@@ -46,6 +46,8 @@ class FakeBatch:
     tokens: list[str]
     long: tuple[bool, ...]
 
+    size = 0
+
     def alone(self) -> Iterator["FakeBatch"]:
         """Each text on its own."""
         for place, text in zip(self.places, self.tokens, strict=True):
@@ -62,6 +64,11 @@ class FakeStage:
         self.computed: list[str] = []
 
     gpus = 0
+    token_size = 0
+
+    def split(self, record: Record) -> Sequence[Record]:
+        """Nothing is cut."""
+        return (record,)
 
     def specs(self, count: int, *, spread: bool) -> Sequence[FakeStageSpec]:
         """Itself for each of several workers."""

@@ -233,6 +233,25 @@ class TextPreprocessor:
         shifted = [(max(begin - len(before), 0), end - len(before)) for begin, end in (found[place] for place in kept)]
         return [(begin, end) if end > begin else None for begin, end in shifted]
 
+    def content_spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each word piece of the whole text stands, in characters, without the special tokens; nothing is cut.
+
+        Raises `OptionError` as `spans` does, and `BadRecord` for what is no text.
+        """
+        found = None if self.recipe.canonical else self.tokenizer.spans(checked(text, 0))
+        if found is None:
+            raise OptionError("this tokenizer cannot say where in the text a token stands, so it cannot be cut there.")
+        before, behind = self.tokenizer.ends
+        content = found[before : len(found) - behind]
+        return [(begin, end) for begin, end in content if end > begin]
+
+    def room(self, prompt: str | None = None) -> int | None:
+        """Word pieces of a text that are read, besides the special tokens and the prompt; None for any number."""
+        if self.recipe.max_length is None:
+            return None
+        before, words = self.tokenizer.ends[0], self.prompt_text(prompt)
+        return self.recipe.max_length - max(before, self._prompt_tokens(words) if words else 0) - self.tokenizer.ends[1]
+
     def _kept(self, length: int) -> list[int]:
         """Places of a row that are left when its middle is cut to the longest text; special tokens always stay."""
         most = self.recipe.max_length

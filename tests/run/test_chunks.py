@@ -1,0 +1,172 @@
+"""Long texts in chunks: what covers them, whose vectors they have; growing and several workers change nothing."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import folders
+
+import classtoken as ct
+from classtoken.errors import ManifestMismatch, OptionError
+from classtoken.results.embed import EmbedResult
+from classtoken.run.chunks import ChunkSpec, token_ranges
+from classtoken.sink import read_quarantine, verify
+
+WORDS = ["the", "cat", "dog", "bird", "sits", "runs", "on", "a", "mat", "under", "red", "blue", "house", "far", "away"]
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+def words(count: int, seed: int = 0) -> str:
+    return " ".join(np.random.default_rng(seed).choice(WORDS, count))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "a.csv"
+    rows = {"short": "the cat sits", "long": words(50), "empty": " ", "longer": words(90, 1)}
+    path.write_text("id,text,begin\n" + "".join(f"{name},{text},x\n" for name, text in rows.items()))
+    return path
+
+
+def model(bert: Path) -> ct.Embedder:
+    return ct.load(bert, pooling="mean")
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(10, 0), (10, 4), (7, 3), (1, 0), (100, 50)])
+@pytest.mark.parametrize("spaces", [True, False])
+def test_chunks_cover_every_token_and_overlap_as_asked(size: int, overlap: int, spaces: bool) -> None:
+    chance, spans, at = np.random.default_rng(size), [], 0
+    for _ in range(57):
+        at += int(spaces and chance.random() < 0.7)
+        spans.append((at, at + 3))
+        at += 3
+    found = token_ranges(spans, size, overlap)
+    assert found[0][0] == 0
+    assert found[-1][1] == 57
+    for (begin, end), (later, _) in pairwise(found):
+        assert begin < later <= end
+        assert end - later <= overlap
+    assert all(0 < end - begin <= size for begin, end in found)
+
+
+def test_a_chunk_s_vector_is_that_of_its_text(tmp_path: Path, bert: Path, source: Path) -> None:
+    result = ct.embed(bert, source, tmp_path / "out", pooling="mean", chunks=12, overlap=3)
+    found = ct.read(tmp_path / "out")
+    texts = found.column("text")
+    assert found.ids[0] == "short#0"
+    assert found.ids[1:4] == ("long#0", "long#1", "long#2")
+    assert found.column("record")[:2] == ["short", "long"]
+    assert found.column("begin_source") == ["x"] * len(found)
+    np.testing.assert_allclose(found.arrays["mean"], model(bert).embed(texts), atol=2e-6)
+    whole = {"short": "the cat sits", "long": words(50), "longer": words(90, 1)}
+    for text, name, begin, end in zip(*map(found.column, ("text", "record", "begin", "end")), strict=True):
+        assert whole[name][begin:end] == text
+    for name, text in whole.items():
+        mine = [k for k, record in enumerate(found.column("record")) if record == name]
+        assert (found.column("begin")[mine[0]], found.column("end")[mine[-1]]) == (0, len(text))
+    assert (result.total, result.refused, result.rows) == (4, 1, 3 + result.extra)
+    assert result.cut == 0
+    assert [entry.id for entry in read_quarantine(tmp_path / "out")] == ["empty"]
+    assert verify(tmp_path / "out").ok, verify(tmp_path / "out").problems
+    assert "chunks of 4 records" in str(result)
+    assert EmbedResult.from_json(result.to_json()) == result
+    assert ct.search(tmp_path / "out", texts[3], k=1).hits[0]["id"] == found.ids[3]
+
+
+def test_the_mean_of_chunks_is_weighted_by_their_tokens(tmp_path: Path, bert: Path, source: Path) -> None:
+    ct.embed(bert, source, tmp_path / "rows", pooling="mean", chunks=12)
+    rows = ct.read(tmp_path / "rows")
+    for unit in (False, True):
+        out = tmp_path / f"mean-{unit}"
+        ct.embed(bert, source, out, pooling="mean", chunks=12, chunked="mean", normalize=unit)
+        found = ct.read(out)
+        assert found.ids == ("short", "long", "longer")
+        assert found.column("text")[1] == words(50)
+        for name, vector in zip(found.ids, found.arrays["mean"], strict=True):
+            mine = [k for k, record in enumerate(rows.column("record")) if record == name]
+            texts = [rows.column("text")[k] for k in mine]
+            weights = np.array([len(text.split()) + 2 for text in texts], float)
+            each = ct.load(bert, pooling="mean", normalize=unit).embed(texts)
+            expected = (each * weights[:, None]).sum(axis=0) / weights.sum()
+            expected = expected / np.linalg.norm(expected) if unit else expected
+            np.testing.assert_allclose(vector, expected, atol=2e-6)
+    assert verify(tmp_path / "mean-True").ok
+
+
+def test_late_chunks_are_pooled_from_one_pass_over_the_text(tmp_path: Path, bert: Path) -> None:
+    path, text = tmp_path / "a.txt", words(25)
+    path.write_text(f"{text}\n{words(70, 2)}\n")
+    ct.embed(bert, path, tmp_path / "out", pooling="mean", chunks=8, chunked="late")
+    found, embedder = ct.read(tmp_path / "out"), model(bert)
+    mine = [k for k, record in enumerate(found.column("record")) if record == "0"]
+    states = embedder.states([text]).last_BLD[0, 1:-1].numpy()
+    place = 0
+    for k in mine:
+        count = len(found.column("text")[k].split())
+        np.testing.assert_allclose(found.arrays["mean"][k], states[place : place + count].mean(axis=0), atol=2e-6)
+        place += count
+    assert place == 25
+    alone = embedder.embed([found.column("text")[k] for k in mine])
+    assert np.abs(found.arrays["mean"][mine] - alone).max() > 1e-3  # what stands around it counts
+    later = [found.column("text")[k] for k, record in enumerate(found.column("record")) if record == "1"]
+    assert " ".join(later) == words(70, 2)  # longer than the model reads at once
+    assert verify(tmp_path / "out").ok
+
+
+@pytest.mark.parametrize("kept", ["rows", "late", "mean"])
+def test_growing_workers_and_stops_change_nothing(tmp_path: Path, bert: Path, source: Path, kept: str) -> None:
+    how = {"pooling": "mean", "chunks": 12, "overlap": 2, "chunked": kept, "part_rows": 2}
+    out = tmp_path / "out"
+    ct.embed(bert, source, out, **how)
+    assert ct.embed(bert, source, out, **how).before == 4
+    lines = source.read_text().replace("short,the cat", "short,the dog") + f"new,{words(40, 3)},x\n"
+    source.write_text(lines)
+    with pytest.raises(ManifestMismatch, match=" new, "):
+        ct.embed(bert, source, out, **how)
+    ct.embed(bert, source, out, **how, update=True)
+    ct.embed(bert, source, tmp_path / "fresh", **how)
+    ct.embed(bert, source, tmp_path / "two", **how, workers=2)
+    found, fresh, two = (ct.read(tmp_path / name) for name in ("out", "fresh", "two"))
+    assert found.table.drop_columns("mean").equals(fresh.table.drop_columns("mean"))
+    np.testing.assert_allclose(found.arrays["mean"], fresh.arrays["mean"], atol=2e-6)
+    assert two.table.equals(fresh.table)
+    assert verify(out).ok, verify(out).problems
+    with pytest.raises(ManifestMismatch, match="chunks"):
+        ct.embed(bert, source, out, pooling="mean")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"chunks": 31}, "`chunks` is 31, and a text of this model has room for 30 tokens"),
+        ({"chunks": 10, "overlap": 6}, "`overlap` is 6; give at most half of `chunks`, 5"),
+        ({"overlap": 6}, "give `chunks`, too"),
+        (
+            {"chunks": 10, "chunked": "late", "pooling": "cls"},
+            "late chunks are pooled from their own tokens, and 'cls'",
+        ),
+        ({"chunks": 10, "chunked": "mean", "tokens": True}, "`tokens` are of what is a row"),
+        ({"tokens": True, "store": "int8"}, "`tokens` are stored in fp32 or fp16"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(
+    tmp_path: Path, bert: Path, source: Path, options: dict, said: str
+) -> None:
+    with pytest.raises(OptionError, match=said):
+        ct.embed(bert, source, tmp_path / "out", **{"pooling": "mean", **options})
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_have_no_chunks(tmp_path: Path) -> None:
+    folders.coloured_squares(tmp_path / "photos", 2)
+    with pytest.raises(OptionError, match="`chunks` are of texts"):
+        ct.embed("builtin:toy", tmp_path / "photos", tmp_path / "out", chunks=10)
+
+
+def test_a_spec_says_itself() -> None:
+    assert str(ChunkSpec(256, 32, "late")) == "256 tokens, 32 again, late"
