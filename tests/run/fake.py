@@ -1,6 +1,5 @@
-"""A run of a model that needs no weights. Also a program to be killed."""
+"""A run of a model that needs no weights."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,11 +64,3 @@ def onto(
         how = Onto("text", update, keep, staff=staff or Staff())
         outcome = run_onto(sink, opened, plan, stage, how, report)
     return outcome.manifest, outcome.changes
-
-
-if __name__ == "__main__":
-    how, given = sys.argv[4:], (Path(sys.argv[1]), sys.argv[2], FakeStage(float(sys.argv[3])))
-    if how:
-        onto(*given, update=True, keep="keep" in how)
-    else:
-        embed(given[0], Path(given[1]), given[2])

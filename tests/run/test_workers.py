@@ -1,6 +1,7 @@
 """Several workers, slices and their end: the same tasks, the same files."""
 
 import os
+import random
 import signal
 import threading
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.run.fake import FakeStage, onto
+from tests.run.killed import kill, kill_child, started
 from tests.run.test_update import FIRST, alike, changed, table
 
 import classtoken as ct
@@ -73,6 +75,26 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, source: Path) -> 
         killer.join()
     onto(source, tmp_path / "one", FakeStage())
     alike(tmp_path / "out", tmp_path / "one")
+
+
+@pytest.mark.soak
+def test_kills_of_workers_and_of_their_owner_cost_nothing(tmp_path: Path) -> None:
+    chance, killed = random.Random(0), 0
+    source, out = table(tmp_path / "a.csv", {f"id-{i:03d}": f"text {i}" for i in range(150)}), tmp_path / "out"
+    for _ in range(10):
+        owner = started(onto, source, out, FakeStage(0.05), staff=TWO)
+        before, limit = len(list(out.glob("part-*"))), time.monotonic() + 60
+        while owner.is_alive() and len(list(out.glob("part-*"))) <= before and time.monotonic() < limit:
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.2)
+        killed += kill_child(owner, chance.randrange(2))
+        time.sleep(chance.random() * 0.2)
+        killed += kill(owner)
+    assert killed >= 10
+    onto(source, out, FakeStage(), staff=TWO)
+    onto(source, tmp_path / "one", FakeStage())
+    assert verify(out, clean=True).ok
+    alike(out, tmp_path / "one")
 
 
 def test_an_error_of_a_worker_is_the_run_s(tmp_path: Path, source: Path) -> None:
