@@ -21,7 +21,7 @@ FEW = 16
 def in_fp32(stage: EmbedStage) -> EmbedStage:
     """The same stage with the same model in fp32, its vectors whole."""
     exact = load(replace(stage.embedder.spec, precision="fp32"))
-    return EmbedStage(exact, stage.modality, prompt=stage.prompt)
+    return EmbedStage(exact, stage.modality, prompt=stage.prompt, chunks=stage.chunks)
 
 
 def costliest_block(source: Source, tasks: Sequence[Task], stage: EmbedStage) -> int:
@@ -43,9 +43,10 @@ def _some(source: Source, tasks: Sequence[Task], stage: EmbedStage) -> list[Toke
         """Bad records are the run's business."""
 
     found, reader = [], Reader(source)
+    whole = EmbedStage(stage.embedder, stage.modality, prompt=stage.prompt)  # texts as they are, whatever is cut
     for task in tasks:
         records = ((place, one) for place, one in enumerate(reader(task)) if not isinstance(one, Rejected))
-        first = next(iter(stage.batches(records, left_out)), None)
+        first = next(iter(whole.batches(records, left_out)), None)
         if first is not None:
             found.append(first.tokens)
     return found
