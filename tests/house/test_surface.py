@@ -85,7 +85,7 @@ class TestCommand:
 
 #: Options that a command has beside those of its options value, and why.
 OF_THE_COMMAND = {
-    "embed": {"plan"},  # it prints the work and stops; in Python `jobs.embed.embed_plan`
+    "embed": {"events", "plan"},  # it prints the work and stops; in Python `jobs.embed.embed_plan`
     "inspect": {"evidence"},  # how much is printed; in Python `Inspection.table(evidence=True)`
     "compare": {"read"},  # many results in one table; in Python `results.compare.tables_of`
     "train": {"recipe_template"},  # it prints one and stops
