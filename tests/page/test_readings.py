@@ -14,7 +14,7 @@ Documents = dict[str, Walkthrough]
 
 def columns(page: Any) -> list[str]:
     """The headings of the table in the middle."""
-    return [text.strip() for text in page.locator(".middle thead th").all_inner_texts()]
+    return [text.strip() for text in page.locator(".middle details.table thead th").all_inner_texts()]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def columns(page: Any) -> list[str]:
 def test_a_table_never_mixes_one_head_with_all(open_page: Open, hash: str, has: set[str], lacks: set[str]) -> None:
     page = open_page("photo", f"#step=5&layer=2&{hash}")
     page.keyboard.press("t")
-    page.locator(".middle thead").wait_for()
+    page.locator(".middle details.table thead").wait_for()
     found = {name.lower() for name in columns(page)}
     assert has <= found
     assert not lacks & found
@@ -37,7 +37,7 @@ def test_who_reads_it_shows_only_what_is_of_that_direction(open_page: Open) -> N
     page = open_page("photo", "#step=5&layer=2&head=1")
     page.get_by_role("button", name="who reads it").click()
     page.keyboard.press("t")
-    page.locator(".middle thead").wait_for()
+    page.locator(".middle details.table thead").wait_for()
     assert {name.lower() for name in columns(page)} == {"token", "role", "weight"}
     assert page.locator(".arithmetic").count() == 0
     assert page.locator(".matter .verdict").count() == 0
@@ -69,8 +69,8 @@ def test_what_is_added_adds_up_to_the_digits_shown(
 
 def test_a_token_that_looks_mostly_at_itself_is_said_to(open_page: Open) -> None:
     """In layer 1 of this page 70 % of the attention stays at the class token; in layer 2 it does not."""
-    assert "mostly at itself (70.0 %)" in open_page("itself", "#step=5&layer=1").locator(".beware").inner_text()
-    assert "mostly at itself" not in open_page("itself", "#step=5&layer=2").locator(".beware").inner_text()
+    assert "Mostly at itself (70.0 %)" in open_page("itself", "#step=5&layer=1").locator(".beware").inner_text()
+    assert "at itself" not in open_page("itself", "#step=5&layer=2").locator(".beware").inner_text()
 
 
 def test_what_lies_beyond_the_scale_is_named(open_page: Open) -> None:
@@ -89,13 +89,15 @@ def test_on_a_telephone_the_picture_comes_before_the_text(open_page: Open) -> No
         place = {
             name: page.evaluate(f"document.querySelector('{selector}').getBoundingClientRect().top")
             for name, selector in {
-                "steps": "nav", "title": "#step-title", "picture": ".left", "stage": ".middle", "text": ".right .text",
-                "bar": "footer",
+                "steps": "nav.steps", "title": "#step-title", "picture": ".left", "stage": ".middle",
+                "text": ".right .text", "bar": "footer",
             }.items()
         }  # fmt: skip
         assert 0 <= place["steps"] < place["title"] < place["picture"] < place["stage"] < place["text"]
         assert place["picture"] < place["bar"] / 3  # it is seen without scrolling
-        current = page.locator("nav [aria-current='step']").bounding_box()
+        current = page.locator("nav.steps [aria-current='step']").bounding_box()
         assert 0 <= current["x"] <= 390 - current["width"] / 2  # the bar of steps follows
-    linked = open_page("photo", "#step=9", width=390, height=844).locator("nav [aria-current='step']").bounding_box()
+    linked = (
+        open_page("photo", "#step=9", width=390, height=844).locator("nav.steps [aria-current='step']").bounding_box()
+    )
     assert 0 <= linked["x"] <= 390 - linked["width"] / 2

@@ -19,13 +19,13 @@ MOST = 500
 
 @pytest.mark.parametrize("name", ["multi", "sentiment", "registers"])
 def test_the_journey_by_keyboard_alone(open_page: Open, documents: Documents, name: str) -> None:
-    page = open_page(name, reduced_motion="reduce")
+    page = open_page(name, "#layer=1&head=all", reduced_motion="reduce")
     titles = set()
     for step in STEPS:
         if step > 1:
             page.keyboard.press("ArrowRight")
             page.wait_for_function("document.activeElement.id === 'step-title'")
-        assert page.locator("nav [aria-current='step']").inner_text().startswith(str(step))
+        assert page.locator("nav.steps [aria-current='step']").inner_text().startswith(str(step))
         titles.add(page.locator("h2#step-title").inner_text())
     assert len(titles) == 10
     for _ in range(5):
@@ -74,7 +74,9 @@ def test_what_the_readout_reads_is_said_rightly(open_page: Open) -> None:
 def test_stems_are_described_as_what_they_are(open_page: Open, documents: Documents) -> None:
     says = {"convolutions": "(convolutions)", "linear": "weighted sum of that patch's pixels", "table": "word pieces"}
     for name in ("multi", "registers", "sentiment"):
-        assert says[documents[name].model.stem] in open_page(name).locator(".right").inner_text()
+        page = open_page(name)
+        page.locator(".right details.more summary").click()
+        assert says[documents[name].model.stem] in page.locator(".right").inner_text()
 
 
 def test_every_class_token_can_be_watched(open_page: Open, documents: Documents) -> None:
@@ -87,7 +89,7 @@ def test_every_class_token_can_be_watched(open_page: Open, documents: Documents)
     for watched, layers in rows.items():
         name = example.tokens[watched].text
         page.get_by_role("group", name="Class token").get_by_role("button", name=name).click()
-        page.locator(".middle tbody tr").first.wait_for()
+        page.locator(".middle details.table tbody tr").first.wait_for()
         shown = cells(page)
         np.testing.assert_allclose(shown[:, 0], layers.scores[last - 1, 0], atol=5.1e-5)
         np.testing.assert_allclose(shown[:, 1], layers.weights[last - 1, 0], atol=5.1e-5)
@@ -99,7 +101,8 @@ def test_every_class_token_can_be_watched(open_page: Open, documents: Documents)
 
 def cells(page: object) -> np.ndarray:
     found = page.evaluate(  # type: ignore[attr-defined]
-        "[...document.querySelectorAll('.middle tbody tr')].map(r => [...r.cells].slice(2, 4).map(c => c.textContent))"
+        "[...document.querySelectorAll('.middle details.table tbody tr')]"
+        ".map(r => [...r.cells].slice(2, 4).map(c => c.textContent))"
     )
     return np.array([[plain(cell) for cell in row] for row in found])
 
@@ -173,6 +176,7 @@ def test_it_begins_and_ends_in_plain_words(open_page: Open, documents: Documents
 def test_what_was_not_looked_at_can_be_hatched(open_page: Open, documents: Documents) -> None:
     layers = documents["registers"].examples[0].layers
     page = open_page("registers", "#step=5&layer=2&head=1")
+    page.locator(".toggles summary").click()
     page.get_by_label("Hatch what it looked at least").check()
     hatched = page.evaluate(
         "[...document.querySelectorAll('.picture [role=option]')].map((e, i) => e.classList.contains('dim') ? i : -1)"

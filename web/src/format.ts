@@ -14,6 +14,7 @@ export function number(x: number, decimals = 3): string {
 /** A share of 1 as per cent. */
 export function percent(x: number, decimals = 1): string {
   if (!Number.isFinite(x)) return "?";
+  if (Math.abs(x - 1) < 1e-6) x = 1; // all of it, but for what adding up in 32 bits costs
   // 99.97 % is not 100 %: near the ends one more digit is said, as long as it says something.
   if (decimals === 1 && x !== 0 && x !== 1 && (x > 0.9995 || (x > 0 && x < 0.0005))) decimals = 3;
   const text = (Math.abs(x) * 100).toFixed(decimals);
@@ -24,4 +25,11 @@ export function percent(x: number, decimals = 1): string {
 export function points(x: number): string {
   const text = (Math.abs(x) * 100).toFixed(Math.abs(x) < 0.0005 ? 3 : 1);
   return Number(text) === 0 ? "±0 points" : `${x < 0 ? MINUS : "+"}${text} points`;
+}
+
+/** A share in whole per cent, for pictures; what is nearly all or nearly nothing says so. */
+export function roughly(x: number): string {
+  if (x > 0.995 && x < 1) return "> 99 %";
+  if (x > 0 && x < 0.005) return "< 1 %";
+  return percent(x, 0);
 }

@@ -1,6 +1,6 @@
 /** Deep links: `#step=5&layer=3&head=1&token=17&input=cat`. Layers and heads count from 1 there, as on the page. */
 import { classTokens } from "./classTokens";
-import { view } from "./state.svelte";
+import { start, view } from "./state.svelte";
 
 export function readHash(hash: string): void {
   const part = new URLSearchParams(hash.replace(/^#/, ""));
@@ -11,12 +11,18 @@ export function readHash(hash: string): void {
   };
   const input = part.get("input");
   const found = view.examples.findIndex((example) => example.id === input);
-  if (found >= 0) view.which = found;
+  if (found >= 0 && found !== view.which) {
+    view.which = found;
+    start(view.examples[found]);
+  }
   const model = view.model;
   if (!model || !view.example) return;
   view.step = whole("step", 1, 10) ?? view.step;
   const layer = whole("layer", 1, model.depth);
-  if (layer !== null) view.layer = layer - 1;
+  if (layer !== null) {
+    view.layer = layer - 1;
+    view.settled = true; // the link says where
+  }
   if (part.has("head")) {
     const head = whole("head", 1, model.heads);
     view.head = head === null ? null : head - 1;

@@ -3,8 +3,8 @@ import { open } from "./blocks";
 import type { Example, Walkthrough } from "./data";
 import { forward } from "./maths/forward";
 import { seenFrom } from "./classTokens";
-import { largest, meanOf } from "./maths/basic";
-import { overall } from "./maths/findings";
+import { meanOf } from "./maths/basic";
+import { loudestHead, mostNeeded, risesMost } from "./maths/findings";
 import { address, type Source } from "./maths/origin";
 import { toySource } from "./maths/toy";
 import { tracedSource } from "./maths/traced";
@@ -21,6 +21,9 @@ class View {
   chosen = $state<number | null>(null); // which class token, where there are several; null: the example's first
   layer = $state(0);
   head = $state<number | null>(null); // null: mean over heads
+  film = $state<number | null>(null); // between layers, while the film runs or is dragged: 2.5 is half-way from layer 3 to 4; from -1, before layer 1
+  playing = $state(false);
+  hovered = $state<number | null>(null); // the token under the pointer
   token = $state(0);
   dimension = $state(0);
   trail = $state<string[]>([]); // addresses clicked through in the arithmetic, newest last
@@ -32,6 +35,9 @@ class View {
   shared = $state(false); // one colour scale for all layers and heads
   dark = $state(false);
   concepts = $state(false);
+  claims = $state(false); // the drawer of statistics
+  presenter = $state(false); // larger, and without the text beside the stage
+  settled = false; // the reader chose layer, head or token: no input moves them any more
 
   examples = $derived<Example[]>([...(this.document?.examples ?? []), ...this.added]);
   whole = $derived<Example | null>(this.examples[this.which] ?? this.examples[0] ?? null);
@@ -57,6 +63,15 @@ class View {
   weights = $derived.by(() => {
     const head = this.step === 4 ? (this.head ?? 0) : this.head;
     return this.example ? weightsOf(this.example, this.layer, head, this.back && this.step === 5) : new Float64Array();
+  });
+
+  /** Weights as they are drawn: between two layers while the film runs. */
+  drawn = $derived.by(() => {
+    if (this.film === null || !this.example) return this.weights;
+    const [low, part] = [Math.floor(this.film), this.film - Math.floor(this.film)];
+    const at = (l: number) => weightsOf(this.example!, Math.min(this.model!.depth - 1, Math.max(0, l)), this.head);
+    const [a, b] = [at(low), at(low + 1)];
+    return a.map((x, t) => x + (b[t] - x) * part);
   });
 
   /** The address that the arithmetic panel explains: the last one clicked, or the step's own. */
@@ -107,10 +122,12 @@ export function firstContent(view: { example: Example | null; watched: number })
   return view.example?.tokens.findIndex((token) => token.role === "content") ?? 0;
 }
 
-/** The content token that the class token reads most, over all layers and heads: where a reader starts. */
-export function brightest(example: Example): number {
-  const mean = overall(example).map((x, t) => (example.tokens[t].role === "content" ? x : -1));
-  return largest(mean, 1)[0];
+/** Where a reader starts: the layer in which the answer is made, the head that adds most there, a patch that matters. */
+export function start(example: Example): void {
+  if (view.settled) return;
+  view.layer = risesMost(example)?.layer ?? 0;
+  view.head = loudestHead(example, view.layer);
+  view.token = mostNeeded(example);
 }
 
 export const view = new View();
@@ -128,11 +145,39 @@ export function choose(which: number): void {
   view.which = which;
   view.chosen = null;
   view.trail = [];
+  view.film = null;
+  view.playing = false;
   const example = view.examples[which];
-  if (example && view.token >= example.tokens.length) view.token = example.watched ?? 0;
+  if (!example) return;
+  start(example);
+  if (view.token >= example.tokens.length) view.token = example.watched ?? 0;
 }
 
 export function select(token: number): void {
   view.token = token;
   view.trail = [];
+}
+
+/** Go to a layer, as a reader does: the film ends there. */
+export function toLayer(layer: number): void {
+  view.layer = Math.min(view.model!.depth - 1, Math.max(0, layer));
+  view.film = null;
+  view.playing = false;
+  view.settled = true;
+  view.trail = [];
+}
+
+export function toHead(head: number | null): void {
+  view.head = head;
+  view.settled = true;
+  view.trail = [];
+}
+
+/** One level up: from a number to its token, to the head, to the layer, to the whole way. */
+export function up(): void {
+  if (view.claims || view.concepts) view.claims = view.concepts = false;
+  else if (view.trail.length) view.trail = view.trail.slice(0, -1);
+  else if (view.step >= 4 && view.step <= 6 && view.head !== null && view.step > 4) view.head = null;
+  else if (view.step >= 4 && view.step <= 6) go(7);
+  else if (view.step > 1) go(1);
 }

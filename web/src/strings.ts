@@ -20,7 +20,8 @@ export const roles: Record<RoleName, { name: string; says: string }> = {
 interface StepText {
   short: string;
   title: string;
-  says: string[];
+  says: string[]; // two sentences, seen at once
+  more: string[]; // the rest, when asked for
   formula: string | null;
   beware: string;
 }
@@ -30,15 +31,13 @@ const several = (e: Example) => e.tokens.filter((token) => token.role === "class
 
 /** How the class token takes part in the answer: alone, with others, or not at all. */
 function readFrom(m: ModelCard, e: Example): string {
-  if (m.readout.reads_class_token)
-    return `At the end the answer is read from this one token alone. So whatever the answer uses of your ${thing(m)} must get into it on the way: how, is the story of the next steps.`;
-  if (several(e) && m.readout.reads.join() === "class")
-    return `This model has several: the answer is read from all of them. In the bar at the bottom you choose the one to watch.`;
+  if (m.readout.reads_class_token) return `At the end the answer is read from this one token alone.`;
+  if (several(e) && m.readout.reads.join() === "class") return `At the end the answer is read from all of them.`;
   if (m.readout.reads.includes("class") && m.outcome !== "cosine") {
     const rest = m.readout.reads.filter((role) => role !== "class").map((role) => TOGETHER[role] ?? role);
-    return `At the end the answer is read from it together with ${rest.join(" and ")} (${m.readout.says}).`;
+    return `At the end the answer is read from it together with ${rest.join(" and ")}.`;
   }
-  return `This model's makers do NOT take their result from it but from ${m.readout.says}. It takes part all the same, so it can be watched.`;
+  return `This model's makers take their result from elsewhere: ${m.readout.says}.`;
 }
 
 const steps: ((m: ModelCard, e: Example) => StepText)[] = [
@@ -46,64 +45,66 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     short: image(m) ? "Patches" : "Word pieces",
     title: image(m) ? "The picture becomes a row of vectors" : "The sentence becomes a row of vectors",
     says: image(m)
-      ? [
-          `The picture is cut into ${e.input.grid?.join(" × ") ?? ""} squares, called patches. Each patch becomes a list of ${m.hidden} numbers, its vector: blue below zero, orange above. ${
+      ? [`Cut into ${e.input.grid?.join(" × ") ?? ""} patches, each becomes a vector: ${m.hidden} numbers. From here on the model sees only these.`]
+      : [`Each of its ${e.tokens.length} pieces becomes a vector: ${m.hidden} numbers. From here on the model sees only these.`],
+    more: [
+      ...(image(m)
+        ? [
             m.stem === "convolutions"
-              ? "Small learned filters (convolutions) make them from the patch's pixels and a few around it."
-              : "Every number is a weighted sum of that patch's pixels, with weights that were learned in training."
-          }`,
-          `Click a patch to see its vector. From here on the model sees no pixels, only these vectors; it calls them tokens.`,
-        ]
-      : [
-          `The sentence is cut into word pieces; with the marks in square brackets, which its makers added, there are ${e.tokens.length}. For each piece the model keeps a learned list of ${m.hidden} numbers, its vector: blue below zero, orange above.`,
-          `Click a piece to see its vector. From here on the model sees no letters, only these vectors; it calls them tokens.`,
-        ],
+              ? "Small learned filters (convolutions) make the numbers from the patch's pixels and a few around it."
+              : "Every number is a weighted sum of that patch's pixels, with weights that were learned in training.",
+          ]
+        : ["The sentence is cut into word pieces; the marks in square brackets were added by the model's makers. For each piece the model keeps a learned list of numbers."]),
+      `Blue stands for numbers below zero, orange for those above. Click a ${piece(m)} to see its vector. The model calls these vectors tokens.`,
+    ],
     formula: image(m) ? (m.stem === "convolutions" ? "vector = learned filters(pixels)" : "vector = W · pixels + b") : "vector = table[piece]",
-    beware: m.stem === "convolutions"
-      ? "A patch's vector already knows a little of the pixels around it, but not yet where in the picture it stands."
-      : `One ${piece(m)}'s vector knows nothing of its neighbours yet, nor of where it stands.`,
+    beware: m.stem === "convolutions" ? "A vector knows a little of the pixels around its patch, but not its place." : `A ${piece(m)}'s vector knows nothing of its neighbours yet.`,
   }),
   (m, e) => ({
     short: "Class token",
     title: several(e) ? "Class tokens are put in front" : m.readout.reads.includes("class") && m.outcome !== "cosine" ? "One more token is put in front" : "A class token stands in front, too",
-    says: [
-      `${several(e) ? "Tokens are put before the others: class tokens, gold on this page. The" : "One token more is put before the others: the class token, gold on this page. Its"} ${m.hidden} numbers${several(e) ? " of each" : ""} are not made from the ${thing(m)}. They were learned in training and are the same for every ${thing(m)}. See for yourself: here are two inputs. Their ${piece(m, true)} differ, their class tokens do not.`,
-      readFrom(m, e),
+    says: [`The class token, gold, is ${m.hidden} learned numbers${several(e) ? " for each class" : ""}, the same for every ${thing(m)}.`, readFrom(m, e)],
+    more: [
+      `Its numbers are not made from the ${thing(m)}; training made them. Here are two inputs: their ${piece(m, true)} differ, their class tokens do not.`,
+      ...(m.readout.reads_class_token ? [`So whatever the answer uses of your ${thing(m)} must get into it on the way: how, is the story of the next steps.`] : ["It takes part in every layer all the same, so it can be watched."]),
+      ...(several(e) ? ["In the bar at the bottom you choose the one to watch."] : []),
       `“Class”, or CLS, is short for classification, its first use.`,
     ],
     formula: `tokens = [class, ${piece(m)} 1, ${piece(m)} 2, …]`,
-    beware: "“The same for every input” is true only here, before the first layer. One layer later it has read your input.",
+    beware: "“The same for every input” ends here: one layer later it has read yours.",
   }),
   (m) => ({
     short: "Positions",
     title: "Every token is told where it stands",
     says: [
       m.position.kind === "added"
-        ? `The model treats tokens as a heap, not as a row: by itself it could not tell the first from the last. So a learned vector for the place is added to each, number by number. The class token's place is 0.`
-        : `The model treats tokens as a heap, not as a row. This one adds no vector for the place here: ${m.position.says}.`,
-      m.position.kind === "added"
-        ? `The colours show how alike the chosen token's position vector is to all the others.`
-        : `The vectors go into the first layer as they are.`,
+        ? `By itself the model could not tell first from last, so a vector for the place is added to each. The class token's place is 0.`
+        : `By itself the model could not tell first from last. Here no vector is added: ${m.position.says}.`,
+    ],
+    more: [
+      `The model treats tokens as a heap, not as a row.`,
+      m.position.kind === "added" ? `The colours show how alike the chosen token's position vector is to all the others.` : `The vectors go into the first layer as they are.`,
     ],
     formula: m.position.kind !== "added" ? null : m.shared.embedding_norm ? "token = norm(vector + position)" : "token = vector + position",
-    beware: m.position.says.startsWith("sines") ? "These position vectors are a fixed formula; what the model makes of them, it has learned." : "If neighbours have similar position vectors, the model has learned that; it is not built in.",
+    beware: m.position.says.startsWith("sines") ? "A fixed formula; what the model makes of it was learned." : "That neighbours are alike was learned, not built in.",
   }),
   (m) => ({
     short: "Scores",
     title: "The class token compares itself with every token",
-    says: [
-      `Now the class token looks around. It does so in ${m.depth} rounds, called layers. In each it asks a question, its query: ${m.head_size} numbers made from its own vector. Every token holds up a label, its key: ${m.head_size} numbers made from the token's vector.`,
-      `Multiply the two number by number, add up, divide by √${m.head_size}: that is the score. The better a token fits the question, the higher. The class token scores itself as well.`,
+    says: [`It asks a question, its query; every token holds up a label, its key. Multiplied and added up, they give a score.`],
+    more: [
+      `This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. The product is divided by √${m.head_size}. The class token scores itself as well.`,
       `${m.heads} heads do this side by side, each with a question of its own. Choose layer and head in the bar at the bottom.`,
     ],
     formula: "score = query · key / √d",
-    beware: "A score alone says nothing: only differences count. If every score rose by 5, nothing would change.",
+    beware: "A score alone says nothing: only differences count.",
   }),
   () => ({
     short: "Weights",
     title: "Scores become shares of attention",
-    says: [
-      `Each head's scores are turned into shares (the formula is called softmax): all positive, together exactly 1. One point more in score makes the share 2.7 times as large. These shares are the class token's attention: the heat map that people print.`,
+    says: [`Softmax turns the scores into shares that sum to 1. This is the heat map that people print.`],
+    more: [
+      `exp makes every score positive; dividing by the sum makes shares. One point more in score makes the share 2.7 times as large. A weight is a share of attention.`,
       `It goes both ways: the other tokens read the class token, too. Switch to “who reads it”.`,
     ],
     formula: "weight = exp(score) / sum of all exp(score)",
@@ -112,63 +113,64 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m) => ({
     short: "Update",
     title: "The class token takes in what it looked at",
-    says: [
-      `Looking is one thing, taking in another. Every token also offers a value: ${m.head_size} numbers for others to take. Each head adds up all values, each times its weight, and a learned matrix brings the sum to ${m.hidden} numbers. That is added to what the class token already holds.`,
+    says: [`Every token offers a value. Each value times its share, all added up: that is what the head adds to the class token.`],
+    more: [
+      `A value is ${m.head_size} numbers for others to take. A learned matrix brings each head's sum to ${m.hidden} numbers; those of all heads are added to what the class token already holds.`,
       `Then a small network on each token alone (feed-forward, ${m.feedforward} numbers wide) adds its part. That is one layer. Click a number in a strip to follow it.`,
     ],
     formula: m.norm === "pre" ? "state + attention + feed-forward = new state" : "norm(norm(state + attention) + feed-forward) = new state",
-    beware: "A big weight on a token whose value is short brings little. Compare “share of attention” with “share of what was added” in step 5.",
+    beware: "A large share of a short value brings little.",
   }),
   (m) => ({
     short: "Depth",
     title: `The same again, ${m.depth} times`,
-    says: [
-      `Each layer has its own learned numbers. Drag the layer in the bar at the bottom, or click a small map: the attention changes, and so does what the class token holds.`,
-      `The lens asks: if the model had to answer after this layer, what would it say?`,
-    ],
+    says: [`Press play: attention moves, the class token changes. The lens asks what the answer would be if the model stopped here.`],
+    more: [`Each layer has its own learned numbers. Drag the layer in the bar at the bottom, or click a small map.`],
     formula: "state 0 → state 1 → … → answer",
-    beware: "The lens reads an unfinished state with the last layer's tools. Not readable is not the same as not there.",
+    beware: "What the lens cannot read yet may be there all the same.",
   }),
   (m) => ({
     short: "Before & after",
     title: "The same token, before and after",
-    says: [
-      `Above, the class token as it was learned; below, what it has become for this ${thing(m)}. Cosine says how alike two vectors are. The class token started alike for two inputs, cosine 1; the curve shows how the two drift apart, layer by layer.`,
+    says: [`Above, the class token as learned; below, what it became for this ${thing(m)}. The curve shows how two inputs drift apart.`],
+    more: [
+      `Cosine says how alike two vectors are. The class token started alike for two inputs, cosine 1.`,
       m.readout.reads_class_token ? "The lower vector is all that the answer is read from." : `The answer is read from ${m.readout.says}.`,
+      `What we know is that the answer can be read from it. What else it holds would have to be measured.`,
     ],
     formula: "cosine: 1 = same direction, 0 = nothing in common",
-    beware: `It is tempting to say “a summary of the ${thing(m)}”. What we know is less: that the answer can be read from it. What else it holds would have to be measured.`,
+    beware: `“A summary of the ${thing(m)}” is more than we know.`,
   }),
   (m) => ({
     short: "Answer",
     title: m.outcome === "cosine" ? "One vector in, likeness out" : m.outcome === "sigmoid" ? "One vector in, one answer for each label" : "One vector in, one answer out",
     says:
       m.outcome === "cosine"
-        ? [
-            `This model knows no classes. It gives a vector, and vectors are compared: the cosine between two says how alike the model finds their inputs.`,
-            `The vector is ${m.readout.says}.`,
-          ]
+        ? [`This model knows no classes: it gives a vector. The cosine between two says how alike it finds their inputs.`]
         : [
-            `For each class the model has learned one row of numbers. Row times vector, added up, is the class's raw score, called logit.${m.temperature === 1 ? "" : ` (Divided by ${number(m.temperature, 2)}, a number fitted after training so that confidences are honest.)`}`,
-            m.outcome === "sigmoid"
-              ? `A formula called sigmoid makes each a confidence of its own: ${m.classes ?? "all"} separate questions, whose answers need not sum to 1.`
-              : `Softmax, as in step 5, makes them confidences that sum to 1 over ${m.classes ?? "all"} classes.`,
+            `Each class has one learned row of numbers. Row times vector is its score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence of its own" : "softmax makes confidences of them"}.`,
+          ],
+    more:
+      m.outcome === "cosine"
+        ? [`The vector is ${m.readout.says}.`]
+        : [
+            ...(m.temperature === 1 ? [] : [`Logits are divided by ${number(m.temperature, 2)}, a number fitted after training so that confidences are honest.`]),
+            m.outcome === "sigmoid" ? `${m.classes ?? "All"} separate questions, whose answers need not sum to 1.` : `As in step 5: over ${m.classes ?? "all"} classes they sum to 1.`,
             `A confidence is what the model says, not how often it is right. Whether the two agree was measured, where it could be.`,
           ],
     formula: m.outcome !== "cosine" ? "logit = row · vector + b" : "likeness = cosine(vector, other vector)",
     beware:
       m.outcome === "sigmoid"
-        ? "The model can only answer about the labels it knows. All low means “none of these”, not “nothing there”."
+        ? "All low means “none of these”, not “nothing there”."
         : m.outcome === "probability"
-          ? "The model must choose among the classes it knows. It has no way to say “none of these”."
-          : "A cosine of 0.8 in one model is not 0.8 in another: only the order can be compared.",
+          ? "It must choose among its classes; it cannot say “none of these”."
+          : "Only the order counts: 0.8 in one model is not 0.8 in another.",
   }),
   (m) => ({
     short: "What if",
     title: "A laboratory",
-    says: [
-      `Change something and see whether the answer cares: of all that this page shows, only such tests show cause. Take ${piece(m, true)} away, swap the class token for another input's, read the answer from the mean or the maximum instead.`,
-    ],
+    says: [`Change something, and see whether the answer cares: only such tests show cause.`],
+    more: [`Take ${piece(m, true)} away, swap the class token for another input's, read the answer from the mean or the maximum instead.`],
     formula: null,
     beware: "One input is one experiment. A rule needs many, and a control.",
   }),
@@ -255,6 +257,10 @@ export function className(index: number, e: Example): string {
   return e.answers.labels.find((each) => each.index === index)?.text ?? `class ${index}`;
 }
 
+/** A class's name without its synonyms: ImageNet calls a cat "tabby, tabby cat". */
+export const shortLabel = (text: string): string => text.split(",")[0];
+export const answerName = (e: Example): string => shortLabel(e.answers.labels[0].text);
+
 export function tokenName(t: number, e: Example): string {
   const token = e.tokens[t];
   if (!token) return `token ${t}`;
@@ -266,25 +272,71 @@ export function tokenName(t: number, e: Example): string {
 export const words = {
   brand: "classtoken",
   tagline: "see one vector being made",
-  intro: {
-    title: "What you are about to see",
-    answers: (m: ModelCard, best: string, sure: string) =>
-      `This model was given the ${thing(m)} on the left, and its answer is ${best} (${sure}). To get there it turns the whole ${thing(m)} into ONE list of numbers, a vector, and reads the answer from that.`,
-    compares: (m: ModelCard) => `This model turns a whole ${thing(m)} into ONE list of numbers, a vector, so that ${thing(m)}s can be compared.`,
-    story: (m: ModelCard) => `Ten steps show how that vector is made, with this model's real numbers.${m.readout.reads.includes("class") && m.outcome !== "cosine" || m.readout.reads_class_token ? " Its main character is the class token: gold wherever you see it." : " One token is gold wherever you see it: the class token."} Go on with “Next”, or the arrow keys.`,
+  intro: (m: ModelCard, best: string, sure: string) =>
+    m.outcome === "cosine"
+      ? `Here a whole ${thing(m)} becomes ONE vector. Watch the class token, gold, on its way.`
+      : `Given this ${thing(m)}, its answer is ${best} (${sure}). Watch ONE vector on its way there: the class token, gold.`,
+  river: {
+    name: "The whole way",
+    slider: "Layer: what the class token reads, and how sure it is",
+    at: (layer: number, peak: boolean) => `layer ${layer + 1}${peak ? ", where the answer rises most" : ""}`,
+    class: "class token",
+    vectors: (n: number, word: string, size: number, long: boolean) => (long ? `${n} ${word}, ${size} numbers each` : `${n} ${word}`),
+    layers: (m: ModelCard, long: boolean) => (long ? `${m.depth} layers: in each, the class token reads all tokens` : `${m.depth} layers`),
+    answer: "Answer",
+    answers: (m: ModelCard) => (m.outcome === "cosine" ? "likeness to" : "the answer"),
+    lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered after layer ${layer}` : "if it answered now") : "the answer"),
+    pooled: (n: number) => `all ${n} tokens are read`,
+    flag: (layer: number, what: string, lens: boolean, made: boolean, from: string, to: string) => ({
+      long: lens ? `layer ${layer + 1}: here ${made ? `it became “${what}”` : `“${what}” rises most`} (${from} → ${to})` : `layer ${layer + 1}: the longest way in one layer`,
+      short: `layer ${layer + 1}: ${from} → ${to}`,
+    }),
+    play: "Play",
+    pause: "Pause",
+    playLong: "Run through the layers (space)",
   },
+  funnel: {
+    title: (layer: number, head: number) => `Layer ${layer + 1}, head ${head + 1}: from scores to what is added`,
+    heads: (layer: number) => `Layer ${layer + 1}: shares of all heads`,
+    rest: (n: number) => `${n} ${n === 1 ? "other" : "others"}`,
+    score: "q · k",
+    share: "share",
+    value: (k: number) => `value, no. ${k + 1}`,
+    brought: (k: number) => `share × value, no. ${k + 1}`,
+    sum: "sum",
+    added: "length added",
+    removed: "if taken away",
+    sink: "hardly used",
+    sinkSays: "Looked at a lot, hardly used: among the tokens most attended over all layers, and taking it away hardly moves the answer.",
+  },
+  place: (t: number, name: string) => `position ${t}: ${name}`,
+  places: (from: number, to: number) => `patches at positions ${from} to ${to}, left to right, top to bottom`,
+  allVectors: (n: number, size: number) => `${n} vectors of ${size} numbers, one a row`,
+  allVectorsSays: (n: number, size: number) => `${n} rows, one a token; ${size} numbers each`,
+  beyond: (i: number, value: string) => `number ${i} is ${value}: beyond this scale`,
+  logitOf: (name: string) => `row of “${name}”`,
+  product: "row × vector",
+  logit: "logit",
+  more: "more",
+  looksOptions: "view",
+  claimsShort: "Measured",
+  presenter: "Present",
+  presenterLong: "Large type for a projector (P)",
+  crumbs: "You are here",
+  dimensionShort: (i: number) => `number ${i}`,
+  claimsLong: "Over many inputs: what was measured, with its control",
+  claimsNone: "Nothing was measured over many inputs for this page.",
   summary: {
     title: "What you have seen",
     is: "What it is.",
-    isSays: (m: ModelCard) => `The class token is ${m.hidden} learned numbers, the same for every ${thing(m)}, put in front of the ${piece(m, true)}. In ${m.depth} layers it read the other tokens and became a vector for this one ${thing(m)}.${m.readout.reads_class_token ? "" : ` (What this model gives is ${m.readout.says}.)`}`,
+    isSays: (m: ModelCard) => `${m.hidden} learned numbers that became one vector for this ${thing(m)}${m.readout.reads_class_token ? "" : `; the result is ${m.readout.says}`}.`,
     looked: "What it looked at.",
-    lookedSays: (m: ModelCard, names: string, share: string) => `Over all layers and heads the ${piece(m, true)} that it looked at most are ${names}: together ${share} of its attention.`,
-    object: (attention: string, area: string) => `Of its attention on patches, ${attention} fell on the object, which covers ${area} of the picture.`,
+    lookedSays: (_: ModelCard, names: string, share: string) => `Most at ${names} (${share}).`,
+    object: (attention: string, area: string) => `${attention} on the object (area ${area}).`,
     not: "What you must not conclude.",
-    notSays: (m: ModelCard, best: string) => `${m.outcome === "cosine" ? "That the vector came out like this" : `That it answered “${best}”`} because of them: to look is not yet to use.`,
-    cuts: (more: number, all: number, word: string, most: string) =>
-      `The test: cut off from the ${word} that it looked at most, layer by layer, its answer fell more than with other cuts in ${more} of ${all} layers${more ? `, by ${most} at the most` : ""}.${more < all ? " In the others, the picture of attention explains nothing." : ""}`,
-    untested: "Whether they mattered was not tested for this input.",
+    notSays: (_m: ModelCard, _best: string) => `To look is not to use:`,
+    cuts: (more: number, all: number, _word: string, most: string) => `cutting what it looked at hurt more than other cuts in ${more} of ${all} layers${more ? ` (${most} at most)` : ""}.`,
+    untested: "here it was not tested.",
   },
   skip: "Skip to the step",
   steps: "Steps",
@@ -336,7 +388,7 @@ export const words = {
   ignored: "Hatch what it looked at least",
   watched: "Class token",
   object: "True outline",
-  objectSays: (attention: string, area: string) => `${attention} of this attention falls on the object, which covers ${area} of the picture.`,
+  objectSays: (attention: string, area: string) => `on the object: ${attention}; its area: ${area}`,
   direction: "Direction",
   looks: "what it reads",
   looksBack: "who reads it",
@@ -408,9 +460,7 @@ export const words = {
   },
   backBeware: "That a token reads the class token does not say that it makes use of what it finds there.",
   weightsBeware: (top: string, share: string, self: string | null) =>
-    self === null
-      ? `${top} gets ${share} of this attention. That is where the class token looked, not why the model answered.`
-      : `The class token looks mostly at itself (${self}); of the others ${top[0].toLowerCase()}${top.slice(1)} gets most, ${share}. That is where it looked, not why the model answered.`,
+    self === null ? `${top} gets ${share}: where the class token looked, not why the model answered.` : `Mostly at itself (${self}), then ${top[0].toLowerCase()}${top.slice(1)} (${share}): where it looked, not why.`,
   clipped: (list: string[]) => `brighter than this scale: ${list.join(", ")}`,
   notTestedBack: "What the others read from the class token was not cut off, so nothing is known here of whether it matters.",
   claims: "Over many inputs",
@@ -446,7 +496,7 @@ export const words = {
   lensSays: "if it had to answer now",
   noLens: "There is no classifier, so there is nothing to ask.",
   effectiveTitle: "effective number of tokens",
-  band: (n: number, data: string) => `band: 95 % interval of the mean over ${n} inputs (${data})`,
+  band: (n: number, data: string) => `band: 95 % interval, ${n} ${data}`,
   bandControl: (what: string) => `dashed: ${what}`,
   layerMaps: "Attention of the class token, layer by layer",
   initial: "as learned",
@@ -537,10 +587,12 @@ export const words = {
     ["H", "next head"],
     ["T", "tables on or off"],
     ["C", "concepts"],
+    ["Space", "run through the layers, stop"],
+    ["P", "large type for a projector; there, space goes on"],
     ["D", "dark or light"],
     ["Arrow keys in a picture, row or strip", "choose another one"],
     ["Enter on a number", "where it comes from"],
-    ["Esc", "back in the arithmetic, or close"],
+    ["Esc", "one level up: number, token, head, layer, whole way"],
   ] as [string, string][],
   matrix: {
     title: "Whole attention matrix",

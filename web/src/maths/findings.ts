@@ -1,7 +1,7 @@
 /** What can be read off a document by comparing attention with effects. */
 import { open } from "../blocks";
 import type { Example } from "../data";
-import { largest } from "./basic";
+import { cosine, largest, length } from "./basic";
 
 /** How far the first answer falls (negative) or rises when one token is taken away, by token. */
 export function effects(example: Example): Map<number, number> | null {
@@ -40,3 +40,47 @@ export function hiddenPaths(example: Example, count = 3): { unused: number[]; un
     unseen: [...needed].filter((t) => mean[t] <= dim).slice(0, count),
   };
 }
+
+/** How sure of the first answer the class token is after each layer, 0 to 1, from before layer 1 on (N + 1 values).
+ *
+ * The lens' value where there is one; else how alike the state is to the one that it ends as.
+ */
+export function fillings(example: Example): { values: number[]; lens: boolean } {
+  const states = open(example.layers.states);
+  const count = states.shape[0];
+  const part = (x: number) => Math.min(1, Math.max(0, x));
+  if (example.lens) {
+    const lens = open(example.lens.values);
+    return { values: Array.from({ length: count }, (_, l) => part(lens.at(l, 0))), lens: true };
+  }
+  const last = states.row(count - 1);
+  return { values: Array.from({ length: count }, (_, l) => part(cosine(states.row(l), last))), lens: false };
+}
+
+/** The layer in which the first answer rises most, and from where to where. */
+export function risesMost(example: Example): { layer: number; from: number; to: number } | null {
+  const { values } = fillings(example);
+  const rises = values.slice(1).map((x, l) => x - values[l]);
+  if (!rises.length) return null;
+  const layer = largest(rises, 1)[0];
+  return { layer, from: values[layer], to: values[layer + 1] };
+}
+
+/** The head that adds the longest vector to the class token in a layer. */
+export function loudestHead(example: Example, layer: number): number {
+  const heads = open(example.layers.heads);
+  return largest(Array.from({ length: heads.shape[1] }, (_, h) => length(heads.row(layer, h))), 1)[0];
+}
+
+/** The content token whose removal costs the first answer most; without removals, the one most read. */
+export function mostNeeded(example: Example): number {
+  const effect = effects(example);
+  const content = example.tokens.map((_, t) => t).filter((t) => example.tokens[t].role === "content");
+  if (!content.length) return 0;
+  const mean = overall(example);
+  const cost = content.map((t) => (effect ? -(effect.get(t) ?? 0) : mean[t]));
+  return content[largest(cost, 1)[0]];
+}
+
+/** Content tokens that are looked at a lot and hardly used: in the top tenth of attention, with little effect. */
+export const sinks = (example: Example): Set<number> => new Set(hiddenPaths(example, 8).unused);

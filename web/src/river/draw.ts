@@ -1,0 +1,112 @@
+/** The river's still parts, drawn on a canvas: the picture, its patches as tiles, a small map for each layer. */
+import { open } from "../blocks";
+import { cividis, diverging } from "../colour";
+import type { Example } from "../data";
+import { tileAt, type Geometry } from "./geometry";
+
+const FLIGHT = 600; // ms that one patch takes
+const SPREAD = 700; // ms between the first and the last
+
+/** Until when patches fly. */
+export const FLYING = FLIGHT + SPREAD;
+
+const ease = (x: number) => (x < 0.5 ? 4 * x * x * x : 1 - (-2 * x + 2) ** 3 / 2);
+
+/** How far the i-th of n patches has come, `ms` after the first one left. */
+export const flown = (i: number, n: number, ms: number): number => ease(Math.min(1, Math.max(0, (ms - (SPREAD * i) / Math.max(1, n)) / FLIGHT)));
+
+export interface Painter {
+  context: CanvasRenderingContext2D;
+  g: Geometry;
+  example: Example;
+  block: number[]; // tokens that have a tile
+  picture: HTMLImageElement | null;
+  dark: boolean;
+}
+
+/** The picture with its grid, and the tiles on their way. */
+export function drawInput({ context, g, example, block, picture, dark }: Painter, ms: number): void {
+  const vectors = open(example.embeddings.before);
+  if (!picture || !g.picture || !example.input.grid) return;
+  const [rows, columns] = example.input.grid;
+  const { x, y, w, h } = g.picture;
+  context.imageSmoothingEnabled = picture.naturalWidth > w;
+  context.drawImage(picture, x, y, w, h);
+  context.strokeStyle = "rgb(255 255 255 / .45)";
+  context.lineWidth = 0.5;
+  context.beginPath();
+  for (let i = 1; i < columns; i++) context.rect(x + (w * i) / columns, y, 0, h);
+  for (let i = 1; i < rows; i++) context.rect(x, y + (h * i) / rows, w, 0);
+  context.stroke();
+  const [sw, sh] = [picture.naturalWidth / columns, picture.naturalHeight / rows];
+  context.imageSmoothingEnabled = sw > g.block.tile.w;
+  block.forEach((t, i) => {
+    const cell = example.tokens[t].cell;
+    if (!cell) return;
+    const part = flown(i, block.length, ms);
+    const to = tileAt(g.block, i);
+    const from = { x: x + (w * cell[1]) / columns, y: y + (h * cell[0]) / rows, w: w / columns, h: h / rows };
+    const mix = (a: number, b: number) => a + (b - a) * part;
+    context.drawImage(picture, cell[1] * sw, cell[0] * sh, sw, sh, mix(from.x, to.x), mix(from.y, to.y), mix(from.w, g.block.tile.w), mix(from.h, g.block.tile.h));
+    if (g.block.strip > 8 && part > 0.99) drawVector(context, vectors.row(t), to.x + g.block.tile.w + 4, to.y, g.block.strip - 4, g.block.tile.h, dark);
+  });
+}
+
+/** A vector as a strip of cells around zero. */
+function drawVector(context: CanvasRenderingContext2D, vector: ArrayLike<number>, x: number, y: number, w: number, h: number, dark: boolean): void {
+  const top = Math.max(1e-9, ...Array.from(vector, Math.abs));
+  const wide = w / vector.length;
+  for (let d = 0; d < vector.length; d++) {
+    context.fillStyle = diverging(vector[d] / top, dark);
+    context.fillRect(x + d * wide, y, wide + 0.3, h);
+  }
+}
+
+const greys = new WeakMap<HTMLImageElement, HTMLCanvasElement>();
+
+/** The picture without its colours, made once: a filter at every stroke takes a hundred times as long. */
+function grey(picture: HTMLImageElement): HTMLCanvasElement {
+  let made = greys.get(picture);
+  if (!made) {
+    made = document.createElement("canvas");
+    [made.width, made.height] = [picture.naturalWidth, picture.naturalHeight];
+    const context = made.getContext("2d")!;
+    context.drawImage(picture, 0, 0);
+    const pixels = context.getImageData(0, 0, made.width, made.height);
+    for (let i = 0; i < pixels.data.length; i += 4) {
+      const [r, g, b] = pixels.data.subarray(i, i + 3);
+      pixels.data.fill(0.3 * r + 0.59 * g + 0.11 * b, i, i + 3);
+    }
+    context.putImageData(pixels, 0, 0);
+    greys.set(picture, made);
+  }
+  return made;
+}
+
+/** One layer's weights below its ring: the picture's grid, or the sentence in a row. */
+export function drawMap({ context, g, example, dark, picture }: Painter, l: number, weights: ArrayLike<number>, cells: number[]): void {
+  const { y, w, h } = g.map;
+  const x = g.layers[l] - w / 2;
+  const top = Math.max(1 / example.tokens.length, ...cells.map((t) => (example.tokens[t].role === "content" ? weights[t] : 0)));
+  context.fillStyle = diverging(0, dark);
+  context.fillRect(x, y, w, h);
+  if (picture && example.input.grid) {
+    context.drawImage(grey(picture), x, y, w, h);
+    context.globalAlpha = 0.74;
+  }
+  cells.forEach((t, i) => {
+    const box = cellAt(g, example, cells, i, l);
+    context.fillStyle = cividis(weights[t] / top);
+    context.fillRect(box.x, box.y, box.w, box.h);
+  });
+  context.globalAlpha = 1;
+}
+
+/** Where token `cells[i]` lies in the map of a layer. */
+export function cellAt(g: Geometry, example: Example, cells: number[], i: number, l: number): { x: number; y: number; w: number; h: number } {
+  const cell = example.tokens[cells[i]].cell;
+  const [rows, columns] = (cell && example.input.grid) || [1, cells.length];
+  const [row, column] = cell ?? [0, i];
+  const [w, h] = [g.map.w / columns, g.map.h / rows];
+  return { x: g.layers[l] - g.map.w / 2 + column * w, y: g.map.y + row * h, w, h };
+}

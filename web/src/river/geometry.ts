@@ -1,0 +1,112 @@
+/** Where the parts of the river lie: picture, tokens, class token, one ring a layer with its map, answers. In pixels. */
+
+export interface Box {
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+}
+
+/** The tokens of the input, one tile each, in rows and columns that are read from top to bottom. */
+export interface Block extends Box {
+  rows: number;
+  columns: number;
+  tile: Box; // size of one tile; x and y: from one to the next
+  words: boolean; // tiles are wide enough for a word
+  strip: number; // width of the vector beside each tile, where there is one column; 0: none
+}
+
+export interface Geometry {
+  width: number;
+  height: number;
+  narrow: boolean;
+  picture: Box | null;
+  block: Block;
+  gold: number; // height of the class token's line
+  ring: number; // radius
+  start: { x: number; y: number }; // the class token before layer 1
+  layers: number[]; // centres of the rings
+  map: { y: number; w: number; h: number }; // one below each ring
+  answers: Box;
+  labels: number; // base line of the words below
+}
+
+export interface Content {
+  count: number; // content tokens and whatever else stands in the block
+  depth: number;
+  grid: [number, number] | null; // rows and columns of patches; null for a sentence
+  letters: number; // of the longest word
+}
+
+const PAD = 14;
+const LABEL = 18;
+
+function blockOf(count: number, at: Box, grid: Content["grid"], letters: number): Block {
+  const line = 14;
+  const most = Math.max(1, Math.floor(at.h / line));
+  const words = !grid && Math.ceil(count / most) * (letters * 6 + 12) <= at.w;
+  const gap = words ? 2 : count > 400 ? 0.5 : 1;
+  // Few tokens make a column; many patches stay in the picture's rows, or nobody would know them again.
+  const few = words ? Math.ceil(count / most) : count <= 16 ? 1 : (grid?.[1] ?? Math.ceil(Math.sqrt((count * at.w) / at.h)));
+  const columns = Math.max(1, few);
+  const rows = Math.ceil(count / columns);
+  const size = Math.min(columns === 1 ? 34 : 26, at.h / rows, at.w / columns);
+  const step = words ? { x: Math.min(at.w / columns, letters * 6 + 14), y: Math.min(22, at.h / rows) } : { x: size, y: size };
+  const strip = columns === 1 && !words ? Math.max(0, at.w - size - 4) : 0;
+  const [w, h] = [columns * step.x, rows * step.y];
+  return { x: at.x, y: at.y, w, h, rows, columns, words, strip, tile: { x: step.x, y: step.y, w: step.x - gap, h: step.y - gap } };
+}
+
+export function geometry(width: number, height: number, { count, depth, grid, letters }: Content): Geometry {
+  const ratio = grid && grid[1] / grid[0];
+  const narrow = width < 700;
+  const answersHeight = narrow ? 58 : 0;
+  const body = height - LABEL - answersHeight; // down to the words below
+  const ring = Math.max(5, Math.min(narrow ? 9 : 17, height / 13, (width * 0.5) / depth / 2.6));
+  const gold = ring + (narrow ? 16 : 20);
+  const side = Math.min(body - 12, width * (narrow ? 0.16 : 0.18));
+  const picture = ratio === null ? null : { x: PAD, y: 8, w: Math.min(side, side * ratio), h: Math.min(side, side / ratio) };
+  if (picture) picture.y = Math.max(8, (body - picture.h) / 2);
+  const left = picture ? picture.x + picture.w + (narrow ? 8 : 26) : PAD;
+  const top = gold + ring + 10;
+  const room = { x: left, y: top, w: width * (narrow ? 0.17 : ratio === null ? 0.2 : 0.085), h: body - top - 2 };
+  const block = blockOf(count, room, grid, letters);
+  const answersWidth = narrow ? width - 2 * PAD : Math.max(190, Math.min(300, width * 0.19));
+  const right = narrow ? width - PAD : width - PAD - answersWidth - 26;
+  const from = block.x + Math.max(block.w + block.strip, 2 * ring) + (narrow ? 6 : 20);
+  const space = (right - from) / depth;
+  const layers = Array.from({ length: depth }, (_, l) => from + space * (l + 0.5));
+  const mapTop = gold + ring + (narrow ? 10 : Math.max(16, (body - gold - ring) * 0.22));
+  const room2 = body - mapTop - 4;
+  const w = ratio === null ? Math.min(space * 0.9, 420) : Math.min(space - (narrow ? 2 : 8), room2 * ratio);
+  const map = { y: mapTop, w, h: ratio === null ? Math.min(26, room2) : w / ratio };
+  map.y = Math.max(mapTop, body - map.h - 6);
+  return {
+    width, height, narrow, picture, block, gold, ring, layers, map,
+    start: { x: block.x + Math.max(ring, block.w / 2), y: gold },
+    answers: narrow ? { x: PAD, y: height - answersHeight, w: answersWidth, h: answersHeight } : { x: width - PAD - answersWidth, y: 8, w: answersWidth, h: body - 8 },
+    labels: height - answersHeight - 5,
+  }; // prettier-ignore
+}
+
+/** Upper left corner of tile `i` of a block. */
+export const tileAt = (block: Block, i: number): { x: number; y: number } => ({
+  x: block.x + (i % block.columns) * block.tile.x,
+  y: block.y + Math.floor(i / block.columns) * block.tile.y,
+});
+
+/** Which tile lies there; -1 for none. */
+export function tileUnder(block: Block, x: number, y: number): number {
+  const [column, row] = [Math.floor((x - block.x) / block.tile.x), Math.floor((y - block.y) / block.tile.y)];
+  return column < 0 || column >= block.columns || row < 0 || row >= block.rows ? -1 : row * block.columns + column;
+}
+
+/** A round vessel filled to a share: the part of the disc below the level. */
+export function filled(x: number, y: number, r: number, share: number): string {
+  const part = Math.min(1, Math.max(0, share));
+  if (part <= 0.002) return "";
+  if (part >= 0.998) return `M ${x - r} ${y} A ${r} ${r} 0 1 0 ${x + r} ${y} A ${r} ${r} 0 1 0 ${x - r} ${y} Z`;
+  const level = r - 2 * r * part;
+  const half = Math.sqrt(r * r - level * level);
+  return `M ${x - half} ${y + level} A ${r} ${r} 0 ${part > 0.5 ? 1 : 0} 0 ${x + half} ${y + level} Z`;
+}
