@@ -124,7 +124,7 @@ def read_modules(folder: Path) -> tuple[Module, ...]:
     if not isinstance(listed, list) or not all(isinstance(one, dict) and "path" in one for one in listed):
         raise ModelError(f"{path} must be a list of modules, each with a path. Copy the file again.")
     found = []
-    for one in sorted(listed, key=lambda one: one.get("idx", 0)):
+    for one in listed:  # `idx` counts for nothing in sentence-transformers
         name, kind = str(one["path"]), str(one.get("type", "")).rsplit(".", 1)[-1]
         # the first module may be the folder itself, whose config.json is the encoder's
         config = read_json(folder / name / "config.json") if name else None
@@ -148,6 +148,10 @@ def read_encoder_settings(folder: Path) -> dict[str, Any]:
     return next((read_json(path) or {} for path in sorted(folder.glob("sentence_*_config.json"))), {})
 
 
+#: Prompts that sentence-transformers takes for empty where a folder has none of that name.
+USUAL_PROMPTS = ("query", "document")
+
+
 @dataclass(frozen=True)
 class Prompts:
     """Prompts by name, the default one's name, and whether the tokens of a prompt are pooled."""
@@ -163,12 +167,20 @@ class Prompts:
 
 
 def read_prompts(folder: Path) -> Prompts:
-    """What config_sentence_transformers.json and the Pooling module say of prompts."""
+    """What config_sentence_transformers.json and the Pooling module say of prompts; of several the last one counts.
+
+    Raises `ModelError` for a default prompt that is not among the prompts.
+    """
     settings = read_json(folder / "config_sentence_transformers.json") or {}
     texts = {str(name): text for name, text in (settings.get("prompts") or {}).items() if isinstance(text, str)}
     default = settings.get("default_prompt_name")
     poolings = [module.config for module in read_modules(folder) if module.kind == "Pooling"]
-    include = all(bool(config.get("include_prompt", True)) for config in poolings)
+    include = bool(poolings[-1].get("include_prompt", True)) if poolings else True
+    if default is not None and default not in ({*texts, *USUAL_PROMPTS}):
+        raise ModelError(
+            f"{folder}/config_sentence_transformers.json takes the prompt {default!r} where none is named "
+            f"(default_prompt_name), and its prompts are {', '.join(texts) or 'none'}. Write the prompt into prompts."
+        )
     return Prompts(texts, default if default in texts else None, include)
 
 

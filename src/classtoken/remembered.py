@@ -40,7 +40,7 @@ SMALL = 100_000
 def folder_fingerprint(folder: Path) -> str:
     """What the small files of a model folder say, and when its large ones were written."""
     found: list[list[Any]] = []
-    patterns = ("*.json", "*/config.json", "*.safetensors")
+    patterns = ("*.json", "*/*.json", "*.txt", "*.model", "*/*.model", "*.safetensors", "*/*.safetensors")
     for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
         stat, name = path.stat(), path.relative_to(folder).as_posix()
         if path.suffix == ".json" and stat.st_size <= SMALL:

@@ -62,7 +62,7 @@ def test_an_unknown_module_is_an_error_and_not_left_out(tmp_path: Path) -> None:
     ("config", "message"),
     [
         ({"pooling_mode": "median"}, "'median'; known are"),
-        ({"pooling_mode_cls_token": False}, "switches on no pooling"),
+        ({"pooling_mode": []}, "switches on no pooling"),
     ],
 )
 def test_a_pooling_that_cannot_be_read(tmp_path: Path, config: dict, message: str) -> None:

@@ -168,7 +168,7 @@ def sentence_file(name: str, folder: Path) -> File:
     saved(folder, base, *chain, prompts={"query": "the red "}, default_prompt_name="query")
     return File(
         folder / name,
-        "readout" if name != "sentence_bert_config.json" else "tokenizer",
+        "readout" if name != "sentence_bert_config.json" else "calls",
         lambda: seen(lambda: embedded(folder, SENTENCES)),
         lambda: theirs(folder, SENTENCES),
     )

@@ -255,6 +255,88 @@ def test_a_call_of_the_tokenizer_that_is_not_known_is_refused(base: Path, tmp_pa
         ct.load(folder)
 
 
+SWITCHES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+
+
+@pytest.mark.parametrize("on", [SWITCHES, ("lasttoken", "max_tokens", "mean_tokens"), ("mean_tokens", "cls_token"), ()])
+def test_old_switches_are_joined_in_one_order(on: tuple[str, ...], base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling())
+    config = {f"pooling_mode_{name}": name in on for name in (*on, *SWITCHES)}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **config}))
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))
+    changed(folder / "1_Pooling" / "config.json", pooling_mode="max")  # beside which they count for nothing
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))
+
+
+@pytest.mark.parametrize("includes", [(True, False), (False, True)])
+def test_of_several_poolings_the_last_says_whether_prompts_are_pooled(
+    includes: tuple[bool, bool], base: Path, tmp_path: Path
+) -> None:
+    chain = [pooling("mean", include_prompt=include) for include in includes]
+    folder = saved(tmp_path, base, *chain, prompts={"query": "the red bird "}, default_prompt_name="query")
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))
+
+
+def test_modules_follow_each_other_as_they_are_listed(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling(), dense(32, 16), other("Normalize"))
+    path = folder / "modules.json"
+    first, second, third, last = json.loads(path.read_text())
+    path.write_text(json.dumps([first, second, last, third]))  # their numbers say otherwise
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))
+
+
+@pytest.mark.parametrize("kind", ["DebertaV2", "GPT2"])
+def test_the_first_token_of_a_model_that_comes_in_through_transformers(kind: str, tmp_path: Path) -> None:
+    import transformers
+
+    sizes = {"vocab_size": len(folders.WORDS), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = getattr(transformers, f"{kind}Config")(**sizes, pad_token_id=0)
+    encoder = folders.randomise(getattr(transformers, f"{kind}Model")(config))
+    encoder.save_pretrained(tmp_path / "base")  # type: ignore[operator]
+    folders.bert_tokenizer(tmp_path / "base")
+    folder = saved(tmp_path / "st", tmp_path / "base", pooling("cls"))
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"config_kwargs": {"num_hidden_layers": 1}}, "num_hidden_layers = 1 .config_kwargs."),
+        ({"config_args": {"hidden_act": "relu"}}, "Write it into config.json"),
+        ({"model_kwargs": {"subfolder": "onnx"}}, "subfolder = 'onnx'"),
+        ({"tokenizer_args": {"add_bos_token": True}}, "Pass `accept` 'tokenizer_args.add_bos_token'"),
+        ({"whiten": True}, "Pass `accept` 'whiten'"),
+    ],
+)
+def test_what_sentence_transformers_would_hand_over_is_not_passed_over(
+    settings: dict[str, Any], reason: str, base: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, base, pooling())
+    before = ct.load(folder).embed(SENTENCES)
+    changed(folder / "sentence_bert_config.json", **settings)
+    with pytest.raises(ClasstokenError, match=reason) as refusal:
+        ct.load(folder)
+    if "accept" in str(refusal.value):
+        key = str(refusal.value).split("`accept` '")[1].split("'")[0]
+        assert np.array_equal(ct.load(folder, accept=key).embed(SENTENCES), before)
+
+
+def test_what_is_said_in_config_json_is_computed(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling())
+    changed(folder / "sentence_bert_config.json", config_kwargs={"hidden_act": "relu"})
+    wanted = theirs(folder, SENTENCES)
+    changed(folder / "sentence_bert_config.json", config_kwargs={})
+    changed(folder / "config.json", hidden_act="relu")
+    assert_same(ct.load(folder).embed(SENTENCES), wanted)
+
+
+def test_a_default_prompt_that_is_not_there(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling(), prompts={"query": "the red "})
+    changed(folder / "config_sentence_transformers.json", default_prompt_name="passage")
+    with pytest.raises(ModelError, match="takes the prompt 'passage' where none is named"):
+        ct.load(folder)
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import transformers
 from PIL import Image
+from tests import folders
 
+import classtoken as ct
 from classtoken.errors import ModelError, OptionError
 from classtoken.tokens.image import patch_size
 from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe
@@ -245,3 +247,28 @@ def test_other_image_sizes() -> None:
         ImageRecipe(rescale_first=True, interpolation="lanczos")
     with pytest.raises(ModelError, match="needs the patch size"):
         ImageRecipe(resize="patches")
+
+
+@pytest.mark.parametrize("flag", ["do_resize", "do_center_crop", "do_rescale", "do_normalize"])
+@pytest.mark.parametrize("name", ["CLIPImageProcessor", "ViTImageProcessor", "SiglipImageProcessor"])
+def test_a_flag_that_is_null_is_off_and_one_that_is_silent_is_the_class_habit(
+    flag: str, name: str, tmp_path: Path
+) -> None:
+    from classtoken.tokens.pixels import prepare
+
+    for settings in ({flag: None}, {}):
+        folder = folder_of(tmp_path, preprocessor_config={"image_processor_type": name, **settings})
+        picture = Image.effect_noise((260, 300), 60).convert("RGB")
+        found = prepare(picture, read_recipe(folder)).values
+        theirs = transformers.AutoImageProcessor.from_pretrained(folder)(picture, return_tensors="np")
+        wanted = theirs["pixel_values"][0]
+        assert found.shape == wanted.shape
+        assert abs(found - wanted).max() <= 1e-4
+
+
+def test_patches_are_not_given_to_a_model_that_reads_whole_images(tmp_path: Path) -> None:
+    folders.tiny_vit(tmp_path)
+    settings = {"image_processor_type": "Siglip2ImageProcessor", "patch_size": 8, "max_num_patches": 16}
+    folder_of(tmp_path, preprocessor_config=settings)
+    with pytest.raises(ModelError, match="prepares patches of 8 pixels, and its model reads whole images"):
+        ct.load(tmp_path)

@@ -98,7 +98,14 @@ def inputs_of(encoder: Foreign) -> list[Tokens]:
         return [Tokens(roles.to(one.device), pixels=one, grid=encoder.layout.grid) for one in pixels]
     room = encoder.positions or max(LENGTHS)
     texts = [encoder.random_input(seed, min(n, room))["input_ids"] for seed, n in enumerate(LENGTHS)]
-    return [Tokens(torch.full_like(ids, int(Role.CONTENT)), ids) for ids in texts]
+    return [Tokens(_roles(ids), ids) for ids in texts]
+
+
+def _roles(ids: Tensor) -> Tensor:
+    """Of a text: what is read first may be a class token, and then `cls` reads it."""
+    roles = torch.full_like(ids, int(Role.CONTENT))
+    roles[:, 0] = int(Role.CLASS)
+    return roles
 
 
 def together(batches: Sequence[Tokens]) -> Tokens:

@@ -75,12 +75,18 @@ exclude_modules lora_dropout bias modules_to_save layers_to_transform layers_pat
 megatron_config megatron_config.* loftq_config loftq_config.* eva_config eva_config.* corda_config corda_config.*
 qalora_group_size ensure_weight_tying fan_in_fan_out
 """)
+#: How sentence-transformers finds and calls the encoder and its tokenizer; nobody to ask about the rest.
+CALLS = _keys("""
+use_fast trust_remote_code revision code_revision local_files_only cache_dir token attn_implementation torch_dtype dtype
+device_map backend unpad_inputs low_cpu_mem_usage use_safetensors add_pooling_layer use_memory_efficient_attention
+""")
 HARMLESS: Mapping[str, frozenset[str]] = {
     "encoder": TRAINING | STORAGE | TASKS | GENERATION | PUBLISHED,
     "tokenizer": TOKENIZER,
     "pixels": PIXELS,
     "readout": READOUT,
     "adapter": ADAPTER,
+    "calls": CALLS | TOKENIZER,
 }
 
 

@@ -9,9 +9,18 @@ from classtoken.errors import ModelError, UnsupportedModel
 from classtoken.model_folder import ENCODERS, Module, read_encoder_settings, read_json, read_modules
 from classtoken.pooling.table import POOLINGS
 
-#: sentence-transformers' names of poolings, new and old -> ours.
-ST_MODES = {row.sentence_transformers[0]: row.name for row in POOLINGS.values() if row.sentence_transformers}
-ST_SWITCHES = {row.sentence_transformers[1]: row.name for row in POOLINGS.values() if row.sentence_transformers}
+#: sentence-transformers' names of poolings, new and old, -> ours.
+NAMES = {row.sentence_transformers: row.name for row in POOLINGS.values() if row.sentence_transformers}
+ST_MODES = {mode: name for (mode, _), name in NAMES.items()}
+#: In the order in which sentence-transformers joins what its old switches ask for.
+ORDER = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+ST_SWITCHES = {switch: name for (_, switch), name in sorted(NAMES.items(), key=lambda item: ORDER.index(item[0][0]))}
+#: Arguments of `from_pretrained` that say how files are found and read; numbers are read in single precision here.
+LOADING = (
+    *("attn_implementation", "torch_dtype", "dtype", "device_map", "low_cpu_mem_usage", "use_safetensors", "revision"),
+    *("trust_remote_code", "code_revision", "token", "cache_dir", "local_files_only", "add_pooling_layer"),
+    *("use_memory_efficient_attention", "unpad_inputs"),
+)
 USUAL = "SentenceTransformer"
 TOKENS, VECTOR = "token_embeddings", "sentence_embedding"
 #: Modules whose output is something else than one dense vector pooled from states.
@@ -109,6 +118,7 @@ def _encoder_features(module: Module) -> dict[str, Flow]:
     if module.kind == "StaticEmbedding":
         return {VECTOR: Flow("mean", says=("StaticEmbedding",))}
     settings = read_encoder_settings(module.folder)
+    _check_making(module, settings)
     name = settings.get("module_output_name") or (VECTOR if module.kind == "CLIPModel" else TOKENS)
     task = settings.get("transformer_task") or "feature-extraction"
     if task != "feature-extraction":
@@ -127,6 +137,18 @@ def _encoder_features(module: Module) -> dict[str, Flow]:
             "classtoken reads 'last_hidden_state' of 'forward'. Compute this model's with sentence-transformers."
         )
     return {str(name): Flow()}
+
+
+def _check_making(module: Module, settings: Mapping[str, Any]) -> None:
+    """Refuse what sentence-transformers would hand to the encoder's class beside config.json: it may move states."""
+    for key in ("config_kwargs", "config_args", "model_kwargs", "model_args"):
+        for name, value in (settings.get(key) or {}).items():
+            if name not in LOADING and value is not None:
+                raise UnsupportedModel(
+                    f"sentence_bert_config.json of '{module.folder}' makes the encoder with {name} = {value!r} "
+                    f"({key}), which config.json does not say. Write it into config.json and take it out here, or take "
+                    "it out if it moves no vector."
+                )
 
 
 def _ways(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -186,13 +208,11 @@ def _truncated(folder: Path, flow: Flow) -> Flow:
 
 
 def _pooling_of(config: Mapping[str, Any], source: str) -> str:
+    switched = [name for key, name in ST_SWITCHES.items() if config.get(key)]
     modes = config.get("pooling_mode")
     if modes is None:
-        switches = [key for key in ST_SWITCHES if key in config]
-        names = [ST_SWITCHES[key] for key in switches if config.get(key)]
-        if not switches:
-            names = ["mean"]  # what sentence-transformers takes where the file is silent
-    else:
+        names = switched or ["mean"]  # what sentence-transformers takes where nothing is switched on
+    else:  # beside which the switches count for nothing
         modes = modes.split("+") if isinstance(modes, str) else list(modes)
         unknown = [m for m in modes if m not in ST_MODES]
         if unknown:

@@ -19,10 +19,13 @@ from classtoken.inputs import Preprocessor, one_batch
 from classtoken.model_folder import first_module, transformer_folder
 from classtoken.remembered import folder_fingerprint
 from classtoken.tokens.text import TextPreprocessor
+from classtoken.tokens.text_recipe import read_calls
 from classtoken.tokens.wordpieces import tokenizer_folder
 
 #: Texts that tokenizers treat differently: capitals, accents, spaces, numbers, other scripts, spelt special tokens.
 TRICKY = (*TEXTS, "Zebra", "  two  spaces ", "Äpfel, NAÏVE café", "12,345.67 %", "你好 мир 😀", "it's [SEP] </s> done")
+#: What `accept` takes for a tokenizer that transformers' own class makes otherwise.
+TOKENIZER_CLASS = "tokenizer_class"
 
 
 @dataclass
@@ -37,6 +40,7 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
     """Write into each reading what was passed over (`unread`) and which vectors that refuses."""
     harmless = frozenset(key for side in sides if side.reading.family for key in side.reading.family.harmless)
     found = tuple(one for one in unread(folder, opened, harmless) if not _reproduced(one, sides))
+    found += _made_anew(sides)
     if not found:
         return
     compare: dict[Part, Compare] = {
@@ -45,6 +49,7 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
         "pixels": lambda: _pixels(folder, sides),
     }
     done = settled(found, accept, compare, folder_fingerprint(folder))
+    done = tuple(one for one in done if one.key != TOKENIZER_CLASS or (one.refused and one.found) or one.accepted)
     for side in sides:
         side.reading.claims += tuple(one.claim() for one in done)
         side.reading.accepted = tuple(sorted(f"{one.file}:{one.key}" for one in done if one.accepted))
@@ -79,6 +84,13 @@ def _reproduced(one: Unread, sides: Sequence[Side]) -> bool:
     return (one.key, one.part) == ("auto_map", "encoder") and named in known
 
 
+def _made_anew(sides: Sequence[Side]) -> tuple[Unread, ...]:
+    """The class of a tokenizer that may make its parts anew instead of taking them from tokenizer.json."""
+    tokenizers = [side.prepare.tokenizer for side in sides if isinstance(side.prepare, TextPreprocessor)]
+    made = [one.made_by for one in tokenizers if one.made_by]
+    return tuple(Unread("tokenizer_config.json", TOKENIZER_CLASS, name, "tokenizer") for name in made)
+
+
 def _own_code(reading: Reading) -> bool:
     """Whether config.json names a class of the authors' own that this package does not reproduce."""
     named = (reading.config.get("auto_map") or {}).get("AutoModel")
@@ -100,18 +112,26 @@ def _ids(folder: Path, sides: Sequence[Side]) -> Compared | None:
     prepare = next((side.prepare for side in sides if isinstance(side.prepare, TextPreprocessor)), None)
     if prepare is None:
         return Compared(True, "no text side")
+    defaults = next(side.reading.inputs for side in sides if side.prepare is prepare)
+    if defaults.separator_zeroed:
+        return None
+    special_too = not defaults.bare and read_calls(tokenizer_folder(folder)).special
     try:
         with quietly():
             theirs = AutoTokenizer.from_pretrained(
                 tokenizer_folder(folder), trust_remote_code=False, local_files_only=True
             )
-            wanted = [theirs(text)["input_ids"] for text in TRICKY]
+            special = {one for one in theirs.all_special_tokens if isinstance(one, str)}
+            texts = [*TRICKY, *(f"a {token} b{token}c" for token in sorted(special))]
+            if prepare.recipe.lower_case:
+                texts = [text.lower() for text in texts]
+            wanted = [theirs(text, add_special_tokens=special_too)["input_ids"] for text in texts]
     except Exception:  # transformers raises many kinds for one cause: it does not read this folder
         return None
-    ours = prepare.tokenizer.ids(list(TRICKY))
-    unlike = [text for text, ids, own in zip(TRICKY, wanted, ours, strict=True) if list(ids) != list(own)]
+    ours = prepare.tokenizer.ids([prepare.recipe.clean(text) for text in texts])
+    unlike = [text for text, ids, own in zip(texts, wanted, ours, strict=True) if list(ids) != list(own)]
     says = f"transformers' tokenizer gives {'the same ids' if not unlike else 'other ids'} for "
-    return Compared(not unlike, says + (f"{len(TRICKY)} texts" if not unlike else repr(unlike[0])))
+    return Compared(not unlike, says + (f"{len(texts)} texts" if not unlike else repr(unlike[0])))
 
 
 def _pixels(folder: Path, sides: Sequence[Side]) -> Compared | None:

@@ -19,13 +19,13 @@ from classtoken.remembered import remembered
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
 from classtoken.version import __version__
 
-Part = Literal["encoder", "tokenizer", "pixels", "readout", "adapter"]
+Part = Literal["encoder", "tokenizer", "pixels", "readout", "adapter", "calls"]
 #: Files that decide a vector -> what they say something about. In the folder itself and in the encoder's.
 DECIDERS: Mapping[str, Part] = {
     "config.json": "encoder",
     "open_clip_config.json": "encoder",
     "tokenizer_config.json": "tokenizer",
-    "sentence_*_config.json": "tokenizer",
+    "sentence_*_config.json": "calls",
     "preprocessor_config.json": "pixels",
     "processor_config.json": "pixels",
     "config_sentence_transformers.json": "readout",

@@ -10,6 +10,7 @@ import numpy as np
 from classtoken.contract.reading import Reading
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.encoder.shape import ImageStem
+from classtoken.errors import ModelError
 from classtoken.inputs import Preprocessor, one_batch
 from classtoken.pooling.spec import parse_many
 from classtoken.readout.after import size_behind
@@ -96,4 +97,11 @@ def preprocessor(folder: Path, reading: Reading, max_length: int | None = None) 
         folder, encoder.layout, patch=encoder.patch, usual=usual.image, usual_of=name
     )
     prepare.recipe = replace(prepare.recipe, channels=channels)
+    cut = stem.patch if isinstance(stem, ImageStem) and stem.cut_patches else None
+    if prepare.recipe.patch != cut:
+        gives, reads = (f"patches of {n} pixels" if n else "whole images" for n in (prepare.recipe.patch, cut))
+        raise ModelError(
+            f"{prepare.recipe.source} of '{folder}' prepares {gives}, and its model reads {reads}. Copy the file that "
+            "belongs to this model."
+        )
     return prepare

@@ -189,6 +189,8 @@ class Shape:
                     f"'{name}' has {len(values)} entries for {self.depth} blocks; give one a block or none."
                 )
 
+        if self.position.rotary and self.head_size % 2:
+            raise ModelError(f"rotary positions need an even head size, got {self.head_size}.")
         if self.position.tables != "none" and [role for role, _ in self.layout.runs] != [Role.CLASS, Role.CONTENT]:
             raise ModelError(f"relative position tables need one class token before the patches; got {self.layout}.")
 

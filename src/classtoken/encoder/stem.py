@@ -45,8 +45,19 @@ class TextEmbedding(nn.Module):
                 raise ModelError(
                     f"a text of {longest} tokens does not fit: this model has positions for {room}. Cut it."
                 )
-            x = x + self.position(order + self.offset)
+            x = x + self.position(self._places(ids, order))
         return x
+
+    def _places(self, ids: Int[Tensor, "*b"], order: Int[Tensor, "*b"]) -> Int[Tensor, "*b"]:
+        """Rows of the table. Where counting begins behind the padding's place, the id of that place is never counted,
+        not even where a text spells it (`create_position_ids_from_input_ids` of RoBERTa and MPNet)."""
+        if not self.offset:
+            return order
+        padding = ids == self.offset - 1
+        before = padding.cumsum(-1) - padding.long()
+        begins = (torch.arange(ids.shape[-1], device=ids.device) - order).clamp(min=0)
+        counted = order - (before - before.gather(-1, begins)) + self.offset
+        return torch.where(padding, self.offset - 1, counted).clamp(min=0)
 
     def positions_of(self, order: Int[Tensor, "*b"]) -> Float[Tensor, "*b E"] | None:
         """The position vectors that `summed` adds; None where positions come in elsewhere."""

@@ -18,7 +18,8 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a processor class does where its file is silent. `short_side`: an old file's bare `size: 224` means that."""
+    """What a processor class does where its file is silent. `short_side`: an old file's bare `size: 224` means that;
+    `squashes`: silence does not."""
 
     size: Size = (224, 224)
     short_side: bool = False
@@ -27,6 +28,7 @@ class Defaults:
     cropping: bool = False
     mean: tuple[float, ...] = HALF
     std: tuple[float, ...] = HALF
+    squashes: bool = False
 
 
 SQUARE = (224, 224)
@@ -42,7 +44,7 @@ CLASSES: Mapping[str, Defaults] = {
     "Bit": OPENAI,
     "Blip": Defaults((384, 384), mean=CLIP_MEAN, std=CLIP_STD),
     "ConvNext": Defaults((384, 384), True),
-    "Siglip": Defaults(short_side=True),
+    "Siglip": Defaults(short_side=True, squashes=True),
     "Siglip2": Defaults(interpolation="bilinear"),
     "DINOv3ViT": Defaults(interpolation="bilinear", mean=IMAGENET_MEAN, std=IMAGENET_STD),
 }
@@ -114,7 +116,7 @@ def hugging_face_recipe(settings: Settings, usual: Settings, source: str) -> Ima
     recipe = ImageRecipe(
         interpolation=_interpolation(settings.get("resample"), defaults.interpolation, source),
         crop=_crop(settings, defaults, source),
-        rescale=float(settings.get("rescale_factor") or 1 / 255) if _flag(settings, "do_rescale", True) else None,
+        rescale=_factor(settings) if _flag(settings, "do_rescale", True) else None,
         mean=_three(settings.get("image_mean"), defaults.mean) if _flag(settings, "do_normalize", True) else None,
         std=_three(settings.get("image_std"), defaults.std) if _flag(settings, "do_normalize", True) else None,
         rescale_first=name == "DINOv3ViT",
@@ -136,7 +138,8 @@ def hugging_face_recipe(settings: Settings, usual: Settings, source: str) -> Ima
 def _resized(recipe: ImageRecipe, settings: Settings, name: str, defaults: Defaults) -> ImageRecipe:
     size = settings.get("size")
     if size is None:
-        size = {"shortest_edge": defaults.size[0]} if defaults.short_side else _height_width(defaults.size)
+        short = defaults.short_side and not defaults.squashes
+        size = {"shortest_edge": defaults.size[0]} if short else _height_width(defaults.size)
     if isinstance(size, int):
         square = settings.get("default_to_square")
         short = defaults.short_side if square is None else not square
@@ -268,8 +271,12 @@ def _interpolation(code: Any, default: str, source: str) -> Any:
 
 
 def _flag(settings: Settings, key: str, default: bool) -> bool:
-    value = settings.get(key)
-    return default if value is None else bool(value)
+    return bool(settings.get(key)) if key in settings else default  # a flag that is null is off, as in transformers
+
+
+def _factor(settings: Settings) -> float:
+    factor = settings.get("rescale_factor")
+    return 1 / 255 if factor is None else float(factor)
 
 
 def _three(values: Any, default: tuple[float, ...]) -> tuple[float, ...]:

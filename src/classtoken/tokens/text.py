@@ -109,7 +109,8 @@ class TextPreprocessor:
         if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
             recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")
         special = special_tokens(inner, settings)
-        overruled.asked.update(settings.asked)
+        # transformers takes these two out of a tokenizer's own file, and follows them where they are handed over
+        overruled.asked.update(settings.asked - {"add_bos_token", "add_eos_token"})
         known = {name: tokenizer.id_of(token) for name, token in special.items()}
         pad_id = known.get("pad_token") if usual.pad_id is None else usual.pad_id
         if layout is None:

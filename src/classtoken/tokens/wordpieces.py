@@ -17,6 +17,8 @@ VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoke
 WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
 """tokenizers that read characters or bytes"""
 GENERIC_CLASSES = ("PreTrainedTokenizer", "Tokenizers", "TokenizersBackend")
+BERT_KIN = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MPNetTokenizer", "LayoutLMTokenizer")
+"""classes that make BERT's pipeline out of any tokenizer.json"""
 BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
     "do_lower_case": ("lowercase", True),
     "strip_accents": ("strip_accents", None),
@@ -26,11 +28,13 @@ BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
 
 class Tokenizer(Protocol):
     """What `TextPreprocessor` needs; nothing is cut or padded. `ends`: special tokens put before and behind a text;
-    `cut_side`: where its own file cuts long texts, if it says so."""
+    `cut_side`: where its own file cuts long texts, if it says so; `made_by`: the class that transformers would make
+    anew of the same files, perhaps with other parts."""
 
     ends: tuple[int, int]
     notes: tuple[str, ...]
     cut_side: str | None
+    made_by: str
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]: ...
 
@@ -48,8 +52,8 @@ class Tokenizer(Protocol):
 class CompiledTokenizer:
     """`tokenizers.Tokenizer` behind the protocol; pickles by its own serialisation."""
 
-    def __init__(self, backend: Any, notes: tuple[str, ...] = (), zeroed: int | None = None):
-        self.notes = notes
+    def __init__(self, backend: Any, notes: tuple[str, ...] = (), zeroed: int | None = None, made_by: str = ""):
+        self.notes, self.made_by = notes, made_by
         self.zeroed = zeroed  # an id that the model is given as 0
         self.cut_side = str((backend.truncation or {}).get("direction") or "").lower() or None
         backend.no_truncation()
@@ -94,6 +98,7 @@ class PlainTokenizer:
     def __init__(self, tokenizer: Any):
         self.notes: tuple[str, ...] = ()
         self.cut_side: str | None = None
+        self.made_by = ""
         self.tokenizer = tokenizer
         bare, dressed = (tokenizer("a", add_special_tokens=flag)["input_ids"] for flag in (False, True))
         begins = [at for at in range(len(dressed) + 1) if dressed[at : at + len(bare)] == bare]
@@ -140,15 +145,16 @@ def open_tokenizer(
     from tokenizers import Tokenizer as Backend
 
     notes: tuple[str, ...] = ()
-    file = folder / "tokenizer.json"
+    made_by, file = "", folder / "tokenizer.json"
     if file.is_file():
         try:
             backend = Backend.from_file(str(file))
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         _try(backend, file)
-        notes = _apply_bert_flags(backend, settings, class_name(settings, usual))
-        _add_missing(backend, settings)
+        notes = _without_dropout(backend) + _apply_bert_flags(backend, settings, class_name(settings, usual))
+        _add_missing(backend, settings, read_json(folder / "special_tokens_map.json") or {})
+        made_by = _made_by(backend, class_name(settings, usual))
         notes += _unheeded_flags(backend, settings, special_tokens(folder, settings))
     else:
         tokenizer = _converted(folder, settings)
@@ -163,7 +169,24 @@ def open_tokenizer(
     if bare:
         backend.post_processor = None
     separator = special_tokens(folder, settings).get("sep_token") if zeroed else None
-    return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator))
+    return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator), made_by)
+
+
+def _made_by(backend: Any, name: str) -> str:
+    """The class that may make other parts than those in tokenizer.json; empty where its pipeline is known or there is
+    none. transformers 5 makes the parts of most classes anew, version 4 took them from the file."""
+    parts = (type(backend.model).__name__, type(backend.normalizer).__name__, type(backend.pre_tokenizer).__name__)
+    bert = name in BERT_KIN and parts == ("WordPiece", "BertNormalizer", "BertPreTokenizer")
+    return "" if bert or name in GENERIC_CLASSES else name or "the class of its model"
+
+
+def _without_dropout(backend: Any) -> tuple[str, ...]:
+    """Byte pairs that are left apart at random are for training: no two runs would give the same vector."""
+    rate = getattr(backend.model, "dropout", None)
+    if not rate:
+        return ()
+    backend.model.dropout = None
+    return (f"tokenizer.json leaves pairs apart at random (dropout {rate:g}), as for training: it is switched off",)
 
 
 def _try(backend: Any, file: Path) -> None:
@@ -213,6 +236,9 @@ def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], name: str) -> t
     silence changes is said.
     """
     normalizer = backend.normalizer
+    if name in GENERIC_CLASSES:
+        for key in BERT_FLAGS:
+            settings.get(key)  # read: such a class does nothing with it
     if not name or name in GENERIC_CLASSES or type(normalizer).__name__ != "BertNormalizer":
         return ()
     notes = []
@@ -246,16 +272,36 @@ def _unheeded_flags(backend: Any, settings: Mapping[str, Any], special: Mapping[
     return tuple(notes)
 
 
-def _add_missing(backend: Any, settings: Mapping[str, Any]) -> None:
-    """Tokens that tokenizer_config.json knows and tokenizer.json does not."""
+#: What tokenizer_config.json calls its special tokens, in the order in which transformers adds them.
+NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+def _add_missing(backend: Any, settings: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+    """Tokens that the settings list and tokenizer.json has not, or not with these flags: added as transformers does."""
+    have = {repr(token) for token in backend.get_added_tokens_decoder().values()}
+    listed = sorted((settings.get("added_tokens_decoder") or {}).items(), key=lambda item: int(item[0]))
+    found = [_added(token) for _, token in listed if isinstance(token, dict)]
+    found = [token for token in found if repr(token) not in have]
+    names = {token.content for token in (*backend.get_added_tokens_decoder().values(), *found)}
+    more = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
+    more = more.values() if isinstance(more, dict) else more
+    for token in (*(settings.get(name, old.get(name)) for name in NAMED), *more):
+        if token is not None and (added := _added(token)).content not in names:
+            added.special = True
+            found.append(added)
+            names.add(added.content)
+    backend.add_tokens(found)
+
+
+def _added(token: Any) -> Any:
     from tokenizers import AddedToken
 
-    listed = sorted((settings.get("added_tokens_decoder") or {}).items(), key=lambda item: int(item[0]))
-    for _, token in listed:
-        if isinstance(token, dict) and backend.token_to_id(token["content"]) is None:
-            flags = {key: bool(token[key]) for key in ("lstrip", "rstrip", "normalized", "single_word") if key in token}
-            add = backend.add_special_tokens if token.get("special") else backend.add_tokens
-            add([AddedToken(token["content"], special=bool(token.get("special")), **flags)])
+    if isinstance(token, str):
+        return AddedToken(token, special=True)
+    flags = {
+        key: bool(token[key]) for key in ("lstrip", "rstrip", "normalized", "single_word", "special") if key in token
+    }
+    return AddedToken(str(token["content"]), **flags)
 
 
 def _lower(backend: Any) -> None:
@@ -279,7 +325,7 @@ def special_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
     """`cls_token`, `eos_token`, `pad_token` ... -> the token's text; tokenizer_config.json wins over the older map."""
     old = read_json(folder / "special_tokens_map.json") or {}
     found = {}
-    for key in ("bos_token", "cls_token", "eos_token", "sep_token", "pad_token", "unk_token"):
+    for key in NAMED:
         value = settings.get(key, old.get(key))
         text = value.get("content") if isinstance(value, dict) else value
         if isinstance(text, str):

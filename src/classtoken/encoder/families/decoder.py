@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from classtoken.encoder.families.bert import TEXT_MEAN
 from classtoken.encoder.families.qwen import DECODER, QWEN3_DEFAULTS, decoder_names, decoder_shape, windows
-from classtoken.encoder.families.rotary import is_plain, longest_of
+from classtoken.encoder.families.rotary import is_plain, longest_of, window
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
 from classtoken.encoder.shape import NO_BIASES, Shape
 from classtoken.values import InputDefaults
@@ -64,7 +64,9 @@ def mistral_shape(config: Config) -> Shape:
     """A window in every block, unless the config says null."""
     reach = config.get("sliding_window", 4096)
     config = complete(config, MISTRAL_DEFAULTS)
-    return decoder_shape(config, NO_BIASES, (reach - 1,) * config["num_hidden_layers"] if reach else ())
+    return decoder_shape(
+        config, NO_BIASES, (window(reach - 1),) * config["num_hidden_layers"] if reach is not None else ()
+    )
 
 
 def qwen2_shape(config: Config) -> Shape:

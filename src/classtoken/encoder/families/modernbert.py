@@ -1,7 +1,7 @@
 """ModernBERT: rotary positions, local windows in most blocks, gated feed-forward, pre-norm (Warner et al. 2024)."""
 
 from classtoken.encoder.families.bert import TEXT_MEAN, activation
-from classtoken.encoder.families.rotary import base_of, longest_of
+from classtoken.encoder.families.rotary import base_of, longest_of, window
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import BlockShape, PositionShape, Shape, TextStem
@@ -52,7 +52,9 @@ def modernbert_shape(config: Config) -> Shape:
             activation=activation(config["hidden_activation"]),
             gated=True,
             biases=frozenset(biases | ({"up", "down"} if config["mlp_bias"] else set())),
-            windows=tuple(config["local_attention"] // 2 if kind == "sliding_attention" else 0 for kind in kinds),
+            windows=tuple(
+                window(config["local_attention"] // 2) if kind == "sliding_attention" else 0 for kind in kinds
+            ),
         ),
         position=PositionShape(rotary=tuple(base_of(config, *THETA[kind], kind=kind) for kind in kinds)),
     )

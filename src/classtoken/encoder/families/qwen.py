@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from classtoken.encoder.families.bert import TEXT_MEAN, activation
-from classtoken.encoder.families.rotary import base_of, longest_of
+from classtoken.encoder.families.rotary import base_of, longest_of, window
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
@@ -37,7 +37,7 @@ def windows(config: Config) -> tuple[int, ...]:
         raise UnsupportedModel(f"layer_types names '{unknown[0]}'; known are sliding_attention and full_attention.")
     if not config["use_sliding_window"]:
         return ()
-    return tuple(config["sliding_window"] - 1 if kind == "sliding_attention" else 0 for kind in kinds)
+    return tuple(window(config["sliding_window"] - 1) if kind == "sliding_attention" else 0 for kind in kinds)
 
 
 def decoder_shape(

@@ -23,6 +23,15 @@ def base_of(config: Config, old: str, default: float, *, kind: str | None = None
     return float(parameters.get("rope_theta") or older or default)
 
 
+def window(reach: int) -> int:
+    """How many tokens to either side a block sees. Raises `UnsupportedModel` for none: 0 means every token here."""
+    if reach < 1:
+        raise UnsupportedModel(
+            f"attention in which a token sees {reach} tokens to either side is not supported; 1 or more are."
+        )
+    return reach
+
+
 def is_plain(config: Config) -> bool:
     """Whether the angles are neither scaled nor on a part of a head, so that `base_of` takes them."""
     try:

@@ -1,0 +1,99 @@
+"""Tokenizers whose files say more than tokenizer.json: classes that make it anew, tokens and flags that are added."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import folders
+from tests.folders import SENTENCES
+
+import classtoken as ct
+from classtoken.errors import ContractError
+from classtoken.tokens.text import TextPreprocessor
+
+TEXTS = [*SENTENCES, "a [NEW] cat", "the [SEP]cat [MASK] dog", "a  [MASK]  b", "[CLS][PAD] the"]
+
+
+def changed(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def ids_here(folder: Path) -> list[list[int]]:
+    prepare = ct.load(folder).towers["text"].prepare
+    assert isinstance(prepare, TextPreprocessor)
+    return [list(ids) for ids in prepare.tokenizer.ids(TEXTS)]
+
+
+def ids_there(folder: Path) -> list[list[int]]:
+    from transformers import AutoTokenizer
+
+    return [list(ids) for ids in AutoTokenizer.from_pretrained(folder, local_files_only=True)(TEXTS)["input_ids"]]
+
+
+def flags(content: str, **more: bool) -> dict[str, Any]:
+    plain = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False, "special": True}
+    return {"content": content, **plain, **more}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"additional_special_tokens": ["[NEW]"]},
+        {"extra_special_tokens": {"image_token": "[NEW]"}},
+        {"added_tokens_decoder": {"4": flags("[MASK]", lstrip=True, rstrip=True)}},
+        {"added_tokens_decoder": {"3": flags("[SEP]", single_word=True), "23": flags("[NEW]", special=False)}},
+        {"mask_token": "[NEW]"},
+        {"eos_token": {**flags("[NEW]", lstrip=True), "__type": "AddedToken"}},
+    ],
+)
+def test_tokens_and_flags_of_the_settings(settings: dict[str, Any], tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path)
+    changed(folder / "tokenizer_config.json", **settings)
+    assert ids_here(folder) == ids_there(folder)
+
+
+def test_a_class_that_makes_another_tokenizer_of_the_same_files(tmp_path: Path) -> None:
+    """transformers 5 makes Llama's parts anew, of the vocabulary alone; tokenizer.json says something else."""
+    folder = folders.tiny_bert(tmp_path)
+    before = ids_here(folder)
+    changed(folder / "tokenizer_config.json", tokenizer_class="LlamaTokenizer")
+    with pytest.raises(ContractError, match=r"LlamaTokenizer.*gives other ids") as refusal:
+        ct.load(folder)
+    assert "`accept` 'tokenizer_class'" in str(refusal.value)
+    prepare = ct.load(folder, accept="tokenizer_class").towers["text"].prepare
+    assert isinstance(prepare, TextPreprocessor)
+    assert [list(ids) for ids in prepare.tokenizer.ids(TEXTS)] == before
+
+
+def test_merges_are_not_left_out_at_random(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder = folders.tiny_bert(tmp_path)
+    pieces = {piece: n for n, piece in enumerate(["[PAD]", "[UNK]", *"catdog", "ca", "cat"])}
+    made = Tokenizer(models.BPE(vocab=pieces, merges=[("c", "a"), ("ca", "t")], dropout=0.5, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.save(str(folder / "tokenizer.json"))
+    embedder = ct.load(folder)
+    assert len({embedder.embed(["cat " * 8]).tobytes() for _ in range(8)}) == 1
+    assert any("dropout 0.5" in line for line in embedder.towers["text"].prepare.advice())
+
+
+@pytest.mark.parametrize("kind", ["Roberta", "MPNet"])
+def test_a_text_that_spells_the_padding(kind: str, tmp_path: Path) -> None:
+    """Its place is never counted, in the reference."""
+    import torch
+    import transformers
+
+    sizes = {"vocab_size": len(folders.WORDS), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = getattr(transformers, f"{kind}Config")(**sizes, intermediate_size=48, pad_token_id=1)
+    model: Any = folders.randomise(getattr(transformers, f"{kind}Model")(config, add_pooling_layer=False))
+    model.save_pretrained(tmp_path)
+    folders.bert_tokenizer(tmp_path)
+    texts = ["the [UNK] cat [UNK] sits", "a dog", "zebra"]  # [UNK] is number 1
+    found = ct.load(tmp_path, pooling="mean").embed(texts)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    with torch.no_grad():
+        wanted = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0).numpy() for text in texts]
+    assert np.abs(found - np.stack(wanted)).max() <= 1e-5
