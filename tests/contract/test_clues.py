@@ -156,7 +156,9 @@ def test_dinov3_as_published_means_the_class_token_and_timms_default_disputes_it
 
 
 def test_prompts(tmp_path: Path) -> None:
-    (tmp_path / "config_sentence_transformers.json").write_text(
-        '{"prompts": {"query": "q: "}, "default_prompt_name": "nothing"}'
-    )
-    assert read_prompts(tmp_path) == Prompts({"query": "q: "}, None)
+    path = tmp_path / "config_sentence_transformers.json"
+    path.write_text('{"prompts": {"query": "q: "}, "default_prompt_name": "document"}')
+    assert read_prompts(tmp_path) == Prompts({"query": "q: "}, None)  # empty for sentence-transformers
+    path.write_text('{"prompts": {"query": "q: "}, "default_prompt_name": "nothing"}')
+    with pytest.raises(ModelError, match="takes the prompt 'nothing'"):
+        read_prompts(tmp_path)
