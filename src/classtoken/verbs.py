@@ -778,6 +778,7 @@ def search(
     column: str | None = None,
     similarity: Literal["cosine", "dot"] = "cosine",
     exact: bool = False,
+    explain: Path | None = None,
     model: "str | Embedder | None" = None,
     modality: Modality | None = None,
     prompt: str | None = None,
@@ -796,6 +797,7 @@ def search(
         wherever so many fulfil it. similarity: of unit vectors both are the same. model: in place of the folder's own;
         an `Embedder` saves loading it again. exact: also where there is an index, which answers cosines without a
         condition.
+    explain: a file, .html or .json, which says why the best row is like the one query (`explain_pair`).
     prompt: the model's prompt called "query" where it has one and none is named.
 
     Raises `OptionError` for a query of another space than the folder's and for a condition that cannot be read,
@@ -814,6 +816,7 @@ def search(
         column=column,
         similarity=similarity,
         exact=exact,
+        explain=explain,
         model=None if not isinstance(model, str | Path) else str(model),
         modality=modality,
         prompt=prompt,

@@ -90,7 +90,8 @@ OF_THE_COMMAND = {
     "compare": {"read"},  # many results in one table; in Python `results.compare.tables_of`
     "train": {"recipe_template"},  # it prints one and stops
     "explain": {"data", "other"},  # in Python `explain_data` and `explain_pair`
-    "walkthrough": {"serve", "host", "port"},  # a server instead of a file
+    "atlas": {"serve", "host", "port"},  # a server instead of a file
+    "walkthrough": {"serve", "host", "port"},
     "serve": {"host", "port", "api_key_file"},  # in Python the application, which others run; `keys`
 }
 #: Parameters of a verb's function that are no options.

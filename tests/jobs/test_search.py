@@ -198,3 +198,21 @@ def test_a_folder_that_changed_is_stale(bert: Path, tmp_path: Path) -> None:
     ct.embed(bert, tmp_path / "texts.txt", tmp_path / "vectors", update=True)
     assert searcher.stale
     assert len(ct.Searcher(tmp_path / "vectors").search("one more", k=20).hits) == len(TEXTS) + 1
+
+
+def test_the_best_row_is_explained(made: Path, bert: Path, tmp_path: Path) -> None:
+    from classtoken.results.explain_pair import PairExplanation
+
+    found = ct.search(made, "the red cat", k=2, explain=tmp_path / "why.json")
+    why = PairExplanation.from_json((tmp_path / "why.json").read_text())
+    assert why.similarity == pytest.approx(found.hits[0]["score"], abs=1e-4)
+    assert why.other.name == found.hits[0]["text"]
+    assert main(["search", str(made), "--id", "t4", "-k", "1", "--explain", str(tmp_path / "why.html")]) == 0
+    assert "<html" in (tmp_path / "why.html").read_text()
+    with pytest.raises(OptionError, match="there are 2 queries"):
+        ct.search(made, ["a", "b"], explain=tmp_path / "other.html")
+    with pytest.raises(OptionError, match="nothing was found"):
+        ct.search(made, "a", above=1.5, explain=tmp_path / "other.html")
+    bare = folder_of(tmp_path / "bare", np.eye(5, dtype=np.float32))
+    with pytest.raises(OptionError, match="does not carry"):
+        ct.search(bare, id=ct.read(bare).ids[0], explain=tmp_path / "other.html", model=ct.load(bert))

@@ -114,3 +114,39 @@ def test_ten_thousand_points_are_drawn_in_a_frame(opened: Opened) -> None:
         " return performance.now() - t })()"
     )
     assert once < 2000  # milliseconds; 14 each on a quiet machine without a graphics card, and this one is busy
+
+
+def test_a_served_page_finds_by_meaning(chromium: Any, tmp_path: Path) -> None:
+    from tests import folders
+    from tests.serve.test_service import RunningService
+
+    from classtoken.jobs.atlas import drawn
+    from classtoken.jobs.serve import service
+    from classtoken.nearest.searcher import Searcher
+    from classtoken.options import AtlasOptions, ServeOptions
+    from classtoken.page.atlas import atlas_html
+
+    bert = folders.tiny_bert(tmp_path / "bert")
+    words = ("cat", "dog", "bird", "red", "house", "mat")
+    (tmp_path / "texts.txt").write_text("\n".join(f"{a} {b}" for a in words for b in words if a != b))
+    ct.embed(bert, tmp_path / "texts.txt", tmp_path / "vectors")
+    searcher = Searcher(tmp_path / "vectors")
+    page_of, _ = drawn(searcher.vectors, AtlasOptions())
+    html = atlas_html(page_of, search="v1/search")
+    running = RunningService(service([], ServeOptions(), searchers={"vectors": searcher}, page=html))
+    context = chromium.new_context()
+    try:
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(running.url)
+        page.get_by_role("searchbox").fill("red house")
+        page.get_by_role("searchbox").press("Enter")
+        page.get_by_text("the best first").wait_for()
+        assert "red house" in page.locator(".items button").first.inner_text()
+        page.get_by_role("searchbox").fill(" ")
+        page.get_by_role("searchbox").press("Enter")  # nothing is asked for
+        assert problems == []
+    finally:
+        context.close()
+        running.stop()

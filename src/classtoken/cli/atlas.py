@@ -14,7 +14,14 @@ from classtoken.options import AtlasOptions
 def atlas(
     folder: Folder,
     options: AtlasOptions,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page, something.html.")] = Path("atlas.html"),
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The page, something.html; atlas.html if left out.")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the page to this machine; its search box finds by meaning.")
+    ] = False,
+    host: Annotated[str, typer.Option("--host", help="With --serve: a loopback address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="With --serve: 0 takes a free one.")] = 0,
 ) -> Answer:
     """Draw a folder of vectors as one page: neighbours near each other, with their pictures or texts.
 
@@ -24,11 +31,21 @@ def atlas(
     \b
     Examples:
         classtoken atlas vectors --out atlas.html
+        classtoken atlas vectors --serve
         classtoken atlas vectors --most 50000 --no-pictures --out all.html
     """
+    if serve:
+        from classtoken.errors import OptionError
+        from classtoken.jobs.atlas_served import serve_atlas
+
+        if out is not None:
+            raise OptionError("give either --out FILE.html or --serve.")
+        serve_atlas(folder, options, host=host, port=port, say=say, showing=progress("drawing"))
+        return Answer("stopped")
     from classtoken.jobs.atlas import atlas as job
 
+    place = out or Path("atlas.html")
     with progress("drawing") as report:
-        found = Answer(job(folder, out, options, report=report))
-    say(f"wrote {out}")
+        found = Answer(job(folder, place, options, report=report))
+    say(f"wrote {place}")
     return found

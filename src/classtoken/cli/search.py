@@ -32,6 +32,7 @@ def search(
         classtoken search vectors "a wonderful film"
         classtoken search vectors cat.jpg -k 20 --out found.html
         classtoken search vectors --id reviews/17 --where "label = 'good' and stars >= 4"
+        classtoken search vectors "a wonderful film" -k 1 --explain why.html
         classtoken search vectors --queries questions.csv --json
     """
     from classtoken.jobs.search import search as job

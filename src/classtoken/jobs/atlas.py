@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,15 @@ def atlas(
     check_page(target)
     work = (folder, {**vars(options), "overwrite": None})
     place = output_file(target, "atlas", work, inputs={"folder": folder}, overwrite=options.overwrite)
-    vectors, start = read(folder), time.monotonic()
+    page, found = drawn(read(folder), options, report=report)
+    return replace(found, out=place.path.as_posix(), bytes=place.write(atlas_html(page)))
+
+
+def drawn(
+    vectors: Vectors, options: AtlasOptions, *, report: Callable[[Progress], object] | None = None
+) -> tuple[AtlasPage, AtlasResult]:
+    """The page of a folder, and what `atlas` says of it; nothing is written."""
+    start = time.monotonic()
     column = column_of(vectors, options.column)
     matrix, without = unit_matrix(vectors, column)
     rows = _chosen(~without.numpy(), options)
@@ -64,15 +73,14 @@ def atlas(
         [(one.name, one.typical, one.odd) for one in found],
         notes,
     )
-    size = place.write(atlas_html(page))
-    return AtlasResult(
-        out=place.path.as_posix(),
+    return page, AtlasResult(
+        out="",
         folder=vectors.place.name,
         column=column,
         rows=len(vectors),
         shown=len(rows),
         pictures=sum(bool(point.picture) for point in points),
-        bytes=size,
+        bytes=0,
         trustworthiness=trusted,
         clusters=tuple(_named(cluster, points) for cluster in found),
         seconds=time.monotonic() - start,

@@ -1,13 +1,17 @@
 """The rows of a folder that are most like a query."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder
+from classtoken.errors import OptionError
 from classtoken.files import user_path
+from classtoken.jobs.explain_pair import explain_pair
+from classtoken.nearest.carried import columns_of, place_of, values_at
 from classtoken.nearest.searcher import Searcher
-from classtoken.options import SearchOptions
+from classtoken.options import ExplainPairOptions, SearchOptions
 from classtoken.report.search import SUFFIXES, write_search
 from classtoken.report.written import check_suffix
 from classtoken.results.search import SearchResult
@@ -27,8 +31,38 @@ def search(
         check_suffix(user_path(out), SUFFIXES)
         work = (folder, query, {**vars(options), "overwrite": None})
         place = output_file(user_path(out), "search", work, inputs={"folder": folder}, overwrite=options.overwrite)
+    if options.explain is not None:
+        check_suffix(user_path(options.explain), SUFFIXES)
     searcher = Searcher(folder, model=embedder, resident=False, options=options)
     what, result = searcher.answered(query, options)
     if place is not None:
         write_search(result, what.names, place)
+    if options.explain is not None:
+        _explained(searcher, query, options, result)
     return result
+
+
+def _explained(searcher: Searcher, query: Any, options: SearchOptions, result: SearchResult) -> None:
+    """Write why the best row is like the query. Raises `OptionError` where there is no pair of inputs."""
+    if result.queries or not result.hits:
+        there = f"there are {len(result.queries)} queries" if result.queries else "nothing was found"
+        raise OptionError(f"`explain` is of one query and its best row, and {there}.")
+    if options.id is not None:
+        (asked,) = values_at(searcher.vectors, [place_of(searcher.vectors, options.id)], columns_of(searcher.vectors))
+        item = _input(asked, options.id)
+    else:
+        item = next(one for one in (query, options.text, options.image) if one is not None)
+        item = item[0] if isinstance(item, list | tuple) else item
+    best = _input(result.hits[0], str(result.hits[0]["id"]))
+    of = ExplainPairOptions(pooling=searcher.pooling, overwrite=options.overwrite)
+    explain_pair(searcher.embedder, [item, best], options.explain, of)
+
+
+def _input(row: Mapping[str, Any], identity: str) -> Any:
+    """What a row was made of, as it is carried."""
+    if isinstance(row.get("text"), str):
+        return row["text"]
+    path = row.get("path")
+    if isinstance(path, str) and Path(path).is_file():
+        return Path(path)
+    raise OptionError(f"`explain` needs the text or the picture of '{identity}', which the folder does not carry.")

@@ -25,9 +25,13 @@ def service(
     options: ServeOptions,
     *,
     keys: Sequence[str] = (),
+    searchers: Mapping[str, Searcher] | None = None,
     page: str | None = None,
 ) -> "Starlette":
-    """The application around loaded models: see `classtoken.service`."""
+    """The application around loaded models: see `classtoken.service`.
+
+    searchers: folders that are in memory already. page: HTML that `GET /` answers with.
+    """
     need("starlette", "serving")
     from classtoken.serve.folders import FolderRoutes, ServedFolder
     from classtoken.serve.served import ServedModel
@@ -41,8 +45,7 @@ def service(
         seconds=options.timeout,
     )
     named = _named(models, "model")
-    places = _named(options.folder, "folder")
-    searchers = {name: Searcher(place) for name, place in places}
+    searchers = searchers or {name: Searcher(place) for name, place in _named(options.folder, "folder")}
     if not named and len(searchers) == 1:  # the model that made the folder
         (searcher,) = searchers.values()
         named = [named_model(searcher.embedder)]

@@ -34,7 +34,9 @@ def rows_where(vectors: Vectors, condition: Condition) -> np.ndarray:
     return np.concatenate(found)
 
 
-def values_at(vectors: Vectors, places: Tensor | np.ndarray, columns: Sequence[str]) -> list[dict[str, Any]]:
+def values_at(
+    vectors: Vectors, places: Tensor | np.ndarray | Sequence[int], columns: Sequence[str]
+) -> list[dict[str, Any]]:
     """These columns of these rows, in the order of `places`, as JSON's own types; what is empty is left out."""
     found: list[dict[str, Any]] = [{} for _ in range(len(places))]
     for number, inside in by_file(vectors, places).items():

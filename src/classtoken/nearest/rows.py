@@ -1,7 +1,7 @@
 """The rows of a folder's vectors in blocks: out of its files one after another, or all in memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -198,11 +198,11 @@ def _in_threads(work: Callable[[int], T], count: int) -> Iterator[T]:
                 future.cancel()
 
 
-def by_file(vectors: Vectors, places: Tensor | np.ndarray) -> dict[int, list[tuple[int, int]]]:
+def by_file(vectors: Vectors, places: Tensor | np.ndarray | Sequence[int]) -> dict[int, list[tuple[int, int]]]:
     """Number of a file -> (index in `places`, row in that file) of what lies in it."""
     ends = np.cumsum([part.rows for part in vectors.manifest.parts])
     found: dict[int, list[tuple[int, int]]] = {}
-    for index, place in enumerate(places.tolist()):
+    for index, place in enumerate(np.asarray(places).tolist()):
         number = int(np.searchsorted(ends, place, side="right"))
         before = int(ends[number - 1]) if number else 0
         found.setdefault(number, []).append((index, place - before))

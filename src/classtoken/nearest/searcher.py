@@ -68,6 +68,13 @@ class Searcher:
         return self._given or model_of(self.vectors, self.options)
 
     @property
+    def pooling(self) -> str | None:
+        """The pooling with which the model gives vectors of this space; None for its own."""
+        wanted = self.vectors.manifest.fingerprint.spaces.get(self.column)
+        sides = [self.embedder.fingerprint(modality=side).spaces for side in self.embedder.modalities]
+        return None if any(wanted in spaces.values() for spaces in sides) else self.column
+
+    @property
     def stale(self) -> bool:
         """Whether the folder holds other vectors by now."""
         return [part.file for part in read(self.vectors.place).manifest.parts] != [

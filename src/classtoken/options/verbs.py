@@ -319,6 +319,9 @@ class SearchOptions(Options):
     column: Column = None
     similarity: Annotated[Literal["cosine", "dot"], Option("What a score is.")] = "cosine"
     exact: Annotated[bool, Option("Look at every row, also where there is an index.")] = False
+    explain: Annotated[
+        Path | None, Option("Why the best row is like the query: write .html or .json.", metavar="FILE")
+    ] = None
     model: Annotated[str | None, Option("The model for queries; the folder's own if left out.", metavar="MODEL")] = None
     modality: Side = None
     prompt: Prompt = None

@@ -10,6 +10,7 @@ from typing import Any
 from classtoken.page.document import dumps
 from classtoken.page.export import CSP_FILE
 
+CSP_SERVED = CSP_FILE.replace("img-src", "connect-src 'self'; img-src")
 SCALE = 10_000
 """places are whole numbers up to this"""
 
@@ -39,22 +40,23 @@ class AtlasPage:
     notes: Sequence[str] = ()
 
 
-def atlas_html(page: AtlasPage) -> str:
-    """The page as one string."""
+def atlas_html(page: AtlasPage, *, search: str | None = None) -> str:
+    """The page as one string. search: where the server that it comes from answers searches; no other is ever asked."""
     static = files("classtoken.page") / "static"
     style, code = ((static / name).read_text(encoding="utf-8") for name in ("atlas.css", "atlas.js"))
     script = re.sub(r"<(?=/script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
+    data = dumps({**_data(page), "search": search})
     notes = "".join(f"<p class=note>{html.escape(note)}</p>" for note in page.notes)
     return (
         '<!doctype html>\n<html lang="en"><head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{CSP_FILE}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{CSP_FILE if search is None else CSP_SERVED}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
         f"<title>{html.escape(page.title)}</title>\n<style>{style}</style></head>\n<body>\n"
         f"<header><h1>{html.escape(page.title)}</h1><p>{html.escape(page.lead)}</p></header>\n"
         f'<main id="atlas"></main>\n<footer>{notes}</footer>\n'
         "<noscript>This page needs JavaScript; it runs its own script and fetches nothing.</noscript>\n"
-        f'<script type="application/json" id="data">{dumps(_data(page))}</script>\n<script>{script}</script>\n'
+        f'<script type="application/json" id="data">{data}</script>\n<script>{script}</script>\n'
         "</body></html>\n"
     )
 

@@ -36,7 +36,7 @@ const canvas = make("canvas", { tabindex: 0, role: "application", "aria-label":
   `${count} points. Arrow keys go to the next point in that direction, Enter chooses it, plus and minus zoom, 0 shows all.` });
 const tip = make("div", { id: "tip", hidden: true });
 const live = make("p", { "aria-live": "polite", id: "live" });
-const search = make("input", { type: "search", "aria-label": "Find points by id, text, label or group", placeholder: "Find…" });
+const search = make("input", { type: "search", "aria-label": "Find points by id, text, label or group", placeholder: data.search ? "Find… (Enter: by meaning)" : "Find…" });
 const select = make("select", {}, ...Object.keys(ways).map((name) => make("option", { value: name }, name)));
 select.value = state.way;
 const lassoButton = make("button", { type: "button", "aria-pressed": "false" }, "Lasso");
@@ -276,6 +276,31 @@ search.addEventListener("input", () => {
   listed();
   draw();
 });
+// By meaning: the server embeds what was typed and compares it with every row; those on this page are shown, the best first.
+const byMeaning = async () => {
+  const query = search.value.trim();
+  if (!query) return;
+  live.textContent = "Searching…";
+  try {
+    const answer = await fetch(data.search, { method: "POST", headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ query, k: Math.min(50, count) }) });
+    const said = await answer.json();
+    if (!answer.ok) throw new Error(said.error?.message ?? answer.status);
+    if (search.value.trim() !== query) return; // something else is asked for by now
+    placeOf ??= new Map(data.id.map((id, i) => [id, i]));
+    const rows = said.hits.map((hit) => placeOf.get(hit.id)).filter((i) => i !== undefined);
+    state.chosen = new Set();
+    state.matches = new Set(rows);
+    listed();
+    const away = said.hits.length - rows.length;
+    live.textContent = `The ${rows.length} most like “${query}”, the best first.${away ? ` ${away} more are not on this page.` : ""}`;
+    draw();
+  } catch (error) {
+    live.textContent = `The search did not work: ${error.message}`;
+  }
+};
+let placeOf = null;
+if (data.search) search.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); byMeaning(); } });
 select.addEventListener("change", () => { state.way = select.value; state.off = new Set(); legends(); draw(); });
 allButton.addEventListener("click", showAll);
 lassoButton.addEventListener("click", () => {
