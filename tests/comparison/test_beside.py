@@ -77,6 +77,9 @@ def test_landmarks_stand_after_every_so_many_tokens(bert: Path) -> None:
 
 def test_landmarks_are_for_texts(tmp_path: Path) -> None:
     assert without_landmarks("cls, landmarks(16) ,gem(2)") == ("cls,gem(2)", (16,))
+    for wrong in ("cls,", "", "landmarks", "cls,landmarks(0)"):
+        with pytest.raises(OptionError, match=r"joined by commas|write landmarks\(16\)"):
+            without_landmarks(wrong)
     coloured_squares(tmp_path / "squares", 4)
     with pytest.raises(OptionError, match="is for texts"):
         ct.compare(tiny_vit(tmp_path / "vit"), tmp_path / "squares", pooling="cls,landmarks(4)")

@@ -196,8 +196,11 @@ def test_judgements_of_unknown_ids_are_named() -> None:
         "q4": "none of the documents that it names is there",
         "q5": "has no judgement",
         "lost": "is judged, and is no query that was given",
+        "elsewhere": "is judged, and is no document that was given",
     }
-    assert "'elsewhere'" in task.settings()["relevant"]
+    whole = RetrievalByJudgements(documents, queries[:4], {f"q{i}": {f"d{i}": 1.0} for i in range(4)}, CHOICES)
+    assert whole.refused == ()
+    assert "by judgements" in whole.settings()["relevant"]
     x = np.eye(36)[:, :32] + 0.01
     x[30:34] = x[:4]
     assert task.judge(x).values["mrr@10"].tolist() == [1, 1, 1, 1]
@@ -240,17 +243,21 @@ def _why():  # type: ignore[no-untyped-def]
     return Rejected("x", "cannot be read")
 
 
-def test_sentence_transformers_evaluators_give_the_same_figures_on_stsb(shared: Path, minilm: Path) -> None:
+@pytest.mark.parametrize("count", [60, pytest.param(None, marks=pytest.mark.soak)])
+def test_sentence_transformers_evaluators_give_the_same_figures_on_stsb(
+    shared: Path, minilm: Path, count: int | None
+) -> None:
+    """Of a few pairs in every run, of all 1,500 in the soak."""
     st = pytest.importorskip("sentence_transformers")
     from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
 
     import classtoken as ct
 
     path = shared / "data" / "text" / "stsb" / "dev.csv"
-    found = ct.compare(minilm, path, task="similarity", pooling="mean", limit=60)
+    found = ct.compare(minilm, path, task="similarity", pooling="mean", limit=count)
     from classtoken.source import read_pairs
 
-    some = read_pairs(path)[:60]
+    some = read_pairs(path)[:count]
     evaluator = EmbeddingSimilarityEvaluator([p.left for p in some], [p.right for p in some], [p.score for p in some])
     theirs = evaluator(st.SentenceTransformer(str(minilm), device="cpu"))
     scores = found.candidates[0].metrics

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.folders import tiny_vit
 
@@ -87,7 +89,7 @@ def test_the_command_line_gives_the_same(vit: Path, squares: Path, capsys: pytes
     said = capsys.readouterr()
     assert code == 0
     plain = json.loads(said.out)
-    assert [one["name"] for one in plain["candidates"]].sort() == ["cls", "mean"].sort()
+    assert {one["name"] for one in plain["candidates"]} == {"cls", "mean"}
     assert "can show a difference of" in said.err
 
 
@@ -108,6 +110,44 @@ def test_stored_vectors_are_candidates(vit: Path, squares: Path, tmp_path: Path)
     assert perfect.group == 1
     with pytest.raises(OptionError, match="shape \\(5, 3\\), and there are 60 records"):
         ct.compare(None, squares, vectors=[str(tmp_path / "short.npy")])
+
+
+def test_vectors_of_others_and_several_encoders_stand_in_one_table(squares: Path, tmp_path: Path) -> None:
+    small, other = tiny_vit(tmp_path / "small"), tiny_vit(tmp_path / "other")
+    names = [path.relative_to(squares).as_posix() for path in sorted(squares.rglob("*.png"))]
+    vectors = np.random.default_rng(0).normal(size=(len(names), 5)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(len(names))
+    table = pa.table({"id": [names[i] for i in order], "theirs": list(vectors[order]), "note": ["x"] * len(names)})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    np.save(tmp_path / "rows in order.npy", vectors)
+    stored = [str(tmp_path / "rows.parquet"), str(tmp_path / "rows in order.npy")]
+    found = ct.compare([small, other], squares, pooling="cls,mean", vectors=stored, draws=2)
+    scores = {one.name: one.metrics for one in found.candidates}
+    poolings = {f"{model}: {pooling}" for model in ("small", "other") for pooling in ("cls", "mean")}
+    assert scores.keys() == poolings | {"rows: theirs", "rows in order"}
+    assert scores["rows: theirs"] == scores["rows in order"]  # found by id, whatever their order
+    assert scores["small: cls"] == scores["other: cls"]
+    assert len(found.differences) == 15
+    assert found.models == ("small", "other")
+
+
+def test_files_that_hold_no_vectors_are_refused(squares: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.npy").write_text("no numbers")
+    np.save(tmp_path / "words.npy", np.array([["a"]] * 60))
+    np.save(tmp_path / "complex.npy", np.ones((60, 2), complex))
+    np.save(tmp_path / "objects.npy", np.array([object()] * 60), allow_pickle=True)
+    names = [path.relative_to(squares).as_posix() for path in sorted(squares.rglob("*.png"))]
+    pq.write_table(pa.table({"id": [*names, names[3]], "v": [[1.0]] * 61}), tmp_path / "twice.parquet")
+    for name, said in {
+        "text.npy": "cannot be read as a .npy file",
+        "gone.npy": "cannot be read as a .npy file",
+        "objects.npy": "cannot be read as a .npy file",
+        "words.npy": "vectors of real numbers",
+        "complex.npy": "vectors of real numbers",
+        "twice.parquet": "has several vectors of",
+    }.items():
+        with pytest.raises(OptionError, match=said):
+            ct.compare(None, squares, vectors=[str(tmp_path / name)], draws=2)
 
 
 def test_candidates_that_cannot_be_judged_are_left_out_by_name(squares: Path, tmp_path: Path) -> None:

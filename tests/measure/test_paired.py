@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from scipy import stats
+from tests.measure import calibration
 
 from classtoken.errors import OptionError
 from classtoken.measure.paired import (
     Units,
     bca,
-    detectable,
     effect_size,
     groups,
     intervals,
@@ -92,26 +92,10 @@ def test_what_has_no_interval_says_so() -> None:
         Units.each(4).sums([1.0, 2, 3])
 
 
-def null_candidates(generator: np.random.Generator, clustered: bool) -> tuple[np.ndarray, Units]:
-    """Five candidates of equal accuracy on 150 items; clustered: 50 clusters of three like items."""
-    if not clustered:
-        hard = generator.random(150)
-        return (generator.random((5, 150)) < 0.3 + 0.5 * hard).astype(float), Units.each(150)
-    right = (generator.random((5, 50)) < 0.7).astype(float)
-    wobble = generator.random((5, 150)) < 0.1
-    return abs(np.repeat(right, 3, axis=1) - wobble), Units.clusters(np.repeat(np.arange(50), 3).tolist())
-
-
 @pytest.mark.parametrize("clustered", [False, True])
 @pytest.mark.parametrize("repeats", SOME)
 def test_equal_candidates_are_told_apart_in_5_percent_at_most(clustered: bool, repeats: int) -> None:
-    generator = np.random.default_rng(7)
-    single = family = 0
-    for _ in range(repeats):
-        values, units = null_candidates(generator, clustered)
-        found = pair_tests(values, units, resamples=999)
-        single += found.p[0, 1] < 0.05
-        family += (found.adjusted < 0.05).any()
+    single, family = calibration.told_apart(repeats, clustered=clustered)
     assert within_binomial(single, repeats, 0.05)
     assert within_binomial(family, repeats, 0.05)
     assert single > 0
@@ -119,46 +103,24 @@ def test_equal_candidates_are_told_apart_in_5_percent_at_most(clustered: bool, r
 
 @pytest.mark.parametrize("repeats", SOME)
 def test_clusters_that_are_not_named_give_false_findings(repeats: int) -> None:
-    generator = np.random.default_rng(7)
-    found = 0
-    for _ in range(repeats):
-        values, _ = null_candidates(generator, clustered=True)
-        found += pair_tests(values, Units.each(150), resamples=999).p[0, 1] < 0.05
-    assert not within_binomial(found, repeats, 0.05)
+    single, _ = calibration.told_apart(repeats, clustered=True, named=False)
+    assert not within_binomial(single, repeats, 0.05)
 
 
 @pytest.mark.parametrize("repeats", SOME)
 def test_planted_differences_are_found_as_often_as_promised_and_groups_hold_the_truth(repeats: int) -> None:
-    generator = np.random.default_rng(1)
-    n, spread = 300, 0.5
-    promised = detectable(spread * np.sqrt(2), n, tests=3)
-    truths = np.array([promised, 0.0, 0.0])
-    seen = held = 0
-    for _ in range(repeats):
-        values = generator.normal(size=(3, n)) * spread + truths[:, None]
-        found = pair_tests(values, Units.each(n), resamples=999)
-        number = groups(values.mean(1), found.adjusted)
-        seen += found.adjusted[0, 1] < 0.05 and found.differences[0, 1] > 0
-        held += number[0] == 1 and number[1] == number[2]
-    assert seen / repeats == pytest.approx(0.8, abs=0.08)
+    seen, held = calibration.planted(repeats)
+    assert seen / repeats == pytest.approx(0.8, abs=0.08 if repeats < 1000 else 0.03)
     assert held / repeats >= 0.75  # one finding more than the two that are true breaks it
-    best_in_first = 0
-    for _ in range(repeats):
-        values = generator.normal(size=(4, n)) * spread + np.array([[0.03], [0.02], [0.01], [0.0]])
-        number = groups(values.mean(1), pair_tests(values, Units.each(n), resamples=999).adjusted)
-        best_in_first += number[0] == 1
-    assert best_in_first / repeats >= 0.95
+    for truths in (calibration.ALMOST, (0.2, 0.2, 0.0, 0.0)):
+        missed = repeats - calibration.best_in_first_group(repeats, truths)
+        assert within_binomial(missed, repeats, 0.05)
 
 
 @pytest.mark.parametrize("clustered", [False, True])
 @pytest.mark.parametrize("repeats", SOME)
 def test_intervals_cover(clustered: bool, repeats: int) -> None:
-    generator, covered = np.random.default_rng(5), 0
-    for _ in range(repeats):
-        values, units = null_candidates(generator, clustered)
-        truth = 0.55 if not clustered else 0.7 * 0.9 + 0.3 * 0.1
-        covered += truth in intervals(values[:1], units, resamples=999)[0]
-    assert within_binomial(repeats - covered, repeats, 0.05)
+    assert within_binomial(repeats - calibration.covered(repeats, clustered=clustered), repeats, 0.05)
 
 
 def test_groups_are_told_by_their_best() -> None:

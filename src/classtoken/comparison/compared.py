@@ -228,7 +228,8 @@ def _notes(task: JudgedTask, found: Standing) -> tuple[str, ...]:
             f"{found.narrower:.2f} times too narrow."
         )
     if task.refused:
-        notes.append(f"{len(task.refused)} items do not count; `refused` names them and says why.")
+        counted = "1 item does" if len(task.refused) == 1 else f"{len(task.refused)} items do"
+        notes.append(f"{counted} not count; `refused` names them and says why.")
     return tuple(notes)
 
 

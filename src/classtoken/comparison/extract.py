@@ -129,7 +129,7 @@ def stored(place: str | Path, records: Sequence[Record]) -> dict[str, NDArray[np
     `text`. Raises `OptionError` where a record has no vector."""
     path = user_path(place)
     if path.suffix == ".npy":
-        found = np.load(path, allow_pickle=False)
+        found = _of_npy(path)
         if found.ndim != 2 or len(found) != len(records):
             raise OptionError(
                 f"'{path}' holds an array of shape {found.shape}, and there are {len(records)} records; give a row for "
@@ -147,6 +147,9 @@ def stored(place: str | Path, records: Sequence[Record]) -> dict[str, NDArray[np
     else:
         names, arrays = _of_parquet(path, key)
     place_of = {name: row for row, name in enumerate(names)}
+    if len(place_of) < len(names):
+        twice = next(name for row, name in enumerate(names) if place_of[name] != row)
+        raise OptionError(f"'{path}' has several vectors of {twice!r}; keep one.")
     missing = [name for name in wanted if name not in place_of]
     if missing:
         raise OptionError(
@@ -155,6 +158,17 @@ def stored(place: str | Path, records: Sequence[Record]) -> dict[str, NDArray[np
         )
     rows = [place_of[name] for name in wanted]
     return {name: np.asarray(array, dtype=np.float32)[rows] for name, array in arrays.items()}
+
+
+def _of_npy(path: Path) -> NDArray:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise OptionError(f"'{path}' cannot be read as a .npy file of numbers ({error}).") from None
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+        kind = getattr(found, "dtype", type(found).__name__)
+        raise OptionError(f"'{path}' holds values of the kind {kind}; give vectors of real numbers.")
+    return found
 
 
 def _of_parquet(path: Path, key: str) -> tuple[list, dict[str, NDArray]]:

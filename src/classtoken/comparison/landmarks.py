@@ -22,9 +22,17 @@ _NAME = re.compile(r"landmarks\(([1-9][0-9]*)\)")
 
 
 def without_landmarks(poolings: str) -> tuple[str, tuple[int, ...]]:
-    """Poolings joined by commas: those of the vocabulary, and the k of every `landmarks(k)` among them."""
+    """Poolings joined by commas: those of the vocabulary, and the k of every `landmarks(k)` among them.
+
+    Raises `OptionError` for a name that is empty, and for landmarks without a number.
+    """
     names = [name.strip() for name in poolings.split(",")]
+    if not all(names):
+        raise OptionError("a pooling has no name: write them joined by commas, as in cls,mean (`pooling`).")
     every = [int(found[1]) for name in names if (found := _NAME.fullmatch(name))]
+    wrong = next((name for name in names if name.startswith("landmarks") and not _NAME.fullmatch(name)), None)
+    if wrong is not None:
+        raise OptionError(f"'{wrong}' is not understood; write landmarks(16): an end token after every 16 tokens.")
     return ",".join(name for name in names if not _NAME.fullmatch(name)), tuple(every)
 
 

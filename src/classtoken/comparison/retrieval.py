@@ -148,7 +148,8 @@ class RetrievalByJudgements(Retrieval):
                 why = "none of the documents that it names is there" if relevant else "no document is relevant for it"
                 lost.append(Rejected(record.id, why))
         named = {name for given in judgements.values() for name in given}
-        self.unknown = tuple(sorted(named - self.place.keys()))
+        known = self.place.keys() | {entry.id for entry in lost}
+        lost += [Rejected(name, "is judged, and is no document that was given") for name in sorted(named - known)]
         if not kept:
             raise OptionError(
                 f"none of {len(queries)} queries has a relevant document among {len(self.documents)}: ids of the "
@@ -165,8 +166,7 @@ class RetrievalByJudgements(Retrieval):
         return tuple(record.id for record in self.queries)
 
     def relevant_in_words(self) -> str:
-        missing = f"; {len(self.unknown)} judged documents are not there, such as '{self.unknown[0]}'"
-        return f"by judgements{missing if self.unknown else ''}"
+        return "by judgements; documents that are not there do not count"
 
     def relevance(self, rows: Rows) -> NDArray:
         found = np.zeros((len(rows), len(self.documents)))

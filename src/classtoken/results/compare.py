@@ -326,9 +326,8 @@ class CompareResult(Result):
         lines.append("  candidates of one group cannot be told apart from its best (permutation tests, Holm, 5 %)")
         lines += [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
         if self.refused:
-            lines.append(
-                f"  {len(self.refused)} items left out; the first: {self.refused[0].id}: {self.refused[0].reason}"
-            )
+            first, more = self.refused[0], len(self.refused) - 1
+            lines.append(f"  left out: item {first.id}: {first.reason}" + (f" (and {more} more)" if more else ""))
         lines += [f"  note: {note}" for note in self.notes]
         lines.append(f"  smallest difference that these items show in 80 % of cases: {self.detectable:.4f}")
         lines.append(f"{self.advice} {self.sure}")
