@@ -77,7 +77,7 @@ def _npy_states(place: Place, manifest: Manifest) -> tuple[str, ...]:
         whole.flush()
         del whole
         for part, array in zip(_STATE_PARTS, (starts, roles, grids), strict=True):
-            np.save(files[f"{STATES}-{part}"], array)
+            np.save(files[f"{STATES}-{part}"], np.asarray(array))
         for file in files.values():
             place.put_file(file.name, file)
     return tuple(file.name for file in files.values())
