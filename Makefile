@@ -2,6 +2,8 @@
 # node for the page's own tests and for `make web`.
 
 VENV := .venv
+# The same packages and those of peers, so that nothing of theirs is installed beside the package itself.
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -15,7 +17,7 @@ INSTALLED := $(VENV)/installed.stamp
 NODE_INSTALLED := web/node_modules/installed.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak builtin web web-test zoo docs browser lock clean
+.PHONY: help setup demo test check format bench bench-peers soak builtin web web-test zoo docs browser lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -46,8 +48,16 @@ format: setup ## Put the code into the house's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure speed beside peers, alternating
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+$(PEERS)/installed.stamp: benchmarks/peers.lock $(INSTALLED)
+	$(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip --disable-pip-version-check install -qq --no-deps --requirement benchmarks/peers.lock
+	@echo "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/shared.pth"
+	@touch $@
+
+bench-peers: $(PEERS)/installed.stamp ## Install the peers that are measured beside this package, in an environment of their own
+
+bench: bench-peers ## Measure speed beside peers, alternating
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; PYTHONPATH=src $(PEERS)/bin/python $$script; done
 
 soak: setup ## The long tests
 	$(BIN)/python -m pytest -m soak

@@ -217,6 +217,31 @@ class TestWholeNumbers:
             together = embedder.embed([texts[i] for i in order], batch=batch)
             np.testing.assert_allclose(together, alone[order], atol=1e-6, rtol=0)
 
+    def test_with_a_scale_a_batch_they_do(self, minilm: Path, tmp_path: Path) -> None:
+        """What the test above would say of ONNX Runtime's dynamic int8: the same graph of the same model, quantised."""
+        runtime = pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnx")
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from tokenizers import Tokenizer
+
+        graph = tmp_path / "graph"
+        ct.export(minilm, graph)
+        quantize_dynamic(graph / "onnx/model.onnx", tmp_path / "int8.onnx", weight_type=QuantType.QInt8)
+        session = runtime.InferenceSession(str(tmp_path / "int8.onnx"))
+        tokenizer = Tokenizer.from_file(str(graph / "tokenizer.json"))
+        tokenizer.enable_padding()
+
+        def vectors(texts: list[str]) -> np.ndarray:
+            encoded = tokenizer.encode_batch(texts)
+            fed = {"input_ids": [e.ids for e in encoded], "attention_mask": [e.attention_mask for e in encoded]}
+            (found,) = session.run(["sentence_embedding"], {name: np.array(v) for name, v in fed.items()})
+            return found
+
+        together = vectors(folders.SENTENCES)
+        alone = np.concatenate([vectors([text]) for text in folders.SENTENCES])
+        moved = np.abs(unit(together) - unit(alone)).max(1)
+        assert (moved > 1e-4).all()
+
     def test_what_is_traced_is_computed_plainly(self, tmp_path: Path) -> None:
         embedder = ct.load(folders.tiny_bert(tmp_path / "bert"), precision="int8")
         embedder.embed(folders.SENTENCES)

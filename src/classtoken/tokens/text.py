@@ -20,7 +20,7 @@ from classtoken.tokens.text_recipe import TextRecipe, processor_settings, read_c
 from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role
 
-#: Tokens of a batch; benchmarks/bench_embed.py --budgets compares others.
+#: Tokens of a batch; benchmarks/embed.py --budgets compares others.
 TOKEN_BUDGET = 2048
 #: Texts among which those of like length are found.
 WINDOW = 2048

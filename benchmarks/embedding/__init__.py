@@ -1,0 +1,1 @@
+"""What `benchmarks/embed.py` is made of: contestants, and how they are measured."""
