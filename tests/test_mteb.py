@@ -47,6 +47,14 @@ def test_vectors_are_those_of_the_readout(model: Path) -> None:
         MtebEncoder(model, pooling="cls,mean")
 
 
+def test_an_empty_text_of_a_task_has_a_vector(model: Path) -> None:
+    encoder, plain = MtebEncoder(model), ct.load(model)
+    found = encoder.encode(batches(["a dog", "", "cat", " "], 4), task_metadata=TaskCard())
+    np.testing.assert_allclose(found[[0, 2]], plain.embed(["a dog", "cat"]), atol=1e-6)
+    (nothing,) = plain.vectors_of(plain.tokens([""])).values()
+    np.testing.assert_allclose(found[[1, 3]], np.repeat(nothing, 2, axis=0), atol=1e-6)
+
+
 def test_prompts_are_those_of_the_task(model: Path) -> None:
     encoder, plain = MtebEncoder(model), ct.load(model)
     for kind in PromptKind:

@@ -34,6 +34,24 @@ An error is an object too, beside its line on stderr:
 | `error.message` | the line |
 | `error.exit_code` | see [exit codes](cli.md#exit-codes) |
 """
+SHARED = {
+    "seconds": "how long it took",
+    "notes": "what else should be known, a sentence each",
+    "out": "where it was written",
+    "folder": "the folder of vectors",
+    "column": "the column of vectors that was used",
+    "rows": "rows of the folder",
+    "model": "the model's name",
+    "modality": "`text` or `image`",
+    "pooling": "which vector, as `pooling` takes it",
+    "refused": "records that could not be used",
+    "examples": "the first of the refused records",
+    "low": "lower end of the interval of 95 %",
+    "high": "upper end of the interval of 95 %",
+    "id": "the record's id",
+    "label": "the record's own label",
+}
+"""what a key means wherever it stands, unless the line under a field says otherwise"""
 FUNCTIONS = {"explain": ("explain", "explain_data"), "serve": ()}
 
 
@@ -91,7 +109,7 @@ def keys(kind: type) -> str:
     """One row per key."""
     hints, said = get_type_hints(kind, include_extras=True), meanings(kind)
     rows = [
-        [f"`{field.name}`", holds(hints[field.name]), said.get(field.name, "")]
+        [f"`{field.name}`", holds(hints[field.name]), said.get(field.name) or SHARED.get(field.name, "")]
         for field in dataclasses.fields(kind)  # type: ignore[arg-type]
         if field.name != "format" or not form(kind)
     ]

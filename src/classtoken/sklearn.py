@@ -34,6 +34,7 @@ class ClassTokenTransformer(TransformerMixin, BaseEstimator):
         revision: str | None = None,
         modality: str | None = None,
         prompt: str | None = None,
+        prompt_text: str | None = None,
     ):
         self.model = model
         self.pooling = pooling
@@ -43,6 +44,7 @@ class ClassTokenTransformer(TransformerMixin, BaseEstimator):
         self.revision = revision
         self.modality = modality
         self.prompt = prompt
+        self.prompt_text = prompt_text
 
     def fit(self, X: Sequence[Any], y: Any = None) -> Self:
         """Load the model; X and y are not looked at."""
@@ -58,7 +60,7 @@ class ClassTokenTransformer(TransformerMixin, BaseEstimator):
             return np.empty((0, sum(self.columns_.values())), np.float32)
         if getattr(self, "_embedder", None) is None:
             self._embedder = self._load()
-        vectors = self._embedder.embed(items, modality=self.modality, prompt=self.prompt)
+        vectors = self._embedder.embed(items, modality=self.modality, prompt=self.prompt, prompt_text=self.prompt_text)
         return np.hstack(list(vectors.values())) if isinstance(vectors, dict) else vectors
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

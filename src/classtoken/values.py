@@ -44,7 +44,9 @@ class Layout:
     """
 
     runs: tuple[tuple[Role, int | None], ...]
+    """role and count, in order; no count: as many as the text has"""
     grid: tuple[int, int] | None = None
+    """rows and columns of patches"""
 
     @property
     def length(self) -> int | None:
@@ -176,6 +178,7 @@ class Rejected:
 
     id: str
     reason: str
+    """why it gives none"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", writable(self.id))

@@ -475,6 +475,15 @@ def test_nothing_gives_nothing_of_the_right_size(tmp_path: Path) -> None:
     assert embedder.logits([]).shape == embedder.probabilities([]).shape == (0, 3)
 
 
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_empty_text_has_no_vector_here_either(nothing: str, tmp_path: Path) -> None:
+    """As in files, where it is set aside."""
+    embedder = ct.load(folders.tiny_bert(tmp_path / "bert", head=True))
+    for run in (embedder.embed, embedder.logits, embedder.probabilities):
+        with pytest.raises(BadRecord, match="1: is empty; leave it out"):
+            run(["a cat", nothing])  # type: ignore[operator]
+
+
 def test_a_prompt_by_name_and_one_in_words_are_two_options(tmp_path: Path) -> None:
     folder = folders.sentence_transformer(tmp_path / "st", prompts=True)
     embedder = ct.load(folder)
@@ -485,6 +494,9 @@ def test_a_prompt_by_name_and_one_in_words_are_two_options(tmp_path: Path) -> No
         embedder.embed(["cat"], prompt_text="document")
     with pytest.raises(OptionError, match="give one"):
         embedder.tokens(["cat"], prompt="document", prompt_text="x")
+    for run in (embedder.embed, embedder.tokens):
+        with pytest.raises(OptionError, match=r"has no prompt called 'querry'; its prompts are .* Words go into"):
+            run(["cat"], prompt="querry")  # type: ignore[operator]
 
 
 def test_an_embedder_says_what_it_is(tmp_path: Path) -> None:

@@ -250,6 +250,11 @@ def test_the_command_line_links_every_verb_to_its_own_page(root: Path) -> None:
         assert root / "docs" / target == page_of(root, verb)
 
 
+def test_every_key_of_json_has_a_meaning(root: Path) -> None:
+    rows = re.findall(r"^\| (`\w+`) \|.*\| +\|$", (root / "docs" / "json.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [], "write what it is into the line under the field"
+
+
 @pytest.mark.parametrize("tool", sorted((ROOT / "tools").glob("docs_*.py")), ids=lambda tool: tool.stem)
 def test_generated_pages_are_fresh(tool: Path) -> None:
     done = subprocess.run([sys.executable, str(tool), "--check"], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,9 +1,13 @@
 """Which side of a model a source is for."""
 
+import contextlib
+import re
+from pathlib import Path
+
 import pytest
 
 from classtoken.errors import OptionError, SourceError
-from classtoken.inputs import choose_modality
+from classtoken.inputs import check_item, choose_modality
 from classtoken.values import Record
 
 TEXT, IMAGE, BOTH = Record("1", text="a"), Record("1", image=b"a"), Record("1", text="a", image=b"a")
@@ -45,6 +49,25 @@ def test_what_cannot_be_chosen(
 ) -> None:
     with pytest.raises(error, match=message):
         choose_modality(sides, first, asked, model="m", source="s")
+
+
+@pytest.mark.parametrize(
+    ("item", "side", "said"),
+    [
+        ("a red dress", "image", "'a red dress' is no file here, and 'm' reads images"),
+        ("dress", "image", "give a picture's path, or a model of texts"),
+        ("missing.JPG", "text", "'missing.JPG' is the name of a file, and 'm' reads texts"),
+        (Path("x"), "text", "give a text, or a model of images"),
+        ("missing.jpg", "image", ""),
+        ("s3://photos/a", "image", ""),
+        ("a red dress", "text", ""),
+        (b"bytes", "image", ""),
+    ],
+)
+def test_an_item_is_held_against_what_the_model_reads(item: object, side: str, said: str) -> None:
+    """A path is never taken for a text, and words for no path."""
+    with pytest.raises(OptionError, match=re.escape(said)) if said else contextlib.nullcontext():
+        check_item(item, side, "m")
 
 
 def test_a_column_is_asked_for_where_there_are_some() -> None:

@@ -241,7 +241,7 @@ def test_the_command(bert: Embedder, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["explain", "--model", str(bert.folder)]) == 2
     assert "give one INPUT, or --data SOURCE" in capsys.readouterr().err
     assert main([*command, "--out", str(tmp_path / "x.gif")]) == 2
-    assert "the output is one of .html, .json, .png" in capsys.readouterr().err
+    assert "name a file that ends in .html or .json or .png" in capsys.readouterr().err
 
 
 def test_the_command_over_data(bert: Embedder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

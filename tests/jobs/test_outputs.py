@@ -1,5 +1,7 @@
 """Nothing that is there is lost: every verb that writes, on every kind of place."""
 
+import contextlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +13,17 @@ from tests.page.fixture import TOY
 from tests.page.fixture import walkthrough as toy_walkthrough
 
 import classtoken as ct
+from classtoken.cli import VERBS, main
 from classtoken.errors import OutputError
 from classtoken.jobs import walkthrough as walkthrough_job
+
+
+def run_verb(arguments: list[str]) -> tuple[int, str]:
+    """A command's exit code and what it says on stdout."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = main(arguments)
+    return code, said.getvalue()
+
 
 PLACES = ("empty", "same", "other", "stranger's", "file", "read-only", "inside model", "inside source")
 
@@ -38,12 +49,27 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_bert(folder / "bert", head=True)
     tiny_vit(folder / "vit", head=True)
     coloured_squares(folder / "squares", 6)
+    ct.embed(folder / "vit", folder / "squares", folder / "vectors")
     return folder
 
 
-@pytest.fixture(params=["embed", "predict", "train", "explain", "explain_png", "explain_data", "walkthrough", "save"])
+WRITERS = (
+    *("embed", "predict", "train", "explain", "explain_png", "explain_data", "walkthrough", "save"),
+    *("export", "compare", "search", "duplicates", "duplicates_table", "outliers", "atlas"),
+)
+
+
+def test_every_verb_with_an_output_is_a_writer() -> None:
+    """What has no `--out` writes nothing, or into the folder that it is about."""
+    for verb in VERBS:
+        code, text = run_verb(["help", verb])
+        assert code == 0
+        assert (" --out " in text) == (verb in WRITERS), verb
+
+
+@pytest.fixture(params=WRITERS)
 def writer(request: pytest.FixtureRequest, read: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
-    bert, vit, squares = read / "bert", read / "vit", read / "squares"
+    bert, vit, squares, vectors = read / "bert", read / "vit", read / "squares", read / "vectors"
     if request.param == "walkthrough":  # what is on the page is none of this test's business
         monkeypatch.setattr(walkthrough_job, "Engine", lambda *_, **__: None)
         monkeypatch.setattr(walkthrough_job, "document_of", lambda *_: toy_walkthrough(TOY))
@@ -72,6 +98,24 @@ def writer(request: pytest.FixtureRequest, read: Path, monkeypatch: pytest.Monke
     def walkthrough(out: Path, other: bool = False, **options: Any) -> None:
         ct.walkthrough(bert, ["a dog"] if other else ["the cat"], out, data=str(squares), **options)
 
+    def export(out: Path, other: bool = False, **options: Any) -> None:
+        ct.export(vit, out, pooling="mean" if other else "cls", **options)
+
+    def compare(out: Path, other: bool = False, **options: Any) -> None:
+        ct.compare(vit, squares, out, pooling="cls,mean", seed=int(other), folds=2, draws=2, **options)
+
+    def search(out: Path, other: bool = False, **options: Any) -> None:
+        ct.search(vectors, out=out, id="red/00.png", k=2 if other else 3, **options)
+
+    def duplicates(out: Path, other: bool = False, **options: Any) -> None:
+        ct.duplicates(vectors, out, above=0.5 if other else 0.9, **options)
+
+    def outliers(out: Path, other: bool = False, **options: Any) -> None:
+        ct.outliers(vectors, out, k=2 if other else 3, **options)
+
+    def atlas(out: Path, other: bool = False, **options: Any) -> None:
+        ct.atlas(vectors, out, seed=int(other), **options)
+
     def save(out: Path, other: bool = False, overwrite: bool = False) -> None:
         saved.save(out)
 
@@ -84,6 +128,13 @@ def writer(request: pytest.FixtureRequest, read: Path, monkeypatch: pytest.Monke
         "explain_data": Writer(explain_data, vit, squares, ".json"),
         "walkthrough": Writer(walkthrough, bert, squares, ".html"),
         "save": Writer(save, bert, bert),
+        "export": Writer(export, vit, vit),
+        "compare": Writer(compare, vit, squares, ".html"),
+        "search": Writer(search, vectors, vectors, ".html"),
+        "duplicates": Writer(duplicates, vectors, vectors, ".html"),
+        "duplicates_table": Writer(duplicates, vectors, vectors, ".parquet"),
+        "outliers": Writer(outliers, vectors, vectors, ".html"),
+        "atlas": Writer(atlas, vectors, vectors, ".html"),
     }[request.param]
 
 

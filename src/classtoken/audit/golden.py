@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from classtoken.audit.diagnosis import DRIFTS
 from classtoken.audit.probes import NATURAL, vocabulary_words
-from classtoken.embedder import Embedder
+from classtoken.embedder import Embedder, PromptWords
 from classtoken.errors import OutputError
 from classtoken.measure.geometry import cosines
 from classtoken.places import Place
@@ -31,7 +31,7 @@ def keep_golden(place: Place, embedder: Embedder, modality: str, prompt: str | N
     if _kept(place) == made[FINGERPRINT]:
         return
     items = _items(embedder, modality)
-    found = embedder.embed(items, modality=modality, prompt=prompt)
+    found = embedder.embed(items, modality=modality, prompt=None if prompt is None else PromptWords(prompt))
     arrays = found if isinstance(found, dict) else {next(iter(embedder.columns(modality=modality))): found}
     kind = pa.string() if modality == "text" else pa.binary()
     columns: dict[str, Any] = {modality: pa.array(items, kind)}
@@ -58,7 +58,8 @@ def prove(place: Place, manifest: Manifest, embedder: Embedder, *, model: str) -
             f"{place.name} has no golden vectors ({META}/{NAME}), or they cannot be read; with texts beside the "
             "vectors, give the folder as `against` instead."
         ) from None
-    found = embedder.embed(items, modality=modality, prompt=manifest.prompt)
+    prompt = None if manifest.prompt is None else PromptWords(manifest.prompt)  # a name, or words: as it was told
+    found = embedder.embed(items, modality=modality, prompt=prompt)
     arrays = found if isinstance(found, dict) else {next(iter(embedder.columns(modality=modality))): found}
     lowest = {
         name: float(cosines(golden[name], arrays[name]).min())
@@ -66,7 +67,7 @@ def prove(place: Place, manifest: Manifest, embedder: Embedder, *, model: str) -
         else 0.0
         for name in golden
     }
-    there = embedder.fingerprint(modality=modality, prompt=manifest.prompt)
+    there = embedder.fingerprint(modality=modality, prompt=prompt)
     worst = min(lowest.values())
     return Proof(
         model=model,

@@ -2,7 +2,7 @@
 
 from classtoken.embedder.embedder import Embedder, prompt_of
 from classtoken.embedder.loading import load, open_model
-from classtoken.embedder.prompting import prompt_for_role
+from classtoken.embedder.prompting import PromptWords, prompt_for_role
 from classtoken.embedder.spec import PRECISIONS, ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 
@@ -10,6 +10,7 @@ __all__ = [
     "PRECISIONS",
     "Embedder",
     "ModelSpec",
+    "PromptWords",
     "Tower",
     "load",
     "open_model",

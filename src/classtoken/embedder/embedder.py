@@ -14,7 +14,7 @@ from torch import Tensor
 
 from classtoken.contract.saving import save_model
 from classtoken.embedder.identity import encoder_hash, joint_space, space_of, weights_hash
-from classtoken.embedder.prompting import told_prompt
+from classtoken.embedder.prompting import PromptWords, told_prompt
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
 from classtoken.encoder.kernels import Int8, Products, products_of
@@ -132,9 +132,11 @@ class Embedder:
 
         pooling: `cls`, `mean@-2`, `cls+mean`, or several joined by commas, all from one pass. None: what `load` was
             given, else the whole contract.
-        prompt: one of the checkpoint's prompts by name, or what `prompt_of` gave; prompt_text: one in words, put before
-            every text, which is refused where it is the name of a prompt.
+        prompt: one of the checkpoint's prompts by name; prompt_text: one in words, put before every text. A name that
+            it does not have, and words that are one, are refused.
         batch: rows of a batch; by default what fits the machine.
+
+        Raises `BadRecord` at the first item that cannot be read, an empty text among them.
         """
         tower = self.tower(modality)
         readouts, told = self._readouts(tower, pooling), self._told(tower, prompt, prompt_text)
@@ -317,8 +319,9 @@ class Embedder:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _told(self, tower: Tower, prompt: str | None, words: str | None) -> str | None:
-        """The prompt that is put before texts: given by `prompt`, or in words."""
-        return prompt if words is None else told_prompt(tower.prepare, self.name, prompt, words)
+        """The prompt that is put before texts: one of the checkpoint's by name, or in words."""
+        known = words is None and isinstance(prompt, PromptWords)
+        return prompt if known else told_prompt(tower.prepare, self.name, prompt, words)
 
     def _readouts(self, tower: Tower, pooling: str | None) -> dict[str, Readout]:
         """Readouts of the poolings asked for, else of those that `load` was given."""
@@ -341,6 +344,9 @@ class Embedder:
         self, tower: Tower, items: list[Any], run: Any, outputs: int, prompt: str | None, batch: int | None
     ) -> list[np.ndarray]:
         """All items in batches of like length, results in the order of the items."""
+        for place, item in enumerate(items):
+            if isinstance(item, str) and not item.strip():  # the vector of nothing is like that of anything
+                raise BadRecord("is empty; leave it out", tower.prepare.name_of(item, place))
         results: list[list[np.ndarray | None]] = [[None] * len(items) for _ in range(outputs)]
         prepared = item_batches(tower.prepare, items, prompt=prompt, most_rows=batch)
 

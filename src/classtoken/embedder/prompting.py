@@ -13,6 +13,12 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+class PromptWords(str):
+    """A prompt that was given in words, or stands written down: no name is meant, so none is looked for."""
+
+    __slots__ = ()
+
+
 def prompt_for_role(prompts: Mapping[str, str], role: str) -> str | None:
     """The name of the prompt that a model has for queries or for documents; None where it has none.
 
@@ -42,4 +48,4 @@ def told_prompt(prepare: Preprocessor, model: str, name: str | None, words: str 
         raise OptionError(f"'{model}' has no prompt called '{name}'; {listed}. Words go into `prompt_text`.")
     if words in known:
         raise OptionError(f"'{words}' is the name of a prompt of '{model}'; give it as `prompt`.")
-    return words if name is None else name
+    return PromptWords(words) if name is None else name

@@ -10,7 +10,7 @@
 
 from classtoken.inputs.batches import PreparedBatch, batches, item_batches, one_batch, rows
 from classtoken.inputs.items import listed
-from classtoken.inputs.modality import check_is_text, choose_modality
+from classtoken.inputs.modality import check_item, choose_modality
 from classtoken.inputs.preprocessor import Preprocessor
 from classtoken.inputs.rejecting import computed, each, rejected
 from classtoken.inputs.thumbnail import thumbnail
@@ -22,7 +22,7 @@ __all__ = [
     "PreparedInput",
     "Preprocessor",
     "batches",
-    "check_is_text",
+    "check_item",
     "choose_modality",
     "computed",
     "each",

@@ -12,13 +12,22 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".ti
 PLURAL = {"text": "texts", "image": "images"}
 
 
-def check_is_text(item: Any, model: str) -> None:
-    """Raise `OptionError` for what a person gave as the input of a text model and is a path: a file or folder that is
-    there, or a name that ends like a picture's."""
-    named = isinstance(item, str) and (item.lower().endswith(IMAGE_SUFFIXES) or _is_there(item))
-    if named or isinstance(item, Path):
+def check_item(item: Any, side: str, model: str) -> None:
+    """Raise `OptionError` for what a person gave as an input of one side and is plainly none.
+
+    A path (a file or folder that is there, or a name that ends like a picture's) is never taken for a text, and words
+    are no picture's path.
+    """
+    named = isinstance(item, Path) or (
+        isinstance(item, str) and (item.lower().endswith(IMAGE_SUFFIXES) or _is_there(item))
+    )
+    if side == "text" and named:
         raise OptionError(
             f"'{item}' is the name of a file, and '{model}' reads texts; give a text, or a model of images."
+        )
+    if side == "image" and isinstance(item, str) and not named and "://" not in item:
+        raise OptionError(
+            f"'{item}' is no file here, and '{model}' reads images; give a picture's path, or a model of texts."
         )
 
 

@@ -1,12 +1,12 @@
 """`export`: a model as an ONNX graph with its proof, a folder of vectors for LanceDB or FAISS."""
 
-import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from classtoken.destination import check_folder
+from classtoken.destination import check_folder, entries, refuse_strangers
 from classtoken.embedder import Embedder, load
-from classtoken.errors import OptionError, OutputError
+from classtoken.errors import ClasstokenError, OptionError, OutputError
 from classtoken.files import user_path, whole_folder
 from classtoken.handover.onnx import write_onnx
 from classtoken.handover.vectors import write_faiss, write_lance
@@ -25,25 +25,42 @@ def export(model: str | Path | Embedder, out: str | Path, options: ExportOptions
     place = user_path(out)
     source = model.folder if isinstance(model, Embedder) else model
     check_folder(place, {"model": source})
-    _make_room(place, options)
-    return _model(model, place, options) if options.format == "onnx" else _vectors(model, place, options)
+    there = _there(place)
+    if options.format == "onnx":
+        return _model(model, place, there, options)
+    return _vectors(model, place, there, options)
 
 
-def _make_room(place: Path, options: ExportOptions) -> None:
-    """Remove an export of ours that may be replaced. Raises `OutputError` for what is there and may not."""
-    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
-        return
+def _there(place: Path) -> ExportResult | None:
+    """The export of ours that is at a place already. Raises `OutputError` for whatever else is there."""
+    found = entries(place)
+    if not found:
+        return None
     try:
-        ours = json.loads((place / ABOUT).read_text(encoding="utf-8")).get("format") in ("onnx", "lance", "faiss")
-    except (OSError, ValueError, AttributeError):
-        ours = False
-    if not ours or not options.overwrite:
-        what = "an export of ours; set `overwrite` to replace it" if ours else "something else; name a new folder"
-        raise OutputError(f"'{place}' holds {what}.")
+        ours = ExportResult.from_json((place / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError, ClasstokenError):
+        ours = None
+    refuse_strangers(place, found if ours is None else found - {*ours.files, ABOUT}, "an export of classtoken alone")
+    return ours
+
+
+def _make_room(place: Path, there: ExportResult | None, planned: ExportResult, *, overwrite: bool) -> None:
+    """Remove an export of the same work, or of another one with `overwrite`, which is an `OutputError` without."""
+    if there is None:
+        return
+    if not overwrite and _work(there) != _work(planned):
+        raise OutputError(f"'{place}' holds an export of something else; set `overwrite` to replace it.")
     shutil.rmtree(place)
 
 
-def _model(model: str | Path | Embedder, place: Path, options: ExportOptions) -> ExportResult:
+def _work(result: ExportResult) -> tuple[str, ...]:
+    """What two exports of the same work share."""
+    return result.kind, result.fingerprint, result.contract
+
+
+def _model(
+    model: str | Path | Embedder, place: Path, there: ExportResult | None, options: ExportOptions
+) -> ExportResult:
     embedder = (
         model
         if isinstance(model, Embedder)
@@ -56,40 +73,47 @@ def _model(model: str | Path | Embedder, place: Path, options: ExportOptions) ->
             accept=options.accept,
         )
     )
+    prepare = embedder.towers["text"].prepare if "text" in embedder.towers else None
+    text = prepare if isinstance(prepare, TextPreprocessor) else None
+    planned = ExportResult(
+        out=place.as_posix(),
+        kind="onnx",
+        model=embedder.name,
+        fingerprint=embedder.fingerprint(modality=next(iter(embedder.towers))).hash(),
+        contract=str(embedder.spec.pooling or embedder.contract),
+        prompt="" if text is None else text.prompt_text(None),
+        longest=None if text is None else text.recipe.max_length,
+    )
+    _make_room(place, there, planned, overwrite=options.overwrite)
     with whole_folder(place) as folder:
-        graphs = write_onnx(embedder, folder)
-        prepare = embedder.towers["text"].prepare if "text" in embedder.towers else None
-        text = prepare if isinstance(prepare, TextPreprocessor) else None
-        first = graphs[0].modality
-        result = ExportResult(
-            out=place.as_posix(),
-            format="onnx",
-            model=embedder.name,
-            fingerprint=embedder.fingerprint(modality=first).hash(),
-            contract=str(embedder.spec.pooling or embedder.contract),
-            prompt="" if text is None else text.prompt_text(None),
-            longest=None if text is None else text.recipe.max_length,
-            graphs=graphs,
-        )
-        write(result, folder / ABOUT)
-    return result
+        return _written(replace(planned, graphs=write_onnx(embedder, folder)), folder)
 
 
-def _vectors(model: str | Path | Embedder, place: Path, options: ExportOptions) -> ExportResult:
+def _vectors(
+    model: str | Path | Embedder, place: Path, there: ExportResult | None, options: ExportOptions
+) -> ExportResult:
     if isinstance(model, Embedder):
         raise OptionError(f"`format` is {options.format}, which is for a folder of vectors, and a model is given.")
     vectors = read(user_path(model))
+    planned = ExportResult(
+        out=place.as_posix(),
+        kind=options.format,
+        model=vectors.manifest.model,
+        fingerprint=vectors.manifest.fingerprint.hash(),
+        contract=options.pooling or "",
+        rows=len(vectors),
+    )
+    _make_room(place, there, planned, overwrite=options.overwrite)
     with whole_folder(place) as folder:
         if options.format == "lance":
             write_lance(vectors, folder)
         else:
             write_faiss(vectors, folder, options.pooling)
-        result = ExportResult(
-            out=place.as_posix(),
-            format=options.format,
-            model=vectors.manifest.model,
-            fingerprint=vectors.manifest.fingerprint.hash(),
-            rows=len(vectors),
-        )
-        write(result, folder / ABOUT)
+        return _written(planned, folder)
+
+
+def _written(result: ExportResult, folder: Path) -> ExportResult:
+    """The same with what lies in its folder, which is written there too."""
+    result = replace(result, files=tuple(sorted(entries(folder))))
+    write(result, folder / ABOUT)
     return result

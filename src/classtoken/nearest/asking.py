@@ -11,7 +11,7 @@ from torch import Tensor
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path
-from classtoken.inputs import check_is_text, listed
+from classtoken.inputs import check_item, listed
 from classtoken.inputs.modality import IMAGE_SUFFIXES
 from classtoken.nearest.carried import place_of
 from classtoken.nearest.rows import FileRows, column_of
@@ -89,9 +89,8 @@ class Asking:
             raise OptionError(f"{'a query is empty' if items else 'there is no query'}; give a text or a picture.")
         pooling = self.same_space(side)
         prompt = self.prompt(side)
-        if side == "text":
-            for item in items:
-                check_is_text(item, self.embedder.name)
+        for item in items:
+            check_item(item, side, self.embedder.name)
         found = self.embedder.embed(list(items), pooling=pooling, modality=side, prompt=prompt)
         assert not isinstance(found, dict)
         names = tuple(_name(self.embedder, side, item, place) for place, item in enumerate(items))

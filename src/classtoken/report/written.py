@@ -20,7 +20,8 @@ SUFFIXES = (".html", ".json", ".png")
 def check_suffix(path: Path, allowed: tuple[str, ...] = SUFFIXES) -> None:
     """Raise before any work is done: `OptionError` for another suffix, `OutputError` for a folder that is not there."""
     if path.suffix.lower() not in allowed:
-        raise OptionError(f"'{path.name}' ends in '{path.suffix}'; the output is one of {', '.join(allowed)}.")
+        ends = f"ends in '{path.suffix}'" if path.suffix else "does not say by its ending what it should be"
+        raise OptionError(f"'{path.name}' {ends}; name a file that ends in {' or '.join(allowed)}.")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"there is no folder {path.absolute().parent}; make it first, or name another file.")
 

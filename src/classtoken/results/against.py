@@ -21,9 +21,13 @@ class WeightDifference(Result):
     """
 
     name: str
+    """the tensor"""
     here: str
+    """its shape in the model"""
     there: str
+    """its shape in the other one"""
     distance: float | None = None
+    """norm of the difference, relative to the other's"""
 
     def __str__(self) -> str:
         if self.distance is not None:
@@ -37,8 +41,11 @@ class SettingDifference(Result):
     """One setting that differs: what it is called, its value here and there."""
 
     name: str
+    """what it is called"""
     here: str
+    """its value in the model"""
     there: str
+    """its value in the other one"""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.here} instead of {self.there}"
@@ -56,12 +63,19 @@ class SideDifferences(Result):
 
     modality: str
     weights: tuple[WeightDifference, ...]
+    """tensors that differ"""
     equal: int
+    """how many tensors do not differ"""
     contract: tuple[SettingDifference, ...]
+    """settings of the readout that differ"""
     preprocessing: tuple[SettingDifference, ...]
+    """settings of the preprocessing that differ"""
     tokenizer: tuple[SettingDifference, ...]
+    """settings of the tokenizer that differ"""
     cosine: tuple[float, ...] = ()
+    """of both models' own vectors, one a sample input"""
     cosine_why: str = ""
+    """why there is no cosine"""
 
     @property
     def lowest(self) -> float | None:
@@ -96,10 +110,13 @@ class Against(Result):
     """What differs between a model and another one."""
 
     other: str
+    """the other model"""
     sides: tuple[SideDifferences, ...]
+    """what differs, side by side"""
     only_here: tuple[str, ...] = ()
     """sides that the other does not have"""
     only_there: tuple[str, ...] = ()
+    """sides that only the other model has"""
 
     @property
     def verdict(self) -> str:

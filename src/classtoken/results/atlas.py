@@ -11,9 +11,11 @@ class Trustworthiness:
     projection on the two main directions."""
 
     value: float
+    """of the map, 0 to 1"""
     low: float
     high: float
     main_directions: float
+    """of a plain projection on the two main directions"""
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,13 @@ class AtlasCluster:
     """Rows that lie together: a name, how many, and the ids of typical and odd members."""
 
     name: str
+    """what it is called"""
     size: int
+    """how many rows"""
     typical: tuple[str, ...]
+    """ids of rows in its middle"""
     odd: tuple[str, ...]
+    """ids of rows at its edge"""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,15 @@ class AtlasResult(Result):
     column: str
     rows: int
     shown: int
+    """rows that are on the page"""
     pictures: int
+    """thumbnails on the page"""
     bytes: int
+    """size of the page"""
     trustworthiness: Trustworthiness | None
+    """whether neighbours on the page are neighbours in truth"""
     clusters: tuple[AtlasCluster, ...]
+    """rows that lie together"""
     seconds: float
     notes: tuple[str, ...] = ()
 

@@ -22,11 +22,15 @@ class MetricScore(Result):
     """
 
     value: float
+    """the score"""
     low: float
     high: float
     method: str
+    """how the interval was made: `bca`, `exact`, `constant` or `none`"""
     spread: float | None = None
+    """standard deviation over `draws` repetitions"""
     draws: int = 0
+    """repetitions behind `spread`"""
 
     def __str__(self) -> str:
         if self.method == "none":
@@ -43,11 +47,17 @@ class Cost(Result):
     """
 
     size: int
+    """numbers of a vector"""
     bytes: int
+    """of a vector as fp32"""
     parameters: int | None = None
+    """of the encoder"""
     own_parameters: int = 0
+    """of what reads the encoder"""
     milliseconds: float | None = None
+    """for one item, on this machine"""
     flops: float | None = None
+    """of the encoder, for one item"""
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,17 @@ class VectorShape(Result):
     """
 
     effective_rank: float
+    """dimensions that the vectors fill"""
     anisotropy: float
+    """mean cosine of different vectors"""
     uniformity: float
+    """of the vectors on the sphere; lower is better"""
     alignment: float | None
+    """mean squared distance of partners; lower is better"""
     norm: float
+    """mean length"""
     norm_outliers: int
+    """vectors of a very different length"""
 
 
 @dataclass(frozen=True)
@@ -78,16 +94,25 @@ class ComparedVector(Result):
     """
 
     name: str
+    """of the candidate"""
     group: int
+    """1 holds the best and all that cannot be told apart from it"""
     metrics: Mapping[str, MetricScore]
+    """every metric with its interval"""
     model: str
     pooling: str | None
     role: str
+    """`candidate`, or `control`, which is never advised"""
     cost: Cost
+    """what it costs"""
     shape: VectorShape | None = None
+    """how its vectors lie"""
     setting: str = ""
+    """what was chosen for it on other items"""
     per_class: Mapping[str, float] = field(default_factory=dict)
+    """score of each class"""
     parts: Mapping[str, MetricScore] = field(default_factory=dict)
+    """score of each value of the audited column"""
     notes: tuple[str, ...] = ()
 
     @property
@@ -105,15 +130,23 @@ class Difference(Result):
     """
 
     first: str
+    """a candidate"""
     second: str
+    """the other one"""
     value: float
+    """first - second in the ranking metric"""
     low: float
     high: float
     p: float
+    """of a paired permutation test"""
     adjusted: float
+    """p, corrected for all pairs (Holm)"""
     effect: float
+    """mean over standard deviation of the items' differences"""
     wins: int
+    """items on which the first is better"""
     losses: int
+    """items on which the second is better"""
 
 
 @dataclass(frozen=True)
@@ -123,8 +156,11 @@ class LayerCurve(Result):
     model: str
     pooling: str
     metric: str
+    """what was measured"""
     layers: tuple[int, ...]
+    """numbers of blocks; 0 is before the first"""
     scores: tuple[MetricScore, ...]
+    """one a layer"""
 
 
 @dataclass(frozen=True)
@@ -133,12 +169,19 @@ class SplitOverlap(Result):
     best candidate's score with all items and without those (None where no item is left)."""
 
     equal: int
+    """items of the test part that stand in the training part"""
     near: int
+    """items of the test part that nearly do"""
     above: float
+    """cosine from which on two are nearly equal"""
     checked: int
+    """items that were looked at"""
     score: float
+    """the best candidate's, with all items"""
     score_without: float | None
+    """the same without those items"""
     examples: tuple[tuple[str, str], ...] = ()
+    """pairs of ids"""
 
 
 @dataclass(frozen=True)
@@ -148,10 +191,15 @@ class PositionBias(Result):
     first than where it stands elsewhere."""
 
     candidate: str
+    """its name"""
     places: tuple[float, ...]
+    """where the sentence stands, 0 to 1"""
     cosine: tuple[float, ...]
+    """the mean, a place"""
     low: tuple[float, ...]
+    """lower ends of the intervals of 95 %"""
     high: tuple[float, ...]
+    """upper ends of the intervals of 95 %"""
     sentences: int
     first: float
     first_low: float
@@ -191,9 +239,13 @@ class Neighbour(Result):
     id: str
     label: str
     right: bool
+    """whether it is what should be found"""
     cosine: float
+    """to the item"""
     picture: str | None = None
+    """a data URI"""
     text: str | None = None
+    """its text"""
 
 
 @dataclass(frozen=True)
@@ -201,7 +253,9 @@ class NeighbourRow(Result):
     """One item and its nearest neighbours under several candidates."""
 
     item: Neighbour
+    """whose neighbours they are"""
     neighbours: Mapping[str, tuple[Neighbour, ...]]
+    """the nearest items, by candidate"""
 
 
 @dataclass(frozen=True)
@@ -209,8 +263,11 @@ class ConfusionTable(Result):
     """How often an item of one class (row) was given another (column), by one candidate."""
 
     candidate: str
+    """its name"""
     labels: tuple[str, ...]
+    """names of rows and columns"""
     counts: tuple[tuple[int, ...], ...]
+    """items, a row for each true label"""
 
 
 @dataclass(frozen=True)
@@ -218,12 +275,17 @@ class Gap(Result):
     """The difference between the best and the worst part of the audited column, by candidate, with its interval."""
 
     candidate: str
+    """its name"""
     best: str
+    """the part with the best score"""
     worst: str
+    """the part with the worst score"""
     value: float
+    """best - worst"""
     low: float
     high: float
     p: float
+    """of a permutation test"""
 
 
 @dataclass(frozen=True)
@@ -231,8 +293,11 @@ class Protocol(Result):
     """How figures came about. Only figures of equal protocols may stand side by side (`same_as`)."""
 
     task: str
+    """what was judged"""
     metric: str
+    """what ranks"""
     settings: Mapping[str, str]
+    """everything else that figures depend on"""
     data: str
     """a hash of the items, their labels and the split"""
 
@@ -252,34 +317,58 @@ class CompareResult(Result):
     """
 
     candidates: tuple[ComparedVector, ...]
+    """the best first"""
     advice: str
+    """which one to use, in words"""
     sure: str
+    """how sure that is, in words"""
     detectable: float
+    """smallest true difference that these items show in 80 % of cases"""
     detectable_before: float
+    """the same, estimated before scores were seen"""
     protocol: Protocol
+    """how figures came about"""
     items: int
+    """test items"""
     units: int
+    """test items, or clusters of them, that count as independent"""
     clusters: str
+    """what items are clustered by"""
     narrower: float
+    """by what factor intervals would be too narrow without clusters"""
     differences: tuple[Difference, ...]
+    """every pair of candidates"""
     source: str
+    """name of the data"""
     models: tuple[str, ...]
+    """names of the models"""
     command: str
+    """the command that does it again"""
     versions: Mapping[str, str]
+    """of the software"""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """what decides each model's vectors, hashed"""
     by_layer: tuple[LayerCurve, ...] = ()
+    """scores after every block"""
     alike: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """linear CKA of two candidates' vectors, from 0 to 1"""
     overlap: SplitOverlap | None = None
+    """items in both training and test part"""
     position: tuple[PositionBias, ...] = ()
+    """whether a sentence counts less at the end of a text"""
     lengths: tuple[TokenLengths, ...] = ()
     confusion: ConfusionTable | None = None
+    """what the best candidate takes for what"""
     neighbours: tuple[NeighbourRow, ...] = ()
+    """items with their nearest others"""
     audited: str = ""
+    """the column whose parts were scored apart"""
     gaps: tuple[Gap, ...] = ()
+    """differences between those parts"""
     overlooked: tuple[Overlooked, ...] = ()
     refused: tuple[Rejected, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    """candidate -> why it does not count"""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     use: str | None = None

@@ -16,8 +16,11 @@ class DuplicatePair:
 
     id: str
     other: str
+    """id of the other row"""
     score: float
+    """cosine of their vectors"""
     equal: bool = False
+    """whether they are equal byte by byte"""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,11 @@ class RemovedRow:
     """Why a row is removed: the row that is kept, how alike they are, and whether they are equal byte by byte."""
 
     kept: str
+    """id of the row that is kept instead"""
     score: float
+    """cosine of their vectors"""
     equal: bool
+    """whether they are equal byte by byte"""
 
 
 @dataclass(frozen=True)
@@ -45,18 +51,29 @@ class DuplicatesResult(Result):
 
     folder: str
     against: str | None
+    """the other folder"""
     column: str
     above: float
+    """cosine from which on two rows are alike"""
     keep: str
+    """the rule for which of them is kept"""
     rows: int
     pairs: tuple[DuplicatePair, ...]
+    """rows that are alike"""
     kept: tuple[str, ...]
+    """ids that stay"""
     removed: tuple[str, ...]
+    """ids that would go"""
     because: Mapping[str, RemovedRow]
+    """removed id -> why"""
     near_misses: tuple[DuplicatePair, ...]
+    """pairs just below the threshold"""
     nearest: Mapping[str, float]
+    """percentile -> cosine of a row to its nearest other one"""
     percentile: float
+    """share of rows for which that is below `above`"""
     reused: bool
+    """whether the pairs were there from an earlier run"""
     seconds: float
     notes: tuple[str, ...] = ()
 

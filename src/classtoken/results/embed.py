@@ -20,9 +20,13 @@ class Sampled:
     """
 
     records: int
+    """how many were measured"""
     recall: float
+    """neighbours that what is stored finds"""
     first: float | None = None
+    """neighbours that the first numbers alone find"""
     random: float | None = None
+    """neighbours that as many random numbers find"""
     cosine: float | None = None
     lowest: float | None = None
     block: int | None = None
@@ -61,28 +65,47 @@ class EmbedResult(Result):
     out: str
     model: str
     source: str
+    """name of the data"""
     modality: str
     columns: Mapping[str, int]
+    """column of vectors -> its size"""
     total: int
+    """records of the source"""
     rows: int
+    """records with a vector"""
     refused: int
+    """records without a vector"""
     cut: int
+    """texts that were longer than the model takes"""
     before: int
+    """records that earlier runs had done"""
     parts: int
+    """files of vectors"""
     seconds: float
     rate: float
+    """records a second"""
     examples: tuple[Rejected, ...]
     notes: tuple[str, ...]
     new: int = 0
+    """records that were not there before"""
     changed: int = 0
+    """records that hold something else than before"""
     gone: int = 0
+    """records that are no longer there"""
     computed: int = 0
+    """records whose vectors were computed now"""
     complete: bool = True
+    """whether all tasks are done"""
     tasks: int = 0
+    """tasks of the whole work"""
     store: str = "fp32"
+    """in which numbers vectors are stored"""
     clipped: float = 0.0
+    """share of numbers outside of the range of bytes"""
     sampled: Mapping[str, Sampled] = field(default_factory=dict)
+    """what was kept by shorter vectors or smaller numbers, by column"""
     files: tuple[str, ...] = ()
+    """written beside the parts"""
     extra: int = 0
     tokens: int = 0
     token_rate: float = 0.0

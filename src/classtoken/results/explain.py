@@ -15,8 +15,11 @@ class TokenView(Result):
     """A token as a reader sees it: role, word piece (or a patch's name), and the patch's row and column."""
 
     role: Role
+    """`CLASS`, `CONTENT` ..."""
     text: str
+    """the word piece, or the patch's name"""
     cell: tuple[int, int] | None = None
+    """row and column of a patch"""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,13 @@ class ClassScore(Result):
     """An answer of the model: class, its name, its probability and its logit."""
 
     index: int
+    """number of the class"""
     label: str
+    """name of the class"""
     probability: float
+    """after the softmax or sigmoid"""
     outcome: float
+    """the logit, or the length along the vector"""
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,21 @@ class LayerRow(Result):
     """
 
     layer: int
+    """its number"""
     entropy: tuple[float, ...]
+    """of each head, in nats"""
     relative: tuple[float, ...]
+    """entropy, of the largest possible"""
     effective: tuple[float, ...]
+    """tokens that each head spreads over"""
     itself: tuple[float, ...]
+    """weight of the class token on itself"""
     masses: Mapping[str, tuple[float, ...]]
+    """role -> share of the attention"""
     agreement: float
+    """how alike the heads look"""
     sizes: tuple[float, ...] = ()
+    """lengths of the state and of what is added to it"""
 
 
 @dataclass(frozen=True)
@@ -60,12 +75,19 @@ class CurveDefinition(Result):
     """
 
     points: int = 20
+    """shares at which the curve is measured"""
     scale: str = "probability"
+    """`probability` or `outcome`"""
     absent: str = "the token is not in the sequence; positions of the others stay"
+    """what stands where a token was taken away"""
     ties: str = "random"
+    """how equal scores are ordered"""
     seed: int = 0
+    """of that order"""
     area: str = "trapezoid over the fraction of tokens"
+    """how the area is computed"""
     fractions: tuple[float, ...] = ()
+    """the shares that are drawn"""
 
     def __post_init__(self) -> None:
         if self.points < 2:
@@ -79,18 +101,31 @@ class RelevanceMap(Result):
     also the test, so that its own areas flatter it."""
 
     name: str
+    """of the method"""
     title: str
+    """for a reader"""
     says: str
+    """what it claims to show"""
     signed: bool
+    """whether scores may be negative"""
     control: bool
+    """whether it is random on purpose"""
     scores: tuple[float, ...] = ()
+    """one a token of CONTENT"""
     deletion: float | None = None
+    """area under the deletion curve; low is good"""
     insertion: float | None = None
+    """area under the insertion curve; high is good"""
     saco: float | None = None
+    """rank agreement of scores and effects, -1 to 1"""
     deletion_curve: tuple[float, ...] = ()
+    """the answer while tokens are taken away"""
     insertion_curve: tuple[float, ...] = ()
+    """the answer while tokens are given"""
     refused: str = ""
+    """why there is no map"""
     by_removal: bool = False
+    """made as it is tested, which flatters it"""
 
 
 @dataclass(frozen=True)
@@ -98,8 +133,11 @@ class Route(Result):
     """A share of the rollout that comes from token `source` through token `via`."""
 
     via: int
+    """number of the token between"""
     source: int
+    """number of the token that is read"""
     share: float
+    """of the rollout, 0 to 1"""
 
 
 LEVEL = 0.05
@@ -126,14 +164,23 @@ class KnockOut(Result):
     """
 
     what: str
+    """what was taken away"""
     mode: str
+    """how"""
     tokens: tuple[int, ...]
+    """their numbers"""
     before: float
+    """the target with them"""
     after: float
+    """the target without them"""
     null: tuple[float, ...]
+    """the target without as many others"""
     possible: int = 0
+    """how many other sets there are"""
     together: int = 1
+    """knock-outs that are shown side by side"""
     p_together: float | None = None
+    """p, corrected for that (Holm)"""
 
     @property
     def as_much(self) -> int:
@@ -177,10 +224,15 @@ class Removal(Result):
     """
 
     map: str
+    """name of the map"""
     title: str
+    """its name for a reader"""
     candidates: int
+    """maps that it was chosen from"""
     of: int
+    """tokens that could have been taken"""
     knockout: KnockOut
+    """what taking them away did"""
 
 
 @dataclass(frozen=True)
@@ -188,10 +240,15 @@ class SwapStep(Result):
     """The answer when another input's states stand before layer `layer` for all tokens of a role (`what`)."""
 
     layer: int
+    """before which the states stand"""
     what: str
+    """the role whose states were swapped"""
     target: float
+    """the explained class"""
     best: str
+    """the answer"""
     best_probability: float
+    """its probability"""
 
 
 @dataclass(frozen=True)
@@ -199,8 +256,11 @@ class DonorView(Result):
     """The other input: its name, the model's answer to it, and how much of the explained class is in it."""
 
     name: str
+    """of the other input"""
     answer: str
+    """the model's answer to it"""
     target: float
+    """the explained class in it"""
 
 
 @dataclass(frozen=True)
@@ -208,9 +268,13 @@ class LensStep(Result):
     """What the model would answer with the states before layer `layer` (the last: after all layers)."""
 
     layer: int
+    """before which the states stand"""
     target: float
+    """the explained class"""
     best: str
+    """the answer"""
     best_probability: float
+    """its probability"""
 
 
 @dataclass(frozen=True)
@@ -223,13 +287,21 @@ class UnseenTokens(Result):
     """
 
     least: tuple[int, ...]
+    """tokens with the least attention"""
     attended_unused: tuple[int, ...]
+    """tokens with much attention and little effect"""
     unattended_used: tuple[int, ...]
+    """tokens with little attention and much effect"""
     mass_of_least: float
+    """attention on the least attended"""
     p_unused: float = 1.0
+    """how often noise gives as many of the first"""
     p_used: float = 1.0
+    """how often noise gives as many of the second"""
     expected: tuple[float, float] = (0.0, 0.0)
+    """how many of either noise gives"""
     largest: float = 0.0
+    """largest effect of one token"""
 
     @property
     def tells(self) -> tuple[bool, bool]:
@@ -244,8 +316,11 @@ class Artefacts(Result):
     """Outlier tokens per layer (share, norm over median); sinks as (layer, head, token, received, relative value)."""
 
     outlier_share: tuple[float, ...]
+    """share of outlier tokens, a layer"""
     outlier_ratio: tuple[float, ...]
+    """their length over the median, a layer"""
     sinks: tuple[tuple[int, int, int, float, float], ...]
+    """tokens that draw attention and give little"""
 
 
 @dataclass(frozen=True)
@@ -255,30 +330,50 @@ class Explanation(Result):
 
     model: str
     item: str
+    """name of the input"""
     modality: str
     readout: str
+    """what the answer is read from"""
     outcome: str
     """`probability`, or `along`: the vector's length along what the whole input gives"""
     target: int
+    """number of the explained class"""
     target_label: str
+    """its name"""
     before: float
+    """the explained class's score"""
     tokens: tuple[TokenView, ...]
+    """every token"""
     grid: tuple[int, int] | None
+    """rows and columns of patches"""
     answers: tuple[ClassScore, ...]
+    """the model's answers, the surest first"""
     layers: tuple[LayerRow, ...]
+    """the class token's attention, a layer"""
     weights: tuple[tuple[tuple[float, ...], ...], ...]
+    """its attention row, by layer and head"""
     maps: tuple[RelevanceMap, ...]
+    """what is called important, best tested first"""
     curves: CurveDefinition | None = None
+    """how the tests were made"""
     removal: Removal | None = None
     """the verdict in numbers; `conclusion` has it in words"""
     routes: tuple[Route, ...] = ()
+    """what reached it through another token"""
     knockouts: tuple[KnockOut, ...] = ()
+    """what was taken away, and what that did"""
     head_effects: tuple[tuple[float, ...], ...] = ()
+    """what the target loses without a head, by layer and head"""
     swaps: tuple[SwapStep, ...] = ()
+    """the answer with another input's states"""
     donor: DonorView | None = None
+    """the other input"""
     lens: tuple[LensStep, ...] = ()
+    """the answer from the states of each layer"""
     unseen: UnseenTokens | None = None
+    """what was not looked at"""
     artefacts: Artefacts | None = None
+    """tokens that draw attention for nothing"""
     image: str | None = None
     """data URI of exactly what the model saw"""
     notes: tuple[str, ...] = ()

@@ -15,11 +15,17 @@ class ByLayer(Result):
     """
 
     name: str
+    """of the number"""
     title: str
+    """for a reader"""
     unit: str
+    """of the number"""
     values: tuple[Interval, ...]
+    """by layer, with intervals"""
     control: tuple[Interval, ...] = ()
+    """the same with weights in random order"""
     per_head: tuple[tuple[float, ...], ...] = ()
+    """means by layer and head"""
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,19 @@ class Score(Result):
     """
 
     measure: str
+    """what was measured"""
     value: Interval
+    """its mean over the inputs"""
     over_random: Interval | None = None
+    """better than random scores by"""
     p: float | None = None
+    """of that difference, corrected (Holm)"""
     control: Interval | None = None
+    """the same of random weights"""
     over_control: Interval | None = None
+    """better than those by"""
     over_edges: Interval | None = None
+    """better than an edge detector by"""
 
     @property
     def beats_random(self) -> bool | None:
@@ -54,12 +67,19 @@ class RankedMap(Result):
     near 1 means that the map does not depend on what was learned."""
 
     name: str
+    """of the method"""
     title: str
+    """for a reader"""
     control: bool
+    """whether it is random on purpose"""
     n: int
+    """inputs"""
     scores: tuple[Score, ...]
+    """every measure"""
     sanity: Interval | None = None
+    """rank correlation with the maps of random weights"""
     refused: int = 0
+    """why there is no map"""
 
     def score(self, measure: str) -> Score | None:
         """One measure's score, or None where it was not taken."""
@@ -71,10 +91,15 @@ class Coverage(Result):
     """Where the class token looks over a group of inputs: mean share per patch, and the patches where it never does."""
 
     group: str
+    """which inputs"""
     n: int
+    """how many"""
     grid: tuple[int, int]
+    """rows and columns of patches"""
     mean: tuple[float, ...]
+    """mean share, a patch"""
     never: tuple[int, ...]
+    """patches where it never looks"""
 
 
 @dataclass(frozen=True)
@@ -87,13 +112,21 @@ class ClassTokens(Result):
     """
 
     count: int
+    """how many class tokens"""
     cosine: tuple[Interval, ...]
+    """of their states, by layer"""
     overlap: Interval | None
+    """of what they look at"""
     control_cosine: tuple[Interval, ...] = ()
+    """the same of random weights"""
     control_overlap: Interval | None = None
+    """the same of random weights"""
     labels: tuple[str, ...] = ()
+    """the labels"""
     knows: Specialisation | None = None
+    """what each token knows of each label"""
     control_knows: Specialisation | None = None
+    """the same with tokens exchanged"""
 
 
 @dataclass(frozen=True)
@@ -105,22 +138,38 @@ class Findings(Result):
 
     model: str
     data: str
+    """name of the data"""
     n: int
+    """inputs"""
     readout: str
+    """what answers are read from"""
     layers: tuple[ByLayer, ...]
+    """a number per layer, several of them"""
     ranking: tuple[RankedMap, ...] = ()
+    """relevance methods, the best first"""
     swap: tuple[Interval, ...] = ()
+    """share of answers that stay with another input's class token, by layer"""
     swap_donor: tuple[Interval, ...] = ()
+    """share of answers that become the other input's"""
     lens: tuple[Interval, ...] = ()
+    """share of right answers from each layer's state"""
     lens_of: str = ""
+    """what counts as right"""
     swap_control: tuple[Interval, ...] = ()
+    """`swap` of random weights"""
     lens_control: tuple[Interval, ...] = ()
+    """`lens` of random weights"""
     accuracy: Interval | None = None
+    """of the model on these inputs"""
     coverage: tuple[Coverage, ...] = ()
+    """where the class token looks"""
     tokens: ClassTokens | None = None
+    """several class tokens beside each other"""
     control: str = ""
+    """what the random weights are"""
     seconds: float = 0.0
     rate: float = 0.0
+    """inputs a second"""
     notes: tuple[str, ...] = ()
 
     def by_layer(self, name: str) -> ByLayer:

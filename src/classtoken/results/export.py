@@ -11,39 +11,57 @@ class GraphParity(Result):
     largest difference of a number relative to the vector's length, and the lowest cosine, in ONNX Runtime alone."""
 
     file: str
+    """the graph"""
     modality: str
     inputs: tuple[str, ...]
+    """names of its inputs"""
     output: str
+    """name of its output"""
     size: int
+    """numbers of a vector"""
     largest_difference: float
+    """of a number, relative to the vector's length"""
     lowest_cosine: float
+    """of its vectors and ours"""
     vectors: int
+    """how many were compared"""
     runtime: str
+    """what ran the graph"""
     bytes: int
+    """size of the file"""
 
 
 @dataclass(frozen=True)
 class ExportResult(Result):
-    """What was handed over: the folder, in which format, of what; `graphs` with their proofs, or `rows` of vectors.
+    """What was handed over: the folder, of which kind, of what; `graphs` with their proofs, or `rows` of vectors.
 
     `contract` is the vector in words, `prompt` what has to be put before a text, `longest` the tokens that a text may
     have.
     """
 
     out: str
-    format: str
+    kind: str
+    """`onnx`, `lance` or `faiss`"""
     model: str
     fingerprint: str
+    """hash of what decides the vectors' numbers"""
     contract: str = ""
+    """the vector, in words"""
     prompt: str = ""
+    """what has to be put before a text"""
     longest: int | None = None
+    """tokens that a text may have"""
     graphs: tuple[GraphParity, ...] = ()
+    """each with its proof"""
     rows: int = 0
+    """vectors that were written"""
+    files: tuple[str, ...] = ()
+    """what lies in the folder"""
 
     def __str__(self) -> str:
         if not self.graphs:
-            return f"{self.rows} vectors of {self.model} as {self.format}: {self.out}"
-        lines = [f"{self.model} as {self.format}: {self.out} ({self.contract})"]
+            return f"{self.rows} vectors of {self.model} as {self.kind}: {self.out}"
+        lines = [f"{self.model} as {self.kind}: {self.out} ({self.contract})"]
         for graph in self.graphs:
             goes = f"{', '.join(graph.inputs)} -> {graph.output} ({graph.size})"
             off = f"off by at most {graph.largest_difference:.1g} of their length"

@@ -14,13 +14,19 @@ class IndexResult(Result):
     column: str
     rows: int
     asked: float
+    """the recall that was asked for"""
     recall: float
+    """the recall that was measured"""
     low: float
     high: float
     k: int
+    """how many best rows are looked for"""
     queries: int
+    """rows that it was measured on"""
     probes: int
+    """partitions that a search looks into"""
     refine: int
+    """candidates that are compared exactly"""
     seconds: float
 
     def __str__(self) -> str:

@@ -38,8 +38,11 @@ class Evidence(Result):
     """One observation: where it was made and what it says."""
 
     kind: Kind
+    """what kind of source"""
     source: str
+    """where it was seen"""
     says: str
+    """what was seen"""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,13 @@ class Claim(Result):
     """One part of the contract, or one property of the model, and what speaks for it."""
 
     subject: str
+    """what it is about"""
     value: str
+    """what it says"""
     verdict: Verdict
+    """what became of it"""
     evidence: tuple[Evidence, ...] = ()
+    """what speaks for it"""
 
 
 @dataclass(frozen=True)
@@ -63,14 +70,23 @@ class Contract(Result):
 
     pooling: str
     size: int
+    """numbers of the vector"""
     before: tuple[str, ...] = ()
+    """steps on every token's state"""
     after: tuple[str, ...] = ()
+    """steps on the pooled vector, in order"""
     unit_length: bool = False
+    """whether its length is made 1"""
     reason: str = ""
+    """why it is this one"""
     source: str = ""
+    """where that stands"""
     prompt: str | None = None
+    """text that its authors put before an input"""
     include_prompt: bool = True
+    """whether the prompt's tokens are pooled"""
     max_length: int | None = None
+    """tokens that are read of a text"""
 
     def __str__(self) -> str:
         tokens = [f"{step} on every token" for step in self.before]
@@ -83,12 +99,17 @@ class Vector(Result):
     """A vector that the checkpoint can give, or cannot."""
 
     spec: str
+    """what to give as `pooling`"""
     size: int | None
+    """numbers"""
     weights: str
     """`none needed`, `present`, `MISSING`"""
     meaning: str
+    """what it is, in words"""
     available: bool = True
+    """whether it is given"""
     recommended: bool = False
+    """whether its authors meant it"""
 
 
 @dataclass(frozen=True)
@@ -97,20 +118,35 @@ class InspectedTower(Result):
 
     modality: str
     family: str
+    """which kind of encoder"""
     paper: str
+    """where it was published"""
     layout: Layout
+    """what its tokens are"""
     depth: int
+    """blocks"""
     heads: int
+    """attention heads a block"""
     hidden_size: int
+    """numbers of a token's state"""
     parameters: int
+    """how many"""
     contract: Contract
+    """the vector that its authors meant"""
     vectors: tuple[Vector, ...]
+    """all that it could give"""
     claims: tuple[Claim, ...]
+    """what was found, with evidence"""
     preprocessing: str
+    """what happens to an input, in words"""
     good_for: tuple[str, ...] = ()
+    """what the vector is for"""
     not_for: tuple[str, ...] = ()
+    """what it is not for"""
     advice: tuple[str, ...] = ()
+    """what to mind"""
     gaps: tuple[str, ...] = ()
+    """internal values that it cannot give"""
     refused: str = ""
     """why the contract's own vector is not given, and what to do"""
     python: str = ""
@@ -134,8 +170,11 @@ class Inspection(Result):
 
     model: str
     towers: tuple[InspectedTower, ...]
+    """its encoders: one, or two that meet"""
     labels: int = 0
+    """classes of its classifier"""
     verified: bool = True
+    """whether experiments were run"""
     notes: tuple[str, ...] = field(default=())
     against: Against | None = None
     """what differs between this model and another one"""

@@ -24,19 +24,29 @@ class OutliersResult(Result):
     column: str
     rows: int
     k: int
+    """neighbours that were looked at"""
     odd: tuple[Mapping[str, Any], ...]
+    """the oddest rows"""
     contradicted: tuple[Mapping[str, Any], ...]
+    """rows whose label their neighbours contradict"""
     found: int
+    """how many labels are contradicted"""
     labelled: int
+    """rows with a label"""
     seconds: float
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{self.folder}: {self.rows} rows against their {self.k} nearest, {self.seconds:.1f} s", "odd rows:"]
+        lines = [
+            f"{self.folder}: {self.rows} rows against their {self.k} nearest, {self.seconds:.1f} s",
+            "odd rows (similarity to those):",
+        ]
         for row in self.odd[:SHOWN]:
             lines.append(f"  {row['score']:.4f} ({row['deviations']:.1f} deviations)  {row['id']}  {_short(row)}")
         if self.labelled:
-            lines.append(f"labels that neighbours contradict: {self.found} of {self.labelled}")
+            lines.append(
+                f"labels that neighbours contradict: {self.found} of {self.labelled} (votes for it -> for another)"
+            )
         for row in self.contradicted[:SHOWN]:
             said = f"{row['label']} -> {row['suggested']}"
             lines.append(f"  {row['own']:.2f} -> {row['votes']:.2f}  {said}  {row['id']}  {_short(row)}")

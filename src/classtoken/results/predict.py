@@ -16,11 +16,17 @@ class LabelFigures(Result):
 
     label: str
     records: int
+    """that have it"""
     predicted: int
+    """records that got it"""
     right: int
+    """records that have it and got it"""
     recall: float | None
+    """right / records"""
     precision: float | None
+    """right / predicted"""
     f1: float | None
+    """harmonic mean of both"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,9 @@ class Confusion(Result):
 
     label: str
     prediction: str
+    """what it was taken for"""
     records: int
+    """how many"""
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,13 @@ class Mistake(Result):
     id: str
     label: str
     prediction: str
+    """what it was taken for"""
     probability: float
+    """of the prediction"""
     of_label: float | None
+    """probability of its own label"""
     shown: str = ""
+    """its text, or where its image is"""
 
 
 @dataclass(frozen=True)
@@ -61,23 +73,34 @@ class PredictResult(Result):
     out: str
     model: str
     labels: tuple[str, ...]
+    """those of the model"""
     records: int
+    """how many were labelled"""
     refused: int
     examples: tuple[Rejected, ...]
     seconds: float
     before: int = 0
     """records that an earlier, stopped run had labelled"""
     judged: int = 0
+    """how many had a label themselves"""
     accuracy: float | None = None
+    """share of those that are right"""
     interval: Interval | None = None
+    """of the accuracy"""
     label_accuracy: float | None = None
+    """share of right labels, where a record has several"""
     label_figures: tuple[LabelFigures, ...] = ()
+    """figures of every label"""
     confusions: tuple[Confusion, ...] = ()
+    """what was taken for what, most often first"""
     sureness: tuple[CalibrationBin, ...] = ()
+    """how often answers of a certainty are right"""
     mistakes: tuple[Mistake, ...] = ()
+    """the errors that the model was surest of"""
     unknown: tuple[str, ...] = ()
     """labels of the records that the model does not have: it cannot be right about them"""
     report: str | None = None
+    """the page that shows them"""
     judged_seen: int = 0
     """judged records that the model was trained on (learned from, or held out to choose or to judge)"""
     of_others: Interval | None = None
@@ -93,6 +116,16 @@ class PredictResult(Result):
         others = "" if self.of_others is None else f"; of the {self.of_others.n} others, {self.of_others} are right"
         return f"the model was trained on {self.judged_seen} of these records: the figures flatter it{others}"
 
+    @property
+    def strangers(self) -> str:
+        """What labels that the model does not have do to the figures; empty where there are none."""
+        if not self.unknown:
+            return ""
+        names, own = _some(self.unknown), _some(self.labels)
+        if len(self.unknown) == len({figures.label for figures in self.label_figures if figures.records}):
+            return f"the model has none of the records' labels ({names}), so no answer can be right; its own are {own}"
+        return f"the model has no label {names}; records of it count as wrong"
+
     def __str__(self) -> str:
         lines = [f"{counted(self.records, 'record')} labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
         if self.before:
@@ -106,9 +139,8 @@ class PredictResult(Result):
         if self.seen_in_training:
             lines.append(f"  note: {self.seen_in_training}")
         lines += self._weakest()
-        if self.unknown:
-            names = ", ".join(self.unknown[:6]) + (" ..." if len(self.unknown) > 6 else "")
-            lines.append(f"  note: the model has no label {names}; records of it count as wrong")
+        if self.strangers:
+            lines.append(f"  note: {self.strangers}")
         if self.report:
             lines.append(f"  the errors to look at, and every label: {self.report}")
         if self.refused:
@@ -120,3 +152,7 @@ class PredictResult(Result):
         """What was taken for what, the three most frequent."""
         said = [f"{c.label} taken for {c.prediction} ({c.records})" for c in self.confusions[:3]]
         return [f"  most often: {', '.join(said)}"] if said else []
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")

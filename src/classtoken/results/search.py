@@ -17,7 +17,9 @@ class QueryHits:
     """One query of several: its name (its text, the path of its picture, its id) and what was found."""
 
     query: str
+    """its text, picture or id"""
     hits: tuple[Mapping[str, Any], ...]
+    """what was found, the best first"""
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,28 @@ class SearchResult(Result):
     folder: str
     column: str
     similarity: str
+    """what `score` is"""
     rows: int
     searched: int
+    """rows that were looked at"""
     k: int
+    """hits that were asked for"""
     above: float | None
+    """lowest score that was asked for"""
     where: str | None
+    """condition on the rows"""
     model: str | None
     prompt: str | None
+    """what stood before a text"""
     exact: bool
+    """whether every row was compared"""
     recall: float | None
+    """of the index that answered"""
     seconds: float
     hits: tuple[Mapping[str, Any], ...] = ()
+    """what was found for one query, the best first"""
     queries: tuple[QueryHits, ...] = ()
+    """what was found for each of several"""
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -10,9 +10,11 @@ class Interval(Result):
     """An estimate and the interval that covers the true value in `level` of all repetitions."""
 
     estimate: float
+    """the figure"""
     low: float
     high: float
     level: float
+    """how often such intervals hold the true value"""
     n: int
     """independent examples (groups, where examples come in groups)"""
     method: str
@@ -56,8 +58,11 @@ class CalibrationBin(Result):
     """Answers of similar confidence."""
 
     count: int
+    """how many"""
     confidence: float
+    """mean probability of the answers"""
     accuracy: float
+    """share that is right"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Calibration(Result):
     largest: float
     """the largest gap of a bin"""
     bins: tuple[CalibrationBin, ...]
+    """answers by their confidence"""
 
 
 @dataclass(frozen=True)

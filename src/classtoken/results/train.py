@@ -15,7 +15,9 @@ class Trial(Result):
     """One setting that was tried, and its score on rows that were not learned from."""
 
     setting: str
+    """in words"""
     score: float
+    """larger is better"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class PoolingFigures(Result):
 
     pooling: str
     scores: Mapping[str, float]
+    """by name"""
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """of the scores that count records"""
 
 
 @dataclass(frozen=True)
@@ -41,30 +45,50 @@ class TrainResult(Result):
 
     out: str
     way: str
+    """`frozen`, `finetune` or `scratch`"""
     task: str
+    """what was learned"""
     labels: tuple[str, ...]
+    """those of the classifier"""
     pooling: str
     head: str
+    """the classifier's kind"""
     records: int
+    """how many could be used"""
     learned: int
+    """of them learned from"""
     held_out: int
+    """of them held out"""
     parameters: int
+    """of the whole model"""
     trained_parameters: int
+    """of them learned here"""
     steps: int
+    """of the optimiser"""
     seconds: float
     scores: Mapping[str, float]
+    """on records that were not learned from"""
     temperature: float
+    """that probabilities are made with"""
     error: float
+    """calibration error with the temperature"""
     error_before: float
+    """calibration error without it"""
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """of the scores that count records"""
     folds: int = 0
+    """parts in which all records were judged; 0: a held-out part"""
     chosen: str = ""
+    """the setting that was chosen"""
     trials: tuple[Trial, ...] = ()
+    """every setting that was tried"""
     stopped_early: bool = False
+    """whether it ended before its last step"""
     poolings: tuple[PoolingFigures, ...] = ()
     """those that were compared, where there were several, best first; `scores` are of a choice among them that was
     made without the rows that judge it"""
     features_cached: bool = False
+    """whether vectors were there from an earlier run"""
     refused: int = 0
     examples: tuple[Rejected, ...] = ()
     model: str = ""
@@ -76,6 +100,7 @@ class TrainResult(Result):
     licence: str = ""
     """of the MODEL, where its card says so"""
     machine: Mapping[str, Any] = field(default_factory=dict)
+    """on which it ran"""
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -11,9 +11,13 @@ class WalkedInput(Result):
     """One input of the page and the model's first answer to it."""
 
     id: str
+    """in the page's address"""
     title: str
+    """for a reader"""
     tokens: int
+    """how many"""
     answer: str
+    """the model's first answer"""
     value: float
     """a confidence, or a cosine for a model without a classifier"""
 
@@ -24,11 +28,14 @@ class WalkthroughResult(Result):
 
     model: str
     layout: str
+    """what its tokens are"""
     out: Path
     size: int
     """bytes"""
     format_version: int
+    """of the document in the page"""
     inputs: tuple[WalkedInput, ...]
+    """what it shows"""
     seconds: float
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.inputs import InputView, PreparedInput, Preprocessor, check_is_text, listed, prepare_one, rows
+from classtoken.inputs import InputView, PreparedInput, Preprocessor, check_item, listed, prepare_one, rows
 from classtoken.maps.table import Setting
 from classtoken.probe.subject import check_tokens
 from classtoken.results.explain import TokenView
@@ -32,8 +32,7 @@ def prepare_item(
     if len(items) != 1:
         raise OptionError(f"one input is explained at a time, not {len(items)}; explain a data set for many.")
     tower = embedder.tower(modality)
-    if tower.modality == "text":
-        check_is_text(items[0], embedder.name)
+    check_item(items[0], tower.modality, embedder.name)
     found = prepare_one(tower.prepare, items[0], prompt=prompt)
     tokens = on_device(embedder, tower.prepare, found.tokens)
     check_tokens(tokens)

@@ -9,7 +9,7 @@ from PIL import Image
 
 import classtoken.drawn as drawn
 from classtoken.embedder import Embedder
-from classtoken.inputs import check_is_text
+from classtoken.inputs import check_item
 
 SENTENCES = (
     "A wonderful film, funny and warm from beginning to end.",
@@ -39,9 +39,11 @@ def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
     if is_image(embedder):
         if not given:
             return example_pictures(embedder)
+        for name in given:
+            check_item(name, "image", embedder.name)
         return [_picture(Path(name)) for name in given]
     for text in given:
-        check_is_text(text, embedder.name)
+        check_item(text, "text", embedder.name)
     texts = list(given) or list(SENTENCES)
     return [Item(f"text-{i + 1}", short(text), text) for i, text in enumerate(texts)]
 
