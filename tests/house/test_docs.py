@@ -250,6 +250,15 @@ def test_the_command_line_links_every_verb_to_its_own_page(root: Path) -> None:
         assert root / "docs" / target == page_of(root, verb)
 
 
+def test_the_contents_name_every_page_once_and_every_verb(root: Path) -> None:
+    rows = re.findall(
+        r"^\|.*\| \[([\w -]+)\]\((\S+)\)", (root / "docs" / "index.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(set(rows)) == len(rows)
+    text = (root / "docs" / "index.md").read_text(encoding="utf-8")
+    assert [verb for verb in VERBS if f"({page_of(root, verb).name})" not in text] == []
+
+
 def test_every_key_of_json_has_a_meaning(root: Path) -> None:
     rows = re.findall(r"^\| (`\w+`) \|.*\| +\|$", (root / "docs" / "json.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [], "write what it is into the line under the field"

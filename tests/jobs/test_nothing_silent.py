@@ -7,7 +7,7 @@ import pytest
 from tests.folders import coloured_squares, sentence_transformer, tiny_bert, tiny_vit
 
 import classtoken as ct
-from classtoken.errors import OptionError
+from classtoken.errors import OptionError, TrainingError
 
 
 @pytest.mark.parametrize("name", ["kat.jpg", "a/b/CAT.PNG", "{there}"])
@@ -59,6 +59,16 @@ def test_options_that_do_not_apply_are_errors(options: dict, said: str, tmp_path
     squares, vit = coloured_squares(tmp_path / "squares", 2), tiny_vit(tmp_path / "vit")
     with pytest.raises(OptionError, match=said):
         ct.train(vit, squares, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_records_without_labels_are_refused_before_any_work(tmp_path: Path) -> None:
+    vit, squares = tiny_vit(tmp_path / "vit"), coloured_squares(tmp_path / "squares", 2)
+    pictures = sorted(str(path) for path in squares.rglob("*.png"))
+    told: list[object] = []
+    with pytest.raises(TrainingError, match="has no label"):
+        ct.train(vit, pictures, tmp_path / "out", report=told.append)
+    assert told == []
     assert not (tmp_path / "out").exists()
 
 

@@ -225,7 +225,7 @@ def test_the_report_shows_the_errors_with_their_pictures(toy: Embedder, tmp_path
     assert page.count("data:image/jpeg;base64,") == 6
     assert "&lt;unheard &amp; of&gt;" in page
     assert "<unheard" not in page
-    assert "0.0 % of 6 labelled records are right" in page
+    assert "0.0\N{NO-BREAK SPACE}% of 6 labelled records are right" in page
     assert ct.predict(toy, folder, tmp_path / "out", source_options=ct.SourceOptions(labels=table)).before == 6
 
 

@@ -11,9 +11,11 @@ from classtoken.files import user_path, whole_folder
 from classtoken.handover.onnx import write_onnx
 from classtoken.handover.vectors import write_faiss, write_lance
 from classtoken.options import ExportOptions
+from classtoken.places import LocalPlace
 from classtoken.results.base import write
 from classtoken.results.export import ExportResult
 from classtoken.sink import read
+from classtoken.sink.manifest import has_manifest
 from classtoken.tokens.text import TextPreprocessor
 
 #: Says what an exported folder is, and that it is ours.
@@ -61,6 +63,10 @@ def _work(result: ExportResult) -> tuple[str, ...]:
 def _model(
     model: str | Path | Embedder, place: Path, there: ExportResult | None, options: ExportOptions
 ) -> ExportResult:
+    if not isinstance(model, Embedder) and has_manifest(LocalPlace(user_path(model))):
+        raise OptionError(
+            f"'{model}' is a folder of vectors, and `format` is onnx, which is for models; give lance or faiss."
+        )
     embedder = (
         model
         if isinstance(model, Embedder)

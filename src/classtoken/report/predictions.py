@@ -116,4 +116,4 @@ def _short(text: str) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    return "-" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"

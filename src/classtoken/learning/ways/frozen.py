@@ -83,6 +83,7 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
     later = [spec for spec in specs if _pooled_later(spec)]
     if not recipe.data.held_out and (later or recipe.head.kind != "linear" or len(specs) > 1):
         raise OptionError("this head is chosen on held-out records, and held_out is 0; set it above 0.")
+    labelling(records.kept)  # what it refuses, it refuses before the encoder's work
     run = run.claim(tower.reading.encoder, tower.prepare.identity())
     found = features(
         run.embedder,
