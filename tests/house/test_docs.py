@@ -219,6 +219,17 @@ def test_what_a_page_shows_is_true(page: Path) -> None:
     names: dict[str, object] = {}
     for step in steps(page):
         run(step, names)
+    if page.parent.name == "tutorials":
+        check_ends_with_something_to_look_at(page)
+
+
+def check_ends_with_something_to_look_at(page: Path) -> None:
+    """The last section of a tutorial names pages that its commands have made."""
+    heading, last = page.read_text(encoding="utf-8").rsplit("\n## ", 1)[1].split("\n", 1)
+    assert heading == "Something to look at"
+    pages = set(re.findall(r"`([\w/.-]+\.html)`", last))
+    assert pages
+    assert [name for name in pages if not Path(name).is_file()] == []
 
 
 def test_pages_are_found_and_mistakes_in_them_noticed(tmp_path: Path) -> None:

@@ -61,9 +61,7 @@ class AtlasResult(Result):
         ]
         if self.trustworthiness is not None:
             t = self.trustworthiness
-            lines.append(
-                f"  trustworthiness {t.value:.3f} ({t.low:.3f} to {t.high:.3f}); the two main directions alone: "
-                f"{t.main_directions:.3f}"
-            )
+            measured = f"{t.value:.3f}" + (f" ({t.low:.3f} to {t.high:.3f})" if t.low < t.high else "")
+            lines.append(f"  trustworthiness {measured}; the two main directions alone: {t.main_directions:.3f}")
         lines += [f"  {cluster.size:6d}  {cluster.name}" for cluster in self.clusters]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
