@@ -193,7 +193,7 @@ class PositionBias(Result):
     candidate: str
     """its name"""
     places: tuple[float, ...]
-    """where the sentence stands, 0 to 1"""
+    """where the sentence stands, in % of the text"""
     cosine: tuple[float, ...]
     """the mean, a place"""
     low: tuple[float, ...]
@@ -201,9 +201,13 @@ class PositionBias(Result):
     high: tuple[float, ...]
     """upper ends of the intervals of 95 %"""
     sentences: int
+    """how many were moved"""
     first: float
+    """by how much the cosine is higher at the beginning"""
     first_low: float
+    """lower end of its interval of 95 %"""
     first_high: float
+    """upper end of its interval of 95 %"""
 
 
 @dataclass(frozen=True)
@@ -213,10 +217,15 @@ class Overlooked(Result):
 
     model: str
     value: str
+    """of the audited column"""
     pictures: int
+    """how many"""
     grid: tuple[int, int]
+    """rows and columns of patches"""
     share: tuple[float, ...]
+    """mean share of the attention, a patch"""
     never: tuple[int, ...]
+    """patches at which it practically never looks"""
 
 
 @dataclass(frozen=True)
@@ -226,10 +235,15 @@ class TokenLengths(Result):
 
     model: str
     role: str
+    """`CLASS`, `CONTENT` ..."""
     tokens: int
+    """how many"""
     median: float
+    """of the lengths"""
     largest: float
+    """of the lengths"""
     odd: int
+    """tokens that are much longer than the median"""
 
 
 @dataclass(frozen=True)
@@ -357,6 +371,7 @@ class CompareResult(Result):
     position: tuple[PositionBias, ...] = ()
     """whether a sentence counts less at the end of a text"""
     lengths: tuple[TokenLengths, ...] = ()
+    """lengths of the states of all tokens, by role"""
     confusion: ConfusionTable | None = None
     """what the best candidate takes for what"""
     neighbours: tuple[NeighbourRow, ...] = ()
@@ -366,6 +381,7 @@ class CompareResult(Result):
     gaps: tuple[Gap, ...] = ()
     """differences between those parts"""
     overlooked: tuple[Overlooked, ...] = ()
+    """where class tokens look, by value of the audited column"""
     refused: tuple[Rejected, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """candidate -> why it does not count"""

@@ -28,8 +28,11 @@ class Sampled:
     random: float | None = None
     """neighbours that as many random numbers find"""
     cosine: float | None = None
+    """mean cosine of what is stored to float32 vectors"""
     lowest: float | None = None
+    """the smallest of these cosines"""
     block: int | None = None
+    """the block that costs most, where too much is lost"""
 
     def lines(self, name: str) -> list[str]:
         """What a person reads of the column `name`."""
@@ -107,8 +110,11 @@ class EmbedResult(Result):
     files: tuple[str, ...] = ()
     """written beside the parts"""
     extra: int = 0
+    """rows beyond one for each record"""
     tokens: int = 0
+    """size of the states of all tokens, where they are kept"""
     token_rate: float = 0.0
+    """tokens a second"""
 
     def __str__(self) -> str:
         columns = ", ".join(f"{name} ({size})" for name, size in self.columns.items())
