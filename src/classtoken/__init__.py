@@ -122,7 +122,11 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of these
         try:
             place = _PLACES[name]
         except KeyError:
-            raise AttributeError(f"module 'classtoken' has no attribute {name!r}") from None
+            from difflib import get_close_matches  # not a name of this module's
+
+            near = get_close_matches(name, _PLACES, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise AttributeError(f"module 'classtoken' has no attribute {name!r}{hint}") from None
         module = import_module(place)
         value = module if place == f"classtoken.{name}" and not hasattr(module, name) else getattr(module, name)
         globals()[name] = value

@@ -42,6 +42,12 @@ class Arrays(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._vectors.manifest.columns)
 
+    def __repr__(self) -> str:
+        rows = len(self._vectors)
+        return (
+            f"Arrays({', '.join(f'{name}: ({rows}, {size})' for name, size in self._vectors.manifest.columns.items())})"
+        )
+
 
 class Vectors:
     """A finished folder of vectors. `ids` and the rows of every matrix and of `table` are in the same order."""
