@@ -11,6 +11,7 @@ from tests.simulations import (
     covered,
     covered_share,
     never_said,
+    said,
     wrong_comparisons,
     wrong_cuts,
 )
@@ -42,6 +43,21 @@ def test_intervals_of_shares_cover(p: float, n: int) -> None:
 @pytest.mark.parametrize(("things", "size"), CUTS)
 def test_cuts_that_are_like_all_others_are_called_so(things: int, size: int) -> None:
     assert wrong_cuts(things, size, 1000) <= binom.ppf(0.999, 1000, 0.05)
+
+
+@pytest.mark.parametrize("runs", [pytest.param(30), pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kind", ["even", "unread"])
+def test_what_does_not_matter_is_called_needed_in_at_most_five_percent(kind: str, runs: int) -> None:
+    """Of all layers of an input together, as the walkthrough shows them; in its way counts as well."""
+    assert said(kind, runs, "needed", "in its way") <= binom.ppf(0.999, runs, 0.05)
+
+
+@pytest.mark.parametrize("runs", [pytest.param(15), pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kind", ["needed", "in its way"])
+def test_what_matters_is_said_in_at_least_eighty_percent_with_its_direction(kind: str, runs: int) -> None:
+    assert said(kind, runs, kind) >= 0.8 * runs
+    other = "in its way" if kind == "needed" else "needed"
+    assert said(kind, runs, other) <= binom.ppf(0.999, runs, 0.05)
 
 
 @pytest.mark.parametrize("runs", [SMALL, FULL])

@@ -286,14 +286,17 @@ def walkthrough(
         ControlStatistic("random weights", statistic(1.0, 0.1)),
         "tests/page/fixture.py",
     )
-    bins = tuple(ConfidenceBin(i / 5, (i + 1) / 5, 8, i / 5 + 0.1, i / 5 + 0.05) for i in range(5))
+    bins = tuple(
+        ConfidenceBin(i / 5, (i + 1) / 5, 8 * i, i / 5 + 0.1, statistic(i / 5 + 0.05, 0.05) if i > 2 else None)
+        for i in range(1, 5)
+    )
     return Walkthrough(
         "classtoken (fixture)",
         model(size, w, examples[0].answers.labels, name),
         examples,
         (band,),
         (claim,),
-        CalibrationChart(40, "random pictures", bins),
+        CalibrationChart(80, "random pictures", bins),
         (
             FamilyRow("ViT", "1", "0", "class token", "the original"),
             FamilyRow("SigLIP", "none", "0", "attention pooling", "no class token"),

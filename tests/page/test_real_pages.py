@@ -168,8 +168,11 @@ def test_it_begins_and_ends_in_plain_words(open_page: Open, documents: Documents
         for part in ("What it is.", "What it looked at.", "What you must not conclude."):
             assert part in says
     cuts = [cut for cut in example.knockouts if cut.head is None]
-    more = sum(cut.verdict == "needed" for cut in cuts)
-    assert f"in {more} of {len(cuts)} layers" in says
+    needed = sum(cut.verdict == "needed" for cut in cuts)
+    assert f"of {len(cuts)} layers, what it looked at was needed in {needed}" in says
+    for verdict in ("in its way", "no more than chance", "too few to tell"):
+        count = sum(cut.verdict == verdict for cut in cuts)
+        assert (f"{verdict} in {count}" in says) == (count > 0)
     assert "was not tested" in open_page("multi", "#step=10").locator(".matter").inner_text()
 
 

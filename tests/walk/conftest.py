@@ -32,11 +32,12 @@ def made(
             items = [str(picture_file)]
             if name in ("registers", "distilled"):
                 model = written(name, folder / name)
-            if name == "deit":
+            if name.startswith("deit"):
                 shared: Path = request.getfixturevalue("shared")
                 model = shared / "models" / "deit-tiny-patch16-224"
                 photos = sorted((shared / "data" / "imagenet-samples").iterdir())
-                items = [str(next(path for path in photos if "retriever" in path.name))]
+                wanted = ["retriever", "tabby"] if name == "deit_two" else ["retriever"]
+                items = [str(next(path for path in photos if word in path.name)) for word in wanted]
             if name in ("sentiment", "minilm"):
                 items = SENTENCES
             if name == "minilm":

@@ -10,6 +10,7 @@ import numpy as np
 from classtoken.page.card import NormWeights
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example
+from classtoken.walk.rows import LEAST_KEPT
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 Statement = Callable[[Walkthrough, Example], None]
@@ -25,6 +26,11 @@ def _norm(x: np.ndarray, p: NormWeights) -> np.ndarray:
     centred = x - x.mean(-1, keepdims=True) if p.kind == "layer" else x
     bias = 0 if p.bias is None else p.bias
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + p.eps) * p.weight + bias
+
+
+def _kept(e: Example, rows: np.ndarray) -> np.ndarray:
+    """Of rows over all tokens, (N, H, L), those of the tokens whose keys and values the page holds."""
+    return rows if e.layers.kept is None else np.take_along_axis(rows, e.layers.kept, axis=-1)
 
 
 def _entering(e: Example) -> np.ndarray:
@@ -44,16 +50,31 @@ def weights_are_the_softmax_of_scores(_: Walkthrough, e: Example) -> None:
 
 
 def scores_are_queries_times_keys(page: Walkthrough, e: Example) -> None:
-    if e.layers.keys is not None:
-        scores = np.einsum("nhk,nhlk->nhl", e.layers.queries, e.layers.keys) * page.model.score_scale
-        np.testing.assert_allclose(e.layers.scores, scores, **CLOSE)
+    assert e.layers.keys is not None
+    scores = np.einsum("nhk,nhtk->nht", e.layers.queries, e.layers.keys) * page.model.score_scale
+    np.testing.assert_allclose(_kept(e, e.layers.scores), scores, **CLOSE)
 
 
 def context_is_the_weighted_sum_of_values(_: Walkthrough, e: Example) -> None:
-    values = e.layers.values
-    if values is not None:
-        context = np.einsum("nhl,nhlk->nhk", e.layers.weights, values.astype(np.float32))
-        np.testing.assert_allclose(e.layers.context, context, atol=2e-2 if values.dtype == np.float16 else 1e-4)
+    """Of all tokens; of those whose values the page holds, what is left is no longer than the weight that is left."""
+    assert e.layers.values is not None
+    assert e.layers.context is not None
+    weights = _kept(e, e.layers.weights)
+    rest = e.layers.context - np.einsum("nht,nhtk->nhk", weights, e.layers.values)
+    longest = 10 * np.linalg.norm(e.layers.values, axis=-1).max(-1)
+    assert (np.linalg.norm(rest, axis=-1) <= (1 - weights.sum(-1)) * longest + 1e-4).all()
+
+
+def what_is_read_most_has_its_keys_and_values(_: Walkthrough, e: Example) -> None:
+    if e.layers.kept is not None:
+        least = _kept(e, e.layers.weights).copy()
+        others = e.layers.weights.copy()
+        np.put_along_axis(others, e.layers.kept, 0, axis=-1)
+        least[e.layers.kept == e.watched] = 1
+        assert (least.min(-1) >= others.max(-1)).all()
+        assert (np.diff(e.layers.kept, axis=-1) > 0).all()
+        assert (e.layers.kept == e.watched).any(-1).all()
+        assert e.layers.kept.shape[-1] >= LEAST_KEPT
 
 
 def attention_is_the_sum_of_heads(page: Walkthrough, e: Example) -> None:

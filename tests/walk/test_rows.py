@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.walk.conftest import SENTENCES, Made
+from tests.walk.statements import what_is_read_most_has_its_keys_and_values as check_kept
 
 from classtoken.embedder import load
 from classtoken.page.export import write_page
@@ -13,11 +15,21 @@ from classtoken.probe.run_on import run_on
 from classtoken.values import Role
 
 
-def test_a_photograph_fits_into_a_page(made: Callable[[str], Made], tmp_path: Path) -> None:
-    """14x14 patches, 12 layers, 3 heads: under 5 MB with all keys."""
-    page = made("deit")[1]
+@pytest.mark.parametrize(("name", "photographs"), [("deit", 1), ("deit_two", 2)])
+def test_photographs_fit_into_a_page_with_the_keys_of_what_is_read(
+    made: Callable[[str], Made], tmp_path: Path, name: str, photographs: int
+) -> None:
+    """14x14 patches, 12 layers, 3 heads: under 5 MB, each head with at least the 20 tokens that it reads most."""
+    engine, page = made(name)
+    assert len(page.examples) == photographs
     assert write_page(page, tmp_path / "page.html") < 4_950_000
-    assert page.examples[0].layers.keys is not None
+    for example in page.examples:
+        check_kept(page, example)
+        whole = engine.walked[example.id].example.layers
+        assert whole.values is not None
+        assert example.layers.kept is not None
+        kept = np.take_along_axis(whole.values, example.layers.kept[..., None], axis=2)
+        np.testing.assert_array_equal(example.layers.values, kept)
 
 
 def test_its_answer_is_the_models(made: Callable[[str], Made]) -> None:

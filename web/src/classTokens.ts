@@ -9,10 +9,10 @@ export const classTokens = (example: Example): number[] =>
 export function seenFrom(example: Example, position: number | null): Example {
   const other = example.others.find((each) => each.position === position);
   if (!other) return example;
-  const { keys, values, norms } = example.layers;
+  const { keys, values, kept, norms } = example.layers;
   const contrast = example.contrast && { ...example.contrast, class_token: other.class_token, states: other.states };
   const { final, knockouts, swaps, causal } = other;
-  return { ...example, watched: other.position, layers: { ...other.layers, keys, values, norms }, contrast, final, knockouts, swaps, causal };
+  return { ...example, watched: other.position, layers: { ...other.layers, keys, values, kept, norms }, contrast, final, knockouts, swaps, causal };
 }
 
 /** The example with what the server found out about it later. */

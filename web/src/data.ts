@@ -4,7 +4,7 @@
 // other letter is a size that only its own class knows. Layers count from 0. DATA.md: what holds between the fields.
 
 export const FORMAT = "classtoken-walkthrough";
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** Numbers in C order, little endian, base64. What the page shows in digits is f32; f16 is for colours and lengths. */
 export interface Block {
@@ -129,8 +129,9 @@ export interface ClassTokenLayers {
   feedforward: Block; // (N, D) what the feed-forward part adds
   states: Block; // (N+1, D) what goes into layer 0, then what leaves each layer
   queries: Block | null; // (N, H, K)
-  keys: Block | null; // (N, H, L, K)
-  values: Block | null; // (N, H, L, K)
+  keys: Block | null; // (N, H, T, K)
+  values: Block | null; // (N, H, T, K)
+  kept: Block | null; // (N, H, T) the tokens whose keys and values these are, in rising order, of each layer and head; null: all of them
   context: Block | null; // (N, H, K) sum over tokens of weight x value
   used: Block | null; // (N, H, L) length of weight x value after the output projection
   norms: Block | null; // (N+1, L) length of every token's state
@@ -299,13 +300,13 @@ export interface MeasuredClaim {
   made_by: string; // the command or script
 }
 
-/** Answers whose confidence lies between low and high, and how many of them were right. */
+/** Answers whose confidence lies between low and high, and the share of them that was right. */
 export interface ConfidenceBin {
   low: number;
   high: number;
   n: number;
-  confidence: number;
-  accuracy: number;
+  confidence: number; // their mean
+  accuracy: Statistic | null; // with its exact 95 % interval; null where too few answers lie here to speak of a share
 }
 
 /** When the model says 80 %, how often is it right? */
@@ -374,7 +375,7 @@ export interface Walkthrough {
   families: FamilyRow[];
   toy: ToyWeights | null;
   format: "classtoken-walkthrough";
-  version: 2;
+  version: 3;
 }
 
 /** What takes many forwards, of one input; `others`: the knock-outs of its other class tokens, in their order. */
@@ -392,7 +393,7 @@ export const AXES: Record<string, Record<string, string>> = {
   ShownInput: { pixels: "G Y X?" },
   Truth: { object: "P?" },
   TokenEmbeddings: { before: "L D", position: "L D?", after: "L D?" },
-  ClassTokenLayers: { scores: "N H L", weights: "N H L", back: "N H L", heads: "N H D", attention: "N D", middle: "N D", feedforward: "N D", states: "N+1 D", queries: "N H K?", keys: "N H L K?", values: "N H L K?", context: "N H K?", used: "N H L?", norms: "N+1 L?" },
+  ClassTokenLayers: { scores: "N H L", weights: "N H L", back: "N H L", heads: "N H D", attention: "N D", middle: "N D", feedforward: "N D", states: "N+1 D", queries: "N H K?", keys: "N H T K?", values: "N H T K?", kept: "N H T?", context: "N H K?", used: "N H L?", norms: "N+1 L?" },
   Answers: { labels: "A", logits: "A?", values: "A", all_logits: "C?" },
   ContrastInput: { tokens: "M", before: "M D", class_token: "D", states: "N+1 D" },
   LensAnswers: { values: "N+1 A" },
@@ -421,6 +422,7 @@ export const PARTS: Record<string, Record<string, string>> = {
   LayerBand: { values: "Statistic", control: "ControlBand" },
   ControlStatistic: { value: "Statistic" },
   MeasuredClaim: { value: "Statistic", control: "ControlStatistic" },
+  ConfidenceBin: { accuracy: "Statistic" },
   CalibrationChart: { bins: "ConfidenceBin" },
   ToyBlock: { norm1: "ToyNorm", query: "LinearWeights", key: "LinearWeights", value: "LinearWeights", output: "LinearWeights", norm2: "ToyNorm", up: "LinearWeights", down: "LinearWeights" },
   ToyWeights: { stem: "LinearWeights", blocks: "ToyBlock", final_norm: "ToyNorm", head: "LinearWeights" },

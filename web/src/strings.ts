@@ -219,6 +219,8 @@ export function label(address: Address, m: ModelCard, e: Example): string {
       return `weight that ${token(b)} gives ${token(c)}, mean over heads (${layer})`;
     case "context":
       return `weighted sum of values for ${of(c, d)} (${head})`;
+    case "rest":
+      return `what the other tokens together bring to ${of(c, d)} (${head})`;
     case "headout":
       return `what head ${b + 1} adds to ${of(c, d)} (${layer})`;
     case "attention":
@@ -325,7 +327,7 @@ export const words = {
   crumbs: "You are here",
   dimensionShort: (i: number) => `number ${i}`,
   claimsLong: "Over many inputs: what was measured, with its control",
-  claimsNone: "Nothing was measured over many inputs for this page.",
+  claimsNone: "Nothing was measured over many inputs here: the package makes none of the kind that this model was trained on. With --data FOLDER the statistics are of your own.",
   summary: {
     title: "What you have seen",
     is: "What it is.",
@@ -335,7 +337,16 @@ export const words = {
     object: (attention: string, area: string) => `${attention} on the object (area ${area}).`,
     not: "What you must not conclude.",
     notSays: (_m: ModelCard, _best: string) => `To look is not to use:`,
-    cuts: (more: number, all: number, _word: string, most: string) => `cutting what it looked at hurt more than other cuts in ${more} of ${all} layers${more ? ` (${most} at most)` : ""}.`,
+    cuts: (counts: { needed: number; way: number; chance: number; few: number }, _word: string, most: string) => {
+      const all = counts.needed + counts.way + counts.chance + counts.few;
+      const parts = [
+        `needed in ${counts.needed}${counts.needed ? ` (by ${most} at the most)` : ""}`,
+        counts.way ? `in its way in ${counts.way}` : "",
+        counts.chance ? `no more than chance in ${counts.chance}` : "",
+        counts.few ? `too few to tell in ${counts.few}` : "",
+      ];
+      return `of ${all} ${all === 1 ? "layer" : "layers"}, what it looked at was ${parts.filter(Boolean).join(", ")}.`;
+    },
     untested: "here it was not tested.",
   },
   skip: "Skip to the step",
@@ -396,6 +407,7 @@ export const words = {
   numbers: "Numbers as a table",
   back: "Back",
   copyOf: "is a copy of",
+  others: (n: number) => `the other ${n} together`,
   showAll: (n: number) => `show all ${n}`,
   again: "from the numbers shown",
   stored: "the model's own",
@@ -442,17 +454,28 @@ export const words = {
   matter: {
     where: (layer: number | null, head: number | null) =>
       `${layer === null ? "in every layer" : `in layer ${layer + 1}`}${head === null ? "" : `, head ${head + 1}`}`,
-    cut: (n: number, word: string, where: string) => `Cut the class token off from the ${n} ${word} that it looks at most, ${where}:`,
-    effect: (what: string, before: string, after: string, change: string) => `${what} goes from ${before} to ${after} (${change}).`,
-    random: (low: string, high: string, n: number, p: string) => `Cutting as many others instead: between ${low} and ${high} (${n} other sets; p = ${p} for all that are shown).`,
+    cut: (n: number, word: string, where: string, what: string) =>
+      `“${what}”, with the class token cut off from the ${n === 1 ? word : `${n} ${word}`} that it looks at most ${where}:`,
+    rank: (asMuch: number, others: number, falls: boolean) =>
+      asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts change it as much`,
+    p: (p: string, together: number, corrected: string, layers: boolean) =>
+      together > 1 ? `p = ${p}; corrected for ${together} ${layers ? "layers" : "layers and heads"}, ${corrected}` : `p = ${p}`,
     verdict: {
+      needed: "Needed",
+      "in its way": "In its way",
+      "no more than chance": "No more than chance",
+      "too few to tell": "Too few to tell",
+      "no control": "Nothing to compare with",
+    },
+    means: {
       needed: "Needed: without what it looked at here the answer falls, more than without others.",
       "in its way": "In its way: without what it looked at here the answer rises, more than without others.",
       "no more than chance": "No more than chance: this picture of attention does not explain the answer.",
       "too few to tell": "Too few to tell: with so few others to compare with, chance cannot be ruled out.",
       "no control": "There is nothing to compare with.",
     },
-    small: "More than others do, and yet next to nothing: the answer hardly depends on what it looked at here.",
+    small: "More than others do, yet next to nothing",
+    more: "What else is known",
     none: "No knock-out was computed for this layer.",
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
     needed: (what: string, word: string) => `The ${word} whose removal costs “${what}” most, one at a time:`,
@@ -464,6 +487,7 @@ export const words = {
   clipped: (list: string[]) => `brighter than this scale: ${list.join(", ")}`,
   notTestedBack: "What the others read from the class token was not cut off, so nothing is known here of whether it matters.",
   claims: "Over many inputs",
+  dots: { chosen: "this cut", line: "uncut", others: (n: number) => `${n} other cuts` },
   claim: (value: string, low: string, high: string, n: number, data: string) => `${value} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
   control: (what: string, value: string, low: string, high: string) => `Control, ${what}: ${value} (${low} to ${high}).`,
   madeBy: "made by",
@@ -513,13 +537,15 @@ export const words = {
   of: (what: string, token: string) => `${what}, ${token}`,
   score: "score",
   weight: "weight",
-  calibrationColumns: ["confidence", "n", "mean confidence", "right"],
+  calibrationColumns: ["confidence", "n", "mean confidence", "right", "95 % interval"],
   right: "right",
   wrong: "wrong",
   calibration: "Is the confidence honest?",
-  calibrationSays: (conf: string, acc: string, n: number, data: string) => `When this model says about ${conf}, it is right ${acc} of the time (n = ${n}, ${data}).`,
+  calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
+    `Where this model said ${conf} on average, it was right in ${acc} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
   noCalibration: "Not measured for this model: read the confidence as a score.",
-  unseenConfidence: "No answer in the measured set had a confidence like this one.",
+  unseenConfidence: (n: number, of: number) =>
+    `${n === 0 ? "None" : `Only ${n}`} of ${of} measured answers had a confidence like this one: too few to say how often it is right.`,
   lab: {
     mode: "Experiment",
     remove: "Take away",

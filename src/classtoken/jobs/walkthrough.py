@@ -43,10 +43,11 @@ def engine_of(model: str | Path, items: Sequence[str], options: WalkthroughOptio
 
 
 def document_of(engine: Engine, options: WalkthroughOptions) -> Walkthrough:
-    """The whole walkthrough with its statistics: over a source, or over what the package has itself."""
+    """The whole walkthrough with its statistics: over a source, or over inputs that the package makes itself, where the
+    model was made for such."""
     embedder, data = engine.embedder, options.data
     survey = default_survey(embedder) if data is None else survey_of(embedder, open_source(data), options.limit)
-    return engine.document(surveyed(embedder, engine.subject, survey))
+    return engine.document(None if survey is None else surveyed(embedder, engine.subject, survey))
 
 
 def notebook(model: str | Path, items: Sequence[str], height: int, options: WalkthroughOptions) -> NotebookPage:

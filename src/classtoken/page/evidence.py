@@ -60,13 +60,15 @@ class LayerBand:
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """Answers whose confidence lies between low and high, and how many of them were right."""
+    """Answers whose confidence lies between low and high, and the share of them that was right."""
 
     low: float
     high: float
     n: int
     confidence: float
-    accuracy: float
+    """their mean"""
+    accuracy: Statistic | None
+    """with its exact 95 % interval; null where too few answers lie here to speak of a share"""
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,10 @@ class ClassTokenLayers:
     states: Annotated[Array, "N+1 D"]
     """what goes into layer 0, then what leaves each layer"""
     queries: Annotated[Array, "N H K"] | None = None
-    keys: Annotated[Array, "N H L K"] | None = None
-    values: Annotated[Array, "N H L K"] | None = None
+    keys: Annotated[Array, "N H T K"] | None = None
+    values: Annotated[Array, "N H T K"] | None = None
+    kept: Annotated[Array, "N H T"] | None = None
+    """the tokens whose keys and values these are, in rising order, of each layer and head; null: all of them"""
     context: Annotated[Array, "N H K"] | None = None
     """sum over tokens of weight x value"""
     used: Annotated[Array, "N H L"] | None = None

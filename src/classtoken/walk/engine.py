@@ -14,6 +14,7 @@ from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.evidence import SurveyFindings
 from classtoken.page.example import Example, Experiments
+from classtoken.page.export import page
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
 from classtoken.study.experiments import POOLINGS, SwapChange, WhatIf, what_if, with_pooling
@@ -60,20 +61,22 @@ class Engine:
             for item in self.given:
                 if item.id not in self.walked:
                     self.walked[item.id] = self._walk(item, full=full)
-        examples = [self.walked[item.id].example for item in self.given]
-        share = max(1, len(examples))
+        examples = tuple(self.walked[item.id].example for item in self.given)
         findings = findings or SurveyFindings()
         first = self.walked[self.given[0].id]
-        return Walkthrough(
+        whole = Walkthrough(
             made_by=f"classtoken {__version__}",
             model=card_of(self.embedder, self.subject, first.shown),
-            examples=tuple(within_budget(e, 2_600_000 // share, 1_300_000 // share) for e in examples),
+            examples=examples,
             families=family_rows(),
             toy=toy_of(self.subject),
             bands=findings.bands,
             claims=findings.claims,
             calibration=findings.calibration,
         )
+        bare = (replace(e, layers=replace(e.layers, keys=None, values=None)) for e in examples)
+        others = len(page(replace(whole, examples=tuple(bare))).encode())
+        return replace(whole, examples=within_budget(examples, others))
 
     # -- a server ------------------------------------------------------------------------------------------------------
 

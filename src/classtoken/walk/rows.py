@@ -1,5 +1,6 @@
 """One class token's row of everything, out of a traced input, as the page shows it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,9 +26,10 @@ PARTS = (
 )
 """what a page needs of a forward"""
 
-KEYS_BUDGET = 2_600_000
-VALUES_BUDGET = 1_300_000
-"""bytes of base64 that the keys (f32), and the values (f32, else f16) of all tokens may take in a page on disk"""
+PAGE_BUDGET = 4_900_000
+"""bytes of a page on disk"""
+LEAST_KEPT = 21
+"""tokens whose keys and values a page holds of each head at least, however many inputs it shows"""
 
 
 def numbers(tensor: Tensor) -> np.ndarray:
@@ -96,16 +98,33 @@ def embeddings_of(traced: Traced) -> TokenEmbeddings:
     return TokenEmbeddings(numbers(found.before_LE), numbers(found.position_LE), None if plain else numbers(after_LD))
 
 
-def within_budget(example: Example, keys: int = KEYS_BUDGET, values: int = VALUES_BUDGET) -> Example:
-    """The example with keys and values only where they fit into a page on disk; values as f16 before not at all."""
+def within_budget(examples: Sequence[Example], others: int) -> tuple[Example, ...]:
+    """The examples with the keys and values of as many tokens as fit into a page whose other parts take `others` bytes:
+    of each head its class token's and those that it reads most."""
+    room = (PAGE_BUDGET - others) / max(1, len(examples))
+    found = []
+    for example in examples:
+        keys = example.layers.keys
+        if keys is None or example.layers.values is None:
+            found.append(example)
+            continue
+        layers, heads, tokens, size = keys.shape
+        bytes_of_a_token = layers * heads * (2 * size + 1) * 4 * 4 / 3
+        found.append(with_most_read(example, max(LEAST_KEPT, min(tokens, int(room / bytes_of_a_token)))))
+    return tuple(found)
+
+
+def with_most_read(example: Example, count: int) -> Example:
+    """The example with the keys and values of `count` tokens of each head: its class tokens, then those most read."""
     layers = example.layers
-    if layers.keys is not None and _base64(layers.keys) > keys:
-        layers = replace(layers, keys=None)
-    if layers.values is not None and _base64(layers.values) > values:
-        halves = layers.values.astype(np.float16)
-        layers = replace(layers, values=halves if _base64(halves) <= values else None)
-    return replace(example, layers=layers)
+    if layers.keys is None or layers.values is None or count >= layers.keys.shape[2]:
+        return example
+    rank = layers.weights.copy()
+    rank[..., [t for t, token in enumerate(example.tokens) if token.role == "class"]] = 2.0
+    kept = np.sort(np.argsort(-rank, axis=-1, kind="stable")[..., :count], axis=-1).astype(np.int32)
 
+    def of_kept(array: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(array, kept[..., None], axis=2)
 
-def _base64(array: np.ndarray) -> int:
-    return array.nbytes * 4 // 3
+    chosen = replace(layers, keys=of_kept(layers.keys), values=of_kept(layers.values), kept=kept)
+    return replace(example, layers=chosen)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 from math import isfinite
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -12,7 +13,8 @@ from PIL import Image
 import classtoken.drawn as drawn
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.measure.statistics import LEAST, calibration, exact, mean_interval
+from classtoken.measure.statistics import LEAST, exact, mean_interval
+from classtoken.model_folder import read_json
 from classtoken.page.evidence import (
     CalibrationChart,
     ConfidenceBin,
@@ -36,8 +38,17 @@ from classtoken.walk.shown import WalkInput, walk_input
 
 MADE_BY = "classtoken walkthrough"
 RESAMPLES = 2000
-SMALL_MODEL, LARGE_MODEL = 40, 12
-"""inputs of the default survey, for models below and above 2 million weights"""
+SURVEYED = 40
+"""inputs of the package's own that are traced"""
+CALIBRATED = {"tiny": 400, "scenes": 160}
+"""drawn pictures whose answers alone are asked for, to hold confidences against the truth"""
+LEAST_OF_A_SHARE = 20
+"""inputs, below which no share of them is given"""
+BINS = 10
+"""of confidences"""
+
+Own = Literal["tiny", "scenes", "films"]
+"""inputs of a kind that the package can make itself: tiny drawn faces, drawn scenes, sentences about films"""
 
 _SUBJECTS = ("The film", "This book", "The long meeting", "Our dinner")
 _VERDICTS = ("was a joy", "left me cold", "was far too long", "surprised everyone", "made no sense", "deserves a prize")
@@ -45,10 +56,14 @@ _VERDICTS = ("was a joy", "left me cold", "was far too long", "surprised everyon
 
 @dataclass(frozen=True)
 class Survey:
-    """Inputs to take statistics over, and what they are called on the page."""
+    """Inputs to take statistics over, and what they are called on the page.
+
+    answered: more of the same kind, of which only answer and truth are wanted.
+    """
 
     items: tuple[Item, ...]
     says: str
+    answered: tuple[Item, ...] = ()
 
 
 def survey_of(embedder: Embedder, source: Source, limit: int) -> Survey:
@@ -64,33 +79,39 @@ def survey_of(embedder: Embedder, source: Source, limit: int) -> Survey:
     return Survey(tuple(items), Path(source.name).name)
 
 
-def default_survey(embedder: Embedder, count: int | None = None) -> Survey:
-    """Pictures that the package draws, with their true outlines; or sentences put together from a few parts.
+def own_kind(embedder: Embedder) -> Own | None:
+    """The inputs of the package's own that are of the kind that the model was trained on; None for all other models.
 
-    count: fewer where the model is large, if left out.
+    What a model of photographs does with drawings says nothing about what it does with photographs.
     """
-    if count is None:
-        weights = sum(parameter.numel() for parameter in embedder.encoder.parameters())
-        count = SMALL_MODEL if weights < 2_000_000 else LARGE_MODEL
-    if not is_image(embedder):
-        texts = [f"{subject} {verdict}." for subject, verdict in product(_SUBJECTS, _VERDICTS)][:count]
-        return Survey(
-            tuple(Item(f"survey-{i}", t, t) for i, t in enumerate(texts)), "sentences put together from parts"
-        )
+    if embedder.name == "builtin:sentiment":
+        return "films"
+    recipe = (read_json(embedder.folder / "training.json") or {}).get("recipe", {})
+    kind = str(recipe.get("data", {}).get("source") or "").removeprefix("builtin:").partition("?")[0]
+    return "tiny" if kind == "tiny" else "scenes" if kind == "scenes" else None
 
-    tiny = (embedder.layout.grid or (99, 99))[0] <= 4
-    items: list[Item] = []
+
+def default_survey(embedder: Embedder, count: int = SURVEYED) -> Survey | None:
+    """Inputs that the package makes itself, drawn pictures with their true outlines among them; None where the model
+    was made for others."""
+    kind = own_kind(embedder)
+    if kind is None:
+        return None
+    if kind == "films":
+        texts = [f"{subject} {verdict}." for subject, verdict in product(_SUBJECTS, _VERDICTS)][:count]
+        items = tuple(Item(f"survey-{i}", text, text) for i, text in enumerate(texts))
+        return Survey(items, "sentences put together from parts")
+    found: list[Item] = []
     index = 0
-    while len(items) < count:
-        scene = drawn.draw_tiny(11, index) if tiny else drawn.draw(11, index)
+    while len(found) < count + CALIBRATED[kind]:
+        scene = drawn.draw_tiny(11, index) if kind == "tiny" else drawn.draw(11, index)
         index += 1
-        if not scene.labels:
-            continue
-        mask = np.logical_or.reduce([scene.mask(name) for name in scene.labels])
-        items.append(
-            Item(f"survey-{index}", scene.labels[0], Image.fromarray(scene.image), "|".join(scene.labels), mask)
-        )
-    return Survey(tuple(items), "tiny drawn faces" if tiny else "drawn scenes with cats, dogs and birds")
+        if scene.labels:
+            mask = np.logical_or.reduce([scene.mask(name) for name in scene.labels])
+            picture = Image.fromarray(scene.image)
+            found.append(Item(f"survey-{index}", scene.labels[0], picture, "|".join(scene.labels), mask))
+    says = "tiny drawn faces" if kind == "tiny" else "drawn scenes with cats, dogs and birds"
+    return Survey(tuple(found[:count]), says, tuple(found[count:]))
 
 
 def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFindings:
@@ -104,9 +125,14 @@ def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFind
         gather(run.traced, found)
         gather(trace(random, prepared.tokens, PARTS), control)
         runs.append(run)
+    answered = [(run.prepared.item, run.traced.answers_BC[0].numpy()) for run in runs]
+    if survey.answered:
+        theirs = embedder.probabilities([item.content for item in survey.answered])
+        answered += zip(survey.answered, theirs, strict=True)
     claims = [*_swaps(runs, survey), *_objects(runs, found, control, survey), *_cuts(runs, survey)]
     said = tuple(claim for claim in claims if isfinite(claim.value.high - claim.value.low))
-    return SurveyFindings((_spread(found, control, survey),), said, _calibration(subject, runs, survey))
+    chart = _calibration(subject, answered, survey)
+    return SurveyFindings((_spread(found, control, survey),), said, chart)
 
 
 @dataclass(frozen=True)
@@ -130,8 +156,13 @@ def statistic(values: Sequence[float] | np.ndarray) -> Statistic:
 
 def share(kept: Sequence[bool]) -> Statistic:
     """A share in per cent and its exact interval, which is not of width 0 where all are kept."""
+    found = _fraction(kept)
+    return Statistic(100 * found.mean, 100 * found.low, 100 * found.high)
+
+
+def _fraction(kept: Sequence[bool]) -> Statistic:
     found = exact(sum(kept), len(kept))
-    return Statistic(100 * found.estimate, 100 * found.low, 100 * found.high)
+    return Statistic(found.estimate, found.low, found.high)
 
 
 def _spread(found: SurveyValues, control: SurveyValues, survey: Survey) -> LayerBand:
@@ -166,7 +197,7 @@ def _objects(
     return [
         MeasuredClaim(
             "object-share",
-            (5, 7),
+            (5,),
             "in the last layer the class token's attention falls on the object this many times as much as its area",
             "times",
             len(known),
@@ -190,12 +221,12 @@ def _swaps(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
             theirs = [donor.traced.entering(layer)[:, donor.prepared.watched] for layer in (half, depth)]
             answers = swap_states(run.traced, places, theirs, (half, depth))[0].argmax(-1)
             kept.append([bool(answer == run.answer) for answer in answers])
-    if len(kept) < LEAST or kind == "cosine":
+    if len(kept) < LEAST_OF_A_SHARE or kind == "cosine":
         return []
     return [
         MeasuredClaim(
             "swap-half",
-            (7, 8, 10),
+            (10,),
             f"share of inputs whose first answer stays when the class token before layer {half + 1} of {depth} is "
             "replaced by that of an input with another answer",
             "%",
@@ -209,9 +240,9 @@ def _swaps(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
 
 
 def _cuts(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
-    """How far the first answer moves when the class token may not read what it attends to most, in the last layer."""
+    """How far the first answer falls when the class token may not read what it attends to most, in the last layer."""
     cosine = runs[0].traced.subject.kind == "cosine"
-    top_moves, random_moves = [], []
+    top_falls, random_falls = [], []
     for seed, run in enumerate(runs):
         bench = Bench(run.traced, run.answer, seed=seed)
         cut = most_attended_in(run.traced, run.prepared.watched, run.traced.depth - 1)
@@ -219,42 +250,45 @@ def _cuts(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
             continue
         others = [with_things(cut, things) for things in bench.controls(cut, 1).sets[:3]]
         answers = bench.answers([cut, *others], Mode.RENORMALISE)[:, run.answer]
-        moved = ((answers - bench.before).abs() * (1.0 if cosine else 100.0)).tolist()
-        top_moves.append(moved[0])
-        random_moves.append(float(np.mean(moved[1:])))
-    if len(top_moves) < LEAST:
+        fallen = ((bench.before - answers) * (1.0 if cosine else 100.0)).tolist()
+        top_falls.append(fallen[0])
+        random_falls.append(float(np.mean(fallen[1:])))
+    if len(top_falls) < LEAST:
         return []
     return [
         MeasuredClaim(
             "cut-last",
-            (4, 5, 6),
-            "in the last layer, cutting the tenth that is looked at most moves the first answer by",
+            (6,),
+            "in the last layer, cutting the tenth that is looked at most lowers the first answer by",
             "of cosine" if cosine else "points",
-            len(top_moves),
+            len(top_falls),
             survey.says,
-            statistic(top_moves),
-            ControlStatistic("cutting a random tenth", statistic(random_moves)),
+            statistic(top_falls),
+            ControlStatistic("cutting a random tenth", statistic(random_falls)),
             MADE_BY,
         )
     ]
 
 
-def _calibration(subject: Subject, runs: Sequence[SurveyRun], survey: Survey) -> CalibrationChart | None:
-    """Confidence against accuracy, where the inputs' labels are the model's own."""
-    labels = [set((run.prepared.item.label or "").split("|")) - {""} for run in runs]
+def _calibration(
+    subject: Subject, answered: Sequence[tuple[Item, np.ndarray]], survey: Survey
+) -> CalibrationChart | None:
+    """Confidence against accuracy, where the inputs' labels are the model's own; no share of fewer than 20 answers."""
+    labels = [set((item.label or "").split("|")) - {""} for item, _ in answered]
     if subject.kind == "cosine" or not all(found <= set(subject.labels) and found for found in labels):
         return None
     confidence: list[float] = []
-    right: list[float] = []
-    for truth, run in zip(labels, runs, strict=True):
-        values = run.traced.answers_BC[0]
+    right: list[bool] = []
+    for truth, (_, values) in zip(labels, answered, strict=True):
         chosen = range(len(subject.labels)) if subject.kind == "sigmoid" else [int(values.argmax())]
         confidence += [float(values[i]) for i in chosen]
-        right += [float(subject.labels[i] in truth) for i in chosen]
-    found = calibration(confidence, right, bins=5)
-    edges = [round(i * 0.2, 1) for i in range(6)]
+        right += [subject.labels[i] in truth for i in chosen]
+    places = np.clip(np.ceil(np.array(confidence) * BINS) - 1, 0, BINS - 1).astype(int)
     bins = []
-    for part in found.bins:
-        place = min(4, max(0, int(np.ceil(part.confidence * 5)) - 1))
-        bins.append(ConfidenceBin(edges[place], edges[place + 1], part.count, part.confidence, part.accuracy))
+    for place in sorted(set(places.tolist())):
+        inside = [i for i, found in enumerate(places) if found == place]
+        hits = [right[i] for i in inside]
+        mean = float(np.mean([confidence[i] for i in inside]))
+        accuracy = _fraction(hits) if len(hits) >= LEAST_OF_A_SHARE else None
+        bins.append(ConfidenceBin(place / BINS, (place + 1) / BINS, len(inside), mean, accuracy))
     return CalibrationChart(len(confidence), survey.says, tuple(bins))

@@ -1,6 +1,6 @@
 /** What can be read off a document by comparing attention with effects. */
 import { open } from "../blocks";
-import type { Example } from "../data";
+import type { CutEffect, Example } from "../data";
 import { cosine, largest, length } from "./basic";
 
 /** How far the first answer falls (negative) or rises when one token is taken away, by token. */
@@ -84,3 +84,9 @@ export function mostNeeded(example: Example): number {
 
 /** Content tokens that are looked at a lot and hardly used: in the top tenth of attention, with little effect. */
 export const sinks = (example: Example): Set<number> => new Set(hiddenPaths(example, 8).unused);
+
+/** How many other cuts change the answer at least as much as this one (equal but for rounding counts). */
+export function asMuch(knock: CutEffect): number {
+  const effect = Math.abs(knock.after - knock.before);
+  return knock.null_values.filter((value) => Math.abs(value - knock.before) >= effect - 1e-9 * Math.max(1, effect)).length;
+}

@@ -1,6 +1,6 @@
 /** Which tokens' keys and values a document holds: all of them, or of each head those that it reads most. */
 import { open } from "../blocks";
-import type { Block, ClassTokenLayers } from "../data";
+import type { ClassTokenLayers } from "../data";
 
 export interface Kept {
   all: boolean;
@@ -9,11 +9,11 @@ export interface Kept {
 }
 
 export function keptOf(layers: ClassTokenLayers, tokens: number): Kept {
-  if (!("kept" in layers) || !layers.kept) {
+  if (!layers.kept) {
     const every = Array.from({ length: tokens }, (_, t) => t);
     return { all: true, tokens: () => every, place: (_layer, _head, token) => token };
   }
-  const kept = open(layers.kept as Block);
+  const kept = open(layers.kept);
   const of = (layer: number, head: number) => [...kept.row(layer, head)];
   return { all: false, tokens: of, place: (layer, head, token) => of(layer, head).indexOf(token) };
 }

@@ -2,6 +2,7 @@
 import { open } from "../blocks";
 import type { Block, Example, ModelCard, NormWeights } from "../data";
 import { add } from "./basic";
+import { keptOf } from "./kept";
 import { address, along, type Address, type Origin, type Source } from "./origin";
 import { meanOverHeads, sourceOf, type Kind } from "./toy";
 
@@ -80,12 +81,19 @@ function attentionKinds(model: ModelCard, example: Example, watched: number): Re
   const K = model.head_size;
   const L = example.tokens.length;
   const kinds: Record<string, Kind> = {};
-  const known = layers.queries && layers.keys;
+  const kept = keptOf(layers, L);
+  const ofToken = (block: Block): Kind => {
+    const numbers = open(block);
+    return {
+      value: (l, h, j, k) => (kept.place(l, h, j) < 0 ? NaN : numbers.at(l, h, kept.place(l, h, j), k)),
+      origin: () => trace,
+    };
+  };
   if (layers.queries) kinds.q = watchedOnly(layers.queries, watched, 2);
-  if (layers.keys) kinds.k = stored(layers.keys);
-  if (layers.values) kinds.v = stored(layers.values);
+  if (layers.keys) kinds.k = ofToken(layers.keys);
+  if (layers.values) kinds.v = ofToken(layers.values);
   kinds.score = watchedOnly(layers.scores, watched, 2, (l, h, i, j) =>
-    known
+    layers.queries && layers.keys && kept.place(l, h, j) >= 0
       ? {
           op: "dot",
           pairs: Array.from({ length: K }, (_, k) => [address("q", l, h, i, k), address("k", l, h, j, k)]),
@@ -101,12 +109,17 @@ function attentionKinds(model: ModelCard, example: Example, watched: number): Re
     origin: (l, i, j) => meanOverHeads(model.heads, l, i, j),
   };
   if (layers.context) {
+    const sums = open(layers.context);
+    const brought = (l: number, h: number, k: number) =>
+      kept.tokens(l, h).reduce((sum, j, at) => sum + weights.at(l, h, j) * open(layers.values!).at(l, h, at, k), 0);
+    // What the tokens bring whose values the page does not hold.
+    kinds.rest = { value: (l, h, _, k) => sums.at(l, h, k) - brought(l, h, k), origin: () => trace };
     kinds.context = watchedOnly(layers.context, watched, 2, (l, h, i, k) =>
       layers.values
         ? {
             op: "dot",
-            pairs: Array.from({ length: L }, (_, j) => [address("weight", l, h, i, j), address("v", l, h, j, k)]),
-            plus: null,
+            pairs: kept.tokens(l, h).map((j) => [address("weight", l, h, i, j), address("v", l, h, j, k)]),
+            plus: kept.all ? null : address("rest", l, h, i, k),
             times: 1,
           }
         : trace,
