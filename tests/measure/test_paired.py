@@ -81,6 +81,16 @@ def test_clusters_are_resampled_whole() -> None:
     assert Units.clusters(["a", None, "a", None]).count == 3
 
 
+def test_rows_of_several_kinds_have_the_intervals_that_they_have_alone() -> None:
+    generator = np.random.default_rng(4)
+    rows = np.stack(
+        [generator.random(40) < 0.6, np.full(40, 0.3), generator.normal(size=40), generator.exponential(size=40)]
+    )
+    together = intervals(rows, Units.each(40))
+    assert [one.method for one in together] == ["exact", "none", "bca", "bca"]
+    assert together == tuple(intervals(row, Units.each(40))[0] for row in rows)
+
+
 def test_what_has_no_interval_says_so() -> None:
     assert intervals(np.arange(5.0), Units.each(5))[0].method == "none"
     assert intervals(np.full(20, 0.3), Units.each(20))[0].method == "none"

@@ -70,17 +70,17 @@ def judged_or_fault(
         return str(error).rstrip(".")
 
 
-def scores_of(judged: Judged, units: Units, seed: int = 0) -> dict[str, MetricScore]:
-    """Every metric with its interval."""
-    names = list(judged.values)
-    found = intervals(np.stack([judged.values[name] for name in names]), units, seed=seed)
-    scores = {}
-    for name, interval in zip(names, found, strict=True):
-        spread, draws = judged.spread.get(name, (None, 0))
-        low, high = (
-            (max(-1.0, interval.low), min(1.0, interval.high)) if interval.known else (interval.low, interval.high)
-        )
-        scores[name] = MetricScore(interval.estimate, low, high, interval.method, spread, draws)
+def scores_of(several: Sequence[Judged], units: Units, seed: int = 0) -> list[dict[str, MetricScore]]:
+    """Every metric of each with its interval; the same resamples serve all of them."""
+    rows = [(n, name) for n, judged in enumerate(several) for name in judged.values]
+    found = intervals(np.stack([several[n].values[name] for n, name in rows]), units, seed=seed)
+    scores: list[dict[str, MetricScore]] = [{} for _ in several]
+    for (n, name), interval in zip(rows, found, strict=True):
+        spread, draws = several[n].spread.get(name, (None, 0))
+        low, high = interval.low, interval.high
+        if interval.known:
+            low, high = max(-1.0, low), min(1.0, high)
+        scores[n][name] = MetricScore(interval.estimate, low, high, interval.method, spread, draws)
     return scores
 
 
@@ -91,7 +91,8 @@ def standing(task: JudgedTask, entrants: Sequence[Entrant], *, seed: int = 0) ->
     means = values.mean(1)
     number = groups(means, tests.adjusted)
     order = sorted(range(len(entrants)), key=lambda i: (number[i], -means[i]))
-    candidates = tuple(_compared(task, entrants[i], number[i], seed) for i in order)
+    scores = scores_of([one.judged for one in entrants], task.units, seed)
+    candidates = tuple(_compared(entrants[i], scores[i], number[i]) for i in order)
     differences = _differences(task, entrants, values, tests, order)
     deviation = _typical_deviation(values, task.units)
     pairs = len(entrants) * (len(entrants) - 1) // 2
@@ -100,11 +101,11 @@ def standing(task: JudgedTask, entrants: Sequence[Entrant], *, seed: int = 0) ->
     return Standing(candidates, ordered, differences, smallest, _narrower(values, task.units))
 
 
-def _compared(task: JudgedTask, one: Entrant, group: int, seed: int) -> ComparedVector:
+def _compared(one: Entrant, metrics: dict[str, MetricScore], group: int) -> ComparedVector:
     return ComparedVector(
         name=one.name,
         group=group,
-        metrics=scores_of(one.judged, task.units, seed),
+        metrics=metrics,
         model=one.model,
         pooling=one.pooling,
         role=one.role,

@@ -35,7 +35,8 @@ def by_layer(one: Passed, keeping: Kept, prefix: str) -> Layered:
                     judged.append(found)
         if not judged:
             continue
-        scores = tuple(scores_of(Judged({task.metric: j.values[task.metric]}), task.units)[task.metric] for j in judged)
+        alone = [Judged({task.metric: j.values[task.metric]}) for j in judged]
+        scores = tuple(found[task.metric] for found in scores_of(alone, task.units))
         curves.append(LayerCurve(one.name, pooling, task.metric, tuple(layers), scores))
         if isinstance(task, Labelled) and len(judged) > 1:
             chosen.append(_chosen(one, task, prefix, pooling, (layers, judged)))

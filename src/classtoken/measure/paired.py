@@ -7,7 +7,7 @@ Every metric comes as one number an item whose mean is the metric (`measure.scor
 serve all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,13 +101,17 @@ def intervals(
         raise OptionError("an interval was asked for of numbers that are not finite; leave those items out.")
     means, g = values.mean(1), units.count
     low, high = np.full(len(values), -np.inf), np.full(len(values), np.inf)
-    if g >= LEAST:
-        error = standard_errors(values, units) * stats.t.ppf((1 + level) / 2, g - 1)
-        below, above = bca(values, units, level=level, resamples=resamples, seed=seed)
-        low, high = np.fmin(below, means - error), np.fmax(above, means + error)
+    shares = ((values == 0) | (values == 1)).all(1) & (not differences and units.alone and g >= 2)
+    drawn = ~shares & (values != values[:, :1]).any(1)
+    if g >= LEAST and drawn.any():
+        some = values[drawn]
+        error = standard_errors(some, units) * stats.t.ppf((1 + level) / 2, g - 1)
+        below, above = bca(some, units, level=level, resamples=resamples, seed=seed)
+        low[drawn] = np.fmin(below, means[drawn] - error)
+        high[drawn] = np.fmax(above, means[drawn] + error)
     found = []
-    for row, mean, least, most in zip(values, means, low, high, strict=True):
-        if not differences and units.alone and np.isin(row, (0, 1)).all() and g >= 2:
+    for row, mean, least, most, share in zip(values, means, low, high, shares, strict=True):
+        if share:
             found.append(exact(int(row.sum()), g, level=level))
         elif g < LEAST or (row == row[0]).all():
             found.append(Interval(float(mean), -np.inf, np.inf, level, g, "none"))
@@ -142,14 +146,13 @@ def bca(
     return found[0], found[1]
 
 
-def _draws(units: int, resamples: int, seed: int) -> list[Floats]:
+def _draws(units: int, resamples: int, seed: int) -> Iterator[Floats]:
     """How often each resample holds each unit, in blocks (R, G)."""
-    generator, found, most = np.random.default_rng(seed), [], max(1, _AT_ONCE // units)
+    generator, most = np.random.default_rng(seed), max(1, _AT_ONCE // units)
     for begin in range(0, resamples, most):
         rows = min(most, resamples - begin)
         drawn = generator.integers(0, units, (rows, units)) + units * np.arange(rows)[:, None]
-        found.append(np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64))
-    return found
+        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)
 
 
 def _jackknife(sums_MG: Floats, sizes: Floats) -> Floats:
@@ -200,14 +203,14 @@ def pair_tests(values_MN: ArrayLike, units: Units, *, resamples: int | None = No
     return PairTests(means[:, None] - means, whole[0], whole[1], every, 2**g if every else resamples)
 
 
-def _signs(units: int, resamples: int, seed: int, every: bool) -> list[Floats]:
+def _signs(units: int, resamples: int, seed: int, every: bool) -> Iterator[Floats]:
     if every:
-        return [(1 - 2 * ((np.arange(2**units)[:, None] >> np.arange(units)) & 1)).astype(np.float64)]
-    generator, found, most = np.random.default_rng(seed), [], max(1, _AT_ONCE // units)
+        yield (1 - 2 * ((np.arange(2**units)[:, None] >> np.arange(units)) & 1)).astype(np.float64)
+        return
+    generator, most = np.random.default_rng(seed), max(1, _AT_ONCE // units)
     for begin in range(0, resamples, most):
         rows = min(most, resamples - begin)
-        found.append((1 - 2 * generator.integers(0, 2, (rows, units), dtype=np.int8)).astype(np.float64))
-    return found
+        yield (1 - 2 * generator.integers(0, 2, (rows, units), dtype=np.int8)).astype(np.float64)
 
 
 def groups(means: ArrayLike, adjusted_MM: ArrayLike, *, alpha: float = 0.05) -> tuple[int, ...]:
