@@ -62,6 +62,107 @@ def test_a_source_that_changes_while_it_is_read(tmp_path: Path, source: Path) ->
     alike(tmp_path / "out", tmp_path / "whole")
 
 
+def test_a_source_that_changes_and_is_put_back_while_it_is_read(tmp_path: Path, source: Path) -> None:
+    whole = source.read_bytes()
+
+    class Changing(FakeStage):
+        def vectors(self, batch):  # type: ignore[no-untyped-def]
+            source.write_bytes(whole if "text 21" in self.computed else whole.replace(b"text", b"tixt"))
+            return super().vectors(batch)
+
+    stage = Changing()
+    with pytest.raises(SourceError, match=r"was changed while it was being read: \d of 5 tasks read something else"):
+        onto(source, tmp_path / "out", stage)
+    source.write_bytes(whole)
+    onto(source, tmp_path / "out", FakeStage())
+    onto(source, tmp_path / "whole", FakeStage())
+    alike(tmp_path / "out", tmp_path / "whole")
+
+
+def test_a_source_that_only_grows_while_it_is_read(tmp_path: Path, source: Path) -> None:
+    whole = source.read_bytes()
+
+    class Growing(FakeStage):
+        def vectors(self, batch):  # type: ignore[no-untyped-def]
+            with source.open("ab") as file:
+                file.write(b"more,more,n\n")
+            return super().vectors(batch)
+
+    manifest, _ = onto(source, tmp_path / "out", Growing())
+    assert manifest.total == whole.count(b"\n") - 1  # what was listed is what is there
+
+
+def test_an_image_that_changes_while_it_is_read_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+    from tests.folders import pictures
+
+    import classtoken as ct
+    from classtoken.run.embedding import EmbedStage
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, picture in zip("abcd", pictures(4, (32, 32)), strict=True):
+        picture.save(photos / f"{name}.bmp")
+    whole = EmbedStage.batches
+
+    def batches(stage, records, reject):  # type: ignore[no-untyped-def]
+        found = list(whole(stage, records, reject))
+        Image.new("RGB", (32, 32), "red").save(photos / "c.bmp")
+        return iter(found)
+
+    with monkeypatch.context() as changing:
+        changing.setattr(EmbedStage, "batches", batches)
+        ct.embed("builtin:toy", photos, tmp_path / "out")
+    with pytest.raises(ManifestMismatch, match="0 records new, 1 changed, 0 gone"):
+        ct.embed("builtin:toy", photos, tmp_path / "out")
+
+
+def test_a_manifest_of_another_folder_claims_nothing(tmp_path: Path, source: Path) -> None:
+    """Neither of its own rows, which are not there, nor of those that are."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    onto(source, out, FakeStage())
+    second = table(tmp_path / "b.csv", {f"id-{i:02d}": f"word {i}" for i in range(23)})
+    onto(second, other, FakeStage())
+    shutil.copy(other / "_meta/manifest.json", out / "_meta/manifest.json")
+    assert not verify(out).ok
+    with pytest.raises(ManifestMismatch, match="23 records new"):
+        onto(source, out, FakeStage())
+    stage = FakeStage()
+    onto(second, out, stage)
+    assert len(stage.computed) == 23
+    verify(out, clean=True)
+    alike(out, other)
+
+
+@pytest.mark.parametrize("content", [None, b"?"])
+def test_a_quarantine_that_was_lost_is_written_again(tmp_path: Path, source: Path, content: bytes | None) -> None:
+    out = tmp_path / "out"
+    onto(source, out, FakeStage())
+    if content is None:
+        (out / "_meta/quarantine.parquet").unlink()
+    else:
+        (out / "_meta/quarantine.parquet").write_bytes(content)
+    onto(source, out, FakeStage())
+    assert [entry.id for entry in read_quarantine(out)] == ["id-13"]
+    table(source, {**FIRST, "id-99": "new"})
+    (out / "_meta/quarantine.parquet").unlink()
+    onto(source, out, FakeStage(), update=True)
+    onto(source, tmp_path / "whole", FakeStage())
+    alike(out, tmp_path / "whole")
+
+
+def test_parts_without_their_manifest(tmp_path: Path, source: Path) -> None:
+    onto(source, tmp_path / "out", FakeStage())
+    (tmp_path / "out/_meta/manifest.json").write_text("{")
+    with pytest.raises(OutputError, match="put it back, or embed into a new folder"):
+        onto(source, tmp_path / "out", FakeStage())
+    (tmp_path / "out/_meta/manifest.json").unlink()
+    with pytest.raises(OutputError, match="holds parts without their manifest"):
+        onto(source, tmp_path / "out", FakeStage())
+
+
 @pytest.mark.parametrize("kind", ["part", "receipt", "ledger"])
 def test_what_is_damaged_is_done_again(tmp_path: Path, source: Path, kind: str) -> None:
     out = tmp_path / "out"

@@ -136,6 +136,29 @@ class TestBeside:
                 assert json.loads(file.metadata()["fingerprint"])["poolings"] == ["cls"]
         np.testing.assert_allclose(np.concatenate(blocks), whole.arrays["cls"], atol=5e-6)  # one pooling, one pass
 
+    def test_they_follow_when_the_folder_grows(self, tmp_path: Path, bert: Path) -> None:
+        path, out = tmp_path / "a.txt", tmp_path / "out"
+        path.write_text("the cat sits\na dog runs\n")
+        files = ct.embed(bert, path, out, pooling="cls", format="npy").files
+        before = (out / "cls.npy").stat().st_mtime_ns
+        assert ct.embed(bert, path, out, pooling="cls", format="npy").files == files
+        assert (out / "cls.npy").stat().st_mtime_ns == before  # written once
+        path.write_text("the cat sits\na dog runs\nred bird\n")
+        ct.embed(bert, path, out, pooling="cls", update=True)
+        assert len(np.load(out / "cls.npy")) == len(np.load(out / "ids.npy")) == 3
+        assert verify(out).ok
+        written = json.loads((out / "_meta/beside.json").read_text())
+        written["formats"]["npy"]["parts"] = "of another day"
+        (out / "_meta/beside.json").write_text(json.dumps(written))
+        assert "cls.npy, ids.npy, fingerprint.json: of an earlier state" in str(verify(out).problems)
+        ct.embed(bert, path, out, pooling="cls")
+        assert verify(out).ok
+
+    def test_slices_have_them_at_the_end(self, tmp_path: Path, bert: Path, source: Path) -> None:
+        ct.embed(bert, source, tmp_path / "out", pooling="cls", part_rows=25, tasks="0-2")
+        result = ct.embed(bert, source, tmp_path / "out", pooling="cls", finish=True, format="npy")
+        assert result.files == ("cls.npy", "ids.npy", "fingerprint.json")
+
     def test_lance(self, tmp_path: Path, bert: Path, source: Path, whole: Vectors) -> None:
         lancedb = pytest.importorskip("lancedb")
         ct.embed(bert, source, tmp_path / "out", pooling="cls", part_rows=25, format="lance")

@@ -31,7 +31,7 @@ def embed(
     """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
     check_options(options)
     if options.finish:
-        return _closed(place_of(out))
+        return _closed(place_of(out), options)
     work = PreparedRun.of(model, source, out, options).sampled()
     only = None if options.tasks is None else slice_of(options.tasks, len(work.plan.tasks))
     staff = Staff(options.workers, options.engine, options.address)
@@ -67,12 +67,13 @@ def embed_plan(model: str | Path | Embedder, source: Any, out: str | Path, optio
     )
 
 
-def _closed(place: Place) -> EmbedResult:
+def _closed(place: Place, options: EmbedOptions) -> EmbedResult:
     """Close a folder whose tasks were done in slices."""
     with ParquetSink(place, read_manifest(place)) as sink:
         manifest = closed(sink)
     done = Progress(manifest.total, manifest.total, manifest.total, manifest.refused)
-    return _result(place, RunOutcome(manifest, done, unchanged()), ())
+    files = write_beside(place, manifest, options.format)
+    return _result(place, RunOutcome(manifest, done, unchanged()), (), files)
 
 
 def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...], files: tuple[str, ...] = ()) -> EmbedResult:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from classtoken.embedder import Embedder, ModelSpec, load
-from classtoken.errors import BadRecord, OptionError
+from classtoken.errors import BadRecord, ContractError, OptionError
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.inputs import batches, computed
 from classtoken.readout.readout import Readout
@@ -124,10 +124,10 @@ class EmbedStage:
         spec = self.embedder.spec.from_anywhere()
         here = torch.cuda.device_count() if spread and spec.device is None else 0
         devices = [f"cuda:{worker % here}" if here > 1 else spec.device for worker in range(count)]
-        return [
-            EmbedStageSpec(replace(spec, device=device), self.modality, self.prompt, self.dim, self.chunks, self.tokens)
-            for device in devices
-        ]
+        own = EmbedStageSpec(
+            spec, self.modality, self.prompt, self.dim, self.chunks, self.tokens, self.fingerprint().hash()
+        )
+        return [replace(own, model=replace(spec, device=device)) for device in devices]
 
     def manifest(self, source: Source, plan: Plan, *, carried: tuple[str, ...] = ()) -> Manifest:
         """What a sink is told of a run of this stage over a source."""
@@ -171,13 +171,20 @@ class EmbedStageSpec(Result):
     dim: int | None = None
     chunks: ChunkSpec | None = None
     tokens: bool = False
+    made: str = ""
 
     def open(self) -> EmbedStage:
-        """Load the model."""
+        """Load the model. Raises `ContractError` where another one lies there than where the run was started."""
         model = load(self.model)
-        return EmbedStage(
+        stage = EmbedStage(
             model, self.modality, prompt=self.prompt, dim=self.dim, chunks=self.chunks, tokens=self.tokens
         )
+        if self.made and stage.fingerprint().hash() != self.made:
+            raise ContractError(
+                f"'{self.model.model}' gives other vectors where this worker opens it than where the run was started; "
+                "give the same files everywhere."
+            )
+        return stage
 
 
 def cut_to(vectors: np.ndarray, size: int) -> np.ndarray:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from classtoken.errors import ManifestMismatch, OptionError
+from classtoken.errors import ManifestMismatch, OptionError, SourceError
 from classtoken.run.engine import RunWork
 from classtoken.run.known import ledger_of_state, state_of
 from classtoken.run.local import do_what_is_left
 from classtoken.run.staff import SentStage, Staff
-from classtoken.run.update import Changes, Update, compare, take_over, unchanged
-from classtoken.sink import Manifest, ParquetSink, check_place, read_manifest, read_quarantine
+from classtoken.run.update import Changes, Update, altered, compare, take_over, unchanged
+from classtoken.sink import Manifest, ParquetSink, check_place, read_manifest
 from classtoken.sink.manifest import has_manifest, summed, write_manifest
-from classtoken.sink.parquet import receipts
+from classtoken.sink.parquet import receipt_of, receipts
+from classtoken.sink.quarantine import quarantine_is_whole, write_quarantine
 from classtoken.source import Plan, Source, first_record
 from classtoken.source.contents import KnownContents
 from classtoken.values import Modality, Progress
@@ -59,6 +60,7 @@ def run_onto(
         return _onto_another(sink, there, _Asked(source, plan, stage, how), report)
     work = RunWork(KnownContents(source, how.modality), sink.writer(), how.strict)
     progress = do_what_is_left(plan, how.staff.engine_for(stage), sink, work, report, how.only)
+    _check_unchanged(sink, work.source, plan, stage)
     manifest = sink.finish() if how.only is None else so_far(sink)
     return RunOutcome(manifest, progress, unchanged(progress.done - progress.before))
 
@@ -112,10 +114,12 @@ def _onto_another(sink: ParquetSink, there: Manifest, asked: _Asked, report: Rep
     plan, how = asked.plan, asked.how
     ledger = ledger_of_state(sink.folder)
     hashed = KnownContents(asked.source, how.modality, ledger.file_hash)
-    bad = [entry.id for entry in read_quarantine(sink.folder)]
+    bad = [entry.id for receipt in receipts(sink.folder) for entry in receipt.refused]
     changes = compare(hashed, plan, ledger, bad, sink.carried, asked.stage)
     same = there.complete and not changes.any
     if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
+        if not quarantine_is_whole(sink.folder, there.refused):
+            write_quarantine(sink.folder, [entry for receipt in receipts(sink.folder) for entry in receipt.refused])
         if there.times != plan.listing.times and not sink.shared:
             write_manifest(sink.folder, replace(there, times=plan.listing.times))  # looked at, and nothing is another
         return RunOutcome(there, Progress(plan.total, plan.total, plan.total, there.refused), changes)
@@ -126,6 +130,7 @@ def _onto_another(sink: ParquetSink, there: Manifest, asked: _Asked, report: Rep
         work = RunWork(hashed, state.writer(), how.strict)
         engine = how.staff.engine_for(asked.stage, sink.folder)
         progress = do_what_is_left(plan, engine, state, work, report, how.only)
+        _check_unchanged(state, hashed, plan, asked.stage)
         if how.only is not None:
             return RunOutcome(so_far(state), progress, changes)
         state.finish()
@@ -144,6 +149,21 @@ def _begun(sink: ParquetSink) -> Manifest | None:
         return None
     sink.lock()
     return (None if sink.shared else take_over(sink)) or there
+
+
+def _check_unchanged(sink: ParquetSink, source: Source, plan: Plan, stage: SentStage) -> None:
+    """Raise `SourceError` where the source's files were changed while they were read, whatever they hold by now, and
+    parts were made of something else; those are left to be done again."""
+    if source.state() == plan.state:
+        return
+    other = list(altered(sink.folder, source, plan, stage, sink.carried))
+    for number in other:
+        sink.folder.delete(receipt_of(number))
+    if other:
+        raise SourceError(
+            f"{source.name} was changed while it was being read: {len(other)} of {len(plan.tasks)} tasks read "
+            "something else, and are to be done again. Stop whatever writes to it, and run again."
+        )
 
 
 def _touched(there: Manifest, source: Source, plan: Plan, how: Onto) -> bool:

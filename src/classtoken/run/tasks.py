@@ -18,6 +18,7 @@ from classtoken.sink import Part, PartWriter, Receipt, TaskRows
 from classtoken.sink.states import STATES, together
 from classtoken.source import Reader, Source
 from classtoken.source.base import Entry
+from classtoken.source.contents import state_of
 from classtoken.values import Indexed, Record, Rejected, Task
 
 #: Called with the numbers of records and of tokens whose vectors are there.
@@ -116,6 +117,15 @@ class _ReadTask:
                 self.records[place] = entry if entry.image is path else dataclasses.replace(entry, image=path)
                 yield place, entry
 
+    def settle(self) -> None:
+        """What an image was made of is not known where its file was changed meanwhile: a later run will look again."""
+        for place, record in self.records.items():
+            known, file = record.content, record.image
+            if known is None or known.time < 0 or not isinstance(file, Path):
+                continue
+            if state_of(file) != (known.size, known.time):
+                self.records[place] = record.known_as(None)
+
     @property
     def extra(self) -> int:
         """Rows beyond one for each record."""
@@ -147,6 +157,7 @@ def _prepared(source: Source, tasks: Iterable[Task], stage: Stage) -> Iterator[_
             raise SourceError(
                 f"{source.name} changed while it was being read; stop whatever writes to it and run again."
             )
+        read.settle()
         yield read
 
 

@@ -10,17 +10,18 @@
 Until the manifest changes a reader sees the old state, whole; afterwards the new one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from classtoken.errors import SourceError
 from classtoken.places import Place
 from classtoken.run.known import GIVEN_UP, STATE
 from classtoken.run.stage import Stage
 from classtoken.run.tasks import rows_of
-from classtoken.sink import Manifest, ParquetSink, Receipt, read_manifest, read_quarantine
+from classtoken.sink import Manifest, ParquetSink, Receipt, read_manifest
 from classtoken.sink.ledger import RECORDS, KnownPart, RowLedger, entries, gone, ledger_of, short_hashes
 from classtoken.sink.manifest import META, NAME, has_manifest, write_manifest
 from classtoken.sink.parquet import RECEIPTS, commit, receipt_of, receipts
@@ -99,6 +100,23 @@ def compare(
     return Changes(int(counts[0]), int(counts[1]), int(lost.sum()), int(counts[2]), stays, seen, what)
 
 
+def altered(place: Place, source: Source, plan: Plan, stage: Stage, carried: Sequence[CarriedColumn]) -> Iterator[int]:
+    """Tasks that are done and whose part was not made of what the source holds now."""
+    done = {receipt.part.task: receipt for receipt in receipts(place)}
+    for task in plan.tasks:
+        if (receipt := done.get(task.number)) is None:
+            continue
+        refused = {entry.id for entry in receipt.refused}
+        try:
+            found = [row for entry in Reader(source)(task) for row in rows_of(entry, stage)]
+        except SourceError:
+            found = []
+        now = entries([row for row in found if isinstance(row, Record) and row.id not in refused], carried)
+        ledger = RowLedger([KnownPart(place, receipt.part)])
+        if len(ledger.rows) != len(now) or not _same(ledger.rows, now).all():
+            yield task.number
+
+
 class Update:
     """A new state of a folder, written beside the old one by a sink of its own.
 
@@ -109,7 +127,9 @@ class Update:
         self.place, self.ledger, self.changes = owner.folder, ledger, changes
         self.lost = list(gone(ledger, changes.seen)) if keep else []
         kept = sum(len(places) for _, places in self.lost)
-        manifest = replace(owner.manifest, tasks=owner.manifest.tasks + len(self.lost), kept=kept)
+        lineage = read_manifest(self.place).lineage
+        tasks = owner.manifest.tasks + len(self.lost)
+        manifest = replace(owner.manifest, tasks=tasks, kept=kept, lineage=lineage)
         self.sink = ParquetSink(self.place.below(STATE), manifest, owner.carried, shared=owner.shared)
         self._first = owner.manifest.tasks
 
@@ -176,7 +196,7 @@ def take_over(owner: ParquetSink) -> Manifest | None:
     files = [name for part in manifest.parts for name in (ledger_of(part), part.file)]
     place.copy({f"{STATE}/{name}": name for name in files})
     write_manifest(place, manifest)
-    write_quarantine(place, read_quarantine(state))
+    write_quarantine(place, [entry for receipt in receipts(state) for entry in receipt.refused])
     names = [receipt_of(part.task) for part in manifest.parts]
     old = place.sizes(f"{META}/{RECEIPTS}")
     _remove_all(place, sorted(set(old) - set(names)))

@@ -8,17 +8,20 @@ Each says what made it: in the metadata of the schema or of the file, and for .n
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import OptionError
+from classtoken.errors import ClasstokenError, OptionError
 from classtoken.extras import need
+from classtoken.fingerprint import hash_value
 from classtoken.places import LocalPlace, Place
-from classtoken.sink.manifest import Manifest
+from classtoken.results.base import Result
+from classtoken.sink.manifest import META, Manifest
 from classtoken.sink.numbers import TYPES
 from classtoken.sink.rows import FINGERPRINT
 from classtoken.sink.states import NAMES as STATE_NAMES
@@ -32,11 +35,61 @@ IDS, MADE_BY = "ids.npy", "fingerprint.json"
 _STATE_PARTS = ("starts", "roles", "grids")
 
 
+#: Below `_meta/`: which formats stand beside the parts, and which parts they were made of.
+WRITTEN = "beside.json"
+
+
+@dataclass(frozen=True)
+class Written(Result):
+    """The files of one format, and a hash of the parts that they were made of."""
+
+    files: tuple[str, ...]
+    parts: str
+
+
+@dataclass(frozen=True)
+class Beside(Result):
+    """What stands beside the parts, by format."""
+
+    formats: Mapping[str, Written] = field(default_factory=dict)
+
+
 def write_beside(place: Place, manifest: Manifest, format: Format) -> tuple[str, ...]:
-    """Write a finished folder's vectors in another format too; the names of the files. Raises `OptionError`."""
-    if format == "parquet":
+    """Write a finished folder's vectors in another format too, and those again that were written of an earlier state;
+    the names of the files of this format. Raises `OptionError`."""
+    known = read_beside(place)
+    wanted = {*known.formats, *({format} - {"parquet"})}
+    if not wanted or not manifest.rows:
         return ()
-    return {"npy": _npy, "safetensors": _safetensors, "lance": _lance}[format](place, manifest)
+    there, parts = place.sizes(), hash_value([part.checksum for part in manifest.parts])
+    formats: dict[str, Written] = dict(known.formats)
+    for name in sorted(wanted):
+        one = formats.get(name)
+        if one is None or one.parts != parts or not all(_is_there(file, there) for file in one.files):
+            formats[name] = Written(_WRITERS[name](place, manifest), parts)
+            for file in set(() if one is None else one.files) - set(formats[name].files):
+                place.delete(file)
+    if formats != known.formats:
+        place.put(f"{META}/{WRITTEN}", Beside(formats).to_json().encode())
+    return formats[format].files if format in formats else ()
+
+
+def read_beside(place: Place) -> Beside:
+    """What stands beside the parts of a folder."""
+    try:
+        return Beside.from_json(place.read(f"{META}/{WRITTEN}").decode())
+    except (OSError, UnicodeDecodeError, ClasstokenError):
+        return Beside()
+
+
+def stale(place: Place, manifest: Manifest) -> list[str]:
+    """Files beside the parts that were made of an earlier state of them."""
+    parts = hash_value([part.checksum for part in manifest.parts])
+    return [name for one in read_beside(place).formats.values() if one.parts != parts for name in one.files]
+
+
+def _is_there(file: str, there: Mapping[str, int]) -> bool:
+    return file in there or any(name.startswith(f"{file}/") for name in there)
 
 
 def _npy(place: Place, manifest: Manifest) -> tuple[str, ...]:
@@ -176,6 +229,13 @@ def _ids(place: Place, manifest: Manifest) -> Sequence[str]:
 
     place.put(MADE_BY, json.dumps(about, indent=2).encode())
     return (IDS, MADE_BY)
+
+
+_WRITERS: Mapping[str, Callable[[Place, Manifest], tuple[str, ...]]] = {
+    "npy": _npy,
+    "safetensors": _safetensors,
+    "lance": _lance,
+}
 
 
 def _beside(place: Place) -> str | None:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from classtoken.errors import OutputError
 from classtoken.places import Place
 from classtoken.sink.manifest import META, Part
 from classtoken.sink.numbers import Ranges, to_floats
@@ -139,9 +140,7 @@ class RowLedger:
         made = together([None] * len(wanted))
         for part in np.unique(parts).tolist():
             here = np.flatnonzero(parts == part)
-            known = self.parts[part]
-            with known.place.open(known.part.file) as file:
-                table = pq.read_table(file, columns=list(STATE_NAMES))
+            table = self._rows_of_part(part, STATE_NAMES)
             made[here] = together(from_table(table.take(pa.array(wanted[here] - self.begins[part]))))
         return made
 
@@ -163,10 +162,22 @@ class RowLedger:
 
     def _vectors_of_part(self, part: int, name: str, size: int) -> np.ndarray:
         known = self.parts[part]
-        with known.place.open(known.part.file) as file:
-            column = pq.read_table(file, columns=[name]).column(0).combine_chunks()
+        column = self._rows_of_part(part, [name]).column(name).combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
         return to_floats(values, known.ranges.get(name))
+
+    def _rows_of_part(self, part: int, columns: Sequence[str]) -> pa.Table:
+        """Some columns of a part. Raises `OutputError` for a file that is not what its ledger says."""
+        known, begin = self.parts[part], self.begins[part]
+        with known.place.open(known.part.file) as file:
+            table = pq.read_table(file, columns=["id", *columns])
+        expected = self.rows["identity"][begin : begin + known.part.rows]
+        if not np.array_equal(short_hashes(table.column("id").to_pylist()), expected):
+            raise OutputError(
+                f"{known.part.file} of {known.place.name} holds other rows than were written; see `classtoken verify`, "
+                "remove it, and run the same embed again."
+            )
+        return table
 
 
 def gone(ledger: RowLedger, seen: np.ndarray) -> Iterator[tuple[KnownPart, np.ndarray]]:

@@ -44,10 +44,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Receipt(Result):
-    """Says that a task is done: its part will outlive a crash, and these records are not in it."""
+    """Says that a task is done: its part will outlive a crash, and these records are not in it; `lineage` is that of
+    the folder's manifest."""
 
     part: Part
     refused: tuple[Rejected, ...]
+    lineage: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Manifest(Result):
     understood here and that the user vouched for. `parts` are listed once the run is `complete`; until then a
     finished file is known by its receipt. `kept` rows are of records that the source no longer has. `times` are those
     of the source's files (`source.Listing`).
+
+    `lineage` is a hash of the folder's name and plan when it was begun, and stays with it, whatever becomes of either:
+    receipts of another folder count for nothing, and a manifest that was copied from elsewhere has none.
 
     `extra` counts rows, refused ones among them, beyond one for each record: texts that are cut into chunks. `tokens`
     is the size of the states of all tokens that are kept beside the vectors, 0 where they are not.
@@ -93,6 +98,7 @@ class Manifest(Result):
     products: str = field(default="", compare=False)
     extra: int = 0
     tokens: int = 0
+    lineage: str = field(default="", compare=False)
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:
@@ -142,7 +148,7 @@ def read_manifest(folder: str | Path | Place) -> Manifest:
             f"{place.name} holds no vectors (no {META}/{NAME}); give a folder that `classtoken embed` made."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise OutputError(f"{path} cannot be read: {error}") from error
+        raise OutputError(f"{path} cannot be read: {error}; put it back, or embed into a new folder.") from error
     try:
         plain: Any = json.loads(text)
         number = plain.get("format") if isinstance(plain, dict) else None
@@ -152,7 +158,7 @@ def read_manifest(folder: str | Path | Place) -> Manifest:
     except OutputError:
         raise
     except (ClasstokenError, ValueError, RecursionError) as error:
-        raise OutputError(f"{path} cannot be read: {error}") from error
+        raise OutputError(f"{path} cannot be read: {error}; put it back, or embed into a new folder.") from error
 
 
 def refuse_first_format(place: Place) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from classtoken.errors import OutputError
 from classtoken.results.base import Result
 
 Store = Literal["fp32", "fp16", "int8"]
@@ -59,8 +60,13 @@ class Ranges(Result):
 
 def to_stored(vectors: np.ndarray, store: Store, ranges: Ranges | None) -> np.ndarray:
     """Float32 vectors as they are stored."""
-    if store == "int8":
-        assert ranges is not None
+    if store == "int8" and ranges is None:
+        if len(vectors):
+            raise OutputError(
+                "`store` int8 needs ranges, and no record of the sample has a vector; store fp16 instead."
+            )
+        return vectors.astype(np.int8)
+    if store == "int8" and ranges is not None:
         return ranges.to_bytes(vectors)
     return vectors.astype(np.float16 if store == "fp16" else np.float32, copy=False)
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from classtoken.destination import check_folder, refuse_strangers
 from classtoken.errors import ClasstokenError, OutputError
-from classtoken.fingerprint import hash_bytes
+from classtoken.fingerprint import hash_bytes, hash_value
 from classtoken.places import LocalPlace, Lock, Place, place_of
 from classtoken.sink.base import TaskRows
 from classtoken.sink.ledger import RECORDS, entries, ledger_of, to_bytes
@@ -39,7 +39,7 @@ from classtoken.sink.manifest import (
 )
 from classtoken.sink.numbers import TYPES, Ranges, Store, to_stored
 from classtoken.sink.quarantine import NAME as QUARANTINE
-from classtoken.sink.quarantine import write_quarantine
+from classtoken.sink.quarantine import quarantine_is_whole, write_quarantine
 from classtoken.sink.rows import FINGERPRINT, CarriedColumn, schema, to_table
 from classtoken.values import Rejected
 
@@ -112,11 +112,16 @@ def receipt_of(task: int) -> str:
 
 def commit(place: Place, receipt: Receipt) -> Receipt:
     """Put a receipt where there is none; the one that stands, this or another writer's."""
-    name = receipt_of(receipt.part.task)
-    text = receipt.to_json() + "\n"
-    if place.put_new(name, text.encode("utf-8")):
-        return receipt
-    return Receipt.from_json(place.read(name))
+    name, lineage = receipt_of(receipt.part.task), read_manifest(place).lineage
+    ours = replace(receipt, lineage=lineage)
+    for _ in range(2):
+        if place.put_new(name, f"{ours.to_json()}\n".encode()):
+            return ours
+        there = Receipt.from_json(place.read(name))
+        if there.lineage == lineage:
+            return there
+        place.delete(name)  # of another folder
+    raise OutputError(f"{place.name}: receipts of another folder come again and again; give a folder of its own.")
 
 
 class ParquetSink:
@@ -135,7 +140,8 @@ class ParquetSink:
         shared: bool = False,
     ):
         self.folder, self.overwrite, self.shared = place_of(folder), overwrite, shared
-        self.manifest = manifest
+        lineage = manifest.lineage or hash_value([self.place, manifest.plan])
+        self.manifest = replace(manifest, lineage=lineage)
         self.carried = tuple(carried)
         made = {FINGERPRINT: manifest.fingerprint.to_json(indent=None)}
         self._writer = ParquetPartWriter(
@@ -162,10 +168,16 @@ class ParquetSink:
         if there is None or other:
             write_quarantine(self.folder, ())
             first = self.folder.put_new(f"{META}/{NAME}", f"{self.manifest.to_json()}\n".encode())
-            there = self.manifest if first else read_manifest(self.folder)  # another writer was quicker
+            there = self.manifest if first else read_manifest(self.folder)
+            self.manifest.refuse_others(there, self.place)  # where another writer was quicker, with other work
         if there.plan == self.manifest.plan:
             self.manifest = replace(
-                self.manifest, tasks=there.tasks, kept=there.kept, ranges=there.ranges, sampled=there.sampled
+                self.manifest,
+                tasks=there.tasks,
+                kept=there.kept,
+                ranges=there.ranges,
+                sampled=there.sampled,
+                lineage=there.lineage,
             )
             self._writer = replace(self._writer, ranges=there.ranges)
         return {receipt.part.task: receipt.part for receipt in receipts(self.folder, remove=not self.shared)}
@@ -176,12 +188,13 @@ class ParquetSink:
 
     def finish(self) -> Manifest:
         """Write the quarantine and the complete manifest from the receipts. Raises `OutputError` if tasks are left."""
-        done = sorted(receipts(self.folder), key=lambda receipt: receipt.part.task)
+        ours = (receipt for receipt in receipts(self.folder) if receipt.part.task < self.manifest.tasks)
+        done = sorted(ours, key=lambda receipt: receipt.part.task)
         left = self.manifest.tasks - len(done)
         if left:
             raise OutputError(f"{self.place}: {left} of {self.manifest.tasks} tasks are not done; run it again.")
         whole = summed(self.manifest, tuple(receipt.part for receipt in done))
-        if read_manifest(self.folder) != whole:
+        if read_manifest(self.folder) != whole or not quarantine_is_whole(self.folder, whole.refused):
             write_quarantine(self.folder, [entry for receipt in done for entry in receipt.refused])
             write_manifest(self.folder, whole)
         return whole
@@ -234,13 +247,14 @@ class ParquetSink:
 
 def receipts(place: Place, kind: str = RECEIPTS, *, remove: bool = False) -> Iterator[Receipt]:
     """Of every task that is done. One whose file has gone or changed its size is done again, as is one that cannot be
-    read; with `remove` such receipts are removed, so that another may be put."""
+    read or is of another folder; with `remove` such receipts are removed, so that another may be put."""
+    lineage = read_manifest(place).lineage if has_manifest(place) else ""
     names = sorted(place.sizes(f"{META}/{kind}"))
     files = place.sizes()  # after the receipts: a part is there before its receipt is
     for name in names:
         with contextlib.suppress(ClasstokenError, OSError, UnicodeDecodeError):
             receipt = Receipt.from_json(place.read(name))
-            if files.get(receipt.part.file) == receipt.part.bytes:
+            if files.get(receipt.part.file) == receipt.part.bytes and receipt.lineage == lineage:
                 yield receipt
                 continue
         if remove:
@@ -269,6 +283,11 @@ def check_place(folder: str | Path | Place, *, overwrite: bool = False) -> None:
         check_folder(place.path, {})
     if not has_manifest(place):
         refuse_first_format(place)
+        if any(name.startswith("part-") and name.endswith(".parquet") for name in place.sizes()):
+            raise OutputError(
+                f"{place.name} holds parts without their manifest ({META}/{NAME}): they can be read as they are, and "
+                "not be added to. Put the manifest back, or give a new folder."
+            )
         refuse_strangers(place.name, (_top(name) for name in place.sizes() if not _of_a_start(name)), "vectors")
     elif overwrite:
         strange = (_top(name) for name in place.sizes() if not is_ours(name))

@@ -23,6 +23,14 @@ def write_quarantine(folder: str | Path | Place, refused: Sequence[Rejected]) ->
     place_of(folder).put(f"{META}/{NAME}", buffer.getvalue().to_pybytes())
 
 
+def quarantine_is_whole(folder: str | Path | Place, count: int) -> bool:
+    """Whether a quarantine is there and lists so many records."""
+    try:
+        return len(read_quarantine(folder)) == count
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def read_quarantine(folder: str | Path | Place, first: int | None = None) -> tuple[Rejected, ...]:
     """What the quarantine of a folder of results lists, or the `first` few of it."""
     with place_of(folder).open(f"{META}/{NAME}") as file:

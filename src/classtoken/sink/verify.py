@@ -12,6 +12,7 @@ from classtoken.errors import ManifestMismatch
 from classtoken.fingerprint import hash_bytes
 from classtoken.places import Place, place_of
 from classtoken.results.verify import Norms, VerifyResult
+from classtoken.sink.beside import stale
 from classtoken.sink.ledger import RECORDS, ledger_of
 from classtoken.sink.manifest import META, Manifest, Part, read_manifest
 from classtoken.sink.numbers import NUMBERS, TYPES, to_floats
@@ -125,6 +126,8 @@ class _Check:
         spare = garbage(self.place, self.manifest)
         if spare and self.manifest.complete:
             yield f"files that the manifest does not list: {', '.join(spare[:NAMED])}"
+        if old := stale(self.place, self.manifest):
+            yield f"{', '.join(old[:NAMED])}: of an earlier state of these vectors; run the same embed again"
         whole = self.manifest.total + self.manifest.kept + self.manifest.extra
         if self.manifest.complete and self.rows + self.manifest.refused != whole:
             more = f" and {self.manifest.extra} chunks more" if self.manifest.extra else ""

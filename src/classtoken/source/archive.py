@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of
 from classtoken.source.columns import to_label
 from classtoken.source.images import SUFFIXES
 from classtoken.source.kinds import Kinds
@@ -67,6 +67,9 @@ class Archive(Source):
         with path.open("rb") as file:
             for key, members in _groups(path, file, offset):
                 yield self._entry(self._before(shard) + key, members, file)
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return states_of(self.files.values())
 
     def ids(self, listing: Listing) -> Iterator[str]:
         for shard in listing.shards:

@@ -4,8 +4,9 @@ A source is scanned once (`scan`), which counts records, marks where tasks begin
 often as needed (`rows`). Nothing but the listing is ever held in memory.
 """
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,18 @@ from classtoken.values import Record, Rejected
 
 #: Records of a task: seconds to a minute of work, so that little is lost when a run is stopped.
 TASK_ROWS = 2048
+
+
+def states_of(files: Iterable[Path]) -> tuple[tuple[int, ...], ...]:
+    """What the system knows of some files; see `Source.state`."""
+    found = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            status = file.stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return tuple(found)
+
+
 #: One record, or why there is none in its place.
 Entry = Record | Rejected
 
@@ -81,6 +94,11 @@ class Source(ABC):
 
         `first` is that record's number in the whole source.
         """
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        """Of each file that holds records when and how it was changed last, as the system knows it: another answer
+        later says that one may have been changed meanwhile, though it was put back. Nothing where nobody can tell."""
+        return ()
 
     def ids(self, listing: Listing) -> Iterator[str]:
         """The ids of all records, and of refused rows where they have one; cheaper where only ids need be read."""

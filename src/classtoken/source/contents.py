@@ -36,6 +36,9 @@ class KnownContents(Source):
         for entry in self.inner.rows(shard, start, first, offset):
             yield entry.known_as(self._content(entry)) if isinstance(entry, Record) else entry
 
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return self.inner.state()
+
     def ids(self, listing: Listing) -> Iterator[str]:
         return self.inner.ids(listing)
 
@@ -48,13 +51,12 @@ class KnownContents(Source):
 
     def _of_file(self, identity: str, path: Path) -> Content | None:
         """None for a file that cannot be read: why will be said where it is decoded."""
+        size, time = state_of(path)
+        known = self.before(identity, size, time) if self.before else None
         try:
-            status = path.stat()
-            known = self.before(identity, status.st_size, status.st_mtime_ns) if self.before else None
-            found = known or _hash_of_file(path)
+            return Content(known or _hash_of_file(path), size, time)
         except OSError:
             return None
-        return Content(found, status.st_size, status.st_mtime_ns)
 
 
 def content_of(record: Record) -> Content | None:
@@ -71,6 +73,15 @@ def content_of(record: Record) -> Content | None:
 
 def _of_text(text: str | None) -> Content | None:
     return None if text is None else Content(_hash(text.encode("utf-8", "surrogatepass")))
+
+
+def state_of(path: Path) -> tuple[int, int]:
+    """Size and time of a file; (-1, -1) for one that has gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
 def _hash(content: bytes) -> bytes:

@@ -50,6 +50,9 @@ class LabelledSource(Source):
         for entry in self.inner.rows(shard, start, first, offset):
             yield replace(entry, label=self._label(entry.id)) if isinstance(entry, Record) else entry
 
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return self.inner.state()
+
     def ids(self, listing: Listing) -> Iterator[str]:
         return self.inner.ids(listing)
 
@@ -120,6 +123,9 @@ class MaskedSource(Source):
                 if isinstance(entry, Record)
                 else entry
             )
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return self.inner.state()
 
     def ids(self, listing: Listing) -> Iterator[str]:
         return self.inner.ids(listing)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of
 from classtoken.source.columns import Columns, resolve, to_entry, to_id
 
 #: Rows decoded at once; images are held as encoded bytes.
@@ -52,6 +52,9 @@ class Parquet(Source):
                 if number >= first:
                     yield to_entry(row, columns, number, self.images_from or path.parent, self.options.label_separator)
                 number += 1
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return states_of(self.files.values())
 
     def ids(self, listing: Listing) -> Iterator[str]:
         column = self._columns().id

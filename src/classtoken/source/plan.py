@@ -13,12 +13,14 @@ from classtoken.values import Record, Task
 
 @dataclass(frozen=True)
 class Plan:
-    """The work: tasks in order, how many records they hold, and a hash that changes when the source does."""
+    """The work: tasks in order, how many records they hold, and a hash that changes when the source does; `state` is
+    that of the source's files before they were listed."""
 
     tasks: tuple[Task, ...]
     total: int
     hash: str
     listing: Listing
+    state: tuple[tuple[int, ...], ...] = ()
 
 
 def make_plan(source: Source, *, task_rows: int = TASK_ROWS, limit: int | None = None) -> Plan:
@@ -26,6 +28,7 @@ def make_plan(source: Source, *, task_rows: int = TASK_ROWS, limit: int | None =
 
     Raises `SourceError` when there is no record at all, and for duplicate ids, naming the first few.
     """
+    state = source.state()
     listing = source.listed(task_rows, limit)
     tasks: list[Task] = []
     total = 0
@@ -35,7 +38,7 @@ def make_plan(source: Source, *, task_rows: int = TASK_ROWS, limit: int | None =
             stop = min(start + task_rows, shard.rows)
             tasks.append(Task(len(tasks), shard.name, start, stop, total + start, offset))
         total += shard.rows
-    return Plan(tuple(tasks), total, _hash(source, listing, task_rows), listing)
+    return Plan(tuple(tasks), total, _hash(source, listing, task_rows), listing, state)
 
 
 class Reader:

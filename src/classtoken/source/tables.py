@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of
 from classtoken.source.columns import Columns, headerless, known_names, resolve, to_entry, to_id
 from classtoken.source.delimited import TableHead, form_of, header
 from classtoken.source.kinds import Kinds
@@ -73,6 +73,9 @@ class LineTable(Source):
                 yield Rejected(columns.id_unread(number), row.reason)
             else:
                 yield to_entry(row, columns, number, folder, self.options.label_separator)
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return states_of(self.files.values())
 
     def ids(self, listing: Listing) -> Iterator[str]:
         column = self._columns().id
