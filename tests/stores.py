@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 #: Seconds that a client waits for an answer.
-PATIENCE = 0.4
+PATIENCE = 1.2
 
 
 class Faulty:
@@ -31,7 +31,7 @@ class Faulty:
             start("503 Slow Down", [("Content-Type", "application/xml")])
             return [b"<Error><Code>SlowDown</Code><Message>slow down</Message></Error>"]
         if kind == "late":
-            time.sleep(PATIENCE * 2)
+            time.sleep(PATIENCE * 1.25)
         if kind == "done, then 500":
             list(self.inner(environ, lambda *_: None))
             start("500 Internal Server Error", [("Content-Type", "application/xml")])
