@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class RayWorker:
         if Path(folder).is_dir():  # names of files are relative to where the run was started
             os.chdir(folder)
         self.stage: Stage = spec.open()
+        if "torch" in sys.modules:  # a processor each, whatever OMP_NUM_THREADS says here
+            sys.modules["torch"].set_num_threads(1)
         self.work = work
 
     def ready(self) -> bool:

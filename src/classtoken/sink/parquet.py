@@ -281,17 +281,19 @@ def check_place(folder: str | Path | Place, *, overwrite: bool = False) -> None:
     place = place_of(folder)
     if isinstance(place, LocalPlace):
         check_folder(place.path, {})
-    if not has_manifest(place):
-        refuse_first_format(place)
-        if any(name.startswith("part-") and name.endswith(".parquet") for name in place.sizes()):
-            raise OutputError(
-                f"{place.name} holds parts without their manifest ({META}/{NAME}): they can be read as they are, and "
-                "not be added to. Put the manifest back, or give a new folder."
-            )
-        refuse_strangers(place.name, (_top(name) for name in place.sizes() if not _of_a_start(name)), "vectors")
-    elif overwrite:
-        strange = (_top(name) for name in place.sizes() if not is_ours(name))
-        refuse_strangers(place.name, strange, "results of classtoken alone")
+    names = place.sizes()  # once: another run may begin just now, and its manifest comes before its parts
+    if f"{META}/{NAME}" in names:
+        if overwrite:
+            strange = (_top(name) for name in names if not is_ours(name))
+            refuse_strangers(place.name, strange, "results of classtoken alone")
+        return
+    refuse_first_format(place)
+    if any(name.startswith("part-") and name.endswith(".parquet") for name in names):
+        raise OutputError(
+            f"{place.name} holds parts without their manifest ({META}/{NAME}): they can be read as they are, and not "
+            "be added to. Put the manifest back, or give a new folder."
+        )
+    refuse_strangers(place.name, (_top(name) for name in names if not _of_a_start(name)), "vectors")
 
 
 def _top(name: str) -> str:
