@@ -1,18 +1,20 @@
 """Heads on frozen vectors beside scikit-learn on the same vectors, and whether temperatures help on records never seen.
 
-    python benchmarks/training/heads.py --text-model MINILM [--keep benchmarks/results/heads.json]
+    python benchmarks/training/heads.py --text-model MINILM [--only TASK ...] [--keep benchmarks/results/heads]
 
-Ten draws of 300 records: question types (TREC), product photographs (DeiT-Tiny), emotions with several labels a text
-(the six commonest of GoEmotions). Every draw is `classtoken train SOURCE --model MODEL --out DIR`; scikit-learn chooses
-C among as many values by as many folds, on standardised vectors, and is fitted again on everything, for the
-first three. Judged on 500 others (400 photographs); ECE in 15 bins. Results are added to FILE one by one, so that it
-can be stopped.
+Twelve draws of 300 records: question types (TREC), product photographs (DeiT-Tiny), emotions with several labels a text
+(the six commonest of GoEmotions). The first three are `classtoken train SOURCE --model MODEL --out DIR`, the others
+what that does with the vectors, which are computed once; the first three say whether both give the same. scikit-learn
+chooses C among as many values by as many folds, on standardised vectors, and is fitted again on everything. Judged on
+500 others (400 photographs); ECE in 15 bins. The difference is paired: its interval is over draws of what is learned
+from, for these records that judge. Results are added to a file a task, one by one, so that it can be stopped.
 """
 
 import argparse
 import csv
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,17 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 import classtoken as ct
+from classtoken.learning.data.labels import labelling
+from classtoken.learning.data.split import divide
 from classtoken.learning.folder.record import machine
-from classtoken.learning.judge import calibration_error
-from classtoken.learning.ways.logistic import GRID
+from classtoken.learning.judge import calibration_error, fit_temperature
+from classtoken.learning.ways.logistic import GRID, FitTask, fit_logistic, logistic_head
+from classtoken.measure.statistics import mean_interval
 from classtoken.readout.saved import read_saved
+from classtoken.values import Content, Record
 
 DATA = Path(__file__).resolve().parents[3] / "shared"
-DRAWS, BESIDE, LEARNED = 10, 3, 300
+DRAWS, COMMANDS, LEARNED = 12, 3, 300
 EMOTIONS = 6
 Rows = list[tuple[str, str]]
 
@@ -106,31 +112,96 @@ def theirs(x: np.ndarray, y: np.ndarray, seed: int, test: np.ndarray) -> np.ndar
     return np.asarray(found.decision_function(test))
 
 
-def draw(task: str, model: str, learned: Rows, judged: Rows, vectors: np.ndarray, seed: int) -> dict[str, Any]:
-    """One training and its figures on the records that judge."""
-    chosen = np.random.default_rng(seed).choice(len(learned), LEARNED, replace=False)
-    rows, image = [learned[i] for i in chosen], task == "photographs"
+@dataclass(frozen=True)
+class Task:
+    """Records that are learned from and that judge, with the vectors of those that any draw takes."""
+
+    name: str
+    model: str
+    learned: Rows
+    judged: Rows
+    vectors: dict[int, np.ndarray]
+    test: np.ndarray
+
+    @classmethod
+    def read(cls, name: str, text_model: str, kept: Path) -> "Task":
+        """Vectors are computed once and kept beside the results."""
+        learned, judged = {"questions": trec, "emotions": emotions, "photographs": photographs}[name]()
+        image = name == "photographs"
+        model = str(DATA / "models/deit-tiny-patch16-224") if image else text_model
+        used = sorted({row for seed in range(DRAWS) for row in rows_of(learned, seed)})
+        path = kept / f"{name}.npz"
+        if not path.is_file():
+            items: list[Any] = [learned[row][0] for row in used] + [item for item, _ in judged]
+            found = pooled(model, [Path(item) for item in items] if image else items)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, learned=found[: len(used)], judged=found[len(used) :])
+        held = np.load(path)
+        return cls(name, model, learned, judged, dict(zip(used, held["learned"], strict=True)), held["judged"])
+
+
+def rows_of(learned: Rows, seed: int) -> list[int]:
+    """The records of one draw."""
+    found: list[int] = np.random.default_rng(seed).choice(len(learned), LEARNED, replace=False).tolist()
+    return found
+
+
+def by_command(task: Task, rows: Rows, seed: int) -> dict[str, Any]:
+    """What `classtoken train` leaves."""
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch) / "rows.csv", Path(scratch) / "model"
         with source.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("image" if image else "text", "label"), *rows])
-        result = ct.train(model, source, out, seed=seed)
-        number = {name: i for i, name in enumerate(result.labels)}
-        several = result.task == "multilabel"
-        logits = logits_of(out, vectors)
-    targets, y = (labels_of([label for _, label in part], number, several) for part in (judged, rows))
-    kind = "multi" if several else "single"
-    found = {
+            csv.writer(file).writerows([("image" if task.name == "photographs" else "text", "label"), *rows])
+        result = ct.train(task.model, source, out, seed=seed)
+        said = result.scores["mean_average_precision" if result.task == "multilabel" else "accuracy"]
+        return {"logits": logits_of(out, task.test), "temperature": result.temperature, "said": said}
+
+
+def by_vectors(x: np.ndarray, records: list[Record], seed: int) -> dict[str, Any]:
+    """The same head and temperature from vectors: chosen and fitted on all rows, the temperature out of fold."""
+    known, groups = labelling(records), divide(records, 0.1, seed).units
+    y, several = known.targets.numpy(), known.several
+    fitting = FitTask(several, False, seed, len(known.labels), rows=len(x))
+    head, setting, _ = fit_logistic(x, y, fitting, groups=groups)
+    parts = []
+    for learned, judged in fitting.folds(y, groups):
+        with torch.no_grad():
+            parts.append((logistic_head(x[learned], y[learned], fitting, setting)(torch.from_numpy(x[judged])), judged))
+    order = np.concatenate([judged for _, judged in parts])
+    shipped, targets = torch.cat([logits for logits, _ in parts]), torch.from_numpy(y[order])
+    return {"head": head, "temperature": fit_temperature(shipped.float(), targets, "multi" if several else "single")}
+
+
+def draw(task: Task, seed: int) -> dict[str, Any]:
+    """One training and its figures on the records that judge."""
+    chosen = rows_of(task.learned, seed)
+    rows, x = [task.learned[row] for row in chosen], np.stack([task.vectors[row] for row in chosen]).astype(np.float32)
+    several = task.name == "emotions"
+    records = [
+        Record(str(i), label=tuple(label.split("|")) if several else label, content=Content(item.encode()))
+        for i, (item, label) in enumerate(rows)
+    ]
+    known = labelling(records)
+    number = {name: i for i, name in enumerate(known.labels)}
+    targets = labels_of([label for _, label in task.judged], number, known.several)
+    made = by_vectors(x, records, seed)
+    with torch.no_grad():
+        logits = made["head"](torch.from_numpy(task.test).float())
+    found: dict[str, Any] = {}
+    if seed < COMMANDS:
+        command = by_command(task, rows, seed)
+        found["said"] = command["said"]
+        same = torch.allclose(logits, command["logits"], atol=1e-3)
+        found["as by command"] = bool(same and abs(made["temperature"] / command["temperature"] - 1) < 1e-3)
+        logits, made["temperature"] = command["logits"], command["temperature"]
+    kind: Any = "multi" if known.several else "single"
+    return found | {
         "score": score(logits.numpy(), targets),
-        "said": result.scores["mean_average_precision" if several else "accuracy"],
-        "temperature": result.temperature,
-        "before": calibration_error(logits, targets, kind),  # type: ignore[arg-type]
-        "after": calibration_error(logits / result.temperature, targets, kind),  # type: ignore[arg-type]
+        "theirs": score(theirs(x, known.targets.numpy(), seed, task.test), targets),
+        "temperature": made["temperature"],
+        "before": calibration_error(logits, targets, kind),
+        "after": calibration_error(logits / made["temperature"], targets, kind),
     }
-    if seed < BESIDE:
-        x = pooled(model, [Path(item) if image else item for item, _ in rows])
-        found["theirs"] = score(theirs(x, y.numpy(), seed, vectors), targets)
-    return found
 
 
 def labels_of(names: list[str], number: dict[str, int], several: bool) -> torch.Tensor:
@@ -146,38 +217,37 @@ def labels_of(names: list[str], number: dict[str, int], several: bool) -> torch.
 
 def summary(draws: list[dict[str, Any]]) -> dict[str, Any]:
     """Over all draws so far."""
-    beside = [one["score"] - one["theirs"] for one in draws if "theirs" in one]
+    apart = [one["score"] - one["theirs"] for one in draws]
+    found = mean_interval(apart) if len(draws) > 1 else None
     return {
         "draws": len(draws),
         "mean score": float(np.mean([one["score"] for one in draws])),
-        "ours minus scikit-learn's": beside,
+        "scikit-learn's": float(np.mean([one["theirs"] for one in draws])),
+        "difference": None if found is None or not found.known else [found.estimate, found.low, found.high],
         "calibration error not above before": sum(one["after"] <= one["before"] + 1e-12 for one in draws),
         "mean error before": float(np.mean([one["before"] for one in draws])),
         "mean error after": float(np.mean([one["after"] for one in draws])),
-        "said minus score": float(np.mean([one["said"] - one["score"] for one in draws])),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text-model", required=True, help="a folder with all-MiniLM-L6-v2")
-    parser.add_argument("--keep", type=Path, default=Path("bench-results/heads.json"))
+    parser.add_argument("--only", nargs="*", default=["questions", "emotions", "photographs"])
+    parser.add_argument("--keep", type=Path, default=Path("bench-results/heads"))
+    parser.add_argument("--vectors", type=Path, default=Path("bench-results/heads"))
     given = parser.parse_args()
-    kept: dict[str, Any] = json.loads(given.keep.read_text()) if given.keep.is_file() else {"tasks": {}}
-    kept["machine"] = machine("cpu")
-    tasks = {"questions": trec, "emotions": emotions, "photographs": photographs}
-    for task, read in tasks.items():
-        learned, judged = read()
-        model = str(DATA / "models/deit-tiny-patch16-224") if task == "photographs" else given.text_model
-        items = [Path(item) if task == "photographs" else item for item, _ in judged]
-        vectors = pooled(model, items)
-        entry = kept["tasks"].setdefault(task, {"draws": []})
-        for seed in range(len(entry["draws"]), DRAWS):
-            entry["draws"].append(draw(task, model, learned, judged, vectors, seed))
-            entry["summary"] = summary(entry["draws"])
-            given.keep.parent.mkdir(parents=True, exist_ok=True)
-            given.keep.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            print(task, seed, entry["draws"][-1], flush=True)
+    torch.set_num_threads(1)
+    for name in given.only:
+        path = given.keep / f"{name}.json"
+        kept: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"draws": []}
+        task = Task.read(name, given.text_model, given.vectors)
+        for seed in range(len(kept["draws"]), DRAWS):
+            kept["draws"].append(draw(task, seed))
+            kept |= {"summary": summary(kept["draws"]), "machine": machine("cpu")}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            print(name, seed, kept["draws"][-1], flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,13 @@ class Trial(Result):
     setting: str
     """in words"""
     score: float
-    """larger is better"""
+    """larger is better: a loss is turned"""
+    metric: str = ""
+    """what the score is called"""
+
+    def __str__(self) -> str:
+        loss = self.metric == "loss"
+        return f"{-self.score if loss else self.score:.4f}{' loss' if loss else ''}  {self.setting}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ class TrainResult(Result):
             lines.append(
                 f"  chosen: {self.chosen}, of {len(self.trials)} settings; the best, on the records that chose:"
             )
-            lines += [f"    {trial.score:.4f}  {trial.setting}" for trial in best]
+            lines += [f"    {trial}" for trial in best]
         if self.refused:
             lines.append(f"  {self.refused} records could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]

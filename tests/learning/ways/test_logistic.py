@@ -22,7 +22,7 @@ def blobs(count: int = 120, classes: int = 3, spread: float = 1.0) -> tuple[np.n
 def test_logistic_regression_is_scikit_learns_on_standardised_vectors() -> None:
     """The standardisation is folded into the head: it reads raw vectors and gives the same probabilities."""
     x, y = blobs()
-    head, _, _ = fit_logistic(x, y, FitTask(False, False, 0, int(y.max()) + 1), grid=(0.5,))
+    head, _, _ = fit_logistic(x, y, FitTask(False, False, 0, int(y.max()) + 1, "accuracy"), grid=(0.5,))
     scaler = StandardScaler().fit(x)
     reference = LogisticRegression(C=0.5, max_iter=2000, tol=1e-5).fit(scaler.transform(x), y)
     raw = LogisticRegression(C=0.5, max_iter=2000, tol=1e-5).fit(x, y)
@@ -73,7 +73,7 @@ def test_the_grid_is_chosen_on_rows_that_were_not_learned_from() -> None:
     """Pure noise: no C may look better than chance, which choosing on the learned rows would."""
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(90, 60)), np.arange(90) % 3
-    _, _, trials = fit_logistic(x, y, FitTask(False, False, 0, int(y.max()) + 1), grid=(1e-2, 1.0, 1e2))
+    _, _, trials = fit_logistic(x, y, FitTask(False, False, 0, int(y.max()) + 1, "accuracy"), grid=(1e-2, 1.0, 1e2))
     assert max(trial.score for trial in trials) < 0.55
 
 
@@ -81,7 +81,7 @@ def test_of_equal_settings_the_one_of_least_loss_is_taken() -> None:
     """Classes far apart: every C is always right, and the smallest gives probabilities that hardly differ."""
     y = np.arange(60) % 3
     x = np.eye(3)[y] + 0.01 * np.random.default_rng(0).normal(size=(60, 3))
-    head, setting, trials = fit_logistic(x, y, FitTask(False, False, 0, 3), grid=(1e-4, 1e-2, 1.0))
+    head, setting, trials = fit_logistic(x, y, FitTask(False, False, 0, 3, "accuracy"), grid=(1e-4, 1e-2, 1.0))
     assert {trial.score for trial in trials} == {1.0}
     assert setting.c == 1.0
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -148,7 +148,7 @@ def _chosen_anew(made: Sequence[ChosenHead]) -> Tensor | None:
 
 
 def _named(trial: Trial, spec: Spec) -> Trial:
-    return Trial(f"{spec}, {trial.setting}", trial.score)
+    return replace(trial, setting=f"{spec}, {trial.setting}")
 
 
 def _judged(spec: Spec, made: ChosenHead, rows: TrainingSet) -> JudgedPooling:
@@ -248,9 +248,10 @@ def linear_on_halves(recipe: Recipe, readout: Readout, rows: TrainingSet) -> Cho
     with torch.no_grad():
         scored, logits = (twin(torch.from_numpy(vectors[some.numpy()]).float()).float() for some in (choosing, judging))
     scores = classification_scores(scored, rows.targets[choosing], rows.task)
-    score = score_of(scores, metric_for(rows.task, recipe.loop.metric))
+    name = metric_for(rows.task, recipe.loop.metric)
+    trial = Trial(str(setting), score_of(scores, name), name)
     head = logistic_head(vectors, targets, task, setting)
-    return ChosenHead(readout, head, logits, (Trial(str(setting), score),), str(setting), judged=judging)
+    return ChosenHead(readout, head, logits, (trial,), str(setting), judged=judging)
 
 
 def head_of_a_grid(run: TrainingRun, readout: Readout, rows: TrainingSet) -> ChosenHead:
@@ -345,5 +346,6 @@ def _run_grid(
     outcome = loop.run()
     scores = [outcome.evaluations[-1][f"candidate_{i}"] for i in range(len(candidates))]
     grid.cpu().eval()
-    trials = tuple(Trial(f"learning rate {rate:g}", score) for rate, score in zip(rates, scores, strict=True))
+    name = metric_for(grid.task, recipe.loop.metric)
+    trials = tuple(Trial(f"learning rate {rate:g}", score, name) for rate, score in zip(rates, scores, strict=True))
     return int(np.argmax(scores)), trials, outcome.steps, judging
