@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from classtoken.head import probabilities
 from classtoken.learning.data.labels import Task
@@ -75,14 +76,22 @@ def fit_temperature(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
     The loss is that of targets which are wrong once in n + 2 rows (the rule of succession, as in Platt 1999): a few
     rows that are all right are no reason to be sure of everything.
 
-    1 where that does not help: with fewer than `FEWEST` rows, or where T of four fifths of the rows does not lower the
-    loss of the other fifth, all five together.
+    1 where it is not seen to help: with fewer than `FEWEST` rows, or where T of four fifths of the rows does not lower
+    the loss of the other fifth, all five together, by more than two standard errors.
     """
     if len(logits_NC) < FEWEST:
         return 1.0
     logits_NC, targets = logits_NC.double().cpu(), targets.cpu()
-    with_it = classification_loss(_with_that_of_others(logits_NC, targets, task), targets, task)
-    return _least_loss(logits_NC, targets, task) if with_it < classification_loss(logits_NC, targets, task) else 1.0
+    gain = _losses(logits_NC, targets, task) - _losses(_with_that_of_others(logits_NC, targets, task), targets, task)
+    helps = gain.mean() > 2 * gain.std() / len(gain) ** 0.5
+    return _least_loss(logits_NC, targets, task) if helps else 1.0
+
+
+def _losses(logits_NC: Tensor, targets: Tensor, task: Task) -> Tensor:
+    """The loss of every row."""
+    if task == "single":
+        return cross_entropy(logits_NC, targets, reduction="none")
+    return binary_cross_entropy_with_logits(logits_NC, targets.double(), reduction="none").mean(1)
 
 
 def _with_that_of_others(logits_NC: Tensor, targets: Tensor, task: Task) -> Tensor:
