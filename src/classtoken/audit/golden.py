@@ -15,10 +15,10 @@ from classtoken.measure.geometry import cosines
 from classtoken.places import Place
 from classtoken.results.verify import Proof
 from classtoken.sink.manifest import META, Manifest
+from classtoken.sink.parquet import PROBES as NAME
 from classtoken.sink.rows import FINGERPRINT
 from classtoken.tokens.text import TextPreprocessor
 
-NAME = "probes.parquet"
 #: Below this cosine a vector is another one, whatever the precision.
 SAME = 0.995
 PICTURES = 6

@@ -2,23 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from classtoken.audit.golden import keep_golden
-from classtoken.embedder import Embedder
 from classtoken.errors import SourceError
 from classtoken.options import EmbedOptions
 from classtoken.places import Place, place_of
 from classtoken.results.embed import EmbedPlan, EmbedResult
+from classtoken.run.asked import check_options, finished
 from classtoken.run.onto import Onto, RunOutcome, closed, run_onto, slice_of
-from classtoken.run.prepared import PreparedRun, check_options
 from classtoken.run.staff import Staff
 from classtoken.run.update import unchanged
 from classtoken.sink import ParquetSink, read_manifest, read_quarantine
-from classtoken.sink.beside import write_beside
+from classtoken.sink.beside import files_of, write_beside
 from classtoken.sink.manifest import META, has_manifest
 from classtoken.sink.parquet import receipts
+from classtoken.source import open_source
 from classtoken.values import Progress
+
+if TYPE_CHECKING:  # of a finished folder nothing is computed
+    from classtoken.embedder import Embedder
 
 #: Rejected records that the result names.
 EXAMPLES = 3
@@ -26,12 +28,29 @@ Report = Callable[[Progress], None]
 
 
 def embed(
-    model: str | Path | Embedder, source: Any, out: str | Path, options: EmbedOptions, *, report: Report | None = None
+    model: "str | Path | Embedder", source: Any, out: str | Path, options: EmbedOptions, *, report: Report | None = None
 ) -> EmbedResult:
     """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
     check_options(options)
     if options.finish:
         return _closed(place_of(out), options)
+    place = place_of(out)
+    if has_manifest(place):
+        source = open_source(source, options.source_options)  # here, for a pipe can be read only once
+        if (known := finished(model, source, place, options)) is not None:
+            manifest, total = known.manifest, known.plan.total
+            outcome = RunOutcome(manifest, Progress(total, total, total, manifest.refused), unchanged())
+            return _result(place, outcome, known.plan.listing.notes, files_of(place, options.format))
+    return _computed(model, source, out, options, report)
+
+
+def _computed(
+    model: "str | Path | Embedder", source: Any, out: str | Path, options: EmbedOptions, report: Report | None
+) -> EmbedResult:
+    """What is left is computed."""
+    from classtoken.audit.golden import keep_golden
+    from classtoken.run.prepared import PreparedRun
+
     work = PreparedRun.of(model, source, out, options).sampled()
     only = None if options.tasks is None else slice_of(options.tasks, len(work.plan.tasks))
     staff = Staff(options.workers, options.engine, options.address)
@@ -45,8 +64,10 @@ def embed(
     return _result(work.place, outcome, work.plan.listing.notes, files)
 
 
-def embed_plan(model: str | Path | Embedder, source: Any, out: str | Path, options: EmbedOptions) -> EmbedPlan:
+def embed_plan(model: "str | Path | Embedder", source: Any, out: str | Path, options: EmbedOptions) -> EmbedPlan:
     """What `embed` would do: its tasks, and what decides the numbers. Nothing is computed or written."""
+    from classtoken.run.prepared import PreparedRun
+
     work = PreparedRun.of(model, source, out, options)
     begun = has_manifest(work.place) and read_manifest(work.place).plan == work.plan.hash
     done = tuple(receipt.part.task for receipt in receipts(work.place)) if begun else ()

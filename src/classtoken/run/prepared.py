@@ -7,10 +7,10 @@ from typing import Any
 
 from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
-from classtoken.errors import OptionError
 from classtoken.options import EmbedOptions
 from classtoken.places import LocalPlace, Place, place_of
 from classtoken.results.embed import Sampled
+from classtoken.run.asked import asked, rows_of_part
 from classtoken.run.chunks import ChunkSpec
 from classtoken.run.drift import FEW, LOWEST, costliest_block, in_fp32
 from classtoken.run.embedding import EmbedStage, cut_to
@@ -21,7 +21,6 @@ from classtoken.sink.numbers import Ranges, to_floats, to_stored
 from classtoken.sink.rows import CHUNK_COLUMNS
 from classtoken.sink.states import NAMES as STATE_NAMES
 from classtoken.source import Plan, Source, first_record, make_plan, open_source
-from classtoken.source.base import TASK_ROWS
 
 LOG = logging.getLogger("classtoken")
 
@@ -72,7 +71,8 @@ class PreparedRun:
         taken = (*stage.columns, *(column.name for column in own), *(STATE_NAMES if options.tokens else ()))
         carried = (*own, *carried_columns(first, plan.listing.meta, taken, names))
         names_carried = tuple(column.name for column in carried)
-        manifest = replace(stage.manifest(opened, plan, carried=names_carried), store=options.store)
+        question = asked(model, options)
+        manifest = replace(stage.manifest(opened, plan, carried=names_carried), store=options.store, asked=question)
         return cls(place, opened, plan, stage, carried, manifest)
 
     def sampled(self) -> "PreparedRun":
@@ -115,27 +115,3 @@ class PreparedRun:
             *(embedder.spec.precision, kept.lowest, bound, block),
         )
         return replace(kept, block=block)
-
-
-def rows_of_part(options: EmbedOptions) -> int:
-    """Records of one file where nobody says: fewer where the states of all tokens are kept, which take much room."""
-    return TASK_ROWS // 8 if options.tokens else TASK_ROWS
-
-
-def check_options(options: EmbedOptions) -> None:
-    """Raise `OptionError` for options that do not go together."""
-    if options.chunks is None and (options.overlap or options.chunked != "rows"):
-        raise OptionError("`overlap` and `chunked` say how `chunks` are cut and kept; give `chunks`, too.")
-    if options.tokens and options.store == "int8":
-        raise OptionError("`tokens` are stored in fp32 or fp16; `store` is 'int8'.")
-    if options.tokens and options.chunked != "rows":
-        raise OptionError(
-            f"`tokens` are of what is a row, and with `chunked` {options.chunked} that is no text; use rows."
-        )
-    if options.tasks is not None and (options.overwrite or options.finish):
-        other = "overwrite" if options.overwrite else "finish"
-        raise OptionError(f"`tasks` does a slice of a run, and `{other}` needs all of it; give one of them.")
-    if options.gone == "keep" and not options.update:
-        raise OptionError("`gone` says what an update does with rows that are gone; set `update`, too.")
-    if options.address is not None and options.engine != "ray":
-        raise OptionError("`address` is that of a Ray cluster; set `engine` to ray, too.")

@@ -71,7 +71,7 @@ def write_beside(place: Place, manifest: Manifest, format: Format) -> tuple[str,
                 place.delete(file)
     if formats != known.formats:
         place.put(f"{META}/{WRITTEN}", Beside(formats).to_json().encode())
-    return formats[format].files if format in formats else ()
+    return files_of(place, format)
 
 
 def read_beside(place: Place) -> Beside:
@@ -80,6 +80,19 @@ def read_beside(place: Place) -> Beside:
         return Beside.from_json(place.read(f"{META}/{WRITTEN}").decode())
     except (OSError, UnicodeDecodeError, ClasstokenError):
         return Beside()
+
+
+def is_up_to_date(place: Place, manifest: Manifest, format: Format) -> bool:
+    """Whether this format stands beside the parts, and all that stand there were made of these."""
+    known, there = read_beside(place).formats, place.sizes()
+    whole = all(_is_there(file, there) for one in known.values() for file in one.files)
+    return (format == "parquet" or format in known) and whole and not stale(place, manifest)
+
+
+def files_of(place: Place, format: Format) -> tuple[str, ...]:
+    """The files of one format that stand beside the parts."""
+    known = read_beside(place).formats
+    return known[format].files if format in known else ()
 
 
 def stale(place: Place, manifest: Manifest) -> list[str]:

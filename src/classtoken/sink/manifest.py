@@ -64,6 +64,8 @@ class Manifest(Result):
     `lineage` is a hash of the folder's name and plan when it was begun, and stays with it, whatever becomes of either:
     receipts of another folder count for nothing, and a manifest that was copied from elsewhere has none.
 
+    `asked` is a hash of the model's files and the options, by which a finished folder is known without opening either.
+
     `extra` counts rows, refused ones among them, beyond one for each record: texts that are cut into chunks. `tokens`
     is the size of the states of all tokens that are kept beside the vectors, 0 where they are not.
 
@@ -99,6 +101,7 @@ class Manifest(Result):
     extra: int = 0
     tokens: int = 0
     lineage: str = field(default="", compare=False)
+    asked: str = field(default="", compare=False)
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:

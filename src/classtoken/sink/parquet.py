@@ -44,6 +44,8 @@ from classtoken.sink.rows import FINGERPRINT, CarriedColumn, schema, to_table
 from classtoken.values import Rejected
 
 RECEIPTS, NEXT = "receipts", "next"
+PROBES = "probes.parquet"
+"""vectors of a few inputs, by which a folder is proved (`audit.golden`)"""
 LOCK = ".lock"
 RESULTS = ("predictions.csv", "report.html", "result.json")
 """what verbs write on top of a folder of vectors, besides parts"""
@@ -194,7 +196,9 @@ class ParquetSink:
         if left:
             raise OutputError(f"{self.place}: {left} of {self.manifest.tasks} tasks are not done; run it again.")
         whole = summed(self.manifest, tuple(receipt.part for receipt in done))
-        if read_manifest(self.folder) != whole or not quarantine_is_whole(self.folder, whole.refused):
+        there = read_manifest(self.folder)
+        same = there == whole and there.asked == whole.asked
+        if not same or not quarantine_is_whole(self.folder, whole.refused):
             write_quarantine(self.folder, [entry for receipt in done for entry in receipt.refused])
             write_manifest(self.folder, whole)
         return whole
