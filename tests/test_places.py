@@ -14,7 +14,7 @@ from tests.run.test_update import FIRST, changed, table
 from tests.stores import Faulty, s3_server
 
 import classtoken as ct
-from classtoken.errors import OutputError, SourceError
+from classtoken.errors import ManifestMismatch, OutputError, SourceError
 from classtoken.places import LocalPlace, Place, RemotePlace, place_of, url_of
 from classtoken.sink import read, verify
 
@@ -138,6 +138,28 @@ def test_two_runs_into_one_store(tmp_path: Path, server: Faulty) -> None:
     assert not failed
     server.share = 0.0
     fresh(tmp_path, source, out)
+
+
+def test_a_folder_whose_name_begins_like_another_s(tmp_path: Path, server: Faulty) -> None:
+    source = table(tmp_path / "a.csv", FIRST)
+    onto(source, "s3://bucket/vec2", FakeStage())
+    assert not place_of("s3://bucket/vec").sizes()
+    onto(source, "s3://bucket/vec", FakeStage())
+    onto(table(source, changed(FIRST, id_05=None)), "s3://bucket/vec", FakeStage(), update=True)
+    assert len(read("s3://bucket/vec2")) == len(read("s3://bucket/vec")) + 1 == 22
+    assert verify("s3://bucket/vec2").ok
+
+
+def test_of_two_runs_of_other_work_the_second_is_refused(
+    tmp_path: Path, server: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the second looked before the first had begun: a store has no locks."""
+    source = table(tmp_path / "a.csv", FIRST)
+    onto(source, "s3://bucket/vec", FakeStage())
+    monkeypatch.setattr("classtoken.sink.parquet.ParquetSink._there", lambda sink: (None, False))
+    monkeypatch.setattr("classtoken.run.onto._begun", lambda sink: None)
+    with pytest.raises(ManifestMismatch, match="holds vectors made with"):
+        onto(table(tmp_path / "b.csv", changed(FIRST, id_05=None)), "s3://bucket/vec", FakeStage())
 
 
 def test_a_store_that_stays_away_says_so(tmp_path: Path, server: Faulty) -> None:

@@ -14,7 +14,7 @@ from tests.run.killed import kill, kill_child, started
 from tests.run.test_update import FIRST, alike, changed, table
 
 import classtoken as ct
-from classtoken.errors import BadRecord, OptionError
+from classtoken.errors import BadRecord, ContractError, OptionError
 from classtoken.run.onto import slice_of
 from classtoken.run.staff import Staff
 from classtoken.sink import read, read_quarantine, verify
@@ -111,6 +111,21 @@ def test_an_error_of_a_worker_is_the_run_s(tmp_path: Path, source: Path) -> None
         pytest.raises(BadRecord, match=r"record 'id-13' of .* run without strict"),
     ):
         run_onto(sink, opened, plan, FakeStage(), Onto("text", strict=True, staff=TWO))
+
+
+def test_a_worker_that_opens_another_model_is_refused(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from tests.folders import tiny_bert
+
+    from classtoken.run.embedding import EmbedStage, EmbedStageSpec
+
+    stage = EmbedStage(ct.load(tiny_bert(tmp_path / "bert"), pooling="mean"), "text")
+    (spec,) = stage.specs(1, spread=False)
+    assert isinstance(spec, EmbedStageSpec)
+    assert spec.open().fingerprint() == stage.fingerprint()
+    with pytest.raises(ContractError, match="gives other vectors where this worker opens it"):
+        replace(spec, made="of another day").open()
 
 
 def test_a_worker_whose_owner_dies_ends_too(tmp_path: Path, root: Path) -> None:
