@@ -36,7 +36,7 @@ def banking() -> list[dict[str, str]]:
     for part in ("train", "test"):
         with (SHARED / "data" / "text" / "banking77" / f"{part}.csv").open(newline="", encoding="utf-8") as file:
             for number, row in enumerate(csv.DictReader(file)):
-                rows.setdefault(row["text"], {"id": f"{part}{number}", "text": row["text"], "label": row["label"]})
+                rows.setdefault(row["text"], {"id": f"{part}{number}", "text": row["text"], "label": row["category"]})
     return list(rows.values())
 
 

@@ -9,7 +9,7 @@ from classtoken.jobs.atlas import drawn
 from classtoken.jobs.serve import service
 from classtoken.nearest.searcher import Searcher
 from classtoken.options import AtlasOptions, SearchOptions, ServeOptions
-from classtoken.page.atlas import atlas_html
+from classtoken.page.atlas import AtlasPage, atlas_html
 from classtoken.values import Progress
 
 
@@ -29,13 +29,18 @@ def serve_atlas(
     and `MissingExtra` without the extra `serve`.
     """
     need("uvicorn", "serving the atlas")
+    from classtoken.serve.batching import apart
     from classtoken.serve.local import LOCAL_HOSTS, bound, checked_host, run_app
 
     sock = bound(checked_host(host, "the atlas is served"), port)
-    searcher = Searcher(folder, options=SearchOptions(column=options.column))
-    say(f"Loading {searcher.embedder.name} ...")
-    with showing as report:
-        page, _ = drawn(searcher.vectors, options, report=report)
+
+    def prepared() -> tuple[Searcher, AtlasPage]:
+        searcher = Searcher(folder, options=SearchOptions(column=options.column))
+        say(f"Loading {searcher.embedder.name} ...")
+        with showing as report:
+            return searcher, drawn(searcher.vectors, options, report=report)[0]
+
+    searcher, page = apart(prepared)
     say(page.lead)
     app = service([], ServeOptions(), searchers={"vectors": searcher}, page=atlas_html(page, search="v1/search"))
 

@@ -1,6 +1,7 @@
 """`serve`: vectors over HTTP, for this machine; for others with keys."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,9 @@ def service(
     searchers: Mapping[str, Searcher] | None = None,
     page: str | None = None,
 ) -> "Starlette":
-    """The application around loaded models: see `classtoken.service`.
-
-    searchers: folders that are in memory already. page: HTML that `GET /` answers with.
-    """
+    """See `classtoken.service`. searchers: folders in memory already. page: HTML that `GET /` answers with."""
     need("starlette", "serving")
+    from classtoken.serve.batching import apart
     from classtoken.serve.folders import FolderRoutes, ServedFolder
     from classtoken.serve.served import ServedModel
     from classtoken.serve.service import EmbeddingService, ServiceLimits
@@ -45,23 +44,24 @@ def service(
         seconds=options.timeout,
     )
     named = _named(models, "model")
-    searchers = searchers or {name: Searcher(place) for name, place in _named(options.folder, "folder")}
-    if not named and len(searchers) == 1:  # the model that made the folder
-        (searcher,) = searchers.values()
-        named = [named_model(searcher.embedder)]
-    if not named:
-        raise OptionError("nothing is to be served; give a `model`, or one `folder`.")
-    served = [ServedModel(name, _loaded(model, options), most_pixels=limits.pixels) for name, model in named]
+
+    def loaded() -> tuple[list[ServedModel], dict[str, Searcher]]:
+        folders = dict(searchers or {name: Searcher(place) for name, place in _named(options.folder, "folder")})
+        models = named or [named_model(folder.embedder) for folder in folders.values()][:1]
+        if not models:
+            raise OptionError("nothing is to be served; give a `model` or a `folder`.")
+        return [ServedModel(name, _loaded(one, options), most_pixels=limits.pixels) for name, one in models], folders
+
+    served, folders = apart(loaded)
     made = EmbeddingService(served, limits, keys)
-    if searchers:
-        FolderRoutes(made, [ServedFolder(name, one, served) for name, one in searchers.items()]).join()
+    if folders:
+        FolderRoutes(made, [ServedFolder(name, one, served) for name, one in folders.items()]).join()
     return made.app(page)
 
 
 def _named(given: Mapping[str, Any] | Sequence[Any], what: str) -> list[tuple[str, Any]]:
     named = list(given.items()) if isinstance(given, Mapping) else [named_model(one) for one in given]
-    names = [name for name, _ in named]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:
         raise OptionError(f"`{what}` names {twice[0]} twice; give each a name: NAME=...")
     return named
 

@@ -9,15 +9,30 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
+IN_TURN = "in turn"
+"""the key of rows that are work themselves, to be done in the computing thread"""
 Outcome = Any
 """what the computation gives for a row: a vector, or the error that is the row's own"""
 Compute = Callable[[Any, list[Any]], Sequence[Outcome]]
 
 #: Tokens that are computed before it is the next requests' turn; benchmarks/serve.py measures with others.
 ROUND_TOKENS = 4096
+
+
+def apart(work: Callable[[], T]) -> T:
+    """Do it in a thread that ends with it.
+
+    For whatever computes in a process in which another thread is to compute later. OpenMP (libgomp) keeps helpers for
+    each thread that ever did; once those of all together are more than there are cores, they sleep at every step
+    instead of spinning, and a model of many small steps takes 2.4 times as long. A thread's helpers end with it.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="classtoken-apart") as pool:
+        return pool.submit(work).result()
 
 
 class Full(Exception):
@@ -137,8 +152,9 @@ class Batcher:
         rows = [row for job, begin, end in taken for row in job.rows[begin:end]]
         tokens = sum(sum(job.tokens[begin:end]) for job, begin, end in taken)
         began = time.perf_counter()
+        key = taken[0][0].key
         try:
-            outcomes = list(self.compute(taken[0][0].key, rows))
+            outcomes = [work() for work in rows] if key == IN_TURN else list(self.compute(key, rows))
         except BaseException as error:  # whoever asked is told; the thread goes on for the others
             for job, _, _ in taken:
                 self.abandon(job)

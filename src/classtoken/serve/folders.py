@@ -25,6 +25,8 @@ from classtoken.serve.service import JSON, EmbeddingService, json_answer
 KNOWN = ("query", "id", "folder", "k", "above", "where", "prompt_name")
 MOST = 1000
 """hits of a request"""
+COST = 256
+"""tokens that a search counts as among what waits; it is done by the thread that computes (`batching.apart`)"""
 LOOKS = 2.0
 """seconds after which a folder is looked at again: whether it holds other vectors by now"""
 
@@ -133,7 +135,7 @@ class FolderRoutes:
             return await self._answer(partial(folder.by_vector, found.vectors[0], name, prompt, asked.options))
 
     async def _answer(self, work: Any) -> Response:
-        return Response(await self.service.beside(work), media_type=JSON)
+        return Response(await self.service.in_turn(work, COST), media_type=JSON)
 
     def _folder(self, name: str | None) -> ServedFolder:
         if name is None and len(self.folders) == 1:

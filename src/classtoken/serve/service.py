@@ -36,7 +36,7 @@ from classtoken.errors import BadRecord, ClasstokenError
 from classtoken.fingerprint import hash_value
 from classtoken.serve.answers import embeddings, shortened
 from classtoken.serve.asked import EmbeddingRequest, read_request
-from classtoken.serve.batching import Batcher, Full, Job
+from classtoken.serve.batching import IN_TURN, Batcher, Full, Job
 from classtoken.serve.bodies import BodyReader, RequestError
 from classtoken.serve.metrics import ServiceCounts
 from classtoken.serve.served import PreparedShare, ServedItem, ServedModel
@@ -275,6 +275,22 @@ class EmbeddingService:
                 self.batcher.abandon(job)
         return _in_order(shares, outcomes, count, about)
 
+    async def in_turn(self, work: Callable[[], Any], cost: int) -> Any:
+        """Do it in the thread that computes, when it is its turn, as so many tokens; what `work` raises is raised."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        job = Job(IN_TURN, [partial(_caught, work)], [cost], partial(_deliver, loop, future))
+        try:
+            self.batcher.submit(job)
+            (outcome,) = await future
+        except Full as full:
+            raise self._full(full.seconds) from None
+        finally:
+            self.batcher.abandon(job)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
     def _compute(self, key: tuple[str, str, str | None], rows: list[Any]) -> list[np.ndarray | BadRecord]:
         """In the computing thread."""
         name, modality, prompt = key
@@ -407,6 +423,14 @@ def _in_order(
         name = about or f"input[{place}]"
         raise RequestError(400, f"{name} has a vector that is not finite", about=name)
     return vectors
+
+
+def _caught(work: Callable[[], Any]) -> Any:
+    """What it gives, or the error that it raises: one request's, and nobody else's of the round."""
+    try:
+        return work()
+    except Exception as error:
+        return error
 
 
 async def _gone(request: Request) -> None:

@@ -60,55 +60,68 @@ const numbersOf = (colour) => {
   const [r, g, b] = colour.startsWith("#") ? [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) : colour.match(/[\d.]+/g).map(Number);
   return [r, g, b];
 };
-const INKS = COLOURS.map(numbersOf), NO_INK = numbersOf(NONE);
+const INKS = [...COLOURS, NONE].map(numbersOf);
+const X = Float64Array.from(data.x, (x) => x / SCALE), Y = Float64Array.from(data.y, (y) => y / SCALE);
+const inkOf = (code) => (code < 0 ? COLOURS.length : code % COLOURS.length);
 
-// The pixels of a round point: across, down, and how much of each is covered.
-const disc = (radius) => {
+// A round point as pixels: where each lies from the middle, and, of 256, how much of what was there stays.
+const disc = (radius, wide, strength) => {
   const found = [], reach = Math.ceil(radius);
   for (let y = -reach; y <= reach; y++)
     for (let x = -reach; x <= reach; x++) {
       const covered = Math.min(1, radius + 0.5 - Math.hypot(x, y));
-      if (covered > 0) found.push([x, y, covered]);
+      if (covered > 0) found.push([x, y, Math.round(256 * (1 - covered * strength))]);
     }
   return { across: Int32Array.from(found, (at) => at[0]), down: Int32Array.from(found, (at) => at[1]),
-    covered: Float32Array.from(found, (at) => at[2]), reach };
+    offset: Int32Array.from(found, (at) => at[1] * wide + at[0]), stays: Int32Array.from(found, (at) => at[2]), reach,
+    inks: new Array(INKS.length).fill(null) };
 };
+// What each pixel of a point gets of an ink: red and blue in one number, green in another, so that two are blended at once.
+const inked = (point, ink) => point.inks[ink] ??= {
+  redBlue: Int32Array.from(point.stays, (stays) => (256 - stays) * (INKS[ink][0] | (INKS[ink][2] << 16))),
+  green: Int32Array.from(point.stays, (stays) => (256 - stays) * (INKS[ink][1] << 8)) };
 
-const across = (i) => state.left + (data.x[i] / SCALE) * side * state.zoom;
-const down = (i) => state.top + (data.y[i] / SCALE) * side * state.zoom;
+const across = (i) => state.left + X[i] * side * state.zoom;
+const down = (i) => state.top + Y[i] * side * state.zoom;
 const shown = (i) => !state.off.has(ways[state.way].codes[i]);
 const faint = (i) => (state.matches !== null && !state.matches.has(i)) || (state.chosen.size > 0 && !state.chosen.has(i));
 
-const paint = () => {
-  waiting = false;
-  const codes = ways[state.way].codes, radius = size();
-  const bytes = pixels.data, wide = pixels.width, high = pixels.height;
-  const [r, g, b] = numbersOf(getComputedStyle(canvas).backgroundColor);
-  new Uint32Array(bytes.buffer).fill((255 << 24) | (b << 16) | (g << 8) | r);
-  const { across: rights, down: downs, covered: covers, reach } = disc(radius * ratio), parts = covers.length;
-  const picked = state.matches !== null || state.chosen.size > 0;
-  for (const pass of picked ? [true, false] : [false]) {
-    const strength = pass ? 0.14 : 0.85;
-    for (let i = 0; i < count; i++) {
-      if (!shown(i) || (picked && faint(i) !== pass)) continue;
-      const x = Math.round(across(i) * ratio), y = Math.round(down(i) * ratio);
-      if (x < -40 || y < -40 || x > wide + 40 || y > high + 40) continue;
-      const ink = codes[i] < 0 ? NO_INK : INKS[codes[i] % INKS.length];
-      const red = ink[0], green = ink[1], blue = ink[2];
-      const whole = x >= reach && y >= reach && x < wide - reach && y < high - reach;
-      for (let k = 0; k < parts; k++) {
-        const px = x + rights[k], py = y + downs[k];
-        if (!whole && (px < 0 || py < 0 || px >= wide || py >= high)) continue;
-        const at = 4 * (py * wide + px), part = covers[k] * strength;
-        bytes[at] += (red - bytes[at]) * part;
-        bytes[at + 1] += (green - bytes[at + 1]) * part;
-        bytes[at + 2] += (blue - bytes[at + 2]) * part;
+let paper = null, ink = null; // the page's colours, as they are in this scheme
+const colours = () => { paper = numbersOf(getComputedStyle(canvas).backgroundColor); ink = getComputedStyle(document.body).color; };
+
+const points = (words, wide, high, radius, strength, wanted) => {
+  const point = disc(radius, wide, strength), { offset, stays, reach } = point, parts = offset.length;
+  const codes = ways[state.way].codes, left = state.left * ratio, top = state.top * ratio, scale = side * state.zoom * ratio;
+  const some = state.off.size > 0 || wanted !== null;
+  for (let i = 0; i < count; i++) {
+    const x = Math.round(left + X[i] * scale), y = Math.round(top + Y[i] * scale);
+    if (x < -reach || y < -reach || x >= wide + reach || y >= high + reach) continue;
+    if (some && (!shown(i) || (wanted !== null && faint(i) !== wanted))) continue;
+    const { redBlue, green } = inked(point, inkOf(codes[i])), middle = y * wide + x;
+    const whole = x >= reach && y >= reach && x < wide - reach && y < high - reach;
+    for (let k = 0; k < parts; k++) {
+      if (!whole) {
+        const px = x + point.across[k], py = y + point.down[k];
+        if (px < 0 || py < 0 || px >= wide || py >= high) continue;
       }
+      const at = middle + offset[k], there = words[at], stay = stays[k];
+      words[at] = 0xff000000 | (((Math.imul(there & 0xff00ff, stay) + redBlue[k]) >>> 8) & 0xff00ff)
+        | (((Math.imul(there & 0xff00, stay) + green[k]) >>> 8) & 0xff00);
     }
   }
+};
+
+const paint = () => {
+  waiting = false;
+  if (paper === null) colours();
+  const radius = size(), words = new Uint32Array(pixels.data.buffer), [r, g, b] = paper;
+  words.fill((255 << 24) | (b << 16) | (g << 8) | r);
+  if (state.matches !== null || state.chosen.size > 0) {
+    points(words, pixels.width, pixels.height, radius * ratio, 0.14, true);
+    points(words, pixels.width, pixels.height, radius * ratio, 0.85, false);
+  } else points(words, pixels.width, pixels.height, radius * ratio, 0.85, null);
   context.putImageData(pixels, 0, 0);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  const ink = getComputedStyle(document.body).color;
   for (const i of new Set([state.at, state.hover])) {
     if (i < 0) continue;
     context.strokeStyle = ink;
@@ -388,7 +401,7 @@ canvas.addEventListener("keydown", (event) => {
 });
 
 new ResizeObserver(() => { fit(); showAll(); }).observe(canvas);
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colours(); draw(); });
 legends();
 listed();
 fit();
