@@ -175,7 +175,7 @@ def test_images_are_known_by_their_bytes(tmp_path: Path) -> None:
     (photos / "a.png").rename(photos / "z.png")
     shutil.copy(photos / "b.png", photos / "c.png")
     os.utime(photos / "d.png")
-    with pytest.raises(ManifestMismatch, match="1 records new, 1 changed, 1 gone"):
+    with pytest.raises(ManifestMismatch, match="1 record new, 1 changed, 1 gone"):
         ct.embed("builtin:toy", photos, tmp_path / "out", part_rows=2)
     result = ct.embed("builtin:toy", photos, tmp_path / "out", part_rows=2, update=True)
     assert (result.new, result.changed, result.gone, result.computed) == (1, 1, 1, 0)

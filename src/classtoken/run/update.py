@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from classtoken.errors import SourceError
 from classtoken.places import Place
+from classtoken.results.base import counted
 from classtoken.run.known import GIVEN_UP, STATE
 from classtoken.run.stage import Stage
 from classtoken.run.tasks import rows_of
@@ -48,7 +49,7 @@ class Changes:
     computed: int
     stays: Mapping[int, KnownPart]
     seen: np.ndarray
-    what: str = "records"
+    what: str = "record"
 
     @property
     def any(self) -> bool:
@@ -56,7 +57,7 @@ class Changes:
         return bool(self.new or self.changed or self.gone)
 
     def __str__(self) -> str:
-        return f"{self.new} {self.what} new, {self.changed} changed, {self.gone} gone"
+        return f"{counted(self.new, self.what)} new, {self.changed} changed, {self.gone} gone"
 
 
 def unchanged(new: int = 0) -> Changes:
@@ -95,7 +96,7 @@ def compare(
         whole = ledger.whole_part(places) if same.all() and len(rows) == len(found) else None
         if whole is not None and not whole.part.refused:
             stays[task.number] = whole
-    what = "chunks" if any(column in carried for column in CHUNK_COLUMNS) else "records"
+    what = "chunk" if any(column in carried for column in CHUNK_COLUMNS) else "record"
     lost = ~seen & ~ledger.rows["gone"]
     return Changes(int(counts[0]), int(counts[1]), int(lost.sum()), int(counts[2]), stays, seen, what)
 
