@@ -90,11 +90,8 @@ def split(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 def by_train(name: str, told: dict[str, Any], model: Path) -> dict[str, Any]:
     """`classtoken train` on one part, `classtoken predict` on the other."""
     out = WORK / "runs" / name.replace("/", "-").replace(" ", "-")
-    out.mkdir(parents=True, exist_ok=True)
-    (WORK / "features").mkdir(exist_ok=True)
-    if not (out / "features").exists():
-        (out / "features").symlink_to(WORK / "features")  # one cache for all ways: computed once
-    options = TrainOptions(held_out=0.15, **told)
+    shared = {} if "unfreeze" in told else {"features": WORK / "features"}  # one cache for all ways: computed once
+    options = TrainOptions(held_out=0.15, **shared, **told)
     result = train(model, WORK / "learn.csv", out, options)
     if result.way == "frozen" and not result.features_cached:
         result = train(model, WORK / "learn.csv", out, options)
