@@ -77,7 +77,7 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         f"<title>{escape(title)}</title><style>{CSS}</style></head><body>",
         f'<header><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p></header>',
-        f"{'' if any(s.folded for s in sections) else nav}<main>",
+        f"{'' if len(sections) < 2 or any(s.folded for s in sections) else nav}<main>",
     ]
     for n, section in enumerate(sections):
         note = f'<p class="note">{escape(section.mind)}</p>' if section.mind else ""
