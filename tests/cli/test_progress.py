@@ -35,6 +35,13 @@ def test_a_line_now_and_then_says_what_how_far_and_how_it_goes(capsys: pytest.Ca
     }
 
 
+def test_no_rate_is_said_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown.progress("training") as report:
+        report(Progress(0, 6, what="fitting the head"))
+        time.sleep(0.2)
+    assert set(capsys.readouterr().err.splitlines()) == {"fitting the head: 0 of 6"}
+
+
 def test_events_are_a_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         with shown.events("embedding") as report:

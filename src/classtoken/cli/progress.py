@@ -107,8 +107,8 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
         wait = FIRST
         while not over.wait(wait):
             wait, now = THEN, latest[0]
-            far = f"{now.done} of {now.total}, {_rate(now)}" if now.total else _duration(time.monotonic() - began)
-            say(f"{now.what or what}: {far}")
+            far = (f"{now.done} of {now.total}", _rate(now)) if now.total else (_duration(time.monotonic() - began),)
+            say(f"{now.what or what}: {', '.join(filter(None, far))}")
 
     def show(now: Progress) -> None:
         latest[0] = now
@@ -123,11 +123,15 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
 
 
 def _rate(now: Progress) -> str:
-    left = "" if now.left is None else f", {_duration(now.left)} left"
-    refused = f", {now.refused} refused" if now.refused else ""
-    note = f", {now.note}" if now.note else ""
-    tokens = f", {now.token_rate:,.0f} tokens a second" if now.tokens else ""
-    return f"{now.rate:.1f} a second{tokens}{left}{refused}{note}"
+    """How quick it is, as soon as something is done, and what else there is to say."""
+    parts = (
+        f"{now.rate:.1f} a second" if now.done > now.before else "",
+        f"{now.token_rate:,.0f} tokens a second" if now.tokens else "",
+        "" if now.left is None else f"{_duration(now.left)} left",
+        f"{now.refused} refused" if now.refused else "",
+        now.note,
+    )
+    return ", ".join(filter(None, parts))
 
 
 def _duration(seconds: float) -> str:
