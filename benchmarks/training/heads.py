@@ -7,7 +7,8 @@ Twelve draws of 300 records: question types (TREC), product photographs (DeiT-Ti
 what that does with the vectors, which are computed once; the first three say whether both give the same. scikit-learn
 chooses C among as many values by as many folds, on standardised vectors, and is fitted again on everything. Judged on
 500 others (400 photographs); ECE in 15 bins. The difference is paired: its interval is over draws of what is learned
-from, for these records that judge. Results are added to a file a task, one by one, so that it can be stopped.
+from, for these records that judge. Results are added to a file a task, one by one, so that it can be stopped; it ends
+with the table of docs/trust.md.
 """
 
 import argparse
@@ -222,12 +223,33 @@ def summary(draws: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "draws": len(draws),
         "mean score": float(np.mean([one["score"] for one in draws])),
-        "scikit-learn's": float(np.mean([one["theirs"] for one in draws])),
+        "theirs": float(np.mean([one["theirs"] for one in draws])),
         "difference": None if found is None or not found.known else [found.estimate, found.low, found.high],
         "calibration error not above before": sum(one["after"] <= one["before"] + 1e-12 for one in draws),
         "mean error before": float(np.mean([one["before"] for one in draws])),
         "mean error after": float(np.mean([one["after"] for one in draws])),
     }
+
+
+def table(kept: Path) -> str:
+    """The rows of docs/trust.md."""
+    lines = []
+    for name in ("questions", "emotions", "photographs"):
+        path = kept / f"{name}.json"
+        found = json.loads(path.read_text())["summary"] if path.is_file() else {}
+        if found.get("difference"):
+            gap, low, high = (100 * value for value in found["difference"])
+            cells = [
+                name,
+                f"{found['mean score']:.3f}",
+                f"{found['theirs']:.3f}",
+                f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]",
+                f"{found['mean error before']:.3f}",
+                f"{found['mean error after']:.3f}",
+                f"{found['calibration error not above before']} of {found['draws']}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -248,6 +270,7 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
             print(name, seed, kept["draws"][-1], flush=True)
+    print(table(given.keep))
 
 
 if __name__ == "__main__":

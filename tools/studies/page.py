@@ -19,7 +19,8 @@ named data, and for no other until measured.
 
 The intervals of means on this page are those of the BCa bootstrap (`"method": "bca"` in the files), which the package
 no longer prints: of 64 skewed numbers it holds the mean in 91 of 100 samples, of symmetric ones in 94 or more. Today's
-are Student's, widened by the studentised bootstrap, and hold it in 94 to 98 ([trust](../trust.md)).
+are Student's, widened by the studentised bootstrap, and hold it in 94 to 98 ([trust](../trust.md)). The maps were
+tested before ties in IoU were broken at random and before equal effects counted for neither side in SaCo.
 
 How maps are tested: **deletion** takes tokens truly out of the sequence, the strongest first, and is the area under the
 answer's probability (for vectors: length along the whole input's); low is good. **Insertion** puts them in; high is

@@ -245,9 +245,9 @@ class LoopOptions:
     checkpoint_steps: Count = 0
     """also after every so many steps; 0 leaves it to the clock"""
     metric: str | None = None
-    """the held-out score that chooses; left out: accuracy, or mean average precision with several labels a record.
-    Others: macro_f1, loss, exact_match and label_accuracy (several labels), guessed (masked), top_match (pairs, clip),
-    spearman (similarity)"""
+    """the held-out score that chooses; left out: accuracy, or mean average precision with several labels a record, and
+    for a linear head on frozen vectors the loss. Others: macro_f1, loss, exact_match and label_accuracy (several
+    labels), guessed (masked), top_match (pairs, clip), spearman (similarity)"""
     recompute: bool = False
     """the states inside blocks are computed again in the backward pass and not kept: the same numbers, less memory, a
     third more time (gradient checkpointing)"""
