@@ -1,6 +1,6 @@
 /** Deep links: `#step=5&layer=3&head=1&token=17&input=cat`. Layers and heads count from 1 there, as on the page. */
 import { classTokens } from "./classTokens";
-import { start, view } from "./state.svelte";
+import { start, toOwnHead, view } from "./state.svelte";
 
 export function readHash(hash: string): void {
   const part = new URLSearchParams(hash.replace(/^#/, ""));
@@ -26,7 +26,8 @@ export function readHash(hash: string): void {
   if (part.has("head")) {
     const head = whole("head", 1, model.heads);
     view.head = head === null ? null : head - 1;
-  }
+    view.headed = true;
+  } else toOwnHead();
   const watched = whole("class", 0, view.whole!.tokens.length - 1);
   view.chosen = watched !== null && classTokens(view.whole!).includes(watched) ? watched : null;
   const token = whole("token", 0, view.example.tokens.length - 1);

@@ -36,7 +36,9 @@ class View {
   dark = $state(false);
   concepts = $state(false);
   claims = $state(false); // the drawer of statistics
+  printing = $state(false);
   presenter = $state(false); // larger, and without the text beside the stage
+  headed = false; // the reader chose a head, or all of them
   settled = false; // the reader chose layer, head or token: no input moves them any more
 
   examples = $derived<Example[]>([...(this.document?.examples ?? []), ...this.added]);
@@ -124,10 +126,17 @@ export function firstContent(view: { example: Example | null; watched: number })
 
 /** Where a reader starts: the layer in which the answer is made, the head that adds most there, a patch that matters. */
 export function start(example: Example): void {
-  if (view.settled) return;
-  view.layer = risesMost(example)?.layer ?? 0;
-  view.head = loudestHead(example, view.layer);
-  view.token = mostNeeded(example);
+  if (!view.settled) {
+    view.layer = risesMost(example)?.layer ?? 0;
+    view.token = mostNeeded(example);
+  }
+  toOwnHead();
+}
+
+/** Unless the reader chose: one head where one is looked into, the one that adds most; the mean over heads elsewhere. */
+export function toOwnHead(): void {
+  if (view.headed || !view.example) return;
+  view.head = view.step >= 4 && view.step <= 6 ? loudestHead(view.example, view.layer) : null;
 }
 
 export const view = new View();
@@ -139,6 +148,7 @@ export function show(address: string): void {
 export function go(step: number): void {
   view.step = Math.min(STEPS, Math.max(1, step));
   view.trail = [];
+  toOwnHead();
 }
 
 export function choose(which: number): void {
@@ -169,7 +179,7 @@ export function toLayer(layer: number): void {
 
 export function toHead(head: number | null): void {
   view.head = head;
-  view.settled = true;
+  view.headed = view.settled = true;
   view.trail = [];
 }
 
@@ -177,7 +187,7 @@ export function toHead(head: number | null): void {
 export function up(): void {
   if (view.claims || view.concepts) view.claims = view.concepts = false;
   else if (view.trail.length) view.trail = view.trail.slice(0, -1);
-  else if (view.step >= 4 && view.step <= 6 && view.head !== null && view.step > 4) view.head = null;
+  else if (view.step >= 4 && view.step <= 6 && view.head !== null && view.step > 4) toHead(null);
   else if (view.step >= 4 && view.step <= 6) go(7);
   else if (view.step > 1) go(1);
 }

@@ -290,7 +290,7 @@ export const words = {
     lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered after layer ${layer}` : "if it answered now") : "the answer"),
     pooled: (n: number) => `all ${n} tokens are read`,
     flag: (layer: number, what: string, lens: boolean, made: boolean, from: string, to: string) => ({
-      long: lens ? `layer ${layer + 1}: here ${made ? `it became “${what}”` : `“${what}” rises most`} (${from} → ${to})` : `layer ${layer + 1}: the longest way in one layer`,
+      long: lens ? `layer ${layer + 1}: here ${made ? `it became “${what}”` : `“${what}” rises most`} (${from} → ${to})` : `layer ${layer + 1}: the largest step towards the result`,
       short: `layer ${layer + 1}: ${from} → ${to}`,
     }),
     play: "Play",
@@ -319,6 +319,7 @@ export const words = {
   logitOf: (name: string) => `row of “${name}”`,
   product: "row × vector",
   logit: "logit",
+  through: (n: number) => `${n} ${n === 1 ? "layer" : "layers"}`,
   more: "more",
   looksOptions: "view",
   claimsShort: "Measured",
