@@ -1,6 +1,9 @@
 /** Deep links: `#step=5&layer=3&head=1&token=17&input=cat`. Layers and heads count from 1 there, as on the page. */
 import { classTokens } from "./classTokens";
+import { lab, type Mode } from "./lab.svelte";
 import { start, toOwnHead, view } from "./state.svelte";
+
+const MODES: Mode[] = ["remove", "pooling", "swap", "causal", "two"];
 
 export function readHash(hash: string): void {
   const part = new URLSearchParams(hash.replace(/^#/, ""));
@@ -32,6 +35,10 @@ export function readHash(hash: string): void {
   view.chosen = watched !== null && classTokens(view.whole!).includes(watched) ? watched : null;
   const token = whole("token", 0, view.example.tokens.length - 1);
   if (token !== null) view.token = token;
+  const mode = part.get("try");
+  if (mode && MODES.includes(mode as Mode)) lab.mode = mode as Mode;
+  const removed = (part.get("without") ?? "").split(".").filter((text) => /^\d+$/.test(text)).map(Number);
+  lab.removed = new Set(removed.filter((t) => view.example!.tokens[t]?.role === "content"));
 }
 
 /** Keep the place in the address; a frame in a notebook has no address of its own. */
@@ -46,6 +53,8 @@ export function writeHash(): string {
   part.set("head", view.head === null ? "all" : String(view.head + 1));
   part.set("token", String(view.token));
   if (view.chosen !== null) part.set("class", String(view.chosen));
+  if (view.step === 10 && lab.mode !== "remove") part.set("try", lab.mode);
+  if (view.step === 10 && lab.removed.size) part.set("without", [...lab.removed].sort((a, b) => a - b).join("."));
   if (view.example) part.set("input", view.example.id);
   return `#${part.toString()}`;
 }

@@ -35,6 +35,7 @@ class View {
   shared = $state(false); // one colour scale for all layers and heads
   dark = $state(false);
   concepts = $state(false);
+  beside = $state(false); // all inputs side by side
   claims = $state(false); // the drawer of statistics
   printing = $state(false);
   presenter = $state(false); // larger, and without the text beside the stage
@@ -185,7 +186,7 @@ export function toHead(head: number | null): void {
 
 /** One level up: from a number to its token, to the head, to the layer, to the whole way. */
 export function up(): void {
-  if (view.claims || view.concepts) view.claims = view.concepts = false;
+  if (view.claims || view.concepts || view.beside) view.claims = view.concepts = view.beside = false;
   else if (view.trail.length) view.trail = view.trail.slice(0, -1);
   else if (view.step >= 4 && view.step <= 6 && view.head !== null && view.step > 4) toHead(null);
   else if (view.step >= 4 && view.step <= 6) go(7);
