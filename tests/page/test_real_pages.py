@@ -164,6 +164,7 @@ def test_it_begins_and_ends_in_plain_words(open_page: Open, documents: Documents
         page = open_page(name)
         assert f"its answer is \u201c{example.answers.labels[0].text}\u201d" in page.locator(".intro").inner_text()
         page.keyboard.press("End")
+        page.locator(".matter summary").click()
         says = page.locator(".matter").inner_text()
         for part in ("What it is.", "What it looked at.", "What you must not conclude."):
             assert part in says
@@ -173,7 +174,9 @@ def test_it_begins_and_ends_in_plain_words(open_page: Open, documents: Documents
     for verdict in ("in its way", "no more than chance", "too few to tell"):
         count = sum(cut.verdict == verdict for cut in cuts)
         assert (f"{verdict} in {count}" in says) == (count > 0)
-    assert "was not tested" in open_page("multi", "#step=10").locator(".matter").inner_text()
+    page = open_page("multi", "#step=10")
+    page.locator(".matter summary").click()
+    assert "was not tested" in page.locator(".matter").inner_text()
 
 
 def test_what_was_not_looked_at_can_be_hatched(open_page: Open, documents: Documents) -> None:

@@ -129,7 +129,7 @@ def test_ones_own_pictures_by_file_drop_and_camera(
     page.get_by_role("button", name="Take the picture").click()
     inputs.nth(3).wait_for()
     titles = [each.strip() for each in inputs.all_inner_texts()]
-    assert titles[1:] == ["your picture 1", "your picture 2", "your picture 3"]
+    assert titles[1:] == ["dog.png", "x.png", "from the camera"]
     mine = [engine.walked[f"yours-{i}"].example for i in (1, 2, 3)]
     assert len({e.input.image for e in mine}) == 3
     assert page.locator(".left img").get_attribute("src") == mine[2].input.image

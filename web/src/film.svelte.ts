@@ -19,24 +19,31 @@ function frame(now: number): void {
 
 function end(): void {
   view.playing = false;
-  view.layer = view.model!.depth - 1;
   view.film = null;
+  arrive(view.model!.depth - 1);
 }
+
+function arrive(layer: number): void {
+  if (layer === view.layer) return;
+  view.layer = layer;
+  view.trail = [];
+}
+
+/** The layer that a moment of the film belongs to. */
+const layerAt = (moment: number): number => Math.min(view.model!.depth - 1, Math.max(0, Math.round(moment)));
 
 /** Show a moment of the film: -1 is before the first layer. */
 export function scrub(moment: number): void {
   const last = view.model!.depth - 1;
   view.film = Math.min(last, Math.max(-1, still() ? Math.round(moment * 2) / 2 : moment));
-  const layer = Math.min(last, Math.max(0, Math.round(view.film)));
-  if (layer !== view.layer) {
-    view.layer = layer;
-    view.trail = [];
-  }
+  // Where a whole table belongs to a layer, it waits for the film to stop.
+  if (view.step < 4 || view.step > 6) arrive(layerAt(view.film));
 }
 
 export function play(): void {
   if (view.playing) {
     view.playing = false;
+    arrive(layerAt(view.film ?? view.layer));
     return;
   }
   const done = view.film === null || view.film >= view.model!.depth - 1;

@@ -333,6 +333,7 @@ export const words = {
   claimsNone: "Nothing was measured over many inputs here: the package makes none of the kind that this model was trained on. With --data FOLDER the statistics are of your own.",
   summary: {
     title: "What you have seen",
+    short: "in three sentences",
     is: "What it is.",
     isSays: (m: ModelCard) => `${m.hidden} learned numbers that became one vector for this ${thing(m)}${m.readout.reads_class_token ? "" : `; the result is ${m.readout.says}`}.`,
     looked: "What it looked at.",
@@ -458,7 +459,7 @@ export const words = {
     where: (layer: number | null, head: number | null) =>
       `${layer === null ? "in every layer" : `in layer ${layer + 1}`}${head === null ? "" : `, head ${head + 1}`}`,
     cut: (n: number, word: string, where: string, what: string) =>
-      `“${what}”, with the class token cut off from the ${n === 1 ? word : `${n} ${word}`} that it looks at most ${where}:`,
+      `“${shortLabel(what)}”, cut off from the ${n === 1 ? word : `${n} ${word}`} most looked at ${where}:`,
     rank: (asMuch: number, others: number, falls: boolean) =>
       asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts change it as much`,
     p: (p: string, together: number, corrected: string, layers: boolean) =>
@@ -481,7 +482,7 @@ export const words = {
     more: "What else is known",
     none: "No knock-out was computed for this layer.",
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
-    needed: (what: string, word: string) => `The ${word} whose removal costs “${what}” most, one at a time:`,
+    needed: (what: string, word: string) => `The ${word} that “${shortLabel(what)}” needs most:`,
     working: "The tests are being run …",
   },
   backBeware: "That a token reads the class token does not say that it makes use of what it finds there.",
@@ -546,7 +547,7 @@ export const words = {
   calibration: "Is the confidence honest?",
   calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
     `Where this model said ${conf} on average, it was right in ${acc} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
-  noCalibration: "Not measured for this model: read the confidence as a score.",
+  noCalibration: "Not measured for this model.",
   unseenConfidence: (n: number, of: number) =>
     `${n === 0 ? "None" : `Only ${n}`} of ${of} measured answers had a confidence like this one: too few to say how often it is right.`,
   lab: {
@@ -560,8 +561,8 @@ export const words = {
     removed: (n: number, word: string) => `${n} ${word} taken away`,
     removeSays: (word: string, many: boolean) =>
       many
-        ? `Click ${word} on the left to take them away; click again to put them back. The sequence gets shorter: nothing is painted grey.`
-        : `Click one of the ${word} on the left to take it away. On a page from disk, one at a time is precomputed; --serve lets you take away any set.`,
+        ? `Click ${word} on the left to take them away, again to put them back.`
+        : `Click one of the ${word} on the left to take it away (--serve: any set).`,
     reset: "Put all back",
     topMost: (word: string) => `Most needed ${word}`,
     topSays: "one at a time, by how far the first answer falls",
