@@ -170,7 +170,7 @@ def test_forced_colours_keep_the_heat_and_the_place(open_page: Open) -> None:
     colours = page.evaluate(
         "(c => { const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
         "return Array.from({length: c.width * c.height}, (_, i) => pixels.slice(4 * i, 4 * i + 3).join()); })"
-        "(document.querySelector('.picture canvas'))"
+        "(document.querySelector('.picture canvas.heat'))"
     )
     assert len(colours) == 196
     assert len(set(colours)) > 20

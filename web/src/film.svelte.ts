@@ -6,14 +6,16 @@ export const SECONDS = 8;
 export const still = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 let last = 0;
+let reached = -1; // where the film is; shown in halves of a layer where motion is not wanted
 
 function frame(now: number): void {
   if (!view.playing || !view.model) return;
   const depth = view.model.depth;
   const passed = Math.min(0.25, (now - last) / 1000);
   last = now;
-  scrub((view.film ?? -1) + (passed * depth) / SECONDS);
-  if (view.film! >= depth - 1) end();
+  reached += (passed * depth) / SECONDS;
+  scrub(reached);
+  if (reached >= depth - 1) end();
   else requestAnimationFrame(frame);
 }
 
@@ -47,7 +49,8 @@ export function play(): void {
     return;
   }
   const done = view.film === null || view.film >= view.model!.depth - 1;
-  view.film = done ? -1 : view.film;
+  reached = done ? -1 : view.film!;
+  view.film = reached;
   view.playing = true;
   view.settled = true;
   last = performance.now();

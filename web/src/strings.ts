@@ -91,9 +91,9 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m) => ({
     short: "Scores",
     title: "The class token compares itself with every token",
-    says: [`It asks a question, its query; every token holds up a label, its key. Multiplied and added up, they give a score.`],
+    says: [`Its query times every token's key gives a score: how well the token fits the question.`],
     more: [
-      `This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. The product is divided by √${m.head_size}. The class token scores itself as well.`,
+      `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. The product is divided by √${m.head_size}. The class token scores itself as well.`,
       `${m.heads} heads do this side by side, each with a question of its own. Choose layer and head in the bar at the bottom.`,
     ],
     formula: "score = query · key / √d",
@@ -102,7 +102,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   () => ({
     short: "Weights",
     title: "Scores become shares of attention",
-    says: [`Softmax turns the scores into shares that sum to 1. This is the heat map that people print.`],
+    says: [`Softmax turns scores into shares that sum to 1: the heat map.`],
     more: [
       `exp makes every score positive; dividing by the sum makes shares. One point more in score makes the share 2.7 times as large. A weight is a share of attention.`,
       `It goes both ways: the other tokens read the class token, too. Switch to “who reads it”.`,
@@ -113,7 +113,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m) => ({
     short: "Update",
     title: "The class token takes in what it looked at",
-    says: [`Every token offers a value. Each value times its share, all added up: that is what the head adds to the class token.`],
+    says: [`Every token offers a value. Values times shares, added up, are what the head adds.`],
     more: [
       `A value is ${m.head_size} numbers for others to take. A learned matrix brings each head's sum to ${m.hidden} numbers; those of all heads are added to what the class token already holds.`,
       `Then a small network on each token alone (feed-forward, ${m.feedforward} numbers wide) adds its part. That is one layer. Click a number in a strip to follow it.`,
@@ -124,7 +124,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m) => ({
     short: "Depth",
     title: `The same again, ${m.depth} times`,
-    says: [`Press play: attention moves, the class token changes. The lens asks what the answer would be if the model stopped here.`],
+    says: [`Press play. The lens asks what the answer would be if the model stopped here.`],
     more: [`Each layer has its own learned numbers. Drag the layer in the bar at the bottom, or click a small map.`],
     formula: "state 0 → state 1 → … → answer",
     beware: "What the lens cannot read yet may be there all the same.",
@@ -148,7 +148,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
       m.outcome === "cosine"
         ? [`This model knows no classes: it gives a vector. The cosine between two says how alike it finds their inputs.`]
         : [
-            `Each class has one learned row of numbers. Row times vector is its score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence of its own" : "softmax makes confidences of them"}.`,
+            `Row times vector is a class's score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence of its own" : "softmax makes confidences of them"}.`,
           ],
     more:
       m.outcome === "cosine"
@@ -487,7 +487,7 @@ export const words = {
   },
   backBeware: "That a token reads the class token does not say that it makes use of what it finds there.",
   weightsBeware: (top: string, share: string, self: string | null) =>
-    self === null ? `${top} gets ${share}: where the class token looked, not why the model answered.` : `Mostly at itself (${self}), then ${top[0].toLowerCase()}${top.slice(1)} (${share}): where it looked, not why.`,
+    self === null ? `${top} gets ${share}: where it looked, not why it answered.` : `Mostly at itself (${self}), then ${top[0].toLowerCase()}${top.slice(1)} (${share}): where it looked, not why.`,
   clipped: (list: string[]) => `brighter than this scale: ${list.join(", ")}`,
   notTestedBack: "What the others read from the class token was not cut off, so nothing is known here of whether it matters.",
   claims: "Over many inputs",
@@ -531,7 +531,7 @@ export const words = {
   finalState: "as it ends",
   cosineBetween: "cosine between the class tokens of the two inputs",
   drift: (first: number, last: number) => `${number(first, 3)} after layer 1, ${number(last, 3)} at the end`,
-  truth: (text: string) => `true label: ${text}`,
+  truth: (text: string) => `true label ${text}`,
   drawn: "This picture was drawn by classtoken. A model trained on photographs may well be lost on it: try a photograph of your own.",
   vectorOf: (m: ModelCard) => m.readout.says,
   numbersOf: (name: string, n: number) => `${name}: ${n} numbers`,

@@ -1,6 +1,7 @@
 /** The river's still parts, drawn on a canvas: the picture, its patches as tiles, a small map for each layer. */
 import { open } from "../blocks";
 import { cividis, diverging } from "../colour";
+import { grey } from "../parts/thumbs";
 import type { Example } from "../data";
 import { tileAt, type Geometry } from "./geometry";
 
@@ -60,27 +61,6 @@ function drawVector(context: CanvasRenderingContext2D, vector: ArrayLike<number>
     context.fillStyle = diverging(vector[d] / top, dark);
     context.fillRect(x + d * wide, y, wide + 0.3, h);
   }
-}
-
-const greys = new WeakMap<HTMLImageElement, HTMLCanvasElement>();
-
-/** The picture without its colours, made once: a filter at every stroke takes a hundred times as long. */
-function grey(picture: HTMLImageElement): HTMLCanvasElement {
-  let made = greys.get(picture);
-  if (!made) {
-    made = document.createElement("canvas");
-    [made.width, made.height] = [picture.naturalWidth, picture.naturalHeight];
-    const context = made.getContext("2d")!;
-    context.drawImage(picture, 0, 0);
-    const pixels = context.getImageData(0, 0, made.width, made.height);
-    for (let i = 0; i < pixels.data.length; i += 4) {
-      const [r, g, b] = pixels.data.subarray(i, i + 3);
-      pixels.data.fill(0.3 * r + 0.59 * g + 0.11 * b, i, i + 3);
-    }
-    context.putImageData(pixels, 0, 0);
-    greys.set(picture, made);
-  }
-  return made;
 }
 
 /** One layer's weights below its ring: the picture's grid, or the sentence in a row. */
