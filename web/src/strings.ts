@@ -546,10 +546,10 @@ export const words = {
   wrong: "wrong",
   calibration: "Is the confidence honest?",
   calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
-    `Where this model said ${conf} on average, it was right in ${acc} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
+    `Where it said ${conf}, it was right in ${acc} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
   noCalibration: "Not measured for this model.",
   unseenConfidence: (n: number, of: number) =>
-    `${n === 0 ? "None" : `Only ${n}`} of ${of} measured answers had a confidence like this one: too few to say how often it is right.`,
+    `${n === 0 ? "None" : `Only ${n}`} of ${of} measured answers had such a confidence: too few to tell.`,
   lab: {
     mode: "Experiment",
     remove: "Take away",
