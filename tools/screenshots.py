@@ -23,8 +23,8 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 #: file name without its end, model, look, place in the page
 SHOTS = (
-    *((f"step-{step}-laptop", "builtin:scenes", "laptop", f"step={step}&layer=3") for step in (1, 2, 3, 4, 5, 7, 8, 9)),
-    ("step-6-laptop", "builtin:toy", "laptop", "step=6&layer=2"),
+    *((f"step-{step}-laptop", "builtin:scenes", "laptop", f"step={step}") for step in (1, 2, 3, 4, 5, 7, 8, 9)),
+    ("step-6-laptop", "builtin:toy", "laptop", "step=6"),
     ("step-10-laptop", "builtin:scenes", "laptop", "step=10"),
     ("step-5-phone", "builtin:scenes", "phone", "step=5&layer=3"),
     ("step-5-dark", "builtin:scenes-multi", "dark", "step=5&layer=4"),
@@ -54,7 +54,7 @@ def main(out: Path) -> None:
             page = browser.new_page(**LOOKS[look])
             page.goto(f"{files[model].as_uri()}#{place}")
             page.wait_for_selector("h2#step-title")
-            page.wait_for_timeout(500)
+            page.wait_for_timeout(1800)  # patches have landed
             page.screenshot(path=out / f"{name}.png", full_page=look == "phone")
             Image.open(out / f"{name}.png").convert("RGB").quantize(256, kmeans=3).save(
                 out / f"{name}.png", optimize=True
