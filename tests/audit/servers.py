@@ -3,10 +3,12 @@
 Written with transformers alone, so that nothing here is the code that is under test.
 """
 
+import copy
 import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,9 @@ class Runtime:
 
 def vectors(folder: Path, how: Runtime, dense: Callable[[torch.Tensor], torch.Tensor] | None = None) -> Any:
     """texts -> (texts, size)."""
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = transformers.AutoModel.from_pretrained(folder).eval()
+    tokenizer, model = opened(folder)
+    if how.eight or how.half:
+        model = copy.deepcopy(model)
     if how.eight:
         round_weights(model)
     if how.half:
@@ -53,6 +56,13 @@ def vectors(folder: Path, how: Runtime, dense: Callable[[torch.Tensor], torch.Te
         return np.stack(found)
 
     return embed
+
+
+@lru_cache
+def opened(folder: Path) -> tuple[Any, torch.nn.Module]:
+    """A folder as transformers opens it, once."""
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    return transformers.AutoTokenizer.from_pretrained(folder), model
 
 
 def round_weights(model: torch.nn.Module) -> None:
