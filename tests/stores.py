@@ -28,15 +28,21 @@ class Faulty:
             kind = self.chance.choice(["503", "done, then 500", "late"]) if fault else ""
             self.faults += fault
         if kind == "503":
-            start("503 Slow Down", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>SlowDown</Code><Message>slow down</Message></Error>"]
+            return self._said(environ, start, "503 Slow Down", b"<Code>SlowDown</Code><Message>slow down</Message>")
         if kind == "late":
             time.sleep(PATIENCE * 1.25)
         if kind == "done, then 500":
             list(self.inner(environ, lambda *_: None))
-            start("500 Internal Server Error", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>InternalError</Code><Message>done, in truth</Message></Error>"]
+            said = b"<Code>InternalError</Code><Message>done, in truth</Message>"
+            return self._said(environ, start, "500 Internal Server Error", said)
         return self.inner(environ, start)
+
+    def _said(self, environ: dict[str, Any], start: Callable[..., Any], status: str, inside: bytes) -> Iterable[bytes]:
+        """An answer as S3 gives it: its length is said, and to HEAD it has no body, which a client would take for the
+        beginning of the next answer."""
+        body = b"<Error>" + inside + b"</Error>"
+        start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 @contextmanager
