@@ -1,6 +1,7 @@
 """docs/zoo.md: what becomes of every model type of transformers, out of the table that `make zoo` writes."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "refused": ("Refused", "It reads neither one text nor one image, or gives no state for each of their tokens."),
     "not built": (
         "Not looked at",
-        "No small model of it can be made here: its sizes hang together, or it needs a library that is not installed.",
+        "No small model of it can be made here: its sizes hang together.",
     ),
 }
 ABOUT = (
@@ -70,6 +71,9 @@ def _listed(kind: str, rows: Mapping[str, Any]) -> Iterator[str]:
 
 def _reason(says: str, name: str) -> str:
     """The first sentence of a refusal, without the type."""
+    library = re.search(r"without another library: \w+ requires the (\S+) library", says)
+    if library is not None:
+        return f"is built by the library {library[1]}, which is not installed here"
     first = says.split(". ")[0].removeprefix(f"a model of type '{name}' ")
     return " ".join(first.split())
 

@@ -61,8 +61,8 @@ def keys_of(value: Any, at: Keys = ()) -> Iterator[Keys]:
 
 def other(value: Any, key: str | int = "") -> Any:
     """Another value of the same type."""
-    if key == "image_size" and isinstance(value, int):
-        return 2 * value  # one pixel more makes no patch
+    if key in ("image_size", "local_attention"):  # one pixel more makes no patch, and half a token no window
+        return [2 * one for one in value] if isinstance(value, list) else 2 * value
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):

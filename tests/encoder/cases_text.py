@@ -188,7 +188,8 @@ def old_modernbert(config: dict[str, Any]) -> dict[str, Any]:
 
 def old_qwen3(config: dict[str, Any]) -> dict[str, Any]:
     """As Qwen3-Embedding was published."""
-    return {**config, "rope_theta": config.pop("rope_parameters")["rope_theta"], "rope_scaling": None}
+    base = config.pop("rope_parameters")["rope_theta"]
+    return {**config, "rope_theta": base, "rope_scaling": None}
 
 
 def nomics_own(config: dict[str, Any]) -> dict[str, Any]:

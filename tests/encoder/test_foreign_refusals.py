@@ -108,3 +108,20 @@ def test_the_encoder_of_a_model_that_has_a_decoder(tmp_path: Path) -> None:
 )
 def test_grids(patches: int, size: tuple[int, int], grid: tuple[int, int] | None) -> None:
     assert grid_of(patches, *size) == grid
+
+
+def test_weights_of_another_shape_are_named(tmp_path: Path) -> None:
+    made(deberta, tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "vocab_size": 70}))
+    with pytest.raises(WeightsError, match=r"of another shape: embeddings\.word_embeddings\.weight"):
+        load_towers(open_checkpoint(tmp_path))
+
+
+def test_a_library_that_is_not_there_is_named(tmp_path: Path) -> None:
+    made(deberta, tmp_path)
+    path = tmp_path / "config.json"
+    quantised = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": quantised}))
+    with pytest.raises(UnsupportedModel, match=r"without another library.*bitsandbytes"):
+        load_towers(open_checkpoint(tmp_path))

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from tests.encoder.parity import TOLERANCE, relative
-from tests.zoo.tiny import VOCABULARY, tiny_model
+from tests.zoo.tiny import VOCABULARY, lacks_a_library, tiny_model
 from torch import Tensor, nn
 
 from classtoken.contract.company import settle_company, together
@@ -30,11 +30,12 @@ from classtoken.tensors import Tokens
 from classtoken.values import Role
 
 ADVICE = re.compile(r"AutoModel\.from_pretrained\('FOLDER'\)\.([\w.]+)\.save_pretrained|\.([\w.]+) is its \w+ encoder")
+ASKED = re.compile(r"Ask for '([\w@+-]+)'")
 NAMED = re.compile(r"Name a `pooling`: (.+)\.$")
 #: What a class says to a config whose sizes do not fit together: the tiny model runs nowhere.
 TOO_TINY = re.compile(
     r"gives no states of one \w+ alone \(.*(must match|split_sizes|normalized_shape|cannot be multiplied|is invalid for"
-    r"|wrong shape|out of range|to have \d+ channels|get_seq_length|Invalid output_size|attn_output)"
+    r"|wrong shape|out of range|to have \d+ channels|get_seq_length|Invalid output_size|attn_output|has no len)"
 )
 
 
@@ -63,6 +64,9 @@ class Outcome:
         return self.kind in ("wrong", "crash", "advice")
 
 
+NOT_BUILT = Outcome("not built", "no tiny model of it can be made")
+
+
 def outcome_of(kind: str) -> Outcome:
     """The outcome of one type, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as place:
@@ -73,7 +77,7 @@ def look_at(kind: str, folder: Path) -> Outcome:
     """Build, save, open and compare one type."""
     model = tiny_model(kind)
     if model is None:
-        return Outcome("not built", "no tiny model of it can be made")
+        return _without_library(kind, folder) if lacks_a_library(kind) else NOT_BUILT
     try:
         with quietly():
             model.save_pretrained(folder)  # type: ignore[operator]
@@ -83,6 +87,22 @@ def look_at(kind: str, folder: Path) -> Outcome:
         return opened(model, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _without_library(kind: str, folder: Path) -> Outcome:
+    """What is said to a folder whose model another library has to build."""
+    from safetensors.torch import save_file
+    from transformers import CONFIG_MAPPING
+
+    CONFIG_MAPPING[kind]().save_pretrained(folder)
+    save_file({"nothing": torch.zeros(1)}, folder / "model.safetensors", metadata={"format": "pt"})
+    try:
+        read_model(folder)
+    except ClasstokenError as error:
+        return Outcome("refused", _line(error, folder))
+    except Exception as error:
+        return Outcome("crash", f"{type(error).__name__}: {_line(error, folder)}")
+    return NOT_BUILT
 
 
 def opened(model: nn.Module, folder: Path, *, deeper: bool = True) -> Outcome:
@@ -106,6 +126,9 @@ def opened(model: nn.Module, folder: Path, *, deeper: bool = True) -> Outcome:
 def _followed(says: str, model: nn.Module, folder: Path) -> Outcome:
     """A refusal whose advice names parts of the model: each is saved by itself and opened."""
     paths = [one or other for one, other in ADVICE.findall(says)]
+    asked = ASKED.search(says)
+    if asked is not None:
+        return _asked(asked[1], says, folder)
     if not paths:
         kind = "not built" if TOO_TINY.search(says) else "refused"
         return Outcome(kind, says)
@@ -121,6 +144,19 @@ def _followed(says: str, model: nn.Module, folder: Path) -> Outcome:
         if not got.right:
             return Outcome("advice", f".{path}: {got.kind}: {got.says}")
     return Outcome("part", says)
+
+
+@torch.no_grad()
+def _asked(spec: str, says: str, folder: Path) -> Outcome:
+    """A refusal that offers another pooling: it gives a vector of every input."""
+    try:
+        for reading in read_model(folder):
+            readout = reading.readout(parse(spec))
+            for one in inputs(reading, folder):
+                assert torch.isfinite(readout(reading.encoder(one, layers=readout.layers))).all()
+    except Exception as error:
+        return Outcome("advice", f"{spec}: {_line(error, folder)}")
+    return Outcome("refused", says)
 
 
 def _line(error: BaseException, folder: Path) -> str:

@@ -5,7 +5,7 @@ vocabularies only, and at last its own sizes.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,14 +39,35 @@ WIDTHS: dict[str, int] = {
 #: What follows from these sizes, and what a config is silent about that its class does not do without.
 FOLLOWS: dict[str, Any] = {"mrope_section": [2, 1, 1], "per_layer_config": {}}
 LEFT_OUT = ("out_features", "out_indices", "stage_names")
+#: Counts that belong to lists beside them.
+KEPT = ("num_feat_extract_layers",)
+ROPE: dict[str, Any] = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 1, 1]}
+PLAIN_ROPE: Mapping[str, Any] = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 1.0}
+TOGETHER: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("autoformer", "informer", "time_series_transformer"), {"prediction_length": 4}),
+    (("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm_image_text"), {"rope_parameters": ROPE}),
+    (("hunyuan_v1_dense", "hunyuan_v1_moe", "ministral"), {"head_dim": 8, "num_key_value_heads": 2}),
+    (("bamba", "granitemoehybrid"), {"mamba_expand": 1, "mamba_d_head": 8}),
+    (("zamba", "zamba2"), {"layers_block_type": ["linear_attention", "hybrid"]}),
+)
 BESIDE: dict[str, dict[str, Any]] = {
     "esm": {"vocab_size": VOCABULARY, "pad_token_id": 1, "mask_token_id": 32},
     "vit_mae": {"mask_ratio": 0.0},
-    "funnel": {"block_sizes": [1, 1], "num_decoder_layers": 1, "max_position_embeddings": 64},
+    "funnel": {"block_sizes": [1, 1], "block_repeats": [1, 1], "num_decoder_layers": 1, "max_position_embeddings": 64},
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "attention_layers": ["global", "local"]},
+    "reformer": {"axial_pos_embds": False, "attn_layers": ["local", "local"]},
+    "nemotron": {"num_key_value_heads": 2},
+    "mamba2": {"expand": 1},
+    "falcon_h1": {"mamba_expand": 1, "mamba_d_head": 8, "mamba_d_ssm": 32},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
+    "perceiver": {"num_latents": 8, "d_latents": 32, "d_model": 32, "num_self_attends_per_block": 2},
+    "efficientnet": {"image_size": 64},
+    "neomme": {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), PLAIN_ROPE)},
+    **{kind: more for kinds, more in TOGETHER for kind in kinds},
 }
 SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
 #: With more numbers a model is not built.
-LARGEST = 60_000_000
+LARGEST = 100_000_000
 
 
 def types() -> tuple[str, ...]:
@@ -73,7 +94,7 @@ def smaller(config: dict[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
 
 def _smaller(key: str, value: Any, sizes: dict[str, int], staged: bool) -> Any:
     name = max((name for name in sizes if key == name or key.endswith(f"_{name}")), key=len, default="")
-    size = sizes.get(name)
+    size = None if key in KEPT else sizes.get(name)
     if key in FOLLOWS and "head_dim" in sizes:
         return FOLLOWS[key]
     if isinstance(value, dict):
@@ -110,6 +131,20 @@ def tiny_model(kind: str) -> nn.Module | None:
             return model
         first = model if first is None else first
     return first
+
+
+def lacks_a_library(kind: str) -> bool:
+    """Whether models of a type are put together by another library, which is not installed."""
+    from transformers import CONFIG_MAPPING, AutoModel
+
+    try:
+        with quietly(), torch.device("meta"):
+            AutoModel.from_config(CONFIG_MAPPING[kind]())
+    except ImportError:
+        return True
+    except Exception:  # whatever a class says to its own defaults
+        return False
+    return False
 
 
 def _built(kind: str) -> Iterator[nn.Module]:

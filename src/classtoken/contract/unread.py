@@ -72,10 +72,13 @@ class Unread:
 
     def refusal(self) -> str:
         """Why no vector is given, and what to do."""
-        why = f": {self.found.says}" if self.found else ", and there is no reference here to ask"
+        if self.found is None:
+            why, when = ", and there is no reference here to ask", "it moves no vector"
+        else:  # it moves something there, and nothing here
+            why, when = f": {self.found.says}", "the authors did without it"
         return (
-            f"{self} is not understood{why}. Pass `accept` '{self.key}' if you know that it moves no vector; "
-            "inspect lists all that was passed over."
+            f"{self} is not understood{why}. Pass `accept` '{self.key}' if you know that {when}; inspect lists all "
+            "that was passed over."
         )
 
 

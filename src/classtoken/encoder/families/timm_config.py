@@ -6,7 +6,7 @@ timm's config.json names an architecture and little else, so sizes are read off 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Any
 
@@ -35,6 +35,8 @@ BIASES: Mapping[str, tuple[str, ...]] = {
     "up": ("mlp.fc1.bias", "mlp.fc1_g.bias"),
     "down": ("mlp.fc2.bias",),
 }
+#: timm's words for how states become one vector; the first leaves them as they are.
+POOLS = ("", "token", "avg", "avgmax", "max", "map")
 #: Arguments of timm's models of which the weights give the same account.
 MEASURED = (
     *("patch_size", "in_chans", "embed_dim", "depth", "mlp_ratio", "qkv_bias", "proj_bias", "init_values", "fc_norm"),
@@ -76,11 +78,16 @@ def timm_config(config: Config, sizes: Sizes) -> dict[str, Any]:
     asked = arguments.get("img_size") or published.get("input_size", (3, 224, 224))[1:]
     # what the model was made with; what it had when it was saved; what its published weights were made with
     pools = [place.get("global_pool") for place in (arguments, config, published)]
+    _refuse_unknown(architecture, pools)
+    depth = len({name.split(".")[1] for name in sizes if name.startswith("blocks.")})
+    measured = {"patch_size": patch, "in_chans": channels, "embed_dim": hidden, "depth": depth}
+    measured |= {"fc_norm": "fc_norm.weight" in sizes, "class_token": "cls_token" in sizes}
+    _refuse_contradictions(arguments, measured)
     labels = config.get("label_names") or published.get("label_names") or ()
     return {
         "architecture": architecture,
         "hidden_size": hidden,
-        "depth": len({name.split(".")[1] for name in sizes if name.startswith("blocks.")}),
+        "depth": depth,
         "heads": int(arguments.get("num_heads") or heads_of(architecture, hidden)),
         "feedforward_size": inner,
         "gated": sizes.get("blocks.0.mlp.fc1.weight", (0,))[0] != inner,
@@ -103,6 +110,25 @@ def timm_config(config: Config, sizes: Sizes) -> dict[str, Any]:
         "distilled_head": "head_dist.weight" in sizes,
         "id2label": dict(enumerate(labels)) if isinstance(labels, list | tuple) else labels,
     }
+
+
+def _refuse_unknown(architecture: str, pools: Sequence[Any]) -> None:
+    unknown = [pool for pool in pools if pool is not None and pool not in POOLS]
+    if unknown:
+        raise UnsupportedModel(
+            f"config.json of timm's '{architecture}' has global_pool {unknown[0]!r}; known are {', '.join(POOLS[1:])}."
+        )
+
+
+def _refuse_contradictions(arguments: Mapping[str, Any], measured: Mapping[str, int]) -> None:
+    """Raise `WeightsError` where the arguments say another size than the weights have."""
+    for name, size in measured.items():
+        said = arguments.get(name)
+        if isinstance(said, int) and said != size:
+            raise WeightsError(
+                f"config.json says {name} {said} (model_args), and the weights say {size}. Is it the file of these "
+                "weights?"
+            )
 
 
 def heads_of(architecture: str, hidden: int) -> int:

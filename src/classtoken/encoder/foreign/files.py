@@ -109,10 +109,18 @@ def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
     if name not in CONFIG_MAPPING:
         refuse(checkpoint)
     try:
-        model, report = built(checkpoint)
+        model, report = built(checkpoint, misfits=True)
+    except ImportError as error:
+        raise UnsupportedModel(
+            f"transformers cannot build '{checkpoint.folder}' (model_type {name!r}) without another library: "
+            f"{first_line(error)} Install that library beside classtoken."
+        ) from error
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         line = " ".join(str(error).split())[:300]
-        raise ModelError(f"transformers cannot load '{checkpoint.folder}' (model_type {name!r}): {line}") from error
+        raise ModelError(
+            f"transformers cannot load '{checkpoint.folder}' (model_type {name!r}): {line.rstrip('.')}. If AutoModel "
+            "loads it elsewhere, copy the folder again."
+        ) from error
     if report.get("mismatched_keys"):
         names = ", ".join(sorted(str(key[0]) for key in report["mismatched_keys"])[:6])
         raise WeightsError(f"the weights of {checkpoint.folder} do not fit: of another shape: {names}.")

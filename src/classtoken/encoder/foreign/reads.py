@@ -90,7 +90,7 @@ def in_words(model: nn.Module) -> str:
         return f"is put together of several ({', '.join(parts_of(model))})"
     named = list(inspect.signature(model.forward).parameters)
     main = str(getattr(model, "main_input_name", ""))
-    asked = [*needed(model)] or [main if main in named else named[0]]
+    asked = [*needed(model)] or [main if main in (*named, *WORDS) else named[0]]
     kind = next((WORDS[name] for name in (*asked, *named) if name in WORDS), None)
     return "reads " + (" and ".join(asked) if kind is None else f"{kind} ({', '.join(asked)})")
 
