@@ -75,6 +75,8 @@ def test_reports_are_read_again_by_protocol_and_train_takes_the_best(
     assert said.count("ranked by accuracy") == said.count("ranked by ndcg@10") == 1
     assert "not comparable" in said
     assert pooling_of(f"best:{tmp_path / 'reports' / 'a.json'}") == found.use
+    trained = ct.train(vit, squares, tmp_path / "trained", pooling=f"best:{tmp_path / 'reports' / 'a.json'}")
+    assert trained.pooling == found.use
     assert pooling_of("cls") == "cls"
     with pytest.raises(OptionError, match="write best:REPORT"):
         pooling_of("best")
@@ -82,6 +84,11 @@ def test_reports_are_read_again_by_protocol_and_train_takes_the_best(
     with pytest.raises(OptionError, match="is no comparison"):
         pooling_of(f"best:{tmp_path / 'x.json'}")
     assert main(["compare"]) == 2
+
+
+def test_inspect_names_compare_where_a_contract_is_only_assumed(tmp_path: Path) -> None:
+    found = ct.inspect(tiny_vit(tmp_path / "bare", pooler=False))
+    assert any("classtoken compare" in line for line in found.advice)
 
 
 def test_the_command_line_gives_the_same(vit: Path, squares: Path, capsys: pytest.CaptureFixture[str]) -> None:

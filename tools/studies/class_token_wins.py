@@ -168,10 +168,12 @@ def runs_of(objective: str, depth: int, pooling: str) -> list[Run]:
     return [run for run in runs if run.done() is not None]
 
 
-def train_all() -> None:
-    """Everything that is not there yet: an objective and depth after the other."""
+def train_all(parts: Sequence[str]) -> None:
+    """Everything that is not there yet: a part (an objective and depth) after the other."""
     for objective in (*OBJECTIVES, UNTRAINED):
         for depth in DEPTHS:
+            if f"{objective}-{depth}" not in parts:
+                continue
             for pooling in POOLINGS:
                 if objective == UNTRAINED:
                     for seed in SEEDS:
@@ -298,10 +300,12 @@ def tuning() -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judge", action="store_true", help="train nothing more; judge what is there")
+    every = [f"{objective}-{depth}" for objective in (*OBJECTIVES, UNTRAINED) for depth in DEPTHS]
+    parser.add_argument("--only", nargs="*", default=every, choices=every, help="train these parts; all if left out")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if not given.judge:
-        train_all()
+        train_all(given.only)
     kept = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(WORK.glob("*/run.json"))]
     seconds = round(sum(run["seconds"] for run in kept))
     found = {"runs": len(kept), "seconds": seconds, "tuning": tuning(), "results": judge_all()}

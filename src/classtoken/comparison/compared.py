@@ -111,7 +111,7 @@ class Told:
 
 def _field_of(passed: Sequence[Passed], arrays: Mapping[str, NDArray], keeping: Kept, report: Report) -> _Field:
     several = len(passed) > 1 or bool(passed and arrays)
-    found, left_out = entrants_of(passed, keeping, several=several)
+    found, left_out = entrants_of(passed, keeping, report, several=several)
     more, faults = stored_entrants(arrays, keeping)
     found = [*found, *more]
     curves: list[LayerCurve] = []
@@ -119,7 +119,7 @@ def _field_of(passed: Sequence[Passed], arrays: Mapping[str, NDArray], keeping: 
     for one in passed:
         prefix = f"{one.name}: " if several else ""
         found += learned_entrants(one, keeping, prefix, report)
-        layered = by_layer(one, keeping, prefix)
+        layered = by_layer(one, keeping, prefix, report)
         found += layered.chosen
         curves += layered.curves
         position += moved(one, keeping.task.records, prefix)

@@ -117,12 +117,17 @@ def kept(task: JudgedTask, passed: Sequence[Passed]) -> Kept:
     return Kept(left, np.array([place[id(record)] for record in left.records]))
 
 
-def entrants_of(passed: Sequence[Passed], keeping: Kept, *, several: bool) -> tuple[list[Entrant], dict[str, str]]:
+def entrants_of(
+    passed: Sequence[Passed], keeping: Kept, report: Report = None, *, several: bool
+) -> tuple[list[Entrant], dict[str, str]]:
     """The fixed candidates of all models, judged; and those that cannot be, with the reason."""
-    made, left_out = [], {}
+    made: list[Entrant] = []
+    left_out: dict[str, str] = {}
+    total = sum(len(one.asked.fixed) for one in passed)
     for one in passed:
         prefix = f"{one.name}: " if several else ""
         for wanted in one.asked.fixed:
+            judging(report, len(made) + len(left_out), total, "candidates")
             vectors = one.found.vectors[wanted.base][keeping.rows]
             entrant = _judged(prefix, one, wanted, vectors, keeping.task)
             if isinstance(entrant, str):
@@ -197,6 +202,12 @@ def tokens_of(one: Passed) -> TokenSet:
     tower = one.model.embedder.tower(one.model.modality)
     over = tower.prepare.pooled_roles(one.model.prompt) or tower.reading.over
     return TokenSet(one.found.states, one.found.roles, over, tower.layout.grid, one.encoder)
+
+
+def judging(report: Report, done: int, total: int, what: str) -> None:
+    """Tell how many candidates or layers have been judged."""
+    if report is not None:
+        report(Progress(done, total, what=f"judging {what}"))
 
 
 def _telling(report: Report, name: str) -> Callable[[str], object]:

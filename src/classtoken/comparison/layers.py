@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from classtoken.comparison.contest import Entrant, judged_or_fault, scores_of
-from classtoken.comparison.entrants import Kept, Passed, cost_of
+from classtoken.comparison.entrants import Kept, Passed, Report, cost_of, judging
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.task import Judged
 from classtoken.results.compare import LayerCurve
@@ -21,13 +21,15 @@ class Layered:
     chosen: tuple[Entrant, ...]
 
 
-def by_layer(one: Passed, keeping: Kept, prefix: str) -> Layered:
+def by_layer(one: Passed, keeping: Kept, prefix: str, report: Report = None) -> Layered:
     """Judge every layer by the metric that ranks alone."""
-    task, curves, chosen = keeping.task, [], []
+    task, curves, chosen, done = keeping.task, [], [], 0
     for pooling in dict.fromkeys(pooling for pooling, _, _ in one.asked.layered):
         layers, judged = [], []
         for name, layer, readout in one.asked.layered:
             if name == pooling:
+                judging(report, done, len(one.asked.layered), f"{prefix}poolings by layer")
+                done += 1
                 vectors = one.found.vectors[readout][keeping.rows]
                 found = judged_or_fault(task, vectors, only=task.metric)
                 if not isinstance(found, str):  # the embeddings of a class token are equal for all items

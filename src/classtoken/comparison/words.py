@@ -86,14 +86,14 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
         return Advice(line, sure, best.pooling)
     usual = [one for one in ties if one.pooling is None]
     chosen = (usual or sorted(ties, key=lambda one: one.cost.size))[0]
-    names = [called(one.name) for one in ties]
-    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} others"]
-    why = "the model's own" if usual else "the shortest vector of them" if chosen is not best else "the first of them"
-    line = f"These items do not tell {listed(shown)} apart: use {called(chosen.name)}{_flag(chosen)}, {why}."
+    names = [called(one.name) for one in ties if one is not chosen]
+    shown = names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} others"]
+    line = f"Use {called(chosen.name)}{_flag(chosen)}: these items do not tell it apart from {listed(shown)}."
+    why = "It is the model's own. " if usual else "It is the shortest vector of these. " if chosen is not best else ""
     worse = [one for one in real if one.group > best.group]
-    sure = (
-        f"The best of all is among them in 95 % of such comparisons; {listed([one.name for one in worse][:4])} "
-        f"{'is' if len(worse) == 1 else 'are'} worse."
+    sure = why + (
+        f"In 95 of 100 such comparisons the truly best one is among these; {listed([one.name for one in worse][:4])} "
+        f"{'is' if len(worse) == 1 else 'are'} clearly worse."
         if worse
         else "No candidate is clearly worse than another; more items might tell them apart."
     )

@@ -169,7 +169,7 @@ def _sums(found: PairExplanation) -> Section:
         cells.append(f'<tr><th scope="row">{escape(found.item.called(i))}</th>{boxes}</tr>')
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(cells)}</tbody>"
-    matrix = f'<div class="wide"><table class="heat">{body}</table></div>'
+    matrix = f'<div class="wide" tabindex="0"><table class="heat">{body}</table></div>'
     drawn = f" Orders were drawn: the standard error of a pair is at most {shown(found.error)}." if found.error else ""
     says = (
         f"cosine {found.similarity:.4f} = {found.met:+.4f} from all pairs, and {found.background:+.4f} that hangs on "

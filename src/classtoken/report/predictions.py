@@ -81,7 +81,7 @@ def _matrix(found: PredictResult) -> str:
             inside.append(f"<td{style}>{number or ''}</td>")
         rows.append(f"<tr><th>{escape(name)}</th>{''.join(inside)}</tr>")
     return (
-        f'<div class="wide"><table class="heat"><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="wide" tabindex="0"><table class="heat"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
