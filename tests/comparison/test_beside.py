@@ -10,7 +10,9 @@ import classtoken as ct
 from classtoken.comparison.beside import token_lengths
 from classtoken.comparison.landmarks import WithLandmarks, without_landmarks
 from classtoken.comparison.moved import sentences, texts_of
+from classtoken.comparison.words import advice_of
 from classtoken.errors import OptionError
+from classtoken.results.compare import ComparedVector, Cost, MetricScore
 from classtoken.values import Role
 
 FOUR = [f"the {one} {does} {place}" for one in ("cat", "dog", "bird") for does in ("sits", "runs") for place in
@@ -93,3 +95,19 @@ def test_odd_lengths_of_tokens_are_counted_by_role() -> None:
     content = next(row for row in token_lengths("m", np.stack((lengths, roles), -1)) if row.role == "content")
     assert (content.tokens, content.odd, content.largest) == (160, 3, 90)
     assert len(token_lengths("m", np.stack((lengths, roles), -1))) == 2
+
+
+def test_advice_names_what_a_pooling_gives() -> None:
+    def candidate(name: str, pooling: str | None, size: int, group: int = 1) -> ComparedVector:
+        score = {"accuracy": MetricScore(0.8, 0.7, 0.9, "exact")}
+        return ComparedVector(name, group, score, "m", pooling, "candidate", Cost(size, 4 * size))
+
+    white, plain, stored = candidate("mean whitened", None, 8), candidate("mean", "mean", 16), candidate("x", None, 2)
+    said = advice_of([white, plain, stored, candidate("cls", "cls", 16, 2)], (), "accuracy")
+    assert said.pooling == "mean"
+    assert said.line.startswith(
+        "Use mean (the mean of the tokens) (--pooling 'mean'): these items do not tell it apart"
+    )
+    assert "cls is clearly worse" in said.sure
+    assert "model's own" not in said.sure
+    assert advice_of([white, candidate("m: own", None, 99)], (), "accuracy").line.startswith("Use m: own")

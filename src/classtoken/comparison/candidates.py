@@ -78,7 +78,7 @@ def asked_of(embedder: Embedder, side: str, options: CompareOptions) -> AskedOfM
     for dim in options.dim:
         wanted += [replace(one, name=f"{one.name} first {dim}", dim=dim) for one in plain]
     if options.whiten:
-        wanted += [replace(one, name=f"{one.name} whitened", whiten=True) for one in plain]
+        wanted += [replace(one, name=f"{one.name} whitened", pooling=None, whiten=True) for one in plain]
     for _, _, name in layered:
         readouts |= tower.readouts(name)
     learned = tuple(spec for spec in specs if spec.learned)

@@ -66,7 +66,8 @@ class Advice:
 def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Difference], metric: str) -> Advice:
     """What to use and how sure that is.
 
-    Of candidates that cannot be told apart the model's own vector is named, else the shortest one.
+    Of candidates that cannot be told apart the model's own vector is named, else the shortest one of those that a
+    pooling gives as they are (whitened and stored ones it does not).
     """
     real = [one for one in candidates if one.role == "candidate"]
     best = real[0]
@@ -84,12 +85,12 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
         )
         sure = "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
         return Advice(line, sure, best.pooling)
-    usual = [one for one in ties if one.pooling is None]
-    chosen = (usual or sorted(ties, key=lambda one: one.cost.size))[0]
+    usual = [one for one in ties if one.name.split(": ")[-1] == "own"]
+    chosen = (usual or sorted(ties, key=lambda one: (one.pooling is None, one.cost.size)))[0]
     names = [called(one.name) for one in ties if one is not chosen]
     shown = names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} others"]
     line = f"Use {called(chosen.name)}{_flag(chosen)}: these items do not tell it apart from {listed(shown)}."
-    why = "It is the model's own. " if usual else "It is the shortest vector of these. " if chosen is not best else ""
+    why = "It is the model's own. " if usual else ""
     worse = [one for one in real if one.group > best.group]
     sure = why + (
         f"In 95 of 100 such comparisons the truly best one is among these; {listed([one.name for one in worse][:4])} "
