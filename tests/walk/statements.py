@@ -151,6 +151,23 @@ def swaps_end_in_the_donors_answer(page: Walkthrough, e: Example) -> None:
     np.testing.assert_allclose(e.swaps[0].values[0], e.answers.values, atol=1e-5)
 
 
+def a_race_of_poolings_has_the_models_own_in_it(page: Walkthrough, e: Example) -> None:
+    """Six of them, one the model's own with its own answer; what each token gives sums to one."""
+    lanes = {lane.name: lane for lane in e.race}
+    assert list(lanes) in ([], ["cls", "mean", "max", "attention", "learned", "all"])
+    for lane in lanes.values():
+        if lane.weights is not None:
+            np.testing.assert_allclose(lane.weights.sum(), 1, atol=1e-5)
+            assert (lane.weights >= 0).all()
+        if lane.own:
+            np.testing.assert_allclose(lane.values, e.answers.values, **CLOSE)
+            np.testing.assert_allclose(lane.cosine, 1, atol=1e-5)
+        if lane.values is not None and page.model.outcome == "probability" and len(lane.values) == page.model.classes:
+            np.testing.assert_allclose(lane.values.sum(), 1, atol=1e-5)
+    assert not lanes or sum(lane.own for lane in lanes.values()) == 1
+    assert bool(lanes) == bool(e.poolings)
+
+
 def other_class_tokens_have_rows_of_their_own(_: Walkthrough, e: Example) -> None:
     for other in e.others:
         np.testing.assert_allclose(other.layers.weights, _softmax(other.layers.scores), **CLOSE)

@@ -213,6 +213,16 @@ export interface PoolingAnswers {
   says: string;
 }
 
+/** One way of making one vector of the final states: what each token gives, the answer, and what it costs. */
+export interface PoolingLane {
+  name: "cls" | "mean" | "max" | "attention" | "learned" | "all";
+  weights: Block | null; // (L) null where they would have to be learned first
+  values: Block | null; // (A) null where the model's own head does not fit
+  cosine: number | null; // to the vector that the model's own pooling makes
+  learned: number; // numbers that a model learns for it
+  own: boolean; // the model's own
+}
+
 /** A second, identical class token: answers, and the cosine of the two in each layer. */
 export interface SecondClassToken {
   values: Block; // (A)
@@ -253,6 +263,7 @@ export interface Example {
   swaps: SwapEffects[];
   causal: CausalMaskEffect | null;
   poolings: PoolingAnswers[];
+  race: PoolingLane[]; // six poolings side by side
   two: SecondClassToken | null;
   others: OtherClassToken[]; // the model's other class tokens
 }
@@ -401,6 +412,7 @@ export const AXES: Record<string, Record<string, string>> = {
   SwapEffects: { donor_values: "A", values: "N+1 A" },
   CausalMaskEffect: { values: "A?" },
   PoolingAnswers: { values: "A" },
+  PoolingLane: { weights: "L?", values: "A?" },
   SecondClassToken: { values: "A", cosine: "N+1" },
   OtherClassToken: { final: "D", class_token: "D", states: "N+1 D" },
   Example: { tokens: "L", final: "D", vector: "V" },
@@ -417,7 +429,7 @@ export const PARTS: Record<string, Record<string, string>> = {
   Answers: { labels: "AnswerLabel" },
   ContrastInput: { tokens: "ShownToken" },
   OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect", swaps: "SwapEffects", causal: "CausalMaskEffect" },
-  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", two: "SecondClassToken", others: "OtherClassToken" },
+  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", race: "PoolingLane", two: "SecondClassToken", others: "OtherClassToken" },
   ControlBand: { values: "Statistic" },
   LayerBand: { values: "Statistic", control: "ControlBand" },
   ControlStatistic: { value: "Statistic" },

@@ -151,6 +151,23 @@ class PoolingAnswers:
 
 
 @dataclass(frozen=True)
+class PoolingLane:
+    """One way of making one vector of the final states: what each token gives, the answer, and what it costs."""
+
+    name: Literal["cls", "mean", "max", "attention", "learned", "all"]
+    weights: Annotated[Array, "L"] | None
+    """null where they would have to be learned first"""
+    values: Annotated[Array, "A"] | None
+    """null where the model's own head does not fit"""
+    cosine: float | None
+    """to the vector that the model's own pooling makes"""
+    learned: int
+    """numbers that a model learns for it"""
+    own: bool
+    """the model's own"""
+
+
+@dataclass(frozen=True)
 class Truth:
     """The true label, and the share of each patch that is the object, where they are known."""
 
@@ -254,6 +271,8 @@ class Example:
     swaps: tuple[SwapEffects, ...] = ()
     causal: CausalMaskEffect | None = None
     poolings: tuple[PoolingAnswers, ...] = ()
+    race: tuple[PoolingLane, ...] = ()
+    """six poolings side by side"""
     two: SecondClassToken | None = None
     others: tuple[OtherClassToken, ...] = ()
     """the model's other class tokens"""

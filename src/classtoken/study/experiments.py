@@ -5,8 +5,9 @@ have files of their own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -44,6 +45,9 @@ def causal_mask(traced: Traced, position: int, other: Traced) -> CausalRun:
     )
 
 
+LANES: tuple[Literal["cls", "mean", "max", "attention", "learned", "all"], ...] = (
+    "cls", "mean", "max", "attention", "learned", "all"
+)  # fmt: skip
 POOLINGS = ("cls", "mean", "max")
 """what the class token is compared with"""
 
@@ -67,6 +71,69 @@ def poolings(embedder: Embedder, traced: Traced, references: Sequence[Tokens]) -
         return {}
     subjects = {name: with_pooling(embedder, traced.subject, name, references) for name in POOLINGS}
     return {name: other.answers(other.outcome(traced.states))[0] for name, other in subjects.items()}
+
+
+@dataclass(frozen=True)
+class PooledLane:
+    """One way of making one vector of an input's final states.
+
+    weights_L: what each token gives, of `max` the share of numbers that are largest there. answers_C: the model's own
+    head on it, where that fits. cosine: to the vector that the model's own pooling makes of the same states. learned:
+    how many numbers a model learns for it. Nothing that would have to be learned first has weights.
+    """
+
+    name: Literal["cls", "mean", "max", "attention", "learned", "all"]
+    weights_L: Tensor | None
+    answers_C: Tensor | None
+    cosine: float | None
+    learned: int
+
+
+@torch.no_grad()
+def pooling_race(embedder: Embedder, traced: Traced, position: int, known: Mapping[str, Tensor]) -> list[PooledLane]:
+    """The ways side by side; `known` are the answers of `poolings`. Of an attention pooling the class token's final
+    state is the query: softmax(states . query / sqrt(D)) over the content. Empty where the model's own pooling is none
+    of class token, mean and maximum."""
+    own, subject = own_pooling(embedder), traced.subject
+    if own not in POOLINGS or not known:
+        return []
+    states_LD, roles_L = traced.states.last_BLD[0].float(), traced.roles_BL[0]
+    if len(states_LD) != len(roles_L):
+        return []
+    size, content_L = states_LD.shape[1], roles_L == Role.CONTENT
+    query_D = states_LD[position]
+    one_L = torch.zeros(len(states_LD), device=states_LD.device)
+    one_L[position] = 1.0
+    even_L = content_L.float() / content_L.sum()
+    largest_L = torch.zeros_like(one_L).index_add_(
+        0, content_L.nonzero()[:, 0][states_LD[content_L].argmax(0)], torch.full((size,), 1 / size).to(one_L)
+    )
+    scores_L = (states_LD @ query_D / math.sqrt(size)).masked_fill(~content_L, -math.inf)
+    asked_L = scores_L.softmax(0)
+    vectors = {
+        "cls": query_D,
+        "mean": even_L @ states_LD,
+        "max": states_LD[content_L].max(0).values,
+        "attention": asked_L @ states_LD,
+    }
+    head = subject.head if subject.kind in ("probability", "sigmoid") else None
+    plain = head is not None and torch.allclose(subject.readout(traced.states)[0].float(), vectors[own], atol=1e-4)
+    attention = subject.answers(head(vectors["attention"][None]))[0] if head is not None and plain else None
+    answers = {**known, "attention": attention}
+    weights = {"cls": one_L, "mean": even_L, "max": largest_L, "attention": asked_L}
+    classes, patches = traced.outcome_BC.shape[1], int(content_L.sum())
+    learned = {"cls": size, "mean": 0, "max": 0, "attention": size + 4 * (size * size + size), "learned": patches}
+    learned["all"] = patches * size * (classes if subject.kind != "cosine" else size)
+    return [
+        PooledLane(
+            name,
+            weights.get(name),
+            answers.get(name),
+            None if name not in vectors else float(torch.cosine_similarity(vectors[name], vectors[own], dim=0)),
+            learned[name],
+        )
+        for name in LANES
+    ]
 
 
 def own_pooling(embedder: Embedder) -> str:

@@ -1,6 +1,6 @@
 """One input, traced and experimented on, as the page shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from classtoken.page.example import (
     LensAnswers,
     OtherClassToken,
     PoolingAnswers,
+    PoolingLane,
     RemovalEffects,
     SecondClassToken,
     SwapEffects,
@@ -27,7 +28,7 @@ from classtoken.probe.lens import lens
 from classtoken.probe.removal import masks
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import Traced, trace
-from classtoken.study.experiments import causal_mask, own_pooling, poolings, second_class_token
+from classtoken.study.experiments import causal_mask, own_pooling, pooling_race, poolings, second_class_token
 from classtoken.study.knockouts import LayerKnockOut, by_layer, single_removals
 from classtoken.study.swaps import swap_states
 from classtoken.tensors import Tokens
@@ -142,6 +143,7 @@ class ExampleBuilder:
         first, *others = (self._view(traced, shown, contrast, position) for position in positions)
         pixels = prepared.tokens.pixels
         toy = pixels is not None and is_toy(self.subject)
+        known = poolings(self.embedder, traced, self.references)
         return Example(
             id=item.id,
             title=item.title,
@@ -162,7 +164,8 @@ class ExampleBuilder:
             ),
             swaps=first.swaps,
             causal=first.causal,
-            poolings=self._poolings(traced, rows),
+            poolings=self._poolings(known, rows),
+            race=self._race(traced, first.position, known, rows),
             two=SecondClassToken(
                 numbers(second_class_token(traced, first.position)[rows]),
                 np.ones(traced.depth + 1, dtype=np.float32),
@@ -184,7 +187,23 @@ class ExampleBuilder:
             None if logits is None else numbers(logits),
         )
 
-    def _poolings(self, traced: Traced, rows: list[int]) -> tuple[PoolingAnswers, ...]:
+    def _race(
+        self, traced: Traced, position: int, known: Mapping[str, Tensor], rows: list[int]
+    ) -> tuple[PoolingLane, ...]:
+        own = own_pooling(self.embedder)
+        return tuple(
+            PoolingLane(
+                lane.name,
+                None if lane.weights_L is None else numbers(lane.weights_L),
+                None if lane.answers_C is None else numbers(lane.answers_C[rows]),
+                lane.cosine,
+                lane.learned,
+                lane.name == own,
+            )
+            for lane in pooling_race(self.embedder, traced, position, known)
+        )
+
+    def _poolings(self, known: Mapping[str, Tensor], rows: list[int]) -> tuple[PoolingAnswers, ...]:
         own = own_pooling(self.embedder)
         return tuple(
             PoolingAnswers(
@@ -192,7 +211,7 @@ class ExampleBuilder:
                 numbers(answers[rows]),
                 "the model's own read-out" if name == own else f"the model was trained for '{own}', not for this",
             )
-            for name, answers in poolings(self.embedder, traced, self.references).items()
+            for name, answers in known.items()
         )
 
     def _answer_name(self, index: int, item: Item) -> str:

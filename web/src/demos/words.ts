@@ -1,0 +1,58 @@
+/** What the one-picture demonstrations and the pooling race say. */
+
+export const demos = {
+  title: "Related ideas, a picture and a slider each",
+  place: "patch",
+  windows: {
+    title: "Windows (Swin): who reaches whom after k layers",
+    layers: "layers",
+    window: "window",
+    says: (reached: number, all: number, layers: number) => `After ${layers} ${layers === 1 ? "layer" : "layers"} the outlined patch has heard from ${reached} of ${all}.`,
+    cost: (all: number, square: number) => `Products a layer: ${all * square} in windows (N·w²), ${all * all} if all read all (N²).`,
+    more: "Attention stays inside a window; every second layer the windows are shifted by half. A class token has no place in a window: such models take the average.",
+  },
+  cnn: {
+    title: "A convolution's view against attention's",
+    layers: "layers of 3×3",
+    says: (cnn: number, all: number, layers: number) => `Gold: what a convolution of 3×3 has seen after ${layers} ${layers === 1 ? "layer" : "layers"}, ${cnn} of ${all}. Attention reaches all ${all} in its first.`,
+    more: "Reaching is not using: which patches count is learned, and is what the heads' weights show.",
+  },
+  heads: { title: "Heads side by side", layer: "layer", head: (h: number) => `head ${h}`, says: (layer: number) => `The class token's weights in layer ${layer}, each head on its own scale: several questions at once.` },
+  positions: {
+    title: "How alike the vectors of places are",
+    learned: "These are this model's own: cosine of the outlined place's vector to all others.",
+    fixed: "Sines and cosines of row and column, which some models add to their patches: cosine of the outlined place's to all others.",
+  },
+  tiling: {
+    title: "Patches where there is something to see (quadtree)",
+    threshold: "tolerance",
+    says: (found: number, all: number) => `${found} patches instead of ${all}: a square is cut in four as long as its pixels differ more.`,
+    more: "Fewer tokens, and attention costs their square. Patches of several sizes need positions that know the size.",
+  },
+  alibi: {
+    title: "ALiBi: distance as a slope",
+    slope: "slope",
+    reader: "word that reads",
+    says: (slope: string) => `Score minus ${slope} × distance. With equal scores these are the shares: no position vector is needed, and longer texts work, too.`,
+    sentence: "the cat that sat on the window sill all morning saw a bird",
+  },
+};
+
+export const race = {
+  title: "The same states, pooled in six ways",
+  columns: ["", "weights on this input", "answer", "likeness", "learned", "what it costs and gives"],
+  names: { cls: "class token", mean: "average", max: "maximum", attention: "attention pooling", learned: "learned weights", all: "all patches" },
+  own: "this model's own",
+  untrained: "not trained for it",
+  none: "no head here fits",
+  likeness: "cosine to the model's own vector",
+  numbers: (n: number) => (n === 0 ? "nothing" : n.toLocaleString("en")),
+  says: {
+    cls: "One vector that the model learned to read the others with. Costs a token; worth nothing where it was not trained.",
+    mean: "Nothing to learn, steady; the background counts as much as the object.",
+    max: "Each number from the token where it is largest: the map shows how many each gave. One odd token can decide.",
+    attention: "A query reads the finished tokens (SigLIP). Here the class token's final state asks, untrained; a trained one needs a query and four matrices.",
+    learned: "A weight for each place, the same for every input. Little to learn; places must mean something.",
+    all: "Throws nothing away; every class gets a row for every token. Most to learn and to overfit; one size of input.",
+  },
+};
