@@ -28,8 +28,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-def test_a_notebook_draws_the_page() -> None:
+def test_a_notebook_draws_the_page(tmp_path: Path) -> None:
+    """Without a file, or as the result of writing one: the same page in a frame."""
     assert ct.notebook("builtin:toy")._repr_html_().startswith("<iframe")
+    written = ct.walkthrough("builtin:toy", out=tmp_path / "page.html")._repr_html_()
+    assert written.startswith('<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" srcdoc="')
+    assert "<script" not in written  # all of the page is escaped
 
 
 def test_statistics_over_what_a_program_holds(tmp_path: Path) -> None:

@@ -530,6 +530,7 @@ export const words = {
   initial: "as learned",
   finalState: "as it ends",
   cosineBetween: "cosine between the class tokens of the two inputs",
+  driftNorm: (first: number, last: number) => `, as the answer reads it: after the final norm. Dashed: without the norm (${number(first, 3)}, ${number(last, 3)}), where one large number can rule.`,
   drift: (first: number, last: number) => `${number(first, 3)} after layer 1, ${number(last, 3)} at the end`,
   truth: (text: string) => `true label ${text}`,
   drawn: "This picture was drawn by classtoken. A model trained on photographs may well be lost on it: try a photograph of your own.",

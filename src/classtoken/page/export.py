@@ -8,6 +8,7 @@ from classtoken.destination import OutputFile
 from classtoken.errors import OutputError
 from classtoken.page.bundle import bundle
 from classtoken.page.document import Walkthrough
+from classtoken.results.walkthrough import framed
 
 #: A page on disk may run its own inline script and show its own pictures; it may fetch nothing at all.
 CSP_FILE = (
@@ -75,8 +76,4 @@ class NotebookPage(str):
 
 def notebook_page(walkthrough: Walkthrough, *, height: int = 760) -> NotebookPage:
     """The same page as HTML for a notebook's output cell: a sandboxed frame, so that notebook and page cannot meet."""
-    content = html.escape(page(walkthrough), quote=True)
-    return NotebookPage(
-        f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" srcdoc="{content}" '
-        f'style="width:100%;height:{int(height)}px;border:0"></iframe>'
-    )
+    return NotebookPage(framed(page(walkthrough), height))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
+from shlex import quote
 
 from classtoken.report.charts import Series, lines
 from classtoken.report.html import Section, folded, page, row, table
@@ -31,8 +32,17 @@ def explanation_page(found: Explanation) -> str:
     lead = f"model {found.model}; read out: {found.readout}; explained: {found.target_label}"
     if found.outcome == "probability":
         lead += f", {found.amount(found.before)}"
-    sections = [*first, *(replace(section, folded=True) for section in rest)]
+    sections = [*first, *(replace(section, folded=True) for section in rest), _step_by_step(found)]
     return page(f"Why this vector: {found.item}", lead, [s for s in sections if s.body])
+
+
+def _step_by_step(found: Explanation) -> Section:
+    """The command that shows how this vector is made; nothing for a model without a class token to watch."""
+    if not any(token.role == Role.CLASS for token in found.tokens):
+        return Section("", "", "")
+    command = f"classtoken walkthrough {quote(found.item)} --model {quote(found.model)} --out page.html"
+    says = "The walkthrough shows how this input becomes one vector, layer by layer, with these numbers:"
+    return Section("Step by step", says, f"<pre>{escape(command)}</pre>")
 
 
 def panels(found: Explanation) -> list[Panel]:

@@ -1,9 +1,18 @@
 """What `walkthrough` says when it is done."""
 
+import html
 from dataclasses import dataclass
 from pathlib import Path
 
 from classtoken.results.base import Result
+
+
+def framed(page: str, height: int = 760) -> str:
+    """A whole page as one element of another: it runs its own script and can reach nothing outside."""
+    return (
+        f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" '
+        f'srcdoc="{html.escape(page, quote=True)}" style="width:100%;height:{int(height)}px;border:0"></iframe>'
+    )
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,10 @@ class WalkthroughResult(Result):
     inputs: tuple[WalkedInput, ...]
     """what it shows"""
     seconds: float
+
+    def _repr_html_(self) -> str:
+        """The page itself, drawn in a notebook's cell: a sandboxed frame, so that notebook and page cannot meet."""
+        return framed(self.out.read_text(encoding="utf-8"))
 
     def __str__(self) -> str:
         lines = [f"  {each.title}: {each.tokens} tokens -> {each.answer} ({each.value:.3f})" for each in self.inputs]
