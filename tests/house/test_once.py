@@ -13,6 +13,7 @@ OTHER_SOFTMAX = {
     "encoder/foreign/captured.py",
     "encoder/kernels.py",
     "pooling/attentive.py",
+    "study/experiments.py",
     "tensors.py",
     "learning/objectives/dino.py",
     "learning/objectives/distillation.py",

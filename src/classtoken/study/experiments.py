@@ -45,9 +45,8 @@ def causal_mask(traced: Traced, position: int, other: Traced) -> CausalRun:
     )
 
 
-LANES: tuple[Literal["cls", "mean", "max", "attention", "learned", "all"], ...] = (
-    "cls", "mean", "max", "attention", "learned", "all"
-)  # fmt: skip
+Lane = Literal["cls", "mean", "max", "attention", "learned", "all"]
+LANES: tuple[Lane, ...] = ("cls", "mean", "max", "attention", "learned", "all")
 POOLINGS = ("cls", "mean", "max")
 """what the class token is compared with"""
 
@@ -82,7 +81,7 @@ class PooledLane:
     how many numbers a model learns for it. Nothing that would have to be learned first has weights.
     """
 
-    name: Literal["cls", "mean", "max", "attention", "learned", "all"]
+    name: Lane
     weights_L: Tensor | None
     answers_C: Tensor | None
     cosine: float | None

@@ -56,3 +56,13 @@ export const race = {
     all: "Throws nothing away; every class gets a row for every token. Most to learn and to overfit; one size of input.",
   },
 };
+
+export const exercise = {
+  title: "Exercise: guess first",
+  asks: (word: string, answer: string) => `Which ${word}, taken away, lowers “${answer}” most? Choose it on the left, then check.`,
+  check: (name: string) => `Check ${name}`,
+  right: "Right.",
+  wrong: "Not this one.",
+  says: (name: string, change: string, place: number, of: number) => `Without ${name}: ${change}, place ${place} of ${of}.`,
+  show: "Show the one that costs most",
+};

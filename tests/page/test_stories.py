@@ -1,0 +1,71 @@
+"""What stands beside the steps: a guess that the page checks, six poolings, six demonstrations, dots of a knock-out."""
+
+import numpy as np
+import pytest
+from tests.page.conftest import Open
+
+from classtoken.page.document import Walkthrough
+
+pytestmark = pytest.mark.browser
+Documents = dict[str, Walkthrough]
+DEMOS = ("windows", "cnn", "heads", "positions", "tiling", "alibi")
+
+
+def test_a_guess_is_checked(open_page: Open, documents: Documents) -> None:
+    example = documents["registers"].examples[0]
+    assert example.removals is not None
+    costs = example.removals.values[:, 0]
+    order = [example.removals.tokens[i] for i in np.argsort(costs, kind="stable")]
+    for token, right in ((order[0], True), (order[-1], False)):
+        page = open_page("registers", f"#step=10&token={token}")
+        page.locator(".exercise summary").click()
+        page.locator(".exercise button").first.click()
+        says = page.locator(".exercise [aria-live]").inner_text()
+        assert ("Right." in says) == right
+        assert f"place {1 if right else len(order)} of {len(order)}" in says
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+@pytest.mark.parametrize("name", ["multi", "sentiment"])
+def test_demonstrations_open_and_fit(open_page: Open, name: str, width: int) -> None:
+    page = open_page(name, width=width, height=800)
+    page.keyboard.press("c")
+    for demo in DEMOS:
+        page.locator(f"[data-demo={demo}] > summary").click()
+        page.locator(f"[data-demo={demo}] input[type=range]").first.wait_for()
+    said = page.locator("[data-demo=windows] [aria-live]")
+    assert "from 16 of 144" in said.inner_text()
+    page.locator("[data-demo=windows] input").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert "After 2 layers" in said.inner_text()
+    assert "from 16 of 144" not in said.inner_text()
+    wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1]
+
+
+def test_six_poolings_with_the_models_own_among_them(open_page: Open, documents: Documents) -> None:
+    example = documents["sentiment"].examples[0]
+    page = open_page("sentiment", "#step=10")
+    page.get_by_role("button", name="Other pooling").click()
+    rows = page.locator(".race tbody tr")
+    assert rows.count() == len(example.race) == 6
+    own = page.locator(".race tr.mine").inner_text()
+    assert "class token" in own
+    assert f"{100 * float(example.answers.values[0]):.1f} %" in own
+    for lane, row in zip(example.race, rows.all(), strict=True):
+        if lane.values is None:
+            assert "no head here fits" in row.inner_text()
+
+
+def test_a_knock_out_is_a_dot_among_others(open_page: Open, documents: Documents) -> None:
+    example = documents["sentiment"].examples[0]
+    for cut in [cut for cut in example.knockouts if cut.head is None]:
+        page = open_page("sentiment", f"#step=5&layer={(cut.layer or 0) + 1}")
+        assert page.locator(".dots circle.other").count() == len(cut.null_values)
+        effect = abs(cut.after - cut.before)
+        as_much = sum(abs(v - cut.before) >= effect - 1e-9 for v in cut.null_values)
+        rank = page.locator(".matter .rank").inner_text()
+        where = "lowest" if cut.after < cut.before else "highest"
+        first = f"{where} of {1 + len(cut.null_values)}"
+        assert rank.startswith(first if as_much == 0 else f"{as_much} of {len(cut.null_values)} other cuts")
+        assert f"p = {cut.p:.3f}" in rank
