@@ -102,7 +102,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   () => ({
     short: "Weights",
     title: "Scores become shares of attention",
-    says: [`Softmax turns scores into shares that sum to 1: the heat map.`],
+    says: [`Softmax makes shares of the scores, together 1: the heat map.`],
     more: [
       `exp makes every score positive; dividing by the sum makes shares. One point more in score makes the share 2.7 times as large. A weight is a share of attention.`,
       `It goes both ways: the other tokens read the class token, too. Switch to “who reads it”.`,
@@ -459,11 +459,11 @@ export const words = {
     where: (layer: number | null, head: number | null) =>
       `${layer === null ? "in every layer" : `in layer ${layer + 1}`}${head === null ? "" : `, head ${head + 1}`}`,
     cut: (n: number, word: string, where: string, what: string) =>
-      `“${shortLabel(what)}”, cut off from the ${n === 1 ? word : `${n} ${word}`} most looked at ${where}:`,
+      `“${shortLabel(what)}”, cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
     rank: (asMuch: number, others: number, falls: boolean) =>
       asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts change it as much`,
     p: (p: string, together: number, corrected: string, layers: boolean) =>
-      together > 1 ? `p = ${p}; corrected for ${together} ${layers ? "layers" : "layers and heads"}, ${corrected}` : `p = ${p}`,
+      together > 1 ? `p = ${p}; over ${together} ${layers ? "layers" : "layers and heads"}, ${corrected}` : `p = ${p}`,
     verdict: {
       needed: "Needed",
       "in its way": "In its way",
