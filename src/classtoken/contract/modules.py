@@ -83,6 +83,7 @@ def follow(folder: Path) -> Flow | None:
     """
     modules, path = read_modules(folder), folder / "modules.json"
     if not modules:
+        _encoder_features(Module("Transformer", folder, ""))  # its settings may lie there all the same
         return None
     kind = (read_json(folder / "config_sentence_transformers.json") or {}).get("model_type") or USUAL
     if kind != USUAL:
