@@ -40,7 +40,7 @@ export const demos = {
 
 export const race = {
   title: "The same states, pooled in six ways",
-  columns: ["", "weights on this input", "answer", "likeness", "learned", "what it costs and gives"],
+  columns: ["pooling", "weights on this input", "answer", "likeness", "learned", "what it costs and gives"],
   names: { cls: "class token", mean: "average", max: "maximum", attention: "attention pooling", learned: "learned weights", all: "all patches" },
   own: "this model's own",
   untrained: "not trained for it",
