@@ -132,9 +132,10 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m) => ({
     short: "Before & after",
     title: "The same token, before and after",
-    says: [`Above, the class token as learned; below, what it became for this ${thing(m)}. The curve shows how two inputs drift apart.`],
+    says: [`Above, the class token as learned; below, what this ${thing(m)} made of it.`],
     more: [
-      `Cosine says how alike two vectors are. The class token started alike for two inputs, cosine 1.`,
+      `The curve shows how two inputs drift apart. Cosine says how alike two vectors are; both started from the same class token, cosine 1.`,
+      `The curve is drawn as the answer reads the states: after the final norm, where the model has one. Without it (dashed) one large number can rule the cosine.`,
       m.readout.reads_class_token ? "The lower vector is all that the answer is read from." : `The answer is read from ${m.readout.says}.`,
       `What we know is that the answer can be read from it. What else it holds would have to be measured.`,
     ],
@@ -530,7 +531,7 @@ export const words = {
   initial: "as learned",
   finalState: "as it ends",
   cosineBetween: "cosine between the class tokens of the two inputs",
-  driftNorm: (first: number, last: number) => `, as the answer reads it: after the final norm. Dashed: without the norm (${number(first, 3)}, ${number(last, 3)}), where one large number can rule.`,
+  driftNorm: (first: number, last: number) => `, after the final norm. Dashed: without it (${number(first, 3)}, ${number(last, 3)}).`,
   drift: (first: number, last: number) => `${number(first, 3)} after layer 1, ${number(last, 3)} at the end`,
   truth: (text: string) => `true label ${text}`,
   drawn: "This picture was drawn by classtoken. A model trained on photographs may well be lost on it: try a photograph of your own.",
