@@ -113,7 +113,7 @@ def test_the_whole_journey_by_mouse(open_page: Open) -> None:
     assert "--serve" in page.locator("dialog[open]").inner_text()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Concepts").click()
-    page.locator("#concepts summary").first.click()
+    page.locator("#concepts .cards summary").first.click()
     assert "BERT" in page.locator("#concepts details[open]").inner_text()
 
 
@@ -180,14 +180,24 @@ def test_forced_colours_keep_the_heat_and_the_place(open_page: Open) -> None:
     )
 
 
-def test_it_prints_without_controls(open_page: Open) -> None:
+def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
+    """Whatever step is open: paper has them all, nothing of it cut off, and no bar of controls."""
     page = open_page("toy", "#step=9")
     page.emulate_media(media="print")
-    assert not page.locator("footer").is_visible()
-    assert page.locator("h2#step-title").is_visible()
-    assert page.evaluate(
-        "document.querySelector('.panel.right').scrollHeight <= document.querySelector('.panel.right').clientHeight + 2"
+    page.locator(".handout").wait_for()
+    titles = page.locator(".handout h2").all_inner_texts()
+    assert [title.partition(".")[0] for title in titles] == [str(step) for step in STEPS]
+    assert all(section.is_visible() for section in page.locator(".handout section").all())
+    for part in ("header", "nav.steps", "main", "footer"):
+        assert not page.locator(part).first.is_visible()
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.handout section')].filter(e => e.checkVisibility())"
+        ".filter(e => e.scrollWidth > e.clientWidth + 2 || e.scrollHeight > e.clientHeight + 2).map(e => e.innerText)"
     )
+    assert cut == []
+    page.emulate_media(media="screen")
+    page.locator("h2#step-title").wait_for()
+    assert page.locator(".handout").count() == 0
 
 
 # -- accessibility -----------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def test_the_numbers_shown_are_pythons(open_page: Open, documents: Documents, na
 @pytest.mark.parametrize(
     ("name", "hash", "kinds"),
     [
-        ("multi", "#step=5&layer=3&token=20", {"mean", "softmax", "dot"}),  # mean over heads, softmax, q . k
+        ("multi", "#step=5&layer=3&head=all&token=20", {"mean", "softmax", "dot"}),  # mean over heads, softmax, q . k
         ("multi", "#step=6&layer=3", {"sum"}),  # state + attention; heads + bias
         ("multi", "#step=8", {"norm", "sum"}),
         ("sentiment", "#step=5&layer=2&head=3&token=2", {"softmax", "dot"}),

@@ -635,7 +635,7 @@ export const words = {
     says: (layer: number, head: number | null) => `layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
     rows: "who reads ↓",
     columns: "who is read →",
-    served: "Whole matrices are not in a page on disk: --serve shows them.",
+    served: "The whole matrix is shown with --serve only.",
   },
   points,
 };

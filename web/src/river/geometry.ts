@@ -54,7 +54,7 @@ function blockOf(count: number, at: Box, grid: Content["grid"], letters: number)
   const step = words ? { x: Math.min(at.w / columns, letters * 6 + 14), y: Math.min(22, at.h / rows) } : { x: size, y: size };
   const strip = columns === 1 && !words ? Math.max(0, at.w - size - 4) : 0;
   const [w, h] = [columns * step.x, rows * step.y];
-  return { x: at.x, y: at.y, w, h, rows, columns, words, strip, tile: { x: step.x, y: step.y, w: step.x - gap, h: step.y - gap } };
+  return { x: at.x, y: at.y, w, h, rows, columns, words, strip, tile: { x: step.x, y: step.y, w: Math.max(0.5, step.x - gap), h: Math.max(0.5, step.y - gap) } };
 }
 
 export function geometry(width: number, height: number, { count, depth, grid, letters }: Content): Geometry {
@@ -69,7 +69,7 @@ export function geometry(width: number, height: number, { count, depth, grid, le
   if (picture) picture.y = Math.max(8, (body - picture.h) / 2);
   const left = picture ? picture.x + picture.w + (narrow ? 8 : 26) : PAD;
   const top = gold + ring + 10;
-  const room = { x: left, y: top, w: width * (narrow ? 0.17 : ratio === null ? 0.2 : 0.085), h: body - top - 2 };
+  const room = { x: left, y: top, w: width * (narrow ? 0.17 : ratio === null ? 0.2 : 0.085), h: Math.max(LABEL, body - top - 2) };
   const block = blockOf(count, room, grid, letters);
   const answersWidth = narrow ? width - 2 * PAD : Math.max(190, Math.min(300, width * 0.19));
   const right = narrow ? width - PAD : width - PAD - answersWidth - 26;
