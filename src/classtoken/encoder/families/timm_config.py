@@ -82,7 +82,11 @@ def timm_config(config: Config, sizes: Sizes) -> dict[str, Any]:
     depth = len({name.split(".")[1] for name in sizes if name.startswith("blocks.")})
     measured = {"patch_size": patch, "in_chans": channels, "embed_dim": hidden, "depth": depth}
     measured |= {"fc_norm": "fc_norm.weight" in sizes, "class_token": "cls_token" in sizes}
+    measured |= dict.fromkeys(("reg_tokens", "num_reg_tokens"), special["registers"])
+    measured |= {"qkv_bias": any(f"blocks.0.{name}" in sizes for name in BIASES["query"])}
+    measured |= {"pre_norm": "norm_pre.weight" in sizes}
     _refuse_contradictions(arguments, measured)
+    _refuse_another_mlp(arguments, hidden, sizes)
     labels = config.get("label_names") or published.get("label_names") or ()
     return {
         "architecture": architecture,
@@ -129,6 +133,25 @@ def _refuse_contradictions(arguments: Mapping[str, Any], measured: Mapping[str, 
                 f"config.json says {name} {said} (model_args), and the weights say {size}. Is it the file of these "
                 "weights?"
             )
+
+
+def _refuse_another_mlp(arguments: Mapping[str, Any], hidden: int, sizes: Sizes) -> None:
+    """Raise `WeightsError` where no layer of the feedforward part has the width that mlp_ratio says.
+
+    A gated one has it in front of its gate or behind it, and rounded up to a multiple of swiglu_align_to.
+    """
+    ratio, multiple = arguments.get("mlp_ratio"), int(arguments.get("swiglu_align_to") or 1)
+    if not isinstance(ratio, int | float):
+        return
+    names = ("fc1.weight", "fc1_g.weight", "fc2.weight")
+    found = ((name, sizes.get(f"blocks.0.mlp.{name}")) for name in names)
+    widths = {size[name == "fc2.weight"] for name, size in found if size}
+    said = int(hidden * ratio)
+    if said not in widths and said + -said % multiple not in widths:
+        raise WeightsError(
+            f"config.json says mlp_ratio {ratio} (model_args), {said} numbers, and the weights say "
+            f"{' and '.join(map(str, sorted(widths)))}. Is it the file of these weights?"
+        )
 
 
 def heads_of(architecture: str, hidden: int) -> int:
