@@ -47,12 +47,12 @@ function blockOf(count: number, at: Box, grid: Content["grid"], letters: number)
   const words = !grid && Math.ceil(count / most) * (letters * 6 + 12) <= at.w;
   const gap = words ? 2 : count > 400 ? 0.5 : 1;
   // Few tokens make a column; many patches stay in the picture's rows, or nobody would know them again.
-  const few = words ? Math.ceil(count / most) : count <= 16 ? 1 : (grid?.[1] ?? Math.ceil(Math.sqrt((count * at.w) / at.h)));
+  const few = words ? Math.ceil(count / most) : grid && count <= 16 ? 1 : (grid?.[1] ?? Math.ceil(Math.sqrt((count * at.w) / at.h)));
   const columns = Math.max(1, few);
   const rows = Math.ceil(count / columns);
   const size = Math.min(columns === 1 ? 34 : 26, at.h / rows, at.w / columns);
   const step = words ? { x: Math.min(at.w / columns, letters * 6 + 14), y: Math.min(22, at.h / rows) } : { x: size, y: size };
-  const strip = columns === 1 && !words ? Math.max(0, at.w - size - 4) : 0;
+  const strip = columns === 1 && grid ? Math.max(0, at.w - size - 4) : 0;
   const [w, h] = [columns * step.x, rows * step.y];
   return { x: at.x, y: at.y, w, h, rows, columns, words, strip, tile: { x: step.x, y: step.y, w: Math.max(0.5, step.x - gap), h: Math.max(0.5, step.y - gap) } };
 }
