@@ -145,7 +145,7 @@ def test_json_says_what_it_is_and_is_read_back_as_that_alone() -> None:
             assert format_of(kind) == f"classtoken.{name}/1"
     trial = Trial("C = 1", 0.5)
     text = trial.to_json()
-    assert list(json.loads(text)) == ["format", "setting", "score"]
+    assert list(json.loads(text)) == ["format", "setting", "score", "metric"]
     assert json.loads(text)["format"] == "classtoken.Trial/1"
     assert Trial.from_json(text) == trial
     assert Trial.from_json(marked(text.encode(), ".json", "classtoken train, work 0")) == trial

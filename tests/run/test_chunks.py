@@ -128,7 +128,9 @@ def test_growing_workers_and_stops_change_nothing(tmp_path: Path, bert: Path, so
     source.write_text(lines)
     with pytest.raises(ManifestMismatch, match=" new, "):
         ct.embed(bert, source, out, **how)
-    ct.embed(bert, source, out, **how, update=True)
+    grown = ct.embed(bert, source, out, **how, update=True)
+    assert grown.unit == ("record" if kept == "mean" else "chunk")
+    assert f"{grown.unit}s new" in str(grown) or f"1 {grown.unit} new" in str(grown)
     ct.embed(bert, source, tmp_path / "fresh", **how)
     ct.embed(bert, source, tmp_path / "two", **how, workers=2)
     found, fresh, two = (ct.read(tmp_path / name) for name in ("out", "fresh", "two"))

@@ -53,6 +53,13 @@ def test_a_lower_precision_is_measured_on_the_users_own_records(
     assert manifest.products in {"oneDNN", "plain"} if precision == "bf16" else manifest.products == "int8"
 
 
+def test_one_record_has_no_neighbours(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("the cat\n")
+    said = str(ct.embed(bert, tmp_path / "one.txt", tmp_path / "out", precision="bf16"))
+    assert "cannot be measured on 1 record" in said
+    assert "neighbours" not in said
+
+
 def test_fp32_is_not_measured(bert: Path, lines: Path, tmp_path: Path) -> None:
     assert not ct.embed(bert, lines, tmp_path / "out").sampled
     assert read_manifest(tmp_path / "out").products in {"oneDNN", "plain"}

@@ -125,6 +125,7 @@ def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...], files: tu
         changed=changes.changed,
         gone=changes.gone,
         computed=changes.computed,
+        unit=changes.what,
         complete=manifest.complete,
         tasks=manifest.tasks,
         store=manifest.store,

@@ -36,6 +36,8 @@ class Sampled:
 
     def lines(self, name: str) -> list[str]:
         """What a person reads of the column `name`."""
+        if self.records < 2:
+            return [f"  {name}: what this costs cannot be measured on {counted(self.records, 'record')}"]
         found = [f"  {name}: of the 10 nearest neighbours {self.recall:.1%} are kept, on {self.records} records"]
         if self.cosine is not None and self.lowest is not None:
             found.append(f"    cosine to fp32 {self.cosine:.5f}, at least {self.lowest:.5f}")
@@ -111,6 +113,8 @@ class EmbedResult(Result):
     """written beside the parts"""
     extra: int = 0
     """rows beyond one for each record"""
+    unit: str = "record"
+    """what `new`, `changed`, `gone` and `computed` count: a record, or a chunk of one"""
     tokens: int = 0
     """size of the states of all tokens, where they are kept"""
     token_rate: float = 0.0
@@ -125,7 +129,7 @@ class EmbedResult(Result):
             close = "run the others, then close with --finish" if self.parts < self.tasks else "close with --finish"
             return "\n".join([*lines, f"  {close}"])
         if self.changed or self.gone or self.new + self.before not in (0, self.total):
-            counts = f"{counted(self.new, 'record')} new, {self.changed} changed, {self.gone} gone"
+            counts = f"{counted(self.new, self.unit)} new, {self.changed} changed, {self.gone} gone"
             lines.append(f"  {counts}; {self.computed} had to be computed")
         if self.before:
             lines.append(f"  {self.before} of {self.total} records were done before")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class VerifyResult(Result):
 
     def __str__(self) -> str:
         lines = [
-            f"{self.folder}: {self.rows} vectors of {self.total} records in {self.files} files, {self.refused} refused"
+            f"{self.folder}: {counted(self.rows, 'vector')} of {counted(self.total, 'record')} in "
+            f"{counted(self.files, 'file')}, {self.refused} refused"
         ]
         for name, norms in self.norms.items():
             finite = "finite" if norms.finite else "NOT FINITE"

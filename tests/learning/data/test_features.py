@@ -78,7 +78,7 @@ def test_features_say_how_far_they_are(tmp_path: Path) -> None:
     seen: list[Progress] = []
     model = ct.load(folders.tiny_bert(tmp_path / "bert"))
     features(model, READ, tmp_path / "f", modality="text", poolings=["mean"], report=seen.append)
-    assert (seen[-1].done, seen[-1].total, seen[-1].what) == (len(RECORDS), len(RECORDS), "features")
+    assert (seen[-1].done, seen[-1].total, seen[-1].what) == (len(RECORDS), len(RECORDS), "embedding the records")
 
 
 def test_images_as_bytes_are_not_kept_but_read_again(tmp_path: Path) -> None:
