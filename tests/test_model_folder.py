@@ -13,15 +13,15 @@ def modules(folder: Path) -> Path:
     (folder / "0_Transformer").mkdir()
     (folder / "1_Pooling").mkdir()
     listed = [
-        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-        {"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 0, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
     ]
     (folder / "modules.json").write_text(json.dumps(listed))
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"include_prompt": False}))
     return folder
 
 
-def test_modules_come_in_the_order_of_their_numbers_with_their_configs(tmp_path: Path) -> None:
+def test_modules_come_as_they_are_listed_whatever_their_numbers_with_their_configs(tmp_path: Path) -> None:
     first, second = read_modules(modules(tmp_path))
     assert (first.kind, first.folder, dict(first.config)) == ("Transformer", tmp_path / "0_Transformer", {})
     assert (second.kind, second.name, dict(second.config)) == ("Pooling", "1_Pooling", {"include_prompt": False})
@@ -43,7 +43,8 @@ def test_prompts_and_whether_they_are_pooled(tmp_path: Path) -> None:
     assert prompts == Prompts({"query": "query: "}, "query", include=False)
     assert prompts.text == "query: "
     (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"default_prompt_name": "gone"}))
-    assert read_prompts(tmp_path).text is None
+    with pytest.raises(ModelError, match="takes the prompt 'gone'"):
+        read_prompts(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "text"), [("modules.json", "{}"), ("modules.json", '[{"idx": 0}]'), ("a.json", "[]")])

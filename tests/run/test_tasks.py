@@ -9,7 +9,7 @@ from tests.run.fake import FakeStageSpec, embed, manifest_of
 
 from classtoken.errors import BadRecord
 from classtoken.run import StageSpec, do_task
-from classtoken.sink import ParquetSink, PartWriter, Receipt, read, verify
+from classtoken.sink import ParquetSink, PartWriter, Receipt, read, read_manifest, verify
 from classtoken.source import Source, make_plan, open_source
 from classtoken.testing.json_sink import JsonSink, read_json_sink
 from classtoken.values import Task
@@ -43,9 +43,14 @@ def test_processes_write_what_a_local_run_writes(tmp_path: Path, source: Path) -
         jobs = [pool.submit(elsewhere, opened, task, spec, sink.writer()) for task in reversed(plan.tasks)]
         assert sorted(job.result().part.task for job in jobs) == [0, 1, 2, 3]
         sink.finish()
+    folders = tmp_path / "local", tmp_path / "pool"
     files = [
-        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        for folder in (tmp_path / "local", tmp_path / "pool")
+        {
+            path.relative_to(folder): path.read_bytes().replace(read_manifest(folder).lineage.encode(), b"")
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in folders
     ]
     assert files[0] == files[1]
     assert verify(tmp_path / "pool").ok
