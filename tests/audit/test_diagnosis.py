@@ -89,7 +89,7 @@ def test_another_model_of_the_same_size(place: Path, meant: Embedder) -> None:
 
 
 def test_a_prompt_that_nobody_knows_is_not_taken_for_a_match(place: Path, meant: Embedder, dense: Callable) -> None:
-    found = asked(meant, vectors(place / "right", Runtime(prompt="dog dog house: ", longest=12), dense))
+    found = asked(meant, vectors(place / "right", Runtime(prompt="blue blue house far: ", longest=12), dense))
     assert found.verdict in ("unknown", "differs")
     assert found.differs_by in ((), ("model",))
 

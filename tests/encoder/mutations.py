@@ -127,6 +127,8 @@ def _(patch: Patch) -> None:
 
     patch.setattr(encoder, "order_of", order)
     patch.setattr(groups, "order_of", order)
+    # RoBERTa's and MPNet's places are counted by the ids of the padding as well, which alone would put this right.
+    patch.setattr(stem.TextEmbedding, "_places", lambda self, ids, order: order + self.offset)
 
 
 # -- norms and activations --------------------------------------------------------------------------------------------
