@@ -54,7 +54,7 @@ class TextEmbedding(nn.Module):
         if not self.offset:
             return order
         padding = ids == self.offset - 1
-        before = padding.cumsum(-1) - padding.long()
+        before = padding.long().cumsum(-1) - padding.long()  # an ONNX graph sums no truth values
         begins = (torch.arange(ids.shape[-1], device=ids.device) - order).clamp(min=0)
         counted = order - (before - before.gather(-1, begins)) + self.offset
         return torch.where(padding, self.offset - 1, counted).clamp(min=0)
