@@ -16,10 +16,12 @@ FITS = 0.95
 UNRELATED = 0.6
 #: Part of what is left over that is the same for every text, from which on it is no noise of small numbers.
 COMMON = 0.7
+#: A mean cosine this near to 1 is explained by numbers of 16 bits; below it other prompts are tried, too.
+PRECISE = 2e-4
 #: What small numbers do to a mean cosine, in words.
 DRIFTS = (
     (2e-6, "to the last digits"),
-    (2e-4, "as 16-bit numbers (fp16, bf16) differ"),
+    (PRECISE, "as 16-bit numbers (fp16, bf16) differ"),
     (1.0, "as 8-bit numbers differ"),
 )
 SHOWN = 5
@@ -52,7 +54,7 @@ class _Comparison:
         self.contract = np.empty((0, 0))
         self._compare(reader.prompts)
         best = max(self.fits, key=lambda each: self.fits[each].mean(), default=None)
-        if best is not None and (self.fits[best].mean() < FITS or self._common(best)):
+        if best is not None and 1 - self.fits[best].mean() > PRECISE:
             self._compare([prompt for prompt in KNOWN_PROMPTS if prompt not in reader.prompts])
 
     def _compare(self, prompts: Sequence[str]) -> None:
@@ -165,7 +167,7 @@ class _Comparison:
         left = theirs - ours * (theirs * ours).sum(1, keepdims=True)
         part = np.linalg.norm(left.mean(0)) / max(float(np.sqrt((left**2).sum(1).mean())), 1e-12)
         mean = float(self.fits[best].mean())
-        if 1 - mean < 2e-4 or part < COMMON or len(theirs) < 8:
+        if 1 - mean < PRECISE or part < COMMON or len(theirs) < 8:
             return None
         return (
             f"every text is off in one direction (cosine {mean:.4f}): something is put before or behind it that is not "
