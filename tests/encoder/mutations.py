@@ -509,8 +509,8 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     original = kernels.LaidOut.__call__
 
-    def call(self: kernels.LaidOut, x: Tensor) -> Tensor:
-        y = original(self, x)
+    def call(self: kernels.LaidOut, *args: Any) -> Tensor:
+        y = original(self, *args)
         return y if self.bias is None else y + self.bias
 
     patch.setattr(kernels.LaidOut, "__call__", call)
@@ -534,11 +534,32 @@ def _(patch: Patch) -> None:
 
 @mistake("the gate's activation on the other half", "modernbert", "qwen3")
 def _(patch: Patch) -> None:
-    def feedforward(self: kernels.BlockProducts, x: Tensor) -> Tensor:
+    def feedforward(self: kernels.BlockProducts, x: Tensor, residual: Tensor) -> Tensor:
         assert self.gate is not None
-        return self.down(self.up(x))
+        return self.down(self.up(x), residual)
 
     patch.setattr(kernels.BlockProducts, "feedforward", feedforward)
+
+
+@mistake("a branch of the fast products that does not add to the states", "bert", "vit", "modernbert")
+def _(patch: Patch) -> None:
+    original = kernels.LaidOut.__call__
+
+    def call(self: kernels.LaidOut, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        return original(self, x)
+
+    patch.setattr(kernels.LaidOut, "__call__", call)
+
+
+@mistake("the layer scale left out of the laid-out weights", "dinov2")
+def _(patch: Patch) -> None:
+    original = kernels._block
+
+    def block(module: Any, kind: Any, *, apart: bool) -> kernels.BlockProducts:
+        down = module.feedforward.down
+        return dataclasses.replace(original(module, kind, apart=apart), down=kind(down.weight, down.bias))
+
+    patch.setattr(kernels, "_block", block)
 
 
 @mistake("the products of the first block in every block", "bert", "vit")

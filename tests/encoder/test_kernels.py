@@ -42,6 +42,16 @@ class TestProducts:
             LaidOut(weight, b, activation)(x), Plain(weight, b, activation)(x), rtol=1e-5, atol=1e-5
         )
 
+    @pytest.mark.parametrize("kind", [LaidOut, Int8])
+    @pytest.mark.parametrize("size", [(1, 24), (3, 5, 24)])
+    def test_the_residual_is_added_and_stays_what_it_was(self, kind: kernels.Kind, size: tuple[int, ...]) -> None:
+        x, weight, bias = numbers(*size), numbers(40, 24, seed=1), numbers(40, seed=2)
+        residual = numbers(*size[:-1], 40, seed=3)
+        before = residual.clone()
+        product = kind(weight, bias)
+        torch.testing.assert_close(product(x, residual), product(x) + residual, rtol=1e-5, atol=1e-5)
+        assert torch.equal(residual, before)
+
     def test_whole_numbers_are_what_the_formula_says(self) -> None:
         """y = s_t s_n (q . w) + b, the sum over whole numbers exact."""
         x, weight, bias = numbers(9, 64).bfloat16(), numbers(32, 64, seed=1), numbers(32, seed=2)
@@ -124,6 +134,6 @@ class TestChoice:
 
     def test_results_that_differ_are_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         original = LaidOut.__call__
-        monkeypatch.setattr(LaidOut, "__call__", lambda self, x: original(self, x) + 1)
+        monkeypatch.setattr(LaidOut, "__call__", lambda self, x, *_: original(self, x) + 1)
         kernels.right.cache_clear()
         assert products_of(text_encoder(), LaidOut) is None

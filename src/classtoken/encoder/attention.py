@@ -66,8 +66,11 @@ class Attention(nn.Module):
         self.query_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
         self.key_norm = nn.RMSNorm(self.head_size, eps=block.norm_eps) if block.head_norm else nn.Identity()
 
-    def forward(self, x: Tensor, views: Sequence[View], fast: BlockProducts | None = None) -> Tensor:
-        """The fused path. `x` is (B, L, D) with one view, or packed (T, D) with a view per group."""
+    def forward(
+        self, x: Tensor, views: Sequence[View], fast: BlockProducts | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        """The fused path. `x` is (B, L, D) with one view, or packed (T, D) with a view per group; by fast products,
+        `residual` is added to what comes out."""
         everything = all(view.queries_BR is None for view in views)
         asking = x if everything else self.wanted(x, views)
         if fast is None:
@@ -89,8 +92,8 @@ class Attention(nn.Module):
             z_BHLK = attend(q, k, v, view.combined(q.dtype), self.scale)
             z = z_BHLK.transpose(1, 2).flatten(2)
             merged.append(z if x.dim() == 3 else z.flatten(0, 1))
-        output = self.output if fast is None else fast.output
-        return output(merged[0] if len(merged) == 1 else torch.cat(merged))
+        z = merged[0] if len(merged) == 1 else torch.cat(merged)
+        return self.output(z) if fast is None else fast.output(z, residual)
 
     @staticmethod
     def _query_length(view: View) -> int:

@@ -38,14 +38,15 @@ class Block(nn.Module):
         fast: BlockProducts | None = None,
     ) -> Tensor:
         """States after this block; only the wanted rows of them when a view names queries."""
-        attended = self.attended(self.attention_norm(x) if self.pre else x, views, trace, name, fast)
+        if fast is not None and trace is None:
+            return self.by(fast, x, views)
+        attended = self.attended(self.attention_norm(x) if self.pre else x, views, trace, name)
         if trace is not None:
             attended = trace(f"{name}.attention", attended)
         x = Attention.wanted(x, views) + self.drop_path(self.dropout(attended))
         if not self.pre:
             x = self.attention_norm(x)
-        feed = self.feedforward if fast is None else fast.feedforward
-        fed = feed(self.feedforward_norm(x) if self.pre else x)
+        fed = self.feedforward(self.feedforward_norm(x) if self.pre else x)
         if self.feedforward_scale is not None:
             fed = self.feedforward_scale(fed)
         if trace is not None:
@@ -55,12 +56,20 @@ class Block(nn.Module):
             x = self.feedforward_norm(x)
         return x if trace is None else trace(f"{name}.states", x)
 
-    def attended(
-        self, x: Tensor, views: Sequence[View], trace: Trace | None, name: str, fast: BlockProducts | None = None
-    ) -> Tensor:
+    def by(self, fast: BlockProducts, x: Tensor, views: Sequence[View]) -> Tensor:
+        """The same by the fast products of this block, without gradients: each branch adds to the states as it is
+        computed, layer scale and all."""
+        residual = Attention.wanted(x, views)
+        x = self.attention(self.attention_norm(x) if self.pre else x, views, fast, residual)
+        if not self.pre:
+            x = self.attention_norm(x)
+        x = fast.feedforward(self.feedforward_norm(x) if self.pre else x, x)
+        return x if self.pre else self.feedforward_norm(x)
+
+    def attended(self, x: Tensor, views: Sequence[View], trace: Trace | None, name: str) -> Tensor:
         """What attention adds: by the fused kernel, unless a trace wants to see inside."""
         if trace is not None and any(trace.wants(f"{name}.{part}") for part in INSIDE):
             scale = None if self.attention_scale is None else self.attention_scale.weight
             return self.attention.traced(x, views[0], trace, name, scale)
-        added = self.attention(x, views, fast)
+        added = self.attention(x, views)
         return added if self.attention_scale is None else self.attention_scale(added)

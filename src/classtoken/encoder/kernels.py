@@ -1,6 +1,7 @@
 """The fast ways to compute the same: a block's matrix products on weights that are laid out once for this processor.
 
-    products of a block     queries, keys and values in one; the activation inside the product before it
+    products of a block     queries, keys and values in one; the activation inside the product before it, the residual
+                            stream inside the one that adds to it, a layer scale inside its weights
     fp32, bf16              oneDNN through torch's own operators, where they are there, right, and not slower here
     int8                    weights with a scale a channel, activations with a scale a TOKEN, so that no vector depends
                             on the others of its batch; whole numbers are summed exactly
@@ -47,7 +48,7 @@ TINY = 1e-30
 
 
 class Product(ABC):
-    """y = activate(x W^T + b), for tokens in rows."""
+    """y = activate(x W^T + b), or residual + x W^T + b; for tokens in rows."""
 
     name: str
 
@@ -55,7 +56,9 @@ class Product(ABC):
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "identity"): ...
 
     @abstractmethod
-    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]: ...
+    def __call__(
+        self, x: Float[Tensor, "*b K"], residual: Float[Tensor, "*b N"] | None = None
+    ) -> Float[Tensor, "*b N"]: ...
 
 
 class Plain(Product):
@@ -66,8 +69,11 @@ class Plain(Product):
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "identity"):
         self.weight, self.bias, self.activate = weight, bias, ACTIVATIONS[activation]
 
-    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]:
-        return self.activate(F.linear(x, self.weight, self.bias))
+    def __call__(
+        self, x: Float[Tensor, "*b K"], residual: Float[Tensor, "*b N"] | None = None
+    ) -> Float[Tensor, "*b N"]:
+        y = self.activate(F.linear(x, self.weight, self.bias))
+        return y if residual is None else residual + y
 
 
 class LaidOut(Product):
@@ -82,9 +88,16 @@ class LaidOut(Product):
         self.fused = FUSED.get(activation, NOTHING)
         self.activate = None if activation in FUSED or activation == "identity" else ACTIVATIONS[activation]
 
-    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]:
-        y = torch.ops.mkldnn._linear_pointwise(x.flatten(0, -2), self.weight, self.bias, *self.fused)
-        return (y if self.activate is None else self.activate(y)).view(*x.shape[:-1], -1)
+    def __call__(
+        self, x: Float[Tensor, "*b K"], residual: Float[Tensor, "*b N"] | None = None
+    ) -> Float[Tensor, "*b N"]:
+        rows, compute = x.flatten(0, -2), torch.ops.mkldnn._linear_pointwise
+        if residual is not None:
+            y = compute.binary(rows, residual.flatten(0, -2), self.weight, self.bias, "add")
+        else:
+            y = compute(rows, self.weight, self.bias, *self.fused)
+            y = y if self.activate is None else self.activate(y)
+        return y.view(*x.shape[:-1], -1)
 
 
 class Int8(Product):
@@ -104,13 +117,16 @@ class Int8(Product):
         self.bias = None if bias is None else bias.detach().to(torch.bfloat16)
         self.activate = None if activation == "identity" else ACTIVATIONS[activation]
 
-    def __call__(self, x: Float[Tensor, "*b K"]) -> Float[Tensor, "*b N"]:
+    def __call__(
+        self, x: Float[Tensor, "*b K"], residual: Float[Tensor, "*b N"] | None = None
+    ) -> Float[Tensor, "*b N"]:
         whole, scales = quantised(x.flatten(0, -2))
         y = torch.ops.onednn.qlinear_pointwise(
             whole, 1.0, 0, self.weight, self.scales, self.zeros, None, 1.0, 0, x.dtype, "none", [], ""
         )
         y = y.mul_(scales) if self.bias is None else torch.addcmul(self.bias, y, scales)
-        return (y if self.activate is None else self.activate(y)).view(*x.shape[:-1], -1)
+        y = (y if self.activate is None else self.activate(y)).view(*x.shape[:-1], -1)
+        return y if residual is None else y.add_(residual)
 
 
 def quantised(x: Float[Tensor, "T K"]) -> tuple[Tensor, Tensor]:
@@ -134,6 +150,7 @@ class BlockProducts:
     query: Product | None
     key_value: Product | None
     output: Product
+    """adds to the residual stream, as `down` does"""
     up: Product
     """activated, where it is not gated"""
     gate: Product | None
@@ -152,9 +169,9 @@ class BlockProducts:
         keys, values = self.key_value(x).split((inner_kv, inner_kv), -1)
         return self.query(wanted), keys, values
 
-    def feedforward(self, x: Tensor) -> Tensor:
-        """down(norm(activate(up(x)))), or gated."""
-        return self.down(self.norm(self.up(x) if self.gate is None else self.gate(x) * self.up(x)))
+    def feedforward(self, x: Tensor, residual: Tensor) -> Tensor:
+        """residual + down(norm(activate(up(x)))), or gated."""
+        return self.down(self.norm(self.up(x) if self.gate is None else self.gate(x) * self.up(x)), residual)
 
 
 @dataclass(frozen=True)
@@ -191,6 +208,12 @@ def _block(block: Any, kind: Kind, *, apart: bool) -> BlockProducts:
     def one(layer: nn.Linear, activation: str = "identity") -> Product:
         return kind(layer.weight, layer.bias, activation)
 
+    def adding(layer: nn.Linear, scale: Any) -> Product:
+        if scale is None:
+            return kind(layer.weight, layer.bias)
+        factor = scale.weight.detach()
+        return kind(layer.weight * factor[:, None], None if layer.bias is None else layer.bias * factor)
+
     def joined(layers: Sequence[nn.Linear]) -> Product:
         weight = torch.cat([layer.weight.detach() for layer in layers])
         if all(layer.bias is None for layer in layers):
@@ -206,11 +229,11 @@ def _block(block: Any, kind: Kind, *, apart: bool) -> BlockProducts:
         inputs=None if apart else joined([query, key, value]),
         query=one(query) if apart else None,
         key_value=joined([key, value]) if apart else None,
-        output=one(attention.output),
+        output=adding(attention.output, block.attention_scale),
         up=one(feedforward.up, "identity" if gated else feedforward.activation),
         gate=one(feedforward.gate, feedforward.activation) if gated else None,
         norm=feedforward.norm,
-        down=one(feedforward.down),
+        down=adding(feedforward.down, block.feedforward_scale),
     )
 
 
@@ -222,9 +245,9 @@ def right(kind: Kind, dtype: torch.dtype) -> bool:
     close = AGREE[dtype] if kind is LaidOut else 0.03
     try:
         with torch.inference_mode():
-            for activation in ("identity", "gelu"):
-                expected = Plain(weight, bias, activation)(x).float()
-                found = kind(weight, bias, activation)(x).float()
+            for activation, residual in (("identity", None), ("gelu", None), ("identity", x[:, :48])):
+                expected = Plain(weight, bias, activation)(x, residual).float()
+                found = kind(weight, bias, activation)(x, residual).float()
                 if not float((found - expected).abs().max()) <= close * float(expected.abs().max()):
                     raise RuntimeError("their results differ from those of F.linear")
     except (AttributeError, RuntimeError) as error:
@@ -310,7 +333,9 @@ def _by_strips(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, scale: float, ful
     rows, heads, length, size = q_BHLK.shape
     pair = 2 if full == STRIP else 1
     joined = -(-rows // pair) * pair
-    filled = q_BHLK.new_zeros(3, joined, full, heads, size)
+    filled = q_BHLK.new_empty(3, joined, full, heads, size)
+    filled[:, :, length:] = 0  # hidden, but a weight of 0 times what is no number is no number
+    filled[:, rows:] = 0
     for place, t in enumerate((q_BHLK, k_BHLK, v_BHLK)):
         filled[place, :rows, :length] = t.transpose(1, 2)
     q, k, v = filled.view(3, joined // pair, pair * full, heads, size).transpose(2, 3)
