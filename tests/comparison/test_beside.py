@@ -1,5 +1,6 @@
 """What is told beside the ranking: a sentence moved through a text, landmarks, lengths of tokens."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,6 @@ def test_advice_names_what_a_pooling_gives() -> None:
     assert "cls is clearly worse" in said.sure
     assert "model's own" not in said.sure
     assert advice_of([white, candidate("m: own", None, 99)], (), "accuracy").line.startswith("Use m: own")
+    assert said.name == "mean"
+    short = replace(candidate("mean first 4", "mean", 4), dim=4)
+    assert "(--pooling 'mean' --dim 4)" in advice_of([plain, short], (), "accuracy").line

@@ -87,6 +87,17 @@ def test_reports_are_read_again_by_protocol_and_train_takes_the_best(
     assert main(["compare"]) == 2
 
 
+def test_what_no_pooling_gives_is_not_trained_on_in_silence(squares: Path, tmp_path: Path) -> None:
+    """A report may advise stored vectors; `best` of it is then no pooling, and not the usual one either."""
+    labels = [path.parent.name for path in sorted(squares.rglob("*.png"))]
+    oracle = np.array([[name == label for name in sorted(set(labels))] for label in labels], dtype=np.float32)
+    np.save(tmp_path / "theirs.npy", oracle)
+    found = ct.compare(None, squares, tmp_path / "r.json", vectors=[str(tmp_path / "theirs.npy")], draws=2)
+    assert (found.use, found.advised) == (None, "theirs")
+    with pytest.raises(OptionError, match=r"advises 'theirs' .*, which no pooling gives"):
+        pooling_of(f"best:{tmp_path / 'r.json'}")
+
+
 def test_inspect_names_compare_where_a_contract_is_only_assumed(tmp_path: Path) -> None:
     found = ct.inspect(tiny_vit(tmp_path / "bare", pooler=False))
     assert any("classtoken compare" in line for line in found.advice)

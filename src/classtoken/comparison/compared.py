@@ -167,6 +167,7 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
         advice=said.line,
         sure=said.sure,
         use=said.pooling,
+        advised=said.name,
         detectable=found.detectable,
         detectable_before=told.before,
         protocol=Protocol(task.name, task.metric, settings, _data_hash(task)),

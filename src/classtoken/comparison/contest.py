@@ -33,6 +33,7 @@ class Entrant:
     role: str = "candidate"
     vectors: NDArray | None = None
     notes: tuple[str, ...] = ()
+    dim: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def _compared(one: Entrant, metrics: dict[str, MetricScore], group: int) -> Comp
         setting=one.judged.setting,
         per_class=one.judged.per_class,
         notes=one.notes,
+        dim=one.dim,
     )
 
 

@@ -143,7 +143,7 @@ def _judged(prefix: str, one: Passed, wanted: Wanted, vectors: NDArray, task: Ju
     if isinstance(judged, str):
         return judged
     cost = cost_of(one, vectors.shape[1])
-    return Entrant(prefix + wanted.name, one.name, wanted.pooling, judged, cost, wanted.role, vectors)
+    return Entrant(prefix + wanted.name, one.name, wanted.pooling, judged, cost, wanted.role, vectors, dim=wanted.dim)
 
 
 def cost_of(one: Passed, size: int, own_parameters: int = 0) -> Cost:

@@ -55,11 +55,12 @@ def listed(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to use, in one sentence; how sure that is, in another; the pooling to name for it, None for the model's own
-    and for stored vectors."""
+    """What to use, in one sentence; how sure that is, in another; the candidate, and the pooling to name for it, None
+    for the model's own and for stored vectors."""
 
     line: str
     sure: str
+    name: str
     pooling: str | None
 
 
@@ -74,9 +75,8 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
     ties = [one for one in real if one.group == best.group]
     named = METRICS.get(metric, metric)
     if len(real) == 1:
-        return Advice(
-            f"There is one candidate only, {called(best.name)}: there is nothing to choose.", "", best.pooling
-        )
+        line = f"There is one candidate only, {called(best.name)}: there is nothing to choose."
+        return Advice(line, "", best.name, best.pooling)
     if len(ties) == 1:
         gap = next(d for d in differences if d.first == best.name and d.second == real[1].name)
         line = (
@@ -84,7 +84,7 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
             f"that of {called(real[1].name)} by {points(gap.value)} points [{points(gap.low)}, {points(gap.high)}]."
         )
         sure = "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
-        return Advice(line, sure, best.pooling)
+        return Advice(line, sure, best.name, best.pooling)
     usual = [one for one in ties if one.name.split(": ")[-1] == "own"]
     chosen = (usual or sorted(ties, key=lambda one: (one.pooling is None, one.cost.size)))[0]
     names = [called(one.name) for one in ties if one is not chosen]
@@ -98,8 +98,10 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
         if worse
         else "No candidate is clearly worse than another; more items might tell them apart."
     )
-    return Advice(line, sure, chosen.pooling)
+    return Advice(line, sure, chosen.name, chosen.pooling)
 
 
 def _flag(one: ComparedVector) -> str:
-    return f" (--pooling '{one.pooling}')" if one.pooling is not None else ""
+    named = [] if one.pooling is None else [f"--pooling '{one.pooling}'"]
+    named += [] if one.dim is None else [f"--dim {one.dim}"]
+    return f" ({' '.join(named)})" if named else ""

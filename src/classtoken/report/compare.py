@@ -209,10 +209,13 @@ def _neighbours(found: CompareResult) -> Section | None:
         return None
     body = ""
     for entry in found.neighbours:
-        body += f'<h3>{escape(entry.item.label)}</h3><div class="near">{_shown_item(entry.item, "the item")}</div>'
-        for name, near in entry.neighbours.items():
-            drawn = "".join(_shown_item(one, "right" if one.right else "wrong") for one in near)
-            body += f'<p class="lead">{escape(name)}</p><div class="near">{drawn}</div>'
+        near = [("", _shown_item(entry.item, "the item"))]
+        for name, found_by in entry.neighbours.items():
+            near.append((name, "".join(_shown_item(one, "right" if one.right else "wrong") for one in found_by)))
+        columns = "".join(
+            f'<div><p class="lead">{escape(name)}</p><div class="near">{drawn}</div></div>' for name, drawn in near
+        )
+        body += f'<div class="entry"><h3>{escape(entry.item.label)}</h3><div class="beside">{columns}</div></div>'
     return Section(
         "Nearest neighbours",
         "Items on which candidates differ most, and on which all do badly, with what each finds nearest. Right: of the "
@@ -334,8 +337,10 @@ def _protocol(found: CompareResult) -> Section:
     rows = [*found.protocol.settings.items(), ("hash of the data", found.protocol.data)]
     rows += [(f"fingerprint of {name}", value) for name, value in found.fingerprints.items()]
     rows += [(f"left out: {name}", why) for name, why in found.left_out.items()]
-    rows += [(f"setting of {one.name}", one.setting) for one in found.candidates if one.setting]
     body = table(("what", "how"), rows)
+    chosen = [(one.name, one.setting) for one in found.candidates if one.setting]
+    if chosen:
+        body += folded("what was chosen for each candidate", table(("candidate", "chosen"), chosen))
     if found.refused:
         body += folded(
             f"{len(found.refused)} items that do not count",

@@ -6,7 +6,7 @@ from html import escape
 
 STYLE = """
 .ct{--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--ground:#fff;font:12px system-ui,-apple-system,"Segoe UI",sans-serif}
-@media (prefers-color-scheme:dark){.ct{--ink:#e6edf3;--soft:#9da7b3;--line:#3d444d;--ground:#0d1117}}
+@media screen and (prefers-color-scheme:dark){.ct{--ink:#e6edf3;--soft:#9da7b3;--line:#3d444d;--ground:#0d1117}}
 .ct text{fill:var(--ink)}.ct .soft{fill:var(--soft)}.ct .grid{stroke:var(--line);stroke-width:1}
 .ct .axis{stroke:var(--soft);stroke-width:1}.ct .title{font-size:13px;font-weight:600}
 """.strip()

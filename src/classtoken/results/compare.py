@@ -114,6 +114,8 @@ class ComparedVector(Result):
     parts: Mapping[str, MetricScore] = field(default_factory=dict)
     """score of each value of the audited column"""
     notes: tuple[str, ...] = ()
+    dim: int | None = None
+    """how many numbers of the pooled vector are kept; None: all"""
 
     @property
     def called(self) -> str:
@@ -389,6 +391,8 @@ class CompareResult(Result):
     seconds: float = 0.0
     use: str | None = None
     """what to name as `pooling` to get what is advised; None: the model's own, or stored vectors"""
+    advised: str = ""
+    """the candidate that is advised"""
     format: str = FORMAT
 
     @property
@@ -496,7 +500,14 @@ def pooling_of(asked: str | None) -> str | None:
     head, _, place = asked.partition(":")
     if head != "best" or not place:
         raise OptionError(f"`pooling` is '{asked}'; write best:REPORT.json, with a .json that compare wrote.")
-    return read_result(Path(place).expanduser()).use
+    found = read_result(Path(place).expanduser())
+    if found.use is None and found.advised and found.advised.split(": ")[-1] != "own":
+        others = ", ".join(dict.fromkeys(one.pooling for one in found.candidates if one.pooling))
+        raise OptionError(
+            f"'{place}' advises '{found.advised}' (stored or whitened vectors), which no pooling gives; "
+            + (f"name one of those that it judged: {others}." if others else "it judged no pooling.")
+        )
+    return found.use
 
 
 def tables_of(results: Mapping[str, CompareResult]) -> CompareTables:

@@ -128,9 +128,12 @@ class Dino(Objective):
         """teacher <- m teacher + (1 - m) student, with m from `momentum` to 1 by a cosine."""
         m = 1 - (1 - self.momentum) * (1 + math.cos(math.pi * done)) / 2
         for mine, theirs in ((self.model, self.teacher), (self.projection, self.teacher_projection)):
+            own = mine.state_dict()
             for name, value in theirs.state_dict().items():
-                own = mine.state_dict()[name]
-                value.copy_(torch.lerp(value, own, 1 - m) if value.is_floating_point() else own)
+                if value.is_floating_point():
+                    value.lerp_(own[name], 1 - m)
+                else:
+                    value.copy_(own[name])
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """`used`: the entropy of the teacher's mean output over its largest value, 1 where all prototypes are used (as
