@@ -158,7 +158,7 @@ def _saved_classifier(reading: Reading, saved: SavedReadout) -> Classifier:
     )
     classifier = Classifier(readout, saved.head, saved.labels).eval()
     classifier.temperature, classifier.multilabel = saved.temperature, saved.multilabel
-    classifier.label_names = saved.label_names
+    classifier.label_names, classifier.typical = saved.label_names, saved.typical
     return classifier
 
 

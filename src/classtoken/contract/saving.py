@@ -103,4 +103,5 @@ def _with(saved: SavedReadout, pooling: str, unit: bool) -> SavedReadout:
         temperature=saved.temperature if keeps_head else 1.0,
         label_names=saved.label_names if keeps_head else {},
         training=saved.training,
+        typical=saved.typical if keeps_head else None,
     )

@@ -23,6 +23,7 @@ from classtoken.errors import BadRecord, ClasstokenError, ContractError, OptionE
 from classtoken.files import user_path
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.inputs import PreparedBatch, choose_modality, computed, item_batches, listed
+from classtoken.readout.classifier import Classifier
 from classtoken.readout.readout import Readout, StatesReader, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
@@ -215,6 +216,39 @@ class Embedder:
         logits_BC = torch.from_numpy(self.logits(items, prompt=prompt, prompt_text=prompt_text, batch=batch))
         return classifier.probabilities(logits_BC).float().numpy()
 
+    def typical(
+        self,
+        items: Sequence[Any] | Any,
+        *,
+        prompt: str | None = None,
+        prompt_text: str | None = None,
+        batch: int | None = None,
+    ) -> np.ndarray:
+        """How typical items are of the labels, (n,) float32 above 0 and up to 1: a low one looks like none of them.
+
+        (1 + held-out records at least as far from the nearest label) / (1 + held-out records), far in units of the
+        spread within labels (Mahalanobis; Lee et al. 2018): a conformal p value, so that of new records of the labels a
+        share a comes out at a or below. Raises `ContractError` for a model that does not know it: one that
+        `classtoken train` has not made, or with several labels a record, or from fewer than 40 held-out records.
+        """
+        tower = self.classifying()
+        assert tower.reading.classifier is not None
+        if tower.reading.classifier.typical is None:
+            raise ContractError(
+                f"'{self.name}' does not know how typical a record is of its labels: only models that `train` made do, "
+                "with one label a record and 40 or more records held out."
+            )
+        told, given = self._told(tower, prompt, prompt_text), listed(items)
+        if not given:
+            return np.empty(0, np.float32)
+
+        def run(tokens: Tokens) -> list[Tensor]:
+            typical_B = self._answers(tower, tokens, told)[1]
+            assert typical_B is not None
+            return [typical_B]
+
+        return self._run(tower, given, run, 1, told, batch)[0]
+
     def tokens(
         self,
         items: Sequence[Any] | Any,
@@ -308,13 +342,15 @@ class Embedder:
             found = {name: readout(states, over=over) for name, readout in readouts.items()}
         return {name: vectors.float().cpu().numpy() for name, vectors in found.items()}, states
 
-    def probabilities_of(self, tokens: Tokens, *, modality: str | None = None, prompt: str | None = None) -> np.ndarray:
-        """Calibrated probabilities of prepared tokens, (rows, classes) float32."""
+    def answers_of(
+        self, tokens: Tokens, *, modality: str | None = None, prompt: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Of prepared tokens, calibrated probabilities (rows, classes) float32, and how typical each row is of the
+        labels (rows,); None where the model does not know."""
         tower = self.classifying(modality)
-        assert tower.reading.classifier is not None
         with self.inference():
-            logits_BC = self._logits(tower, self._to_device(tokens), prompt).cpu()
-        return tower.reading.classifier.probabilities(logits_BC).float().numpy()
+            probabilities_BC, typical_B = self._answers(tower, self._to_device(tokens), prompt)
+        return probabilities_BC.float().cpu().numpy(), None if typical_B is None else typical_B.float().cpu().numpy()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -335,10 +371,21 @@ class Embedder:
         return [readout(states, over=over) for readout in readouts]
 
     def _logits(self, tower: Tower, tokens: Tokens, prompt: str | None) -> Tensor:
+        classifier, states, over = self._classified(tower, tokens, prompt)
+        return classifier(states, over=over)
+
+    def _answers(self, tower: Tower, tokens: Tokens, prompt: str | None) -> tuple[Tensor, Tensor | None]:
+        classifier, states, over = self._classified(tower, tokens, prompt)
+        return classifier.answers(states, over=over)
+
+    def _classified(
+        self, tower: Tower, tokens: Tokens, prompt: str | None
+    ) -> tuple[Classifier, States, frozenset[Role] | None]:
+        """A side's classifier, and the states that it reads."""
         classifier = tower.reading.classifier
         assert classifier is not None
         states = self._encode(tower, tokens, layers=classifier.readout.layers, rows=classifier.readout.rows)
-        return classifier(states, over=tower.prepare.pooled_roles(prompt))
+        return classifier, states, tower.prepare.pooled_roles(prompt)
 
     def _run(
         self, tower: Tower, items: list[Any], run: Any, outputs: int, prompt: str | None, batch: int | None

@@ -1,6 +1,5 @@
 """A trained classifier applied to a whole source."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -10,17 +9,18 @@ from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.embedder.zero_shot import by_words, worded_classes
 from classtoken.errors import OptionError, SourceError
-from classtoken.files import user_path, whole_file, write_text
+from classtoken.files import user_path, write_text
 from classtoken.inputs import choose_modality, thumbnail
 from classtoken.learning.folder.seen import seen_before
 from classtoken.learning.temperature import fitted_temperature
-from classtoken.measure.answers import AnsweredRecord, JudgedAnswers
+from classtoken.measure.answers import JudgedAnswers
 from classtoken.options import PredictOptions
 from classtoken.report.predictions import predictions_page
+from classtoken.report.predictions_table import write_table
 from classtoken.results.base import write
 from classtoken.results.predict import PredictResult
 from classtoken.run import run
-from classtoken.run.classifying import PROBABILITIES, ClassifyStage
+from classtoken.run.classifying import ClassifyStage
 from classtoken.sink import ParquetSink, Vectors, carried_columns, check_place, read_quarantine
 from classtoken.sink.manifest import META
 from classtoken.source import Source, first_record, make_plan, open_source
@@ -63,7 +63,7 @@ def predict(
     manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
     with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
         finished, progress = run(opened, plan, stage, sink, report=report)
-        _write_table(out / "predictions.csv", Vectors(out, finished), options.every, answers)
+        write_table(out / "predictions.csv", Vectors(out, finished), options.every, answers)
     examples = read_quarantine(out, EXAMPLES)
     if not finished.rows:
         raise SourceError(
@@ -88,6 +88,8 @@ def predict(
         sureness=answers.sureness,
         mistakes=answers.mistakes,
         unknown=answers.unknown,
+        untypical=answers.untypical,
+        least_typical=answers.least_typical,
         report=(out / "report.html").as_posix() if answers.judged else None,
         judged_seen=answers.judged_seen,
         of_others=answers.interval_of_others,
@@ -118,28 +120,10 @@ def _side(embedder: Embedder, first: Record, asked: str | None, source: str) -> 
     return choose_modality(sides, first, asked, model=embedder.name, source=source)
 
 
-def _write_table(path: Path, found: Vectors, every: bool, answers: JudgedAnswers) -> None:
-    """`predictions.csv` from the parts, one after another; each record is counted."""
-    carried, labels = found.carried, answers.labels
-    with whole_file(path) as writing, writing.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        more = [*([f"p:{name}" for name in labels] if every else []), *carried]
-        table.writerow(["id", "label", "prediction", "probability", *more])
-        for part in found.tables(["id", "label", "group", PROBABILITIES, *carried]):
-            flat = part.column(PROBABILITIES).combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            plain = [part.column(name).to_pylist() for name in ("id", "label", "group", *carried)]
-            for row, *cells in zip(flat.reshape(-1, len(labels)), *plain, strict=True):
-                name, label, group, *rest = cells
-                answers.count(AnsweredRecord(name, label, row, group, rest[0] or "" if rest else ""))
-                own = "" if label is None else "|".join(answers.given(label))
-                chosen = "|".join(answers.chosen(row))
-                table.writerow([name, own, chosen, f"{row.max():.6f}", *(f"{p:.6f}" for p in row if every), *rest])
-
-
 def _write_report(result: PredictResult, source: Source, limit: int | None) -> None:
     """`report.html`, with small pictures of the records that were labelled wrongly."""
     assert result.report is not None
-    wanted = {mistake.id for mistake in result.mistakes}
+    wanted = {mistake.id for mistake in result.mistakes} | {one.id for one in result.least_typical}
     pictures: dict[str, str] = {}
     refused: list[Rejected] = []
     for record in source.records(refused, limit=limit) if wanted else ():

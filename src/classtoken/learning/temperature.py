@@ -31,7 +31,7 @@ def fitted_temperature(
     labelled = [record for record in _records(opened) if isinstance(record.label, str) and record.label in places]
     found: dict[int, np.ndarray] = {}
     for batch in batches(prepare, enumerate(labelled), lambda place, why: None, prompt=prompt):
-        rows = embedder.probabilities_of(batch.tokens, modality=side, prompt=prompt)
+        rows, _ = embedder.answers_of(batch.tokens, modality=side, prompt=prompt)
         found.update(zip(batch.places, rows, strict=True))
     if len(found) < FEWEST:
         names = ", ".join(list(places)[:5])

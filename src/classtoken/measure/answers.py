@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classtoken.measure.statistics import exact
-from classtoken.results.predict import Confusion, LabelFigures, Mistake
+from classtoken.results.predict import UNLIKE, Confusion, LabelFigures, Mistake, Untypical
 from classtoken.results.statistics import CalibrationBin, Interval
 
 MISTAKES = 60
 """errors that are kept to be looked at"""
+STRANGERS = 24
+"""records that look like none of the labels, kept likewise"""
 BINS = 10
 """of certainty, equally wide"""
 
@@ -28,6 +30,7 @@ class AnsweredRecord:
     probabilities: NDArray
     group: str | None = None
     shown: str = ""
+    typical: float | None = None
 
 
 @dataclass
@@ -47,6 +50,7 @@ class JudgedAnswers:
     judged_seen: int = 0
     right_seen: int = 0
     grouped: bool = False
+    untypical: int | None = None
 
     def __post_init__(self) -> None:
         self._truth: Counter[str] = Counter()
@@ -56,6 +60,7 @@ class JudgedAnswers:
         self._agreeing = 0
         self._bins = np.zeros((BINS, 3))
         self._worst: list[tuple[float, int, Mistake]] = []
+        self._least: list[tuple[float, int, Untypical]] = []
         self._order = count()
         self._index = {name: i for i, name in enumerate(self.labels)}
 
@@ -71,7 +76,9 @@ class JudgedAnswers:
         return tuple(self.names.get(name, name) for name in named)
 
     def count(self, record: AnsweredRecord) -> None:
-        """One more record; one without a label is passed over."""
+        """One more record; only what it looks like is counted of one without a label."""
+        if record.typical is not None:
+            self._count_typical(record, record.typical)
         if record.label is None:
             return
         given, chosen = self.given(record.label), self.chosen(record.probabilities)
@@ -92,6 +99,16 @@ class JudgedAnswers:
         if not self.multilabel:
             self._pairs[given[0], chosen[0]] += 1
         self._keep(record, given, chosen)
+
+    def _count_typical(self, record: AnsweredRecord, typical: float) -> None:
+        self.untypical = (self.untypical or 0) + (typical <= UNLIKE)
+        if typical > UNLIKE:
+            return
+        chosen = "|".join(self.chosen(record.probabilities))
+        one = Untypical(record.id, chosen, round(float(record.probabilities.max()), 6), round(typical, 6), record.shown)
+        heapq.heappush(self._least, (-typical, -next(self._order), one))
+        if len(self._least) > STRANGERS:
+            heapq.heappop(self._least)
 
     def _count_certainty(self, p: float, right: bool) -> None:
         self._bins[min(BINS - 1, int(p * BINS))] += 1, p, right
@@ -141,6 +158,11 @@ class JudgedAnswers:
     def mistakes(self) -> tuple[Mistake, ...]:
         """The errors that the model is surest of, surest first."""
         return tuple(mistake for _, _, mistake in sorted(self._worst, key=lambda kept: (-kept[0], -kept[1])))
+
+    @property
+    def least_typical(self) -> tuple[Untypical, ...]:
+        """The records that look least like the labels, least first."""
+        return tuple(one for _, _, one in sorted(self._least, key=lambda kept: (-kept[0], -kept[1])))
 
     @property
     def confusions(self) -> tuple[Confusion, ...]:

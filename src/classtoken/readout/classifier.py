@@ -10,6 +10,7 @@ from classtoken.encoder.names import to_ours
 from classtoken.errors import ContractError
 from classtoken.head import probabilities
 from classtoken.readout.readout import Readout
+from classtoken.readout.typical import Typical
 from classtoken.tensors import ACTIVATIONS, States
 from classtoken.values import Role
 
@@ -53,17 +54,26 @@ class PublishedHead(nn.Module):
 class Classifier(nn.Module):
     """States -> logits. `labels` names the classes in order; `temperature` divides the logits where it was fitted;
     `multilabel` means one sigmoid a label instead of one softmax, `regression` that there are no probabilities;
-    `label_names` maps what labels were called in the data that was learned from to `labels`, where those differ."""
+    `label_names` maps what labels were called in the data that was learned from to `labels`, where those differ;
+    `typical` says how typical a vector is of the labels, where that was kept."""
 
     def __init__(self, readout: Readout, head: nn.Module, labels: tuple[str, ...]):
         super().__init__()
         self.readout, self.head, self.labels = readout, head, labels
         self.temperature, self.multilabel, self.regression = 1.0, False, False
         self.label_names: Mapping[str, str] = {}
+        self.typical: Typical | None = None
 
     def forward(self, states: States, *, over: frozenset[Role] | None = None) -> Float[Tensor, "B C"]:
         """Logits, float32; `over` are the roles that are pooled, the readout's own if left out."""
         return self.head(self.readout(states, over=over)).float()
+
+    def answers(self, states: States, *, over: frozenset[Role] | None = None) -> tuple[Tensor, Tensor | None]:
+        """Calibrated probabilities (B, C), float64, and how typical each row is of the labels (B,), where that is
+        known."""
+        vectors_BV = self.readout(states, over=over)
+        typical_B = None if self.typical is None else self.typical(vectors_BV)
+        return self.probabilities(self.head(vectors_BV).float()), typical_B
 
     def probabilities(self, logits_BC: Float[Tensor, "B C"]) -> Tensor:
         """Calibrated probabilities of logits (`head.probabilities`), float64.

@@ -5,7 +5,8 @@ classtoken.json          {"format": 1,
                           "head": {"kind": "linear", "size": 192, "classes": 10, ...} | null,
                           "labels": [...], "multilabel": false, "temperature": 1.0,
                           "label_names": {"0": "negative", ...}, "training": {...}}
-classtoken.safetensors   `poolings.SPEC.NAME` and `head.NAME`, where the readout or the head has weights
+classtoken.safetensors   `poolings.SPEC.NAME` and `head.NAME`, where the readout or the head has weights; `typical.NAME`
+                         where it is known how typical a vector is of the labels (`readout.typical`)
 """
 
 import json
@@ -23,9 +24,11 @@ from classtoken.head import make_head
 from classtoken.model_folder import read_json
 from classtoken.pooling.build import make
 from classtoken.pooling.spec import parse
+from classtoken.readout.typical import Typical
 
 FORMAT = 1
 SETTINGS, WEIGHTS = "classtoken.json", "classtoken.safetensors"
+TYPICAL = "typical."
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class SavedReadout:
     temperature: float = 1.0
     label_names: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    typical: Typical | None = None
 
 
 def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> None:
@@ -71,8 +75,10 @@ def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> Non
         weights |= {f"poolings.{spec}.{name}": t for name, t in module.state_dict().items()}
     if saved.head is not None:
         weights |= {f"head.{name}": t for name, t in saved.head.state_dict().items()}
-    if weights:
-        plain = {name: (t.half() if half and t.is_floating_point() else t).contiguous() for name, t in weights.items()}
+    plain = {name: (t.half() if half and t.is_floating_point() else t).contiguous() for name, t in weights.items()}
+    if saved.typical is not None:  # whole: what a spread is divided by is beyond 16 bits
+        plain |= {f"{TYPICAL}{name}": t.contiguous() for name, t in saved.typical.state_dict().items()}
+    if plain:
         with whole_file(folder / WEIGHTS) as temporary:
             save_file(plain, temporary)
 
@@ -110,7 +116,20 @@ def read_saved(folder: Path) -> SavedReadout | None:
         temperature=float(settings.get("temperature", 1.0)),
         label_names=settings.get("label_names", {}),
         training=settings.get("training", {}),
+        typical=_typical(weights, folder),
     )
+
+
+def _typical(weights: Mapping[str, Tensor], folder: Path) -> Typical | None:
+    own = {name.removeprefix(TYPICAL): t for name, t in weights.items() if name.startswith(TYPICAL)}
+    if not own:
+        return None
+    wanted = ("centres_CV", "whitening_VV", "distances_N")
+    if sorted(own) != sorted(wanted):
+        raise WeightsError(
+            f"{folder / WEIGHTS} holds {', '.join(TYPICAL + n for n in sorted(own))}; {wanted} belong together."
+        )
+    return Typical(*(own[name] for name in wanted)).eval()
 
 
 def _fill(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:

@@ -26,7 +26,8 @@ def predictions_page(found: PredictResult, pictures: Mapping[str, str]) -> str:
     )
     if found.seen_in_training:
         lead += f" Mind: {found.seen_in_training}."
-    sections = [_mistakes(found, pictures, wrong), _confused(found), _labels(found), _certainty(found)]
+    sections = [_mistakes(found, pictures, wrong), _strangers(found, pictures), _confused(found), _labels(found)]
+    sections.append(_certainty(found))
     return page("Predictions beside the labels", lead, [s for s in sections if s.body])
 
 
@@ -41,16 +42,33 @@ def _mistakes(found: PredictResult, pictures: Mapping[str, str], wrong: int) -> 
     )
 
 
+def _strangers(found: PredictResult, pictures: Mapping[str, str]) -> Section:
+    cards = "".join(
+        f'<div class="card">{_shown(one.shown, pictures.get(one.id))}<div>predicted <b>{escape(one.prediction)}</b> '
+        f"{_percent(one.probability)}</div><div>typical {one.typical:.3f}</div><small>{escape(one.id)}</small></div>"
+        for one in found.least_typical
+    )
+    return Section(
+        "Records that look like none of the labels",
+        f"{found.strange}. The answer is the nearest label, however far it is: look whether a kind of record is "
+        "missing among those learned from. Least typical first.",
+        f'<div class="cards">{cards}</div>' if cards else "",
+    )
+
+
+def _shown(text: str, picture: str | None) -> str:
+    """The picture of a record, or its text."""
+    return f'<img src="{picture}" alt="" loading="lazy">' if picture else f"<p>{escape(_short(text))}</p>"
+
+
 def _card(mistake: Mistake, picture: str | None) -> str:
-    image = f'<img src="{picture}" alt="" loading="lazy">' if picture else ""
-    shown = "" if picture else f"<p>{escape(_short(mistake.shown))}</p>"
     of = "not among the model's labels" if mistake.of_label is None else _percent(mistake.of_label)
     several = "|" in mistake.label + mistake.prediction or not mistake.prediction
     certain = "" if several else f" {_percent(mistake.probability)}"
     own = "" if several else f" ({of})"
     said = f"<div>predicted <b>{escape(mistake.prediction or 'nothing')}</b>{certain}</div>"
     said += f"<div>label <b>{escape(mistake.label or 'none')}</b>{own}</div><small>{escape(mistake.id)}</small>"
-    return f'<div class="card">{image}{shown}{said}</div>'
+    return f'<div class="card">{_shown(mistake.shown, picture)}{said}</div>'
 
 
 def _confused(found: PredictResult) -> Section:

@@ -6,6 +6,9 @@ from classtoken.results.base import Result, counted
 from classtoken.results.statistics import CalibrationBin, Interval
 from classtoken.values import Rejected
 
+UNLIKE = 0.05
+"""so typical of the labels, or less, is said to look like none of them; one in twenty of their own records does, too"""
+
 
 @dataclass(frozen=True)
 class LabelFigures(Result):
@@ -61,6 +64,21 @@ class Mistake(Result):
 
 
 @dataclass(frozen=True)
+class Untypical(Result):
+    """A record that looks like none of the model's labels, or less like them than others do."""
+
+    id: str
+    prediction: str
+    """the label that it got all the same"""
+    probability: float
+    """of the prediction"""
+    typical: float
+    """(1 + held-out records at least as far from the nearest label) / (1 + held-out records)"""
+    shown: str = ""
+    """its text, or where its image is"""
+
+
+@dataclass(frozen=True)
 class PredictResult(Result):
     """A source with labels put on it.
 
@@ -106,6 +124,22 @@ class PredictResult(Result):
     of_others: Interval | None = None
     """the accuracy of the judged records that it was not trained on, where it was on some"""
 
+    untypical: int | None = None
+    """records that look like none of the labels, `typical` at most 0.05; None where the model does not know"""
+    least_typical: tuple[Untypical, ...] = ()
+    """those of them that look least like the labels, least first"""
+
+    @property
+    def strange(self) -> str:
+        """How many records look like none of the labels, beside how many would by chance; empty where none does."""
+        if not self.untypical:
+            return ""
+        expected = UNLIKE * self.records
+        return (
+            f"{self.untypical} of {counted(self.records, 'record')} look{'s' * (self.untypical == 1)} like none of the "
+            f"labels (`typical` at most {UNLIKE}); of records like those learned from it would be about {expected:.3g}"
+        )
+
     @property
     def seen_in_training(self) -> str:
         """What records that the model was trained on do to the figures; empty where there are none."""
@@ -138,6 +172,8 @@ class PredictResult(Result):
             lines.append(f"  accuracy {self.accuracy:.4f}{limits} on {self.judged} labelled records{several}")
         if self.seen_in_training:
             lines.append(f"  note: {self.seen_in_training}")
+        if self.strange:
+            lines.append(f"  {self.strange}")
         lines += self._weakest()
         if self.strangers:
             lines.append(f"  note: {self.strangers}")

@@ -13,6 +13,8 @@ from classtoken.run.stage import StageBatch
 
 #: The name of the column: a number for each of the model's labels, in their order.
 PROBABILITIES = "probabilities"
+#: How typical a record is of the labels, one number; of models that know it.
+TYPICAL = "typical"
 
 
 class ClassifyStage(EmbedStage):
@@ -26,12 +28,15 @@ class ClassifyStage(EmbedStage):
 
     @property
     def columns(self) -> Mapping[str, int]:
-        """One: a probability for each label."""
-        return {PROBABILITIES: len(self.classifier.labels)}
+        """A probability for each label, and how typical a record is of them where the model knows."""
+        own = {PROBABILITIES: len(self.classifier.labels)}
+        return own if self.classifier.typical is None else own | {TYPICAL: 1}
 
     def vectors(self, batch: StageBatch) -> Mapping[str, np.ndarray]:
-        """Calibrated probabilities of one batch: (rows, labels) float32."""
-        return {PROBABILITIES: self.embedder.probabilities_of(batch.tokens, modality=self.modality, prompt=self.prompt)}
+        """Calibrated probabilities of one batch, (rows, labels) float32, and how typical its rows are, (rows, 1)."""
+        how = {"modality": self.modality, "prompt": self.prompt}
+        probabilities, typical = self.embedder.answers_of(batch.tokens, **how)
+        return {PROBABILITIES: probabilities} | ({} if typical is None else {TYPICAL: typical[:, None]})
 
     def fingerprint(self) -> Fingerprint:
         """What decides the probabilities: the encoder, the readout and the classifier's own weights."""

@@ -51,6 +51,7 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], s
         unit_length=_unit_length(model, run),
         label_names=run.recipe.data.label_names,
         training={"way": run.way, "scores": dict(judged.scores)},
+        typical=model.typical,
     )
     _write_model(model, run, saved)
     _write_record(run, result, every)

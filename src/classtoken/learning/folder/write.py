@@ -27,6 +27,7 @@ from classtoken.model_folder import read_modules, transformer_folder
 from classtoken.pooling.table import POOLINGS
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
+from classtoken.readout.typical import Typical
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.recipe_settings import hugging_face_settings
 
@@ -42,6 +43,7 @@ def saved_readout(
     unit_length: bool = False,
     label_names: Mapping[str, str] | None = None,
     training: Mapping[str, Any] | None = None,
+    typical: Typical | None = None,
 ) -> SavedReadout:
     """What classtoken.json and classtoken.safetensors hold."""
     learned = {
@@ -61,6 +63,7 @@ def saved_readout(
         temperature=temperature,
         label_names=label_names or {},
         training=training or {},
+        typical=typical,
     )
 
 

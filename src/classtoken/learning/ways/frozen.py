@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
-from classtoken.learning.data.batches import Feed
+from classtoken.learning.data.batches import Batches, Feed
 from classtoken.learning.data.features import Features, ReadRecords, features
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
 from classtoken.learning.data.labels import Labelling, labelling
@@ -24,6 +24,7 @@ from classtoken.learning.objectives.base import score_of
 from classtoken.learning.objectives.supervised import class_weights, classification_scores, metric_for
 from classtoken.learning.recipe import HeadOptions, LoopOptions, OptimiserOptions, Recipe
 from classtoken.learning.run import TrainingRun
+from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.heads import ADAMW_RATES, SGD_RATES, HeadGrid, OnStates, OnVectors
 from classtoken.learning.ways.logistic import FitTask, fit_logistic, logistic_head
 from classtoken.learning.ways.trained import JudgedPooling, TrainedModel
@@ -117,8 +118,21 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
         trials=tuple(_named(trial, s) for s in specs for trial in made[s].trials) if len(specs) > 1 else chosen.trials,
         chosen=f"{spec}, {chosen.chosen}" if len(specs) > 1 else chosen.chosen,
         features_cached=found.cached,
+        typical=fit_typical(rows, _vectors(chosen.readout, rows.data), rows.held_out, recipe.loop.seed),
         poolings=tuple(_judged(s, made[s], sets[s]) for s in specs) if len(specs) > 1 else (),
     )
+
+
+def _vectors(readout: Readout, data: Batches) -> Callable[[Tensor], Tensor]:
+    """Row numbers -> the vectors that the head reads."""
+
+    def vectors(some: Tensor) -> Tensor:
+        if isinstance(data, FrozenVectors):
+            return data.vectors[some]
+        with torch.no_grad():
+            return torch.cat([readout(batch.views[0]) for batch in Feed(data, some, 256, 0).in_order()])
+
+    return vectors
 
 
 def _pooled_later(spec: Spec) -> bool:

@@ -1,6 +1,6 @@
 """A network learns on rows that are ready: the one place that runs the loop for encoders, new ones and given ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.dino import Dino
 from classtoken.learning.objectives.supervised import collect
 from classtoken.learning.run import TrainingRun
+from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.objective import objective_for, views_for
 from classtoken.learning.ways.teacher import ImageTeacher
 from classtoken.learning.ways.trained import TrainedModel
@@ -49,6 +50,9 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     if head is not None and len(learned.judging):
         with torch.no_grad():
             logits, targets = (t.cpu() for t in collect(network, Feed(rows.data, learned.judging, 256, 0).in_order()))
+    typical = None
+    if head is not None:
+        typical = fit_typical(rows, _vectors(network, rows.data), learned.judging, run.recipe.loop.seed)
     return TrainedModel(
         encoder,
         network.readout,
@@ -62,7 +66,18 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
         steps=learned.outcome.steps,
         seconds=learned.outcome.seconds,
         stopped_early=learned.outcome.stopped_early,
+        typical=typical,
     )
+
+
+def _vectors(network: Network, data: Batches) -> Callable[[Tensor], Tensor]:
+    """Row numbers -> the vectors that the head reads."""
+
+    def vectors(some: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([network.vectors(batch.views[0]).cpu() for batch in Feed(data, some, 256, 0).in_order()])
+
+    return vectors
 
 
 def run_steps(run: TrainingRun, objective: Objective, data: Batches, rows: TrainingSet, depth: int) -> Learned:

@@ -9,6 +9,7 @@ from torch import Tensor
 from classtoken.head import Head
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.readout.readout import Readout
+from classtoken.readout.typical import Typical
 from classtoken.results.train import Trial
 
 
@@ -51,5 +52,7 @@ class TrainedModel:
     """all that were compared, where there were several"""
     whole: Mapping[str, Tensor] | None = None
     """all tensors of a model of two sides, by their names in its file; None where one encoder is written"""
+    typical: Typical | None = None
+    """how typical a vector is of the labels; None where too little was held out, and for several labels a record"""
     shipped: Tensor | None = None
     """logits of the held-out rows with the settings that are shipped, where those of `logits` were chosen anew"""

@@ -1,0 +1,79 @@
+"""What a training keeps to say that a record looks like none of its labels, and what `predict` says with it."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.learning.training import predict, scratch, told, train
+
+import classtoken as ct
+from classtoken.errors import ContractError
+from classtoken.results.predict import UNLIKE, PredictResult
+from classtoken.source import open_source
+
+FACES = "builtin:tiny?count=400&seed=5"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A head on the vectors of drawn animals."""
+    out = tmp_path_factory.mktemp("typical") / "model"
+    train(FACES, out, model="builtin:scenes", recipe=told(held_out=0.25))
+    return out
+
+
+def images(source: str) -> list[Any]:
+    return [record.image for record in open_source(source).records()]
+
+
+def noise(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return list(rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8))
+
+
+def test_new_records_of_the_labels_are_typical_and_others_are_not(trained: Path) -> None:
+    model = ct.load(trained)
+    new = model.typical(images("builtin:tiny?count=300&seed=9"))
+    assert 0.01 <= float((new <= UNLIKE).mean()) <= 0.12
+    assert float((model.typical(noise(60)) <= UNLIKE).mean()) > 0.8
+    assert model.typical([]).shape == (0,)
+
+
+def test_predict_says_it(trained: Path, tmp_path: Path) -> None:
+    source = "builtin:tiny?count=60&seed=11"
+    result = predict(source, tmp_path / "out", model=trained)
+    with (tmp_path / "out/predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = ct.load(trained).typical(images(source))
+    assert [float(row["typical"]) for row in rows] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert result.untypical == int((expected <= UNLIKE).sum())
+    assert [one.typical for one in result.least_typical] == sorted(one.typical for one in result.least_typical)
+    assert ("look" in result.strange) == bool(result.untypical)
+    assert PredictResult.from_json(result.to_json()) == result
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert ("Records that look like none of the labels" in page) == bool(result.untypical)
+
+
+def test_every_way_of_training_keeps_it(tmp_path: Path) -> None:
+    train(FACES, tmp_path / "own", recipe=scratch())
+    train(FACES, tmp_path / "map", model="builtin:toy", recipe=told(pooling="map", held_out=0.25))
+    for name in ("own", "map"):
+        typical = ct.load(tmp_path / name).typical(noise(3))
+        assert typical.shape == (3,)
+        assert ((typical > 0) & (typical <= 1)).all()
+
+
+def test_with_little_held_out_nothing_is_said(tmp_path: Path) -> None:
+    train("builtin:tiny?count=60&seed=5", tmp_path / "few", model="builtin:toy")
+    with pytest.raises(ContractError, match="40 or more"):
+        ct.load(tmp_path / "few").typical(noise(1))
+    result = predict("builtin:tiny?count=9&seed=1", tmp_path / "out", model=tmp_path / "few")
+    assert result.untypical is None
+    assert "typical" not in (tmp_path / "out/predictions.csv").read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_a_published_classifier_does_not_know_it() -> None:
+    with pytest.raises(ContractError, match="does not know how typical"):
+        ct.load("builtin:scenes-multi").typical(noise(1))
