@@ -8,8 +8,8 @@ import torch
 from tests.learning.small import network
 from torch import nn
 
-from classtoken.learning.loop.muon import Muon, orthogonal
-from classtoken.learning.loop.optimise import depth_of, groups, moving_average, optimisers, schedule, set_rates
+from classtoken.learning.loop.muon import orthogonal
+from classtoken.learning.loop.optimise import depth_of, groups, optimisers, schedule, set_rates
 from classtoken.learning.loop.seeds import generator_of, rows_of_step, seed_of, steps_per_epoch
 from classtoken.learning.objectives.supervised import Supervised
 from classtoken.learning.recipe import OptimiserOptions
@@ -53,19 +53,6 @@ def test_layer_decay_and_weight_decay_reach_the_right_weights() -> None:
     assert sum(len(group["names"]) for group in made) == len(list(objective.parameters()))
 
 
-def test_the_average_is_the_recurrence() -> None:
-    layer = torch.nn.Linear(2, 2)
-    average = moving_average(layer, 0.5)
-    expected = layer.weight.detach().clone()
-    for update in range(4):
-        with torch.no_grad():
-            layer.weight.add_(1.0)
-        average.update_parameters(layer)
-        decay = min(0.5, (1 + update) / (10 + update))
-        expected = decay * expected + (1 - decay) * layer.weight.detach()
-    assert torch.allclose(average.module.weight, expected)
-
-
 def test_orthogonal_is_near_u_v_of_the_singular_value_decomposition() -> None:
     for rows, columns in ((8, 8), (8, 20), (20, 8)):
         matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(rows))
@@ -76,17 +63,6 @@ def test_orthogonal_is_near_u_v_of_the_singular_value_decomposition() -> None:
         u, _, v = torch.linalg.svd(matrix, full_matrices=False)
         cosine = torch.nn.functional.cosine_similarity(found.flatten(), (u @ v).flatten(), dim=0)
         assert cosine > 0.97
-
-
-def test_one_step_of_muon_is_its_formula() -> None:
-    weight = torch.nn.Parameter(torch.randn(6, 4, generator=torch.Generator().manual_seed(1)))
-    before, gradient = weight.detach().clone(), torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
-    weight.grad = gradient.clone()
-    Muon([{"params": [weight]}], lr=0.1, momentum=0.9, weight_decay=0.5).step()
-    momentum = 0.1 * gradient
-    ahead = gradient + 0.9 * (momentum - gradient)
-    expected = before * (1 - 0.1 * 0.5) - 0.1 * math.sqrt(6 / 4) * orthogonal(ahead.bfloat16()).float()
-    assert torch.allclose(weight.detach(), expected, atol=1e-6)
 
 
 def test_an_epoch_shows_every_row_once_and_the_next_in_another_order() -> None:

@@ -1,14 +1,12 @@
-"""Every objective: its mathematics against an independent formula, and a task that a broken version fails."""
+"""Every objective: a task that a broken version fails (formulas stand beside other people's in tests/references)."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit, log_softmax, logsumexp, softmax
-from sklearn.metrics import average_precision_score, log_loss
+from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.class_weight import compute_class_weight
 from tests.learning.small import network, pictures, shape
 
 from classtoken.encoder.encoder import Encoder
@@ -18,22 +16,18 @@ from classtoken.learning.data.batches import Batches, Feed, TrainingBatch
 from classtoken.learning.loop.loop import Loop
 from classtoken.learning.model import Network, set_regularisation
 from classtoken.learning.objectives.base import Objective, score_of
-from classtoken.learning.objectives.clip import Clip, clip_loss
-from classtoken.learning.objectives.contrast import SentenceContrast, in_batch_loss
-from classtoken.learning.objectives.dino import Dino, DinoSchedule, MultiCrop, dino_loss
+from classtoken.learning.objectives.clip import Clip
+from classtoken.learning.objectives.contrast import SentenceContrast
+from classtoken.learning.objectives.dino import Dino, MultiCrop
 from classtoken.learning.objectives.distillation import (
     Distillation,
-    hard_loss,
     precomputed,
     precomputed_several,
-    soft_loss,
 )
 from classtoken.learning.objectives.masked import UNTOUCHED, MaskedTokens, hide
 from classtoken.learning.objectives.similarity import ScoredPairs
 from classtoken.learning.objectives.supervised import (
     Supervised,
-    class_weights,
-    classification_loss,
     classification_scores,
 )
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
@@ -46,51 +40,6 @@ LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3], [-1.0, 3.0, 0.0]])
 
 
 # --- supervised ----------------------------------------------------------------------------------------------------
-
-
-def test_cross_entropy_is_scikit_learns_and_smoothing_is_its_formula() -> None:
-    targets = torch.tensor([0, 2, 1])
-    expected = log_loss(targets.numpy(), softmax(LOGITS.double().numpy(), axis=1), labels=[0, 1, 2])
-    assert float(classification_loss(LOGITS, targets, "single")) == pytest.approx(expected, rel=1e-6)
-    logs = log_softmax(LOGITS.double().numpy(), axis=1)
-    smooth = np.full((3, 3), 0.1 / 3)
-    smooth[np.arange(3), targets.numpy()] += 0.9
-    expected = -(smooth * logs).sum(1).mean()
-    assert float(classification_loss(LOGITS, targets, "single", 0.1)) == pytest.approx(expected, rel=1e-6)
-
-
-def test_class_weights_are_scikit_learns_balanced_ones() -> None:
-    targets = torch.tensor([0, 0, 0, 1])
-    weights = class_weights(targets, 2)
-    assert weights.tolist() == pytest.approx([4 / (2 * 3), 4 / (2 * 1)])
-    two = LOGITS[:, :2].repeat(2, 1)[:4]
-    losses = -log_softmax(two.double().numpy(), axis=1)[np.arange(4), targets.numpy()]
-    expected = (losses * weights[targets].numpy()).sum() / weights[targets].numpy().sum()
-    assert float(classification_loss(two, targets, "single", 0.0, weights)) == pytest.approx(expected, rel=1e-6)
-
-
-def test_several_labels_are_independent_decisions() -> None:
-    targets = torch.tensor([[1.0, 0, 1], [0, 0, 0], [0, 1, 1]])
-    p = 1 / (1 + np.exp(-LOGITS.double().numpy()))
-    expected = -(targets.numpy() * np.log(p) + (1 - targets.numpy()) * np.log(1 - p)).mean()
-    assert float(classification_loss(LOGITS, targets, "multi")) == pytest.approx(expected, rel=1e-6)
-
-
-def test_balanced_labels_are_scikit_learns_balanced_decisions() -> None:
-    """Each label's decisions weigh as class_weight="balanced" has them."""
-    targets = torch.tensor([[1.0, 0, 1], [0, 0, 1], [0, 1, 1], [0, 1, 0]])
-    weights = class_weights(targets, 3)
-    for label in range(3):
-        column = targets[:, label].numpy()
-        assert weights[:, label].tolist() == pytest.approx(
-            compute_class_weight("balanced", classes=np.arange(2), y=column)
-        )
-    logits = torch.cat((LOGITS, -LOGITS[:1]))
-    p = expit(logits.double().numpy())
-    losses = -(targets.numpy() * np.log(p) + (1 - targets.numpy()) * np.log(1 - p))
-    each = np.where(targets.numpy() > 0, weights[1].numpy(), weights[0].numpy())
-    expected = (losses * each).sum() / each.sum()
-    assert float(classification_loss(logits, targets, "multi", 0.0, weights)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_labels_that_no_row_has_are_left_out_of_the_mean_precision() -> None:
@@ -123,28 +72,10 @@ def test_several_labels_and_a_token_per_class_learn(tmp_path) -> None:
 # --- distillation --------------------------------------------------------------------------------------------------
 
 
-def test_hard_and_soft_distillation_are_their_formulas() -> None:
-    teacher = torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 4.0], [3.0, 1.0, 1.0]])
-    logs = log_softmax(LOGITS.double().numpy(), axis=1)
-    assert float(hard_loss(LOGITS, teacher)) == pytest.approx(-logs[[0, 1, 2], [1, 2, 0]].mean(), rel=1e-6)
-    p = softmax(teacher.double().numpy() / 3, axis=1)
-    q = log_softmax(LOGITS.double().numpy() / 3, axis=1)
-    expected = 9 * (p * (np.log(p) - q)).sum(1).mean()
-    assert float(soft_loss(LOGITS, teacher, 3.0)) == pytest.approx(expected, rel=1e-5)
-
-
-def test_distillation_of_several_labels_is_a_decision_for_each() -> None:
+def test_probabilities_of_a_teacher_are_its_logits_again() -> None:
     teacher = torch.tensor([[1.0, -2.0, 0.5], [-1.0, 0.2, 4.0], [3.0, -1.0, -1.0]])
-    s, t = LOGITS.double().numpy(), teacher.double().numpy()
-    p = expit(s)
-    wanted = t > 0
-    expected = -(wanted * np.log(p) + ~wanted * np.log(1 - p)).mean()
-    assert float(hard_loss(LOGITS, teacher, "multi")) == pytest.approx(expected, rel=1e-6)
-    q, p = expit(t / 2), expit(s / 2)
-    expected = 4 * (q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))).mean()
-    assert float(soft_loss(LOGITS, teacher, 2.0, "multi")) == pytest.approx(expected, rel=1e-5)
-    odds = precomputed_several(TrainingBatch((), None, torch.arange(3), torch.tensor(expit(t))))
-    assert torch.allclose(odds, teacher.double(), atol=1e-6)
+    given = TrainingBatch((), None, torch.arange(3), teacher.double().sigmoid())
+    assert torch.allclose(precomputed_several(given), teacher.double(), atol=1e-6)
 
 
 def test_a_student_learns_several_labels_from_a_teacher_alone(tmp_path) -> None:
@@ -207,23 +138,6 @@ class Taught:
 # --- DINO ----------------------------------------------------------------------------------------------------------
 
 
-def test_dino_is_the_cross_entropy_of_different_crops() -> None:
-    rng = np.random.default_rng(0)
-    student, teacher, centre = rng.normal(size=(3, 4, 5)), rng.normal(size=(2, 4, 5)), rng.normal(size=5)
-    terms = []
-    for j in range(2):
-        wanted = softmax((teacher[j] - centre) / 0.04, axis=1)
-        for i in range(3):
-            if i != j:
-                scaled = student[i] / 0.1
-                logs = scaled - logsumexp(scaled, axis=1, keepdims=True)
-                terms.append(-(wanted * logs).sum(1).mean())
-    found = dino_loss(
-        [torch.tensor(s) for s in student], [torch.tensor(t) for t in teacher], torch.tensor(centre), 0.1, 0.04
-    )
-    assert float(found) == pytest.approx(np.mean(terms), rel=1e-5)
-
-
 def test_the_teacher_is_the_average_and_no_gradient_reaches_it() -> None:
     objective = Dino(network(head="linear"), 16, prototypes=8, momentum=0.9)
     before = objective.teacher.state_dict()["encoder.stem.class_token"].clone()
@@ -269,29 +183,7 @@ def test_dino_without_labels_keeps_the_last_weights(tmp_path) -> None:
     assert all(torch.equal(value, kept[name]) for name, value in objective.state_dict().items())
 
 
-def test_dinos_schedules_are_its_authors() -> None:
-    """Temperature: np.linspace over the warm-up of main_dino.py; the last layer's gradients cancelled at first."""
-    schedule = DinoSchedule(first_temperature=0.04, rises=0.3, frozen_prototypes=0.1)
-    objective = Dino(network(), 16, prototypes=8, teacher_temperature=0.07, schedule=schedule)
-    theirs = np.concatenate((np.linspace(0.04, 0.07, 31), np.full(69, 0.07)))
-    for step in range(100):
-        objective.begins(step / 100)
-        assert objective.temperature_now == pytest.approx(theirs[step])
-        assert objective.projection.prototypes.requires_grad == (step >= 10)
-
-
 # --- contrast ------------------------------------------------------------------------------------------------------
-
-
-def test_contrast_is_its_formula_in_both_directions() -> None:
-    rng = np.random.default_rng(1)
-    a, b = rng.normal(size=(5, 7)), rng.normal(size=(5, 7))
-    cos = (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (b / np.linalg.norm(b, axis=1, keepdims=True)).T
-    forward, backward = (-np.diag(log_softmax(s, axis=1)).mean() for s in (cos / 0.05, cos.T / 0.05))
-    first, second = torch.tensor(a), torch.tensor(b)
-    assert float(in_batch_loss(first, second, 0.05)) == pytest.approx(forward, rel=1e-5)
-    found = clip_loss(first, second, torch.tensor(20.0))
-    assert float(found) == pytest.approx((forward + backward) / 2, rel=1e-5)
 
 
 def test_simcse_learns_to_know_a_sentence_again(tmp_path) -> None:
@@ -338,23 +230,6 @@ def test_clip_brings_two_towers_together(tmp_path) -> None:
 
 
 # --- masked tokens -------------------------------------------------------------------------------------------------
-
-
-def test_hiding_follows_the_80_10_10_rule_and_spares_special_tokens() -> None:
-    ids = torch.full((40, 50), 7)
-    roles = torch.full_like(ids, int(Role.CONTENT))
-    roles[:, 0], roles[:, -5:] = Role.CLASS, Role.PAD
-    tokens = Tokens(roles, ids_BL=ids)
-    hidden, targets = hide(tokens, 0.5, 4, 1000, torch.Generator().manual_seed(0))
-    chosen = targets != UNTOUCHED
-    assert not chosen[:, 0].any()
-    assert not chosen[:, -5:].any()
-    assert float(chosen[:, 1:-5].float().mean()) == pytest.approx(0.5, abs=0.03)
-    now = hidden.ids_BL[chosen]
-    assert float((now == 4).float().mean()) == pytest.approx(0.8, abs=0.03)
-    assert float((now == 7).float().mean()) == pytest.approx(0.1, abs=0.03)
-    assert (hidden.ids_BL[~chosen] == 7).all()
-    assert (targets[chosen] == 7).all()
 
 
 def test_masked_tokens_learn_what_follows_what(tmp_path) -> None:
