@@ -26,6 +26,7 @@ auxiliary_num_convs auxiliary_concat_input semantic_loss_ignore_index reshape_hi
 STORAGE = _keys("""
 _name_or_path name_or_path transformers_version torch_dtype dtype use_cache return_dict chunk_size_feed_forward
 output_hidden_states output_attentions output_past _attn_implementation_autoset _attn_implementation attn_implementation
+_flash_attn_2_enabled
 _commit_hash torchscript use_bfloat16 tf_legacy_loss reference_compile use_flash_attn fused_bias_fc fused_mlp
 fused_dropout_add_ln pad_vocab_size_multiple unpad_inputs use_memory_efficient_attention transformers.js_config
 sentence_transformers sentence_transformers.*
@@ -58,10 +59,11 @@ is_local local_files_only max_length stride truncation_strategy pad_to_multiple_
 do_basic_tokenize mask_token mask_token.* bos_token bos_token.* eos_token eos_token.* unk_token unk_token.* sep_token
 sep_token.* cls_token cls_token.* pad_token pad_token.* model_input_names vocab_file merges_file chat_template errors
 model_specific_special_tokens model_specific_special_tokens.* full_tokenizer_file trim_offsets extra_ids __version__
+use_default_system_prompt spaces_between_special_tokens
 """)
 PIXELS = _keys("""
 processor_class data_format input_data_format return_tensors device
-disable_grouping model_input_names do_convert_rgb image_seq_length default_to_square
+disable_grouping model_input_names do_reduce_labels reduce_labels do_convert_rgb image_seq_length default_to_square
 """)
 #: What sentence-transformers writes of sizes that the weights have anyway, and of itself.
 READOUT = _keys("""
@@ -80,6 +82,8 @@ CALLS = _keys("""
 use_fast trust_remote_code revision code_revision local_files_only cache_dir token attn_implementation torch_dtype dtype
 device_map backend unpad_inputs low_cpu_mem_usage use_safetensors add_pooling_layer use_memory_efficient_attention
 """)
+#: What older releases of transformers wrote into every config, and what it is where it asks for nothing.
+NOTHING: Mapping[str, bool] = {"is_decoder": False}
 HARMLESS: Mapping[str, frozenset[str]] = {
     "encoder": TRAINING | STORAGE | TASKS | GENERATION | PUBLISHED,
     "tokenizer": TOKENIZER,

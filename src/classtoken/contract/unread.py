@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from classtoken.contract.harmless import is_harmless
+from classtoken.contract.harmless import NOTHING, is_harmless
 from classtoken.errors import ClasstokenError
 from classtoken.model_folder import passed_over, read_json, read_modules, transformer_folder
 from classtoken.remembered import remembered
@@ -91,7 +91,8 @@ def unread(folder: Path, opened: Mapping[Path, Any], harmless: frozenset[str] = 
     for path, part in _deciding(folder):
         file = path.relative_to(folder).as_posix()
         for key, value in passed_over(opened[path] if path in opened else read_json(path)):
-            if not is_harmless(key, part, harmless):
+            nothing = NOTHING.get(key.rsplit(".", 1)[-1]) is value
+            if not nothing and not is_harmless(key, part, harmless):
                 found[file, key] = Unread(file, key, value, part)
     return tuple(found.values())
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from PIL import Image
 
 from classtoken.errors import ModelError
-from classtoken.model_folder import first_module, read_json
+from classtoken.model_folder import first_module, read_json, whole
 from classtoken.tokens.recipe import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, ImageRecipe, Size
 
 Settings = Mapping[str, Any]
@@ -61,6 +61,13 @@ NOT_DONE = (
     "do_grayscale",
     "do_image_splitting",
 )
+#: Switches of steps -> the settings of each.
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "do_resize": ("size", "resample", "crop_pct"),
+    "do_center_crop": ("crop_size",),
+    "do_rescale": ("rescale_factor",),
+    "do_normalize": ("image_mean", "image_std"),
+}
 SUFFIXES = ("Fast", "Pil", "ImageProcessor", "FeatureExtractor")
 
 
@@ -113,6 +120,9 @@ def hugging_face_recipe(settings: Settings, usual: Settings, source: str) -> Ima
     refused = [key for key in NOT_DONE if settings.get(key)]
     if refused:
         raise ModelError(f"{source}: {', '.join(refused)} is not done; only resize, crop, rescale and normalise are.")
+    for step, keys in STEPS.items():
+        if not _flag(settings, step, step != "do_center_crop" or defaults.cropping):
+            whole({key: settings.get(key) for key in keys})  # read: a step that is switched off does nothing with them
     recipe = ImageRecipe(
         interpolation=_interpolation(settings.get("resample"), defaults.interpolation, source),
         crop=_crop(settings, defaults, source),

@@ -11,14 +11,13 @@ from typing import Any, Protocol
 
 from classtoken.errors import BadRecord, ModelError, UnsafeCheckpoint
 from classtoken.model_folder import first_module, read_json
+from classtoken.tokens.pipelines import same_parts, spaces_as_said
 from classtoken.tokens.sentencepiece import without_the_package
 
 VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoken")
 WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
 """tokenizers that read characters or bytes"""
 GENERIC_CLASSES = ("PreTrainedTokenizer", "Tokenizers", "TokenizersBackend")
-BERT_KIN = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MPNetTokenizer", "LayoutLMTokenizer")
-"""classes that make BERT's pipeline out of any tokenizer.json"""
 BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
     "do_lower_case": ("lowercase", True),
     "strip_accents": ("strip_accents", None),
@@ -153,9 +152,11 @@ def open_tokenizer(
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         _try(backend, file)
         notes = _without_dropout(backend) + _apply_bert_flags(backend, settings, class_name(settings, usual))
+        backend.encode_special_tokens = bool(settings.get("split_special_tokens"))  # spelt ones are words like others
         _add_missing(backend, settings, read_json(folder / "special_tokens_map.json") or {})
-        made_by = _made_by(backend, class_name(settings, usual))
-        notes += _unheeded_flags(backend, settings, special_tokens(folder, settings))
+        special = special_tokens(folder, settings)
+        made_by = _made_by(backend, class_name(settings, usual), settings, special)
+        notes += _unheeded_flags(backend, settings, special)
     else:
         tokenizer = _converted(folder, settings)
         converted = getattr(tokenizer, "backend_tokenizer", None)
@@ -172,12 +173,14 @@ def open_tokenizer(
     return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator), made_by)
 
 
-def _made_by(backend: Any, name: str) -> str:
-    """The class that may make other parts than those in tokenizer.json; empty where its pipeline is known or there is
-    none. transformers 5 makes the parts of most classes anew, version 4 took them from the file."""
-    parts = (type(backend.model).__name__, type(backend.normalizer).__name__, type(backend.pre_tokenizer).__name__)
-    bert = name in BERT_KIN and parts == ("WordPiece", "BertNormalizer", "BertPreTokenizer")
-    return "" if bert or name in GENERIC_CLASSES else name or "the class of its model"
+def _made_by(backend: Any, name: str, settings: Mapping[str, Any], special: Mapping[str, str]) -> str:
+    """The class that may make other parts than those in tokenizer.json; empty where it is known to make the same ones
+    or there is none. transformers 5 makes the parts of most classes anew, version 4 took them from the file."""
+    plain = dict(settings)
+    if "add_prefix_space" in plain and spaces_as_said(backend, plain["add_prefix_space"]):
+        settings.get("add_prefix_space")
+    same = name in GENERIC_CLASSES or same_parts(backend, name, settings, special)
+    return "" if same else name or "the class of its model"
 
 
 def _without_dropout(backend: Any) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ ALBERT = Family(
         reads="pooler", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)
     ),
     readout=TEXT_MEAN,
+    harmless=frozenset(["down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"]),
     used_by=("albert/albert-base-v2", "paraphrase-albert-small-v2 (mean)"),
     paper="Lan et al. 2020",
     notes=(Note("pooler_output is tanh(W [CLS] + b) trained for sentence order", of="pooler"),),

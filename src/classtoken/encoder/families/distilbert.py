@@ -67,6 +67,7 @@ DISTILBERT = Family(
     ),
     inputs=InputDefaults(tokenizer="BertTokenizer"),
     readout=TEXT_MEAN,
+    harmless=frozenset(["tie_weights_"]),
     used_by=("distilbert-base-uncased", "msmarco-distilbert-base-tas-b (cls)"),
     paper="Sanh et al. 2019",
     notes=(Note("the classifier reads [CLS] through a dense layer and a ReLU of its own", of="classifier"),),

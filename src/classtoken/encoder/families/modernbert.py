@@ -115,7 +115,10 @@ MODERNBERT = Family(
         architectures=("ForSequenceClassification",),
     ),
     inputs=lambda config: InputDefaults(longest=longest_of(config)),
-    harmless=frozenset(["classifier_bias", "decoder_bias", "global_attn_every_n_layers"]),
+    harmless=frozenset(
+        # the last two are BERT's: published files have them, and no code of this family reads them
+        ["classifier_bias", "decoder_bias", "global_attn_every_n_layers", "layer_norm_eps", "position_embedding_type"]
+    ),
     readout=modernbert_readout,
     used_by=("answerdotai/ModernBERT-base", "nomic-ai/modernbert-embed-base (mean)", "gte-modernbert-base (cls)"),
     paper="Warner et al. 2024",

@@ -100,7 +100,9 @@ T5 = Family(
     ),
     ignored=(r"decoder\..*", r"lm_head\..*", r"classification_head\..*"),
     tokens="n word piece + 1 end, no class token",
-    harmless=frozenset(["dense_act_fn", "is_gated_act", "is_decoder", "num_decoder_layers", "scale_decoder_outputs"]),
+    harmless=frozenset(
+        ["dense_act_fn", "is_gated_act", "is_decoder", "n_positions", "num_decoder_layers", "scale_decoder_outputs"]
+    ),
     readout=T5_READOUT,
     used_by=("google-t5/t5-base", "google/flan-t5-base", "google/mt5-base", "sentence-t5-base (mean, Dense)"),
     paper="Raffel et al. 2020",

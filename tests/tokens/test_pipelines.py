@@ -1,0 +1,71 @@
+"""The table of what tokenizer classes make, beside what they do make."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+from tests.contract import ordinary
+from tests.folders import WORDS
+
+from classtoken.tokens.pipelines import PIPELINES, same_parts, spaces_as_said
+
+PIECES = ordinary.numbered
+FALLING_BACK = [f"<0x{number:02X}>" for number in range(256)]
+BUILT = {
+    "MPNetTokenizer": ordinary.mpnet_pieces,
+    "XLMRobertaTokenizer": ordinary.xlm_pieces,
+    "CLIPTokenizer": ordinary.clip_pieces,
+    "T5Tokenizer": ordinary.t5_pieces,
+    "AlbertTokenizer": ordinary.albert_pieces,
+    "LlamaTokenizer": ordinary.llama_pieces,
+    "Qwen2Tokenizer": ordinary.qwen_pieces,
+}
+
+
+def made(name: str, **more: Any) -> Any:
+    if name in BUILT:
+        return BUILT[name]()
+    if PIPELINES[name].model == "WordPiece":
+        return getattr(transformers, name)(vocab=PIECES(*WORDS), **more)
+    pieces = FALLING_BACK if name == "GemmaTokenizer" else ordinary.alphabet()
+    vocab = PIECES("<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>", "<|endoftext|>")
+    return getattr(transformers, name)(vocab=vocab, merges=[], **more)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_class_makes_what_the_table_says(name: str) -> None:
+    backend = made(name).backend_tokenizer
+    assert same_parts(backend, name, {}, {})
+    assert not same_parts(backend, "AnotherTokenizer", {}, {})
+    others = [other for other in PIPELINES if PIPELINES[other] != PIPELINES[name]]
+    alike = [other for other in others if same_parts(backend, other, {}, {})]
+    assert alike in ([], ["GPT2Tokenizer"])  # which has RoBERTa's parts and takes any template
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("BertTokenizer", {"normalizer": {"type": "Lowercase"}}),
+        ("BertTokenizer", {"pre_tokenizer": {"type": "Whitespace"}}),
+        ("BertTokenizer", {"post_processor": None}),
+        ("RobertaTokenizer", {"normalizer": {"type": "NFC"}}),
+        ("XLMRobertaTokenizer", {"post_processor": None}),
+        ("CLIPTokenizer", {"normalizer": {"type": "NFC"}}),
+    ],
+)
+def test_another_part_is_seen(name: str, part: dict[str, Any], tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    stored = json.loads(made(name).backend_tokenizer.to_str()) | part
+    assert not same_parts(Tokenizer.from_str(json.dumps(stored)), name, {}, {})
+
+
+def test_flags_of_the_settings_are_followed() -> None:
+    spaced = made("RobertaTokenizer", add_prefix_space=True).backend_tokenizer
+    assert same_parts(spaced, "RobertaTokenizer", {"add_prefix_space": True}, {})
+    assert not same_parts(spaced, "RobertaTokenizer", {}, {})
+    assert spaces_as_said(spaced, True)
+    assert not spaces_as_said(spaced, False)
+    assert not same_parts(made("AlbertTokenizer").backend_tokenizer, "AlbertTokenizer", {"do_lower_case": False}, {})
