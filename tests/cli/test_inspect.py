@@ -25,7 +25,7 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f'Python    ct.load("{folder}").embed(["photo.jpg"])' in out
     assert f"shell     classtoken embed PHOTOS --model {folder} --out VECTORS" in out
     assert "refused: pooler (its weights are not in the file)" in out
-    assert "6 experiments on the loaded model, none of them against" in out
+    assert "6 experiments on the loaded model; all of them agree with" in out
     assert "doubtful" not in out
     assert len(out.splitlines()) < 20
     code, out, _ = run(capsys, str(folder), "--evidence")

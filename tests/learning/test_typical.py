@@ -77,3 +77,11 @@ def test_with_little_held_out_nothing_is_said(tmp_path: Path) -> None:
 def test_a_published_classifier_does_not_know_it() -> None:
     with pytest.raises(ContractError, match="does not know how typical"):
         ct.load("builtin:scenes-multi").typical(noise(1))
+
+
+def test_explain_says_it_first(trained: Path) -> None:
+    strange, known = noise(1)[0], images("builtin:tiny?count=1&seed=12")[0]
+    found = ct.explain(str(trained), strange, quick=True)
+    assert found.typical == pytest.approx(float(ct.load(trained).typical([strange])[0]), abs=1e-6)
+    assert found.conclusion.startswith("This input looks like none of the model's labels")
+    assert not ct.explain(str(trained), known, quick=True).conclusion.startswith("This input")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from classtoken.errors import OptionError
 from classtoken.results.base import Result
+from classtoken.results.predict import UNLIKE
 from classtoken.values import Role
 
 
@@ -377,6 +378,8 @@ class Explanation(Result):
     image: str | None = None
     """data URI of exactly what the model saw"""
     notes: tuple[str, ...] = ()
+    typical: float | None = None
+    """how typical the input is of the labels (`PredictResult`), of models that know it"""
 
     @property
     def by_test(self) -> tuple[RelevanceMap, ...]:
@@ -401,7 +404,17 @@ class Explanation(Result):
 
     @property
     def conclusion(self) -> str:
-        """What was taken away, what that did to the answer, what random cuts did, and what follows."""
+        """What was taken away, what that did to the answer, what random cuts did, and what follows; before it, where
+        the input looks like none of the labels, that."""
+        strange = ""
+        if self.typical is not None and self.typical <= UNLIKE:
+            strange = (
+                f"This input looks like none of the model's labels (typical {self.typical:.2g}, where one in twenty "
+                f"of their own has at most {UNLIKE}); the answer is the nearest of them. "
+            )
+        return strange + self._concluded()
+
+    def _concluded(self) -> str:
         r = self.removal
         if r is None:
             return "No map could be tested on this input, so nothing is said about what matters."

@@ -272,8 +272,8 @@ def _checked(tower: InspectedTower, verified: bool) -> str:
         return "the files alone; no experiment was run"
     ran = [claim for claim in tower.claims if any(e.kind == Kind.EXPERIMENT for e in claim.evidence)]
     bad = sum(claim.verdict == Verdict.REFUTED for claim in ran)
-    against = f"{bad} of them against" if bad else "none of them against"
-    return f"{len(ran)} experiments on the loaded model, {against} what is said here"
+    agree = f"{bad} of them speak{'s' * (bad == 1)} against" if bad else "all of them agree with"
+    return f"{len(ran)} experiments on the loaded model; {agree} what is said here"
 
 
 def _claim_line(claim: Claim) -> str:

@@ -85,7 +85,17 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         artefacts=artefacts_of(traced),
         image=picture_uri(given.view),
         notes=notes_of(embedder, subject, tokens, options.pooling),
+        typical=_typical(embedder, subject, tokens, options),
     )
+
+
+def _typical(embedder: Embedder, subject: Subject, tokens: Tokens, options: ExplainOptions) -> float | None:
+    """How typical the input is of the labels; None where the classifier is not what is explained, or does not know."""
+    classifier = embedder.tower(options.modality).reading.classifier
+    if subject.head is None or classifier is None or classifier.typical is None:
+        return None
+    _, typical_B = embedder.answers_of(tokens, modality=options.modality, prompt=options.prompt)
+    return None if typical_B is None else float(typical_B[0])
 
 
 def target_of(subject: Subject, outcome_BC: Tensor, wanted: int | str | None) -> int:
