@@ -196,6 +196,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str], arguments:
     out, err = capsys.readouterr()
     assert err == ""
     assert all(f"\n  {verb} " in out for verb in VERBS)
+    assert "..." not in out.split("Commands:")[1]  # sentences are wrapped, not cut
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

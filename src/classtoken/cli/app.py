@@ -26,6 +26,8 @@ COMPLETE = "_CLASSTOKEN_COMPLETE"
 """set by a shell that asks for completions"""
 TALKING = {"-h", "--help", "--version", "--show-completion", "--install-completion", "--recipe-template"}
 """options that print their answer themselves, at once"""
+WHOLE = 400
+"""more signs than the first sentence of a verb has: it is wrapped, not cut"""
 
 
 class Verbs(TyperGroup):
@@ -44,11 +46,10 @@ class Verbs(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The first sentence of each verb, for which no command is built; one that cannot be loaded says so."""
-        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
         rows = []
         for name in self.list_commands(ctx):
             try:
-                about = TyperCommand(name, help=_function(name).__doc__).get_short_help_str(width)
+                about = TyperCommand(name, help=_function(name).__doc__).get_short_help_str(WHOLE)
             except ExtensionError as error:
                 about = one_line(str(error))
             rows.append((name, about))
