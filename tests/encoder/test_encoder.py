@@ -7,6 +7,8 @@ import torch
 from tests.encoder.parity import randomise
 
 from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.groups import whole
+from classtoken.encoder.kernels import Plain, products_of
 from classtoken.encoder.shape import BlockShape, ImageStem, PositionShape, Shape, TextStem
 from classtoken.errors import InternalError, ModelError, TraceError
 from classtoken.tensors import Recorder, Tokens, names_of_trace
@@ -177,6 +179,29 @@ def test_a_batch_mate_and_more_padding_change_nothing() -> None:
     wider = Tokens(wider.roles_BL, torch.cat((tokens.ids_BL[:1, :4], torch.ones(1, 8, dtype=torch.long)), 1))  # type: ignore[index]
     with torch.no_grad():
         assert torch.allclose(encoder(tokens).last_BLD[0, :4], encoder(wider).last_BLD[0, :4], atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [None, {Role.CLASS}])
+def test_products_of_packed_batches_see_few_sizes(rows: set[Role] | None) -> None:
+    """However many texts of whatever lengths come, and in the last block where only class tokens are asked for."""
+    seen = set()
+
+    class Watched(Plain):
+        def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+            seen.add(x.shape[:-1].numel())
+            return super().__call__(x, residual)
+
+    encoder = build(TEXT)
+    fast = products_of(encoder, Watched)
+    assert fast is not None
+    with torch.no_grad():
+        for texts_there in range(1, 40):
+            tokens = texts(*(1 + (texts_there * text) % 12 for text in range(texts_there)), longest=12)
+            states = encoder(tokens, packed=True, rows=rows, fast=fast)
+            expected = encoder(tokens, rows=rows)
+            there = expected.roles_BL != Role.PAD
+            torch.testing.assert_close(states.last_BLD[there], expected.last_BLD[there], rtol=1e-5, atol=1e-5)
+    assert seen == {whole(size) for size in seen}
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classtoken.encoder.groups import order_of, pack_rows, padded_group
+from classtoken.encoder.groups import STEP, order_of, pack_rows, padded_group, whole
 from classtoken.values import Role
 
 
@@ -28,8 +28,19 @@ def test_packing_and_unpacking(roles_BL: torch.Tensor) -> None:
     states = torch.randn(*roles_BL.shape, 3)
     there = (roles_BL != Role.PAD)[..., None]
     packed = packing.pack(states)
-    assert len(packed) == int(there.sum())
+    assert len(packed) == whole(int(there.sum()))
+    assert not packed[int(there.sum()) :].any()
     assert torch.equal(packing.unpack(packed), states * there)
+
+
+def test_packed_sizes_are_few_and_close() -> None:
+    """Every size that a processor meets costs memory, and every token that only fills costs time."""
+    sizes = range(1, 4097)
+    assert [whole(size) - size for size in sizes if whole(size) - size >= max(STEP, size / 16)] == []
+    assert all(whole(whole(size)) == whole(size) >= size for size in sizes)
+    assert len({whole(size) for size in sizes}) < 100
+    assert whole(2048) == 2048
+    assert whole(0) == 0
 
 
 @given(rows())

@@ -1,7 +1,5 @@
 """Batches hold every row once, and keep to their budget."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,26 +12,26 @@ LENGTHS = st.lists(st.integers(0, 300), max_size=60)
 ROWS = st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=8)
 
 
-@given(LENGTHS, st.integers(1, 600), st.one_of(st.none(), st.integers(1, 9)), st.booleans())
-def test_every_row_once_within_the_budget(lengths: list[int], budget: int, most: int | None, padded: bool) -> None:
-    batches = batches_by_length(lengths, budget, most_rows=most, padded=padded)
+@given(LENGTHS, st.integers(1, 600), st.one_of(st.none(), st.integers(1, 9)))
+def test_every_row_once_within_the_budget(lengths: list[int], budget: int, most: int | None) -> None:
+    batches = batches_by_length(lengths, budget, most_rows=most)
     assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
     for rows in batches:
-        held = [lengths[row] for row in rows]
-        cost = len(held) * max(held) if padded else sum(held)
-        assert cost <= budget or len(rows) == 1
+        assert sum(lengths[row] for row in rows) <= budget or len(rows) == 1
         assert most is None or len(rows) <= most
     order = [lengths[row] for rows in batches for row in rows]
     assert order == sorted(order, reverse=True)  # so rows of a batch are alike, and the longest come first
 
 
-@given(LENGTHS, st.integers(1, 600))
-def test_batches_are_full(lengths: list[int], budget: int) -> None:
-    """The first row of the next batch would not have fitted into the one before."""
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=200), st.integers(60, 600))
+def test_no_batch_is_much_smaller_than_the_others(lengths: list[int], budget: int) -> None:
+    """There are no more of them than full ones would be; what the last one lacks, the others have too much."""
     batches = batches_by_length(lengths, budget)
-    for rows, following in pairwise(batches):
-        assert lengths[rows[0]] * (len(rows) + 1) > budget
-        assert lengths[following[0]] <= lengths[rows[-1]]
+    held = [sum(lengths[row] for row in rows) for rows in batches]
+    longest, share = max(lengths), sum(lengths) / len(batches)
+    assert len(batches) <= -(-sum(lengths) // (budget - longest + 1))
+    assert all(min(budget - longest, share) < one <= share + longest + 1 for one in held[:-1])
+    assert held[-1] >= share - (longest + 1) * (len(batches) - 1)
 
 
 def test_equal_lengths_keep_their_order() -> None:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from classtoken.encoder.groups import Group
+from classtoken.encoder.groups import Group, filled
 from classtoken.encoder.kernels import BlockProducts, attend
 from classtoken.encoder.position import halves, rotate
 from classtoken.encoder.shape import Shape
@@ -69,8 +69,9 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, views: Sequence[View], fast: BlockProducts | None = None, residual: Tensor | None = None
     ) -> Tensor:
-        """The fused path. `x` is (B, L, D) with one view, or packed (T, D) with a view per group; by fast products,
-        `residual` is added to what comes out."""
+        """The fused path. `x` is (B, L, D) with one view, or packed (T, D) with a view per group; tokens behind those
+        of the groups fill it up, attend to nothing and are read by nothing. By fast products, `residual` is added to
+        what comes out."""
         everything = all(view.queries_BR is None for view in views)
         asking = x if everything else self.wanted(x, views)
         if fast is None:
@@ -92,6 +93,8 @@ class Attention(nn.Module):
             z_BHLK = attend(q, k, v, view.combined(q.dtype), self.scale)
             z = z_BHLK.transpose(1, 2).flatten(2)
             merged.append(z if x.dim() == 3 else z.flatten(0, 1))
+        if x.dim() == 2 and query_row < len(queries):
+            merged.append(queries.new_zeros(len(queries) - query_row, queries.shape[-1]))  # of tokens that only fill
         z = merged[0] if len(merged) == 1 else torch.cat(merged)
         return self.output(z) if fast is None else fast.output(z, residual)
 
@@ -101,10 +104,12 @@ class Attention(nn.Module):
 
     @staticmethod
     def wanted(x: Tensor, views: Sequence[View]) -> Tensor:
-        """Only the rows of `x` whose output is wanted, in the layout of `x`."""
+        """Only the rows of `x` whose output is wanted, in the layout of `x`; packed ones filled up as `x` is."""
         if x.dim() == 3:
             rows = views[0].queries_BR
             return x if rows is None else take_rows(x, rows)
+        if all(view.queries_BR is None for view in views):
+            return x
         pieces, row = [], 0
         for view in views:
             n = view.group.rows * view.group.length
@@ -112,7 +117,7 @@ class Attention(nn.Module):
             kept = x_BLD if view.queries_BR is None else take_rows(x_BLD, view.queries_BR)
             pieces.append(kept.flatten(0, 1))
             row += n
-        return torch.cat(pieces)
+        return filled(torch.cat(pieces))
 
     def split_and_rotate(self, q: Tensor, k: Tensor, v: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
         """Split into heads, apply the query and key norms and the rotary angles, repeat keys and values for grouped

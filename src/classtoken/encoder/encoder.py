@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from classtoken.encoder.attention import View, take_rows
 from classtoken.encoder.block import Block
-from classtoken.encoder.groups import Group, Packing, order_of, pack_rows, padded_group
+from classtoken.encoder.groups import Group, Packing, filled, order_of, pack_rows, padded_group, whole
 from classtoken.encoder.initial import initialise
 from classtoken.encoder.kernels import Products
 from classtoken.encoder.module import PlainModule
@@ -150,11 +150,11 @@ class Encoder(PlainModule):
             grid, roles_BL = None, tokens.roles_BL
             if packed and trace is not None:
                 raise TraceError("a packed batch cannot be traced; give packed=False.")
-            if packed and bool((roles_BL == Role.PAD).any()):
+            if packed and (whole(roles_BL.numel()) > roles_BL.numel() or bool((roles_BL == Role.PAD).any())):
                 packing = pack_rows(roles_BL)
                 groups = packing.groups
                 order = torch.cat([g.order_BL.expand(g.rows, -1).flatten() for g in groups])
-                x = self.stem(packing.pack(tokens.ids_BL), order)
+                x = self.stem(packing.pack(tokens.ids_BL), filled(order))
             else:
                 groups = (padded_group(roles_BL),)
                 x = self.stem(tokens.ids_BL, order_of(roles_BL != Role.PAD))
@@ -269,9 +269,8 @@ class Encoder(PlainModule):
         order = self._row_order(packing)
 
         def restore(x: Tensor) -> Tensor:
-            return x.new_zeros((packing.shape[0], wanted, x.shape[-1])).index_copy(
-                0, order, x.view(-1, wanted, x.shape[-1])
-            )
+            there = x[: len(order) * wanted].view(-1, wanted, x.shape[-1])
+            return x.new_zeros((packing.shape[0], wanted, x.shape[-1])).index_copy(0, order, there)
 
         return restore(last), {k: restore(v) for k, v in kept.items()}
 

@@ -3,6 +3,9 @@
 A padded batch is ONE group whose mask hides the padding. A packed batch has no padding at all: its rows stand one after
 another in a flat (T, D) matrix, sorted by length, and rows of equal length form a group. Everything but the attention
 itself is done on the whole matrix at once; the attention goes group by group.
+
+Behind the rows a packed matrix is filled up to one of a few sizes (`whole`). oneDNN makes code for every size that it
+meets and keeps a thousand of them, half a megabyte each: sizes as they come cost more memory the longer a run goes on.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +15,15 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from classtoken.values import Role
+
+#: Sizes are whole multiples of this, and of a part of the next power of two.
+STEP, PARTS = 8, 32
+
+
+def whole(size: int) -> int:
+    """The smallest of a few sizes that is not below `size`: at most 1/16 more of it, and none more than 7 if small."""
+    step = max(STEP, (1 << max(0, size - 1).bit_length()) // PARTS)
+    return -(-size // step) * step
 
 
 @dataclass
@@ -58,6 +70,12 @@ class Group:
         return (allowed | itself)[:, None]
 
 
+def filled(x: Tensor) -> Tensor:
+    """(n, ...) to (whole(n), ...), zeros behind."""
+    more = whole(len(x)) - len(x)
+    return torch.cat([x, x.new_zeros((more, *x.shape[1:]))]) if more else x
+
+
 def order_of(mask_BL: Bool[Tensor, "B L"]) -> Int[Tensor, "B L"]:
     """Place of every token among the tokens of its row, from 0; padding before the first token gets 0."""
     return (mask_BL.long().cumsum(1) - 1).clamp(min=0)
@@ -74,20 +92,28 @@ def padded_group(roles_BL: Int[Tensor, "B L"]) -> Group:
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the tokens of a padded batch stand in the packed one: `index_T` into the flattened (B * L)."""
+    """Where the tokens of a padded batch stand in the packed one: `index_T` into the flattened (B * L).
+
+    Behind them the packed batch is filled up with `filler` tokens, which belong to no row and are read by nothing.
+    """
 
     shape: tuple[int, int]
     index_T: Int[Tensor, " T"]
     groups: tuple[Group, ...]
 
+    @property
+    def filler(self) -> int:
+        """Tokens behind the rows."""
+        return whole(len(self.index_T)) - len(self.index_T)
+
     def pack(self, padded_BL: Tensor) -> Tensor:
-        """(B, L, ...) to (T, ...), without the padding."""
-        return padded_BL.flatten(0, 1)[self.index_T]
+        """(B, L, ...) to (T + filler, ...), without the padding."""
+        return filled(padded_BL.flatten(0, 1)[self.index_T])
 
     def unpack(self, packed_TD: Tensor) -> Tensor:
-        """(T, D) to (B, L, D), zeros where the padding was."""
+        """(T + filler, D) to (B, L, D), zeros where the padding was."""
         flat = packed_TD.new_zeros((self.shape[0] * self.shape[1], packed_TD.shape[-1]))
-        return flat.index_copy(0, self.index_T, packed_TD).view(*self.shape, -1)
+        return flat.index_copy(0, self.index_T, packed_TD[: len(self.index_T)]).view(*self.shape, -1)
 
 
 def pack_rows(roles_BL: Int[Tensor, "B L"]) -> Packing:

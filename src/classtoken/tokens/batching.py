@@ -1,4 +1,4 @@
-"""Rows of different lengths -> batches: by a budget of tokens, padded."""
+"""Rows of different lengths -> batches: by a budget of tokens; and padded."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,25 +10,31 @@ from classtoken.errors import OptionError
 Side = Literal["left", "right"]
 
 
-def batches_by_length(
-    lengths: Sequence[int], budget: int, *, most_rows: int | None = None, padded: bool = True
-) -> list[list[int]]:
-    """Row numbers, grouped so that a batch holds rows of like length and at most `budget` tokens.
+def batches_by_length(lengths: Sequence[int], budget: int, *, most_rows: int | None = None) -> list[list[int]]:
+    """Row numbers, grouped so that a batch holds rows of like length and at most `budget` tokens, about as many each.
 
-    A batch costs rows x longest row when it will be padded, and the sum of its lengths when it will be packed. The
-    longest rows come first, so that what does not fit into memory shows at once. Every row is in exactly one batch; a
-    row longer than the budget has a batch of its own. Raises `OptionError` for a budget below 1.
+    The longest rows come first, so that what does not fit into memory shows at once. Every row is in exactly one batch;
+    a row longer than the budget has a batch of its own. There are as many batches as full ones would be, but what is
+    left over is not the last one's alone: small ones cost more a token, and every other number of tokens is a shape of
+    its own for those who compute. Raises `OptionError` for a budget below 1.
     """
     if budget < 1 or (most_rows is not None and most_rows < 1):
         raise OptionError(f"a batch of {budget} tokens and {most_rows} rows; both must be at least 1.")
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    full = _filled(order, lengths, budget, most_rows)
+    if len(full) < 2:
+        return full
+    share = -(-sum(lengths) // len(full)) + lengths[order[0]]  # of which a batch lacks less than the longest row
+    return _filled(order, lengths, min(budget, share), most_rows)
+
+
+def _filled(order: Sequence[int], lengths: Sequence[int], budget: int, most_rows: int | None) -> list[list[int]]:
     batches: list[list[int]] = []
-    spent = longest = 0
-    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        full = bool(batches) and most_rows is not None and len(batches[-1]) >= most_rows
-        cost = longest * (len(batches[-1]) + 1) if padded and batches else spent + lengths[row]
-        if not batches or full or cost > budget:
+    spent = 0
+    for row in order:
+        if not batches or spent + lengths[row] > budget or len(batches[-1]) == most_rows:
             batches.append([])
-            spent, longest = 0, lengths[row]
+            spent = 0
         batches[-1].append(row)
         spent += lengths[row]
     return batches

@@ -199,7 +199,7 @@ class TextPreprocessor:
         left = iter(rows)
         while window := list(islice(left, WINDOW)):
             lengths = [self.recipe.pad_to or len(row) for _, row in window]
-            for chosen in batches_by_length(lengths, TOKEN_BUDGET, most_rows=most_rows, padded=False):
+            for chosen in batches_by_length(lengths, TOKEN_BUDGET, most_rows=most_rows):
                 here = [window[index] for index in chosen]
                 yield [place for place, _ in here], self.collate([row for _, row in here])
 
