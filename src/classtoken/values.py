@@ -196,7 +196,8 @@ class Task:
     """A run of records in one file of a source: the unit of work, of output and of resuming.
 
     `start` and `stop` count records within the file `shard`, `first` is the number of the first one in the whole
-    source, and `offset` where it begins (bytes of a text file or archive; the record's own number elsewhere).
+    source, and `offset` where it begins (bytes of a text file or archive; the record's own number elsewhere). `stamp`
+    is a hash of all that its records are read from; nothing where that is not known without reading them.
     """
 
     number: int
@@ -205,6 +206,7 @@ class Task:
     stop: int
     first: int
     offset: int
+    stamp: str = ""
 
     def __len__(self) -> int:
         return self.stop - self.start

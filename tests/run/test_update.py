@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.run.killed import kill, started
 from classtoken.errors import ManifestMismatch
 from classtoken.run.known import STATE
 from classtoken.sink import read, read_quarantine, verify
+from classtoken.values import Record, Rejected
 
 Rows = dict[str, str]
 FIRST: Rows = {f"id-{i:02d}": "bad" if i == 13 else f"text {i}" + " and more" * (i % 3) for i in range(23)}
@@ -77,6 +79,59 @@ def test_an_update_is_a_fresh_run(
     _, changes = onto(source, out, again, update=True)
     assert not changes.any
     assert again.computed == []
+
+
+class Watched(FakeStage):
+    """A stage that keeps the ids of the records that it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: set[str] = set()
+
+    def split(self, record: Record) -> Sequence[Record | Rejected]:
+        self.shown.add(record.id)
+        return super().split(record)
+
+
+GOOD: Rows = {f"id-{i:02d}": f"text {i}" for i in range(16)}
+
+
+@pytest.mark.parametrize(
+    ("header", "later", "read_again"),
+    [
+        ("id,text,note", {**GOOD, "id-16": "more"}, {"id-15", "id-16"}),
+        ("id,text,note", {**GOOD, "id-05": "other"}, {f"id-{i:02d}" for i in range(5, 10)}),
+        ("id,text,note", {"id-99": "first", **GOOD}, {"id-99", *GOOD}),
+        ("id,note,text", GOOD, set(GOOD)),
+    ],
+    ids=["appended", "changed", "shifted", "columns swapped"],
+)
+def test_tasks_whose_lines_are_the_same_are_not_read(
+    tmp_path: Path, header: str, later: Rows, read_again: set[str]
+) -> None:
+    """An update of 1 % costs 1 %; and what says how lines are read counts as much as the lines."""
+    source, out = table(tmp_path / "a.csv", GOOD), tmp_path / "out"
+    onto(source, out, FakeStage())
+    rest = table(source, later).read_text().partition("\n")[2]
+    source.write_text(f"{header}\n{rest}")
+    stage = Watched()
+    onto(source, out, stage, update=True)
+    assert stage.shown == read_again
+    onto(source, tmp_path / "fresh", FakeStage())
+    alike(out, tmp_path / "fresh")
+
+
+def test_the_same_lines_further_down_are_other_records_where_ids_are_numbers(tmp_path: Path) -> None:
+    source, out = tmp_path / "a.txt", tmp_path / "out"
+    lines = [f"text {number}\n" for number in range(16)]
+    source.write_text("".join(lines))
+    onto(source, out, FakeStage())
+    source.write_text("".join(["new\n"] * 4 + lines))
+    stage = FakeStage()
+    onto(source, out, stage, update=True)
+    assert sorted(set(stage.computed)) == ["new"]
+    onto(source, tmp_path / "fresh", FakeStage())
+    alike(out, tmp_path / "fresh")
 
 
 def test_without_update_the_counts_are_said(tmp_path: Path) -> None:

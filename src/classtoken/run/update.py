@@ -22,7 +22,7 @@ from classtoken.results.base import counted
 from classtoken.run.known import GIVEN_UP, STATE
 from classtoken.run.stage import Stage
 from classtoken.run.tasks import rows_of
-from classtoken.sink import Manifest, ParquetSink, Receipt, read_manifest
+from classtoken.sink import Manifest, ParquetSink, Part, Receipt, read_manifest
 from classtoken.sink.ledger import RECORDS, KnownPart, RowLedger, entries, gone, ledger_of, short_hashes
 from classtoken.sink.manifest import META, NAME, has_manifest, write_manifest
 from classtoken.sink.parquet import RECEIPTS, commit, receipt_of, receipts
@@ -30,7 +30,22 @@ from classtoken.sink.quarantine import write_quarantine
 from classtoken.sink.rows import CHUNK_COLUMNS, CarriedColumn
 from classtoken.sink.vectors import read_part
 from classtoken.source import Plan, Reader, Source
-from classtoken.values import Record
+from classtoken.source.contents import KnownContents
+from classtoken.values import Record, Task
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A part that is there already, and what it is as the part of a task now."""
+
+    known: KnownPart
+    part: Part
+
+    @classmethod
+    def of(cls, known: KnownPart, task: Task) -> "Stay":
+        """`known` as the part of this task."""
+        file = f"part-{task.number:05d}-{known.part.file.rpartition('-')[2]}"
+        return cls(known, replace(known.part, task=task.number, file=file, stamp=task.stamp))
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,7 @@ class Changes:
     changed: int
     gone: int
     computed: int
-    stays: Mapping[int, KnownPart]
+    stays: Mapping[int, Stay]
     seen: np.ndarray
     what: str = "record"
 
@@ -66,7 +81,7 @@ def unchanged(new: int = 0) -> Changes:
 
 
 def compare(
-    source: Source,
+    source: KnownContents,
     plan: Plan,
     ledger: RowLedger,
     refused: Sequence[str],
@@ -74,13 +89,19 @@ def compare(
     stage: Stage,
 ) -> Changes:
     """Hold every row that a stage makes of a source against a ledger; `refused` are ids that had no vector, and are no
-    new ones."""
+    new ones. Tasks whose stamp is that of a part are not read."""
     reader = Reader(source)
     seen = np.zeros(len(ledger.rows), bool)
     known_bad = short_hashes(refused)
     counts = np.zeros(3, np.int64)
     stays = {}
+    stamped = {} if source.modality == "image" else ledger.by_stamp()  # a file may change where its name does not
     for task in plan.tasks:
+        if task.stamp in stamped:
+            known, rows_there = stamped[task.stamp]
+            seen[rows_there] = True
+            stays[task.number] = Stay.of(known, task)
+            continue
         found = [row for entry in reader(task) for row in rows_of(entry, stage)]
         rows = entries([e for e in found if isinstance(e, Record)], carried)
         places = ledger.places_of(rows["identity"])
@@ -95,7 +116,7 @@ def compare(
         )
         whole = ledger.whole_part(places) if same.all() and len(rows) == len(found) else None
         if whole is not None and not whole.part.refused:
-            stays[task.number] = whole
+            stays[task.number] = Stay.of(whole, task)
     what = "chunk" if any(column in carried for column in CHUNK_COLUMNS) else "record"
     lost = ~seen & ~ledger.rows["gone"]
     return Changes(int(counts[0]), int(counts[1]), int(lost.sum()), int(counts[2]), stays, seen, what)
@@ -138,7 +159,7 @@ class Update:
         """Begin the new state, or go on with it; parts that stay are in it, and rows that are kept."""
         self._give_up_another()
         done = self.sink.begin()
-        self._stay({number: known for number, known in self.changes.stays.items() if number not in done})
+        self._stay([stay for number, stay in self.changes.stays.items() if number not in done])
         for number, (known, places) in enumerate(self.lost, self._first):
             if number not in done:
                 self._keep(number, known, places)
@@ -157,15 +178,15 @@ class Update:
             state.delete(receipt_of(receipt.part.task))
         write_manifest(state, wanted)
 
-    def _stay(self, parts: Mapping[int, KnownPart]) -> None:
-        """Parts that are there already, as the parts of these tasks; then their receipts."""
+    def _stay(self, parts: Sequence[Stay]) -> None:
+        """Parts that are there already, as the parts of their tasks; then their receipts."""
         files, receipts, renamed = {}, {}, []
-        for number, known in parts.items():
-            part = replace(known.part, task=number, file=f"part-{number:05d}-{known.part.file.rpartition('-')[2]}")
-            files[ledger_of(known.part)] = f"{STATE}/{ledger_of(part)}"
-            files[known.part.file] = f"{STATE}/{part.file}"
-            if part == known.part:
-                receipts[receipt_of(number)] = f"{STATE}/{receipt_of(number)}"
+        for stay in parts:
+            old, part = stay.known.part, stay.part
+            files[ledger_of(old)] = f"{STATE}/{ledger_of(part)}"
+            files[old.file] = f"{STATE}/{part.file}"
+            if part == old:
+                receipts[receipt_of(part.task)] = f"{STATE}/{receipt_of(part.task)}"
             else:
                 renamed.append(part)
         self.place.copy(files)
@@ -179,7 +200,7 @@ class Update:
         begin = self.ledger.begins[self.ledger.parts.index(known)]
         rows = self.ledger.rows[begin + places].copy()
         rows["gone"] = True
-        self.sink.writer().put(number, table, rows)
+        self.sink.writer().put(Part(number), table, rows)
 
 
 def take_over(owner: ParquetSink) -> Manifest | None:

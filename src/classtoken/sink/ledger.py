@@ -152,6 +152,12 @@ class RowLedger:
         begin, end = self.begins[part : part + 2]
         return self.parts[part] if np.array_equal(places, np.arange(begin, end)) else None
 
+    def by_stamp(self) -> dict[str, tuple[KnownPart, slice]]:
+        """The parts whose tasks had a stamp and lost no record, with the places of their rows."""
+        places = map(slice, self.begins[:-1], self.begins[1:])
+        there = zip(self.parts, places, strict=True)
+        return {known.part.stamp: (known, rows) for known, rows in there if known.part.stamp and not known.part.refused}
+
     @cached_property
     def _by_identity(self) -> tuple[np.ndarray, np.ndarray]:
         return _sorted(self.rows["identity"])

@@ -28,18 +28,20 @@ class Part:
     """One finished file: `checksum` is BLAKE2b over its bytes.
 
     `refused` counts the records of its task that are not in it, `cut` those that were longer than the model takes,
-    `clipped` the numbers that lay outside of the folder's ranges, `extra` the rows beyond one for each record.
+    `clipped` the numbers that lay outside of the folder's ranges, `extra` the rows beyond one for each record. `stamp`
+    is that of its task: a task of the same stamp has the same rows.
     """
 
     task: int
-    file: str
-    rows: int
-    bytes: int
-    checksum: str
-    refused: int
+    file: str = ""
+    rows: int = 0
+    bytes: int = 0
+    checksum: str = ""
+    refused: int = 0
     cut: int = 0
     clipped: int = 0
     extra: int = 0
+    stamp: str = ""
 
 
 @dataclass(frozen=True)

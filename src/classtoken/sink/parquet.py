@@ -70,25 +70,24 @@ class ParquetPartWriter:
         table = to_table(rows.records, stored, self.carried, self.schema, rows.states)
         made_of = entries(rows.records, self.carried, rows.long)
         clipped = sum(self.ranges[name].clipped(rows.vectors[name]) for name in self.ranges)
-        return self.put(rows.task.number, table, made_of, tuple(rows.refused), clipped, rows.extra)
+        begun = Part(rows.task.number, clipped=clipped, extra=rows.extra, stamp=rows.task.stamp)
+        return self.put(begun, table, made_of, tuple(rows.refused))
 
-    def put(
-        self,
-        number: int,
-        table: pa.Table,
-        made_of: np.ndarray,
-        refused: tuple[Rejected, ...] = (),
-        clipped: int = 0,
-        extra: int = 0,
-    ) -> Receipt:
-        """A part's rows as they are, and the ledger of what they were made of."""
+    def put(self, begun: Part, table: pa.Table, made_of: np.ndarray, refused: tuple[Rejected, ...] = ()) -> Receipt:
+        """A part's rows as they are, and the ledger of what they were made of; `begun` says what neither does."""
         content = parquet_bytes(table, self.vectors)
         checksum = hash_bytes(content)
-        name = f"part-{number:05d}-{checksum[:NAMED]}.parquet"
-        cut = int(made_of["cut"].sum())
-        part = Part(number, name, table.num_rows, len(content), checksum, len(refused), cut, clipped, extra)
+        part = replace(
+            begun,
+            file=f"part-{begun.task:05d}-{checksum[:NAMED]}.parquet",
+            rows=table.num_rows,
+            bytes=len(content),
+            checksum=checksum,
+            refused=len(refused),
+            cut=int(made_of["cut"].sum()),
+        )
         self.place.put(ledger_of(part), to_bytes(made_of))
-        self.place.put(name, content)
+        self.place.put(part.file, content)
         return commit(self.place, Receipt(part, refused))
 
 

@@ -38,12 +38,16 @@ Entry = Record | Rejected
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a source: how many records it holds, what it contains (a hash), and where its tasks begin."""
+    """One file of a source: how many records it holds, what it contains (a hash), and where its tasks begin.
+
+    `stamps`, where they are known, are hashes of what the records of each task are read from.
+    """
 
     name: str
     rows: int
     stamp: str
     offsets: tuple[int, ...]
+    stamps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Source, SourceOptions
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.source.columns import to_id, to_label
 from classtoken.source.images import SUFFIXES
 from classtoken.values import Record
@@ -169,4 +169,9 @@ def with_labels(inner: Source, options: SourceOptions, open_table: Any) -> Sourc
 
 def _stamped(listing: Listing, stamp: str) -> Listing:
     """The listing with something more in what is hashed."""
-    return replace(listing, shards=tuple(replace(shard, stamp=f"{shard.stamp} {stamp}") for shard in listing.shards))
+
+    def stamped(shard: Shard) -> Shard:
+        stamps = tuple(f"{one} {stamp}" for one in shard.stamps)
+        return replace(shard, stamp=f"{shard.stamp} {stamp}", stamps=stamps)
+
+    return replace(listing, shards=tuple(map(stamped, listing.shards)))

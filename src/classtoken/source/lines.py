@@ -45,11 +45,12 @@ class Lines:
         self.position = offset
         self.encoding = encoding
         self.number = 0
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash, self._since = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
 
     def __iter__(self) -> Iterator[str]:
         for line in self._bytes(self.position):
             self._hash.update(line)
+            self._since.update(line)
             begin, self.position = self.position, self.position + len(line)
             self.number += 1
             if begin == 0:
@@ -62,6 +63,11 @@ class Lines:
     def stamp(self) -> str:
         """A hash of the bytes read so far."""
         return self._hash.hexdigest()
+
+    def stamp_since(self) -> str:
+        """A hash of the bytes read since this was asked last."""
+        read, self._since = self._since, hashlib.blake2b(digest_size=16)
+        return read.hexdigest()
 
     def _bytes(self, offset: int) -> Iterator[bytes]:
         """Lines in UTF-8 from a byte on; where the file cannot be sought in, what stands before is read too."""

@@ -32,11 +32,15 @@ def make_plan(source: Source, *, task_rows: int = TASK_ROWS, limit: int | None =
     listing = source.listed(task_rows, limit)
     tasks: list[Task] = []
     total = 0
+    how = _how(source, listing)
     for shard in listing.shards:
         for index, offset in enumerate(shard.offsets):
             start = index * task_rows
-            stop = min(start + task_rows, shard.rows)
-            tasks.append(Task(len(tasks), shard.name, start, stop, total + start, offset))
+            stop, first = min(start + task_rows, shard.rows), total + start
+            # Where ids are numbers of records, the same lines further down are other records.
+            made_of = [*how, shard.stamps[index], None if listing.ids_given else first] if shard.stamps else None
+            stamp = "" if made_of is None else _hashed(made_of)
+            tasks.append(Task(len(tasks), shard.name, start, stop, first, offset, stamp))
         total += shard.rows
     return Plan(tuple(tasks), total, _hash(source, listing, task_rows), listing, state)
 
@@ -72,14 +76,18 @@ def first_record(source: Source, plan: Plan) -> Record:
 
 def _hash(source: Source, listing: Listing, task_rows: int) -> str:
     """What the files hold, how they are cut and which columns are read; not where they lie."""
+    kind, options, meta = _how(source, listing)
+    shards = [(shard.rows, shard.stamp) for shard in listing.shards]
+    return _hashed({"kind": kind, "options": options, "rows": task_rows, "shards": shards, "meta": meta})
+
+
+def _how(source: Source, listing: Listing) -> tuple[str, dict[str, str], dict[str, str]]:
+    """How records are read: of which kind of file, by which options, with which columns beside them."""
     later = ("delimiter", "encoding")  # where they are not given, plans are what they were without them
     chosen = {name: value for name, value in vars(source.options).items() if value is not None or name not in later}
     options = {name: str(value) for name, value in chosen.items() if name not in ("labels", "masks")}
-    content = {
-        "kind": source.kind,
-        "options": options,
-        "rows": task_rows,
-        "shards": [(shard.rows, shard.stamp) for shard in listing.shards],
-        "meta": {name: str(kind) for name, kind in listing.meta.items()},
-    }
+    return source.kind, options, {name: str(kind) for name, kind in listing.meta.items()}
+
+
+def _hashed(content: object) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -10,6 +10,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -110,7 +111,7 @@ class RemoteFiles(Source):
     def scan(self, every: int, limit: int | None = None) -> Listing:
         listing = self.inner.scan(every, limit)
         local = self.folder.as_posix() + "/"
-        shards = [Shard(s.name.removeprefix(local), s.rows, s.stamp, s.offsets) for s in listing.shards]
+        shards = [replace(s, name=s.name.removeprefix(local)) for s in listing.shards]
         return Listing(tuple(shards), listing.meta, listing.notes, listing.ids_given)
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:

@@ -97,6 +97,7 @@ class LineTable(Source):
 
     def _scan_file(self, name: str, path: Path, every: int, limit: int) -> Shard:
         offsets: list[int] = []
+        stamps: list[str] = []
         count, begin = 0, self.first_row(path)
         lines = self.lines(path, begin)
         for row in self.parse(lines, begin):
@@ -104,9 +105,18 @@ class LineTable(Source):
                 offsets.append(begin)
             self.see(row)
             count, begin = count + 1, lines.position
+            if count % every == 0:
+                stamps.append(lines.stamp_since())
             if count == limit:
                 break
-        return Shard(name, count, lines.stamp(), tuple(offsets))
+        if len(stamps) < len(offsets):
+            stamps.append(lines.stamp_since())
+        read = f"{self.reading(path)!r}"
+        return Shard(name, count, lines.stamp(), tuple(offsets), tuple(f"{read} {stamp}" for stamp in stamps))
+
+    def reading(self, path: Path) -> tuple[object, ...]:
+        """What decides, besides the bytes of its lines and the options, which records the rows of a file become."""
+        return (replace(self._columns(), meta=()),)
 
     def first_row(self, path: Path) -> int:
         """The byte at which the first row of a file begins."""
@@ -169,6 +179,9 @@ class DelimitedTable(LineTable):
 
     def first_row(self, path: Path) -> int:
         return self._head(path).first_row
+
+    def reading(self, path: Path) -> tuple[object, ...]:
+        return (*super().reading(path), self._head(path).separator, self.names(path))
 
     def _head(self, path: Path) -> "TableHead":
         if path not in self._heads:
