@@ -143,9 +143,17 @@ def transformer_folder(folder: Path) -> Path:
     return next((module.folder for module in read_modules(folder) if module.kind in ENCODERS), folder)
 
 
+#: What sentence-transformers called that file, in the order in which it looks.
+ENCODER_SETTINGS = (
+    *("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"),
+    *("sentence_camembert_config.json", "sentence_albert_config.json", "sentence_xlm-roberta_config.json"),
+    "sentence_xlnet_config.json",
+)
+
+
 def read_encoder_settings(folder: Path) -> dict[str, Any]:
     """What sentence-transformers keeps beside its Transformer module: sentence_bert_config.json or an older name."""
-    return next((read_json(path) or {} for path in sorted(folder.glob("sentence_*_config.json"))), {})
+    return next((read_json(folder / name) or {} for name in ENCODER_SETTINGS if (folder / name).is_file()), {})
 
 
 #: Prompts that sentence-transformers takes for empty where a folder has none of that name.

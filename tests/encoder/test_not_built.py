@@ -63,6 +63,17 @@ CONTRADICTIONS: list[tuple[str, str, Any]] = [
     ("avg_with_prefix", "mlp_ratio", 2),
     ("vit_base_patch16_224_miil", "qkv_bias", True),
     ("vit_giant_patch14_dinov2", "mlp_ratio", 4),
+    ("vit_tiny_patch16_224", "proj_bias", False),
+    ("vit_tiny_patch16_224", "init_values", 1e-05),
+    ("vit_tiny_patch16_224", "final_norm", False),
+    ("vit_tiny_patch16_224", "no_embed_class", True),
+    ("deit3_small_patch16_224", "no_embed_class", False),
+    ("deit3_small_patch16_224", "init_values", 0),
+    ("vit_base_patch16_siglip_224", "attn_pool_mlp_ratio", 1.0),
+    ("eva02_base_patch14_448", "scale_mlp", False),
+    ("eva02_base_patch14_448", "qkv_fused", True),
+    ("eva02_base_patch14_448", "use_abs_pos_emb", False),
+    ("vit_pe_core_base_patch16_224", "use_pre_transformer_norm", False),
 ]
 
 

@@ -97,3 +97,41 @@ def test_a_text_that_spells_the_padding(kind: str, tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0).numpy() for text in texts]
     assert np.abs(found - np.stack(wanted)).max() <= 1e-5
+
+
+def with_kind(folder: Path, kind: int) -> None:
+    """The template of tokenizer.json gives the token behind a text this kind."""
+    stored = json.loads((folder / "tokenizer.json").read_text())
+    stored["post_processor"]["single"][-1]["SpecialToken"]["type_id"] = kind
+    (folder / "tokenizer.json").write_text(json.dumps(stored))
+
+
+def test_kinds_of_tokens_that_a_tokenizer_hands_over_are_refused(tmp_path: Path) -> None:
+    """transformers adds another row of the table of kinds to the last token then; here every token is of kind 0."""
+    folder = folders.tiny_bert(tmp_path)
+    with_kind(folder, 1)
+    named = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
+    changed(folder / "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
+    ct.load(folder)  # they stay in the tokenizer
+    changed(folder / "tokenizer_config.json", **named)
+    with pytest.raises(ContractError, match=r"the kinds 0 and 1 \(token_type_ids\)"):
+        ct.load(folder)
+    with_kind(folder, 0)  # what the refusal advises
+    assert ct.load(folder).embed(SENTENCES).shape == (4, 32)
+
+
+def test_a_template_that_bert_would_make_otherwise_is_compared(tmp_path: Path) -> None:
+    """transformers 5 gives BERT's own template back whatever tokenizer.json says."""
+    folder = folders.tiny_bert(tmp_path)
+    stored = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(stored | {"post_processor": None}))
+    changed(folder / "tokenizer_config.json", tokenizer_class="BertTokenizer")
+    assert ids_there(folder)[0][0] == 2
+    with pytest.raises(ContractError, match=r"BertTokenizer.*gives other ids"):
+        ct.load(folder)
+
+
+def test_special_tokens_that_are_split_like_words(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path)
+    changed(folder / "tokenizer_config.json", split_special_tokens=True)
+    assert ids_here(folder) == ids_there(folder)

@@ -38,6 +38,8 @@ class Side:
 
 def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], accept: Collection[str]) -> None:
     """Write into each reading what was passed over (`unread`) and which vectors that refuses."""
+    for side in sides:
+        side.reading.refusals += _other_kinds(side)
     harmless = frozenset(key for side in sides if side.reading.family for key in side.reading.family.harmless)
     found = tuple(one for one in unread(folder, opened, harmless) if not _reproduced(one, sides))
     found += _made_anew(sides)
@@ -55,6 +57,18 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
         side.reading.accepted = tuple(sorted(f"{one.file}:{one.key}" for one in done if one.accepted))
         side.reading.refusals += tuple(one.refusal() for one in done if one.refused and one.part != "readout")
         side.reading.unsettled += tuple(one.refusal() for one in done if one.refused and one.part == "readout")
+
+
+def _other_kinds(side: Side) -> tuple[str, ...]:
+    """A refusal where the tokenizer hands over kinds of tokens that the encoder tells apart: here all are of kind 0."""
+    given = side.prepare.kinds if isinstance(side.prepare, TextPreprocessor) else ()
+    if set(given) <= {0} or getattr(side.reading.encoder, "kinds", 0) < 2:
+        return ()
+    kinds = " and ".join(map(str, given))
+    return (
+        f"its tokenizer gives tokens the kinds {kinds} (token_type_ids), and all tokens are of kind 0 here. Write "
+        "type_id 0 into the template of tokenizer.json (post_processor, single) where the authors did without kinds.",
+    )
 
 
 def _states(folder: Path, sides: Sequence[Side]) -> Compared | None:

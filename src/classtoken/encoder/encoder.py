@@ -84,6 +84,11 @@ class Encoder(PlainModule):
         return self.shape.stem.vocabulary if isinstance(self.shape.stem, TextStem) else None
 
     @property
+    def kinds(self) -> int:
+        """Kinds of tokens (`token_type_ids`) that it tells apart; all tokens are of kind 0 here."""
+        return self.shape.stem.kinds if isinstance(self.shape.stem, TextStem) else 0
+
+    @property
     def layout(self) -> Layout:
         """Roles in order, at the native size."""
         return self.shape.layout

@@ -17,7 +17,7 @@ from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.beginnings import ids_kept
 from classtoken.tokens.text_recipe import TextRecipe, processor_settings, read_calls, read_text_recipe
-from classtoken.tokens.wordpieces import Tokenizer, open_tokenizer, special_tokens, tokenizer_folder
+from classtoken.tokens.wordpieces import Tokenizer, hands_kinds_over, open_tokenizer, special_tokens, tokenizer_folder
 from classtoken.values import NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role
 
 #: Tokens of a batch; benchmarks/embed.py --budgets compares others.
@@ -70,6 +70,8 @@ class TextPreprocessor:
         self.pad_id = pad_id
         self.vocabulary = vocabulary
         self.leading = tuple(leading)[:before] + (Role.CONTENT,) * (before - len(leading))
+        self.kinds: tuple[int, ...] = ()
+        """kinds of tokens (`token_type_ids`) that the tokenizer hands over with a text, where it does"""
 
     @classmethod
     def from_folder(
@@ -118,7 +120,9 @@ class TextPreprocessor:
             leading = [Role.CLASS] if first == [known.get("cls_token")] else []
         else:
             leading = _leading(layout)
-        return cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id, vocabulary=vocabulary)
+        made = cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id, vocabulary=vocabulary)
+        made.kinds = tokenizer.kinds if hands_kinds_over(settings, usual.tokenizer) else ()
+        return made
 
     @property
     def layout(self) -> Layout:

@@ -18,6 +18,11 @@ VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoke
 WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
 """tokenizers that read characters or bytes"""
 GENERIC_CLASSES = ("PreTrainedTokenizer", "Tokenizers", "TokenizersBackend")
+WITH_KINDS = (
+    *("BertTokenizer", "ElectraTokenizer", "LayoutLMTokenizer"),
+    *("DebertaTokenizer", "DebertaV2Tokenizer", "FNetTokenizer"),
+)
+"""classes that hand token_type_ids over where their settings are silent"""
 BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
     "do_lower_case": ("lowercase", True),
     "strip_accents": ("strip_accents", None),
@@ -28,12 +33,13 @@ BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
 class Tokenizer(Protocol):
     """What `TextPreprocessor` needs; nothing is cut or padded. `ends`: special tokens put before and behind a text;
     `cut_side`: where its own file cuts long texts, if it says so; `made_by`: the class that transformers would make
-    anew of the same files, perhaps with other parts."""
+    anew of the same files, perhaps with other parts; `kinds`: what token_type_ids it gives to the tokens of a text."""
 
     ends: tuple[int, int]
     notes: tuple[str, ...]
     cut_side: str | None
     made_by: str
+    kinds: tuple[int, ...]
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]: ...
 
@@ -59,6 +65,7 @@ class CompiledTokenizer:
         backend.no_padding()
         self.backend = backend
         self.ends = self._ends()
+        self.kinds = tuple(sorted(set(backend.encode("a").type_ids)))
 
     def _ends(self) -> tuple[int, int]:
         """Special tokens that the post-processor puts before and behind a text."""
@@ -100,6 +107,7 @@ class PlainTokenizer:
         self.made_by = ""
         self.tokenizer = tokenizer
         bare, dressed = (tokenizer("a", add_special_tokens=flag)["input_ids"] for flag in (False, True))
+        self.kinds = tuple(sorted(set(tokenizer("a", return_token_type_ids=True).get("token_type_ids") or ())))
         begins = [at for at in range(len(dressed) + 1) if dressed[at : at + len(bare)] == bare]
         first = begins[0] if begins else len(dressed)
         self.ends = (first, len(dressed) - first - len(bare) if begins else 0)
@@ -124,6 +132,12 @@ class PlainTokenizer:
 def class_name(settings: Mapping[str, Any], usual: str = "") -> str:
     """The tokenizer's class that tokenizer_config.json names, else the usual one; without "Fast"."""
     return str(settings.get("tokenizer_class") or usual).removesuffix("Fast")
+
+
+def hands_kinds_over(settings: Mapping[str, Any], usual: str = "") -> bool:
+    """Whether token_type_ids go into the model with the ids: as the settings say, else by the habit of the class."""
+    names = settings.get("model_input_names")
+    return "token_type_ids" in names if names else class_name(settings, usual) in WITH_KINDS
 
 
 def open_tokenizer(

@@ -44,6 +44,22 @@ MEASURED = (
     *("qkv_fused", "swiglu_mlp", "swiglu_align_to", "scale_mlp", "use_abs_pos_emb", "use_fc_norm"),
     *("use_pre_transformer_norm", "use_post_transformer_norm", "attn_pool_mlp_ratio"),
 )
+#: Arguments that are a switch (a number of any size is on) -> tensors of which one is there exactly where it is on.
+SWITCHED: Mapping[str, tuple[str, ...]] = {
+    "class_token": ("cls_token",),
+    "qkv_bias": tuple(f"blocks.0.{name}" for name in BIASES["query"]),
+    "qkv_fused": ("blocks.0.attn.qkv.weight",),
+    "proj_bias": ("blocks.0.attn.proj.bias",),
+    "init_values": ("blocks.0.ls1.gamma", "blocks.0.gamma_1"),
+    "scale_mlp": ("blocks.0.mlp.norm.weight",),
+    "pre_norm": ("norm_pre.weight",),
+    "use_pre_transformer_norm": ("norm_pre.weight",),
+    "final_norm": ("norm.weight", "fc_norm.weight"),
+    "use_post_transformer_norm": ("norm.weight",),
+    "fc_norm": ("fc_norm.weight",),
+    "use_fc_norm": ("fc_norm.weight",),
+    "use_abs_pos_emb": ("pos_embed",),
+}
 #: Arguments that move nothing where nothing is trained, or where an image has the size that its recipe gives it.
 HARMLESS = frozenset(
     {
@@ -80,11 +96,12 @@ def timm_config(config: Config, sizes: Sizes) -> dict[str, Any]:
     pools = [place.get("global_pool") for place in (arguments, config, published)]
     _refuse_unknown(architecture, pools)
     depth = len({name.split(".")[1] for name in sizes if name.startswith("blocks.")})
+    placed = _positions(sizes["pos_embed"][1] if "pos_embed" in sizes else None, asked, patch, special)
     measured = {"patch_size": patch, "in_chans": channels, "embed_dim": hidden, "depth": depth}
-    measured |= {"fc_norm": "fc_norm.weight" in sizes, "class_token": "cls_token" in sizes}
     measured |= dict.fromkeys(("reg_tokens", "num_reg_tokens"), special["registers"])
-    measured |= {"qkv_bias": any(f"blocks.0.{name}" in sizes for name in BIASES["query"])}
-    measured |= {"pre_norm": "norm_pre.weight" in sizes}
+    measured |= {name: any(one in sizes for one in there) for name, there in SWITCHED.items()}
+    if placed["positioned"]:
+        measured["no_embed_class"] = Role.CLASS not in placed["positioned"]
     _refuse_contradictions(arguments, measured)
     _refuse_another_mlp(arguments, hidden, sizes)
     labels = config.get("label_names") or published.get("label_names") or ()
@@ -100,7 +117,7 @@ def timm_config(config: Config, sizes: Sizes) -> dict[str, Any]:
         "channels": channels,
         "patch_bias": "patch_embed.proj.bias" in sizes,
         **special,
-        **_positions(sizes["pos_embed"][1] if "pos_embed" in sizes else None, asked, patch, special),
+        **placed,
         "biases": frozenset(part for part, names in BIASES.items() if any(f"blocks.0.{n}" in sizes for n in names)),
         "layer_scale": "blocks.0.ls1.gamma" in sizes or "blocks.0.gamma_1" in sizes,
         "pre_norm": "norm_pre.weight" in sizes,
@@ -125,10 +142,10 @@ def _refuse_unknown(architecture: str, pools: Sequence[Any]) -> None:
 
 
 def _refuse_contradictions(arguments: Mapping[str, Any], measured: Mapping[str, int]) -> None:
-    """Raise `WeightsError` where the arguments say another size than the weights have."""
+    """Raise `WeightsError` where the arguments say another size than the weights have, or another switch."""
     for name, size in measured.items():
         said = arguments.get(name)
-        if isinstance(said, int) and said != size:
+        if isinstance(said, int | float) and (bool(said) if isinstance(size, bool) else said) != size:
             raise WeightsError(
                 f"config.json says {name} {said} (model_args), and the weights say {size}. Is it the file of these "
                 "weights?"
@@ -136,22 +153,25 @@ def _refuse_contradictions(arguments: Mapping[str, Any], measured: Mapping[str, 
 
 
 def _refuse_another_mlp(arguments: Mapping[str, Any], hidden: int, sizes: Sizes) -> None:
-    """Raise `WeightsError` where no layer of the feedforward part has the width that mlp_ratio says.
+    """Raise `WeightsError` where no layer of the feedforward part has the width that mlp_ratio says, nor the attention
+    pool's what attn_pool_mlp_ratio says.
 
     A gated one has it in front of its gate or behind it, and rounded up to a multiple of swiglu_align_to.
     """
-    ratio, multiple = arguments.get("mlp_ratio"), int(arguments.get("swiglu_align_to") or 1)
-    if not isinstance(ratio, int | float):
-        return
-    names = ("fc1.weight", "fc1_g.weight", "fc2.weight")
-    found = ((name, sizes.get(f"blocks.0.mlp.{name}")) for name in names)
-    widths = {size[name == "fc2.weight"] for name, size in found if size}
-    said = int(hidden * ratio)
-    if said not in widths and said + -said % multiple not in widths:
-        raise WeightsError(
-            f"config.json says mlp_ratio {ratio} (model_args), {said} numbers, and the weights say "
-            f"{' and '.join(map(str, sorted(widths)))}. Is it the file of these weights?"
-        )
+    multiple = int(arguments.get("swiglu_align_to") or 1)
+    for name, place in (("mlp_ratio", "blocks.0"), ("attn_pool_mlp_ratio", "attn_pool")):
+        ratio = arguments.get(name)
+        parts = ("fc1.weight", "fc1_g.weight", "fc2.weight")
+        found = ((part, sizes.get(f"{place}.mlp.{part}")) for part in parts)
+        widths = {size[part == "fc2.weight"] for part, size in found if size}
+        if not isinstance(ratio, int | float) or not widths:
+            continue
+        said = int(hidden * ratio)
+        if said not in widths and said + -said % multiple not in widths:
+            raise WeightsError(
+                f"config.json says {name} {ratio} (model_args), {said} numbers, and the weights say "
+                f"{' and '.join(map(str, sorted(widths)))}. Is it the file of these weights?"
+            )
 
 
 def heads_of(architecture: str, hidden: int) -> int:

@@ -4,6 +4,7 @@ What fits no row of the table comes in here: `AutoModel` builds it, and only cod
 Which of its tokens are class tokens or registers is found by experiment: they are what does not change with the image.
 """
 
+import inspect
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -135,6 +136,11 @@ class Foreign(PlainModule):
         tables = [m for name, m in self.model.named_modules() if name.rsplit(".", 1)[-1] in POSITIONS]
         counts = [m.num_embeddings - _first_position(m) for m in tables if isinstance(m, nn.Embedding)]
         return min(counts) if counts and self.modality == "text" else None
+
+    @property
+    def kinds(self) -> int:
+        """Kinds of tokens (`token_type_ids`) that it tells apart; all tokens are of kind 0 here."""
+        return 2 if "token_type_ids" in inspect.signature(self.model.forward).parameters else 0
 
     @property
     def vocabulary(self) -> int | None:
