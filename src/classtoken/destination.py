@@ -19,6 +19,12 @@ from classtoken.files import UNFINISHED, whole_file
 from classtoken.fingerprint import hash_value
 
 NAMED = 3
+LIKE_FILES = {
+    *(".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt"),
+    *(".bin", ".faiss", ".index", ".npy", ".npz", ".onnx", ".pt", ".pth", ".safetensors"),
+    *(".gz", ".html", ".png", ".tar", ".zip", ".zst"),
+}
+"""what names of files end in; who gives such a name to a verb that writes a folder meant something else"""
 HEAD = 8192
 """bytes at the beginning of a file among which its mark is"""
 FOOT = 1 << 17
@@ -68,12 +74,17 @@ def output_file(
 
 
 def check_folder(out: Path, inputs: Mapping[str, Any]) -> None:
-    """Raise `OutputError` for a place that can be no folder of results: a file, inside what is read, not writable.
+    """Raise `OutputError` for a place that can be no folder of results: a file, a name of one, inside what is read, not
+    writable.
 
     inputs: what the verb reads, by name; whatever is no folder or file here is passed over.
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"'{out}' is a file; give a folder to write to.")
+    if not out.exists() and out.suffix.lower() in LIKE_FILES:
+        raise OutputError(
+            f"'{out}' is named like a file, and a folder is written; give it a name without {out.suffix}."
+        )
     _check_apart(out, inputs)
     _check_writable(out)
 
@@ -106,8 +117,8 @@ def marked(content: bytes, suffix: str, mark: str) -> bytes:
             + zlib.crc32(chunk).to_bytes(4, "big")
             + content[end:]
         )
-    if suffix == ".parquet":
-        return content  # says so in its schema
+    if suffix in (".onnx", ".parquet"):
+        return content  # says so in its own words: of the model, of the schema
     if suffix == ".json":
         return content.replace(b"{", f'{{\n  "made": {json.dumps(mark)},'.encode(), 1)
     charset = b'<meta charset="utf-8">'

@@ -8,7 +8,8 @@
 stream when block k is done, before the final norm.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol, runtime_checkable
@@ -19,6 +20,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from classtoken.values import Role
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block torch computes in this thread alone: for small tensors, which several threads take no quicker,
+    and on a busy machine many times as long, because each waits in every product for the one that is not at work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
 
 #: Activation functions by name, everywhere in the package.
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {

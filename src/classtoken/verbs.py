@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from classtoken.results.index import IndexResult
     from classtoken.results.inspect import Inspection
     from classtoken.results.outliers import OutliersResult
-    from classtoken.results.predict import PredictResult
+    from classtoken.results.predict import PredictedItem, PredictResult
     from classtoken.results.search import SearchResult
     from classtoken.results.train import TrainResult
     from classtoken.results.verify import Diagnosis, VerifyResult
@@ -248,6 +248,29 @@ def compare(
     return job(model, source, out, options, report=report)
 
 
+@overload
+def predict(
+    model: "str | Path | Embedder",
+    source: Any,
+    out: None = None,
+    *,
+    classes: Sequence[str] = (),
+    classes_file: Path | None = None,
+    templates: Sequence[str] = (),
+    calibrate: str | None = None,
+    every: bool = False,
+    precision: Precision = "fp32",
+    modality: Modality | None = None,
+    prompt: str | None = None,
+    prompt_text: str | None = None,
+    source_options: SourceOptions = SourceOptions(),
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+) -> "PredictedItem": ...
+
+
+@overload
 def predict(
     model: "str | Path | Embedder",
     source: Any,
@@ -270,7 +293,32 @@ def predict(
     revision: str | None = None,
     accept: Sequence[str] = (),
     report: Callable[[Progress], None] | None = None,
-) -> "PredictResult":
+) -> "PredictResult": ...
+
+
+def predict(
+    model: "str | Path | Embedder",
+    source: Any,
+    out: str | Path | None = None,
+    *,
+    classes: Sequence[str] = (),
+    classes_file: Path | None = None,
+    templates: Sequence[str] = (),
+    calibrate: str | None = None,
+    every: bool = False,
+    precision: Precision = "fp32",
+    modality: Modality | None = None,
+    prompt: str | None = None,
+    prompt_text: str | None = None,
+    limit: int | None = None,
+    part_rows: int = 2048,
+    source_options: SourceOptions = SourceOptions(),
+    overwrite: bool = False,
+    device: str | None = None,
+    revision: str | None = None,
+    accept: Sequence[str] = (),
+    report: Callable[[Progress], None] | None = None,
+) -> "PredictResult | PredictedItem":
     """Label every record of a SOURCE with a trained classifier: `out/predictions.csv` with id, label, prediction,
     probability, and the text or path.
 
@@ -287,11 +335,11 @@ def predict(
         words for it joined by `|`. calibrate: a labelled SOURCE that fits a temperature; without one the scale is the
         model's own.
 
+    Without `out`, the source is one picture or one text, and its labels with their probabilities are given back.
+
     Raises `ContractError` for a model without classifier, `SourceError` for what cannot be read or when no record could
     be labelled, `ManifestMismatch` when `out` holds probabilities made in another way.
     """
-    from classtoken.jobs.predict import predict as job
-
     options = PredictOptions(
         classes=_several(classes) or (),
         classes_file=classes_file,
@@ -310,6 +358,12 @@ def predict(
         revision=revision,
         accept=tuple(accept),
     )
+    if out is None:
+        from classtoken.jobs.predict_item import predict_item
+
+        return predict_item(model, source, options)
+    from classtoken.jobs.predict import predict as job
+
     return job(model, source, out, options, report=report)
 
 

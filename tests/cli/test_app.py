@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from classtoken.cli.output import Answer
 from classtoken.cli.progress import say
 from classtoken.errors import ClasstokenError, InternalError
 from classtoken.results.base import Result
+from classtoken.version import __version__
 
 
 @pytest.fixture
@@ -217,3 +220,38 @@ def test_a_reader_that_has_gone_is_no_error(verb: Callable, monkeypatch: pytest.
     verb(lambda: Answer("the answer"))
     monkeypatch.setattr(sys, "stdout", Gone())
     assert main(["fake"]) == 0
+
+
+ENDING = """
+import atexit, sys, threading, time
+from classtoken.__main__ import start
+atexit.register(lambda: print("tidied"))
+threading.Thread(target=time.sleep, args=(600,)).start()
+{more}
+start(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "code", "said"),
+    [
+        (["--version"], "", 0, f"classtoken {__version__}\ntidied\n"),
+        (["nonsense"], "", 2, "tidied\n"),
+        (["--version"], "sys.stderr.close()", 0, f"classtoken {__version__}\ntidied\n"),
+    ],
+)
+def test_a_command_ends_its_process_whatever_its_threads_do(
+    arguments: list[str], more: str, code: int, said: str
+) -> None:
+    """What it said is out and what was registered is done; no thread of a library can hold it, or break it down."""
+    command = [sys.executable, "-c", ENDING.format(more=more), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout) == (code, said), done.stderr
+
+
+def test_a_command_whose_reader_has_gone_ends_well() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "classtoken", "--help"], stdout=writer, stderr=-1, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

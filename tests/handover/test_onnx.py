@@ -95,8 +95,27 @@ def test_states_are_the_references_and_its_modules_lie_beside(tmp_path: Path) ->
     np.testing.assert_allclose(pooled.numpy(), vectors, atol=1e-5)
 
 
+def test_the_graph_alone_is_one_file_that_says_what_it_is(tmp_path: Path) -> None:
+    model = folders.sentence_transformer(tmp_path / "model", prompts=True)
+    assert main(["export", str(model), "--out", str(tmp_path / "my graph.ONNX")]) == 0
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["my graph.ONNX"]
+    session = onnxruntime.InferenceSession(str(tmp_path / "my graph.ONNX"))
+    kept = ExportResult.from_json(session.get_modelmeta().custom_metadata_map["classtoken"])
+    assert kept.files == ("my graph.ONNX",) == tuple(graph.file for graph in kept.graphs)
+    assert kept == ct.export(model, tmp_path / "my graph.ONNX")
+    ct.export(model, tmp_path / "folder")
+    beside = onnxruntime.InferenceSession(str(tmp_path / "folder" / "onnx" / "model.onnx"))
+    feed = {"input_ids": np.array([[2, 5, 6, 3]]), "attention_mask": np.ones((1, 4), np.int64)}
+    for mine, theirs in zip(session.run(None, feed), beside.run(None, feed), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(OutputError, match="is named like a file, and a folder is written"):
+        ct.export(model, tmp_path / "x.onnx", format="faiss")
+
+
 def test_both_sides_of_a_model(tmp_path: Path) -> None:
     folders.tiny_clip(tmp_path / "clip")
+    with pytest.raises(ContractError, match="has 2 sides, each a graph of its own; give a folder as `out`"):
+        ct.export(tmp_path / "clip", tmp_path / "clip.onnx")
     found = ct.export(tmp_path / "clip", tmp_path / "graph")
     assert {graph.file: graph.output for graph in found.graphs} == {
         "onnx/text_model.onnx": "text_embeds",

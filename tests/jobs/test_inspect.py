@@ -12,6 +12,8 @@ import classtoken as ct
 from classtoken.contract import checks, reference
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
+from classtoken.errors import ClasstokenError
+from classtoken.jobs import inspect as inspect_job
 from classtoken.results.inspect import Inspection, Verdict
 from classtoken.tensors import States, Tokens
 
@@ -158,3 +160,21 @@ def test_what_is_no_model_is_one_line(wrong: str) -> None:
     with pytest.raises(ct.errors.ModelError, match="there is no folder") as error:
         ct.inspect(wrong)
     assert "\n" not in str(error.value)
+
+
+def test_experiments_wait_for_no_second_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a second thread that is not at work makes each small product wait."""
+    folders.tiny_vit(tmp_path / "vit")
+    seen: list[int] = []
+    real = inspect_job.experiments
+    monkeypatch.setattr(inspect_job, "experiments", lambda *given: seen.append(torch.get_num_threads()) or real(*given))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        ct.inspect(tmp_path / "vit")
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+        with pytest.raises(ClasstokenError):
+            ct.inspect(tmp_path / "nothing")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -55,7 +55,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 WRITERS = (
     *("embed", "predict", "train", "explain", "explain_png", "explain_data", "walkthrough", "save"),
-    *("export", "compare", "search", "duplicates", "duplicates_table", "outliers", "atlas"),
+    *("export", "export_file", "compare", "search", "duplicates", "duplicates_table", "outliers", "atlas"),
 )
 
 
@@ -129,6 +129,7 @@ def writer(request: pytest.FixtureRequest, read: Path, monkeypatch: pytest.Monke
         "walkthrough": Writer(walkthrough, bert, squares, ".html"),
         "save": Writer(save, bert, bert),
         "export": Writer(export, vit, vit),
+        "export_file": Writer(export, vit, vit, ".onnx"),
         "compare": Writer(compare, vit, squares, ".html"),
         "search": Writer(search, vectors, vectors, ".html"),
         "duplicates": Writer(duplicates, vectors, vectors, ".html"),
@@ -191,6 +192,16 @@ def test_a_place_is_empty_or_of_the_same_work_or_refused(
     with pytest.raises(OutputError):
         writer.run(out, overwrite=True)
     assert (everything(tmp_path), everything(read)) == before
+
+
+def test_a_folder_is_not_called_like_a_file(writer: Writer, tmp_path: Path) -> None:
+    """Who names a file means one: no verb makes a folder of that name."""
+    if writer.suffix:
+        return
+    for name in ("out.parquet", "Out.CSV", "out.index"):
+        with pytest.raises(OutputError, match="is named like a file, and a folder is written"):
+            writer.run(tmp_path / name)
+    assert everything(tmp_path) == {}
 
 
 def test_what_a_user_put_among_our_results_is_not_replaced_with_them(writer: Writer, tmp_path: Path) -> None:

@@ -10,15 +10,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pyarrow.parquet as pq
 import pytest
-from tests.folders import tiny_bert, tiny_vit
+from tests.folders import tiny_bert, tiny_clip, tiny_vit
 from tests.learning.training import train
 
 import classtoken as ct
 from classtoken import drawn
+from classtoken.cli import main
 from classtoken.embedder import Embedder
 from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, SourceError
+from classtoken.results.predict import PredictedItem
 from classtoken.source import open_source
 from classtoken.tokens import image as image_module
 from classtoken.tokens.text import TextPreprocessor
@@ -276,3 +279,60 @@ def test_figures_of_the_others_stand_beside_those_that_flatter(sentiment: Embedd
     # what was trained further has seen what its MODEL had seen
     train(tmp_path / "mixed.csv", tmp_path / "further", model=tmp_path / "model")
     assert ct.predict(tmp_path / "further", tmp_path / "learned.csv", tmp_path / "again").judged_seen == 20
+
+
+class TestOneInput:
+    """Without `out`: one picture or one text, and the answer."""
+
+    def test_a_text_and_a_picture(
+        self, sentiment: Embedder, toy: Embedder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        found = ct.predict(sentiment, "what a lovely film")
+        expected = sentiment.probabilities(["what a lovely film"])[0]
+        assert {each.label: each.probability for each in found.probabilities} == pytest.approx(
+            dict(zip(sentiment.labels, expected.tolist(), strict=True)), abs=1e-6
+        )
+        assert found.prediction == (sentiment.labels[int(expected.argmax())],)
+        assert main(["predict", "what a lovely film", "--model", "builtin:sentiment"]) == 0
+        assert capsys.readouterr().out.splitlines()[0].split() == [found.prediction[0], f"{expected.max():.1%}"]
+        drawn.write(tmp_path / "scenes", 2)
+        picture = next((tmp_path / "scenes").rglob("*.png")).rename(tmp_path / "mein Bild ä.png")
+        before = {path.name for path in tmp_path.iterdir()}
+        assert main(["predict", str(picture), "--model", "builtin:scenes", "--all", "--json"]) == 0
+        shown = PredictedItem.from_json(capsys.readouterr().out)
+        assert (shown.item, len(shown.probabilities)) == (str(picture), len(ct.load("builtin:scenes").labels))
+        assert shown.probabilities == ct.predict("builtin:scenes", PIL.Image.open(picture)).probabilities
+        assert {path.name for path in tmp_path.iterdir()} == before
+
+    @pytest.mark.parametrize("name", ["texts.csv", "gone.csv.gz", "photos/", "*.png/*", "builtin:tiny", "s3://b/x"])
+    def test_what_may_hold_many_wants_a_folder(
+        self, name: str, sentiment: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "texts.csv").write_text("id,text\n1,fine\n")
+        with pytest.raises(OptionError, match="may hold many records: `out` is missing"):
+            ct.predict(sentiment, name)
+        with pytest.raises(OptionError, match="2 inputs: `out` is missing"):
+            ct.predict(sentiment, [name, name])
+        with pytest.raises(OptionError, match="`limit`, `overwrite`: only with `out`"):
+            ct.predict(sentiment, "fine", limit=3, overwrite=True)  # type: ignore[call-overload]
+
+    def test_a_typo_is_no_text_and_words_are_no_picture(self, sentiment: Embedder, toy: Embedder) -> None:
+        with pytest.raises(OptionError, match=r"'kat\.jpg' is the name of a file"):
+            ct.predict(sentiment, "kat.jpg")
+        with pytest.raises(OptionError, match="'a cat' is no file here"):
+            ct.predict(toy, "a cat")
+
+    def test_classes_in_words(self, tmp_path: Path) -> None:
+        tiny_clip(tmp_path / "clip")
+        drawn.write(tmp_path / "scenes", 1)
+        picture = next((tmp_path / "scenes").rglob("*.png"))
+        clip = ct.load(tmp_path / "clip")
+        for item in (picture, str(picture), "a dog runs"):
+            found = ct.predict(clip, item, classes=["cat", "dog"])
+            assert sum(each.probability for each in found.probabilities) == pytest.approx(1, abs=1e-5)
+            assert found.prediction == (found.probabilities[0].label,)
+        many = ct.predict(clip, tmp_path / "scenes", tmp_path / "out", classes=["cat", "dog"], modality="image")
+        expected = ct.read(many.out).arrays["probabilities"][0]
+        one = ct.predict(clip, picture, classes=["cat", "dog"])
+        assert [each.probability for each in one.probabilities] == pytest.approx(sorted(expected)[::-1], abs=1e-6)

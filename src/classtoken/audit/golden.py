@@ -50,7 +50,7 @@ def prove(place: Place, manifest: Manifest, embedder: Embedder, *, model: str) -
     """
     modality = manifest.fingerprint.modality
     try:
-        table = pq.read_table(pa.BufferReader(place.read(f"{META}/{NAME}")))
+        table = pq.read_table(pa.BufferReader(place.read(f"{META}/{NAME}")), use_threads=False)
         items = table.column(modality).to_pylist()
         golden = {name: np.array(table.column(name).to_pylist(), np.float32) for name in manifest.columns}
     except (OSError, KeyError, ValueError, pa.ArrowException):

@@ -12,14 +12,15 @@ from classtoken.options import ExportOptions
 
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model; for lance and faiss a folder of vectors.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder; FILE.onnx: the graph alone.")],
     options: ExportOptions,
 ) -> Answer:
     """Hand a model or a folder of vectors over to other software.
 
     --format onnx writes the whole contract as a graph: ids or pixels in, the right vector out. That ONNX
     Runtime alone gives the same vectors, padded on either side, is proved before anything is kept, and the
-    proof is written beside it. --format lance and faiss take a folder that `classtoken embed` made.
+    proof is written beside it; --out FILE.onnx writes the graph alone. --format lance and faiss take a folder
+    that `classtoken embed` made.
 
     \b
     Examples:

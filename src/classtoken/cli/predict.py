@@ -1,23 +1,33 @@
 """`classtoken predict SOURCE`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from classtoken.cli.operands import Model, Source
+from classtoken.cli.operands import Model
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import progress
 from classtoken.options import PredictOptions
 
 
 def predict(
-    source: Source,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder of images, a file of records, a glob, or - (stdin); without --out a picture or a text.",
+        ),
+    ],
     model: Model,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where it goes; a stopped run goes on.")],
     options: PredictOptions,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where labels of many records go; a stopped run goes on."),
+    ] = None,
 ) -> Answer:
-    """Label every record with a trained classifier.
+    """Label every record with a trained classifier; of one picture or one text, print the answer.
 
     Writes DIR/predictions.csv (id, label, prediction, probability, the text or path), DIR/part-*.parquet
     (id and the probability of every label) and DIR/_meta/quarantine.parquet with the records that could
@@ -29,10 +39,16 @@ def predict(
 
     \b
     Examples:
+        classtoken predict cat.jpg --model builtin:photos
         classtoken predict photos/ --model builtin:photos --out labelled
         classtoken predict photos/ --model clip --class cat --class dog --template "a photo of a {}" --out labelled
         classtoken predict reviews.csv --model builtin:sentiment --out labelled --all
     """
+    if out is None:
+        from classtoken.jobs.predict_item import predict_item
+
+        with progress("labelling"):
+            return Answer(predict_item(model, sys.stdin.read().strip() if source == "-" else source, options))
     from classtoken.jobs.predict import predict as job
 
     with progress("labelling") as report:

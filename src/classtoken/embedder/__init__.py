@@ -1,6 +1,6 @@
 """Inputs -> vectors, as the checkpoint's authors meant it: preprocessing + encoder + readout under one contract."""
 
-from classtoken.embedder.embedder import Embedder, prompt_of
+from classtoken.embedder.embedder import Embedder, classifying_sides, prompt_of
 from classtoken.embedder.loading import load, open_model
 from classtoken.embedder.prompting import PromptWords, prompt_for_role
 from classtoken.embedder.spec import PRECISIONS, ModelSpec
@@ -12,6 +12,7 @@ __all__ = [
     "ModelSpec",
     "PromptWords",
     "Tower",
+    "classifying_sides",
     "load",
     "open_model",
     "preprocessor",

@@ -479,6 +479,18 @@ class Embedder:
         )
 
 
+def classifying_sides(embedder: Embedder, asked: str | None) -> tuple[str, ...]:
+    """The sides of a model that have a classifier. Raises `ContractError` where none has, `OptionError` where the side
+    that is asked for has none."""
+    embedder.classifying()
+    sides = tuple(name for name, tower in embedder.towers.items() if tower.reading.classifier is not None)
+    if asked in embedder.modalities and asked not in sides:
+        raise OptionError(
+            f"the {asked} side of '{embedder.name}' has no classifier; `modality` may be {' or '.join(sides)}."
+        )
+    return sides
+
+
 def prompt_of(embedder: Embedder, modality: str | None, name: str | None, words: str | None) -> str | None:
     """See `prompting.told_prompt`, for one side of a model."""
     if name is None and words is None:

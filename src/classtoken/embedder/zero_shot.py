@@ -21,6 +21,7 @@ from classtoken.errors import ClasstokenError, ContractError, OptionError
 from classtoken.files import user_path
 from classtoken.head import CosineHead
 from classtoken.model_folder import transformer_folder
+from classtoken.options import PredictOptions
 from classtoken.readout import Classifier, Readout
 
 #: Of models whose files hold none: what sentence-transformers trains texts with.
@@ -96,6 +97,15 @@ def by_words(
         classifier = Classifier(_contract(embedder, side), head, labels).to(embedder.device).eval()
         other.towers[side] = replace(tower, reading=replace(tower.reading, classifier=classifier))
     return other
+
+
+def worded(embedder: Embedder, options: PredictOptions) -> Embedder:
+    """The model with the classes in words that options name, or as it is where they name none."""
+    if options.classes or options.classes_file is not None:
+        return by_words(embedder, worded_classes(options.classes, options.classes_file), options.templates or (PLACE,))
+    if options.templates or options.calibrate is not None:
+        raise OptionError("`templates` and `calibrate` are only for classes in words; name those with `classes`.")
+    return embedder
 
 
 def class_vectors(embedder: Embedder, classes: Sequence[WordedClass], templates: Sequence[str]) -> np.ndarray:

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +50,46 @@ def write_onnx(embedder: Embedder, folder: Path) -> tuple[GraphParity, ...]:
     Raises `MissingExtra` without onnx and onnxruntime, `ContractError` for a model that is not exported, `ModelError`
     for one whose graph does not give the same vectors.
     """
+    _check_exported(embedder)
+    (folder / "onnx").mkdir()
+    copy_rest(embedder.folder, folder)
+    graphs = graphs_of(embedder)
+    found = (_write(embedder, graph, folder / "onnx" / graph.file) for graph in graphs)
+    return tuple(replace(graph, file=f"onnx/{graph.file}") for graph in found)
+
+
+def write_graph(embedder: Embedder, place: Path) -> GraphParity:
+    """The one graph of a model of one side as the file `place`, proved. Raises what `write_onnx` raises,
+    `ContractError` for a model of two sides and for one that needs more than one file."""
+    _check_exported(embedder)
+    first, *others = graphs_of(embedder)
+    if others:
+        raise ContractError(
+            f"'{embedder.name}' has {len(others) + 1} sides, each a graph of its own; give a folder as `out`."
+        )
+    found = _write(embedder, first, place)
+    if len(list(place.parent.iterdir())) > 1:  # beyond 2 GB weights lie beside the graph
+        raise ContractError(f"the graph of '{embedder.name}' does not fit into one file; give a folder as `out`.")
+    return found
+
+
+def noted(graph: Path, mark: str, about: str) -> bytes:
+    """The content of a graph's file with what made it, and under the metadata `classtoken` what is known about it."""
+    import onnx
+
+    model = onnx.load(str(graph))
+    model.doc_string = mark
+    onnx.helper.set_model_props(model, {"classtoken": about})
+    return bytes(model.SerializeToString())
+
+
+def _check_exported(embedder: Embedder) -> None:
     need("onnx", "exporting to ONNX")
     need("onnxruntime", "proving an ONNX graph")
     if embedder.device.type != "cpu" or embedder.dtype != torch.float32:
         raise ContractError(
             "graphs are made on the CPU in fp32; load the model with device='cpu' and precision='fp32'."
         )
-    (folder / "onnx").mkdir()
-    copy_rest(embedder.folder, folder)
-    return tuple(_write(embedder, graph, folder) for graph in graphs_of(embedder))
 
 
 def graphs_of(embedder: Embedder) -> Sequence[NamedGraph]:
@@ -84,11 +115,10 @@ def copy_rest(source: Path, target: Path) -> None:
             shutil.copyfile(path, target / inside)
 
 
-def _write(embedder: Embedder, named: NamedGraph, folder: Path) -> GraphParity:
+def _write(embedder: Embedder, named: NamedGraph, place: Path) -> GraphParity:
     tower = named.tower
     ((_, readout),) = tower.readouts(embedder.spec.pooling, embedder.spec.normalize).items()
     module = graph_of(tower, readout).eval()
-    place = folder / "onnx" / named.file
     example = _tokens(tower, 3)
     inputs = _inputs(module, example)
     axes = {name: {0: "batch", 1: "length"} if tower.modality == "text" else {0: "batch"} for name in inputs}
@@ -151,7 +181,7 @@ def _proved(embedder: Embedder, module: TextGraph | ImageGraph, named: NamedGrap
             f"{PARITY:g} is allowed); nothing was written. Please report the model."
         )
     return GraphParity(
-        file=f"onnx/{place.name}",
+        file=place.name,
         modality=side,
         inputs=tuple(inputs),
         output=named.vector,

@@ -10,7 +10,7 @@
 
 from classtoken.inputs.batches import PreparedBatch, batches, item_batches, one_batch, rows
 from classtoken.inputs.items import listed
-from classtoken.inputs.modality import check_item, choose_modality
+from classtoken.inputs.modality import check_item, choose_modality, names_file, names_picture
 from classtoken.inputs.preprocessor import Preprocessor
 from classtoken.inputs.rejecting import computed, each, rejected
 from classtoken.inputs.thumbnail import thumbnail
@@ -28,6 +28,8 @@ __all__ = [
     "each",
     "item_batches",
     "listed",
+    "names_file",
+    "names_picture",
     "one_batch",
     "prepare_one",
     "rejected",

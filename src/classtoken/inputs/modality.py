@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from classtoken.errors import OptionError, SourceError
+from classtoken.files import user_path
+from classtoken.source.opening import TABLES
 from classtoken.values import Modality, Record
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -15,12 +17,9 @@ PLURAL = {"text": "texts", "image": "images"}
 def check_item(item: Any, side: str, model: str) -> None:
     """Raise `OptionError` for what a person gave as an input of one side and is plainly none.
 
-    A path (a file or folder that is there, or a name that ends like a picture's) is never taken for a text, and words
-    are no picture's path.
+    A path (`names_file`) is never taken for a text, and words are no picture's path.
     """
-    named = isinstance(item, Path) or (
-        isinstance(item, str) and (item.lower().endswith(IMAGE_SUFFIXES) or _is_there(item))
-    )
+    named = isinstance(item, Path) or (isinstance(item, str) and names_file(item))
     if side == "text" and named:
         raise OptionError(
             f"'{item}' is the name of a file, and '{model}' reads texts; give a text, or a model of images."
@@ -31,10 +30,24 @@ def check_item(item: Any, side: str, model: str) -> None:
         )
 
 
+def names_picture(item: str | Path) -> bool:
+    """Whether a name ends like a picture's."""
+    return str(item).lower().endswith(IMAGE_SUFFIXES)
+
+
+def names_file(item: str) -> bool:
+    """Whether something is a path: a file or folder that is there, or one word that ends like a picture, a file of
+    records or a folder."""
+    if names_picture(item) or _is_there(item):
+        return True
+    ends = item.endswith(("/", "/*")) or not set(Path(item).suffixes).isdisjoint(TABLES)
+    return ends and not any(map(str.isspace, item))
+
+
 def _is_there(name: str) -> bool:
     try:
-        return bool(name.strip()) and Path(name).exists()
-    except (OSError, ValueError):  # longer than a name can be, or a NUL in it
+        return bool(name.strip()) and user_path(name).exists()
+    except (OSError, ValueError, RuntimeError):  # longer than a name can be, a NUL in it, or nobody's home
         return False
 
 

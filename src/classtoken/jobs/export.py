@@ -1,14 +1,15 @@
 """`export`: a model as an ONNX graph with its proof, a folder of vectors for LanceDB or FAISS."""
 
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from classtoken.destination import check_folder, entries, refuse_strangers
+from classtoken.destination import check_folder, entries, output_file, refuse_strangers
 from classtoken.embedder import Embedder, load
 from classtoken.errors import ClasstokenError, OptionError, OutputError
 from classtoken.files import user_path, whole_folder
-from classtoken.handover.onnx import write_onnx
+from classtoken.handover.onnx import noted, write_graph, write_onnx
 from classtoken.handover.vectors import write_faiss, write_lance
 from classtoken.options import ExportOptions
 from classtoken.places import LocalPlace
@@ -26,6 +27,8 @@ def export(model: str | Path | Embedder, out: str | Path, options: ExportOptions
     """Write a model or a folder of vectors for other software: see `classtoken.export`."""
     place = user_path(out)
     source = model.folder if isinstance(model, Embedder) else model
+    if place.suffix.lower() == ".onnx" and options.format == "onnx" and not (place / ABOUT).exists():
+        return _file(model, place, source, options)
     check_folder(place, {"model": source})
     there = _there(place)
     if options.format == "onnx":
@@ -63,25 +66,46 @@ def _work(result: ExportResult) -> tuple[str, ...]:
 def _model(
     model: str | Path | Embedder, place: Path, there: ExportResult | None, options: ExportOptions
 ) -> ExportResult:
+    embedder = _opened(model, options)
+    planned = _planned(embedder, place)
+    _make_room(place, there, planned, overwrite=options.overwrite)
+    with whole_folder(place) as folder:
+        return _written(replace(planned, graphs=write_onnx(embedder, folder)), folder)
+
+
+def _file(model: str | Path | Embedder, place: Path, source: str | Path, options: ExportOptions) -> ExportResult:
+    """The graph alone, as one file."""
+    embedder = _opened(model, options)
+    planned = _planned(embedder, place)
+    target = output_file(place, "export", _work(planned), inputs={"model": source}, overwrite=options.overwrite)
+    with tempfile.TemporaryDirectory(prefix="classtoken-") as folder:
+        graph = Path(folder) / place.name
+        result = replace(planned, graphs=(write_graph(embedder, graph),), files=(place.name,))
+        target.write(noted(graph, target.mark, result.to_json(indent=None)))
+    return result
+
+
+def _opened(model: str | Path | Embedder, options: ExportOptions) -> Embedder:
     if not isinstance(model, Embedder) and has_manifest(LocalPlace(user_path(model))):
         raise OptionError(
             f"'{model}' is a folder of vectors, and `format` is onnx, which is for models; give lance or faiss."
         )
-    embedder = (
-        model
-        if isinstance(model, Embedder)
-        else load(
-            model,
-            pooling=options.pooling,
-            normalize=options.normalize,
-            device="cpu",
-            revision=options.revision,
-            accept=options.accept,
-        )
+    if isinstance(model, Embedder):
+        return model
+    return load(
+        model,
+        pooling=options.pooling,
+        normalize=options.normalize,
+        device="cpu",
+        revision=options.revision,
+        accept=options.accept,
     )
+
+
+def _planned(embedder: Embedder, place: Path) -> ExportResult:
     prepare = embedder.towers["text"].prepare if "text" in embedder.towers else None
     text = prepare if isinstance(prepare, TextPreprocessor) else None
-    planned = ExportResult(
+    return ExportResult(
         out=place.as_posix(),
         kind="onnx",
         model=embedder.name,
@@ -90,9 +114,6 @@ def _model(
         prompt="" if text is None else text.prompt_text(None),
         longest=None if text is None else text.recipe.max_length,
     )
-    _make_room(place, there, planned, overwrite=options.overwrite)
-    with whole_folder(place) as folder:
-        return _written(replace(planned, graphs=write_onnx(embedder, folder)), folder)
 
 
 def _vectors(

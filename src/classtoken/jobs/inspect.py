@@ -11,9 +11,11 @@ from classtoken.embedder import Embedder, ModelSpec, Tower, open_model
 from classtoken.options import InspectOptions
 from classtoken.results.against import Against
 from classtoken.results.inspect import Claim, Evidence, InspectedTower, Inspection, Kind, Verdict
+from classtoken.tensors import one_thread
 from classtoken.tokens.text import TextPreprocessor
 
 
+@one_thread()  # experiments are on a few tokens each
 def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     """Look at a MODEL: its files, and unless `verify` is off what experiments on it show."""
     embedder = open_model(ModelSpec(str(model), device="cpu", revision=options.revision, accept=options.accept))

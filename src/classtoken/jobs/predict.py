@@ -6,9 +6,9 @@ from time import monotonic
 from typing import Any
 
 from classtoken.destination import check_folder
-from classtoken.embedder import Embedder, load, prompt_of
-from classtoken.embedder.zero_shot import by_words, worded_classes
-from classtoken.errors import OptionError, SourceError
+from classtoken.embedder import Embedder, classifying_sides, load, prompt_of
+from classtoken.embedder.zero_shot import worded
+from classtoken.errors import SourceError
 from classtoken.files import user_path, write_text
 from classtoken.inputs import choose_modality, thumbnail
 from classtoken.learning.folder.seen import seen_before
@@ -24,7 +24,7 @@ from classtoken.run.classifying import ClassifyStage
 from classtoken.sink import ParquetSink, Vectors, carried_columns, check_place, read_quarantine
 from classtoken.sink.manifest import META
 from classtoken.source import Source, first_record, make_plan, open_source
-from classtoken.values import Progress, Record, Rejected
+from classtoken.values import Progress, Rejected
 
 EXAMPLES = 3
 
@@ -48,8 +48,9 @@ def predict(
         model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
     )
     first = first_record(opened, plan)
-    embedder = _worded(embedder, options)
-    side = _side(embedder, first, options.modality, opened.name)
+    embedder = worded(embedder, options)
+    sides = classifying_sides(embedder, options.modality)
+    side = choose_modality(sides, first, options.modality, model=embedder.name, source=opened.name)
     prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
     stage = ClassifyStage(embedder, side, prompt=prompt)
     if options.calibrate is not None:
@@ -98,26 +99,6 @@ def predict(
         _write_report(result, opened, options.limit)
     write(result, out / "result.json")
     return result
-
-
-def _worded(embedder: Embedder, options: PredictOptions) -> Embedder:
-    """The model with classes in words, where any are named."""
-    if options.classes or options.classes_file is not None:
-        return by_words(embedder, worded_classes(options.classes, options.classes_file), options.templates or ("{}",))
-    if options.templates or options.calibrate is not None:
-        raise OptionError("`templates` and `calibrate` are only for classes in words; name those with `classes`.")
-    return embedder
-
-
-def _side(embedder: Embedder, first: Record, asked: str | None, source: str) -> str:
-    """The side of the model whose classifier is meant. Raises `ContractError` where there is no classifier at all."""
-    embedder.classifying()
-    sides = tuple(name for name, tower in embedder.towers.items() if tower.reading.classifier is not None)
-    if asked in embedder.modalities and asked not in sides:
-        raise OptionError(
-            f"the {asked} side of '{embedder.name}' has no classifier; `modality` may be {' or '.join(sides)}."
-        )
-    return choose_modality(sides, first, asked, model=embedder.name, source=source)
 
 
 def _write_report(result: PredictResult, source: Source, limit: int | None) -> None:

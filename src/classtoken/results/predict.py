@@ -8,6 +8,48 @@ from classtoken.values import Rejected
 
 UNLIKE = 0.05
 """so typical of the labels, or less, is said to look like none of them; one in twenty of their own records does, too"""
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LabelProbability(Result):
+    """A label, and how probable the model finds it."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class PredictedItem(Result):
+    """One input with its labels: `prediction` is the most probable, of a model of several labels those above one half.
+
+    `probabilities` are those of all labels, the most probable first.
+    """
+
+    item: str
+    """the text, or where the picture is; empty for what has no name"""
+    model: str
+    prediction: tuple[str, ...]
+    """its labels"""
+    probabilities: tuple[LabelProbability, ...]
+    """of every label, the most probable first"""
+    multilabel: bool = False
+    """whether a label is given beside others"""
+    typical: float | None = None
+    """how typical it is of the labels, as a share of their own held-out records; of models that know it"""
+    every: bool = False
+    """whether all of them are printed"""
+
+    def __str__(self) -> str:
+        shown = self.probabilities if self.every else self.probabilities[:SHOWN]
+        wide = max(len(each.label) for each in shown)
+        lines = [f"{each.label:<{wide}}  {each.probability:6.1%}" for each in shown]
+        left = len(self.probabilities) - len(shown)
+        if left:
+            lines.append(f"and {counted(left, 'label')} more")
+        if self.typical is not None and self.typical <= UNLIKE:
+            lines.append(f"note: it looks like none of them ({self.typical:.1%} of their own records look less so)")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class _Check:
             yield f"{part.file} has changed since it was written (another checksum)"
             return
         try:
-            table = pq.read_table(pa.BufferReader(content))
+            table = pq.read_table(pa.BufferReader(content), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             yield f"{part.file} cannot be read ({error})"
             return
@@ -138,7 +138,8 @@ class _Check:
     def quarantine(self) -> Iterator[str]:
         """The quarantine has a row for each record that was refused."""
         try:
-            rows = pq.read_table(pa.BufferReader(self.place.read(f"{META}/{QUARANTINE}"))).num_rows
+            content = self.place.read(f"{META}/{QUARANTINE}")
+            rows = pq.read_table(pa.BufferReader(content), use_threads=False).num_rows
         except (pa.ArrowException, OSError):
             yield f"{META}/{QUARANTINE} is missing or cannot be read"
             return

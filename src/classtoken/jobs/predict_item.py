@@ -1,0 +1,78 @@
+"""A trained classifier applied to one input: the answer, and no folder."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from classtoken.embedder import Embedder, classifying_sides, load, prompt_of
+from classtoken.embedder.zero_shot import worded
+from classtoken.errors import OptionError
+from classtoken.inputs import check_item, listed, names_file, names_picture
+from classtoken.learning.temperature import fitted_temperature
+from classtoken.options import PredictOptions
+from classtoken.results.predict import LabelProbability, PredictedItem
+from classtoken.source.drawn import PREFIX
+
+#: Options that say something about a folder of labels.
+OF_FOLDERS = ("limit", "part_rows", "overwrite")
+
+
+def predict_item(model: str | Path | Embedder, item: Any, options: PredictOptions) -> PredictedItem:
+    """Label one input: see `classtoken.predict`."""
+    usual = {field.name: field.default for field in fields(options)}
+    strange = [f"`{name}`" for name in OF_FOLDERS if getattr(options, name) != usual[name]]
+    if strange:
+        raise OptionError(f"{', '.join(strange)}: only with `out`, a folder for the labels of many records.")
+    item = _only(item)
+    embedder = load(
+        model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
+    )
+    embedder = worded(embedder, options)
+    sides = classifying_sides(embedder, options.modality)
+    side = options.modality or (sides[0] if len(sides) == 1 or _pictured(item) == (sides[0] == "image") else sides[1])
+    check_item(item, side, embedder.name)
+    classifier = embedder.classifying(side).reading.classifier
+    assert classifier is not None
+    prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+    if options.calibrate is not None:
+        classifier.temperature = fitted_temperature(
+            embedder, side, options.calibrate, options.source_options, prompt=prompt
+        )
+    tokens = embedder.tokens([item], modality=side, prompt=prompt)
+    rows, typical = embedder.answers_of(tokens, modality=side, prompt=prompt)
+    found = rows[0]
+    order = found.argsort()[::-1]
+    all_labels = tuple(LabelProbability(embedder.labels[place], float(found[place])) for place in order)
+    given = tuple(each.label for each in all_labels if each.probability > 0.5)
+    return PredictedItem(
+        item=str(item) if isinstance(item, str | Path) else "",
+        model=embedder.name,
+        prediction=given if classifier.multilabel else (all_labels[0].label,),
+        probabilities=all_labels,
+        multilabel=classifier.multilabel,
+        typical=None if typical is None else float(typical[0]),
+        every=options.every,
+    )
+
+
+def _only(item: Any) -> Any:
+    """The one input; what may hold many is refused before anything is loaded."""
+    several = [item] if isinstance(item, str | Path) else listed(item)
+    if len(several) != 1:
+        raise OptionError(f"{len(several)} inputs: `out` is missing, the folder that their labels go into.")
+    (only,) = several
+    if isinstance(only, str | Path) and not names_picture(only) and _of_many(str(only)):
+        raise OptionError(
+            f"'{only}' may hold many records: `out` is missing, the folder that their labels go into. Without it one "
+            "picture or one text is labelled."
+        )
+    return only
+
+
+def _of_many(name: str) -> bool:
+    """Whether a name is that of a source: a file or folder, a URL, drawn pictures."""
+    return names_file(name) or ((name.startswith(PREFIX) or "://" in name) and not any(map(str.isspace, name)))
+
+
+def _pictured(item: Any) -> bool:
+    return not isinstance(item, str) or names_picture(item)
