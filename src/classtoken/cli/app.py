@@ -113,8 +113,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return answer if isinstance(answer, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has gone, of which typer makes an exit; there is nobody to tell.
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return 0

@@ -48,7 +48,7 @@ class PredictedItem(Result):
         if left:
             lines.append(f"and {counted(left, 'label')} more")
         if self.typical is not None and self.typical <= UNLIKE:
-            lines.append(f"note: it looks like none of them ({self.typical:.1%} of their own records look less so)")
+            lines.append(f"note: it looks like none of them ({self.typical:.1%} of their own look as little like them)")
         return "\n".join(lines)
 
 
