@@ -691,6 +691,7 @@ def service(
     model: "str | Path | Embedder | Mapping[str, str | Path | Embedder] | None" = None,
     *,
     folder: str | Path | Sequence[str] | Mapping[str, str | Path] = (),
+    column: str | None = None,
     pooling: str | None = None,
     normalize: bool | None = None,
     precision: Precision = "fp32",
@@ -707,7 +708,8 @@ def service(
     """The application that `classtoken serve` runs: vectors over HTTP, to mount in an application of one's own.
 
     model: one, or several by the names that requests call them; the one that made the folder, where there is one.
-    folder: vectors to be searched (`POST /v1/search`), one or several by name; they stay in memory. keys: who must send
+    folder: vectors to be searched (`POST /v1/search`), one or several by name; they stay in memory. column: which
+        of their vectors, where they hold several. keys: who must send
         one of them as `Authorization: Bearer KEY`; none: everybody who can connect is answered. Models are loaded now.
         `docs/serve.md` has the requests.
 
@@ -721,6 +723,7 @@ def service(
         folder = [f"{name}={place}" for name, place in folder.items()]
     options = ServeOptions(
         folder=(str(folder),) if isinstance(folder, str | Path) else tuple(folder),
+        column=column,
         pooling=pooling,
         normalize=normalize,
         precision=precision,

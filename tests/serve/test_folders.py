@@ -141,3 +141,22 @@ def test_a_picture_that_is_none_is_named(client: httpx.Client) -> None:
     answer = client.post("/v1/search", json={"folder": "pictures", "query": f"data:image/png;base64,{data}"})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "query"
+
+
+@pytest.mark.parametrize("column", ["cls", "mean"])
+def test_a_column_is_chosen_where_a_folder_holds_several(column: str, place: Path, tmp_path: Path) -> None:
+    """Without a model the one that made the folder is loaded, and reads out that column."""
+    ct.embed(place / "texts", place / "texts.csv", tmp_path / "several", pooling="cls,mean")
+    with pytest.raises(OptionError, match="holds several vectors, cls, mean; name one as `column`"):
+        ct.service(folder=tmp_path / "several")
+    with pytest.raises(OptionError, match="max"):
+        ct.service(folder=tmp_path / "several", column="max")
+    running = RunningService(ct.service(folder=tmp_path / "several", column=column))
+    try:
+        with httpx.Client(base_url=running.url, timeout=30, trust_env=False) as client:
+            here = found(client, query="a red cat", k=3)
+            there = ct.search(tmp_path / "several", "a red cat", k=3, column=column)
+            assert [hit["id"] for hit in here.hits] == [hit["id"] for hit in there.hits]
+            assert [hit["score"] for hit in here.hits] == pytest.approx([hit["score"] for hit in there.hits], abs=1e-5)
+    finally:
+        running.stop()

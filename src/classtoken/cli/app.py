@@ -113,7 +113,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return answer if isinstance(answer, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit):
+    except (BrokenPipeError, SystemExit) as stopped:
+        if isinstance(stopped, SystemExit) and not isinstance(stopped.__context__, BrokenPipeError):
+            raise  # completions were asked for
         # Whoever read our output has gone, of which typer makes an exit; there is nobody to tell.
         with contextlib.suppress(OSError):
             sys.stdout.close()

@@ -183,6 +183,12 @@ class Embedder:
             spaces={name: joint or space_of(tower, encoder, readout) for name, readout in readouts.items()},
         )
 
+    def reading_out(self, pooling: str) -> "Embedder":
+        """The same model, not loaded again, that gives another vector."""
+        other = copy.copy(self)
+        other.spec = replace(self.spec, pooling=pooling)
+        return other
+
     def logits(
         self,
         items: Sequence[Any] | Any,

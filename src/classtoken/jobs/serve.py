@@ -11,7 +11,7 @@ from classtoken.errors import OptionError
 from classtoken.extras import need
 from classtoken.files import user_path
 from classtoken.nearest.searcher import Searcher
-from classtoken.options import ServeOptions
+from classtoken.options import SearchOptions, ServeOptions
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -46,8 +46,10 @@ def service(
     named = _named(models, "model")
 
     def loaded() -> tuple[list[ServedModel], dict[str, Searcher]]:
-        folders = dict(searchers or {name: Searcher(place) for name, place in _named(options.folder, "folder")})
-        models = named or [named_model(folder.embedder) for folder in folders.values()][:1]
+        asked = SearchOptions(column=options.column)
+        named_folders = _named(options.folder, "folder")
+        folders = dict(searchers or {name: Searcher(place, options=asked) for name, place in named_folders})
+        models = named or [named_model(folder.reader) for folder in folders.values()][:1]
         if not models:
             raise OptionError("nothing is to be served; give a `model` or a `folder`.")
         return [ServedModel(name, _loaded(one, options), most_pixels=limits.pixels) for name, one in models], folders
@@ -104,8 +106,7 @@ def named_model(model: Served) -> tuple[str, Served]:
     asked for."""
     if isinstance(model, Embedder):
         return _short(model.name), model
-    text = str(model)
-    given = re.fullmatch(r"([\w.:-]+)=(.+)", text)
+    given = re.fullmatch(r"([\w.:-]+)=(.+)", text := str(model))
     if given and not user_path(text).exists():
         return given[1], given[2]
     return _short(text), model

@@ -75,6 +75,11 @@ class Searcher:
         return None if any(wanted in spaces.values() for spaces in sides) else self.column
 
     @property
+    def reader(self) -> Embedder:
+        """The model for queries, whose own vector is one of this space."""
+        return self.embedder if self.pooling is None else self.embedder.reading_out(self.pooling)
+
+    @property
     def stale(self) -> bool:
         """Whether the folder holds other vectors by now."""
         return [part.file for part in read(self.vectors.place).manifest.parts] != [

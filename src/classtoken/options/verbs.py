@@ -402,6 +402,7 @@ class ServeOptions(Options):
     folder: Annotated[
         tuple[str, ...], Option("Vectors that requests may search; several as NAME=DIR.", metavar="DIR")
     ] = ()
+    column: Column = None
     pooling: Annotated[
         str | None, Option("The vector to give: cls, mean, cls+mean@-2 ...; the model's own.", metavar="NAME")
     ] = None
