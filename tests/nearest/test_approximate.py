@@ -1,5 +1,7 @@
 """The index keeps the recall that was asked for, and is a cache: gone, damaged or old, exact search answers."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from tests.nearest.test_scan import clustered
 import classtoken as ct
 from classtoken.errors import OptionError
 from classtoken.nearest import approximate
+from classtoken.nearest.approximate import Settings
 from classtoken.nearest.rows import FileRows
 from classtoken.nearest.scan import search
 from classtoken.sink import read
@@ -63,6 +66,61 @@ def test_an_index_of_other_vectors_is_none(tmp_path: Path, monkeypatch: pytest.M
     second = made_up.folder_of(tmp_path / "second", clustered(600, seed=3), part_rows=300)
     (first / "_meta" / "index").rename(second / "_meta" / "index")
     assert approximate.open_index(read(second), "cls") is None
+
+
+def test_an_index_grows_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has gone is no longer found, what is new is, and what stayed is neither read nor written again."""
+    monkeypatch.setattr(approximate, "SMALL", 300)
+    monkeypatch.setattr(approximate, "QUERIES", 60)
+    rows = clustered(900)
+    before = made_up.folder_of(tmp_path / "before", rows[:750], part_rows=150)
+    found = ct.index(before, recall=0.9)
+    now = np.concatenate([rows[:150], rows[300:]])  # its second part has gone, the others moved up, a sixth came
+    after = made_up.folder_of(
+        tmp_path / "after", now, part_rows=150, ids=[f"row{n}" for n in (*range(150), *range(300, 900))]
+    )
+    (before / "_meta" / "index").rename(after / "_meta" / "index")
+    assert approximate.open_index(read(after), "cls") is None
+    assert ct.search(after, id="row310").exact
+    added = []
+    rows_of = approximate._rows_of
+    monkeypatch.setattr(approximate, "_rows_of", lambda *a: added.extend(a[2]) or rows_of(*a))
+    grown = ct.index(after, recall=0.9)
+    assert added == [4]
+    assert grown.low >= 0.9 <= found.low
+    index = approximate.open_index(read(after), "cls")
+    assert index is not None
+    everything = index.table.nearest(
+        torch.nn.functional.normalize(torch.from_numpy(now), dim=1), 1, Settings(1000, 900)
+    )
+    assert everything.places[:, 0].tolist() == list(range(len(now)))
+    assert not ct.search(after, id="row310").exact
+
+
+@pytest.mark.parametrize("damage", ["gone", "no table", "another column", "few rows stay"])
+def test_an_index_that_cannot_grow_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    monkeypatch.setattr(approximate, "SMALL", 300)
+    monkeypatch.setattr(approximate, "QUERIES", 60)
+    rows = clustered(600)
+    first = made_up.folder_of(tmp_path / "first", rows, part_rows=150)
+    ct.index(first, recall=0.5)
+    changed = np.concatenate([rows[:450] if damage != "few rows stay" else rows[:150] * 2, clustered(150, seed=5)])
+    second = made_up.folder_of(tmp_path / "second", changed, part_rows=150)
+    (first / "_meta" / "index").rename(second / "_meta" / "index")
+    place = second / "_meta" / "index"
+    if damage == "gone":
+        shutil.rmtree(place)
+    elif damage == "no table":
+        shutil.rmtree(place / "rows.lance")
+    elif damage == "another column":
+        about = json.loads((place / "about.json").read_text())
+        (place / "about.json").write_text(json.dumps({**about, "column": "mean"}))
+    made = []
+    make = approximate._made
+    monkeypatch.setattr(approximate, "_made", lambda *a: made.append(a) or make(*a))
+    ct.index(second, recall=0.5)
+    assert len(made) == 1
+    assert approximate.open_index(read(second), "cls") is not None
 
 
 def test_few_vectors_need_no_index(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 It lies in `DIR/_meta/index` beside the vectors, which it copies and never changes. What it was made of is written with
 it: where that is not what the folder holds now, or anything of it is damaged, it counts as not there, and exact search
 answers.
+
+A row is known by its part and where it stands there. So an index of a folder that has been brought up to date grows:
+rows of parts that have gone leave it, those of new parts come in, and the others stay, whatever their places are now.
 """
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +23,9 @@ from torch import Tensor
 from classtoken.errors import OptionError, OutputError
 from classtoken.extras import need
 from classtoken.files import write_text
-from classtoken.fingerprint import hash_value
 from classtoken.measure.statistics import mean_interval
 from classtoken.nearest.rows import FileRows, unit
-from classtoken.nearest.scan import MOST, Found, search
+from classtoken.nearest.scan import Found, search
 from classtoken.places import LocalPlace
 from classtoken.sink import Vectors
 from classtoken.sink.manifest import META
@@ -34,7 +36,9 @@ SMALL = 5000
 """rows below which an index could be no quicker than looking at all of them"""
 QUERIES = 400
 """rows that the settings are chosen on, and as many others on which the recall is measured"""
-FORMAT = 1
+FORMAT = 2
+GROWN = 0.5
+"""share of a folder's rows that an index must hold already to grow: its partitions were found for those that it held"""
 
 
 @dataclass(frozen=True)
@@ -47,28 +51,33 @@ class Settings:
 
 @dataclass(frozen=True)
 class IndexAbout:
-    """What an index is of, how it is asked, and what was measured: recall of the `k` best with its 95 % interval."""
+    """What an index is of, how it is asked, and what was measured: recall of the `k` best with its 95 % interval.
 
-    key: str
+    `parts` are the checksums of the folder's parts. `begun`: rows that the partitions were found for.
+    """
+
+    column: str
+    parts: tuple[str, ...]
+    begun: int
     settings: Settings
     recall: float
     low: float
     high: float
     k: int
     queries: int
+    format: int = FORMAT
 
 
 class ApproximateIndex:
     """An index that is there and up to date."""
 
-    def __init__(self, folder: Path, about: IndexAbout):
-        self.about = about
-        self.table = need("lancedb", "an index").connect(folder.as_posix()).open_table(TABLE)
+    def __init__(self, table: Any, about: IndexAbout, vectors: Vectors):
+        self.about, self.table = about, IndexedRows(table, vectors)
 
     def search(self, queries_QD: Tensor, k: int) -> Found | None:
         """The k rows most similar to each query by cosine, most of them; None where its files are damaged."""
         try:
-            return _asked(self.table, unit(queries_QD.float()), k, self.about.settings)
+            return self.table.nearest(unit(queries_QD.float()), k, self.about.settings)
         except Exception:  # a cache, as above
             return None
 
@@ -77,11 +86,10 @@ def open_index(vectors: Vectors, column: str) -> ApproximateIndex | None:
     """The index of a folder; None where there is none, or it is damaged, or of another state of the folder."""
     if not isinstance(vectors.place, LocalPlace):
         return None
-    folder = vectors.place.path / META / FOLDER
     try:
-        plain = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        about = IndexAbout(**plain | {"settings": Settings(**plain["settings"])})
-        return ApproximateIndex(folder, about) if about.key == _key(vectors, column) else None
+        about, table = _there(vectors)
+        same = about.column == column and sorted(about.parts) == sorted(_parts(vectors))
+        return ApproximateIndex(table, about, vectors) if same else None
     except Exception:  # a cache, and Lance raises whatever it likes on damaged files
         return None
 
@@ -89,7 +97,8 @@ def open_index(vectors: Vectors, column: str) -> ApproximateIndex | None:
 def build_index(
     vectors: Vectors, column: str, recall: float, k: int, *, report: Callable[[Progress], object] | None = None
 ) -> IndexAbout:
-    """Make the index and find settings with which its recall is met: the low end of the interval is above it.
+    """Make the index, or let it grow, and find settings with which its recall is met: the low end of the interval is
+    above it.
 
     Settings are chosen on rows of the folder as queries, each without itself, and the recall is measured on others.
     Raises `OptionError` for folders that are too small and where no settings reach the recall.
@@ -102,35 +111,68 @@ def build_index(
             "search, which needs none."
         )
     folder = vectors.place.path / META / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
     rows = FileRows(vectors, column)
-    table = _made(vectors, column, folder)
+    table, begun = _grown(vectors, column, folder) or (_made(vectors, column, folder), len(vectors))
+    indexed = IndexedRows(table, vectors)
     drawn = np.random.default_rng(0).permutation(len(vectors))[: 2 * QUERIES]
     choosing, judging = (torch.from_numpy(np.sort(part)) for part in np.array_split(drawn, 2))
-    found: IndexAbout | None = None
     queries = [unit(rows.take(part)) for part in (choosing, judging)]
     truth = [search(rows, part, k + 1) for part in queries]
-    for step, settings in enumerate(_settings(len(vectors))):
+    for step, settings in enumerate(_settings(begun)):
         if report is not None:
             report(Progress(step + 1, 0, what=f"{settings.probes} partitions, {settings.refine} candidates"))
-        chosen = mean_interval(_recalls(table, queries[0], choosing, truth[0], k, settings), bounds=(0, 1))
+        chosen = mean_interval(_recalls(indexed, queries[0], choosing, truth[0], settings), bounds=(0, 1))
         if chosen.low < recall:
             continue
-        judged = mean_interval(_recalls(table, queries[1], judging, truth[1], k, settings), bounds=(0, 1))
+        judged = mean_interval(_recalls(indexed, queries[1], judging, truth[1], settings), bounds=(0, 1))
         if judged.low >= recall:
-            found = IndexAbout(
-                _key(vectors, column), settings, judged.estimate, judged.low, judged.high, k, len(judging)
-            )
-            break
-    if found is None:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise OptionError(f"no settings reach a `recall` of {recall:g} here; ask for less, or use exact search.")
-    write_text(folder / ABOUT, json.dumps(asdict(found)) + "\n")
-    return found
+            measured = judged.estimate, judged.low, judged.high
+            about = IndexAbout(column, _parts(vectors), begun, settings, *measured, k, len(judging))
+            write_text(folder / ABOUT, json.dumps(asdict(about)) + "\n")
+            return about
+    shutil.rmtree(folder, ignore_errors=True)
+    raise OptionError(f"no settings reach a `recall` of {recall:g} here; ask for less, or use exact search.")
 
 
-def _key(vectors: Vectors, column: str) -> str:
-    return hash_value([FORMAT, column, *(part.checksum for part in vectors.manifest.parts)])
+class IndexedRows:
+    """A table of an index whose rows are asked for; places are those that the folder's rows have now."""
+
+    def __init__(self, table: Any, vectors: Vectors):
+        self._table = table
+        ends = np.cumsum([0, *(part.rows for part in vectors.manifest.parts)])
+        self._begins = {_number(one): int(begin) for one, begin in zip(_parts(vectors), ends[:-1], strict=True)}
+
+    def nearest(self, queries_QD: Tensor, k: int, settings: Settings) -> Found:
+        """The k rows most similar to each query of unit length, most of them."""
+        places = torch.full((len(queries_QD), k), -1)
+        scores = torch.full((len(queries_QD), k), -torch.inf)
+        for number, query in enumerate(queries_QD):
+            asked = self._table.search(query.numpy(), vector_column_name="vector").nprobes(settings.probes)
+            found = asked.refine_factor(settings.refine).limit(k).select(["part", "row", "_distance"]).to_arrow()
+            rows = zip(found.column("part").to_pylist(), found.column("row").to_pylist(), strict=True)
+            places[number, : len(found)] = torch.tensor([self._begins[part] + row for part, row in rows])
+            scores[number, : len(found)] = 1 - torch.from_numpy(found.column("_distance").to_numpy().copy())
+        return Found(places, scores)
+
+
+def _there(vectors: Vectors) -> tuple[IndexAbout, Any]:
+    """What lies beside these vectors, of whatever state of them; raises anything where it is not whole."""
+    assert isinstance(vectors.place, LocalPlace)
+    folder = vectors.place.path / META / FOLDER
+    plain = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    about = IndexAbout(**plain | {"settings": Settings(**plain["settings"]), "parts": tuple(plain["parts"])})
+    if about.format != FORMAT:
+        raise OutputError("an index of another format")
+    return about, need("lancedb", "an index").connect(folder.as_posix()).open_table(TABLE)
+
+
+def _parts(vectors: Vectors) -> tuple[str, ...]:
+    return tuple(part.checksum for part in vectors.manifest.parts)
+
+
+def _number(checksum: str) -> int:
+    """A part's checksum as a number that a table holds."""
+    return int(checksum[:15], 16)
 
 
 def _settings(count: int) -> Iterator[Settings]:
@@ -144,42 +186,61 @@ def _partitions(count: int) -> int:
     return int(min(max(8, round(count**0.5 / 4)), 1024))
 
 
+def _grown(vectors: Vectors, column: str, folder: Path) -> tuple[Any, int] | None:
+    """The index of an earlier state brought up to this one, and the rows that its partitions were found for; None where
+    there is none, or it is of too few of the rows."""
+    parts = {one: number for number, one in enumerate(_parts(vectors))}
+    sizes = [part.rows for part in vectors.manifest.parts]
+    try:
+        about, table = _there(vectors)
+        stay = parts.keys() & set(about.parts)
+        if about.column != column or sum(sizes[parts[one]] for one in stay) < GROWN * max(len(vectors), about.begun):
+            return None
+        (folder / ABOUT).unlink()  # what is half is not whole
+        if gone := set(about.parts) - stay:
+            table.delete(f"part IN ({', '.join(str(_number(one)) for one in sorted(gone))})")
+        new = sorted(parts[one] for one in parts.keys() - stay)
+        if new:
+            table.add(_rows_of(vectors, column, new))
+        table.optimize()
+        return table, about.begun
+    except Exception:  # a cache: made anew
+        return None
+
+
 def _made(vectors: Vectors, column: str, folder: Path) -> Any:
     """The table with its index; rows at unit length, those that have no vector are left out."""
-    lancedb = need("lancedb", "an index")
-    size = vectors.manifest.columns[column]
-    schema = pa.schema([("place", pa.int64()), ("vector", pa.list_(pa.float32(), size))])
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for block in FileRows(vectors, column).blocks(MOST):
-            good = torch.isfinite(block.vectors).all(1) & block.vectors.any(1)
-            rows = unit(block.vectors[good])
-            flat = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1).numpy()), size)
-            yield pa.record_batch([pa.array(block.places[good].numpy()), flat], schema=schema)
-
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    reader = pa.RecordBatchReader.from_batches(schema, batches())
-    table = lancedb.connect(folder.as_posix()).create_table(TABLE, reader, schema=schema, mode="overwrite")
+    reader = _rows_of(vectors, column, range(len(vectors.manifest.parts)))
+    table = need("lancedb", "an index").connect(folder.as_posix()).create_table(TABLE, reader, mode="overwrite")
     kind = need("lancedb.index", "an index").IvfRq(distance_type="dot", num_partitions=_partitions(len(vectors)))
     table.create_index("vector", config=kind)
     return table
 
 
-def _asked(table: Any, queries_QD: Tensor, k: int, settings: Settings) -> Found:
-    places = torch.full((len(queries_QD), k), -1)
-    scores = torch.full((len(queries_QD), k), -torch.inf)
-    for row, query in enumerate(queries_QD):
-        asked = table.search(query.numpy(), vector_column_name="vector").nprobes(settings.probes)
-        found = asked.refine_factor(settings.refine).limit(k).select(["place", "_distance"]).to_arrow()
-        at = torch.from_numpy(found.column("place").to_numpy().copy())
-        places[row, : len(at)] = at
-        scores[row, : len(at)] = 1 - torch.from_numpy(found.column("_distance").to_numpy().copy())
-    return Found(places, scores)
+def _rows_of(vectors: Vectors, column: str, parts: Iterable[int]) -> pa.RecordBatchReader:
+    """The rows of these parts at unit length; those that have no vector are left out."""
+    size = vectors.manifest.columns[column]
+    fields = [("part", pa.int64()), ("row", pa.int32()), ("vector", pa.list_(pa.float32(), size))]
+    schema, checksums = pa.schema(fields), _parts(vectors)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number in parts:
+            numbers = torch.from_numpy(np.array(vectors.numbers(number, column), dtype=np.float32))
+            good = torch.isfinite(numbers).all(1) & numbers.any(1)
+            flat = pa.FixedSizeListArray.from_arrays(pa.array(unit(numbers[good]).reshape(-1).numpy()), size)
+            part = np.full(len(flat), _number(checksums[number]))
+            row = good.nonzero()[:, 0].to(torch.int32).numpy()
+            yield pa.record_batch([pa.array(part), pa.array(row), flat], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _recalls(table: Any, queries_QD: Tensor, itself: Tensor, truth: Found, k: int, settings: Settings) -> np.ndarray:
+def _recalls(indexed: IndexedRows, queries_QD: Tensor, itself: Tensor, truth: Found, settings: Settings) -> np.ndarray:
     """Per query the share of its k best other rows that are found; a row as good as the k-th counts as one of them."""
-    found = _asked(table, queries_QD, k + 1, settings)
+    k = truth.places.shape[1] - 1
+    found = indexed.nearest(queries_QD, k + 1, settings)
     shares = []
     for row, own in enumerate(itself.tolist()):
         others = truth.places[row] != own
