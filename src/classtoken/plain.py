@@ -48,6 +48,8 @@ class Limits:
 
 Count = Annotated[int, Limits(ge=0)]
 AtLeastOne = Annotated[int, Limits(ge=1)]
+SeedNumber = Annotated[int, Limits(ge=0, le=2**32 - 1)]
+"""what every generator takes: torch's, numpy's and scikit-learn's"""
 
 
 def encode(value: Any) -> Any:

@@ -206,6 +206,8 @@ def test_judgements_of_unknown_ids_are_named() -> None:
     assert task.judge(x).values["mrr@10"].tolist() == [1, 1, 1, 1]
     with pytest.raises(OptionError, match="do not fit"):
         RetrievalByJudgements(documents, queries, {"q0": {"nowhere": 1.0}}, CHOICES)
+    with pytest.raises(OptionError, match="no judgement says that a document is relevant"):
+        RetrievalByJudgements(documents, queries, {"q0": {"d0": 0.0}}, CHOICES)
 
 
 def test_clusters_of_vectors_agree_with_labels_where_they_are_apart() -> None:

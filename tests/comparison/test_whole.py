@@ -1,5 +1,6 @@
 """One comparison with everything in it: learned poolings and controls, layers, clusters, an audit, leaks, a report."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,39 @@ def test_equal_items_on_both_sides_are_found(tmp_path: Path) -> None:
     assert found.overlap is not None
     assert found.overlap.equal >= 20
     assert found.overlap.score != found.overlap.score_without
+    assert any("judged items are equal to one that was learned from" in note for note in found.notes)
+    whole = tmp_path / "whole.npy"
+    np.save(whole, np.concatenate([x, x]))
+    leaked = ct.compare(None, tmp_path / "twice.csv", vectors=[str(whole)], test=str(tmp_path / "twice.csv"), draws=2)
+    assert any("40 of 40 judged items are equal" in note and "no item is left" in note for note in leaked.notes)
+
+
+def test_notes_say_what_the_data_did_to_the_protocol(tmp_path: Path) -> None:
+    """A class of two records leaves two folds; clusters of one record each are none."""
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+    np.save(tmp_path / "v.npy", x)
+    rows = [f"text {i},{'ab'[i % 2] if i < 30 else 'rare'},{i}" for i in range(32)]
+    (tmp_path / "a.csv").write_text("text,label,own\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    found = ct.compare(None, tmp_path / "a.csv", vectors=[str(tmp_path / "v.npy")], cluster="own", draws=2)
+    assert any(note.startswith("2 folds instead of 5") for note in found.notes)
+    assert not any("clusters (" in note for note in found.notes)
+
+
+def test_the_hash_of_the_data_is_that_of_what_is_in_it(tmp_path: Path) -> None:
+    """Wherever pictures lie; other pictures, labels or scores are other data."""
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32))
+    stored = [str(tmp_path / "v.npy")]
+
+    def hash_of(folder: Path) -> str:
+        return ct.compare(None, folder, vectors=stored, draws=2, folds=2).protocol.data
+
+    coloured_squares(tmp_path / "here", 4)
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    known = hash_of(tmp_path / "here")
+    assert hash_of(tmp_path / "there") == known
+    first, last = sorted((tmp_path / "there").rglob("*.png"))[::11]
+    first.write_bytes(last.read_bytes())
+    assert hash_of(tmp_path / "there") != known
 
 
 def test_odd_lengths_are_counted() -> None:

@@ -1,6 +1,7 @@
 """The verb: one pass for all candidates, results both ways, stored vectors, refusals."""
 
 import json
+import warnings
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,31 @@ def test_vectors_of_others_and_several_encoders_stand_in_one_table(squares: Path
     assert scores["rows: theirs"] == scores["rows in order"]  # found by id, whatever their order
     assert scores["small: cls"] == scores["other: cls"]
     assert len(found.differences) == 15
+    (tmp_path / "again").mkdir()
+    np.save(tmp_path / "again" / "rows in order.npy", vectors)
+    with pytest.raises(OptionError, match="two candidates are called 'rows in order'"):
+        ct.compare(None, squares, vectors=[stored[1], str(tmp_path / "again" / "rows in order.npy")], draws=2)
     assert found.models == ("small", "other")
+
+
+def test_ids_that_are_numbers_are_found_and_too_large_ones_do_not_warn(tmp_path: Path) -> None:
+    rows = "".join(f"{'ab'[i % 2]},text {i}\n" for i in range(12))
+    (tmp_path / "a.csv").write_text("label,text\n" + rows, encoding="utf-8")
+    vectors = np.random.default_rng(0).normal(size=(12, 3))
+    pq.write_table(
+        pa.table({"id": range(12), "v": list(vectors), "huge": list(vectors * 1e300)}), tmp_path / "p.parquet"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ct.compare(None, tmp_path / "a.csv", vectors=[str(tmp_path / "p.parquet")], draws=2, folds=2)
+    assert [one.name for one in found.candidates] == ["p: v"]
+    assert "not finite" in found.left_out["p: huge"]
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296"])
+def test_a_seed_that_no_generator_takes_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "x.csv", "--model", "m", "--seed", seed]) == 2
+    assert "--seed" in capsys.readouterr().err
 
 
 def test_files_that_hold_no_vectors_are_refused(squares: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from classtoken.errors import SourceError
 from classtoken.source import Pair, read_judgements, read_pairs
+from classtoken.values import Rejected
 
 
 def write(path: Path, content: str) -> Path:
@@ -42,6 +43,46 @@ def test_judgements(tmp_path: Path) -> None:
         read_judgements(write(tmp_path / "q.csv", "query,doc_id\nq,d\n"))
     with pytest.raises(SourceError, match="no query_id or doc_id"):
         read_judgements(write(tmp_path / "q.csv", "query_id,doc_id\n,d\n"))
+
+
+def test_judgements_of_beir_and_trec_are_read_as_they_are(tmp_path: Path) -> None:
+    wanted = {"q1": {"d1": 2.0, "d2": 0.0}, "q2": {"d1": 1.0}}
+    beir = "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\nq2\td1\t1\n"
+    assert read_judgements(write(tmp_path / "test.tsv", beir)) == wanted
+    trec = "q1 0 d1 2\nq1 0 d2 0\n\nq2 Q0 d1 1\n"
+    for name in ("a.qrels", "qrels.txt", "trec.tsv"):
+        assert read_judgements(write(tmp_path / name, trec)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("q,d,2\n", "says 2 of query 'q' and document 'd', and an earlier one 1; keep one"),
+        ("q,e,nan\n", "relevance is 'nan', not a number"),
+        ("q,e,inf\n", "relevance is 'inf', not a number"),
+        ("q,e,\n", "relevance is '', not a number"),
+    ],
+)
+def test_judgements_that_say_nothing_or_two_things(tmp_path: Path, line: str, words: str) -> None:
+    head = "query_id,doc_id,relevance\nq,d,1\nq,d,1\n"
+    with pytest.raises(SourceError, match=words):
+        read_judgements(write(tmp_path / "q.csv", head + line))
+
+
+def test_pairs_that_cannot_be_judged_are_named_and_the_others_read(tmp_path: Path) -> None:
+    lines = ["text1,text2,score", "a,b,1", "only one", "c,,2", "d,e,many", "f,g,nan", "h,i,3"]
+    refused: list[Rejected] = []
+    pairs = read_pairs(write(tmp_path / "a.csv", "\n".join(lines) + "\n"), refused=refused)
+    assert [(pair.id, pair.score) for pair in pairs] == [("0", 1.0), ("5", 3.0)]
+    assert [entry.id for entry in refused] == ["row 1", "row 2", "row 3", "row 4"]
+    assert [entry.reason for entry in refused][1:] == [
+        "lacks a text",
+        "cannot be judged: score is 'many', not a number",
+        "cannot be judged: score is 'nan', not a number",
+    ]
+    refused = []
+    assert read_pairs(write(tmp_path / "b.jsonl", '{"text1": "a", "text2": "b", "score": 1}\n{}\n'), refused=refused)
+    assert [entry.id for entry in refused] == ["row 1"]
 
 
 def test_real_pairs(shared: Path) -> None:

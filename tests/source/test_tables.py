@@ -61,9 +61,10 @@ class TestDelimited:
         assert read(path) == ([record], [])
 
     def test_columns_by_option(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "a.csv", "key,body,kind\nx,hello,1\n")
+        path = write(tmp_path / "a.csv", "key,body,kind\nx,hello,1\ny,hello, 1 \nz,hello, \n")
         records, _ = read(path, id_column="key", text_column="body", label_column="kind")
-        assert records == [Record("x", text="hello", label="1")]
+        assert records[0] == Record("x", text="hello", label="1")
+        assert [record.label for record in records] == ["1", "1", None]  # a space is no part of a label
 
     def test_a_file_without_a_header_is_read_by_numbers(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.tsv", '5" pipe\t4,27\tk1\nother\t3\tk2\n')

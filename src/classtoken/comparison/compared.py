@@ -16,7 +16,7 @@ from classtoken.comparison.beside import LENGTHS, token_lengths
 from classtoken.comparison.candidates import refuse_repeated
 from classtoken.comparison.contest import Entrant, Standing, standing
 from classtoken.comparison.dense import Segmentation
-from classtoken.comparison.describing import likeness, overlap_of, shapes
+from classtoken.comparison.describing import content_of, likeness, overlap_of, shapes
 from classtoken.comparison.entrants import (
     Kept,
     Passed,
@@ -43,7 +43,7 @@ from classtoken.measure.paired import detectable
 from classtoken.measure.statistics import LEAST
 from classtoken.options import CompareOptions
 from classtoken.options.base import all_fields
-from classtoken.results.compare import CompareResult, LayerCurve, PositionBias, Protocol
+from classtoken.results.compare import CompareResult, LayerCurve, PositionBias, Protocol, SplitOverlap
 from classtoken.version import __version__
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "transformers")
@@ -147,6 +147,7 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
     said = advice_of(found.candidates, found.differences, task.metric)
     real = [one for one in found.entrants if one.role == "candidate"]
     looked_at, lying = audit_of(task), shapes(found.entrants, task)
+    overlap = overlap_of(task, next((one for one in real if one.vectors is not None), real[0]))
     candidates = tuple(
         replace(
             one,
@@ -196,7 +197,7 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
             if LENGTHS in one.found.beside
             for row in token_lengths(one.name, one.found.beside[LENGTHS])
         ),
-        overlap=overlap_of(task, next((one for one in real if one.vectors is not None), real[0])),
+        overlap=overlap,
         confusion=confusion_of(next((one for one in real if one.judged.predicted is not None), real[0]), task),
         neighbours=neighbours_of(found.entrants, task),
         audited=task.choices.group or "",
@@ -206,27 +207,36 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
         else tuple(row for one in passed for row in overlooked(one, task, looked_at)),
         refused=task.refused,
         left_out=field.left_out,
-        notes=(*_notes(task, found), *(() if looked_at is None else looked_at.notes)),
+        notes=(*_notes(task, found, overlap), *(() if looked_at is None else looked_at.notes)),
         seconds=monotonic() - told.began,
     )
 
 
 def _data_hash(task: JudgedTask) -> str:
-    """A hash of what is judged: ids, contents, labels, clusters, the split."""
-    said = [
-        [r.id, r.text, str(r.image) if not isinstance(r.image, bytes) else r.image.hex(), r.label] for r in task.records
-    ]
-    return hash_value([said, list(task.items), task.units.of.tolist()])
+    """A hash of what is judged: ids, contents, labels, clusters, the split; wherever the files lie."""
+    said = [[record.id, content_of(record), record.label] for record in task.records]
+    return hash_value([said, list(task.items), task.units.of.tolist(), task.answers()])
 
 
-def _notes(task: JudgedTask, found: Standing) -> tuple[str, ...]:
+def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> tuple[str, ...]:
     notes = []
     if task.units.count < LEAST:
         notes.append(f"{task.units.count} independent items are too few for intervals; {LEAST} or more are needed.")
-    if task.clusters:
+    if task.clusters and not task.units.alone:
         notes.append(
             f"Items come in {task.units.count} clusters ({task.clusters}); without them intervals would have been "
             f"{found.narrower:.2f} times too narrow."
+        )
+    if isinstance(task, Labelled) and not task.given_test and len(task.split.parts) < task.choices.folds:
+        notes.append(
+            f"{len(task.split.parts)} folds instead of {task.choices.folds}: the rarest class, or the clusters, do not "
+            "fill more."
+        )
+    if overlap is not None and overlap.equal:
+        without = "no item is left" if overlap.score_without is None else f"{overlap.score_without:.4f}"
+        notes.append(
+            f"{overlap.equal} of {overlap.checked} judged items are equal to one that was learned from, {overlap.near} "
+            f"more nearly so; the best candidate has {overlap.score:.4f} with them, and without them {without}."
         )
     if task.refused:
         counted = "1 item does" if len(task.refused) == 1 else f"{len(task.refused)} items do"

@@ -16,6 +16,7 @@ from classtoken.comparison.splitting import cluster_numbers, in_folds
 from classtoken.comparison.task import Choices, Judged, JudgedTask
 from classtoken.comparison.transform import whitened
 from classtoken.errors import OptionError
+from classtoken.fingerprint import hash_file
 from classtoken.learning.ways.logistic import FitTask
 from classtoken.measure.scores import mean_iou, of_counts
 from classtoken.tensors import States
@@ -172,6 +173,9 @@ class Segmentation(JudgedTask):
             )
         place = np.searchsorted(kept, self.masks).clip(max=len(kept) - 1)
         return np.where(kept[place] == self.masks, place, -1), kept
+
+    def answers(self) -> object:
+        return [hash_file(Path(str(record.meta["mask"]))) for record in self.records]
 
     def without(self, bad: Mapping[int, Rejected]) -> "Segmentation":
         kept = [row for row in range(len(self.records)) if row not in bad]

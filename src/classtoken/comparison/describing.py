@@ -11,9 +11,10 @@ from classtoken.comparison.dense import Segmentation
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.transform import unit_rows
-from classtoken.fingerprint import hash_file
+from classtoken.fingerprint import hash_bytes, hash_file
 from classtoken.measure.geometry import alignment, anisotropy, effective_rank, linear_cka, uniformity
 from classtoken.results.compare import SplitOverlap, VectorShape
+from classtoken.values import Record
 
 MOST = 2000
 """vectors that are looked at, evenly taken"""
@@ -64,7 +65,7 @@ def overlap_of(task: JudgedTask, best: Entrant) -> SplitOverlap | None:
     the best candidate's score with and without them. None where nothing is learned."""
     if not isinstance(task, Labelled) or best.vectors is None:
         return None
-    same = _same_content(task)
+    same = [content_of(record) for record in task.records]
     x = unit_rows(best.vectors - best.vectors.mean(0))
     equal, near, examples, place = np.zeros(len(task.items), bool), np.zeros(len(task.items), bool), [], 0
     for learned, judged in task.split.parts:
@@ -93,18 +94,14 @@ def overlap_of(task: JudgedTask, best: Entrant) -> SplitOverlap | None:
     )
 
 
-def _same_content(task: JudgedTask) -> list[object]:
-    """For each record what it holds: equal exactly when it is the same text, or the same file byte for byte."""
-    found: list[object] = []
-    for record in task.records:
-        if record.text is not None:
-            found.append(record.text)
-        elif isinstance(record.image, bytes):
-            found.append(hash(record.image))
-        else:
-            image = record.image
-            found.append(hash_file(image) if isinstance(image, Path) and image.is_file() else str(image))
-    return found
+def content_of(record: Record) -> str:
+    """What a record holds: equal exactly when it is the same text, or the same picture byte for byte."""
+    if record.text is not None:
+        return record.text
+    if isinstance(record.image, bytes):
+        return hash_bytes(record.image)
+    image = record.image
+    return hash_file(image) if isinstance(image, Path) and image.is_file() else str(image)
 
 
 def shapes(entrants: Sequence[Entrant], task: JudgedTask) -> Mapping[str, VectorShape]:

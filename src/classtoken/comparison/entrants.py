@@ -88,11 +88,12 @@ def read_all(model: ModelSide, asked: AskedOfModel, records: Sequence[Record], r
 
 def stored_vectors(options: CompareOptions, task: JudgedTask) -> dict[str, NDArray]:
     """The stored candidates by name: of several folders, or beside a model, the place stands before."""
-    every = {}
+    every: dict[str, NDArray] = {}
     for place in options.vectors:
-        for name, array in stored(place, task.records).items():
-            stem = Path(place).stem
-            every[name if name == stem else f"{stem}: {name}"] = array
+        stem = Path(place).stem
+        found = {f"{stem}: {n}" if n != stem else n: a for n, a in stored(place, task.records, task.found_by).items()}
+        refuse_repeated([*every, *found])
+        every |= found
     return every
 
 

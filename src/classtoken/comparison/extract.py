@@ -17,6 +17,7 @@ from classtoken.inputs import PreparedBatch, Preprocessor, batches, computed
 from classtoken.inputs import rejected as rejection
 from classtoken.readout.readout import StatesReader
 from classtoken.sink import read
+from classtoken.source.columns import to_id
 from classtoken.values import Progress, Record, Rejected, Role
 
 STATES, ROLES = "states", "roles"
@@ -123,10 +124,10 @@ def _placed(parts: list[tuple[tuple[int, ...], dict[str, NDArray]]], name: str, 
     return whole
 
 
-def stored(place: str | Path, records: Sequence[Record]) -> dict[str, NDArray[np.float32]]:
+def stored(place: str | Path, records: Sequence[Record], key: str = "id") -> dict[str, NDArray[np.float32]]:
     """Vectors that somebody has stored, a row a record: a folder of `embed`, a .npy file (rows in the order of the
-    records), or a Parquet file with the column `id` and columns of vectors. Texts of pairs are found by the column
-    `text`. Raises `OptionError` where a record has no vector."""
+    records), or a Parquet file with the column `id` and columns of vectors. `key` is the
+    column by which they are found: texts of pairs by `text`. Raises `OptionError` where a record has no vector."""
     path = user_path(place)
     if path.suffix == ".npy":
         found = _of_npy(path)
@@ -135,17 +136,16 @@ def stored(place: str | Path, records: Sequence[Record]) -> dict[str, NDArray[np
                 f"'{path}' holds an array of shape {found.shape}, and there are {len(records)} records; give a row for "
                 "each, in their order."
             )
-        return {path.stem: found.astype(np.float32)}
-    by_text = bool(records) and records[0].id.startswith("text ")
-    key = "text" if by_text else "id"
-    wanted = [record.text if by_text else record.id for record in records]
+        return {path.stem: _narrowed(found)}
+    wanted = [str(record.text) if key == "text" else record.id for record in records]
     if path.is_dir():
         folder = read(path)
         if key not in ("id", *folder.carried):
             raise OptionError(f"'{path}' does not carry the column '{key}', by which vectors of pairs are found.")
-        names, arrays = folder.column(key), {name: folder.arrays[name] for name in folder.arrays}
+        given, arrays = folder.column(key), {name: folder.arrays[name] for name in folder.arrays}
     else:
-        names, arrays = _of_parquet(path, key)
+        given, arrays = _of_parquet(path, key)
+    names = [to_id(name) for name in given]  # pandas writes ids that are numbers as numbers
     place_of = {name: row for row, name in enumerate(names)}
     if len(place_of) < len(names):
         twice = next(name for row, name in enumerate(names) if place_of[name] != row)
@@ -157,7 +157,13 @@ def stored(place: str | Path, records: Sequence[Record]) -> dict[str, NDArray[np
             "same source."
         )
     rows = [place_of[name] for name in wanted]
-    return {name: np.asarray(array, dtype=np.float32)[rows] for name, array in arrays.items()}
+    return {name: _narrowed(np.asarray(array))[rows] for name, array in arrays.items()}
+
+
+def _narrowed(vectors: NDArray) -> NDArray[np.float32]:
+    """As float32; what is too large for it becomes infinite, and the candidate is left out for that."""
+    with np.errstate(over="ignore"):
+        return vectors.astype(np.float32)
 
 
 def _of_npy(path: Path) -> NDArray:
@@ -184,7 +190,7 @@ def _of_parquet(path: Path, key: str) -> tuple[list, dict[str, NDArray]]:
             rows = table.column(name).to_pylist()
             if any(row is None for row in rows) or len({len(row) for row in rows}) != 1:
                 raise OptionError(f"the column '{name}' of '{path}' has vectors of several lengths, or none in a row.")
-            arrays[name] = np.array(rows, dtype=np.float32)
+            arrays[name] = np.array(rows, dtype=np.float64)
     if not arrays:
         raise OptionError(f"'{path}' has no column of vectors (lists of numbers).")
     return table.column(key).to_pylist(), arrays

@@ -53,8 +53,9 @@ def open_task(source: Any, options: CompareOptions) -> JudgedTask:
 def _similarity(source: Any, options: CompareOptions, choices: Choices) -> JudgedTask:
     if not isinstance(source, str | Path):
         raise OptionError("pairs are read from a table; give the path of a .csv, .tsv, .jsonl or .parquet file.")
-    pairs = read_pairs(Path(source), score=options.source_options.label_column or "score")
-    return Similarity(pairs[: options.limit], choices)
+    refused: list[Rejected] = []
+    pairs = read_pairs(Path(source), score=options.source_options.label_column or "score", refused=refused)
+    return Similarity(pairs[: options.limit], choices, tuple(refused))
 
 
 def _records(source: Any, options: CompareOptions, refused: list[Rejected]) -> list[Record]:

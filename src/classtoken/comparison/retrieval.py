@@ -135,7 +135,7 @@ class RetrievalByJudgements(Retrieval):
         self.place = {record.id: row for row, record in enumerate(self.documents)}
         known = {record.id for record in queries}
         lost = list(refused)
-        for query in judgements.keys() - known - {entry.id for entry in lost}:
+        for query in sorted(judgements.keys() - known - {entry.id for entry in lost}):
             lost.append(Rejected(query, "is judged, and is no query that was given"))
         kept = []
         for record in queries:
@@ -150,6 +150,8 @@ class RetrievalByJudgements(Retrieval):
         named = {name for given in judgements.values() for name in given}
         known = self.place.keys() | {entry.id for entry in lost}
         lost += [Rejected(name, "is judged, and is no document that was given") for name in sorted(named - known)]
+        if not any(value > 0 for given in judgements.values() for value in given.values()):
+            raise OptionError("no judgement says that a document is relevant (above 0); nothing can be found.")
         if not kept:
             raise OptionError(
                 f"none of {len(queries)} queries has a relevant document among {len(self.documents)}: ids of the "
@@ -175,6 +177,9 @@ class RetrievalByJudgements(Retrieval):
                 if name in self.place:
                     found[line, self.place[name]] = max(value, 0)
         return found
+
+    def answers(self) -> object:
+        return self.judgements
 
     def without(self, bad: Mapping[int, Rejected]) -> "RetrievalByJudgements":
         count = len(self.documents)

@@ -19,7 +19,7 @@ FEWEST = 4
 class Similarity(JudgedTask):
     """Spearman's correlation of cosine and score (which ranks), Pearson's, and Spearman's of whitened vectors."""
 
-    name, metric = "similarity", "spearman"
+    name, metric, found_by = "similarity", "spearman", "text"
     deviation, assumed = 0.3, "a pair's contributions to two candidates differ with a standard deviation of 0.3"
 
     def __init__(
@@ -31,7 +31,10 @@ class Similarity(JudgedTask):
     ):
         self.choices, self.refused, self.pairs = choices, refused, tuple(pairs)
         if len(self.pairs) < FEWEST:
-            raise OptionError(f"a rank correlation needs {FEWEST} pairs or more, and there are {len(self.pairs)}.")
+            first = f" The first that was left out, {refused[0].id}, {refused[0].reason}." if refused else ""
+            raise OptionError(
+                f"a rank correlation needs {FEWEST} pairs or more, and there are {len(self.pairs)}.{first}"
+            )
         self.scores = np.array([pair.score for pair in self.pairs])
         if not np.isfinite(self.scores).all():
             bad = self.pairs[int(np.flatnonzero(~np.isfinite(self.scores))[0])]
@@ -81,6 +84,9 @@ class Similarity(JudgedTask):
             else:
                 refused.append(Rejected(pair.id, why.reason))
         return Similarity(kept, self.choices, tuple(refused), self.records)
+
+    def answers(self) -> object:
+        return [self.scores.tolist(), self.left.tolist(), self.right.tolist()]
 
     def partners(self) -> tuple[Rows, Rows] | None:
         """The pairs with the highest scores, a fifth of all."""

@@ -60,6 +60,8 @@ class JudgedTask(ABC):
     """items that are left out, and why"""
     units: Units
     """of the judged items"""
+    found_by: str = "id"
+    """the column by which a record's stored vector is found: pairs have texts and no ids of their own"""
     clusters: str = ""
     """by what items are one unit, in words"""
     deviation: float = 0.3
@@ -83,6 +85,10 @@ class JudgedTask(ABC):
     @abstractmethod
     def without(self, bad: Mapping[int, Rejected]) -> "JudgedTask":
         """The same task, made of the same records but for those that have no vector."""
+
+    def answers(self) -> object:
+        """What is right, as plain values, where records' labels do not say it: a part of the data's hash."""
+        return None
 
     def partners(self) -> tuple[Rows, Rows] | None:
         """Rows of records that should lie near each other, pair by pair."""

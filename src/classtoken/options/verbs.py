@@ -21,7 +21,7 @@ from classtoken.options.shared import (
     Side,
     SourceOptions,
 )
-from classtoken.plain import AtLeastOne, Count, Limits
+from classtoken.plain import AtLeastOne, Count, Limits, SeedNumber
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class InspectOptions(Options):
     accept: Accept = ()
 
 
-Seed = Annotated[int, Option("Of every random control.", metavar="N")]
+Seed = Annotated[SeedNumber, Option("Of every random control.", metavar="N")]
 Task = Literal["classification", "multilabel", "similarity", "retrieval", "clustering", "dense"]
 
 
@@ -203,7 +203,7 @@ class TrainOptions(Options):
     batch: Annotated[AtLeastOne | None, Option("Records of one step.", metavar="N")] = None
     learning_rate: Annotated[float | None, Option("Of fine-tuning and from scratch.", metavar="X")] = None
     layer_decay: Annotated[float | None, Option("Factor on the rate per block below the head.", metavar="X")] = None
-    seed: Annotated[Count | None, Option("Of everything that is drawn.", metavar="N")] = None
+    seed: Annotated[SeedNumber | None, Option("Of everything that is drawn.", metavar="N")] = None
     held_out: Annotated[
         Annotated[float, Limits(ge=0, le=0.9)] | None, Option("Part that chooses settings.", metavar="X")
     ] = None
@@ -366,7 +366,7 @@ class AtlasOptions(Options):
     most: Annotated[AtLeastOne, Option("Rows that are shown; of more, so many at random.", metavar="N")] = 20_000
     pictures: Annotated[bool, Option("Thumbnails of image files.", off="no-pictures")] = True
     most_pictures: Annotated[Count, Option("Thumbnails of the first so many.", shown=False)] = 10_000
-    seed: Annotated[Count, Option("Of everything that is drawn.", metavar="N")] = 0
+    seed: Annotated[SeedNumber, Option("Of everything that is drawn.", metavar="N")] = 0
     column: Column = None
     overwrite: Overwrite = False
 

@@ -138,9 +138,9 @@ def to_id(value: Any) -> str | None:
 def to_label(value: Any, separator: str) -> str | tuple[str, ...] | None:
     """A label, several labels as a tuple (a list, or a text with separators; an empty list has none), or None."""
     if isinstance(value, list | tuple):
-        return tuple(name for name in map(_to_name, value) if name)
-    name = _to_name(value)
-    if name and separator and separator in name:
+        return tuple(name for name in (_to_name(part) for part in value) if name)
+    name = (_to_name(value) or "").strip()  # 'cat' and ' cat' are one label
+    if separator and separator in name:
         return tuple(part.strip() for part in name.split(separator) if part.strip())
     return name or None
 

@@ -1,16 +1,27 @@
 """Pairs of texts with a score, and judgements of which document answers which query."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from classtoken.errors import SourceError
+from classtoken.files import user_path
 from classtoken.source.columns import to_id
 from classtoken.source.opening import read_table
+from classtoken.values import Rejected
 
 #: What the two columns of texts are called in pairs.
 PAIRS = (("sentence1", "sentence2"), ("text1", "text2"), ("text_a", "text_b"), ("left", "right"))
+#: What the columns of judgements are called: here, in BEIR and MTEB, and by those who write TREC's with a head.
+JUDGEMENTS = (
+    ("query_id", "doc_id", "relevance"),
+    ("query-id", "corpus-id", "score"),
+    ("qid", "docid", "relevance"),
+)
+#: Files of TREC have no head and four fields a line: query, iteration, document, relevance.
+TREC = 4
 
 
 @dataclass(frozen=True)
@@ -24,57 +35,103 @@ class Pair:
     meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
-def read_pairs(path: Path, *, columns: tuple[str, str] | None = None, score: str = "score") -> tuple[Pair, ...]:
+def read_pairs(
+    path: Path,
+    *,
+    columns: tuple[str, str] | None = None,
+    score: str = "score",
+    refused: list[Rejected] | None = None,
+) -> tuple[Pair, ...]:
     """The pairs of a table: two columns of texts (found by their usual names) and `score`.
 
-    Raises `SourceError` for a missing column, an empty text or a score that is no number, naming the row.
+    A row that cannot be read, with an empty text or a score that is no number goes into `refused` where that is given.
+    Raises `SourceError` for it otherwise, and for a missing column.
     """
-    rows = read_table(path)
-    names = tuple(rows[0]) if rows else ()
+    rows = read_table(path, refused)
+    names = tuple(next(filter(None, rows), {}))
     left, right = columns or next((pair for pair in PAIRS if set(pair) <= set(names)), ("sentence1", "sentence2"))
     lacking = [name for name in (left, right, score) if name not in names]
     if lacking:
         shown = ", ".join(names) or "nothing"
         raise SourceError(f"{path} has no column {', '.join(lacking)} for pairs; it has {shown}.")
-    return tuple(_pairs(rows, left, right, score, path))
+    unread = {entry.id for entry in refused or ()}
+    found = []
+    for number, row in enumerate(rows):
+        if f"row {number}" in unread:
+            continue
+        pair = _pair(row, number, (left, right, score))
+        if isinstance(pair, Pair):
+            found.append(pair)
+        elif refused is None:
+            raise SourceError(f"{pair.id} of {path} {pair.reason}; fix it or leave it out.")
+        else:
+            refused.append(pair)
+    return tuple(found)
 
 
 def read_judgements(path: Path) -> dict[str, dict[str, float]]:
-    """query id -> document id -> relevance, from a table of `query_id, doc_id, relevance` (1 where left out).
+    """query id -> document id -> relevance (1 where there is no such column).
 
-    Raises `SourceError` for a missing column or a relevance that is no number, naming the row.
+    From a table with a head (`query_id, doc_id, relevance`; BEIR's `query-id, corpus-id, score`), or a file of TREC's
+    without one (query, iteration, document, relevance). Raises `SourceError` for a missing column, a relevance that is
+    no number and two different ones of one pair, naming the row.
     """
-    rows = read_table(path)
+    path = user_path(path)
+    rows = _trec(path)
+    if rows is None:
+        rows = read_table(path)
     names = set(rows[0]) if rows else set()
-    if not {"query_id", "doc_id"} <= names:
+    query_name, document_name, relevance = next((one for one in JUDGEMENTS if set(one[:2]) <= names), JUDGEMENTS[0])
+    if not {query_name, document_name} <= names:
         raise SourceError(
             f"{path} needs the columns query_id, doc_id and relevance; it has {', '.join(sorted(names))}."
         )
     judged: dict[str, dict[str, float]] = {}
     for number, row in enumerate(rows):
-        query, document = to_id(row.get("query_id")), to_id(row.get("doc_id"))
+        query, document = to_id(row.get(query_name)), to_id(row.get(document_name))
         if query is None or document is None:
-            raise SourceError(f"row {number} of {path} has no query_id or doc_id; fix it.")
-        judged.setdefault(query, {})[document] = _number(row.get("relevance", 1), number, "relevance", path)
+            raise SourceError(f"row {number} of {path} has no {query_name} or {document_name}; fix it.")
+        value = _number(row.get(relevance, 1))
+        if value is None:
+            raise SourceError(f"row {number} of {path}: {relevance} is {row[relevance]!r}, not a number; fix it.")
+        known = judged.setdefault(query, {}).setdefault(document, value)
+        if known != value:
+            raise SourceError(
+                f"row {number} of {path} says {value:g} of query {query!r} and document {document!r}, and an earlier "
+                f"one {known:g}; keep one."
+            )
     return judged
 
 
-def _pairs(rows: list[dict], left: str, right: str, score: str, path: Path) -> Iterator[Pair]:
-    for number, row in enumerate(rows):
-        first, second = (str(row.get(name) or "").strip() for name in (left, right))
-        if not (first and second):
-            raise SourceError(f"row {number} of {path} lacks a text; fix it or leave it out.")
-        yield Pair(
-            to_id(row.get("id")) or str(number),
-            row[left],
-            row[right],
-            _number(row.get(score), number, score, path),
-            {name: value for name, value in row.items() if name not in (left, right, score)},
-        )
-
-
-def _number(value: Any, number: int, column: str, path: Path) -> float:
+def _trec(path: Path) -> list[dict[str, Any]] | None:
+    """The judgements of a file of TREC's; None for any other."""
+    if not path.is_file() or path.suffix not in (".qrels", ".txt", ".tsv", ".qrel"):
+        return None
     try:
-        return float(value)
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        return None
+    if not lines or not all(len(line) == TREC and _number(line[3]) is not None for line in lines):
+        return None
+    return [{"query_id": query, "doc_id": document, "relevance": value} for query, _, document, value in lines]
+
+
+def _pair(row: Mapping[str, Any], number: int, names: tuple[str, str, str]) -> Pair | Rejected:
+    left, right, score = names
+    first, second = (str(row.get(name) or "").strip() for name in (left, right))
+    if not (first and second):
+        return Rejected(f"row {number}", "lacks a text")
+    value = _number(row.get(score))
+    if value is None:
+        return Rejected(f"row {number}", f"cannot be judged: {score} is {row.get(score)!r}, not a number")
+    meta = {name: value for name, value in row.items() if name not in (left, right, score)}
+    return Pair(to_id(row.get("id")) or str(number), row[left], row[right], value, meta)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number; None for anything else."""
+    try:
+        found = float(value)
     except (TypeError, ValueError):
-        raise SourceError(f"row {number} of {path}: {column} is {value!r}, not a number; fix it.") from None
+        return None
+    return found if math.isfinite(found) else None

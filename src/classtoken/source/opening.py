@@ -28,6 +28,7 @@ from classtoken.source.memory import in_memory
 from classtoken.source.parquet import Parquet, open_parquet
 from classtoken.source.remote import open_remote
 from classtoken.source.tables import DelimitedTable, JsonLines, LineTable, TextLines, UnreadableRow
+from classtoken.values import Rejected
 
 #: Suffix -> the source that reads such files. Folders and images are told apart before.
 TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
@@ -69,10 +70,11 @@ def open_source(spec: Any, options: SourceOptions | None = None) -> Source:
     return source
 
 
-def read_table(path: Path) -> list[dict[str, Any]]:
+def read_table(path: Path, refused: list[Rejected] | None = None) -> list[dict[str, Any]]:
     """All rows of a small table (labels, pairs, judgements) as dictionaries.
 
-    Raises `SourceError` for a row that cannot be read.
+    A row that cannot be read is empty where `refused` is given, which then names it and says why. Raises `SourceError`
+    for it otherwise.
     """
     path = user_path(path)
     kind = TABLES.get(kind_of(path))
@@ -87,9 +89,13 @@ def read_table(path: Path) -> list[dict[str, Any]]:
     lines = table.lines(path, table.first_row(path))
     rows: list[dict[str, Any]] = []
     for row in table.parse(lines, lines.position):
-        if isinstance(row, UnreadableRow):
+        if not isinstance(row, UnreadableRow):
+            rows.append(dict(row))
+        elif refused is None:
             raise SourceError(f"row {len(rows)} of {path} {row.reason}; fix it.")
-        rows.append(dict(row))
+        else:
+            refused.append(Rejected(f"row {len(rows)}", row.reason))
+            rows.append({})
     return rows
 
 
