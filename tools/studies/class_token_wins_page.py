@@ -13,6 +13,8 @@ NAMES = {
     "map": "attention pooling, no class token",
     "cls, read by mean": "trained by its class token, read by the mean of its patches",
 }
+FLOOR = {"what stands in front of it": 0.412}
+"""what always saying the commonest answer gives"""
 CELLS = [(objective, depth) for objective in OBJECTIVES for depth in (2, 6)]
 INTRODUCTION = """
 # When does the class token win?
@@ -45,7 +47,7 @@ def main() -> None:
     """Write the page."""
     found = json.loads(FOUND.read_text(encoding="utf-8"))
     results = found["results"]
-    parts = [INTRODUCTION.strip(), "## What was found", *overview(results), missing(results)]
+    parts = [INTRODUCTION.strip(), "## What was found", in_short(results), *overview(results), missing(results)]
     for objective, depth in CELLS:
         mine = [one for one in results if (one["objective"], one["depth"]) == (objective, depth)]
         if mine:
@@ -56,12 +58,37 @@ def main() -> None:
     PAGE.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
 
 
+def in_short(results: list[dict[str, Any]]) -> str:
+    """How often the class token wins, loses, or neither, against each of the two."""
+    asked = [one for one in results if not at_floor(one)]
+    lines = []
+    for rival in ("mean", "map"):
+        said = [verdict(one, rival) for one in asked]
+        wins, loses = (sum(v.startswith(f"the class token {word}") for v in said) for word in ("wins", "loses"))
+        lines.append(
+            f"against {NAMES[rival].split(',')[0]} the class token wins {wins} of {len(asked)} comparisons, loses "
+            f"{loses}, and {len(asked) - wins - loses} are not clear"
+        )
+    return (
+        f"**In short**: {'; '.join(lines)}. Questions to which no vector knows the answer are left out."
+        if asked
+        else ""
+    )
+
+
+def at_floor(one: dict[str, Any]) -> bool:
+    """Whether no candidate knows more than the commonest answer."""
+    return max(row["value"] for row in one["candidates"]) <= FLOOR.get(one["task"], -1)
+
+
 def overview(results: list[dict[str, Any]]) -> list[str]:
     """A sentence for every question: the class token against the mean and against attention pooling."""
     lines = []
     for one in results:
         where = f"{OBJECTIVES[one['objective']]}, {one['depth']} blocks, {one['task']}"
         said = [verdict(one, rival) for rival in ("mean", "map")]
+        if at_floor(one):
+            said = ["no vector knows it: none does better than always giving the commonest answer"]
         lines.append(f"- **{where[0].upper()}{where[1:]}**: {'; '.join(said)}.")
     return ["\n".join(lines)] if lines else ["No part of the study is complete yet."]
 

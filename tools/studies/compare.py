@@ -18,7 +18,7 @@ from classtoken.comparison.compared import Told, judged_after
 from classtoken.comparison.entrants import pass_through
 from classtoken.comparison.opening import open_task
 from classtoken.drawn import records as scenes
-from classtoken.options import CompareOptions
+from classtoken.options import CompareOptions, SourceOptions
 from classtoken.results.base import write
 from classtoken.results.compare import CompareResult
 from classtoken.values import Progress
@@ -31,6 +31,9 @@ LEARNED = f"{POOLINGS},map,queries(4)"
 FIXED = CompareOptions(pooling=POOLINGS, by_layer=True, folds=3, draws=5, seeds=2)
 QUERIES = replace(FIXED, by_layer=False, pooling="cls,mean,map," + ",".join(f"queries({k})" for k in (1, 2, 4, 8)))
 TOKENS = replace(FIXED, by_layer=False, pooling="cls(0),cls(1),cls(2),cls,mean,cls(0)+cls(1)+cls(2)")
+DENSE = replace(
+    FIXED, pooling=None, task="dense", source_options=SourceOptions(masks=SHARED / "data" / "coco128-train" / "masks")
+)
 TRAINED = replace(FIXED, pooling=LEARNED)
 
 
@@ -145,6 +148,12 @@ STUDIES = {
         minilm(), some_rows("trec/train.csv", 1000), QUERIES, ("classification",), shared("text/trec/test.csv")
     ),
     "clothing": lambda: Study(DEIT, half_of("clothing-dev"), TRAINED, ("classification", "retrieval")),
+    "clothing-queries": lambda: Study(DEIT, half_of("clothing-dev"), QUERIES, ("classification",)),
+    "banking77-queries": lambda: Study(
+        minilm(), some_rows("banking77/train.csv", 2500), QUERIES, ("classification",),
+        some_rows("banking77/test.csv", 1000),
+    ),
+    "coco-patches": lambda: Study(DEIT, shared("coco128-train/images"), DENSE, ("dense",)),
     "banking77": lambda: Study(
         minilm(), some_rows("banking77/train.csv", 2500), FIXED, ("classification",),
         some_rows("banking77/test.csv", 1000),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from classtoken.comparison.words import advice_of
 from classtoken.results.compare import CompareResult, MetricScore, read_result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,6 +15,7 @@ ABOUT = {
     "trec": "all-MiniLM-L6-v2 on TREC, six kinds of questions",
     "banking77": "all-MiniLM-L6-v2 on banking77, 77 intents",
     "goemotions": "all-MiniLM-L6-v2 on GoEmotions, 28 emotions",
+    "coco-patches": "DeiT-Tiny on coco128-train, what every patch shows",
 }
 INTRODUCTION = """
 # Which vector is best: measured
@@ -30,19 +32,21 @@ def main() -> None:
     """Write the page."""
     parts = [INTRODUCTION.strip()]
     for path in sorted(RESULTS.glob("*.json")):
-        parts.append(section(path.stem, read_result(path)))
+        if path.stem.rpartition("-")[0] in ABOUT:  # the others have pages of their own
+            parts.append(section(path.stem, read_result(path)))
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def section(stem: str, found: CompareResult) -> str:
     """One study and task."""
     name, _, task = stem.rpartition("-")
+    said = advice_of(found.candidates, found.differences, found.metric)  # in today's words, whenever it was measured
     units = "" if found.units == found.items else f" in {found.units} clusters ({found.clusters})"
     lines = [
         f"## {ABOUT[name]}: {task}",
         f"{found.items} test items{units}; ranked by {found.metric}; these items show a difference of "
         f"{found.detectable:.3f} in 80 % of cases. [All numbers](compare/{stem}.json)",
-        f"**{found.advice}** {found.sure}",
+        f"**{said.line}** {said.sure}",
         table(found),
     ]
     if found.by_layer:
