@@ -1,6 +1,7 @@
 """What a foreign model must not be: random, half loaded, run by code of its own."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import transformers as hf
 from safetensors.torch import load_file, save_file
 from tests.encoder.parity import TOLERANCE, relative
 from tests.encoder.test_foreign import bert, deberta, esm, gpt2, made, mobilebert, read, text_batch, vit
+from tests.zoo.outcomes import outcome_of
 
 from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.encoder.foreign.config import grid_of
@@ -125,3 +127,16 @@ def test_a_library_that_is_not_there_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": quantised}))
     with pytest.raises(UnsupportedModel, match=r"without another library.*bitsandbytes"):
         load_towers(open_checkpoint(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("videomae", r"one image alone \(it reads videos of 16 frames\)"),
+        ("lxmert", r"one text alone \(.*visual_feats"),
+        ("tvp", r"one text alone \(it takes pixel_values"),
+    ],
+)
+def test_a_refusal_names_what_a_model_takes_besides(kind: str, says: str) -> None:
+    """Not what its code said when it fell over what was not given."""
+    assert re.search(says, outcome_of(kind).says)

@@ -21,6 +21,8 @@ def depth_of(config: Any) -> int:
     """Blocks, or stages where a model has stages; one where the config does not say."""
     for name in ("num_hidden_layers", "num_layers", "n_layer", "depths", "depth"):
         value = getattr(config, name, None)
-        if value:
-            return len(value) if isinstance(value, list | tuple) else int(value)
+        if isinstance(value, list | tuple) and value:
+            return len(value)
+        if isinstance(value, int) and value:  # LXMERT counts those of each of its parts
+            return value
     return 1

@@ -12,7 +12,16 @@ from classtoken.encoder.foreign.building import built
 from classtoken.encoder.foreign.hooked import tensor_of
 from classtoken.encoder.foreign.meant import meant_by
 from classtoken.encoder.foreign.model import Foreign
-from classtoken.encoder.foreign.reads import FEATURES, Modality, alone, in_words, meets_at_unit_length, sides, way_out
+from classtoken.encoder.foreign.reads import (
+    FEATURES,
+    Modality,
+    alone,
+    in_words,
+    meets_at_unit_length,
+    sides,
+    stumbled,
+    way_out,
+)
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.model_folder import whole
 from classtoken.values import InputDefaults
@@ -60,8 +69,9 @@ def _single(checkpoint: Checkpoint, model: Any, missing: tuple[str, ...]) -> For
     except ModelError as error:
         raise type(error)(f"{error} {way_out(written, checkpoint.folder)}") from error
     except Exception as error:  # whatever a model of another library says to one text or image and nothing else
+        why = stumbled(model, modality, error) or first_line(error)
         raise UnsupportedModel(
-            f"a model of type '{name}' gives no states of one {modality} alone ({first_line(error)}). "
+            f"a model of type '{name}' gives no states of one {modality} alone ({why}). "
             f"{way_out(written, checkpoint.folder)}"
         ) from error
     return foreign

@@ -1,6 +1,7 @@
 """What a model of transformers reads: one text, one image, two sides of one model, or something else."""
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -93,6 +94,25 @@ def in_words(model: nn.Module) -> str:
     asked = [*needed(model)] or [main if main in (*named, *WORDS) else named[0]]
     kind = next((WORDS[name] for name in (*asked, *named) if name in WORDS), None)
     return "reads " + (" and ".join(asked) if kind is None else f"{kind} ({', '.join(asked)})")
+
+
+#: Inputs of a forward that no model stumbles without.
+OPTIONAL = re.compile(
+    r"input_ids|pixel_values|.*mask|.*embeds|.*position.*|past_key.*|labels|use_cache|output_.*|return_.*|.*kwargs"
+)
+
+
+def stumbled(model: nn.Module, modality: Modality, error: BaseException) -> str:
+    """Why a model gives no states of one text or image alone: it reads videos, or takes more, where it fell over what
+    was not given. Empty where its own words say it."""
+    frames = getattr(model.config, "num_frames", None)
+    if modality == "image" and isinstance(frames, int) and frames > 1:
+        return f"it reads videos of {frames} frames"
+    named = inspect.signature(model.forward).parameters
+    besides = [name for name in named if MODALITY.get(name, modality) != modality or not OPTIONAL.fullmatch(name)]
+    if isinstance(error, AttributeError | TypeError) and besides:
+        return f"it takes {', '.join(besides)} besides"
+    return ""
 
 
 def sides(whole: nn.Module, missing: tuple[str, ...]) -> dict[Modality, Foreign]:
