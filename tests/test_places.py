@@ -1,9 +1,12 @@
 """Folders here and in stores: put whole, put once, listed, and vectors in them."""
 
 import contextlib
+import hashlib
+import importlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -204,6 +207,75 @@ def test_source_model_and_vectors_in_a_store(tmp_path: Path, server: Faulty, mon
     for name in local.arrays:
         np.testing.assert_array_equal(found.arrays[name], local.arrays[name])
     assert ct.verify("s3://bucket/out").ok
+
+
+SAYS: dict[str, Callable[[bytes], dict[str, object]]] = {
+    "gs": lambda content: {"etag": hashlib.md5(content).hexdigest(), "generation": "1", "storageClass": "STANDARD"},
+    "hf": lambda content: {"blob_id": hashlib.sha1(content).hexdigest(), "lfs": None, "last_commit": None},
+    "box": lambda content: {"modified": hashlib.sha1(content).hexdigest()},  # no store that we know
+}
+
+
+@pytest.fixture(params=list(SAYS))
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Any]:
+    """A store whose listings say of files what those of this kind say."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    kind = request.param
+
+    class Bucket(MemoryFileSystem):
+        protocol = kind
+        store: ClassVar[dict[str, Any]] = {}
+        pseudo_dirs: ClassVar[list[str]] = [""]
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return str(super()._strip_protocol(str(path).removeprefix(f"{kind}://")))
+
+        def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+            found = super().ls(path, detail=True, **kwargs)
+            files = [
+                {name: one[name] for name in ("name", "size", "type")}
+                | (SAYS[kind](self.store[one["name"]].getvalue()) if one["type"] == "file" else {})
+                for one in found
+            ]
+            return files if detail else [one["name"] for one in files]
+
+    monkeypatch.setitem(importlib.import_module("fsspec.registry")._registry, kind, Bucket)
+    return kind, Bucket()
+
+
+def test_a_picture_of_the_same_size_is_another_one_in_any_store(
+    bucket: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Model, pictures and vectors lie in the store; a listing there says in its own words that a file has changed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kind, store = bucket
+    toy = ct.load("builtin:toy").folder
+    for path in toy.rglob("*"):
+        if path.is_file():
+            store.pipe_file(f"/b/toy/{path.relative_to(toy).as_posix()}", path.read_bytes())
+    contents = []
+    for name, picture in zip("abc", pictures(3, (32, 32)), strict=True):
+        picture.save(tmp_path / f"{name}.png")
+        contents.append((tmp_path / f"{name}.png").read_bytes())
+    longest = max(map(len, contents)) + 1
+    contents = [one + bytes(longest - len(one)) for one in contents]  # what stands behind a picture's end is not read
+    for name, content in zip("ab", contents, strict=False):
+        store.pipe_file(f"/b/photos/{name}.png", content)
+    model, source, out = f"{kind}://b/toy", f"{kind}://b/photos", f"{kind}://b/out"
+    assert ct.embed(model, source, out).rows == 2
+    assert ct.embed(model, source, out).before == 2
+    store.pipe_file("/b/photos/b.png", contents[2])
+    with pytest.raises(ManifestMismatch, match="0 records new, 1 changed, 0 gone"):
+        ct.embed(model, source, out)
+    assert ct.embed(model, source, out, update=True).changed == 1
+    assert ct.verify(out).ok
+    weights = bytearray((toy / "model.safetensors").read_bytes())
+    weights[-3] ^= 1
+    store.pipe_file("/b/toy/model.safetensors", bytes(weights))
+    with pytest.raises(ManifestMismatch):
+        ct.embed(model, source, out)
 
 
 def test_files_of_records_in_a_store(tmp_path: Path) -> None:

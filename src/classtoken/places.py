@@ -43,6 +43,8 @@ COPIES = 8
 FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 #: Files of a model, as they are fetched: no pickles.
 FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.md")
+#: What stores say of a file that is another when its contents are, the first that is there: S3, Google, Hugging Face.
+TAGS = ("ETag", "etag", "md5Hash", "blob_id")
 #: `s3:/bucket` is what pathlib makes of `s3://bucket`.
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)")
 
@@ -312,7 +314,7 @@ def fetch_folder(url: str, patterns: Sequence[str] = FETCHED) -> Path:
     found = ask_store(url, lambda: store.find(root, detail=True))
     files = {path[len(root) :].lstrip("/"): about for path, about in sorted(found.items())}
     files = {name: about for name, about in files.items() if any(fnmatch(name, pattern) for pattern in patterns)}
-    stamp = [url, [[name, about["size"], str(about.get("ETag") or about.get("etag"))] for name, about in files.items()]]
+    stamp = [url, [[name, about["size"], tag_of(about)] for name, about in files.items()]]
     key = blake2b(repr(stamp).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "classtoken" / key
     if not files:
@@ -323,6 +325,12 @@ def fetch_folder(url: str, patterns: Sequence[str] = FETCHED) -> Path:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 ask_store(url, partial(store.get_file, f"{root}/{name}", str(folder / name)))
     return cache
+
+
+def tag_of(about: Mapping[str, Any]) -> str:
+    """Tells contents of a file apart: the store's own tag, or else all that it says of the file, its time among it."""
+    known = (about[name] for name in TAGS if about.get(name))
+    return str(next(known, sorted((name, str(value)) for name, value in about.items() if name != "name")))
 
 
 def ask_store(what: str, ask: Callable[[], T], *, writing: bool = False) -> T:

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from classtoken.errors import SourceError
-from classtoken.places import ask_store, store_of
+from classtoken.places import ask_store, store_of, tag_of
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.source.images import SUFFIXES, counted, image_id, image_label
 from classtoken.values import Record, Rejected
@@ -67,8 +67,7 @@ class RemoteImages(Source):
             for name, about in names.items():
                 suffix = PurePosixPath(name).suffix.lower()
                 if suffix in SUFFIXES:
-                    tag = about.get("ETag") or about.get("etag") or about.get("md5Hash") or about.get("created") or ""
-                    self._files[name] = (about["size"], str(tag))
+                    self._files[name] = (about["size"], tag_of(about))
                 else:
                     self._left_out[suffix or "without a suffix"] += 1
             if not self._files:
