@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tests.folders import tiny_bert, tiny_vit
+from tests.folders import sentence_transformer, tiny_bert, tiny_vit
 from tests.learning.training import LOOP, SHAPE, predict, scratch, texts, told, train
 
 from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, TrainingError
@@ -158,6 +158,10 @@ def test_a_folder_is_taken_up_only_by_the_same_work_and_what_differs_is_named(
     refused("model")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     if way != "scratch":
+        config = json.loads((vit / "config.json").read_text())
+        (vit / "config.json").write_text(json.dumps({**config, "num_attention_heads": 2, "layer_norm_eps": 0.1}))
+        refused("model")  # the same weights, other numbers
+        (vit / "config.json").write_text(json.dumps(config))
         settings = json.loads((vit / "preprocessor_config.json").read_text())
         (vit / "preprocessor_config.json").write_text(json.dumps({**settings, "image_mean": [0.1, 0.2, 0.3]}))
         refused("preparation")
@@ -204,6 +208,36 @@ def test_another_tokenizer_or_teacher_is_other_work(tmp_path: Path) -> None:
     (bert / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 4, "do_lower_case": False}))
     with pytest.raises(ManifestMismatch, match="another run: preparation differs"):
         again()
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_what_stands_around_the_encoder_is_part_of_the_work(tmp_path: Path, head: str) -> None:
+    """A pooler's weights, the prompt before every text and whether it is pooled: frozen vectors depend on them."""
+    (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(f"{t},{len(t) > 12}" for t in texts(12)) + "\n")
+
+    def again(model: Path, pooling: str = "mean") -> None:
+        recipe = Recipe.from_dict({**told(head=head).to_dict(), "pooling": pooling})
+        train(tmp_path / "texts.csv", tmp_path / f"{model.name}-out", model=model, recipe=recipe)
+
+    bert = tiny_bert(tmp_path / "bert")
+    again(bert, "pooler")
+    weights = load_file(bert / "model.safetensors")
+    turned = {name: -value if name.startswith("pooler") else value for name, value in weights.items()}
+    save_file(turned, bert / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ManifestMismatch, match="another run: model differs"):
+        again(bert, "pooler")
+    model = sentence_transformer(tmp_path / "model", prompts=True)
+    again(model)
+    for path, changed in (
+        (model / "config_sentence_transformers.json", {"default_prompt_name": "document"}),
+        (model / "1_Pooling" / "config.json", {"include_prompt": False}),
+    ):
+        text = path.read_text()
+        path.write_text(json.dumps({**json.loads(text), **changed}))
+        with pytest.raises(ManifestMismatch, match="another run: preparation differs"):
+            again(model)
+        path.write_text(text)
+    again(model)
 
 
 def test_without_held_out_records_there_is_no_score(tmp_path: Path, squares: Path) -> None:

@@ -42,7 +42,9 @@ class Embedder:
         self._fast: dict[str, Products | None] = {}
         # Hashed from the file's own numbers; in fp32 the encoders' weights are these, and are hashed when needed.
         exact = self.dtype == torch.float32
-        self._encoders = {} if exact else {name: encoder_hash(tower.reading) for name, tower in self.towers.items()}
+        self._encoders = (
+            {} if exact else {name: encoder_hash(tower.reading.encoder) for name, tower in self.towers.items()}
+        )
         for modality, tower in self.towers.items():
             if spec.precision == "int8":
                 self._fast[modality] = self._whole_numbers(tower.reading.encoder)
@@ -166,7 +168,7 @@ class Embedder:
         """What decides the numbers of the vectors that `embed` would give, and the space that each of them lies in."""
         tower = self.tower(modality)
         readouts = self._readouts(tower, pooling)
-        encoders = self._encoders or {name: encoder_hash(tower.reading) for name, tower in self.towers.items()}
+        encoders = self._encoders or self._hashes()
         encoder = encoders[tower.modality]
         whole = pooling is None and self.spec.pooling is None
         joint = joint_space(self.towers, encoders, self.spec.normalize) if whole and len(self.towers) > 1 else None
@@ -188,6 +190,9 @@ class Embedder:
         other = copy.copy(self)
         other.spec = replace(self.spec, pooling=pooling)
         return other
+
+    def _hashes(self) -> dict[str, str]:
+        return {name: encoder_hash(tower.reading.encoder) for name, tower in self.towers.items()}
 
     def logits(
         self,

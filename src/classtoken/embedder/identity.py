@@ -7,11 +7,10 @@ another library has the same hash, and one in which a single weight differs has 
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
-from classtoken.contract.reading import Reading
 from classtoken.embedder.tower import Tower
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.fingerprint import hash_value
@@ -26,9 +25,8 @@ STORED = ("architectures", "dtype", "id2label", "label2id", "torch_dtype", "tran
 THREADS = 4
 
 
-def encoder_hash(reading: Reading) -> str:
+def encoder_hash(encoder: Any) -> str:
     """A hash of an encoder: its architecture and its weights, whatever file they came from."""
-    encoder = reading.encoder
     if is_stepwise(encoder):
         architecture = chosen(encoder.shape)
     elif (config := getattr(encoder, "config", None)) is not None:
@@ -37,7 +35,7 @@ def encoder_hash(reading: Reading) -> str:
         }
     else:
         architecture = {"kind": type(encoder).__name__}
-    return hash_value([architecture, module_hash(cast(nn.Module, encoder))])
+    return hash_value([architecture, module_hash(encoder)])
 
 
 def module_hash(module: nn.Module) -> str:
@@ -71,8 +69,12 @@ def joint_space(towers: Mapping[str, Tower], encoders: Mapping[str, str], normal
 
 def _in_space(tower: Tower, encoder: str, readout: Readout) -> list[Any]:
     """What decides where the vectors lie. Prompts, precision and preprocessing move them about in one space."""
+    return [encoder, *made_by(readout), tower.size_of(readout)]
+
+
+def made_by(readout: Readout) -> list[Any]:
+    """All of a readout that decides a vector's numbers, in plain values."""
     poolers = [meaning(pooling.row) for pooling in readout.poolings if isinstance(pooling, OwnPooler)]
     after = [in_words(step) for step in (*readout.before, *readout.after)]
     over = sorted(role.name for role in readout.over)
-    size = tower.size_of(readout)
-    return [encoder, str(readout.spec), poolers, over, after, module_hash(readout), readout.unit_length, size]
+    return [str(readout.spec), poolers, over, after, module_hash(readout), readout.unit_length]

@@ -57,3 +57,10 @@ class Preprocessor(Protocol):
 
     def pooled_roles(self, prompt: str | None = None) -> frozenset[Role] | None:
         """Which roles the authors' mean reads after this prompt; None for the readout's own."""
+
+
+def prepared_by(prepare: Preprocessor) -> list[Any]:
+    """All that decides an item's tokens where nothing else is said: `identity`, the prompt, which roles are pooled."""
+    pooled = prepare.pooled_roles()
+    roles = None if pooled is None else sorted(role.name for role in pooled)
+    return [prepare.identity(), prepare.prompt_text(None), roles]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.embedder import Embedder
-from classtoken.embedder.identity import module_hash
 from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
@@ -55,16 +54,17 @@ class TrainingRun:
         """`scratch`, `finetune` or `frozen`."""
         return "scratch" if self.model is None else "finetune" if self.recipe.unfreeze else "frozen"
 
-    def claim(self, encoder: Any, preparation: Sequence[Any], teacher: str = "") -> "TrainingRun":
+    def claim(self, model: Sequence[Any], preparation: Sequence[Any], teacher: str = "") -> "TrainingRun":
         """This run with its work, which the folder is of from now on: called when its records have been read and no
-        weight has moved yet.
+        weight has moved yet. `model` holds hashes of all that vectors are made of, `preparation` what makes tokens of
+        records.
 
         Raises `ManifestMismatch` for a folder of other work.
         """
         work = Work(
             records=self.read.contents,
             labels=self.read.labels,
-            model=module_hash(encoder),
+            model=hash_value(model),
             teacher=teacher,
             preparation=hash_value(preparation),
             recipe=essence_of(self.recipe),

@@ -11,6 +11,7 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import TextStem
 from classtoken.errors import OptionError, TrainingError
+from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import Labelling, classes_of, labelling
 from classtoken.learning.data.partners import partners_of
@@ -137,7 +138,7 @@ def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         labels,
         several,
         division,
-        tower.prepare.identity(),
+        prepared_by(tower.prepare),
         tuple(refused),
         positions=grid[0] * grid[1] if grid else None,
         grid=grid,
@@ -167,7 +168,7 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         found.labels,
         found.several,
         division,
-        prepare.identity(),
+        prepared_by(prepare),
         tuple(refused),
         positions=max(len(row) for row in rows),
         over=tower.reading.over,
@@ -187,7 +188,7 @@ def _prepare_partners(run: TrainingRun, prepare: TextPreprocessor, records: Sequ
         (),
         False,
         division,
-        prepare.identity(),
+        prepared_by(prepare),
         tuple(refused),
         positions=max(len(row) for column in data.columns for row in column),
         over=run.embedder.tower("text").reading.over,

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from classtoken.embedder.identity import encoder_hash, made_by
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
+from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.batches import Batches, Feed
 from classtoken.learning.data.features import Features, ReadRecords, features
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
@@ -85,7 +87,9 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
     if not recipe.data.held_out and (later or recipe.head.kind != "linear" or len(specs) > 1):
         raise OptionError("this head is chosen on held-out records, and held_out is 0; set it above 0.")
     labelling(records.kept)  # what it refuses, it refuses before the encoder's work
-    run = run.claim(tower.reading.encoder, tower.prepare.identity())
+    over = sorted(role.name for role in tower.reading.over)
+    read = [over if spec in later else made_by(tower.reading.readout(spec)) for spec in specs]
+    run = run.claim([encoder_hash(tower.reading.encoder), read], prepared_by(tower.prepare))
     found = features(
         run.embedder,
         records,
@@ -187,7 +191,7 @@ def _rows(run: TrainingRun, found: Features, labels: Labelling, spec: Spec) -> T
         labels.labels,
         labels.several,
         divide(found.records, recipe.data.held_out, recipe.loop.seed),
-        tower.prepare.identity(),
+        prepared_by(tower.prepare),
         found.refused,
         positions=positions,
         grid=tower.layout.grid,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from classtoken.embedder.identity import encoder_hash, made_by
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.head import Head
@@ -40,7 +41,7 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     objective = objective_for(run.recipe.objective, network, rows, run.recipe.loop, run.device)
     teacher = getattr(objective, "teach", None)
     known = teacher.identity if isinstance(teacher, ImageTeacher) else ""
-    run = run.claim(encoder, rows.preparation, rows.taught or known)
+    run = run.claim([encoder_hash(encoder), made_by(network.readout)], rows.preparation, rows.taught or known)
     learned = run_steps(run, objective, views_for(run.recipe.objective, network, rows.data), rows, encoder.depth)
     if isinstance(objective, Dino):  # its authors publish the teacher, and it is what the evaluations have measured
         network.load_state_dict(objective.teacher.state_dict())

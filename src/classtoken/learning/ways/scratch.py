@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.errors import OptionError
+from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.split import divide
@@ -129,7 +130,7 @@ def prepare_texts(
         found.labels,
         found.several,
         division,
-        prepare.identity(),
+        prepared_by(prepare),
         (*refused, *bad, *worse, *worst),
         taught="" if taught is None else tensor_hash(taught),
     )

@@ -1,7 +1,6 @@
 """Teachers: any MODEL that classtoken loads, as a function from a batch to scores of our labels."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,11 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from classtoken.embedder import Embedder, load
-from classtoken.embedder.identity import module_hash
 from classtoken.errors import ContractError, OptionError
-from classtoken.fingerprint import hash_value
 from classtoken.head import probabilities
 from classtoken.learning.data.batches import TrainingBatch
+from classtoken.run.classifying import ClassifyStage
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.roles import image_roles
@@ -71,10 +69,7 @@ class ImageTeacher:
     @property
     def identity(self) -> str:
         """A hash of what its answers are made of."""
-        reading = self.embedder.tower("image").reading
-        assert reading.classifier is not None
-        encoder: Any = reading.encoder
-        return hash_value([module_hash(encoder), module_hash(reading.classifier), self.prepare.identity()])
+        return ClassifyStage(self.embedder, "image").fingerprint().hash()
 
     def __deepcopy__(self, memo: dict) -> "ImageTeacher":
         """Itself: it does not learn, so that an average of the student needs no second one."""

@@ -7,10 +7,12 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from classtoken.contract.reading import Reading
+from classtoken.embedder.identity import encoder_hash, made_by, module_hash
 from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.names import to_theirs
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError, TrainingError
+from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.captions import Captions
 from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, tokenized
@@ -53,7 +55,8 @@ def train_two_towers(run: TrainingRun, records: Sequence[Record]) -> TrainedMode
     )
     objective.chosen = known_metric(objective.metrics, recipe.loop.metric)
     rows = _prepared(run, records)
-    run = run.claim(objective, rows.preparation)
+    made_of = [[encoder_hash(encoders[name]), made_by(networks[name].readout)] for name in SIDES]
+    run = run.claim([made_of, module_hash(objective)], rows.preparation)
     learned = run_steps(run, objective, rows.data, rows, max(encoder.depth for encoder in encoders.values()))
     objective.cpu().eval()
     return TrainedModel(
@@ -84,7 +87,7 @@ def _prepared(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         raise TrainingError(f"{len(kept)} records have an image and a text; learning needs two or more.")
     texts = Texts(rows, None, prepare, run.device, run.recipe.augment.drop_words)
     division = divide([replace(r, label=None) for r in kept], run.recipe.data.held_out, run.recipe.loop.seed)
-    preparation = [run.embedder.tower(name).prepare.identity() for name in SIDES]
+    preparation = [prepared_by(run.embedder.tower(name).prepare) for name in SIDES]
     return TrainingSet(
         Captions(pictures, texts), (), False, division, preparation, tuple(itertools.chain(refused, unseen))
     )
