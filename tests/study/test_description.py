@@ -124,6 +124,25 @@ def test_sinks_are_empty_or_broadcast() -> None:
     assert found.empty_BHL.nonzero().tolist() == [[0, 0, 3], [1, 0, 3]]
 
 
+def test_the_median_of_an_even_count_lies_between_the_two_in_the_middle() -> None:
+    """Against numpy: norms of four and of five words, in one batch; lengths of values."""
+    norms = torch.tensor([[9.0, 1.0, 2.0, 4.0, 30.0, 9.0], [9.0, 1.0, 2.0, 4.0, 5.0, 40.0]])
+    roles = torch.full((2, 6), int(Role.CONTENT))
+    roles[:, 0], roles[0, 5] = int(Role.CLASS), int(Role.PAD)
+    found = outliers(norms[..., None], roles)
+    for row, inside in enumerate(([1.0, 2.0, 4.0, 30.0], [1.0, 2.0, 4.0, 5.0, 40.0])):
+        middle = np.median(inside)
+        spread = 1.4826 * np.median(np.abs(np.array(inside) - middle))
+        threshold = max(middle + 6 * spread, 2 * middle)
+        assert float(found.threshold_B[row]) == pytest.approx(threshold)
+        assert float(found.ratio_B[row]) == pytest.approx(inside[-1] / middle)
+    values = torch.tensor([1.0, 2.0, 4.0, 9.0])[None, None, :, None]
+    even = torch.full((1, 1, 4, 4), 0.25)
+    assert sinks(even, values, roles[:1, 1:5]).relative_value_BHL[0, 0].tolist() == pytest.approx(
+        [1 / 3, 2 / 3, 4 / 3, 3]
+    )
+
+
 def test_modes_of_a_knock_out_differ_and_must_be_named() -> None:
     case = vit_case()
     tokens = torch.zeros_like(case.tokens.roles_BL, dtype=torch.bool)

@@ -1,5 +1,6 @@
 """Cuts in the words of the command line, each in every mode, against what the interventions themselves give."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from classtoken.probe.interventions import CutEdges, Mode, PatchStates, cut_head
 from classtoken.probe.removal import remove
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import PARTS, trace
-from classtoken.results.explain import Explanation
+from classtoken.report.knockouts import _dots
+from classtoken.report.verdict import verdict
+from classtoken.results.explain import Explanation, KnockOut
 from classtoken.study.cuts import Cut, parse_cut
 from classtoken.study.knockouts import Bench, most_attended_in, tenth
 from classtoken.tensors import Tokens
@@ -134,6 +137,17 @@ def test_every_mode_of_a_knock_out_side_by_side(vit: Embedder, with_donor: Expla
     assert Explanation.from_json(with_donor.to_json()) == with_donor
     without = explain(vit, folders.pictures(1)[0], None, ExplainOptions(methods=("attention",)))
     assert {k.mode for k in without.knockouts} == {"renormalise", "zero"}
+
+
+def test_others_of_an_even_count_are_said_by_the_middle_of_the_two(with_donor: Explanation) -> None:
+    """In the conclusion, in its picture and in the report's dots: neither the lower nor the upper one."""
+    assert with_donor.removal is not None
+    knockout = replace(with_donor.removal.knockout, null=(0.25, 0.75, 0.25, 0.75))
+    found = replace(with_donor, removal=replace(with_donor.removal, knockout=knockout))
+    assert f"at random it is {found.amount(0.5)} " in found.conclusion
+    assert found.amount(0.5) in verdict(found).body.replace(found.conclusion, "")
+    few = KnockOut("x", "zero", (), 1.0, 0.5, (0.9, 0.6), 2)
+    assert _dots(few)[1].value == pytest.approx(0.25)
 
 
 def test_a_swap_puts_the_donors_states_in_before_its_layer(vit: Embedder, with_donor: Explanation) -> None:

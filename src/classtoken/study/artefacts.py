@@ -37,8 +37,8 @@ def outliers(states_BLD: Tensor, roles_BL: Tensor, *, deviations: float = 6.0, r
         raise OptionError("an input has no patch or word piece; there is no norm to compare.")
     norms = states_BLD.norm(dim=-1)
     inside = norms.masked_fill(~content, torch.nan)
-    median = inside.nanmedian(1).values
-    spread = (inside - median[:, None]).abs().nanmedian(1).values * MAD_TO_DEVIATION
+    median = _median(inside)
+    spread = _median((inside - median[:, None]).abs()) * MAD_TO_DEVIATION
     threshold = torch.maximum(median + deviations * spread, ratio * median)
     mask = content & (norms > threshold[:, None])
     count = mask.sum(1)
@@ -77,10 +77,19 @@ def sinks(weights_BHLL: Tensor, values_BHLK: Tensor, roles_BL: Tensor, *, share:
     received = total / (present.sum(1)[:, None, None] - 1).clamp_min(1) * present[:, None]
     lengths = values_BHLK.norm(dim=-1)
     hidden = (present == 0)[:, None].expand_as(lengths)
-    median = lengths.masked_fill(hidden, torch.nan).nanmedian(-1, keepdim=True).values
+    median = _median(lengths.masked_fill(hidden, torch.nan))[..., None]
     relative = lengths / median.clamp_min(torch.finfo(lengths.dtype).tiny)
     mask = (received >= share) & (received > _by_chance(weights_BHLL, present, others) + 1e-6)
     return Sinks(received, mask, relative, mask & (relative < 0.5))
+
+
+def _median(values: Tensor) -> Tensor:
+    """Along the last dimension, NaN left out: of an even count the mean of the two in the middle, where torch's own
+    median is the lower one."""
+    ordered = values.sort(-1).values  # NaN comes last
+    count = (~values.isnan()).sum(-1, keepdim=True).clamp_min(1)
+    two = ordered.gather(-1, torch.cat(((count - 1) // 2, count // 2), -1))
+    return two.mean(-1)
 
 
 def _by_chance(weights_BHLL: Tensor, present_BL: Tensor, others_LL: Tensor) -> Tensor:
