@@ -125,11 +125,24 @@ def read_modules(folder: Path) -> tuple[Module, ...]:
         raise ModelError(f"{path} must be a list of modules, each with a path. Copy the file again.")
     found = []
     for one in listed:  # `idx` counts for nothing in sentence-transformers
-        name, kind = str(one["path"]), str(one.get("type", "")).rsplit(".", 1)[-1]
+        name, kind = str(one["path"]), _kind_of(one)
         # the first module may be the folder itself, whose config.json is the encoder's
         config = read_json(folder / name / "config.json") if name else None
         found.append(Module(kind, folder / name, name, config or {}))
     return tuple(found)
+
+
+#: Where sentence-transformers' own modules lie; a class of another place is code of the authors' own.
+STOCK = "sentence_transformers."
+
+
+def _kind_of(listed: dict[str, Any]) -> str:
+    """The class that a line of modules.json names, asked for only where it is sentence-transformers' own: another one
+    may do something else under the same name, and is passed over (`Watched`)."""
+    named = str(dict(listed).get("type") or "")
+    if named.startswith(STOCK) or "." not in named:
+        listed.get("type")
+    return named.rsplit(".", 1)[-1]
 
 
 def first_module(folder: Path, files: Sequence[str]) -> Path:

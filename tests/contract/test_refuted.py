@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tests.folders import SENTENCES, WORDS, bert_tokenizer, randomise, tiny_bert
+from tests.folders import SENTENCES, WORDS, bert_tokenizer, randomise, sentence_transformer, tiny_bert, tiny_clip
 from torch import Tensor
 
 import classtoken as ct
@@ -36,6 +36,26 @@ def rewritten(folder: Path, change: Callable[[dict[str, Tensor]], None]) -> Path
 
 def a_matrix(weights: dict[str, Tensor]) -> str:
     return next(name for name in sorted(weights) if name.endswith("layer.0.attention.self.query.weight"))
+
+
+@pytest.mark.parametrize(
+    ("made", "file", "name"),
+    [
+        (lambda folder: tiny_bert(folder), "model.safetensors", "pooler.dense.weight"),
+        (lambda folder: tiny_bert(folder, head=True), "model.safetensors", "classifier.weight"),
+        (tiny_clip, "model.safetensors", "text_projection.weight"),
+        (lambda folder: sentence_transformer(folder, dense=8), "2_Dense/model.safetensors", "linear.bias"),
+    ],
+)
+def test_numbers_that_are_none_behind_the_encoder_are_refused(
+    made: Callable[[Path], Path], file: str, name: str, tmp_path: Path
+) -> None:
+    folder = made(tmp_path / "model")
+    weights = load_file(folder / file)
+    weights[name].view(-1)[0] = torch.nan
+    save_file(weights, folder / file, metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match="1 not finite"):
+        ct.load(folder)
 
 
 @pytest.mark.parametrize("made", [tiny_bert, tiny_foreign])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.encoder.cases import CASES
 from tests.encoder.parity import set_up
-from tests.folders import SENTENCES, tiny_bert
+from tests.folders import SENTENCES, sentence_transformer, tiny_bert
 
 import classtoken as ct
 from classtoken.errors import ContractError
@@ -76,6 +76,19 @@ def test_a_step_that_is_not_understood_refuses_the_contract_alone(tmp_path: Path
     accepted = ct.load(folder, accept=("squeeze",))
     assert np.array_equal(accepted.embed("the cat"), embedder.embed("the cat", pooling="mean"))
     assert "1_Pooling/config.json:squeeze" in accepted.fingerprint().accepted
+
+
+def test_a_module_of_the_authors_own_is_no_stock_module(tmp_path: Path) -> None:
+    """jina's folders name `custom_st.Transformer`: code that may do something else under the same name."""
+    folder = sentence_transformer(tmp_path / "model")
+    listed = json.loads((folder / "modules.json").read_text())
+    listed[1]["type"] = "custom_st.Pooling"
+    (folder / "modules.json").write_text(json.dumps(listed))
+    embedder = ct.load(folder)
+    with pytest.raises(ContractError, match=r'type = "custom_st.Pooling" \(modules.json\)'):
+        embedder.embed("the cat")
+    assert embedder.embed("the cat", pooling="mean").shape == (1, 32)
+    assert ct.load(folder, accept="type").embed("the cat").shape == (1, 32)
 
 
 def test_a_file_that_nobody_opens_is_passed_over_as_a_whole(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ vocabularies only, and at last its own sizes.
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,23 +48,145 @@ TOGETHER: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("autoformer", "informer", "time_series_transformer"), {"prediction_length": 4}),
     (("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm_image_text"), {"rope_parameters": ROPE}),
     (("hunyuan_v1_dense", "hunyuan_v1_moe", "ministral"), {"head_dim": 8, "num_key_value_heads": 2}),
-    (("bamba", "granitemoehybrid"), {"mamba_expand": 1, "mamba_d_head": 8}),
-    (("zamba", "zamba2"), {"layers_block_type": ["linear_attention", "hybrid"]}),
+    (("zamba",), {"layers_block_type": ["linear_attention", "hybrid"]}),
 )
 BESIDE: dict[str, dict[str, Any]] = {
     "esm": {"vocab_size": VOCABULARY, "pad_token_id": 1, "mask_token_id": 32},
     "vit_mae": {"mask_ratio": 0.0},
     "funnel": {"block_sizes": [1, 1], "block_repeats": [1, 1], "num_decoder_layers": 1, "max_position_embeddings": 64},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "attention_layers": ["global", "local"]},
-    "reformer": {"axial_pos_embds": False, "attn_layers": ["local", "local"]},
     "nemotron": {"num_key_value_heads": 2},
-    "mamba2": {"expand": 1},
     "falcon_h1": {"mamba_expand": 1, "mamba_d_head": 8, "mamba_d_ssm": 32},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "perceiver": {"num_latents": 8, "d_latents": 32, "d_model": 32, "num_self_attends_per_block": 2},
     "efficientnet": {"image_size": 64},
     "neomme": {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), PLAIN_ROPE)},
     **{kind: more for kinds, more in TOGETHER for kind in kinds},
+}
+PLAIN: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "vocab_size": VOCABULARY,
+}
+EXPERTS: dict[str, Any] = {
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_group": 1,
+    "topk_group": 1,
+    "n_shared_experts": 1,
+    "moe_intermediate_size": 16,
+    "first_k_dense_replace": 1,
+}
+LATENT: dict[str, Any] = {
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+}
+SCANNED: dict[str, Any] = {
+    "mamba_n_heads": 8,
+    "mamba_d_head": 8,
+    "mamba_expand": 2,
+    "mamba_n_groups": 1,
+    "mamba_d_state": 8,
+}
+GROUPED: dict[str, Any] = {**PLAIN, "num_key_value_heads": 2}
+#: Types whose sizes hang together in a way of their own, written out.
+BY_HAND: dict[str, dict[str, Any]] = {
+    "bamba": {**GROUPED, **SCANNED, "attn_layer_indices": [1]},
+    "deepseek_v2": {**PLAIN, **EXPERTS, **LATENT, "num_key_value_heads": 4, "head_dim": 8, "topk_method": "greedy"},
+    "dots1": {**GROUPED, **EXPERTS, "head_dim": 8},
+    "gemma3n_text": {
+        **GROUPED,
+        "head_dim": 8,
+        "vocab_size_per_layer_input": VOCABULARY,
+        "hidden_size_per_layer_input": 8,
+        "num_kv_shared_layers": 0,
+        "laurel_rank": 8,
+        "altup_num_inputs": 2,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "activation_sparsity_pattern": [0.0, 0.0],
+    },
+    "granitemoehybrid": {
+        **GROUPED,
+        **SCANNED,
+        "num_local_experts": 2,
+        "num_experts_per_tok": 1,
+        "shared_intermediate_size": 16,
+        "layer_types": ["mamba", "attention"],
+    },
+    "hrm_text": PLAIN,
+    "laguna": {**GROUPED, "head_dim": 8},
+    "longcat_flash": {
+        **{key: value for key, value in PLAIN.items() if key not in ("intermediate_size", "num_hidden_layers")},
+        **LATENT,
+        "num_layers": 2,
+        "ffn_hidden_size": 48,
+        "expert_ffn_hidden_size": 16,
+        "n_routed_experts": 4,
+        "zero_expert_num": 2,
+        "moe_topk": 2,
+        "head_dim": 8,
+    },
+    "mamba2": {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_heads": 8,
+        "head_dim": 8,
+        "expand": 2,
+        "state_size": 8,
+        "n_groups": 1,
+    },
+    "nemotron_h": {
+        **GROUPED,
+        "head_dim": 8,
+        "hybrid_override_pattern": "M*",
+        "mamba_num_heads": 8,
+        "mamba_head_dim": 8,
+        "ssm_state_size": 8,
+        "n_groups": 1,
+    },
+    "recurrent_gemma": {
+        **PLAIN,
+        "num_key_value_heads": 1,
+        "lru_width": 32,
+        "attention_window_size": 16,
+        "head_dim": 8,
+        "block_types": ["recurrent", "attention"],
+    },
+    "reformer": {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "attention_head_size": 8,
+        "num_attention_heads": 4,
+        "feed_forward_size": 48,
+        "attn_layers": ["local", "local"],
+        "axial_pos_embds": False,
+        "max_position_embeddings": 64,
+        "local_attn_chunk_length": 4,
+    },
+    "xlstm": {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 128,
+        "embedding_dim": 128,
+        "num_heads": 2,
+        "num_hidden_layers": 2,
+        "num_blocks": 2,
+    },
+    "zamba2": {
+        **PLAIN,
+        "num_key_value_heads": 4,
+        "mamba_d_state": 8,
+        "mamba_headdim": 8,
+        "mamba_ngroups": 1,
+        "n_mamba_heads": 8,
+        "num_mem_blocks": 1,
+        "layers_block_type": ["mamba", "hybrid"],
+    },
 }
 SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
 #: With more numbers a model is not built.
@@ -152,9 +275,11 @@ def _built(kind: str) -> Iterator[nn.Module]:
     from transformers import CONFIG_MAPPING, AutoModel
 
     made = CONFIG_MAPPING[kind]
-    for shrink in SHRINK:
+    ways = [lambda: made(**BY_HAND[kind])] if kind in BY_HAND else []
+    ways += [partial(_shrunk, made, shrink, BESIDE.get(kind, {})) for shrink in SHRINK]
+    for way in ways:
         try:
-            config = made.from_dict(shrink(made().to_dict() | BESIDE.get(kind, {})))
+            config = way()
             with quietly(), torch.device("meta"):
                 size = sum(p.numel() for p in AutoModel.from_config(config).parameters())
             if size > LARGEST:
@@ -166,6 +291,11 @@ def _built(kind: str) -> Iterator[nn.Module]:
             continue
         stir(model)
         yield model
+
+
+def _shrunk(made: Any, shrink: Callable[[dict[str, Any]], dict[str, Any]], beside: Mapping[str, Any]) -> Any:
+    """A type's own config, made small."""
+    return made.from_dict(shrink(made().to_dict() | dict(beside)))
 
 
 @torch.no_grad()

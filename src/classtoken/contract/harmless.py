@@ -67,7 +67,7 @@ disable_grouping model_input_names do_reduce_labels reduce_labels do_convert_rgb
 """)
 #: What sentence-transformers writes of sizes that the weights have anyway, and of itself.
 READOUT = _keys("""
-__version__ __version__.* similarity_fn_name model_type idx name type in_features out_features bias dimension
+__version__ __version__.* similarity_fn_name model_type idx name in_features out_features bias dimension
 word_embedding_dimension embedding_dimension dropout
 """)
 #: What peft writes of how an adapter was trained; which modules it changes its own weights say.

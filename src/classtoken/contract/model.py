@@ -18,7 +18,7 @@ from classtoken.contract.reading import (
     projection_of,
     steps_of,
 )
-from classtoken.encoder.checkpoint import Checkpoint, open_checkpoint
+from classtoken.encoder.checkpoint import Checkpoint, check_finite, open_checkpoint
 from classtoken.encoder.families.row import AuthorsReadout
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import UnsupportedModel
@@ -112,6 +112,8 @@ def _reading(
     )
     if saved is not None and saved.head is not None:
         reading.classifier = _saved_classifier(reading, saved)
+    for part in (pooler, reading.classifier, *before, *after, *learned.values()):
+        check_finite(part or nn.Identity(), str(folder))
     return reading
 
 

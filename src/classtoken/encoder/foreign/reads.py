@@ -98,7 +98,7 @@ def in_words(model: nn.Module) -> str:
 
 #: Inputs of a forward that no model stumbles without.
 OPTIONAL = re.compile(
-    r"input_ids|pixel_values|.*mask|.*embeds|.*position.*|past_key.*|labels|use_cache|output_.*|return_.*|.*kwargs"
+    r"input_ids|pixel_values|.*mask|.*embeds|.*position.*|past_.*|labels|token_type_ids|.*hidden_states|encoder_outputs"
 )
 
 
@@ -109,7 +109,8 @@ def stumbled(model: nn.Module, modality: Modality, error: BaseException) -> str:
     if modality == "image" and isinstance(frames, int) and frames > 1:
         return f"it reads videos of {frames} frames"
     named = inspect.signature(model.forward).parameters
-    besides = [name for name in named if MODALITY.get(name, modality) != modality or not OPTIONAL.fullmatch(name)]
+    tensors = [name for name, one in named.items() if "Tensor" in str(one.annotation)]
+    besides = [name for name in tensors if MODALITY.get(name, modality) != modality or not OPTIONAL.fullmatch(name)]
     if isinstance(error, AttributeError | TypeError) and besides:
         return f"it takes {', '.join(besides)} besides"
     return ""
