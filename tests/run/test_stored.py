@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from tests import folders
 
 import classtoken as ct
-from classtoken.errors import ManifestMismatch, OptionError
+from classtoken.errors import ManifestMismatch, MissingExtra, OptionError
 from classtoken.sink import Vectors, verify
 from classtoken.sink.numbers import Ranges, to_floats, to_stored
 
@@ -158,6 +159,22 @@ class TestBeside:
         ct.embed(bert, source, tmp_path / "out", pooling="cls", part_rows=25, tasks="0-2")
         result = ct.embed(bert, source, tmp_path / "out", pooling="cls", finish=True, format="npy")
         assert result.files == ("cls.npy", "ids.npy", "fingerprint.json")
+
+    def test_lance_where_it_cannot_be_written_is_refused_before_any_work(
+        self, tmp_path: Path, bert: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from classtoken import extras
+
+        def missing(name: str) -> ModuleType:
+            raise ImportError(name)
+
+        pytest.importorskip("lancedb")
+        with pytest.raises(OptionError, match="`format` lance is written to a folder of this machine"):
+            ct.embed(bert, source, f"memory://{tmp_path.name}/out", pooling="cls", format="lance")
+        monkeypatch.setattr(extras, "import_module", missing)
+        with pytest.raises(MissingExtra, match="Run: pip install"):
+            ct.embed(bert, source, tmp_path / "out", pooling="cls", format="lance")
+        assert not (tmp_path / "out").exists()
 
     def test_lance(self, tmp_path: Path, bert: Path, source: Path, whole: Vectors) -> None:
         lancedb = pytest.importorskip("lancedb")

@@ -13,7 +13,7 @@ from classtoken.run.onto import Onto, RunOutcome, closed, run_onto, slice_of
 from classtoken.run.staff import Staff
 from classtoken.run.update import unchanged
 from classtoken.sink import ParquetSink, read_manifest, read_quarantine
-from classtoken.sink.beside import files_of, write_beside
+from classtoken.sink.beside import check_format, files_of, write_beside
 from classtoken.sink.manifest import META, has_manifest
 from classtoken.sink.parquet import receipts
 from classtoken.source import open_source
@@ -32,9 +32,10 @@ def embed(
 ) -> EmbedResult:
     """Turn every record of a source into vectors in the folder `out`: see `classtoken.embed`."""
     check_options(options)
-    if options.finish:
-        return _closed(place_of(out), options)
     place = place_of(out)
+    check_format(place, options.format)
+    if options.finish:
+        return _closed(place, options)
     if has_manifest(place):
         source = open_source(source, options.source_options)  # here, for a pipe can be read only once
         if (known := finished(model, source, place, options)) is not None:

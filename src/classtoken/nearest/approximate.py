@@ -213,7 +213,7 @@ def _made(vectors: Vectors, column: str, folder: Path) -> Any:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     reader = _rows_of(vectors, column, range(len(vectors.manifest.parts)))
-    table = need("lancedb", "an index").connect(folder.as_posix()).create_table(TABLE, reader, mode="overwrite")
+    table = need("lancedb", "an index").connect(folder.as_posix()).create_table(TABLE, reader)
     kind = need("lancedb.index", "an index").IvfRq(distance_type="dot", num_partitions=_partitions(len(vectors)))
     table.create_index("vector", config=kind)
     return table

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +52,12 @@ class Beside(Result):
     """What stands beside the parts, by format."""
 
     formats: Mapping[str, Written] = field(default_factory=dict)
+
+
+def check_format(place: Place, format: Format) -> None:
+    """Raise `OptionError`, or `MissingExtra`, where a format cannot be written here; for who asks before any work."""
+    if format == "lance":
+        _folder_of_lance(place)
 
 
 def write_beside(place: Place, manifest: Manifest, format: Format) -> tuple[str, ...]:
@@ -185,10 +191,15 @@ def _safetensors(place: Place, manifest: Manifest) -> tuple[str, ...]:
     return (*names, *_ids(place, manifest))
 
 
-def _lance(place: Place, manifest: Manifest) -> tuple[str, ...]:
-    lancedb = need("lancedb", "writing a Lance data set")
+def _folder_of_lance(place: Place) -> tuple[Any, Path]:
+    """The package, and the folder that it writes to."""
     if not isinstance(place, LocalPlace):
-        raise OptionError("`format` lance is written to a folder of this machine; copy it from there.")
+        raise OptionError(f"`format` lance is written to a folder of this machine, and {place.name} is none.")
+    return need("lancedb", "writing a Lance data set"), place.path
+
+
+def _lance(place: Place, manifest: Manifest) -> tuple[str, ...]:
+    lancedb, folder = _folder_of_lance(place)
     vectors = Vectors(place, manifest)
     tables = vectors.tables()
     first = next(tables)
@@ -199,13 +210,13 @@ def _lance(place: Place, manifest: Manifest) -> tuple[str, ...]:
         for table in tables:
             yield from table.to_batches()
 
-    schema = first.schema.with_metadata(made)
-    lancedb.connect(place.path.as_posix()).create_table(
+    schema, name = first.schema.with_metadata(made), "vectors.lance"
+    lancedb.connect(folder.as_posix()).create_table(
         "vectors",
         pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches())),
-        mode="overwrite",
+        mode="overwrite" if (folder / name).exists() else "create",  # Lance warns of overwriting nothing
     )
-    return ("vectors.lance",)
+    return (name,)
 
 
 def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
