@@ -20,7 +20,19 @@ from pyarrow.dataset import dataset
 
 from classtoken.errors import ManifestMismatch, OptionError, OutputError
 from classtoken.fingerprint import Fingerprint
-from classtoken.sink import Manifest, ParquetSink, TaskRows, carried_columns, read, read_manifest, verify
+from classtoken.places import place_of
+from classtoken.sink import (
+    Manifest,
+    ParquetSink,
+    TaskRows,
+    carried_columns,
+    read,
+    read_manifest,
+    read_quarantine,
+    verify,
+)
+from classtoken.sink.ledger import KnownPart, RowLedger
+from classtoken.sink.rows import table_in
 from classtoken.values import Record, Rejected, Task
 
 MADE_BY = Fingerprint("w", "c", "p", "text", ("cls", "mean@-2"), None, "fp32")
@@ -322,6 +334,28 @@ def test_a_part_of_another_making_is_refused_when_it_is_read(tmp_path: Path) -> 
     _replace(lambda table: table)(tmp_path / "out")  # believed by checksum and size
     problems = " ".join(verify(tmp_path / "out").problems)
     assert re.search(r"part-00001-\w+\.parquet holds vectors made with weights that differ", problems)
+
+
+def test_no_thread_of_arrow_holds_what_is_pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that lets go of it while the interpreter ends aborts the process, after its answer."""
+    read_table, seen = pq.read_table, []
+
+    def watched(source: Any, **how: Any) -> pa.Table:
+        if not isinstance(source, str | Path):
+            seen.append((how.get("use_threads", True), how.get("pre_buffer", True)))
+        return read_table(source, **how)
+
+    monkeypatch.setattr(pq, "read_table", watched)
+    folder = finished(tmp_path / "out")
+    assert verify(folder).ok
+    assert [one.id for one in read_quarantine(folder)] == ["c"]
+    whole = read_manifest(folder)
+    ledger = RowLedger([KnownPart(place_of(folder), one) for one in whole.parts])
+    assert len(ledger.vectors(range(2), whole.columns)["cls"]) == 2
+    with place_of(folder).open(whole.parts[0].file) as file:
+        assert table_in(file, ["id"]).num_columns == 1
+    assert len(seen) > 3
+    assert not any(map(any, seen))
 
 
 def test_every_reader_of_parquet_folders_opens_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from classtoken.places import Place
 from classtoken.results.verify import Proof
 from classtoken.sink.manifest import META, Manifest
 from classtoken.sink.parquet import PROBES as NAME
-from classtoken.sink.rows import FINGERPRINT
+from classtoken.sink.rows import FINGERPRINT, table_in
 from classtoken.tokens.text import TextPreprocessor
 
 #: Below this cosine a vector is another one, whatever the precision.
@@ -50,7 +50,7 @@ def prove(place: Place, manifest: Manifest, embedder: Embedder, *, model: str) -
     """
     modality = manifest.fingerprint.modality
     try:
-        table = pq.read_table(pa.BufferReader(place.read(f"{META}/{NAME}")), use_threads=False)
+        table = table_in(place.read(f"{META}/{NAME}"))
         items = table.column(modality).to_pylist()
         golden = {name: np.array(table.column(name).to_pylist(), np.float32) for name in manifest.columns}
     except (OSError, KeyError, ValueError, pa.ArrowException):

@@ -22,6 +22,7 @@ from classtoken.nearest.pairs import Pairs, near_pairs
 from classtoken.nearest.rows import unit_matrix
 from classtoken.sink import Vectors
 from classtoken.sink.manifest import META
+from classtoken.sink.rows import table_in
 from classtoken.values import Progress
 
 BELOW = 0.05
@@ -100,7 +101,7 @@ def _written(table: PairTable, key: str) -> bytes:
 
 def _read(content: bytes, key: str) -> PairTable:
     """Raises `ValueError` or `KeyError` for what is not the pairs of this state."""
-    made = pq.read_table(io.BytesIO(content))
+    made = table_in(content)
     about = json.loads((made.schema.metadata or {})[ABOUT])
     if about["key"] != key:
         raise ValueError("pairs of another state of the folder")

@@ -12,13 +12,12 @@ from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from classtoken.errors import OutputError
 from classtoken.places import Place
 from classtoken.sink.manifest import META, Part
 from classtoken.sink.numbers import Ranges, to_floats
-from classtoken.sink.rows import CarriedColumn
+from classtoken.sink.rows import CarriedColumn, table_in
 from classtoken.sink.states import NAMES as STATE_NAMES
 from classtoken.sink.states import from_table, together
 from classtoken.values import Content, Record
@@ -176,7 +175,7 @@ class RowLedger:
         """Some columns of a part. Raises `OutputError` for a file that is not what its ledger says."""
         known, begin = self.parts[part], self.begins[part]
         with known.place.open(known.part.file) as file:
-            table = pq.read_table(file, columns=["id", *columns])
+            table = table_in(file, ["id", *columns])
         expected = self.rows["identity"][begin : begin + known.part.rows]
         if not np.array_equal(short_hashes(table.column("id").to_pylist()), expected):
             raise OutputError(

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from classtoken.places import Place, place_of
 from classtoken.sink.manifest import META
+from classtoken.sink.rows import table_in
 from classtoken.values import Rejected
 
 NAME = "quarantine.parquet"
@@ -34,5 +35,5 @@ def quarantine_is_whole(folder: str | Path | Place, count: int) -> bool:
 def read_quarantine(folder: str | Path | Place, first: int | None = None) -> tuple[Rejected, ...]:
     """What the quarantine of a folder of results lists, or the `first` few of it."""
     with place_of(folder).open(f"{META}/{NAME}") as file:
-        rows = pq.read_table(file).slice(0, first).to_pylist()
+        rows = table_in(file).slice(0, first).to_pylist()
     return tuple(Rejected(row["id"], row["reason"]) for row in rows)

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from classtoken.errors import OptionError
 from classtoken.sink.states import NAMES as STATE_NAMES
@@ -21,6 +22,16 @@ FIXED = ("id", "label", "group")
 #: What is added to the name of a column of the source that is taken.
 TAKEN = "_source"
 _JOIN = "|"
+
+
+def table_in(content: bytes | BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
+    """A Parquet file that Python holds, read by this thread alone.
+
+    Arrow's threads may let go of Python's objects as late as when the interpreter ends, which aborts the process.
+    """
+    file = pa.BufferReader(content) if isinstance(content, bytes) else content
+    names = None if columns is None else list(columns)
+    return pq.read_table(file, columns=names, use_threads=False, pre_buffer=False)
 
 
 @dataclass(frozen=True)

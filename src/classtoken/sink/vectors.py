@@ -16,7 +16,7 @@ from classtoken.places import LocalPlace, Place, place_of
 from classtoken.sink.manifest import Manifest, Part, has_manifest, read_manifest, refuse_first_format, summed
 from classtoken.sink.numbers import Store, to_floats
 from classtoken.sink.pages import NotPlain, plain_numbers
-from classtoken.sink.rows import FINGERPRINT, FIXED
+from classtoken.sink.rows import FINGERPRINT, FIXED, table_in
 from classtoken.sink.states import NAMES as STATE_NAMES
 from classtoken.sink.states import STATES, TokenStates, from_table
 
@@ -180,7 +180,7 @@ def read_part(place: Place, name: str, columns: list[str] | None = None) -> pa.T
     if isinstance(place, LocalPlace):
         return pq.read_table(place.path / name, columns=columns, memory_map=True, use_threads=False)
     with place.open(name) as file:
-        return pq.read_table(file, columns=columns)
+        return table_in(file, columns)
 
 
 def made_by(schema: pa.Schema) -> Fingerprint | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from classtoken.errors import ManifestMismatch
 from classtoken.fingerprint import hash_bytes
@@ -17,6 +16,7 @@ from classtoken.sink.ledger import RECORDS, ledger_of
 from classtoken.sink.manifest import META, Manifest, Part, read_manifest
 from classtoken.sink.numbers import NUMBERS, TYPES, to_floats
 from classtoken.sink.quarantine import NAME as QUARANTINE
+from classtoken.sink.rows import table_in
 from classtoken.sink.states import from_table, state_fields
 from classtoken.sink.vectors import check_made_alike
 from classtoken.values import Role
@@ -69,7 +69,7 @@ class _Check:
             yield f"{part.file} has changed since it was written (another checksum)"
             return
         try:
-            table = pq.read_table(pa.BufferReader(content), use_threads=False)
+            table = table_in(content)
         except (pa.ArrowException, OSError) as error:
             yield f"{part.file} cannot be read ({error})"
             return
@@ -139,7 +139,7 @@ class _Check:
         """The quarantine has a row for each record that was refused."""
         try:
             content = self.place.read(f"{META}/{QUARANTINE}")
-            rows = pq.read_table(pa.BufferReader(content), use_threads=False).num_rows
+            rows = table_in(content).num_rows
         except (pa.ArrowException, OSError):
             yield f"{META}/{QUARANTINE} is missing or cannot be read"
             return
