@@ -29,7 +29,7 @@ def test_a_page_holds_every_row_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert data["label"]["names"] == ["x", "y"]
     assert all(0 <= value <= 10_000 for value in [*data["x"], *data["y"]])
     assert page.count("</script>") == 2
-    assert "1 rows have no place" in found.notes[0]
+    assert "1 row without a place" in found.notes[0]
     assert main(["atlas", str(made), "--out", str(tmp_path / "few.html"), "--most", "10", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shown"] == 10
     assert main(["atlas", str(made), "--out", str(tmp_path / "atlas.txt")]) == 2

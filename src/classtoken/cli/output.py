@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+LONGEST = 500
+"""signs of a word in a message"""
+
 
 class Printable(Protocol):
     """A result: `str()` is what a person reads, `to_json()` one JSON object."""
@@ -26,5 +29,6 @@ class Answer:
 
 
 def one_line(text: str) -> str:
-    """A message with its line breaks and runs of white space folded."""
-    return " ".join(text.split())
+    """A message with its line breaks and runs of white space folded, and words that go on for pages cut."""
+    words = (word if len(word) <= LONGEST else f"{word[: LONGEST // 2]}…{word[-20:]}" for word in text.split())
+    return " ".join(words)

@@ -12,6 +12,7 @@ from classtoken.comparison.task import Choices, Judged, JudgedTask
 from classtoken.comparison.transform import unit_rows, whitened
 from classtoken.errors import OptionError
 from classtoken.measure.scores import v_measure_items
+from classtoken.results.base import counted
 from classtoken.values import Record, Rejected
 
 FEWEST = 4
@@ -34,7 +35,8 @@ class Clustering(JudgedTask):
         self.labels = tuple(sorted({str(record.label) for record in self.records}))
         if len(self.records) < FEWEST or not 1 < len(self.labels) < len(self.records):
             raise OptionError(
-                f"{len(self.records)} records with {len(self.labels)} labels cannot be compared by clusters; {FEWEST} "
+                f"{counted(len(self.records), 'record')} with {counted(len(self.labels), 'label')} cannot be "
+                f"compared by clusters; {FEWEST} "
                 "records with two labels or more are needed, and some label twice."
             )
         number = {name: i for i, name in enumerate(self.labels)}

@@ -12,6 +12,7 @@ from classtoken.comparison.task import Choices, JudgedTask, Rows, Split
 from classtoken.comparison.transform import whitened
 from classtoken.errors import OptionError
 from classtoken.learning.data.labels import classes_of, targets_of
+from classtoken.results.base import counted
 from classtoken.values import Record, Rejected
 
 #: Judged items, below which nothing is said.
@@ -36,7 +37,8 @@ class Labelled(JudgedTask):
                 f" The first that was left out, {self.refused[0].id}: {self.refused[0].reason}." if self.refused else ""
             )
             raise OptionError(
-                f"{len(self.records)} records with {len(self.labels)} labels are left to compare on; "
+                f"{counted(len(self.records), 'record')} with {counted(len(self.labels), 'label')} to compare "
+                "on are left; "
                 f"{FEWEST} records and 2 labels or more are needed.{why}"
             )
         self.targets: NDArray = targets_of(self.records, self.labels, self.several).numpy().astype(np.int64)

@@ -11,6 +11,8 @@ from classtoken.values import Modality, Record
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
+SHOWN = 80
+"""signs of an input in a message"""
 PLURAL = {"text": "texts", "image": "images"}
 
 
@@ -20,13 +22,16 @@ def check_item(item: Any, side: str, model: str) -> None:
     A path (`names_file`) is never taken for a text, and words are no picture's path.
     """
     named = isinstance(item, Path) or (isinstance(item, str) and names_file(item))
+    shown = str(item) if len(str(item)) <= SHOWN else f"{str(item)[: SHOWN - 1]}…"
+    if side == "text" and isinstance(item, str) and not item.strip():
+        raise OptionError("the text is empty; give one with words.")
     if side == "text" and named:
         raise OptionError(
-            f"'{item}' is the name of a file, and '{model}' reads texts; give a text, or a model of images."
+            f"'{shown}' is the name of a file, and '{model}' reads texts; give a text, or a model of images."
         )
     if side == "image" and isinstance(item, str) and not named and "://" not in item:
         raise OptionError(
-            f"'{item}' is no file here, and '{model}' reads images; give a picture's path, or a model of texts."
+            f"'{shown}' is no file here, and '{model}' reads images; give a picture's path, or a model of texts."
         )
 
 

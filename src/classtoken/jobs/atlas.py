@@ -21,6 +21,7 @@ from classtoken.options import AtlasOptions
 from classtoken.page.atlas import AtlasPage, AtlasPoint, atlas_html
 from classtoken.page.export import check_page
 from classtoken.results.atlas import AtlasCluster, AtlasResult, Trustworthiness
+from classtoken.results.base import counted
 from classtoken.sink import Vectors, read
 from classtoken.values import Progress
 
@@ -65,7 +66,7 @@ def drawn(
     trusted = None if judged is None else Trustworthiness(**vars(judged))
     notes = _notes(len(vectors), len(rows), int(without.sum()))
     model = Path(vectors.manifest.model).name
-    lead = f"{len(rows)} of {len(vectors)} rows, vectors '{column}' of {model}. {_said(trusted)}"
+    lead = f"{len(rows)} of {counted(len(vectors), 'row')}, vectors '{column}' of {model}. {_said(trusted)}"
     page = AtlasPage(
         f"Atlas of {Path(vectors.manifest.source).name}",
         lead,
@@ -140,7 +141,7 @@ def _said(trusted: Trustworthiness | None) -> str:
 def _notes(rows: int, shown: int, without: int) -> tuple[str, ...]:
     notes = []
     if without:
-        notes.append(f"{without} rows have no place: numbers in them are not finite, or all are zero")
+        notes.append(f"{counted(without, 'row')} without a place: numbers in them are not finite, or all are zero")
     if shown < rows - without:
         notes.append(f"{shown} rows drawn at random are shown; `most` shows more")
     return tuple(notes)

@@ -17,6 +17,7 @@ from classtoken.nearest.rows import column_of
 from classtoken.options import DuplicatesOptions
 from classtoken.report.duplicates import SUFFIXES, shown_pairs, write_duplicates
 from classtoken.report.written import check_suffix
+from classtoken.results.base import counted
 from classtoken.results.duplicates import PERCENTILES, DuplicatePair, DuplicatesResult, RemovedRow
 from classtoken.sink import Vectors, read
 from classtoken.values import Progress
@@ -42,6 +43,7 @@ def duplicates(
         second = read(options.against)
         other = (second, same_folders(vectors, column, second, "against"))
         found = duplicates_between(vectors, column, options.above, other, report=report)
+    alone = 1 if options.against is None else 0  # a row has no nearest other row
     ids, theirs, table = vectors.ids, second.ids, found.table
     result = DuplicatesResult(
         folder=vectors.place.name,
@@ -55,7 +57,7 @@ def duplicates(
         removed=tuple(ids[row] for row in sorted(found.gone)),
         because={ids[row]: RemovedRow(theirs[r.kept], r.score, r.equal) for row, r in sorted(found.gone.items())},
         near_misses=_named(list(islice(found.below, NEAR_MISSES)), ids, theirs),
-        nearest={str(percent): float(table.quantiles[percent * 10]) for percent in PERCENTILES},
+        nearest={str(percent): float(table.quantiles[percent * 10]) for percent in PERCENTILES if len(second) > alone},
         percentile=table.share_below(options.above),
         reused=table.reused,
         seconds=time.monotonic() - start,
@@ -83,7 +85,7 @@ def _values(vectors: Vectors, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _notes(without: int) -> tuple[str, ...]:
     if not without:
         return ()
-    return (f"{without} rows have no vector to compare: numbers in them are not finite, or all are zero",)
+    return (f"{counted(without, 'row')} without a vector to compare: numbers in them are not finite, or all are zero",)
 
 
 def _place(folder: str | Path, out: str | Path | None, options: DuplicatesOptions) -> OutputFile | None:

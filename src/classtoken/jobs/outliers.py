@@ -16,6 +16,7 @@ from classtoken.nearest.rows import column_of, unit_matrix
 from classtoken.options import OutliersOptions
 from classtoken.report.outliers import SUFFIXES, write_outliers
 from classtoken.report.written import check_suffix
+from classtoken.results.base import counted
 from classtoken.results.outliers import OutliersResult
 from classtoken.sink import Vectors, read
 from classtoken.values import Progress
@@ -49,7 +50,7 @@ def outliers(
         folder=vectors.place.name,
         column=column_of(vectors, options.column),
         rows=len(vectors),
-        k=options.k,
+        k=min(options.k, len(vectors) - 1),
         odd=tuple(
             {**value, "score": one.similarity, "deviations": one.deviations}
             for one, value in zip(first_odd, odd_values, strict=True)
@@ -76,8 +77,10 @@ def _values(vectors: Vectors, rows: Sequence[int]) -> list[dict[str, Any]]:
 def _notes(vectors: Vectors, labels: Sequence[str | None], without: int) -> tuple[str, ...]:
     notes = []
     if without:
-        notes.append(f"{without} rows have no vector to compare: numbers in them are not finite, or all are zero")
+        notes.append(
+            f"{counted(without, 'row')} without a vector to compare: numbers in them are not finite, or all are zero"
+        )
     several = sum(label is not None and SEVERAL in label for label in vectors.column("label"))
     if several:
-        notes.append(f"{several} rows have several labels, which are not looked at here")
+        notes.append(f"{counted(several, 'row')} with several labels, which are not looked at here")
     return tuple(notes)

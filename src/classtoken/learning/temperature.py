@@ -36,7 +36,7 @@ def fitted_temperature(
     if len(found) < FEWEST:
         names = ", ".join(list(places)[:5])
         raise OptionError(
-            f"`calibrate` is {opened.name}, where {len(found)} records have one of the labels {names} ...; a "
+            f"`calibrate` is {opened.name}, where {len(found)} of its records have one of the labels {names} ...; a "
             f"temperature needs {FEWEST} or more."
         )
     # The logarithm of a softmax is the logits but for a number that all classes share, which no softmax sees.

@@ -27,6 +27,7 @@ from classtoken.measure.statistics import mean_interval
 from classtoken.nearest.rows import FileRows, unit
 from classtoken.nearest.scan import Found, search
 from classtoken.places import LocalPlace
+from classtoken.results.base import counted
 from classtoken.sink import Vectors
 from classtoken.sink.manifest import META
 from classtoken.values import Progress
@@ -107,7 +108,8 @@ def build_index(
         raise OutputError("an index lies beside its vectors on this machine; copy the folder here first.")
     if len(vectors) < SMALL:
         raise OptionError(
-            f"{vectors.place.name} holds {len(vectors)} vectors; below {SMALL} an index is no quicker than exact "
+            f"{vectors.place.name} holds {counted(len(vectors), 'vector')}; below {SMALL} an index is no "
+            "quicker than exact "
             "search, which needs none."
         )
     folder = vectors.place.path / META / FOLDER

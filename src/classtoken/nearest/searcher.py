@@ -19,6 +19,7 @@ from classtoken.nearest.scan import Found, search
 from classtoken.nearest.where import parse
 from classtoken.options import SearchOptions
 from classtoken.places import Place
+from classtoken.results.base import counted
 from classtoken.results.search import QueryHits, SearchResult
 from classtoken.sink import Vectors, read
 
@@ -60,7 +61,7 @@ class Searcher:
         )
 
     def __repr__(self) -> str:
-        return f"Searcher({self.vectors.place.name!r}, {len(self.vectors)} vectors '{self.column}')"
+        return f"Searcher({self.vectors.place.name!r}, {counted(len(self.vectors), 'vector')} '{self.column}')"
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -178,4 +179,4 @@ def _others(values: dict[str, Any]) -> dict[str, Any]:
 def _notes(found: Found) -> tuple[str, ...]:
     if not found.without:
         return ()
-    return (f"{found.without} rows have no score: numbers in them are not finite, or all are zero",)
+    return (f"{counted(found.without, 'row')} without a score: numbers in them are not finite, or all are zero",)

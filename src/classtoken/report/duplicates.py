@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from classtoken.destination import OutputFile
 from classtoken.report.html import Section, page, table
 from classtoken.report.search import body_of
+from classtoken.results.base import counted
 from classtoken.results.duplicates import DuplicatePair, DuplicatesResult
 from classtoken.results.search import cell
 
@@ -52,7 +53,8 @@ def duplicates_page(found: DuplicatesResult, values: tuple[Values, Values]) -> s
     above, below = near_threshold(found)
     between = f"between {found.folder} and {found.against}" if found.against else f"in {found.folder}"
     lead = (
-        f"{len(found.pairs)} pairs at {found.above:g} or more; {len(found.removed)} of {found.rows} rows would go "
+        f"{counted(len(found.pairs), 'pair')} at {found.above:g} or more; {len(found.removed)} of "
+        f"{counted(found.rows, 'row')} would go "
         f"(keep: {found.keep}). Nothing was deleted."
     )
     sections = [
@@ -68,7 +70,7 @@ def duplicates_page(found: DuplicatesResult, values: tuple[Values, Values]) -> s
         ),
         Section(
             "Equal byte by byte",
-            f"{sum(pair.equal for pair in found.pairs)} rows are equal to an earlier one.",
+            f"Rows that are equal to an earlier one: {sum(pair.equal for pair in found.pairs)}.",
             _pairs(_equal(found), found, values),
         ),
         Section(

@@ -7,6 +7,7 @@ from typing import Any
 from classtoken.destination import OutputFile
 from classtoken.report.html import Section, page
 from classtoken.report.search import body_of
+from classtoken.results.base import counted
 from classtoken.results.outliers import OutliersResult
 
 SUFFIXES = (".html", ".json")
@@ -24,7 +25,8 @@ def outliers_page(found: OutliersResult) -> str:
         sections.append(
             Section(
                 "Labels that neighbours contradict",
-                f"{found.found} of {found.labelled} labelled rows. The {found.k} nearest others vote for another label "
+                f"{found.found} of {counted(found.labelled, 'labelled row')}. The {found.k} nearest others vote "
+                "for another label "
                 "at least as much as they do for rows that have it, and more than for the row's own. Where the label "
                 "is right all the same, the vectors do not tell the two apart.",
                 _rows(found.contradicted, _votes),
@@ -38,7 +40,7 @@ def outliers_page(found: OutliersResult) -> str:
             _rows(found.odd, _deviations),
         )
     )
-    return page(f"What is odd in {found.folder}", f"{found.rows} rows. Nothing was changed.", sections)
+    return page(f"What is odd in {found.folder}", f"{counted(found.rows, 'row')}. Nothing was changed.", sections)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], said: Any) -> str:

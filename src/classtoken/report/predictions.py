@@ -5,6 +5,7 @@ from html import escape
 
 from classtoken.report.colour import heat, hexed, ink_on
 from classtoken.report.html import Section, folded, page, table
+from classtoken.results.base import counted
 from classtoken.results.predict import Mistake, PredictResult
 
 MATRIX = 30
@@ -21,7 +22,7 @@ def predictions_page(found: PredictResult, pictures: Mapping[str, str]) -> str:
     limits = "" if at is None else f" (95 %: {_percent(at.low)} to {_percent(at.high)})"
     wrong = found.judged - round(found.accuracy * found.judged)
     lead = (
-        f"{_percent(found.accuracy)} of {found.judged} labelled records are right{limits}; {wrong} "
+        f"{_percent(found.accuracy)} of {counted(found.judged, 'labelled record')} are right{limits}; {wrong} "
         f"{'is' if wrong == 1 else 'are'} wrong. Model: {found.model}."
     )
     if found.seen_in_training:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class AtlasResult(Result):
 
     def __str__(self) -> str:
         lines = [
-            f"{self.out}: {self.shown} of {self.rows} rows of {self.folder} on one page of {self.bytes / 1e6:.1f} MB, "
+            f"{self.out}: {self.shown} of {counted(self.rows, 'row')} of {self.folder} on one page of "
+            f"{self.bytes / 1e6:.1f} MB, "
             f"{self.seconds:.1f} s"
         ]
         if self.trustworthiness is not None:

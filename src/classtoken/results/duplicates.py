@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 SHOWN = 10
@@ -79,16 +79,19 @@ class DuplicatesResult(Result):
 
     def __str__(self) -> str:
         equal = sum(pair.equal for pair in self.pairs)
-        count = f"{len(self.pairs)} pair{'s' * (len(self.pairs) != 1)}"
+        count = counted(len(self.pairs), "pair")
         where = "" if self.against is None else f" between it and {self.against}"
         lines = [
             f"{self.folder}: {count}{where} at {self.above:g} or more ({equal} equal byte by byte), "
             f"{self.seconds:.1f} s{', from pairs found before' if self.reused else ''}",
-            f"  {len(self.removed)} of {self.rows} rows would go, {len(self.kept)} stay (keep: {self.keep}); nothing "
+            f"  {len(self.removed)} of {counted(self.rows, 'row')} would go, {len(self.kept)} would stay (keep: "
+            f"{self.keep}); nothing "
             "was deleted",
-            f"  {self.above:g} is above the nearest similarity of {self.percentile:.1%} of the rows; percentiles: "
-            + ", ".join(f"{name} % {value:.3f}" for name, value in self.nearest.items()),
         ]
+        if self.nearest:
+            shown = ", ".join(f"{name} % {value:.3f}" for name, value in self.nearest.items())
+            share = f"{self.above:g} is above the nearest similarity of {self.percentile:.1%} of the rows"
+            lines.append(f"  {share}; percentiles: {shown}")
         lines += [f"  {'equal ' if p.equal else f'{p.score:.4f}'}  {p.id}  {p.other}" for p in self.pairs[:SHOWN]]
         if len(self.pairs) > SHOWN:
             lines.append(f"  ... and {len(self.pairs) - SHOWN} more")

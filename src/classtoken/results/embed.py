@@ -38,7 +38,9 @@ class Sampled:
         """What a person reads of the column `name`."""
         if self.records < 2:
             return [f"  {name}: what this costs cannot be measured on {counted(self.records, 'record')}"]
-        found = [f"  {name}: of the 10 nearest neighbours {self.recall:.1%} are kept, on {self.records} records"]
+        found = [
+            f"  {name}: of the 10 nearest neighbours {self.recall:.1%} are kept, on {counted(self.records, 'record')}"
+        ]
         if self.cosine is not None and self.lowest is not None:
             found.append(f"    cosine to fp32 {self.cosine:.5f}, at least {self.lowest:.5f}")
         if self.block is not None:
@@ -125,14 +127,17 @@ class EmbedResult(Result):
         rows, parts = counted(self.rows, "vector"), counted(self.parts, "file")
         lines = [f"{rows} in {parts} in {self.out}: {columns}"]
         if not self.complete:
-            lines[0] = f"{self.parts} of {self.tasks} tasks are done in {self.out}, {self.rows} vectors: {columns}"
+            lines[0] = (
+                f"{self.parts} of {counted(self.tasks, 'task')} done in {self.out}, "
+                f"{counted(self.rows, 'vector')}: {columns}"
+            )
             close = "run the others, then close with --finish" if self.parts < self.tasks else "close with --finish"
             return "\n".join([*lines, f"  {close}"])
         if self.changed or self.gone or self.new + self.before not in (0, self.total):
             counts = f"{counted(self.new, self.unit)} new, {self.changed} changed, {self.gone} gone"
             lines.append(f"  {counts}; {self.computed} had to be computed")
         if self.before:
-            lines.append(f"  {self.before} of {self.total} records were done before")
+            lines.append(f"  {self.before} of {counted(self.total, 'record')} were done before")
         if self.total > self.before:
             now = counted(self.total - self.before, "record")
             tokens = f", {self.token_rate:,.0f} tokens a second" if self.token_rate else ""
@@ -143,7 +148,7 @@ class EmbedResult(Result):
         if self.tokens:
             lines.append(f"  the states of all tokens beside them, with their roles ({self.tokens})")
         if self.cut:
-            lines.append(f"  {self.cut} texts were longer than the model takes and were cut")
+            lines.append(f"  {counted(self.cut, 'text')} longer than the model takes, and cut")
         if self.refused:
             lines.append(f"  {self.refused} refused, see {self.out}/_meta/quarantine.parquet:")
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]

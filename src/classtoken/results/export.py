@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ExportResult(Result):
 
     def __str__(self) -> str:
         if not self.graphs:
-            return f"{self.rows} vectors of {self.model} as {self.kind}: {self.out}"
+            return f"{counted(self.rows, 'vector')} of {self.model} as {self.kind}: {self.out}"
         lines = [f"{self.model} as {self.kind}: {self.out} ({self.contract})"]
         for graph in self.graphs:
             goes = f"{', '.join(graph.inputs)} -> {graph.output} ({graph.size})"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class IndexResult(Result):
 
     def __str__(self) -> str:
         return (
-            f"{self.folder}: index of {self.rows} vectors '{self.column}', recall {self.recall:.4f} ({self.low:.4f} to "
+            f"{self.folder}: index of {counted(self.rows, 'vector')} '{self.column}', recall {self.recall:.4f} "
+            f"({self.low:.4f} to "
             f"{self.high:.4f}) of the {self.k} best on {self.queries} rows, {self.asked:g} was asked for; "
             f"{self.seconds:.1f} s\n  {self.probes} partitions are looked into, {self.refine} candidates per row"
         )

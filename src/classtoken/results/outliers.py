@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 
 SHOWN = 10
 """rows of a table"""
@@ -38,9 +38,10 @@ class OutliersResult(Result):
 
     def __str__(self) -> str:
         lines = [
-            f"{self.folder}: {self.rows} rows against their {self.k} nearest, {self.seconds:.1f} s",
-            "odd rows (similarity to those):",
+            f"{self.folder}: {counted(self.rows, 'row')} against their {self.k} nearest, {self.seconds:.1f} s",
         ]
+        if self.odd:
+            lines.append("odd rows (similarity to those):")
         for row in self.odd[:SHOWN]:
             lines.append(f"  {row['score']:.4f} ({row['deviations']:.1f} deviations)  {row['id']}  {_short(row)}")
         if self.labelled:

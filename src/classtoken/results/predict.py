@@ -205,13 +205,15 @@ class PredictResult(Result):
     def __str__(self) -> str:
         lines = [f"{counted(self.records, 'record')} labelled in {self.seconds:.1f} s: {self.out}/predictions.csv"]
         if self.before:
-            lines.append(f"  {self.before} records were done before")
+            lines.append(f"  {counted(self.before, 'record')} done before")
         if self.accuracy is not None:
             several = (
                 "" if self.label_accuracy is None else f" (all labels of a record; {self.label_accuracy:.4f} a label)"
             )
             limits = "" if self.interval is None else f" [{self.interval.low:.4f}, {self.interval.high:.4f}]"
-            lines.append(f"  accuracy {self.accuracy:.4f}{limits} on {self.judged} labelled records{several}")
+            lines.append(
+                f"  accuracy {self.accuracy:.4f}{limits} on {counted(self.judged, 'labelled record')}{several}"
+            )
         if self.seen_in_training:
             lines.append(f"  note: {self.seen_in_training}")
         if self.strange:

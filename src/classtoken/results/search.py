@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 
 LAST = ("text", "path")
 """long values stand last in a row"""
@@ -69,7 +69,8 @@ class SearchResult(Result):
         """What was searched, in words."""
         of = f" of {self.rows}" if self.searched != self.rows else ""
         how = "exact" if self.exact else f"by the index (recall {self.recall:.3f})"
-        return f"{self.searched}{of} vectors '{self.column}' in {self.folder} by {self.similarity}, {how}"
+        many = f"{self.searched}{of} vectors" if of else counted(self.searched, "vector")
+        return f"{many} '{self.column}' in {self.folder} by {self.similarity}, {how}"
 
 
 def hit_lines(hits: Sequence[Mapping[str, Any]]) -> list[str]:

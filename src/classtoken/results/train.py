@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from classtoken.results.base import Result
+from classtoken.results.base import Result, counted
 from classtoken.results.statistics import Interval
 from classtoken.values import Rejected
 
@@ -119,11 +119,11 @@ class TrainResult(Result):
             f"each judged by a head without it, in {self.folds} parts" if self.folds else f"{self.held_out} held out"
         )
         words = {"frozen": "a head on frozen vectors", "finetune": "fine-tuned", "scratch": "from scratch"}
-        known = f"{len(self.labels)} labels, " if self.labels else ""
+        known = f"{counted(len(self.labels), 'label')}, " if self.labels else ""
         head = f"head {self.head}" if self.labels else "its vectors"
         lines = [
             f"{self.out}: {words.get(self.way, self.way)}, {known}pooling {self.pooling}, {head}",
-            f"  {self.learned} records learned from, {judged}{f': {shown}' if shown else ''}",
+            f"  {counted(self.learned, 'record')} learned from, {judged}{f': {shown}' if shown else ''}",
             f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, "
             f"{f'{self.steps} steps, ' if self.steps else ''}{self.seconds:.1f} s"
             f"{', stopped early' if self.stopped_early else ''}",
@@ -148,7 +148,9 @@ class TrainResult(Result):
             )
             lines += [f"    {trial}" for trial in best]
         if self.refused:
-            lines.append(f"  {self.refused} records could not be read, see {self.out}/_meta/quarantine.parquet:")
+            lines.append(
+                f"  {counted(self.refused, 'record')} that could not be read, see {self.out}/_meta/quarantine.parquet:"
+            )
             lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
         lines += [f"  note: {note}" for note in self.notes]
         verb, out = ("predict SOURCE", "LABELLED") if self.labels else ("embed SOURCE", "VECTORS")

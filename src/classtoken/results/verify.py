@@ -64,7 +64,7 @@ class VerifyResult(Result):
                 f"  {name}: length {norms.smallest:.4g} to {norms.largest:.4g}, mean {norms.mean:.4g}, {finite}"
             )
         if self.removed:
-            lines.append(f"  {self.removed} files that the manifest does not list were removed")
+            lines.append(f"  removed: {counted(self.removed, 'file')} that the manifest does not list")
         lines += [f"  problem: {problem}" for problem in self.problems] or ["  everything is there and agrees"]
         if self.proof is not None:
             worst = min(self.proof.lowest.values())
@@ -128,9 +128,10 @@ class Diagnosis(Result):
 
     def _sentence(self) -> str:
         if self.verdict == "matches":
-            return f"these are the vectors of {self.model}, {self.drift} ({self.texts} texts)"
+            return f"these are the vectors of {self.model}, {self.drift} ({counted(self.texts, 'text')})"
         if self.verdict == "unknown":
-            return f"whether these are the vectors of {self.model} cannot be said ({self.texts} texts)"
+            return f"whether these are the vectors of {self.model} cannot be said ({counted(self.texts, 'text')})"
         if self.differs_by == ("model",):
-            return f"these are not vectors of {self.model} ({self.texts} texts)"
-        return f"these are vectors of {self.model}, but differ by {', '.join(self.differs_by)} ({self.texts} texts)"
+            return f"these are not vectors of {self.model} ({counted(self.texts, 'text')})"
+        how = ", ".join(self.differs_by)
+        return f"these are vectors of {self.model}, but differ by {how} ({counted(self.texts, 'text')})"

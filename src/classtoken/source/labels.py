@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from classtoken.errors import SourceError
+from classtoken.results.base import counted
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.source.columns import to_id, to_label
 from classtoken.source.images import SUFFIXES
@@ -39,9 +40,11 @@ class LabelledSource(Source):
                 otherwise.append(f"'{key}' for '{identity}'")
             used.add(key)
         spare = len(self._rows.keys() - used)
-        parts = [f"no label for {without} of {total} records"] if without else []
+        parts = [f"no label for {without} of {counted(total, 'record')}"] if without else []
         if otherwise:
-            parts.append(f"{len(otherwise)} of {total} records found under another spelling, such as {otherwise[0]}")
+            parts.append(
+                f"{len(otherwise)} of {counted(total, 'record')} found under another spelling, such as {otherwise[0]}"
+            )
         # With a limit, most labels are for records that are not looked at.
         parts += [f"{spare} label{'s' if spare > 1 else ''} for no record"] if spare and limit is None else []
         return replace(listing, notes=(*listing.notes, *([f"{self.table}: {', and '.join(parts)}."] if parts else [])))

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from classtoken.results.base import counted
 from classtoken.version import __version__
 
 
@@ -94,9 +95,9 @@ def _what(result: Mapping[str, Any]) -> Iterator[str]:
     base = result["model"]
     licence = f", licence {result['licence']}" if result["licence"] else ", whose card names no licence"
     yield f"- base model: {base}{licence}" if base else "- base model: none, it began with random weights"
-    yield f"- data: {result['source']}, {result['records']} records"
+    yield f"- data: {result['source']}, {counted(result['records'], 'record')}"
     names = ", ".join(result["labels"][:20]) + (" ..." if len(result["labels"]) > 20 else "")
-    labels = f"{len(result['labels'])} labels: {names}"
+    labels = f"{counted(len(result['labels']), 'label')}: {names}"
     yield f"- way: {result['way']}; pooling `{result['pooling']}`; head `{result['head']}`; {result['task']} task"
     yield f"- {labels if result['labels'] else 'no classifier: its vectors were trained'}"
     yield f"- {result['parameters']:,} parameters, {result['trained_parameters']:,} of them learned here"
@@ -105,10 +106,10 @@ def _what(result: Mapping[str, Any]) -> Iterator[str]:
 def _how(result: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     where = result["machine"]
     judged = f"each judged in {result['folds']} folds" if result["folds"] else f"{result['held_out']} held out"
-    refused = f" {result['refused']} records could not be read and were left out." if result["refused"] else ""
+    refused = f" {counted(result['refused'], 'record')} could not be read, and left out." if result["refused"] else ""
     steps = f"{result['steps']} steps in" if result["steps"] else "Fitted in"
     return (
-        f"{result['date']}: {result['learned']} records learned from, {judged}.{refused} {steps} "
+        f"{result['date']}: {counted(result['learned'], 'record')} learned from, {judged}.{refused} {steps} "
         f"{result['seconds']:.0f} s on {where['processor']}, {where['threads']} of {where['cores']} cores, device "
         f"{where['device']}, torch {where['torch']}. Objective: {recipe['objective']['kind']}. The whole recipe is in "
         "`training.json`."

@@ -26,6 +26,7 @@ from classtoken.head import LinearHead
 from classtoken.learning.data.labels import Task
 from classtoken.learning.objectives.base import score_of
 from classtoken.learning.objectives.supervised import classification_scores, metric_for
+from classtoken.results.base import counted
 from classtoken.results.train import Trial
 
 Floats = NDArray[np.float64]
@@ -79,7 +80,8 @@ class FitTask:
                     "four or more of a class, and where records come in groups, four groups or more."
                 )
             raise TrainingError(
-                f"{len(targets)} records, and no class has two, or all are in one group: nothing can be held out to "
+                f"{counted(len(targets), 'record')}, and no class has two, or all are in one group: nothing can "
+                "be held out to "
                 "choose settings on. Give more."
             )
         number = max(2, min(FOLDS, int(counts[counts > 0].min())))
