@@ -102,7 +102,8 @@ def _made_anew(sides: Sequence[Side]) -> tuple[Unread, ...]:
     """The class of a tokenizer that may make its parts anew instead of taking them from tokenizer.json."""
     tokenizers = [side.prepare.tokenizer for side in sides if isinstance(side.prepare, TextPreprocessor)]
     made = [one.made_by for one in tokenizers if one.made_by]
-    return tuple(Unread("tokenizer_config.json", TOKENIZER_CLASS, name, "tokenizer") for name in made)
+    why = "may make other tokens than tokenizer.json says"
+    return tuple(Unread("tokenizer_config.json", TOKENIZER_CLASS, name, "tokenizer", why=why) for name in made)
 
 
 def _own_code(reading: Reading) -> bool:

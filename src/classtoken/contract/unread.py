@@ -8,7 +8,7 @@ remembered; where this package computes a part alone, the vector is refused unti
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ class Unread:
     part: Part
     found: Compared | None = None
     accepted: bool = False
+    why: str = "is not understood"
 
     @property
     def refused(self) -> bool:
@@ -77,7 +78,7 @@ class Unread:
         else:  # it moves something there, and nothing here
             why, when = f": {self.found.says}", "the authors did without it"
         return (
-            f"{self} is not understood{why}. Pass `accept` '{self.key}' if you know that {when}; inspect lists all "
+            f"{self} {self.why}{why}. Pass `accept` '{self.key}' if you know that {when}; inspect lists all "
             "that was passed over."
         )
 
@@ -105,11 +106,11 @@ def settled(
     done = []
     for one in found:
         if {one.key, f"{one.file}:{one.key}", one.key.rsplit(".", 1)[-1]} & set(accept):
-            done.append(Unread(one.file, one.key, one.value, one.part, accepted=True))
+            done.append(replace(one, accepted=True))
             continue
         if one.part not in answers:
             answers[one.part] = _answer(one, compare.get(one.part), fingerprint)
-        done.append(Unread(one.file, one.key, one.value, one.part, found=answers[one.part]))
+        done.append(replace(one, found=answers[one.part]))
     return tuple(done)
 
 
@@ -119,7 +120,7 @@ def _answer(one: Unread, compare: Compare | None, fingerprint: str) -> Compared 
         return None
 
     def ask() -> dict[str, Any] | None:
-        logging.getLogger(__name__).warning("%s is not understood: comparing with the reference, once", one)
+        logging.getLogger(__name__).warning("%s %s: comparing with the reference, once", one, one.why)
         try:
             result = compare()
         except ClasstokenError as error:
