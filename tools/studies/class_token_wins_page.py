@@ -60,7 +60,7 @@ def main() -> None:
 
 def in_short(results: list[dict[str, Any]]) -> str:
     """How often the class token wins, loses, or neither, against each of the two."""
-    asked = [one for one in results if not at_floor(one)]
+    asked = [one for one in results if one["objective"] != "untrained" and not at_floor(one)]
     lines = []
     for rival in ("mean", "map"):
         said = [verdict(one, rival) for one in asked]
@@ -69,11 +69,8 @@ def in_short(results: list[dict[str, Any]]) -> str:
             f"against {NAMES[rival].split(',')[0]} the class token wins {wins} of {len(asked)} comparisons, loses "
             f"{loses}, and {len(asked) - wins - loses} are not clear"
         )
-    return (
-        f"**In short**: {'; '.join(lines)}. Questions to which no vector knows the answer are left out."
-        if asked
-        else ""
-    )
+    out = "Left out: encoders that are not trained, and questions to which no vector knows the answer."
+    return f"**In short**: {'; '.join(lines)}. {out}" if asked else ""
 
 
 def at_floor(one: dict[str, Any]) -> bool:
@@ -113,7 +110,7 @@ def missing(results: list[dict[str, Any]]) -> str:
     left = [f"{OBJECTIVES[objective]}, {depth} blocks" for objective, depth in CELLS if (objective, depth) not in there]
     if not left:
         return ""
-    return f"**Not trained yet** (the command goes on with them): {'; '.join(left)}. Nothing is said of these."
+    return f"**Not measured yet** (the command goes on with them): {'; '.join(left)}. Nothing is said of these."
 
 
 def section(one: dict[str, Any]) -> str:

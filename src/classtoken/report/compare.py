@@ -209,7 +209,7 @@ def _neighbours(found: CompareResult) -> Section | None:
         return None
     body = ""
     for entry in found.neighbours:
-        near = [("", _shown_item(entry.item, "the item"))]
+        near = [("the item", _shown_item(entry.item, ""))]
         for name, found_by in entry.neighbours.items():
             near.append((name, "".join(_shown_item(one, "right" if one.right else "wrong") for one in found_by)))
         columns = "".join(

@@ -21,7 +21,7 @@ color:var(--soft)}.note{border-left:3px solid var(--mark);padding:.2em 0 .2em .8
 .near{display:flex;flex-wrap:wrap;gap:6px;align-items:flex-start}.near div{width:72px;font-size:11px;line-height:1.25;
 overflow-wrap:anywhere}.near .said{width:150px}.near img{display:block;border:3px solid var(--line);border-radius:4px}
 .near .right img{border-color:#0a7d3c}.near .wrong img{border:3px dashed #c0392b}.near img{max-width:100%}
-.beside{display:flex;flex-wrap:wrap;gap:4px 26px;align-items:flex-end}.beside .lead{margin:.3em 0}
+.beside{display:flex;flex-wrap:wrap;gap:4px 26px;align-items:flex-start}.beside .lead{margin:.3em 0}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--panel);padding:8px 10px}
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
 line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
@@ -49,9 +49,9 @@ padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:cont
 .pairs figure{min-width:0;overflow-wrap:anywhere}.pairs img{max-width:100%;height:150px;object-fit:contain}
 .pairs p{margin:0;font-size:14px}.goes{color:var(--mark)}.hits dd{margin:0}
 .score{color:var(--mark);font-variant-numeric:tabular-nums}
-@media print{body{max-width:none;padding:0}h2,h3,h2+p{break-after:avoid}.note{break-before:avoid}
+@media print{body{max-width:none;padding:0}h2,h3,h2+p{break-after:avoid}
 .wide{overflow:visible}.near div{width:52px;font-size:9px}
-tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not(.section,[open]){display:none}}
+p,tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not(.section,[open]){display:none}}
 @media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}}
 """.strip()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
