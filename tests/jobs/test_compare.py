@@ -224,7 +224,7 @@ def test_what_makes_no_sense_is_refused(vit: Path, squares: Path, tmp_path: Path
     for name in ("a", "b"):
         (two / name).mkdir(parents=True)
         (two / name / "one.png").write_bytes(next(squares.rglob("*.png")).read_bytes())
-    with pytest.raises(OptionError, match="0 records with 0 labels are left"):
+    with pytest.raises(OptionError, match=r"0 records with 0 labels .*are left"):
         ct.compare(vit, two)
 
 

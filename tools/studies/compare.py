@@ -189,12 +189,12 @@ def measure(name: str, folder: Path) -> None:
             passed = [replace(one, asked=replace(one.asked, learned=())) for one in passed]
         told = Told(f"{name}", options, 0.0, begun)
         OUT.mkdir(parents=True, exist_ok=True)
-        write(plain(judged_after(opened, passed, told, tell)), out)
+        write(plain(judged_after(opened, passed, told, tell), folder), out)
 
 
-def plain(found: CompareResult) -> CompareResult:
+def plain(found: CompareResult, folder: Path) -> CompareResult:
     """Without pictures and texts of the data, and without places of this machine."""
-    command = found.command.replace(str(SHARED), "../shared").replace(minilm(), "MINILM")
+    command = found.command.replace(str(SHARED), "../shared").replace(minilm(), "MINILM").replace(f"{folder}/", "")
     return replace(found, neighbours=(), command=command, overlap=None if found.overlap is None else
                    replace(found.overlap, examples=()))  # fmt: skip
 
