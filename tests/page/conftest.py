@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.page import tiny
 from tests.page.fixture import PHOTO, TOY, as_text, itself, walkthrough
 from tests.page.tiny import drawn, written
 
@@ -46,7 +47,8 @@ def chromium(root: Path) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Walkthrough]:
-    """Walkthroughs of real models: a class token a class, a post-norm text encoder, registers, DeiT's second token."""
+    """Walkthroughs of real models: a class token a class, a post-norm text encoder, registers, DeiT's second token;
+    without a class token: a learned query, the last token, the mean."""
     folder = tmp_path_factory.mktemp("models")
     cat = str(drawn("cat", folder / "cat.png"))
     sentences = ["A wonderful film, funny and warm from beginning to end.", "The plot is thin and the jokes fall flat."]
@@ -55,6 +57,9 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Walkthrough
         "sentiment": Engine("builtin:sentiment", sentences).document(),
         "registers": Engine(written("registers", folder / "registers"), [cat]).document(),
         "distilled": Engine(written("distilled", folder / "distilled"), [cat]).document(full=False),
+        "query": Engine(written("query", folder / "query"), [cat]).document(full=False),
+        "last": Engine(written("last", folder / "last"), tiny.SENTENCES).document(full=False),
+        "mean": Engine(written("mean", folder / "mean"), tiny.SENTENCES).document(full=False),
     }
 
 

@@ -45,6 +45,12 @@ async (most) => {
       const all = among.reduce((a, b) => a + Math.exp(b), 0);
       return [Math.exp(chosen) / all, 2.2e-4 * Math.exp(chosen) / all];
     }
+    if (op === 'norm' && terms.textContent.includes('x\u00b2')) {
+      const [x, weight, ...among] = numbers;
+      const size = Math.sqrt(among.reduce((a, b) => a + b * b, 0) / among.length + others[0]);
+      const far = 1 + Math.abs(x) / size;
+      return [x / size * weight, 1.5e-4 * Math.abs(weight) / size * far + 5.1e-5 * far];
+    }
     if (op === 'norm') {
       const [x, weight, bias, ...among] = numbers, [mean, variance, eps] = others;
       const m = among.reduce((a, b) => a + b, 0) / among.length;

@@ -221,6 +221,8 @@ def axe(root: Path) -> str:
         ("multi", {"color_scheme": "light"}),
         ("sentiment", {"color_scheme": "dark", "width": 360, "height": 740}),
         ("registers", {"forced_colors": "active"}),
+        ("query", {"color_scheme": "dark"}),
+        ("mean", {"color_scheme": "light", "width": 360, "height": 740}),
     ],
 )
 def test_axe_finds_nothing_at_any_step(open_page: Open, axe: str, name: str, options: dict[str, Any]) -> None:

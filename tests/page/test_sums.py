@@ -69,7 +69,9 @@ TABLES = r"""
 """
 
 
-@pytest.mark.parametrize("name", ["toy", "photo", "text", "multi", "sentiment", "registers", "distilled"])
+@pytest.mark.parametrize(
+    "name", ["toy", "photo", "text", "multi", "sentiment", "registers", "distilled", "query", "last", "mean"]
+)
 def test_it_adds_up(open_page: Open, request: pytest.FixtureRequest, name: str) -> None:
     page = open_page(name, reduced_motion="reduce")
     documents: dict[str, Walkthrough] = request.getfixturevalue("documents")

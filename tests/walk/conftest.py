@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.page.tiny import drawn, written
+from tests.page import tiny
+from tests.page.tiny import PICTURES, TEXTS, drawn, written
 
 from classtoken.page.document import Walkthrough
 from classtoken.walk.engine import Engine
@@ -30,7 +31,7 @@ def made(
         if name not in known:
             model: str | Path = f"builtin:{name}"
             items = [str(picture_file)]
-            if name in ("registers", "distilled"):
+            if name in (*PICTURES, *TEXTS):
                 model = written(name, folder / name)
             if name.startswith("deit"):
                 shared: Path = request.getfixturevalue("shared")
@@ -40,6 +41,8 @@ def made(
                 items = [str(next(path for path in photos if word in path.name)) for word in wanted]
             if name in ("sentiment", "minilm"):
                 items = SENTENCES
+            if name in TEXTS:
+                items = tiny.SENTENCES
             if name == "minilm":
                 model = request.getfixturevalue("minilm")
             engine = Engine(model, [] if name == "toy" else items)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from tests.page.tiny import PICTURES, TEXTS
 from tests.walk.conftest import Made
 from tests.walk.statements import STATEMENTS, Statement
 
-MODELS = ("toy", "scenes-multi", "sentiment", "registers", "distilled", "deit", "minilm")
+MODELS = ("toy", "scenes-multi", "sentiment", *PICTURES, *TEXTS, "deit", "minilm")
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -72,7 +72,8 @@ export function check(value: unknown): Problem[] {
   checkPart(problems, "Walkthrough", "walkthrough", document as unknown as Fields, { N, H, D, K });
   if (!document.examples.length) problems.push("The walkthrough holds no input.");
   for (const { id, watched, tokens } of document.examples) {
-    if (watched !== null && tokens[watched]?.role !== "class") problems.push(`example ${id}: token ${watched} is watched and is no class token`);
+    const classed = tokens.some((token) => token.role === "class");
+    if (watched !== null && classed && tokens[watched]?.role !== "class") problems.push(`example ${id}: token ${watched} is watched and is no class token`);
   }
   for (const claim of document.claims) {
     if (!(claim.n > 0) || !claim.value) problems.push(`claim ${claim.id} comes without n or interval`);

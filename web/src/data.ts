@@ -84,6 +84,7 @@ export interface ModelCard {
   licence: string;
   gaps: string[]; // traces that this model cannot give, in words
   shared: SharedWeights;
+  causal: boolean; // a token sees only itself and those before it
 }
 
 /** What went in. */
@@ -215,7 +216,7 @@ export interface PoolingAnswers {
 
 /** One way of making one vector of the final states: what each token gives, the answer, and what it costs. */
 export interface PoolingLane {
-  name: "cls" | "mean" | "max" | "attention" | "learned" | "all";
+  name: "cls" | "last" | "mean" | "max" | "attention" | "learned" | "all";
   weights: Block | null; // (L) null where they would have to be learned first
   values: Block | null; // (A) null where the model's own head does not fit
   cosine: number | null; // to the vector that the model's own pooling makes
@@ -230,7 +231,7 @@ export interface SecondClassToken {
   says: string;
 }
 
-/** What an example holds of another of its class tokens, where the model has several. `layers` come without keys, values and norms, which are of all tokens and stand in the example. */
+/** What an example holds of another token that can be watched: of its class tokens, where the model has several. `layers` come without keys, values and norms, which are of all tokens and stand in the example. */
 export interface OtherClassToken {
   position: number;
   layers: ClassTokenLayers;
@@ -242,6 +243,16 @@ export interface OtherClassToken {
   causal: CausalMaskEffect | null;
 }
 
+/** How the final states of several tokens become one vector, where it is not the state of one class token. sum: the states times `weights`, added up. largest: of each number the largest. query: learned queries read them, as a class token that comes last. */
+export interface PooledTokens {
+  kind: "sum" | "largest" | "query";
+  weights: Block; // (L) what each token gives: its factor; the share of numbers that are its own; its attention, mean over the queries
+  queries: Block | null; // (Q, L) attention of each learned query
+  states: Block | null; // (L, D) what is pooled
+  pooled: Block | null; // (D) what comes of it, before anything that follows
+  without: Block | null; // (L) cosine of the vector to the one that is read without this token, its state left as it is
+}
+
 /** One input, walked through. */
 export interface Example {
   id: string;
@@ -249,11 +260,11 @@ export interface Example {
   origin: "example" | "yours";
   input: ShownInput;
   tokens: ShownToken[]; // (L)
-  watched: number | null; // position of the class token that is watched
+  watched: number | null; // position of the token that is watched: the class token; without one, a token that the vector is read from
   truth: Truth;
   embeddings: TokenEmbeddings;
   layers: ClassTokenLayers;
-  final: Block; // (D) the class token after the final norm
+  final: Block; // (D) the watched token after the final norm
   vector: Block; // (V) what the readout gives
   answers: Answers;
   contrast: ContrastInput | null;
@@ -265,7 +276,8 @@ export interface Example {
   poolings: PoolingAnswers[];
   race: PoolingLane[]; // six poolings side by side
   two: SecondClassToken | null;
-  others: OtherClassToken[]; // the model's other class tokens
+  others: OtherClassToken[]; // the model's other class tokens; without one, more tokens that can be watched
+  pooled: PooledTokens | null;
 }
 
 /** A mean and its 95 % interval. */
@@ -415,6 +427,7 @@ export const AXES: Record<string, Record<string, string>> = {
   PoolingLane: { weights: "L?", values: "A?" },
   SecondClassToken: { values: "A", cosine: "N+1" },
   OtherClassToken: { final: "D", class_token: "D", states: "N+1 D" },
+  PooledTokens: { weights: "L", queries: "Q L?", states: "L D?", pooled: "D?", without: "L?" },
   Example: { tokens: "L", final: "D", vector: "V" },
   LinearWeights: { weight: "O I", bias: "O" },
   ToyNorm: { weight: "D", bias: "D" },
@@ -429,7 +442,7 @@ export const PARTS: Record<string, Record<string, string>> = {
   Answers: { labels: "AnswerLabel" },
   ContrastInput: { tokens: "ShownToken" },
   OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect", swaps: "SwapEffects", causal: "CausalMaskEffect" },
-  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", race: "PoolingLane", two: "SecondClassToken", others: "OtherClassToken" },
+  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", race: "PoolingLane", two: "SecondClassToken", others: "OtherClassToken", pooled: "PooledTokens" },
   ControlBand: { values: "Statistic" },
   LayerBand: { values: "Statistic", control: "ControlBand" },
   ControlStatistic: { value: "Statistic" },

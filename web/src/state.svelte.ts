@@ -72,10 +72,19 @@ class View {
   drawn = $derived.by(() => {
     if (this.film === null || !this.example) return this.weights;
     const [low, part] = [Math.floor(this.film), this.film - Math.floor(this.film)];
-    const at = (l: number) => weightsOf(this.example!, Math.min(this.model!.depth - 1, Math.max(0, l)), this.head);
+    const at = (l: number) => this.every[Math.min(this.model!.depth - 1, Math.max(0, l))];
     const [a, b] = [at(low), at(low + 1)];
     return a.map((x, t) => x + (b[t] - x) * part);
   });
+
+  /** The weights of every layer, as the film shows them. */
+  every = $derived.by(() => {
+    const [example, head] = [this.example, this.head];
+    return example && this.model ? Array.from({ length: this.model.depth }, (_, l) => weightsOf(example, l, head)) : [];
+  });
+
+  /** The film in quarters of a layer: digits that change at every frame cannot be read, and each costs a layout. */
+  slow = $derived(this.film === null ? null : Math.round(4 * this.film) / 4);
 
   /** The address that the arithmetic panel explains: the last one clicked, or the step's own. */
   focus = $derived(this.trail.at(-1) ?? firstAddress(this.step, this));
@@ -98,7 +107,7 @@ export function weightsOf(example: Example, layer: number, head: number | null, 
 function firstAddress(step: number, view: View): string {
   const { watched, token, layer, dimension } = view;
   const head = view.head ?? 0;
-  const content = token === watched ? firstContent(view) : token;
+  const content = view.example?.tokens[token]?.role === "class" ? firstContent(view) : token;
   switch (step) {
     case 1:
       return address("before", content, dimension);

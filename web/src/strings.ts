@@ -2,6 +2,7 @@
 import type { Example, ModelCard, RoleName } from "./data";
 import { number, percent, points } from "./format";
 import { parse, type Address } from "./maths/origin";
+import { pooledCount, story } from "./maths/story";
 
 const image = (model: ModelCard) => model.modality === "image";
 export const piece = (model: ModelCard, many = false) => (image(model) ? (many ? "patches" : "patch") : many ? "word pieces" : "word piece");
@@ -28,6 +29,48 @@ interface StepText {
 
 const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", content: "all the rest", register: "the registers", end: "the end token" };
 const several = (e: Example) => e.tokens.filter((token) => token.role === "class").length > 1;
+const upper = (text: string) => text[0].toUpperCase() + text.slice(1);
+
+/** The token that is watched: the class token, or one of those that the vector is made from. */
+export function reader(e: Example): string {
+  const told = story(e);
+  if (told === "class") return "the class token";
+  return told === "last" ? "the last token" : tokenName(e.watched ?? 0, e);
+}
+
+/** How one vector comes of all, where there is no class token. */
+function pooling(m: ModelCard, e: Example): string {
+  const all = `all ${pooledCount(e)} ${piece(m, true)}`;
+  switch (story(e)) {
+    case "last":
+      return m.causal ? "The last token is read: it alone has seen all the others." : "The last token is read.";
+    case "sum":
+      return `At the end ${all} are averaged.`;
+    case "largest":
+      return `At the end the largest of each number over ${all} is kept.`;
+    case "query":
+      return `At the end a learned query reads ${all}: a class token that comes late.`;
+    default:
+      return `The result is ${m.readout.says}.`;
+  }
+}
+
+/** Whether scores are divided by the root of the head size: most models do, some have learned to do without. */
+export const divided = (m: ModelCard): boolean => Math.abs(m.score_scale * Math.sqrt(m.head_size) - 1) < 1e-3;
+
+/** Step 2 of a model without a class token. */
+const noClassToken = (m: ModelCard, e: Example): StepText => ({
+  short: "No class token",
+  title: "Nobody is put in front",
+  says: ["This model has no class token.", pooling(m, e)],
+  more: [
+    `No vector here is the same for every ${thing(m)}: each token begins as its own ${piece(m)}, and has that to carry along.`,
+    story(e) === "last" ? "The page follows the last token, coloured gold, on its way." : `The page follows ${reader(e)}, coloured gold: one of ${pooledCount(e)}, and one that gives the result much. In the bar at the bottom you choose another.`,
+    "The picture shows what each token gives in the end, and how alike the vector stays without it.",
+  ],
+  formula: { last: "vector = last token", sum: "vector = sum of share × token", largest: "vector = largest of each number", query: "vector = attention(query, tokens)", class: null, other: null }[story(e)],
+  beware: story(e) === "last" ? "It is a token of your input, not a learned one." : "What is followed is one of many: an example.",
+});
 
 /** How the class token takes part in the answer: alone, with others, or not at all. */
 function readFrom(m: ModelCard, e: Example): string {
@@ -37,6 +80,7 @@ function readFrom(m: ModelCard, e: Example): string {
     const rest = m.readout.reads.filter((role) => role !== "class").map((role) => TOGETHER[role] ?? role);
     return `At the end the answer is read from it together with ${rest.join(" and ")}.`;
   }
+  if (e.pooled && m.readout.reads.includes("class")) return `The result is ${m.readout.says}: it counts as one of ${pooledCount(e)}.`;
   return `This model's makers take their result from elsewhere: ${m.readout.says}.`;
 }
 
@@ -60,7 +104,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     formula: image(m) ? (m.stem === "convolutions" ? "vector = learned filters(pixels)" : "vector = W · pixels + b") : "vector = table[piece]",
     beware: m.stem === "convolutions" ? "A vector knows a little of the pixels around its patch, but not its place." : `A ${piece(m)}'s vector knows nothing of its neighbours yet.`,
   }),
-  (m, e) => ({
+  (m, e) => story(e) !== "class" ? noClassToken(m, e) : ({
     short: "Class token",
     title: several(e) ? "Class tokens are put in front" : m.readout.reads.includes("class") && m.outcome !== "cosine" ? "One more token is put in front" : "A class token stands in front, too",
     says: [`The class token, gold, is ${m.hidden} learned numbers${several(e) ? " for each class" : ""}, the same for every ${thing(m)}.`, readFrom(m, e)],
@@ -73,12 +117,12 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     formula: `tokens = [class, ${piece(m)} 1, ${piece(m)} 2, …]`,
     beware: "“The same for every input” ends here: one layer later it has read yours.",
   }),
-  (m) => ({
+  (m, e) => ({
     short: "Positions",
     title: "Every token is told where it stands",
     says: [
       m.position.kind === "added"
-        ? `By itself the model could not tell first from last, so a vector for the place is added to each. The class token's place is 0.`
+        ? `By itself the model could not tell first from last, so a vector for the place is added to each.${story(e) === "class" ? " The class token's place is 0." : ""}`
         : `By itself the model could not tell first from last. Here no vector is added: ${m.position.says}.`,
     ],
     more: [
@@ -88,34 +132,34 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     formula: m.position.kind !== "added" ? null : m.shared.embedding_norm ? "token = norm(vector + position)" : "token = vector + position",
     beware: m.position.says.startsWith("sines") ? "A fixed formula; what the model makes of it was learned." : "That neighbours are alike was learned, not built in.",
   }),
-  (m) => ({
+  (m, e) => ({
     short: "Scores",
-    title: "The class token compares itself with every token",
+    title: `${upper(reader(e))} compares itself with every token${m.causal ? " before it" : ""}`,
     says: [`Its query times every token's key gives a score: how well the token fits the question.`],
     more: [
-      `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. The product is divided by √${m.head_size}. The class token scores itself as well.`,
+      `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. ${divided(m) ? `The product is divided by √${m.head_size}.` : ""} ${m.position.kind === "bias" ? "A learned number for the distance is added." : ""} ${upper(reader(e))} scores itself as well.`,
       `${m.heads} heads do this side by side, each with a question of its own. Choose layer and head in the bar at the bottom.`,
     ],
-    formula: "score = query · key / √d",
+    formula: `score = query · key${divided(m) ? " / √d" : ""}${m.position.kind === "bias" ? " + distance" : ""}`,
     beware: "A score alone says nothing: only differences count.",
   }),
-  () => ({
+  (m, e) => ({
     short: "Weights",
     title: "Scores become shares of attention",
     says: [`Softmax makes shares of the scores, together 1: the heat map.`],
     more: [
       `exp makes every score positive; dividing by the sum makes shares. One point more in score makes the share 2.7 times as large. A weight is a share of attention.`,
-      `It goes both ways: the other tokens read the class token, too. Switch to “who reads it”.`,
+      m.causal ? `Tokens behind ${reader(e)} are hidden from it by the causal mask.` : `It goes both ways: the other tokens read ${reader(e)}, too. Switch to “who reads it”.`,
     ],
     formula: "weight = exp(score) / sum of all exp(score)",
     beware: "",
   }),
-  (m) => ({
+  (m, e) => ({
     short: "Update",
-    title: "The class token takes in what it looked at",
+    title: `${upper(reader(e))} takes in what it looked at`,
     says: [`Every token offers a value. Values times shares, added up, are what the head adds.`],
     more: [
-      `A value is ${m.head_size} numbers for others to take. A learned matrix brings each head's sum to ${m.hidden} numbers; those of all heads are added to what the class token already holds.`,
+      `A value is ${m.head_size} numbers for others to take. A learned matrix brings each head's sum to ${m.hidden} numbers; those of all heads are added to what ${reader(e)} already holds.`,
       `Then a small network on each token alone (feed-forward, ${m.feedforward} numbers wide) adds its part. That is one layer. Click a number in a strip to follow it.`,
     ],
     formula: m.norm === "pre" ? "state + attention + feed-forward = new state" : "norm(norm(state + attention) + feed-forward) = new state",
@@ -129,17 +173,22 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     formula: "state 0 → state 1 → … → answer",
     beware: "What the lens cannot read yet may be there all the same.",
   }),
-  (m) => ({
+  (m, e) => ({
     short: "Before & after",
     title: "The same token, before and after",
-    says: [`Above, the class token as learned; below, what this ${thing(m)} made of it.`],
+    says: story(e) === "class" ? [`Above, the class token as learned; below, what this ${thing(m)} made of it.`] : [`Above, ${reader(e)} as it went in; below, as it came out.`, pooling(m, e)],
     more: [
-      `The curve shows how two inputs drift apart. Cosine says how alike two vectors are; both started from the same class token, cosine 1.`,
-      `The curve is drawn as the answer reads the states: after the final norm, where the model has one. Without it (dashed) one large number can rule the cosine.`,
+      ...(story(e) === "class"
+        ? [
+            `The curve shows how two inputs drift apart. Cosine says how alike two vectors are; both started from the same class token, cosine 1.`,
+            `The curve is drawn as the answer reads the states: after the final norm, where the model has one. Without it (dashed) one large number can rule the cosine.`,
+          ]
+        : []),
+      ...(e.pooled?.without ? [`“Without it” is the cosine of the vector to the one that is made without that token, its state left as it is: 1 means that nobody would notice.`] : []),
       m.readout.reads_class_token ? "The lower vector is all that the answer is read from." : `The answer is read from ${m.readout.says}.`,
       `What we know is that the answer can be read from it. What else it holds would have to be measured.`,
     ],
-    formula: "cosine: 1 = same direction, 0 = nothing in common",
+    formula: story(e) === "class" ? "cosine: 1 = same direction, 0 = nothing in common" : noClassToken(m, e).formula,
     beware: `“A summary of the ${thing(m)}” is more than we know.`,
   }),
   (m) => ({
@@ -171,7 +220,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     short: "What if",
     title: "A laboratory",
     says: [`Change something, and see whether the answer cares: only such tests show cause.`],
-    more: [`Take ${piece(m, true)} away, swap the class token for another input's, read the answer from the mean or the maximum instead.`],
+    more: [`Take ${piece(m, true)} away, put another input's state in, read the answer from the mean or the maximum instead.`],
     formula: null,
     beware: "One input is one experiment. A rule needs many, and a control.",
   }),
@@ -212,6 +261,14 @@ export function label(address: Address, m: ModelCard, e: Example): string {
       return `key of ${of(c, d)} (${head})`;
     case "v":
       return `value of ${of(c, d)} (${head})`;
+    case "counts":
+      return `what ${token(a)} counts in the vector`;
+    case "end":
+      return `final ${of(a, b)}`;
+    case "pooled":
+      return `what is pooled, number ${a + 1}`;
+    case "distance":
+      return `what the distance from ${token(c)} to ${token(d)} adds (${head})`;
     case "score":
       return `score that ${token(c)} gives ${token(d)} (${head})`;
     case "weight":
@@ -275,24 +332,29 @@ export function tokenName(t: number, e: Example): string {
 export const words = {
   brand: "classtoken",
   tagline: "see one vector being made",
-  intro: (m: ModelCard, best: string, sure: string) =>
-    m.outcome === "cosine"
+  intro: (m: ModelCard, e: Example, best: string, sure: string) =>
+    story(e) !== "class"
+      ? `Here a whole ${thing(m)} becomes ONE vector, without a class token. ${pooling(m, e)} Gold: ${reader(e)}.`
+      : m.outcome === "cosine"
       ? `Here a whole ${thing(m)} becomes ONE vector. Watch the class token, gold, on its way.`
       : `Given this ${thing(m)}, its answer is ${best} (${sure}). Watch ONE vector on its way there: the class token, gold.`,
   river: {
     name: "The whole way",
-    slider: "Layer: what the class token reads, and how sure it is",
+    slider: (e: Example) => `Layer: what ${reader(e)} reads, and how sure ${story(e) === "class" ? "it" : "the model"} is`,
     at: (layer: number, peak: boolean) => `layer ${layer + 1}${peak ? ", where the answer rises most" : ""}`,
-    class: "class token",
+    watched: (e: Example) => (story(e) === "class" ? "class token" : reader(e)),
     vectors: (n: number, word: string, size: number, long: boolean) => (long ? `${n} ${word}, ${size} numbers each` : `${n} ${word}`),
-    layers: (m: ModelCard, long: boolean) => (long ? `${m.depth} layers: in each, the class token reads all tokens` : `${m.depth} layers`),
+    layers: (m: ModelCard, e: Example, long: boolean) => {
+      const reads = story(e) === "class" ? "the class token reads all tokens" : m.causal ? "each token reads those before it" : "every token reads all the others";
+      return long ? `${m.depth} layers: in each, ${reads}` : `${m.depth} layers`;
+    },
     answer: "Answer",
     answers: (m: ModelCard) => (m.outcome === "cosine" ? "likeness to" : "the answer"),
     lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered after layer ${layer}` : "if it answered now") : "the answer"),
     pooled: (n: number) => `all ${n} tokens are read`,
     flag: (layer: number, what: string, lens: boolean, made: boolean, from: string, to: string) => ({
       long: lens ? `layer ${layer + 1}: here ${made ? `it became “${what}”` : `“${what}” rises most`} (${from} → ${to})` : `layer ${layer + 1}: the largest step towards the result`,
-      short: `layer ${layer + 1}: ${from} → ${to}`,
+      short: lens ? `layer ${layer + 1}: ${from} → ${to}` : `layer ${layer + 1}: the largest step`,
     }),
     play: "Play",
     pause: "Pause",
@@ -311,6 +373,15 @@ export const words = {
     removed: "if taken away",
     sink: "hardly used",
     sinkSays: "Looked at a lot, hardly used: among the tokens most attended over all layers, and taking it away hardly moves the answer.",
+  },
+  pooled: {
+    title: (e: Example) => ({ largest: "One vector of many: the largest of each number", query: "One vector of many: what the learned query reads" })[e.pooled!.kind as "query"] ?? "One vector of many: added up",
+    weight: (e: Example) => (e.pooled!.kind === "largest" ? "numbers that are its own" : "share"),
+    state: (d: number) => `state, no. ${d + 1}`,
+    given: (d: number) => `share × state, no. ${d + 1}`,
+    without: "likeness without it",
+    same: (x: string) => `The class token is one of those that are pooled, and nobody would notice without it: the vector stays ${x} like itself.`,
+    vector: "the vector",
   },
   place: (t: number, name: string) => `position ${t}: ${name}`,
   places: (from: number, to: number) => `patches at positions ${from} to ${to}, left to right, top to bottom`,
@@ -336,7 +407,7 @@ export const words = {
     title: "What you have seen",
     short: "in three sentences",
     is: "What it is.",
-    isSays: (m: ModelCard) => `${m.hidden} learned numbers that became one vector for this ${thing(m)}${m.readout.reads_class_token ? "" : `; the result is ${m.readout.says}`}.`,
+    isSays: (m: ModelCard, e: Example) => story(e) !== "class" ? `One vector for this ${thing(m)}, without a class token. ${pooling(m, e)} The page followed ${reader(e)}.` : `${m.hidden} learned numbers that became one vector for this ${thing(m)}${m.readout.reads_class_token ? "" : `; the result is ${m.readout.says}`}.`,
     looked: "What it looked at.",
     lookedSays: (_: ModelCard, names: string, share: string) => `Most at ${names} (${share}).`,
     object: (attention: string, area: string) => `${attention} on the object (area ${area}).`,
@@ -398,11 +469,11 @@ export const words = {
   heatOf: {
     position: "likeness of position vectors",
     score: (layer: number, head: number) => `score, layer ${layer + 1}, head ${head + 1}`,
-    weight: (layer: number, head: number | null) => `attention of the class token, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
-    back: (layer: number, head: number | null) => `attention on the class token, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
+    weight: (e: Example, layer: number, head: number | null) => `attention of ${reader(e)}, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
+    back: (e: Example, layer: number, head: number | null) => `attention on ${reader(e)}, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
   },
   ignored: "Hatch what it looked at least",
-  watched: "Class token",
+  watched: (e: Example) => (story(e) === "class" ? "Class token" : "Followed"),
   object: "True outline",
   objectSays: (attention: string, area: string) => `on the object: ${attention}; its area: ${area}`,
   direction: "Direction",
@@ -442,7 +513,7 @@ export const words = {
   effective: (x: number, n: number) => `spread as if evenly over ${x.toFixed(1)} of ${n} tokens`,
   self: "on itself",
   onSpecial: "on other special tokens",
-  backMean: (share: string) => `A token gives the class token ${share} of its attention, on average over all tokens.`,
+  backMean: (e: Example, share: string) => `A token gives ${reader(e)} ${share} of its attention, on average over all tokens.`,
   brightest: "looked at most",
   readMost: "read it most",
   highest: "highest scores",
@@ -452,15 +523,15 @@ export const words = {
   lookedUnused: "Looked at, but not needed",
   lookedUnusedSays: "among the most attended, yet taking it away hardly moves the answer",
   unlookedUsed: "Hardly looked at, but needed",
-  unlookedUsedSays: "little direct attention in any layer, yet taking it away moves the answer: it reaches the class token through others, or the last bit counted",
+  unlookedUsedSays: "little direct attention in any layer, yet taking it away moves the answer: it gets there through others, or the last bit counted",
   shareAttention: "share of attention",
   shareAdded: "share of what was added",
   noRemovals: "Removals were not computed for this page.",
   matter: {
     where: (layer: number | null, head: number | null) =>
       `${layer === null ? "in every layer" : `in layer ${layer + 1}`}${head === null ? "" : `, head ${head + 1}`}`,
-    cut: (n: number, word: string, where: string, what: string) =>
-      `“${shortLabel(what)}”, cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
+    cut: (e: Example, n: number, word: string, where: string, what: string) =>
+      `“${shortLabel(what)}”, ${story(e) === "class" ? "" : `${reader(e)} `}cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
     rank: (asMuch: number, others: number, falls: boolean) =>
       asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts change it as much`,
     p: (p: string, together: number, corrected: string, layers: boolean) =>
@@ -486,11 +557,11 @@ export const words = {
     needed: (what: string, word: string) => `The ${word} that “${shortLabel(what)}” needs most:`,
     working: "The tests are being run …",
   },
-  backBeware: "That a token reads the class token does not say that it makes use of what it finds there.",
+  backBeware: (e: Example) => `That a token reads ${reader(e)} does not say that it makes use of what it finds there.`,
   weightsBeware: (top: string, share: string, self: string | null) =>
     self === null ? `${top} gets ${share}: where it looked, not why it answered.` : `Mostly at itself (${self}), then ${top[0].toLowerCase()}${top.slice(1)} (${share}): where it looked, not why.`,
   clipped: (list: string[]) => `brighter than this scale: ${list.join(", ")}`,
-  notTestedBack: "What the others read from the class token was not cut off, so nothing is known here of whether it matters.",
+  notTestedBack: "What the others read from it was not cut off, so nothing is known here of whether it matters.",
   claims: "Over many inputs",
   dots: { chosen: "this cut", line: "uncut", others: (n: number) => `${n} other cuts` },
   claim: (value: string, low: string, high: string, n: number, data: string) => `${value} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
@@ -527,8 +598,8 @@ export const words = {
   effectiveTitle: "effective number of tokens",
   band: (n: number, data: string) => `band: 95 % interval, ${n} ${data}`,
   bandControl: (what: string) => `dashed: ${what}`,
-  layerMaps: "Attention of the class token, layer by layer",
-  initial: "as learned",
+  layerMaps: (e: Example) => `Attention of ${reader(e)}, layer by layer`,
+  initial: (e: Example) => (story(e) === "class" ? "as learned" : "as it goes in"),
   finalState: "as it ends",
   cosineBetween: "cosine between the class tokens of the two inputs",
   driftNorm: (first: number, last: number) => `, after the final norm. Dashed: without it (${number(first, 3)}, ${number(last, 3)}).`,
@@ -539,9 +610,10 @@ export const words = {
   numbersOf: (name: string, n: number) => `${name}: ${n} numbers`,
   query: "query",
   key: "key",
-  ofClass: (what: string) => `${what}, class token`,
+  ofClass: (what: string, e: Example) => `${what}, ${story(e) === "class" ? "class token" : reader(e)}`,
   of: (what: string, token: string) => `${what}, ${token}`,
   score: "score",
+  plusDistance: " + what the distance adds",
   weight: "weight",
   calibrationColumns: ["confidence", "n", "mean confidence", "right", "95 % interval"],
   right: "right",
@@ -570,11 +642,11 @@ export const words = {
     topSays: "one at a time, by how far the first answer falls",
     noPooling: (says: string) => `This model's classifier reads ${says}: no other single pooling fits it.`,
     poolingSays: "The same states, read out otherwise, through the same classifier.",
-    swapSays: (donor: string) => `Before a layer, replace the class token's state by that of another input (${donor}), and let the model go on. If early states mattered, the answer would follow the donor.`,
+    swapSays: (e: Example, donor: string) => `Before a layer, replace the state of ${reader(e)} by that of another input (${donor}), and let the model go on. If early states mattered, the answer would follow the donor.`,
     swapDonor: "Take it from",
     swapLayer: "Swap before layer",
     swapEnd: "at the very end",
-    swapFlat: (k: number, n: number) => `Up to the swap before layer ${k} of ${n}, the first answer keeps more than half of its value: what the class token held until then was not needed, the remaining layers read it again.`,
+    swapFlat: (k: number, n: number) => `Up to the swap before layer ${k} of ${n}, the first answer keeps more than half of its value: what it held until then was not needed, the remaining layers read it again.`,
     swapNow: "Even the swap before layer 1 changes the answer.",
     causalSays: "With a causal mask a token sees only tokens before it. The class token stands first: it sees only itself.",
     causalChange: (change: string, reference: string) => `Put in another input, and the final class token moves by ${change}. Without the mask it moves by ${reference}.`,
@@ -612,7 +684,6 @@ export const words = {
     offline: "The server does not answer. Is classtoken walkthrough --serve still running?",
     key: "The key is missing: open the address that classtoken printed, with everything after the #.",
     gaps: "This model does not give everything:",
-    noClass: "This model has no class token. Its answer is read from other tokens; the steps show what can be shown.",
   },
   loading: "The model is being walked through; this page appears when that is done …",
   keysList: [

@@ -104,6 +104,8 @@ class ModelCard:
     gaps: tuple[str, ...]
     """traces that this model cannot give, in words"""
     shared: SharedWeights
+    causal: bool = False
+    """a token sees only itself and those before it"""
 
 
 @dataclass(frozen=True)

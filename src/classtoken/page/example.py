@@ -154,7 +154,7 @@ class PoolingAnswers:
 class PoolingLane:
     """One way of making one vector of the final states: what each token gives, the answer, and what it costs."""
 
-    name: Literal["cls", "mean", "max", "attention", "learned", "all"]
+    name: Literal["cls", "last", "mean", "max", "attention", "learned", "all"]
     weights: Annotated[Array, "L"] | None
     """null where they would have to be learned first"""
     values: Annotated[Array, "A"] | None
@@ -165,6 +165,27 @@ class PoolingLane:
     """numbers that a model learns for it"""
     own: bool
     """the model's own"""
+
+
+@dataclass(frozen=True)
+class PooledTokens:
+    """How the final states of several tokens become one vector, where it is not the state of one class token.
+
+    sum: the states times `weights`, added up. largest: of each number the largest. query: learned queries read them, as
+    a class token that comes last.
+    """
+
+    kind: Literal["sum", "largest", "query"]
+    weights: Annotated[Array, "L"]
+    """what each token gives: its factor; the share of numbers that are its own; its attention, mean over the queries"""
+    queries: Annotated[Array, "Q L"] | None
+    """attention of each learned query"""
+    states: Annotated[Array, "L D"] | None
+    """what is pooled"""
+    pooled: Annotated[Array, "D"] | None
+    """what comes of it, before anything that follows"""
+    without: Annotated[Array, "L"] | None
+    """cosine of the vector to the one that is read without this token, its state left as it is"""
 
 
 @dataclass(frozen=True)
@@ -228,7 +249,7 @@ class SecondClassToken:
 
 @dataclass(frozen=True)
 class OtherClassToken:
-    """What an example holds of another of its class tokens, where the model has several.
+    """What an example holds of another token that can be watched: of its class tokens, where the model has several.
 
     `layers` come without keys, values and norms, which are of all tokens and stand in the example.
     """
@@ -255,12 +276,12 @@ class Example:
     input: ShownInput
     tokens: Annotated[tuple[ShownToken, ...], "L"]
     watched: int | None
-    """position of the class token that is watched"""
+    """position of the token that is watched: the class token; without one, a token that the vector is read from"""
     truth: Truth
     embeddings: TokenEmbeddings
     layers: ClassTokenLayers
     final: Annotated[Array, "D"]
-    """the class token after the final norm"""
+    """the watched token after the final norm"""
     vector: Annotated[Array, "V"]
     """what the readout gives"""
     answers: Answers
@@ -275,7 +296,8 @@ class Example:
     """six poolings side by side"""
     two: SecondClassToken | None = None
     others: tuple[OtherClassToken, ...] = ()
-    """the model's other class tokens"""
+    """the model's other class tokens; without one, more tokens that can be watched"""
+    pooled: PooledTokens | None = None
 
 
 @dataclass(frozen=True)

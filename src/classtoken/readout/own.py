@@ -76,12 +76,15 @@ class OneState(OwnPooler):
         return self._state(states)
 
     def _state(self, states: States) -> Tensor:
-        """The pooled token's state. CLIP's older rule may put END before a row's last token; a row without END has been
-        cut by a tokenizer that keeps none, and its last token is read."""
-        there = states.roles_BL != Role.PAD
-        wanted = states.roles_BL == Role.CLASS if self.row.token == "cls" else there
+        return take_rows(states.last_BLD, self.place(states.roles_BL)[:, None])[:, 0]
+
+    def place(self, roles_BL: Tensor) -> Tensor:
+        """Where each row's pooled token stands (B). CLIP's older rule may put END before a row's last token; a row
+        without END has been cut by a tokenizer that keeps none, and its last token is read."""
+        there = roles_BL != Role.PAD
+        wanted = roles_BL == Role.CLASS if self.row.token == "cls" else there
         if self.row.token == "end":
-            ends = states.roles_BL == Role.END
+            ends = roles_BL == Role.END
             some = ends.any(1, keepdim=True)
             wanted = (ends & (ends.long().cumsum(1) == 1)) | (there & ~some)
         if not bool(wanted.any(1).all()):
@@ -89,7 +92,7 @@ class OneState(OwnPooler):
         place = wanted.long().argmax(1)
         if self.row.token != "cls":
             place = wanted.shape[1] - 1 - wanted.flip(1).long().argmax(1)
-        return take_rows(states.last_BLD, place[:, None])[:, 0]
+        return place
 
 
 class DenseState(OneState):

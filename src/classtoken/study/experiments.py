@@ -19,6 +19,7 @@ from classtoken.probe.interventions import Mode, PatchStates, before_layer, cut_
 from classtoken.probe.removal import masks
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import Traced
+from classtoken.readout.readout import Readout
 from classtoken.tensors import Tokens, Trace
 from classtoken.values import Role
 
@@ -45,10 +46,17 @@ def causal_mask(traced: Traced, position: int, other: Traced) -> CausalRun:
     )
 
 
-Lane = Literal["cls", "mean", "max", "attention", "learned", "all"]
-LANES: tuple[Lane, ...] = ("cls", "mean", "max", "attention", "learned", "all")
-POOLINGS = ("cls", "mean", "max")
-"""what the class token is compared with"""
+Lane = Literal["cls", "last", "mean", "max", "attention", "learned", "all"]
+Pooled = Literal["cls", "last", "mean", "max"]
+LEARNED: tuple[Lane, ...] = ("learned", "all")
+
+
+def offered(traced: Traced) -> tuple[Pooled, ...]:
+    """Poolings without a parameter that fit an input: class token, mean and maximum; the last token of a text that has
+    no class token."""
+    if bool((traced.roles_BL == Role.CLASS).any()):
+        return ("cls", "mean", "max")
+    return ("mean", "max") if traced.grid is not None else ("last", "mean", "max")
 
 
 def with_pooling(embedder: Embedder, subject: Subject, name: str, references: Sequence[Tokens]) -> Subject:
@@ -65,10 +73,12 @@ def with_pooling(embedder: Embedder, subject: Subject, name: str, references: Se
 
 @torch.no_grad()
 def poolings(embedder: Embedder, traced: Traced, references: Sequence[Tokens]) -> dict[str, Tensor]:
-    """Answers (C) of the same states read out by class token, mean and maximum; the model's own is one of them."""
-    if own_pooling(embedder) not in POOLINGS:
+    """Answers (C) of the same states read out by the poolings `offered`; the model's own is one of them, or there are
+    none."""
+    names = offered(traced)
+    if own_pooling(embedder) not in names:
         return {}
-    subjects = {name: with_pooling(embedder, traced.subject, name, references) for name in POOLINGS}
+    subjects = {name: with_pooling(embedder, traced.subject, name, references) for name in names}
     return {name: other.answers(other.outcome(traced.states))[0] for name, other in subjects.items()}
 
 
@@ -90,16 +100,17 @@ class PooledLane:
 
 @torch.no_grad()
 def pooling_race(embedder: Embedder, traced: Traced, position: int, known: Mapping[str, Tensor]) -> list[PooledLane]:
-    """The ways side by side; `known` are the answers of `poolings`. Of an attention pooling the class token's final
-    state is the query: softmax(states . query / sqrt(D)) over the content. Empty where the model's own pooling is none
-    of class token, mean and maximum."""
+    """The ways side by side; `known` are the answers of `poolings`, `position` is the class token's, or the last
+    token's. Of an attention pooling the class token's final state is the query: softmax(states . query / sqrt(D)) over
+    what mean and maximum read. Empty where the model's own pooling is none of those that are `offered`."""
     own, subject = own_pooling(embedder), traced.subject
-    if own not in POOLINGS or not known:
+    if not known:
         return []
     states_LD, roles_L = traced.states.last_BLD[0].float(), traced.roles_BL[0]
     if len(states_LD) != len(roles_L):
         return []
-    size, content_L = states_LD.shape[1], roles_L == Role.CONTENT
+    size, over = states_LD.shape[1], subject.readout.over if isinstance(subject.readout, Readout) else {Role.CONTENT}
+    content_L = torch.isin(roles_L, torch.tensor(sorted(over), device=roles_L.device))  # what mean and maximum read
     query_D = states_LD[position]
     one_L = torch.zeros(len(states_LD), device=states_LD.device)
     one_L[position] = 1.0
@@ -109,8 +120,11 @@ def pooling_race(embedder: Embedder, traced: Traced, position: int, known: Mappi
     )
     scores_L = (states_LD @ query_D / math.sqrt(size)).masked_fill(~content_L, -math.inf)
     asked_L = scores_L.softmax(0)
-    vectors = {
-        "cls": query_D,
+    one: Lane = "cls" if "cls" in known else "last"
+    asked: tuple[Lane, ...] = () if one == "last" else ("attention",)
+    lanes: tuple[Lane, ...] = (*offered(traced), *asked, *LEARNED)
+    vectors: dict[str, Tensor] = {
+        one: query_D,
         "mean": even_L @ states_LD,
         "max": states_LD[content_L].max(0).values,
         "attention": asked_L @ states_LD,
@@ -119,9 +133,10 @@ def pooling_race(embedder: Embedder, traced: Traced, position: int, known: Mappi
     plain = head is not None and torch.allclose(subject.readout(traced.states)[0].float(), vectors[own], atol=1e-4)
     attention = subject.answers(head(vectors["attention"][None]))[0] if head is not None and plain else None
     answers = {**known, "attention": attention}
-    weights = {"cls": one_L, "mean": even_L, "max": largest_L, "attention": asked_L}
+    weights: dict[str, Tensor] = {one: one_L, "mean": even_L, "max": largest_L, "attention": asked_L}
     classes, patches = traced.outcome_BC.shape[1], int(content_L.sum())
-    learned = {"cls": size, "mean": 0, "max": 0, "attention": size + 4 * (size * size + size), "learned": patches}
+    learned = {"cls": size, "last": 0, "mean": 0, "max": 0, "learned": patches}
+    learned["attention"] = size + 4 * (size * size + size)
     learned["all"] = patches * size * (classes if subject.kind != "cosine" else size)
     return [
         PooledLane(
@@ -131,7 +146,7 @@ def pooling_race(embedder: Embedder, traced: Traced, position: int, known: Mappi
             None if name not in vectors else float(torch.cosine_similarity(vectors[name], vectors[own], dim=0)),
             learned[name],
         )
-        for name in LANES
+        for name in lanes
     ]
 
 

@@ -25,6 +25,8 @@ from classtoken.page.card import (
 from classtoken.page.document import FamilyRow
 from classtoken.probe.accounting import native, output_bias
 from classtoken.probe.subject import Subject
+from classtoken.readout.own import OwnPooler, meaning
+from classtoken.readout.readout import Readout
 from classtoken.values import Role
 from classtoken.walk.items import is_image
 from classtoken.walk.rows import numbers
@@ -56,7 +58,7 @@ def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> Mod
         readout=ReadoutCard(
             str(reading.contract.pooling),
             reads,
-            readout_in_words(embedder),
+            readout_in_words(embedder, subject),
             tuple(role.name.lower() for role in sorted(subject.reads)),
         ),
         outcome=outcome_of(subject),
@@ -66,6 +68,7 @@ def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> Mod
         licence=licence_of(embedder),
         gaps=(),
         shared=shared_of(encoder, subject, shown),
+        causal=subject.causal,
     )
 
 
@@ -117,7 +120,7 @@ def licence_of(embedder: Embedder) -> str:
     return "Apache-2.0, with classtoken" if embedder.name.startswith("builtin:") else "not said in the model's folder"
 
 
-def readout_in_words(embedder: Embedder) -> str:
+def readout_in_words(embedder: Embedder, subject: Subject) -> str:
     """Which vector the answer is read from, for people."""
     reading = embedder.tower().reading
     content = "patches" if is_image(embedder) else "tokens"
@@ -125,9 +128,18 @@ def readout_in_words(embedder: Embedder) -> str:
         "cls": "the class token",
         "dist": "the distillation token",
         "cls_dist": "the mean of class token and distillation token",
+        "first": "the first token",
+        "last": "the last token",
+        "map": f"what a learned query reads from the {content} at the end",
         "mean": f"the mean of the {content}",
+        "mean_sqrt_len": f"the sum of the {content}, divided by the root of their number",
         "max": f"the largest of each number over the {content}",
+        "weightedmean": f"a mean of the {content} in which later ones count more",
     }
+    poolings = subject.readout.poolings if isinstance(subject.readout, Readout) else ()
+    for pooling in poolings:
+        if isinstance(pooling, OwnPooler):
+            words["pooler"] = meaning(pooling.row)
     contract, classifier = reading.contract, reading.classifier
     spec = str(contract.pooling if classifier is None else classifier.readout.spec)
     numbered = {f"cls({i})": f"class token {i + 1}" for i in range(64)}

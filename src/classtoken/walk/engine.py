@@ -17,7 +17,7 @@ from classtoken.page.example import Example, Experiments
 from classtoken.page.export import page
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
-from classtoken.study.experiments import POOLINGS, SwapChange, WhatIf, what_if, with_pooling
+from classtoken.study.experiments import SwapChange, WhatIf, offered, what_if, with_pooling
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.version import __version__
@@ -109,8 +109,9 @@ class Engine:
         walked = self._find(example)
         removed = checked_tokens(change.get("removed", ()), walked.prepared)
         name = change.get("pooling")
-        if name is not None and name not in POOLINGS:
-            raise OptionError(f"pooling '{name}' is not offered here; {', '.join(POOLINGS)} are.")
+        names = offered(walked.traced)
+        if name is not None and name not in names:
+            raise OptionError(f"pooling '{name}' is not offered here; {', '.join(names)} are.")
         swap = self._swap(walked.prepared, change["swap"]) if change.get("swap") else None
         with self.lock:
             subject = self.subject
@@ -128,7 +129,8 @@ class Engine:
             raise OptionError(f"swap layer {layer!r} does not exist: 0 to {self.subject.depth}.")
         class_tokens = self.builder.class_tokens(prepared, 0)
         if position not in class_tokens:
-            raise OptionError(f"token {position!r} is no class token; the class tokens are at {sorted(class_tokens)}.")
+            where = f"the class tokens are at {sorted(class_tokens)}" if class_tokens else "this model has none"
+            raise OptionError(f"token {position!r} is no class token; {where}.")
         return SwapChange(donor.traced, layer, position)
 
     def experiments(self, example: str) -> Experiments:

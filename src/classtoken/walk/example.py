@@ -34,6 +34,7 @@ from classtoken.study.swaps import swap_states
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.walk.items import Item
+from classtoken.walk.pooled import followed, pooled_of
 from classtoken.walk.rows import PARTS, embeddings_of, final_of, layers_of, numbers, states_of
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import is_toy
@@ -54,10 +55,11 @@ class WalkedExample:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Another input and its forward."""
+    """Another input, its forward, and which of its tokens stand against those of the first."""
 
     prepared: WalkInput
     traced: Traced
+    tokens: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,19 @@ class ExampleBuilder:
         """The example of an item beside a partner; `full`: with what takes many forwards."""
         prepared, other = walk_input(self.embedder, item), walk_input(self.embedder, partner)
         traced = trace(self.subject, prepared.tokens, PARTS)
-        contrast = Contrast(other, trace(self.subject, other.tokens, PARTS))
+        beside = trace(self.subject, other.tokens, PARTS)
         shown = tuple(traced.answers_BC[0].argsort(descending=True)[:ANSWERS].tolist())
+        pooled = pooled_of(traced)
         positions = self.class_tokens(prepared, shown[0])
+        theirs = positions
+        if not positions:
+            positions, theirs = followed(traced, pooled), followed(beside, pooled_of(beside))
+        contrast = Contrast(other, beside, dict(zip(positions, theirs, strict=False)))
         walked = WalkedExample(
             replace(prepared, watched=positions[0]),
             traced,
             shown,
-            self._example(prepared, traced, shown, contrast, positions),
+            replace(self._example(prepared, traced, shown, contrast, positions), pooled=pooled),
         )
         if not full:
             return walked
@@ -102,34 +109,40 @@ class ExampleBuilder:
         return Experiments(first, removals, tuple(others))
 
     def class_tokens(self, prepared: WalkInput, best: int) -> list[int]:
-        """Places of all class tokens; first the one that answers for the best class, where each answers for one."""
+        """Places of all class tokens, if any; first the one that answers for the best class, where each answers for
+        one."""
         places = [t for t, role in enumerate(prepared.tokens.roles_BL[0].tolist()) if role == Role.CLASS]
         if len(places) > 1 and isinstance(self.subject.head, PerTokenHead):
             places.insert(0, places.pop(best))
         return places
 
     def _view(self, traced: Traced, shown: Sequence[int], contrast: Contrast, position: int) -> OtherClassToken:
-        """What a page shows of one class token: its rows, and the experiments on it."""
-        rows, other = list(shown), contrast.traced
-        place = masks([[position]], traced.roles_BL)
-        theirs = [other.entering(layer)[:, position] for layer in range(traced.depth + 1)]
-        swaps = traced.subject.answers(swap_states(traced, place, theirs)[0])[:, rows]
-        causal = causal_mask(traced, position, other)
+        """What a page shows of one token that is watched: its rows, and the experiments on it."""
+        other, own = contrast.traced, traced.roles_BL[0, position] == Role.CLASS
+        theirs = contrast.tokens.get(position, contrast.prepared.watched)
         return OtherClassToken(
             position=position,
             layers=layers_of(traced, position),
             final=final_of(traced, position),
-            class_token=embeddings_of(other).before[position],
-            states=states_of(other, position),
+            class_token=embeddings_of(other).before[theirs],
+            states=states_of(other, theirs),
             knockouts=(),
-            swaps=(SwapEffects(contrast.prepared.item.title, numbers(other.answers_BC[0, rows]), numbers(swaps)),),
-            causal=CausalMaskEffect(
-                numbers(causal.answers_C[rows]),
-                causal.change,
-                causal.reference,
-                "each token reads only itself and those before it",
-            ),
+            swaps=(self._swap(traced, shown, contrast, (position, theirs)),) if own or traced.one_reader else (),
+            causal=self._causal(traced, shown, other, position) if own and not self.subject.causal else None,
         )
+
+    def _swap(self, traced: Traced, shown: Sequence[int], contrast: Contrast, places: tuple[int, int]) -> SwapEffects:
+        """The other input's state in the place of one's own, before every layer. `places`: one's own, the other's."""
+        rows, other = list(shown), contrast.traced
+        states = [other.entering(layer)[:, places[1]] for layer in range(traced.depth + 1)]
+        found = swap_states(traced, masks([[places[0]]], traced.roles_BL), states)
+        swaps = traced.subject.answers(found[0])[:, rows]
+        return SwapEffects(contrast.prepared.item.title, numbers(other.answers_BC[0, rows]), numbers(swaps))
+
+    def _causal(self, traced: Traced, shown: Sequence[int], other: Traced, position: int) -> CausalMaskEffect:
+        found = causal_mask(traced, position, other)
+        says = "each token reads only itself and those before it"
+        return CausalMaskEffect(numbers(found.answers_C[list(shown)]), found.change, found.reference, says)
 
     def _example(
         self,
@@ -170,7 +183,9 @@ class ExampleBuilder:
                 numbers(second_class_token(traced, first.position)[rows]),
                 np.ones(traced.depth + 1, dtype=np.float32),
                 "a second class token with the same vector and position",
-            ),
+            )
+            if traced.roles_BL[0, first.position] == Role.CLASS
+            else None,
             others=tuple(
                 replace(view, layers=replace(view.layers, keys=None, values=None, norms=None)) for view in others
             ),

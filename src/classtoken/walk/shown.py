@@ -21,7 +21,8 @@ from classtoken.walk.items import Item
 
 @dataclass(frozen=True)
 class WalkInput:
-    """An item as a batch of one, and as what the page shows. `watched` is the place of the class token."""
+    """An item as a batch of one, and as what the page shows. `watched` is the place of the class token; of a model
+    without one, of the last token, until more is known."""
 
     item: Item
     tokens: Tokens
@@ -32,15 +33,10 @@ class WalkInput:
 
 
 def walk_input(embedder: Embedder, item: Item) -> WalkInput:
-    """Prepare one item as the checkpoint's authors do. Raises `BadRecord`, and `OptionError` without a class token."""
+    """Prepare one item as the checkpoint's authors do. Raises `BadRecord`, and `OptionError` for what has no grid."""
     tower = embedder.tower()
     prepared = prepare_one(tower.prepare, item.content)
     view, tokens = prepared.view, prepared.tokens.to(embedder.device)
-    if Role.CLASS not in view.roles:
-        raise OptionError(
-            f"'{embedder.name}' has no class token ({tower.layout}), so there is none to watch being made. Walk "
-            "through a model with one (classtoken inspect MODEL says), or use: classtoken explain."
-        )
     classifier = tower.reading.classifier
     known = classifier is not None and item.label in classifier.labels
     return WalkInput(
@@ -49,7 +45,7 @@ def walk_input(embedder: Embedder, item: Item) -> WalkInput:
         shown_tokens(view, class_token_names(view.roles.count(Role.CLASS), classifier)),
         shown_input(view, tokens.grid),
         Truth(item.label if known else None, object_share(tower.prepare, tokens, item)),
-        view.roles.index(Role.CLASS),
+        view.roles.index(Role.CLASS) if Role.CLASS in view.roles else len(view.roles) - 1,
     )
 
 

@@ -33,6 +33,7 @@ from classtoken.source import Source
 from classtoken.study.knockouts import Bench, most_attended_in, with_things
 from classtoken.study.survey import PARTS, SurveyValues, gather
 from classtoken.study.swaps import swap_states
+from classtoken.values import Role
 from classtoken.walk.items import Item, is_image
 from classtoken.walk.shown import WalkInput, walk_input
 
@@ -129,9 +130,11 @@ def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFind
     if survey.answered:
         theirs = embedder.probabilities([item.content for item in survey.answered])
         answered += zip(survey.answered, theirs, strict=True)
+    chart = _calibration(subject, answered, survey)
+    if any(Role.CLASS not in run.traced.roles_BL for run in runs):  # the sentences are about class tokens
+        return SurveyFindings(calibration=chart)
     claims = [*_swaps(runs, survey), *_objects(runs, found, control, survey), *_cuts(runs, survey)]
     said = tuple(claim for claim in claims if isfinite(claim.value.high - claim.value.low))
-    chart = _calibration(subject, answered, survey)
     return SurveyFindings((_spread(found, control, survey),), said, chart)
 
 

@@ -17,7 +17,7 @@ export const demos = {
     says: (cnn: number, all: number, layers: number) => `Gold: what a convolution of 3×3 has seen after ${layers} ${layers === 1 ? "layer" : "layers"}, ${cnn} of ${all}. Attention reaches all ${all} in its first.`,
     more: "Reaching is not using: which patches count is learned, and is what the heads' weights show.",
   },
-  heads: { title: "Heads side by side", layer: "layer", head: (h: number) => `head ${h}`, says: (layer: number) => `The class token's weights in layer ${layer}, each head on its own scale: several questions at once.` },
+  heads: { title: "Heads side by side", layer: "layer", head: (h: number) => `head ${h}`, says: (who: string, layer: number) => `What ${who} reads in layer ${layer}, each head on its own scale: several questions at once.` },
   positions: {
     title: "How alike the vectors of places are",
     learned: "These are this model's own: cosine of the outlined place's vector to all others.",
@@ -39,9 +39,9 @@ export const demos = {
 };
 
 export const race = {
-  title: "The same states, pooled in six ways",
+  title: (n: number) => `The same states, pooled in ${n === 6 ? "six" : "five"} ways`,
   columns: ["pooling", "weights on this input", "answer", "likeness", "learned", "what it costs and gives"],
-  names: { cls: "class token", mean: "average", max: "maximum", attention: "attention pooling", learned: "learned weights", all: "all patches" },
+  names: { cls: "class token", last: "last token", mean: "average", max: "maximum", attention: "attention pooling", learned: "learned weights", all: "all patches" },
   own: "this model's own",
   untrained: "not trained for it",
   none: "no head here fits",
@@ -49,6 +49,7 @@ export const race = {
   numbers: (n: number) => (n === 0 ? "nothing" : n.toLocaleString("en")),
   says: {
     cls: "One vector that the model learned to read the others with. Costs a token; worth nothing where it was not trained.",
+    last: "Nothing to learn. With a causal mask the only token that has seen all the others; worth little where it was not trained.",
     mean: "Nothing to learn, steady; the background counts as much as the object.",
     max: "Each number from the token where it is largest: the map shows how many each gave. One odd token can decide.",
     attention: "A query reads the finished tokens (SigLIP). Here the class token's final state asks, untrained; a trained one needs a query and four matrices.",

@@ -2,6 +2,7 @@
 import { open } from "../blocks";
 import type { Example, ModelCard } from "../data";
 import { cosine, layerNorm, rmsNorm } from "./basic";
+import { story } from "./story";
 
 export interface Drift {
   read: number[]; // as the answer reads the states: after the final norm, which keeps one large number from ruling the cosine
@@ -9,7 +10,7 @@ export interface Drift {
 }
 
 export function driftOf(m: ModelCard, e: Example): Drift | null {
-  if (!e.contrast) return null;
+  if (!e.contrast || story(e) !== "class") return null; // all other tokens begin apart
   const [states, other] = [open(e.layers.states), open(e.contrast.states)];
   const apart = (change: (x: Float64Array) => ArrayLike<number>) => Array.from({ length: m.depth + 1 }, (_, l) => cosine(change(states.row(l)), change(other.row(l))));
   const raw = apart((x) => x);

@@ -1,7 +1,7 @@
 /** Origins of the numbers that a document holds for a real model: the class token's row of everything. */
 import { open } from "../blocks";
 import type { Block, Example, ModelCard, NormWeights } from "../data";
-import { add } from "./basic";
+import { add, dot } from "./basic";
 import { keptOf } from "./kept";
 import { address, along, type Address, type Origin, type Source } from "./origin";
 import { meanOverHeads, sourceOf, type Kind } from "./toy";
@@ -47,7 +47,7 @@ function embeddingKinds(model: ModelCard, example: Example): Record<string, Kind
   const norm = model.shared.embedding_norm;
   const [numbers, sum] = [open(before), afterOf(example)];
   const kinds: Record<string, Kind> = {
-    before: { value: (t, d) => numbers.at(t, d), origin: (t) => (t === example.watched ? learned : trace) },
+    before: { value: (t, d) => numbers.at(t, d), origin: (t) => (example.tokens[t].role === "class" ? learned : trace) },
     after: {
       value: (t, d) => sum(t)[d],
       origin: (t, d) => {
@@ -97,11 +97,16 @@ function attentionKinds(model: ModelCard, example: Example, watched: number): Re
       ? {
           op: "dot",
           pairs: Array.from({ length: K }, (_, k) => [address("q", l, h, i, k), address("k", l, h, j, k)]),
-          plus: null,
+          plus: model.position.kind === "bias" ? address("distance", l, h, i, j) : null,
           times: model.score_scale,
         }
       : trace,
   );
+  if (layers.queries && layers.keys && model.position.kind === "bias") {
+    const [scores, queries, keys] = [layers.scores, layers.queries, layers.keys].map(open);
+    const product = (l: number, h: number, j: number) => dot(queries.row(l, h), keys.row(l, h, kept.place(l, h, j))) * model.score_scale;
+    kinds.distance = { value: (l, h, _, j) => scores.at(l, h, j) - product(l, h, j), origin: () => learned };
+  }
   kinds.weight = watchedOnly(layers.weights, watched, 2, (l, h, i, j) => ({ op: "softmax", among: along(L, "score", l, h, i), at: j }));
   const weights = open(layers.weights);
   kinds.share = {
@@ -171,7 +176,7 @@ function answerKinds(model: ModelCard, example: Example, rows: number[]): Record
   const same = final.shape[0] === vector.shape[0] && final.all().every((x, d) => x === vector.at(d));
   const watched = example.watched ?? 0;
   const copy: Kind["origin"] = (d) => ({ op: "sum", terms: [address("final", watched, d)] });
-  const kinds: Record<string, Kind> = { vector: stored(example.vector, same ? copy : undefined) };
+  const kinds: Record<string, Kind> = { vector: stored(example.vector, same ? copy : undefined), ...pooledKinds(example) };
   const place = (c: number) => answers.labels.findIndex((label) => label.index === c);
   const { head } = model.shared;
   const shown = open(answers.values);
@@ -205,6 +210,30 @@ function answerKinds(model: ModelCard, example: Example, rows: number[]): Record
   } else {
     kinds.answer = { value: (c) => shown.at(place(c)), origin: () => trace };
   }
+  return kinds;
+}
+
+/** Where the vector is pooled from several tokens: what each counts, its final state, and the vector as what comes of them. */
+function pooledKinds(example: Example): Record<string, Kind> {
+  const { pooled, watched } = example;
+  if (!pooled?.states || !pooled.pooled) return {};
+  const [weights, states, vector] = [open(pooled.weights), open(pooled.states), open(example.vector)];
+  const final = open(example.final);
+  const list = example.tokens.map((_, t) => t).filter((t) => weights.at(t) !== 0);
+  const kinds: Record<string, Kind> = {
+    counts: stored(pooled.weights),
+    end: stored(pooled.states, (t, d) => (t === watched && states.at(t, d) === final.at(d) ? { op: "sum", terms: [address("final", t, d)] } : trace)),
+  };
+  const largest = (d: number) => list.reduce((best, t) => (states.at(t, d) > states.at(best, d) ? t : best), list[0]);
+  const made: Kind["origin"] = (d) =>
+    pooled.kind === "largest"
+      ? { op: "sum", terms: [address("end", largest(d), d)] }
+      : { op: "dot", pairs: list.map((t) => [address("counts", t), address("end", t, d)]), plus: null, times: 1 };
+  const values = open(pooled.pooled);
+  kinds.pooled = stored(pooled.pooled, made);
+  const size = Math.max(1e-9, ...values.all().map(Math.abs));
+  const same = vector.shape[0] === values.shape[0] && vector.all().every((x, d) => Math.abs(x - values.at(d)) < 1e-5 * size);
+  if (same && list.length > 1) kinds.vector = stored(example.vector, made);
   return kinds;
 }
 
