@@ -115,6 +115,15 @@ def what_is_read_most_has_its_keys_and_values(_: Walkthrough, e: Example) -> Non
         assert e.layers.kept.shape[-1] >= LEAST_KEPT
 
 
+def a_whole_matrix_holds_the_class_tokens_row_and_column(_: Walkthrough, e: Example) -> None:
+    if e.matrices is not None:
+        assert e.watched is not None
+        whole = e.matrices.astype(np.float32)
+        np.testing.assert_allclose(whole.sum(-1), 1, atol=4e-3)
+        np.testing.assert_allclose(whole[:, :, e.watched], e.layers.weights, atol=1e-3)
+        np.testing.assert_allclose(whole[..., e.watched], e.layers.back, atol=1e-3)
+
+
 def attention_is_the_sum_of_heads(page: Walkthrough, e: Example) -> None:
     bias = page.model.shared.attention_bias
     np.testing.assert_allclose(e.layers.attention, e.layers.heads.sum(1) + (0 if bias is None else bias), **CLOSE)

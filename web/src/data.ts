@@ -278,6 +278,7 @@ export interface Example {
   two: SecondClassToken | null;
   others: OtherClassToken[]; // the model's other class tokens; without one, more tokens that can be watched
   pooled: PooledTokens | null;
+  matrices: Block | null; // (N, H, L, L) who reads whom: whole attention matrices, of a short input
 }
 
 /** A mean and its 95 % interval. */
@@ -428,7 +429,7 @@ export const AXES: Record<string, Record<string, string>> = {
   SecondClassToken: { values: "A", cosine: "N+1" },
   OtherClassToken: { final: "D", class_token: "D", states: "N+1 D" },
   PooledTokens: { weights: "L", queries: "Q L?", states: "L D?", pooled: "D?", without: "L?" },
-  Example: { tokens: "L", final: "D", vector: "V" },
+  Example: { tokens: "L", final: "D", vector: "V", matrices: "N H L L?" },
   LinearWeights: { weight: "O I", bias: "O" },
   ToyNorm: { weight: "D", bias: "D" },
   ToyWeights: { class_token: "D", positions: "L D" },

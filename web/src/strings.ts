@@ -706,7 +706,7 @@ export const words = {
     says: (layer: number, head: number | null) => `layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
     rows: "who reads ↓",
     columns: "who is read →",
-    served: "The whole matrix is shown with --serve only.",
+    served: "This input's whole matrices are too large for a page on disk: --serve shows them.",
   },
   points,
 };

@@ -298,6 +298,8 @@ class Example:
     others: tuple[OtherClassToken, ...] = ()
     """the model's other class tokens; without one, more tokens that can be watched"""
     pooled: PooledTokens | None = None
+    matrices: Annotated[Array, "N H L L"] | None = None
+    """who reads whom: whole attention matrices, of a short input"""
 
 
 @dataclass(frozen=True)

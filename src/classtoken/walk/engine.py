@@ -24,6 +24,7 @@ from classtoken.version import __version__
 from classtoken.walk.card import card_of, family_rows
 from classtoken.walk.example import ExampleBuilder, WalkedExample
 from classtoken.walk.items import SENTENCES, Item, distinct, example_pictures, is_image, items_of, short, side_of
+from classtoken.walk.labels import answer_names
 from classtoken.walk.rows import numbers, within_budget
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import toy_of
@@ -155,7 +156,7 @@ class Engine:
         """The classifier's answers; for a model without one, the cosine to what it is compared with."""
         subject = subject_of(self.embedder)
         if subject.head is not None:
-            return subject
+            return replace(subject, labels=answer_names(self.embedder, subject.labels))
         with torch.no_grad():
             vectors = torch.cat([subject(tokens) for tokens in references])
         return subject.comparing([item.title for item in self._compared], vectors)

@@ -35,7 +35,7 @@ from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.walk.items import Item
 from classtoken.walk.pooled import followed, pooled_of
-from classtoken.walk.rows import PARTS, embeddings_of, final_of, layers_of, numbers, states_of
+from classtoken.walk.rows import PARTS, embeddings_of, final_of, layers_of, matrices_of, numbers, states_of
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import is_toy
 
@@ -87,7 +87,11 @@ class ExampleBuilder:
             replace(prepared, watched=positions[0]),
             traced,
             shown,
-            replace(self._example(prepared, traced, shown, contrast, positions), pooled=pooled),
+            replace(
+                self._example(prepared, traced, shown, contrast, positions),
+                pooled=pooled,
+                matrices=None if is_toy(self.subject) else matrices_of(traced),
+            ),
         )
         if not full:
             return walked

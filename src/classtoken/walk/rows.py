@@ -26,6 +26,8 @@ PARTS = (
 )
 """what a page needs of a forward"""
 
+MATRIX_BUDGET = 300_000
+"""bytes of an input's whole attention matrices that a page on disk holds at most"""
 PAGE_BUDGET = 4_900_000
 """bytes of a page on disk"""
 LEAST_KEPT = 21
@@ -87,6 +89,15 @@ def layers_of(traced: Traced, position: int) -> ClassTokenLayers:
         used=numbers(torch.stack(used)),
         norms=numbers(every_NLD.norm(dim=-1)).astype(np.float16),
     )
+
+
+def matrices_of(traced: Traced) -> np.ndarray | None:
+    """Whole attention matrices (N, H, L, L) in half precision; None where they are too large for a page."""
+    weights = traced.part("weights")
+    bytes_of_all = len(weights) * weights[0][0].numel() * 2 * 4 / 3
+    if bytes_of_all > MATRIX_BUDGET:
+        return None
+    return numbers(torch.stack([each[0] for each in weights])).astype(np.float16)
 
 
 def embeddings_of(traced: Traced) -> TokenEmbeddings:
