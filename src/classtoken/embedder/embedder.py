@@ -42,9 +42,7 @@ class Embedder:
         self._fast: dict[str, Products | None] = {}
         # Hashed from the file's own numbers; in fp32 the encoders' weights are these, and are hashed when needed.
         exact = self.dtype == torch.float32
-        self._encoders = (
-            {} if exact else {name: encoder_hash(tower.reading.encoder) for name, tower in self.towers.items()}
-        )
+        self._encoders = {} if exact else self._hashes()
         for modality, tower in self.towers.items():
             if spec.precision == "int8":
                 self._fast[modality] = self._whole_numbers(tower.reading.encoder)

@@ -106,3 +106,12 @@ def test_too_few_records_are_counted_as_the_user_gave_them() -> None:
     task = FitTask(several=False, balanced=False, seed=0, classes=3, rows=6)
     with pytest.raises(TrainingError, match="6 records are too few"):
         fit_logistic(np.eye(3), np.arange(3), task)
+
+
+def test_what_cannot_be_divided_is_said_for_what_it_is() -> None:
+    """Forty records that hold the same are one: no class is too small, and groups need not have been given."""
+    task = FitTask(False, False, 0, 2, "accuracy")
+    with pytest.raises(TrainingError, match="40 records, and all are in one group, or hold the same: nothing can"):
+        task.folds(np.arange(40) % 2, np.zeros(40, int))
+    with pytest.raises(TrainingError, match="2 records, and no class has two: nothing can be held out"):
+        task.folds(np.arange(2))

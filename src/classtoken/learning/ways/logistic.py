@@ -79,10 +79,9 @@ class FitTask:
                     f"{self.rows} records are too few to choose settings on some of them and judge on others; give "
                     "four or more of a class, and where records come in groups, four groups or more."
                 )
+            why = "no class has two" if counts.max() < 2 else "all are in one group, or hold the same"
             raise TrainingError(
-                f"{counted(len(targets), 'record')}, and no class has two, or all are in one group: nothing can "
-                "be held out to "
-                "choose settings on. Give more."
+                f"{counted(len(targets), 'record')}, and {why}: nothing can be held out to choose settings on. Give more."
             )
         number = max(2, min(FOLDS, int(counts[counts > 0].min())))
         kinds = (KFold, StratifiedKFold)
