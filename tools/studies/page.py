@@ -4,7 +4,10 @@ python tools/studies/page.py
 """
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
+
+from tools.generated import wrapped
 
 from classtoken.results.explain_data import Findings, RankedMap, Score
 from classtoken.results.statistics import Interval
@@ -17,10 +20,7 @@ writes. Each number comes with n, a 95 % interval (over inputs, not over trainin
 architecture with the values of every weight tensor in random order. A sentence here holds for the named model on the
 named data, and for no other until measured.
 
-The intervals of means on this page are those of the BCa bootstrap (`"method": "bca"` in the files), which the package
-no longer prints: of 64 skewed numbers it holds the mean in 91 of 100 samples, of symmetric ones in 94 or more. Today's
-are Student's, widened by the studentised bootstrap, and hold it in 94 to 98 ([trust](../trust.md)). The maps were
-tested before ties in IoU were broken at random and before equal effects counted for neither side in SaCo.
+@@INTERVALS@@
 
 How maps are tested: **deletion** takes tokens truly out of the sequence, the strongest first, and is the area under the
 answer's probability (for vectors: length along the whole input's); low is good. **Insertion** puts them in; high is
@@ -29,6 +29,11 @@ share of inputs whose strongest patch is on the object; **mass/area**, 1 is chan
 **precision** of the ranking. Each map is held, input by input, against random scores (p of a paired permutation test,
 adjusted for as many maps as there are, after Holm), against an edge detector that knows no model, and against the map
 that the same method makes of random weights. Positive differences are better; an interval with 0 in it: not shown."""
+OLDER = """The intervals of means of {older} are those of the BCa bootstrap (`"method": "bca"` in the files), which
+the package no longer prints: of 64 skewed numbers it holds the mean in 91 of 100 samples, of symmetric ones in 94 or
+more. {newer} are Student's, widened by the studentised bootstrap, and hold it in 94 to 98 ([trust](../trust.md)). Those
+older studies tested maps before ties in IoU were broken at random and before equal effects counted for neither side in
+SaCo."""
 NAMES = {
     "deit": "DeiT-Tiny on photographs of as many ImageNet classes",
     "coco": "DeiT-Tiny against true masks (COCO)",
@@ -40,19 +45,24 @@ NAMES = {
 
 
 def said(v: Interval, digits: int = 2) -> str:
-    """0.46 [0.44, 0.48]."""
-    return f"{v.estimate:.{digits}f} [{v.low:.{digits}f}, {v.high:.{digits}f}]"
+    """0.46 [0.44, 0.48]; the number alone where it has no interval."""
+    ends = f" [{v.low:.{digits}f}, {v.high:.{digits}f}]" if isfinite(v.low) else ""
+    return f"{v.estimate:.{digits}f}{ends}"
 
 
 def percent(v: Interval) -> str:
-    """46 % [44, 48]."""
-    return f"{100 * v.estimate:.0f} % [{100 * v.low:.0f}, {100 * v.high:.0f}]"
+    """46 % [44, 48]; the number alone where it has no interval."""
+    ends = f" [{100 * v.low:.0f}, {100 * v.high:.0f}]" if isfinite(v.low) else ""
+    return f"{100 * v.estimate:.0f} %{ends}"
 
 
 def main() -> None:
     paths = {study: OUT / f"{study}.json" for study in NAMES}
     studies = {s: Findings.from_json(p.read_text(encoding="utf-8")) for s, p in paths.items() if p.is_file()}
-    parts = [HEAD, *summary(studies)]
+    older = ", ".join(study for study, found in studies.items() if '"bca"' in found.to_json())
+    newer = ", ".join(study for study, found in studies.items() if '"bca"' not in found.to_json())
+    said_of = OLDER.format(older=older, newer=f"Those of {newer}" if newer else "Today's") if older else ""
+    parts = [*wrapped(HEAD.replace("@@INTERVALS@@", said_of)).split("\n\n"), *summary(studies)]
     for study, found in studies.items():
         parts += [
             f"## {NAMES[study]}",
@@ -242,8 +252,9 @@ def artefacts(study: str, found: Findings) -> list[str]:
     most = max(range(len(row.values)), key=lambda i: row.values[i].estimate)
     v, control = row.values[most], row.control[most] if row.control else None
     beside = "" if control is None else f"; random weights {100 * control.estimate:.2f} %"
+    ends = f" [{100 * v.low:.2f}, {100 * v.high:.2f}]" if isfinite(v.low) else ""
     return [f"**High-norm tokens** (by the model's own norms, n = {v.n}): at most {100 * v.estimate:.2f} % of the "
-            f"patches or word pieces [{100 * v.low:.2f}, {100 * v.high:.2f}], after layer {most}{beside}."]  # fmt: skip
+            f"patches or word pieces{ends}, after layer {most}{beside}."]  # fmt: skip
 
 
 def specialise(study: str, found: Findings) -> list[str]:

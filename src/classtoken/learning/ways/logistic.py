@@ -81,7 +81,8 @@ class FitTask:
                 )
             why = "no class has two" if counts.max() < 2 else "all are in one group, or hold the same"
             raise TrainingError(
-                f"{counted(len(targets), 'record')}, and {why}: nothing can be held out to choose settings on. Give more."
+                f"{counted(len(targets), 'record')}, and {why}: nothing can be held out to choose settings on. "
+                "Give more."
             )
         number = max(2, min(FOLDS, int(counts[counts > 0].min())))
         kinds = (KFold, StratifiedKFold)
