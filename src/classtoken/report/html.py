@@ -104,7 +104,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequen
     """A table of plain text; columns in `numbers` stand at the right."""
 
     def cells(values: Sequence[str], tag: str) -> str:
-        return "".join(f"<{tag}{' class=n' if i in numbers else ''}>{escape(v)}</{tag}>" for i, v in enumerate(values))
+        tags = [tag if v else "td" for v in values]  # a corner without words is no heading
+        return "".join(
+            f"<{t}{' class=n' if i in numbers else ''}>{escape(v)}</{t}>"
+            for i, (t, v) in enumerate(zip(tags, values, strict=True))
+        )
 
     body = "".join(f"<tr>{cells(values, 'td')}</tr>" for values in rows)
     whole = f"<table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>"

@@ -89,7 +89,7 @@ def _matrix(found: PredictResult) -> str:
     figures = {row.label: row for row in found.label_figures}
     cells = {(row.label, row.label): row.right for row in found.label_figures}
     cells |= {(c.label, c.prediction): c.records for c in found.confusions}
-    head = "".join(f"<th>{escape(name)}</th>" for name in figures)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in figures)
     rows = []
     for name, row in figures.items():
         inside = []
@@ -98,9 +98,9 @@ def _matrix(found: PredictResult) -> str:
             colour = heat(number / row.records) if number else (0, 0, 0)
             style = f' style="background:{hexed(colour)};color:{ink_on(colour)}"' if number else ""
             inside.append(f"<td{style}>{number or ''}</td>")
-        rows.append(f"<tr><th>{escape(name)}</th>{''.join(inside)}</tr>")
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(inside)}</tr>')
     return (
-        f'<div class="wide" tabindex="0"><table class="heat"><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="wide" tabindex="0"><table class="heat"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
