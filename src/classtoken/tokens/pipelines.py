@@ -195,15 +195,19 @@ def _same_ends(backend: Any, row: Pipeline, special: Mapping[str, str]) -> bool:
     if row.ends is None:
         return True
     before, behind = ([backend.token_to_id({**row.special, **special}.get(n, "")) for n in names] for names in row.ends)
-    ids = list(backend.encode("a").ids)
-    bare = list(backend.encode("a", add_special_tokens=False).ids)
-    return ids == [*before, *bare, *behind]
+    return _ids(backend, "a", special=True) == [*before, *_ids(backend, "a"), *behind]
+
+
+def _ids(backend: Any, text: str, *, special: bool = False) -> list[int]:
+    """Ids without padding: the file may ask for a fixed length."""
+    encoded = backend.encode(text, add_special_tokens=special)
+    return [one for one, seen in zip(encoded.ids, encoded.attention_mask, strict=True) if seen]
 
 
 def _same_unknown(backend: Any, row: Pipeline, special: Mapping[str, str]) -> bool:
     """Where the unknown piece stands; where every byte is a piece nothing is unknown."""
     if row.unknown is not None:
-        return list(backend.encode(STRANGE, add_special_tokens=False).ids)[-1:] == [row.unknown]
+        return _ids(backend, STRANGE)[-1:] == [row.unknown]
     if row.model == "WordPiece":
         return bool(backend.model.unk_token == special.get("unk_token", "[UNK]"))
     if row.flags["byte_fallback"]:
