@@ -89,14 +89,15 @@ def split(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
 def by_train(name: str, told: dict[str, Any], model: Path) -> dict[str, Any]:
     """`classtoken train` on one part, `classtoken predict` on the other."""
-    out = WORK / "runs" / name.replace("/", "-").replace(" ", "-")
+    named = name.replace("/", "-").replace(" ", "-")
+    out, predicted = WORK / "runs" / named, WORK / "predicted" / named
     shared = {} if "unfreeze" in told else {"features": WORK / "features"}  # one cache for all ways: computed once
     options = TrainOptions(held_out=0.15, **shared, **told)
     result = train(model, WORK / "learn.csv", out, options)
     if result.way == "frozen" and not result.features_cached:
         result = train(model, WORK / "learn.csv", out, options)
-    predict(out, WORK / "test.csv", out / "predicted")
-    with (out / "predicted/predictions.csv").open(encoding="utf-8") as file:
+    predict(out, WORK / "test.csv", predicted, overwrite=True)
+    with (predicted / "predictions.csv").open(encoding="utf-8") as file:
         said = [row["prediction"] for row in csv.DictReader(file)]
     with (WORK / "test.csv").open(encoding="utf-8") as file:
         truth = [row["label"] for row in csv.DictReader(file)]
