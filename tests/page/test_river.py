@@ -97,7 +97,7 @@ def test_the_film_runs_stops_and_can_be_dragged(open_page: Open) -> None:
     assert place(page)["layer"] == "9"
 
 
-@pytest.mark.parametrize("name", ["toy", "photo", "text", "multi", "sentiment", "registers"])
+@pytest.mark.parametrize("name", ["toy", "photo", "text", "multi", "sentiment", "registers", "query", "last", "mean"])
 def test_no_step_says_more_than_sixty_words_at_first(open_page: Open, name: str) -> None:
     page = open_page(name)
     told = {}
