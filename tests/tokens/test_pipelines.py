@@ -10,6 +10,7 @@ from tests.contract import ordinary
 from tests.folders import WORDS
 
 from classtoken.tokens.pipelines import PIPELINES, same_parts, spaces_as_said
+from classtoken.tokens.wordpieces import open_tokenizer
 
 PIECES = ordinary.numbered
 FALLING_BACK = [f"<0x{number:02X}>" for number in range(256)]
@@ -62,6 +63,15 @@ def test_another_part_is_seen(name: str, part: dict[str, Any], tmp_path: Path) -
 
     stored = json.loads(made(name).backend_tokenizer.to_str()) | part
     assert not same_parts(Tokenizer.from_str(json.dumps(stored)), name, {}, {})
+
+
+def test_lengths_that_the_file_fixes_do_not_matter(tmp_path: Path) -> None:
+    """As all-MiniLM-L6-v2's file has them: every text is filled up to 128 pieces."""
+    backend = made("BertTokenizer").backend_tokenizer
+    backend.enable_padding(length=128)
+    backend.enable_truncation(128)
+    backend.save(str(tmp_path / "tokenizer.json"))
+    assert open_tokenizer(tmp_path, {"tokenizer_class": "BertTokenizer"}, lower_case=False).made_by == ""
 
 
 def test_flags_of_the_settings_are_followed() -> None:

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from classtoken.cli import VERBS
-from classtoken.cli.command import CONTEXT, command_of
+from classtoken.cli.command import CONTEXT, command_of, with_flags
 from classtoken.cli.output import one_line
 from classtoken.errors import ClasstokenError, ExtensionError, InternalError
 from classtoken.extensions import extension_function, extension_names
@@ -164,4 +163,4 @@ def _with_flags(message: str, verb: str) -> str:
     except ClasstokenError:  # another package's command, which cannot be loaded: that is what the message says
         return message
     flags = {p.name: p.opts[0] if p.opts[0].startswith("-") else p.metavar for p in command.params}
-    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], message)
+    return with_flags(message, flags)

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import io
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -70,6 +71,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
     taken = option_kinds(function)
     fields = {field.name: field for kinds in taken.values() for kind in kinds for field in all_fields(kind)}
     shown = [field for field in fields.values() if field.about.shown]
+    flags = {field.name: field.flag for field in shown}
 
     def run(context: typer.Context, json: bool, quiet: bool, verbose: bool, **values: Any) -> tuple[str, int]:
         options = {field.name: values.pop(field.name) for field in shown}
@@ -89,7 +91,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
     told = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
         *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in parameters.items() if name not in taken),
-        *(_parameter(field) for field in shown),
+        *(_parameter(field, flags) for field in shown),
         inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
         inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet),
         inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Verbose),
@@ -98,6 +100,11 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
     run.__signature__ = inspect.Signature(told)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in told}
     return run
+
+
+def with_flags(words: str, flags: Mapping[str, str]) -> str:
+    """Words in which options stand in backticks, as they are called in Python: with the flags that they are here."""
+    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], words)
 
 
 def _kept(out: str | Path | None) -> str:
@@ -112,8 +119,8 @@ def _was_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def _parameter(field: OptionField) -> inspect.Parameter:
-    """One option as typer reads it."""
+def _parameter(field: OptionField, flags: Mapping[str, str]) -> inspect.Parameter:
+    """One option as typer reads it; others that its help names are named as `flags` say."""
     kinds, limits = field.kinds, field.limits
     several = any(get_origin(kind) is tuple for kind in kinds)
     if several:
@@ -127,7 +134,7 @@ def _parameter(field: OptionField) -> inspect.Parameter:
         metavar=field.about.metavar,
         min=None if limits is None else limits.ge,
         max=None if limits is None or limits.le == math.inf else limits.le,
-        help=field.about.help,
+        help=with_flags(field.about.help, flags),
     )
     default = None if several else field.default
     return inspect.Parameter(

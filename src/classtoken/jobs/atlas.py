@@ -133,8 +133,8 @@ def _said(trusted: Trustworthiness | None) -> str:
     if trusted is None:
         return "There are too few rows to say how far the layout can be trusted."
     return (
-        f"Near on this page means near in truth for {trusted.value:.1%} (trustworthiness; 95 %: {trusted.low:.1%} to "
-        f"{trusted.high:.1%}). Distances between far apart groups mean nothing."
+        f"Rows that are near on this page are near in truth, too: trustworthiness {trusted.value:.3f} of 1 (95 %: "
+        f"{trusted.low:.3f} to {trusted.high:.3f}). Distances between groups far apart mean nothing."
     )
 
 

@@ -9,6 +9,7 @@ from math import log
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from torch import Tensor
 
 FEWEST, MOST, ROWS = 2, 24, 20
@@ -59,7 +60,9 @@ def described(
 
 
 def _word_names(members: np.ndarray, texts: Sequence[str | None]) -> list[str]:
-    """Per cluster the words with the greatest share of its rows times log(1 / their share of all rows)."""
+    """Per cluster the words that set it apart: a share p of its rows has them and a share q of all others, and
+    p log(p / q) is greatest. Words that say nothing by themselves ("the", "from") are left out, and those that every
+    other row has, too."""
     if not any(texts):
         return []
     words = [set(WORD.findall((text or "").lower())) for text in texts]
@@ -68,8 +71,13 @@ def _word_names(members: np.ndarray, texts: Sequence[str | None]) -> list[str]:
     for number in range(int(members.max()) + 1):
         inside = [words[row] for row in np.flatnonzero(members == number).tolist()]
         there = Counter(word for row in inside for word in row)
-        weight = {word: n / len(inside) * log(len(texts) / everywhere[word]) for word, n in there.items()}
-        best = sorted(weight, key=lambda word: (-weight[word], word))[:WORDS]
+        others = len(texts) - len(inside)
+        weight = {
+            word: n / len(inside) * log(n / len(inside) * (others + 1) / (everywhere[word] - n + 1))
+            for word, n in there.items()
+            if word not in ENGLISH_STOP_WORDS and everywhere[word] <= len(texts) / 2
+        }
+        best = [word for word in sorted(weight, key=lambda word: (-weight[word], word)) if weight[word] > 0][:WORDS]
         found.append(", ".join(best) or f"cluster {number + 1}")
     return found
 

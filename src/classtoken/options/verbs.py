@@ -250,7 +250,8 @@ class ExplainOptions(Options):
     quick: Quick = False
     points: Points = 20
     cuts: Annotated[
-        tuple[str, ...], Option("Take away tokens, edges, heads, layers; see below.", metavar="WHAT", flag="cut")
+        tuple[str, ...],
+        Option("Take away tokens:p3, edges:class>p3, heads:2.1, layers:3 ...", metavar="WHAT", flag="cut"),
     ] = ()
     mode: Annotated[str | None, Option("renormalise, zero, mean, resample or all.", metavar="MODE")] = None
     donors: Annotated[

@@ -1,6 +1,7 @@
 """What `atlas` gives back."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from classtoken.results.base import Result, counted
 
@@ -64,5 +65,8 @@ class AtlasResult(Result):
             t = self.trustworthiness
             measured = f"{t.value:.3f}" + (f" ({t.low:.3f} to {t.high:.3f})" if t.low < t.high else "")
             lines.append(f"  trustworthiness {measured}; the two main directions alone: {t.main_directions:.3f}")
+        if self.clusters:
+            lines.append("  rows in each group, and what sets it apart:")
         lines += [f"  {cluster.size:6d}  {cluster.name}" for cluster in self.clusters]
+        lines.append(f"open it in any browser: {Path(self.out).resolve().as_uri()}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
