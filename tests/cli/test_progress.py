@@ -35,6 +35,13 @@ def test_a_line_now_and_then_says_what_how_far_and_how_it_goes(capsys: pytest.Ca
     }
 
 
+def test_slow_steps_are_told_by_how_long_one_takes_and_time_goes_on() -> None:
+    slow = Progress(4, 6, seconds=226.0)
+    assert shown._rate(slow) == "56 s each, 1 min 53 s left"
+    assert shown._rate(slow, 30.0) == "56 s each, 1 min 23 s left"
+    assert shown._rate(slow, 200.0) == "56 s each"
+
+
 def test_no_rate_is_said_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     with shown.progress("training") as report:
         report(Progress(0, 6, what="fitting the head"))

@@ -15,6 +15,10 @@ from classtoken.values import Progress
 
 #: Seconds until the first line, and between two lines, where there is no terminal.
 FIRST, THEN = 2.0, 30.0
+SLOW = 0.1
+"""a second: below, how long one takes is said"""
+OLD = 10.0
+"""seconds after which what was told is no longer taken for the present"""
 #: Seconds between two events.
 EVENTS = 1.0
 
@@ -101,17 +105,18 @@ def messages(verbose: bool) -> Iterator[None]:
 @contextmanager
 def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
     """A thread writes how far the job is, also while the job itself cannot."""
-    began, over, latest = time.monotonic(), threading.Event(), [Progress(0, 0)]
+    began, over = time.monotonic(), threading.Event()
+    latest = [(Progress(0, 0), began)]
 
     def tell() -> None:
         wait = FIRST
         while not over.wait(wait):
-            wait, now = THEN, latest[0]
-            far = (f"{now.done} of {now.total}", _rate(now)) if now.total else (_duration(time.monotonic() - began),)
+            wait, (now, told), here = THEN, latest[0], time.monotonic()
+            far = (f"{now.done} of {now.total}", _rate(now, here - told)) if now.total else (_duration(here - began),)
             say(f"{now.what or what}: {', '.join(filter(None, far))}")
 
     def show(now: Progress) -> None:
-        latest[0] = now
+        latest[0] = now, time.monotonic()
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
@@ -122,12 +127,14 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
         teller.join()
 
 
-def _rate(now: Progress) -> str:
-    """How quick it is, as soon as something is done, and what else there is to say."""
+def _rate(now: Progress, since: float = 0.0) -> str:
+    """How quick it is, as soon as something is done, and what else there is to say; it was told `since` seconds ago."""
+    since = since if since > OLD else 0.0
+    quick = f"{now.rate:.1f} a second" if now.rate >= SLOW else f"{_duration(1 / now.rate)} each" if now.rate else ""
     parts = (
-        f"{now.rate:.1f} a second" if now.done > now.before else "",
+        quick if now.done > now.before else "",
         f"{now.token_rate:,.0f} tokens a second" if now.tokens else "",
-        "" if now.left is None else f"{_duration(now.left)} left",
+        "" if now.left is None or now.left <= since else f"{_duration(now.left - since)} left",
         f"{now.refused} refused" if now.refused else "",
         now.note,
     )

@@ -87,6 +87,9 @@ def test_copies_are_never_divided_and_count_once(several: bool) -> None:
     assert len(found.held_out) == 20
     assert found.independent == pytest.approx(0.5)
     assert found.copies == 50
+    assert [(copy.id, first.id) for copy, first in found.disputed] == [
+        (records[2 * i + 1].id, records[2 * i].id) for i in range(50)
+    ]
 
 
 def test_what_a_group_and_a_copy_have_in_common_is_one_unit() -> None:

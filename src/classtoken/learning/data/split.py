@@ -22,7 +22,7 @@ class Division:
     units: the number of the unit that each row belongs to (those of one group, those of one content), which is never
     divided; None where every row is one of its own. independent: the part of the rows that an interval counts as
     independent: n / sum(m^2) for copies, m of each (Kish 1965), and 0 where records have a `group`. copies: rows whose
-    content an earlier one has too.
+    content an earlier one has too; disputed: those of them with another label than the earlier one, and that.
     """
 
     learned: Tensor
@@ -30,6 +30,7 @@ class Division:
     units: NDArray[np.intp] | None = None
     independent: float = 1.0
     copies: int = 0
+    disputed: tuple[tuple[Record, Record], ...] = ()
 
     def with_more(self, rows: int, of: int) -> "Division":
         """With `rows` more rows to learn from, behind the `of` that there are."""
@@ -52,14 +53,22 @@ def divide(records: Sequence[Record], held_out: float, seed: int) -> Division:
     learned = [row for row in range(len(records)) if row not in chosen]
     sizes = np.array([len(unit) for unit in units])
     alone = len(units) == len(records)
-    contents = [record.content.hash for record in records if record.content is not None]
+    copies = _copies(records)
     return Division(
         torch.tensor(learned, dtype=torch.long),
         torch.tensor(sorted(held), dtype=torch.long),
         None if alone and not grouped else _numbers(units, len(records)),
         0.0 if grouped else float(len(records) / (sizes**2).sum()) if len(records) else 1.0,
-        len(contents) - len(set(contents)),
+        len(copies),
+        tuple((record, earlier) for record, earlier in copies if record.label != earlier.label),
     )
+
+
+def _copies(records: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """Records whose content an earlier one has too, and the first that has it."""
+    first: dict[bytes, Record] = {}
+    contents = [(record, record.content.hash) for record in records if record.content is not None]
+    return [(record, first[content]) for record, content in contents if first.setdefault(content, record) is not record]
 
 
 def _by_label(

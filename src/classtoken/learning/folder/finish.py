@@ -24,7 +24,7 @@ from classtoken.results.base import counted, write
 from classtoken.results.train import PoolingFigures, TrainResult
 from classtoken.sink import write_quarantine
 from classtoken.tokens.image import ImagePreprocessor
-from classtoken.values import Rejected
+from classtoken.values import Record, Rejected
 
 EXAMPLES = 3
 
@@ -105,8 +105,22 @@ def _notes(model: TrainedModel, seconds: float) -> Iterator[str]:
             f"{counted(copies, 'record')} of {len(model.rows.data)} hold{'s' * (copies == 1)} what an earlier one "
             "holds; copies were never divided between learning and judging, and intervals count them once"
         )
+    disputed = model.rows.division.disputed
+    if disputed:
+        pairs = [f"'{record.id}' ({_named(record)}) is '{first.id}' ({_named(first)})" for record, first in disputed]
+        more = len(pairs) - EXAMPLES
+        yield (
+            f"{counted(len(pairs), 'record')} hold{'s' * (len(pairs) == 1)} what an earlier one with another label "
+            f"holds, so that one of the two labels is wrong: {'; '.join(pairs[:EXAMPLES])}"
+            + (f"; and {more} more, which `duplicates` names" if more > 0 else "")
+        )
     if model.seconds is not None:
         yield f"the whole command took {seconds:.0f} s"
+
+
+def _named(record: Record) -> str:
+    """A record's label in words."""
+    return ", ".join(record.label) if isinstance(record.label, tuple) else str(record.label)
 
 
 def _compared(model: TrainedModel, run: TrainingRun) -> tuple[PoolingFigures, ...]:
