@@ -81,7 +81,7 @@ def _confused(found: PredictResult) -> Section:
         body += folded(f"all {len(pairs)} pairs", table(("label", "taken for", "records"), pairs, numbers=(2,)))
     if len(found.label_figures) <= MATRIX:
         body += _matrix(found)
-    return Section("What is taken for what", "Rows are the labels of the records, columns what they were given.", body)
+    return Section("What is taken for what", "", body)
 
 
 def _matrix(found: PredictResult) -> str:
@@ -100,6 +100,7 @@ def _matrix(found: PredictResult) -> str:
             inside.append(f"<td{style}>{number or ''}</td>")
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(inside)}</tr>')
     return (
+        "<p>All pairs: rows are the labels of the records, columns what they were given.</p>"
         f'<div class="wide" tabindex="0"><table class="heat"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
