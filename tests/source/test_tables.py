@@ -210,3 +210,13 @@ def test_any_bytes_are_read_or_refused_in_one_line(
         assert records or refused
         assert len({r.id for r in [*records, *refused]}) == len(records) + len(refused)
     assert "\n" not in complaint
+
+
+def test_a_name_that_is_nearly_right_is_asked_after(tmp_path: Path) -> None:
+    (tmp_path / "tickets.csv").write_text("text\nhello\n")
+    with pytest.raises(
+        SourceError, match=r"there is no file or folder '.*tikets.csv'; did you mean '.*/tickets.csv'\?"
+    ):
+        open_source(str(tmp_path / "tikets.csv"))
+    with pytest.raises(SourceError, match="give a folder"):
+        open_source(str(tmp_path / "something else"))

@@ -36,12 +36,13 @@ def embed(
     check_format(place, options.format)
     if options.finish:
         return _closed(place, options)
-    if has_manifest(place):
-        source = open_source(source, options.source_options)  # here, for a pipe can be read only once
-        if (known := finished(model, source, place, options)) is not None:
-            manifest, total = known.manifest, known.plan.total
-            outcome = RunOutcome(manifest, Progress(total, total, total, manifest.refused), unchanged())
-            return _result(place, outcome, known.plan.listing.notes, files_of(place, options.format))
+    source = open_source(source, options.source_options)
+    for _ in source.records([], limit=1):  # a wrong column is told at once, and not after the model is there
+        break
+    if has_manifest(place) and (known := finished(model, source, place, options)) is not None:
+        manifest, total = known.manifest, known.plan.total
+        outcome = RunOutcome(manifest, Progress(total, total, total, manifest.refused), unchanged())
+        return _result(place, outcome, known.plan.listing.notes, files_of(place, options.format))
     return _computed(model, source, out, options, report)
 
 

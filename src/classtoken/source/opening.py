@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from classtoken.source.remote import open_remote
 from classtoken.source.tables import DelimitedTable, JsonLines, LineTable, TextLines, UnreadableRow
 from classtoken.values import Rejected
 
+MOST_BESIDE = 10_000
+"""files of a folder that are looked through for one that is called alike"""
 #: Suffix -> the source that reads such files. Folders and images are told apart before.
 TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
     ".txt": TextLines,
@@ -120,8 +123,18 @@ def _open(name: str, options: SourceOptions) -> Source:
         return added
     if not found:
         what = "no file fits" if glob.has_magic(name) else "there is no file or folder"
-        raise SourceError(f"{what} '{name}'; give {ALLOWED}.")
+        near = [] if glob.has_magic(name) else _called_alike(path)
+        hint = f"did you mean '{near[0]}'?" if near else f"give {ALLOWED}."
+        raise SourceError(f"{what} '{name}'; {hint}")
     return _open_files(name, [match for match in found if match.is_file()], _fixed_part(path), options)
+
+
+def _called_alike(path: Path) -> list[str]:
+    """What lies beside a path that does not exist and is called nearly so."""
+    if not path.parent.is_dir():
+        return []
+    names = {other.name: str(other) for other in sorted(path.parent.iterdir())[:MOST_BESIDE]}
+    return [names[name] for name in get_close_matches(path.name, names, n=1, cutoff=0.8)]
 
 
 def _open_files(name: str, files: Sequence[Path], root: Path, options: SourceOptions) -> Source:
