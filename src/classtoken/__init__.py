@@ -5,6 +5,17 @@
     print(ct.inspect("path/to/model"))            # which vectors it can give, and which one its authors meant
     vectors = ct.load("path/to/model").embed(["a text", "another"])
 
+    load, inspect                    a checkpoint, and which vector it really gives
+    embed, read, verify              a data set as a folder of vectors; opened; held against what was meant
+    search, index                    what is most like a text, a picture or a row
+    duplicates, outliers, atlas      what is there twice, odd rows, all of it on one page
+    compare                          which vector is best for a task, and how sure that is
+    train, predict                   a classifier, an encoder's vectors, an encoder; and what it says
+    explain, walkthrough             how the class token came to its vector
+    export                           a model or a folder of vectors for other software
+
+Each is a function with its own help: `help(ct.embed)`. The command `classtoken` has the same verbs, and `serve`.
+
 Names are imported when they are first used, so `import classtoken` is quick and loads no torch.
 """
 

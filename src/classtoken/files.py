@@ -12,11 +12,25 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 from classtoken.errors import OutputError
 
 UNFINISHED = ".unfinished"
+MOST_BESIDE = 10_000
+"""files of a folder that are looked through for one that is called alike"""
+
+
+def called_alike(path: Path) -> Path | None:
+    """What lies beside a path that does not exist and is called nearly so, or so with more behind."""
+    if not path.name or not path.parent.is_dir():
+        return None
+    names = [other.name for other in islice(path.parent.iterdir(), MOST_BESIDE)]
+    longer = sorted(name for name in names if name.startswith(path.name))
+    near = [*longer, *get_close_matches(path.name, names, n=1, cutoff=0.8)]
+    return path.parent / near[0] if near else None
 
 
 def user_path(path: str | Path) -> Path:

@@ -218,5 +218,7 @@ def test_a_name_that_is_nearly_right_is_asked_after(tmp_path: Path) -> None:
         SourceError, match=r"there is no file or folder '.*tikets.csv'; did you mean '.*/tickets.csv'\?"
     ):
         open_source(str(tmp_path / "tikets.csv"))
+    with pytest.raises(SourceError, match=r"did you mean '.*/tickets.csv'"):
+        open_source(str(tmp_path / "tick"))
     with pytest.raises(SourceError, match="give a folder"):
         open_source(str(tmp_path / "something else"))

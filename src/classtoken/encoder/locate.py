@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from classtoken.errors import HubError, ModelError
+from classtoken.files import called_alike
 from classtoken.places import fetch_folder, url_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -36,6 +37,9 @@ def locate(model: str | Path, revision: str | None = None) -> Path:
         )
     if HUB_ID.fullmatch(name) and not name.startswith((".", "/", "~")):
         return _hub(name, revision)
+    near = called_alike(path)
+    if near is not None and near.is_dir():
+        raise ModelError(f"there is no folder '{name}'; did you mean '{near}'?")
     raise ModelError(
         f"there is no folder '{name}'. A model is a local folder, a hub id such as org/name, or one of "
         f"{', '.join('builtin:' + n for n in builtin_names()) or 'the built-in models'}."

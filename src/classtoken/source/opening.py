@@ -7,14 +7,13 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from classtoken.errors import SourceError
 from classtoken.extensions import extension_classes
-from classtoken.files import user_path
+from classtoken.files import called_alike, user_path
 from classtoken.places import url_of
 from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
@@ -31,8 +30,6 @@ from classtoken.source.remote import open_remote
 from classtoken.source.tables import DelimitedTable, JsonLines, LineTable, TextLines, UnreadableRow
 from classtoken.values import Rejected
 
-MOST_BESIDE = 10_000
-"""files of a folder that are looked through for one that is called alike"""
 #: Suffix -> the source that reads such files. Folders and images are told apart before.
 TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
     ".txt": TextLines,
@@ -123,18 +120,10 @@ def _open(name: str, options: SourceOptions) -> Source:
         return added
     if not found:
         what = "no file fits" if glob.has_magic(name) else "there is no file or folder"
-        near = [] if glob.has_magic(name) else _called_alike(path)
-        hint = f"did you mean '{near[0]}'?" if near else f"give {ALLOWED}."
+        near = None if glob.has_magic(name) else called_alike(path)
+        hint = f"did you mean '{near}'?" if near else f"give {ALLOWED}."
         raise SourceError(f"{what} '{name}'; {hint}")
     return _open_files(name, [match for match in found if match.is_file()], _fixed_part(path), options)
-
-
-def _called_alike(path: Path) -> list[str]:
-    """What lies beside a path that does not exist and is called nearly so."""
-    if not path.parent.is_dir():
-        return []
-    names = {other.name: str(other) for other in sorted(path.parent.iterdir())[:MOST_BESIDE]}
-    return [names[name] for name in get_close_matches(path.name, names, n=1, cutoff=0.8)]
 
 
 def _open_files(name: str, files: Sequence[Path], root: Path, options: SourceOptions) -> Source:
