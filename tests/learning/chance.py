@@ -23,12 +23,13 @@ from tools.generated import into, wrapped
 from classtoken.learning.data.frozen import FrozenStates, FrozenVectors
 from classtoken.learning.data.split import divide
 from classtoken.learning.data.training_set import TrainingSet
-from classtoken.learning.judge import Judgement, independence, judge
+from classtoken.learning.judge import Judgement, judge
 from classtoken.learning.recipe import Recipe, recipe_of
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.frozen import ChosenHead, head_of_a_grid, learned_pooling, linear_head
 from classtoken.learning.ways.learn import learn
 from classtoken.learning.work import Work
+from classtoken.measure.statistics import independence
 from classtoken.options import TrainOptions
 from classtoken.pooling.spec import parse
 from classtoken.values import IMAGE_POOLED, Record, Role

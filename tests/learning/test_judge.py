@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from classtoken.learning.judge import calibration_error, fit_temperature, independence, judge
+from classtoken.learning.judge import calibration_error, fit_temperature, judge
 from classtoken.learning.objectives.supervised import classification_loss
+from classtoken.measure.statistics import independence
 
 
 def test_the_temperature_is_the_one_with_the_least_loss() -> None:

@@ -1,5 +1,7 @@
 """Intervals and tests of several candidates: against scipy, and their promises by simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -143,3 +145,12 @@ def test_effect_sizes() -> None:
     assert effect_size([1.0, 3.0]) == pytest.approx(2 / np.sqrt(2))
     assert effect_size([0.0, 0.0]) == 0
     assert effect_size([2.0, 2.0]) == np.inf
+
+
+def test_of_items_judged_in_folds_fewer_are_independent() -> None:
+    values = np.array([[1.0, 0.0] * 45 + [1.0] * 10])
+    whole, folds = (intervals(values, replace(Units.each(100), folds=k))[0] for k in (0, 5))
+    (fewer,) = intervals(values[:, :44], Units.each(44))
+    assert (folds.estimate, folds.n) == (whole.estimate, 100)
+    assert folds.high - folds.low == pytest.approx(fewer.high - fewer.low, abs=0.01)
+    assert folds.low < whole.low < whole.high < folds.high

@@ -221,7 +221,9 @@ def _data_hash(task: JudgedTask) -> str:
 def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> tuple[str, ...]:
     notes = []
     if task.units.count < LEAST:
-        notes.append(f"{task.units.count} independent items are too few for intervals; {LEAST} or more are needed.")
+        notes.append(
+            f"{task.units.count} independent items are too few for intervals of means; {LEAST} or more are needed."
+        )
     if task.clusters and not task.units.alone:
         notes.append(
             f"Items come in {task.units.count} clusters ({task.clusters}); without them intervals would have been "

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,9 @@ class Labelled(JudgedTask):
             self.split = Split(((np.flatnonzero(~in_test), np.flatnonzero(in_test)),))
         else:
             self.split = in_folds(self.targets, self.numbers, choices.folds, choices.seed)
-        self.units = units_of([names[row] for row in self.split.judged])
+        self.units = replace(
+            units_of([names[row] for row in self.split.judged]), folds=0 if self.given_test else len(self.split.parts)
+        )
 
     @property
     def items(self) -> tuple[str, ...]:

@@ -62,14 +62,6 @@ def intervals(scores: Mapping[str, float], rows: int) -> dict[str, Interval]:
     return {name: replace(exact(round(scores[name] * rows), rows), estimate=scores[name]) for name in counted}
 
 
-def independence(folds: int) -> float:
-    """The part of the rows that is independent where all of them were judged in k folds: 1 / (1 + k / (k - 1)).
-
-    The classifiers of the folds share most of what they learned from (Nadeau & Bengio 2003). 1 without folds.
-    """
-    return 1 / (1 + folds / (folds - 1)) if folds else 1.0
-
-
 def fit_temperature(logits_NC: Tensor, targets: Tensor, task: Task) -> float:
     """T that minimises the loss of logits / T on held-out rows (Guo et al. 2017), from 0.05 to 20.
 

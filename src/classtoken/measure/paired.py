@@ -8,14 +8,14 @@ serve all of them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from classtoken.errors import OptionError
-from classtoken.measure.statistics import LEAST, exact, holm
+from classtoken.measure.statistics import LEAST, exact, holm, independence
 from classtoken.results.statistics import Interval
 
 Floats = NDArray[np.float64]
@@ -28,10 +28,14 @@ _AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Units:
-    """Which unit each of N items belongs to, numbered from 0."""
+    """Which unit each of N items belongs to, numbered from 0.
+
+    folds: parts of the items, each judged by what has learned from the others; 0: nothing learned from judged items.
+    """
 
     of: NDArray[np.intp]
     count: int
+    folds: int = 0
 
     @classmethod
     def each(cls, items: int) -> "Units":
@@ -70,7 +74,7 @@ class Units:
     def of_items(self, rows: ArrayLike) -> "Units":
         """The units of some of the items, numbered anew."""
         _, numbers = np.unique(self.of[np.asarray(rows)], return_inverse=True)
-        return Units(numbers, int(numbers.max()) + 1 if len(numbers) else 0)
+        return Units(numbers, int(numbers.max()) + 1 if len(numbers) else 0, self.folds)
 
 
 def standard_errors(values_MN: ArrayLike, units: Units) -> Floats:
@@ -92,9 +96,10 @@ def intervals(
     """The mean of each row over its items with its interval: on each side the wider of BCa's over units (Efron 1987)
     and Student's t, since BCa alone is too narrow on few units. The same resamples serve all rows.
 
-    A share (0 and 1 only) of items that are units has the exact interval, unless the
-    values are `differences` (which may be below 0 elsewhere); below `LEAST` units, and where all items are equal, which
-    says nothing of others, there is none.
+    A share (0 and 1 only) of items that are units has the exact interval, unless the values are `differences` (which
+    may be below 0 elsewhere); of so many items as are independent where each was judged in one of several folds by a
+    classifier that learned from the others (`statistics.independence`); below `LEAST` units, and where all items are
+    equal, which says nothing of others, there is none.
     """
     values = np.atleast_2d(np.asarray(values_MN, dtype=np.float64))
     if not np.isfinite(values).all():
@@ -112,7 +117,8 @@ def intervals(
     found = []
     for row, mean, least, most, share in zip(values, means, low, high, shares, strict=True):
         if share:
-            found.append(exact(int(row.sum()), g, level=level))
+            alone = max(1, round(g * independence(units.folds)))
+            found.append(replace(exact(round(mean * alone), alone, level=level), estimate=float(mean), n=g))
         elif g < LEAST or (row == row[0]).all():
             found.append(Interval(float(mean), -np.inf, np.inf, level, g, "none"))
         else:

@@ -123,6 +123,14 @@ def _sign_flips(differences: Floats, resamples: int, seed: int) -> tuple[float, 
     return (reached + 1) / (resamples + 1), False
 
 
+def independence(folds: int) -> float:
+    """The part of the rows that is independent where all of them were judged in k folds: 1 / (1 + k / (k - 1)).
+
+    The classifiers of the folds share most of what they learned from (Nadeau & Bengio 2003). 1 without folds.
+    """
+    return 1 / (1 + folds / (folds - 1)) if folds else 1.0
+
+
 def exact(successes: int, n: int, *, level: float = 0.95) -> Interval:
     """A share (an accuracy) of n independent yes-or-no examples with the exact interval (Clopper, Pearson 1934).
 

@@ -165,7 +165,6 @@ def open_tokenizer(
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         _try(backend, file)
-        backend.no_padding()
         notes = _without_dropout(backend) + _apply_bert_flags(backend, settings, class_name(settings, usual))
         backend.encode_special_tokens = bool(settings.get("split_special_tokens"))  # spelt ones are words like others
         _add_missing(backend, settings, read_json(folder / "special_tokens_map.json") or {})

@@ -11,13 +11,14 @@ from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
 from classtoken.learning.folder.record import base_name, card, licence_of, machine
 from classtoken.learning.folder.seen import write_seen
-from classtoken.learning.judge import Judgement, independence, judge
+from classtoken.learning.judge import Judgement, judge
 from classtoken.learning.objectives.base import score_of
 from classtoken.learning.objectives.supervised import metric_for
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import list_files
+from classtoken.measure.statistics import independence
 from classtoken.model_folder import read_prompts
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.results.base import counted, write
