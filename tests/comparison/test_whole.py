@@ -131,13 +131,13 @@ def test_equal_items_on_both_sides_are_found(tmp_path: Path) -> None:
 
 
 def test_notes_say_what_the_data_did_to_the_protocol(tmp_path: Path) -> None:
-    """A class of two records leaves two folds; clusters of one record each are none."""
-    x = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+    """Classes of three records leave three folds; clusters of one record each are none."""
+    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     np.save(tmp_path / "v.npy", x)
-    rows = [f"text {i},{'ab'[i % 2] if i < 30 else 'rare'},{i}" for i in range(32)]
+    rows = [f"text {i},{i // 3},{i}" for i in range(30)]
     (tmp_path / "a.csv").write_text("text,label,own\n" + "\n".join(rows) + "\n", encoding="utf-8")
     found = ct.compare(None, tmp_path / "a.csv", vectors=[str(tmp_path / "v.npy")], cluster="own", draws=2)
-    assert any(note.startswith("2 folds instead of 5") for note in found.notes)
+    assert any(note.startswith("3 folds instead of 5") for note in found.notes)
     assert not any("clusters (" in note for note in found.notes)
 
 

@@ -231,8 +231,8 @@ def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> t
         )
     if isinstance(task, Labelled) and not task.given_test and len(task.split.parts) < task.choices.folds:
         notes.append(
-            f"{len(task.split.parts)} folds instead of {task.choices.folds}: the rarest class, or the clusters, do not "
-            "fill more."
+            f"{len(task.split.parts)} folds instead of {task.choices.folds}: no class fills more, or the "
+            "clusters do not."
         )
     if overlap is not None and overlap.equal:
         without = "no item is left" if overlap.score_without is None else f"{overlap.score_without:.4f}"

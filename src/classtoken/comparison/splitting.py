@@ -15,10 +15,11 @@ Ints = NDArray[np.intp]
 
 def in_folds(targets: NDArray, clusters: Ints | None, folds: int, seed: int) -> Split:
     """Every record is judged once, by what was learned from the other folds. Classes have the same share of each fold,
-    clusters stay whole. Raises `OptionError` where there are too few records, or clusters, for two folds."""
+    as far as a rare one fills them, and clusters stay whole. Raises `OptionError` where there are too few records, or
+    clusters, for two folds."""
     n = len(targets)
     several = targets.ndim == 2
-    most = n if several else int(np.bincount(targets)[np.bincount(targets) > 0].min())
+    most = n if several else int(np.bincount(targets).max())
     count = min(folds, max(most, 2))
     if clusters is not None:
         count = min(count, len(np.unique(clusters)))

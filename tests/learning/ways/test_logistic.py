@@ -115,3 +115,11 @@ def test_what_cannot_be_divided_is_said_for_what_it_is() -> None:
         task.folds(np.arange(40) % 2, np.zeros(40, int))
     with pytest.raises(TrainingError, match="2 records, and no class has two: nothing can be held out"):
         task.folds(np.arange(2))
+
+
+def test_a_rare_class_does_not_make_parts_fewer_for_all() -> None:
+    targets = np.array([0] * 30 + [1] * 30 + [2])
+    parts = FitTask(several=False, balanced=False, seed=0, classes=3).folds(targets)
+    assert len(parts) == 5
+    assert sorted(np.concatenate([judged for _, judged in parts]).tolist()) == list(range(61))
+    assert all((targets[learned] == 0).sum() == 24 for learned, _ in parts)

@@ -106,6 +106,14 @@ def _notes(model: TrainedModel, seconds: float) -> Iterator[str]:
             f"{counted(copies, 'record')} of {len(model.rows.data)} hold{'s' * (copies == 1)} what an earlier one "
             "holds; copies were never divided between learning and judging, and intervals count them once"
         )
+    alone = _alone(model)
+    if alone and model.folds:
+        have = "has" if len(alone) == 1 else "have"
+        yield (
+            f"{counted(len(alone), 'label')} {have} a single record, which the head that judges it has not seen, so "
+            f"that it is wrong: {', '.join(alone[:EXAMPLES])}"
+            f"{', ...' if len(alone) > EXAMPLES else ''}; look whether it is a slip"
+        )
     disputed = model.rows.division.disputed
     if disputed:
         pairs = [f"'{record.id}' ({_named(record)}) is '{first.id}' ({_named(first)})" for record, first in disputed]
@@ -117,6 +125,15 @@ def _notes(model: TrainedModel, seconds: float) -> Iterator[str]:
         )
     if model.seconds is not None:
         yield f"the whole command took {seconds:.0f} s"
+
+
+def _alone(model: TrainedModel) -> list[str]:
+    """Labels that one record has, where a record has one label."""
+    targets = model.rows.data.targets
+    if targets is None or model.rows.several or not model.rows.labels:
+        return []
+    counts = targets[targets >= 0].bincount(minlength=len(model.rows.labels)).tolist()
+    return [name for name, count in zip(model.rows.labels, counts, strict=True) if count == 1]
 
 
 def _named(record: Record) -> str:

@@ -67,8 +67,9 @@ class FitTask:
         return self.metric or "loss"
 
     def folds(self, targets: NDArray, groups: NDArray | None = None) -> list[tuple[NDArray, NDArray]]:
-        """Rows to learn from and rows held out, five times: or as often as the smallest class has records, or as there
-        are groups, which stay whole. A class of one record is in one part only.
+        """Rows to learn from and rows held out, five times: or as often as the largest class has records, or as there
+        are groups, which stay whole. A rare class does not make parts fewer for all others: one of three records is
+        held out in three parts, one of a single record is in one part only.
 
         Raises `TrainingError` where nothing can be held out: no class has two records, or all are in one group.
         """
@@ -84,7 +85,7 @@ class FitTask:
                 f"{counted(len(targets), 'record')}, and {why}: nothing can be held out to choose settings on. "
                 "Give more."
             )
-        number = max(2, min(FOLDS, int(counts[counts > 0].min())))
+        number = max(2, min(FOLDS, int(counts.max())))
         kinds = (KFold, StratifiedKFold)
         if groups is not None:
             number, kinds = min(number, len(np.unique(groups))), (GroupKFold, StratifiedGroupKFold)
