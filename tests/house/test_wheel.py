@@ -41,4 +41,6 @@ def test_its_metadata_says_how_it_is_called_and_licensed(wheel: Path) -> None:
     metadata = archive.read(info).decode()
     assert "License-Expression: Apache-2.0" in metadata
     assert "Requires-Python: >=3.11" in metadata
-    assert "classtoken = classtoken.cli:main" in archive.read(info.replace("METADATA", "entry_points.txt")).decode()
+    assert (
+        "classtoken = classtoken.__main__:start" in archive.read(info.replace("METADATA", "entry_points.txt")).decode()
+    )

@@ -53,9 +53,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("item", "model", "more", "message"),
     [
         ("cat", "causal", [], "is one token: it attends to itself alone"),
-        ("", "causal", [], "text 0: it is empty"),
-        ("  ", "causal", [], "text 0: it is empty"),
-        ("", "bert", [], "this text holds no patch or word piece"),
+        ("", "causal", [], "the text is empty; give one with words"),
+        ("  ", "causal", [], "the text is empty; give one with words"),
+        ("", "bert", [], "the text is empty; give one with words"),
         ("the cat", "fnet", [], "an empty map is never drawn"),
         ("a.png", "convnext", [], "an empty map is never drawn"),
         ("the cat", "bert", ["--class", "3"], "class 3 does not exist: this model has classes 0 to 2"),

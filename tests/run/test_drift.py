@@ -83,8 +83,9 @@ class Wrong(Product):
     def __init__(self, right: Product):  # type: ignore[override]
         self.right = right
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return -3 * self.right(x)
+    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        wrong = -3 * self.right(x)
+        return wrong if residual is None else residual + wrong
 
 
 @pytest.mark.parametrize("block", [0, 1])

@@ -165,7 +165,7 @@ class TestSlices:
 
         result = go(tasks="2-3")
         assert (result.complete, result.parts, result.tasks, result.rows) == (False, 2, 5, 10)
-        assert "2 of 5 tasks are done" in str(result)
+        assert "2 of 5 tasks done" in str(result)
         with pytest.raises(ct.errors.OutputError, match="3 of 5 tasks are not done"):
             go(finish=True)
         go(tasks="0-1")

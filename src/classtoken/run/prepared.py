@@ -47,7 +47,7 @@ class PreparedRun:
         place = place_of(out)
         folder = model.folder if isinstance(model, Embedder) else model
         if isinstance(place, LocalPlace):
-            check_folder(place.path, {"model": folder, "source": source})
+            check_folder(place.path, {"model": folder, "source": source.name if isinstance(source, Source) else source})
         check_place(place, overwrite=options.overwrite)
         opened = open_source(source, options.source_options)
         plan = make_plan(opened, task_rows=options.part_rows or rows_of_part(options), limit=options.limit)
