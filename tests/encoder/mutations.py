@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from classtoken.encoder import attention, block, encoder, groups, kernels, names, parts, stem
+from classtoken.encoder import attention, block, encoder, groups, kernels, names, parts, products, stem
 from classtoken.encoder.attention import Attention, View
 from classtoken.encoder.block import Block
 from classtoken.encoder.encoder import Encoder
@@ -518,13 +518,13 @@ def _(patch: Patch) -> None:
 
 @mistake("keys and values of the fused product exchanged", "bert", "modernbert", "dinov2")
 def _(patch: Patch) -> None:
-    original = kernels.BlockProducts.queries_keys_values
+    original = products.BlockProducts.queries_keys_values
 
-    def split(self: kernels.BlockProducts, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def split(self: products.BlockProducts, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = original(self, *args)
         return q, v, k
 
-    patch.setattr(kernels.BlockProducts, "queries_keys_values", split)
+    patch.setattr(products.BlockProducts, "queries_keys_values", split)
 
 
 @mistake("the tanh gelu fused for the exact one", "bert", "vit")
@@ -534,11 +534,11 @@ def _(patch: Patch) -> None:
 
 @mistake("the gate's activation on the other half", "modernbert", "qwen3")
 def _(patch: Patch) -> None:
-    def feedforward(self: kernels.BlockProducts, x: Tensor, residual: Tensor) -> Tensor:
+    def feedforward(self: products.BlockProducts, x: Tensor, residual: Tensor) -> Tensor:
         assert self.gate is not None
         return self.down(self.up(x), residual)
 
-    patch.setattr(kernels.BlockProducts, "feedforward", feedforward)
+    patch.setattr(products.BlockProducts, "feedforward", feedforward)
 
 
 @mistake("a branch of the fast products that does not add to the states", "bert", "vit", "modernbert")
@@ -553,24 +553,41 @@ def _(patch: Patch) -> None:
 
 @mistake("the layer scale left out of the laid-out weights", "dinov2")
 def _(patch: Patch) -> None:
-    original = kernels._block
+    original = products._block
 
-    def block(module: Any, kind: Any, *, apart: bool) -> kernels.BlockProducts:
+    def block(module: Any, kind: Any, *, apart: bool) -> products.BlockProducts:
         down = module.feedforward.down
         return dataclasses.replace(original(module, kind, apart=apart), down=kind(down.weight, down.bias))
 
-    patch.setattr(kernels, "_block", block)
+    patch.setattr(products, "_block", block)
 
 
 @mistake("the products of the first block in every block", "bert", "vit")
 def _(patch: Patch) -> None:
-    original = Block.forward
-
     first: dict[str, Any] = {}
+    original = products.BlockProducts.feedforward
 
-    def forward(self: Block, x: Any, views: Any, trace: Any = None, name: str = "", fast: Any = None) -> Tensor:
-        if fast is not None:
-            fast = dataclasses.replace(fast, down=first.setdefault("down", fast.down))
-        return original(self, x, views, trace, name, fast)
+    def feedforward(self: products.BlockProducts, x: Tensor, residual: Tensor) -> Tensor:
+        return original(dataclasses.replace(self, down=first.setdefault("down", self.down)), x, residual)
 
-    patch.setattr(Block, "forward", forward)
+    patch.setattr(products.BlockProducts, "feedforward", feedforward)
+
+
+@mistake("a text that is alone attends to what fills it up", "bert", "roberta")
+def _(patch: Patch) -> None:
+    original = products.StraightBlock.attended
+
+    def attended(self: products.StraightBlock, x: Tensor, residual: Tensor, rows: int, length: int) -> Tensor:
+        return original(self, x, residual, rows, len(x) // rows)
+
+    patch.setattr(products.StraightBlock, "attended", attended)
+
+
+@mistake("pictures of a batch attend to one another", "vit", "clip vision")
+def _(patch: Patch) -> None:
+    original = products.StraightBlock.attended
+
+    def attended(self: products.StraightBlock, x: Tensor, residual: Tensor, rows: int, length: int) -> Tensor:
+        return original(self, x, residual, 1, rows * length)
+
+    patch.setattr(products.StraightBlock, "attended", attended)

@@ -23,7 +23,8 @@ from classtoken.encoder.checkpoint import LoadedEncoder, load_encoder, open_chec
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.families.row import Family
-from classtoken.encoder.kernels import LaidOut, Products, products_of
+from classtoken.encoder.kernels import LaidOut
+from classtoken.encoder.products import Products, products_of
 from classtoken.tensors import Recorder, States, Tokens, names_of_trace
 from classtoken.values import Role
 
@@ -223,6 +224,8 @@ def _fast_errors(encoder: Encoder, tokens: Tokens, full: States) -> dict[str, fl
     found = {"fast": relative(full.last_BLD, encoder(tokens, fast=fast).last_BLD, mask)}
     if tokens.ids_BL is not None:
         found["fast packed"] = relative(full.last_BLD, encoder(tokens, packed=True, fast=fast).last_BLD, mask)
+        alone = [encoder(tokens.row(i), packed=True, fast=fast).last_BLD[0] for i in range(len(tokens))]
+        found["fast alone"] = relative(full.last_BLD[mask], torch.cat(alone))
     return found | {f"fast {name}": error for name, error in _rows_errors(encoder, tokens, full, fast).items()}
 
 

@@ -8,7 +8,8 @@ from tests.encoder.parity import randomise
 
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.groups import whole
-from classtoken.encoder.kernels import Plain, products_of
+from classtoken.encoder.kernels import Plain
+from classtoken.encoder.products import products_of
 from classtoken.encoder.shape import BlockShape, ImageStem, PositionShape, Shape, TextStem
 from classtoken.errors import InternalError, ModelError, TraceError
 from classtoken.tensors import Recorder, Tokens, names_of_trace

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from classtoken.encoder import kernels
 from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.kernels import Int8, LaidOut, Plain, attend, products_of, quantised
+from classtoken.encoder.kernels import Int8, LaidOut, Plain, attend, quantised
+from classtoken.encoder.products import products_of
 from classtoken.encoder.shape import BlockShape, Shape, TextStem
 
 

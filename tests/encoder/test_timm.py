@@ -16,7 +16,8 @@ from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.families.timm import timm_spec
 from classtoken.encoder.families.timm_config import heads_of
 from classtoken.encoder.families.timm_table import TIMM, timm_family
-from classtoken.encoder.kernels import LaidOut, products_of
+from classtoken.encoder.kernels import LaidOut
+from classtoken.encoder.products import products_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import UnsupportedModel

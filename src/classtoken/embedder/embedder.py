@@ -17,7 +17,8 @@ from classtoken.embedder.identity import encoder_hash, joint_space, space_of, we
 from classtoken.embedder.prompting import PromptWords, told_prompt
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
-from classtoken.encoder.kernels import Int8, Products, products_of
+from classtoken.encoder.kernels import Int8
+from classtoken.encoder.products import Products, products_of
 from classtoken.encoder.protocol import check_trace_names, has_open_weights
 from classtoken.errors import BadRecord, ClasstokenError, ContractError, OptionError
 from classtoken.files import user_path
@@ -437,7 +438,8 @@ class Embedder:
         wanted = None if rows is None else frozenset(rows)
         encoder = tower.reading.encoder
         more: dict[str, Any] = {}
-        if trace is None and torch.is_inference_mode_enabled() and has_open_weights(encoder):
+        known = tower.modality in self._fast
+        if trace is None and torch.is_inference_mode_enabled() and (known or has_open_weights(encoder)):
             more["fast"] = self._products(tower.modality, encoder)
         packed = packed and encoder.packable
         states: States = encoder(tokens, layers=layers, rows=wanted, trace=trace, packed=packed, **more)

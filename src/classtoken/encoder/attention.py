@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from classtoken.encoder.groups import Group, filled
-from classtoken.encoder.kernels import BlockProducts, attend
+from classtoken.encoder.kernels import attend
 from classtoken.encoder.position import halves, rotate
+from classtoken.encoder.products import BlockProducts
 from classtoken.encoder.shape import Shape
 from classtoken.errors import TraceError
 from classtoken.tensors import Trace

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from classtoken.encoder.attention import Attention, View
-from classtoken.encoder.kernels import BlockProducts
 from classtoken.encoder.parts import DropPath, FeedForward, Scale, make_norm
+from classtoken.encoder.products import BlockProducts
 from classtoken.encoder.shape import Shape
 from classtoken.tensors import Trace
 

@@ -17,10 +17,10 @@ from classtoken.encoder.attention import View, take_rows
 from classtoken.encoder.block import Block
 from classtoken.encoder.groups import Group, Packing, filled, order_of, pack_rows, padded_group, whole
 from classtoken.encoder.initial import initialise
-from classtoken.encoder.kernels import Products
 from classtoken.encoder.module import PlainModule
 from classtoken.encoder.parts import make_norm
 from classtoken.encoder.position import bucket, counted_angles, grid_angles, resize_table, table_index, text_angles
+from classtoken.encoder.products import Products, StraightBlock
 from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.encoder.stem import ImageEmbedding, TextEmbedding
 from classtoken.errors import ModelError, TraceError
@@ -142,8 +142,10 @@ class Encoder(PlainModule):
             every row has the same number of them and no earlier layer is asked for. `States.roles_BL` says what came.
         trace: called with every internal value (`tensors.Trace`).
         packed: texts only: no padding is computed at all. States come back padded, zeros at padding.
-        fast: other ways to compute the products of the blocks (`kernels.products_of`), without gradients.
+        fast: other ways to compute the products of the blocks (`products.products_of`), without gradients.
         """
+        if fast is not None and fast.straight is not None and trace is None and self._of_one_length(tokens, packed):
+            return self._straight_on(tokens, layers, rows, fast, fast.straight)
         packing: Packing | None = None
         if tokens.ids_BL is None:
             x, grid = self._image(tokens)
@@ -182,6 +184,56 @@ class Encoder(PlainModule):
         return self._states(last, kept, layers, roles_BL, grid, packing, queries)
 
     # -- parts of the forward ------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _of_one_length(tokens: Tokens, packed: bool) -> bool:
+        """Pictures, or one text without padding where padding is not to be computed."""
+        if tokens.ids_BL is None:
+            return tokens.pixels is not None and tokens.grids is None
+        return (
+            packed
+            and len(tokens) == 1
+            and tokens.roles_BL.shape[1] > 0
+            and not bool((tokens.roles_BL == Role.PAD).any())
+        )
+
+    def _straight_on(
+        self,
+        tokens: Tokens,
+        layers: Sequence[Layer],
+        rows: Collection[Role] | None,
+        fast: Products,
+        blocks: Sequence[StraightBlock],
+    ) -> States:
+        """`forward` for rows of one length, by blocks that need no more; the last one as ever where few are wanted."""
+        roles_BL, grid = tokens.roles_BL, None
+        if tokens.ids_BL is None:
+            x, grid = self._image(tokens)
+            x = x.flatten(0, 1)
+        else:
+            if not isinstance(self.stem, TextEmbedding):
+                raise ModelError("this is an image model and the batch holds texts.")
+            order = torch.arange(roles_BL.shape[1], device=roles_BL.device)
+            x = self.stem(filled(tokens.ids_BL[0]), filled(order))
+        wanted = {layer if isinstance(layer, str) else self._layer(layer) for layer in layers}
+        groups = (padded_group(roles_BL),)
+        queries = self._queries(groups, roles_BL, rows) if wanted <= {self.depth - 1} else None
+        batch, length = roles_BL.shape
+
+        def in_rows(x: Tensor) -> Tensor:
+            return x[: batch * length].view(batch, length, -1)
+
+        kept: dict[Layer, Tensor] = {"embeddings": in_rows(x)} if "embeddings" in wanted else {}
+        for i, block in enumerate(blocks):
+            if queries is not None and i == self.depth - 1:
+                views = [self.view(i, groups[0], grid, x, queries[0])]
+                x = self.block(i)(in_rows(x), views, None, "", fast.blocks[i])
+            else:
+                x = block(x, batch, length)
+            if i in wanted:
+                kept[i] = x if queries is not None else in_rows(x)
+        last = self.final_norm(x) if queries is not None else in_rows(self.final_norm(x))
+        return self._states(last, kept, layers, roles_BL, grid, None, queries)
 
     def _image(self, tokens: Tokens) -> tuple[Tensor, tuple[int, int] | None]:
         if tokens.pixels is None or not isinstance(self.stem, ImageEmbedding):

@@ -17,11 +17,11 @@ from torch import Tensor
 from classtoken.values import Role
 
 #: Sizes are whole multiples of this, and of a part of the next power of two.
-STEP, PARTS = 8, 32
+STEP, PARTS = 4, 32
 
 
 def whole(size: int) -> int:
-    """The smallest of a few sizes that is not below `size`: at most 1/16 more of it, and none more than 7 if small."""
+    """The smallest of a few sizes that is not below `size`: at most 1/16 more of it, and none more than 3 if small."""
     step = max(STEP, (1 << max(0, size - 1).bit_length()) // PARTS)
     return -(-size // step) * step
 

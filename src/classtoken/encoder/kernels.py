@@ -1,27 +1,22 @@
-"""The fast ways to compute the same: a block's matrix products on weights that are laid out once for this processor.
+"""The fast ways to compute the same: matrix products on weights that are laid out once for this processor.
 
-    products of a block     queries, keys and values in one; the activation inside the product before it, the residual
-                            stream inside the one that adds to it, a layer scale inside its weights
     fp32, bf16              oneDNN through torch's own operators, where they are there, right, and not slower here
     int8                    weights with a scale a channel, activations with a scale a TOKEN, so that no vector depends
                             on the others of its batch; whole numbers are summed exactly
+    attention               the fused kernel, or what is quicker for many short rows
 
-The modules of the encoder stay what they are, and are the reference: what is traced or trained runs on them. `Products`
-is an argument of the forward, as a trace is.
+Which products a block is made of: `encoder.products`.
 """
 
 import logging
 import platform
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from classtoken.remembered import remembered
@@ -91,13 +86,14 @@ class LaidOut(Product):
     def __call__(
         self, x: Float[Tensor, "*b K"], residual: Float[Tensor, "*b N"] | None = None
     ) -> Float[Tensor, "*b N"]:
-        rows, compute = x.flatten(0, -2), torch.ops.mkldnn._linear_pointwise
+        compute, flat = torch.ops.mkldnn._linear_pointwise, x.dim() == 2
+        rows = x if flat else x.flatten(0, -2)
         if residual is not None:
-            y = compute.binary(rows, residual.flatten(0, -2), self.weight, self.bias, "add")
+            y = compute.binary(rows, residual if flat else residual.flatten(0, -2), self.weight, self.bias, "add")
         else:
-            y = compute(rows, self.weight, self.bias, *self.fused)
+            y = compute.default(rows, self.weight, self.bias, *self.fused)
             y = y if self.activate is None else self.activate(y)
-        return y.view(*x.shape[:-1], -1)
+        return y if flat else y.view(*x.shape[:-1], -1)
 
 
 class Int8(Product):
@@ -139,102 +135,6 @@ def quantised(x: Float[Tensor, "T K"]) -> tuple[Tensor, Tensor]:
 
 
 Kind = type[Product]
-
-
-@dataclass(frozen=True)
-class BlockProducts:
-    """The products of one block. In the last one queries have a product of their own, since few may be wanted."""
-
-    inputs: Product | None
-    """queries, keys and values in one"""
-    query: Product | None
-    key_value: Product | None
-    output: Product
-    """adds to the residual stream, as `down` does"""
-    up: Product
-    """activated, where it is not gated"""
-    gate: Product | None
-    """activated"""
-    norm: nn.Module
-    """of what `down` takes"""
-    down: Product
-
-    def queries_keys_values(self, x: Tensor, wanted: Tensor, sizes: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Projections of `x`, the queries of the wanted tokens alone; `sizes` of a query and of a key."""
-        inner, inner_kv = sizes
-        if self.inputs is not None:
-            return self.inputs(x).split((inner, inner_kv, inner_kv), -1)
-        assert self.query is not None
-        assert self.key_value is not None
-        keys, values = self.key_value(x).split((inner_kv, inner_kv), -1)
-        return self.query(wanted), keys, values
-
-    def feedforward(self, x: Tensor, residual: Tensor) -> Tensor:
-        """residual + down(norm(activate(up(x)))), or gated."""
-        return self.down(self.norm(self.up(x) if self.gate is None else self.gate(x) * self.up(x)), residual)
-
-
-@dataclass(frozen=True)
-class Products:
-    """The products of every block of an encoder, and by which means they are computed."""
-
-    blocks: tuple[BlockProducts, ...]
-    name: str
-
-
-def products_of(encoder: Any, kind: Kind | None = None) -> Products | None:
-    """Fast products for the blocks of an encoder that is on a CPU; None where the plain modules are as good.
-
-    kind: `Int8`, `LaidOut`; None for what is quickest in the encoder's own precision. Raises nothing: what this build
-    of torch cannot do is computed plainly, which is said once.
-    """
-    weight = encoder.block(0).feedforward.up.weight
-    if weight.device.type != "cpu" or weight.dtype not in AGREE:
-        return None
-    if kind is None:
-        kind = LaidOut if not slower(weight.dtype, *weight.shape) else Plain
-    if kind is Plain or not right(kind, torch.bfloat16 if kind is Int8 else weight.dtype):
-        return None
-    distinct = len(encoder.blocks)
-    made = [
-        _block(encoder.blocks[i], kind, apart=distinct < encoder.depth or i == distinct - 1) for i in range(distinct)
-    ]
-    return Products(tuple(made[i * distinct // encoder.depth] for i in range(encoder.depth)), kind.name)
-
-
-def _block(block: Any, kind: Kind, *, apart: bool) -> BlockProducts:
-    attention, feedforward = block.attention, block.feedforward
-
-    def one(layer: nn.Linear, activation: str = "identity") -> Product:
-        return kind(layer.weight, layer.bias, activation)
-
-    def adding(layer: nn.Linear, scale: Any) -> Product:
-        if scale is None:
-            return kind(layer.weight, layer.bias)
-        factor = scale.weight.detach()
-        return kind(layer.weight * factor[:, None], None if layer.bias is None else layer.bias * factor)
-
-    def joined(layers: Sequence[nn.Linear]) -> Product:
-        weight = torch.cat([layer.weight.detach() for layer in layers])
-        if all(layer.bias is None for layer in layers):
-            return kind(weight, None, "identity")
-        biases: list[Tensor] = [
-            weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers
-        ]
-        return kind(weight, torch.cat(biases), "identity")
-
-    query, key, value = attention.query, attention.key, attention.value
-    gated = feedforward.gate is not None
-    return BlockProducts(
-        inputs=None if apart else joined([query, key, value]),
-        query=one(query) if apart else None,
-        key_value=joined([key, value]) if apart else None,
-        output=adding(attention.output, block.attention_scale),
-        up=one(feedforward.up, "identity" if gated else feedforward.activation),
-        gate=one(feedforward.gate, feedforward.activation) if gated else None,
-        norm=feedforward.norm,
-        down=adding(feedforward.down, block.feedforward_scale),
-    )
 
 
 @cache
