@@ -13,7 +13,7 @@ from classtoken.comparison.landmarks import WithLandmarks, without_landmarks
 from classtoken.comparison.moved import sentences, texts_of
 from classtoken.comparison.words import advice_of
 from classtoken.errors import OptionError
-from classtoken.results.compare import ComparedVector, Cost, MetricScore
+from classtoken.results.compare import ComparedVector, Cost, Difference, MetricScore
 from classtoken.values import Role
 
 FOUR = [f"the {one} {does} {place}" for one in ("cat", "dog", "bird") for does in ("sits", "runs") for place in
@@ -106,12 +106,29 @@ def test_advice_names_what_a_pooling_gives() -> None:
     white, plain, stored = candidate("mean whitened", None, 8), candidate("mean", "mean", 16), candidate("x", None, 2)
     said = advice_of([white, plain, stored, candidate("cls", "cls", 16, 2)], (), "accuracy")
     assert said.pooling == "mean"
-    assert said.line.startswith(
-        "Use mean (the mean of the tokens) (--pooling 'mean'): these items do not tell it apart"
-    )
-    assert "cls is clearly worse" in said.sure
-    assert "model's own" not in said.sure
-    assert advice_of([white, candidate("m: own", None, 99)], (), "accuracy").line.startswith("Use m: own")
+    assert said.line == "mean: 80.0 % accuracy (70-90). mean whitened and x are not clearly worse."
+    assert said.sure.startswith("Use mean (the mean of the tokens): --pooling 'mean'. In 95 of 100")
+    assert said.sure.endswith("cls is clearly worse.")
+    own = advice_of([white, candidate("m: own", None, 99)], (), "accuracy")
+    assert own.line == "m: own: 80.0 % accuracy (70-90). mean whitened is not clearly worse."
+    assert "it is the model's own" in own.sure
     assert said.name == "mean"
-    short = replace(candidate("mean first 4", "mean", 4), dim=4)
-    assert "(--pooling 'mean' --dim 4)" in advice_of([plain, short], (), "accuracy").line
+    short = advice_of([plain, replace(candidate("mean first 4", "mean", 4), dim=4)], (), "accuracy").sure
+    assert "Use mean first 4: --pooling 'mean' --dim 4. Of those that are as good, it is the shortest" in short
+
+
+def test_advice_says_which_side_the_others_are_on() -> None:
+    def candidate(name: str, value: float, size: int = 8) -> ComparedVector:
+        score = {"spearman": MetricScore(value, value - 0.02, value + 0.02, "bca")}
+        return ComparedVector(name, 1, score, "m", name, "candidate", Cost(size, 4 * size))
+
+    rows = [candidate("cls+mean", 0.9, 16), candidate("mean", 0.88), candidate("max", 0.87)]
+    assert advice_of(rows[:2], (), "spearman").line == (
+        "mean: Spearman correlation 0.880 (0.860 to 0.900). cls+mean is not clearly better."
+    )
+    assert advice_of(rows, (), "spearman").line.endswith("cls+mean and max are not clearly better or worse.")
+    many = [candidate(f"dim{n}", 0.9 - n / 1000) for n in range(8)]
+    assert advice_of(many, (), "spearman").line.endswith("None of 7 others is clearly worse.")
+    apart = [rows[0], replace(rows[2], group=2)]
+    gap = Difference("cls+mean", "max", 0.03, 0.02, 0.04, 0.001, 0.001, 0.5, 9, 1)
+    assert advice_of(apart, (gap,), "spearman").line.endswith("better than max by 0.030 (0.020 to 0.040).")

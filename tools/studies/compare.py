@@ -143,8 +143,11 @@ def shared(path: str) -> Callable[[Path], Path]:
 DEIT = str(SHARED / "models" / "deit-tiny-patch16-224")
 STUDIES = {
     "stsb": lambda: Study(minilm(), shared("text/stsb/dev.csv"), FIXED, ("similarity",)),
-    "coco": lambda: Study(DEIT, coco_labels, FIXED, ("multilabel",)),
+    "coco": lambda: Study(DEIT, coco_labels, TRAINED, ("multilabel",)),
     "trec": lambda: Study(
+        minilm(), some_rows("trec/train.csv", 1000), TRAINED, ("classification",), shared("text/trec/test.csv")
+    ),
+    "trec-queries": lambda: Study(
         minilm(), some_rows("trec/train.csv", 1000), QUERIES, ("classification",), shared("text/trec/test.csv")
     ),
     "clothing": lambda: Study(DEIT, half_of("clothing-dev"), TRAINED, ("classification", "retrieval")),
@@ -155,7 +158,7 @@ STUDIES = {
     ),
     "coco-patches": lambda: Study(DEIT, shared("coco128-train/images"), DENSE, ("dense",)),
     "banking77": lambda: Study(
-        minilm(), some_rows("banking77/train.csv", 2500), FIXED, ("classification",),
+        minilm(), some_rows("banking77/train.csv", 2500), TRAINED, ("classification",),
         some_rows("banking77/test.csv", 1000),
     ),
     "tokens-single": lambda: Study(
@@ -164,7 +167,7 @@ STUDIES = {
     "tokens-several": lambda: Study(
         "builtin:scenes-multi", drawn_scenes(600, 42, single=False), TOKENS, ("multilabel",)
     ),
-    "goemotions": lambda: Study(minilm(), goemotions, FIXED, ("multilabel",)),
+    "goemotions": lambda: Study(minilm(), goemotions, TRAINED, ("multilabel",)),
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from classtoken.comparison.neighbours import confusion_of, neighbours_of
 from classtoken.comparison.opening import open_task
 from classtoken.comparison.overlooked import overlooked
 from classtoken.comparison.task import JudgedTask
-from classtoken.comparison.words import METRICS, advice_of, points
+from classtoken.comparison.words import advice_of
 from classtoken.errors import OptionError
 from classtoken.fingerprint import hash_value
 from classtoken.measure.paired import detectable
@@ -44,6 +44,7 @@ from classtoken.measure.statistics import LEAST
 from classtoken.options import CompareOptions
 from classtoken.options.base import all_fields
 from classtoken.results.compare import CompareResult, LayerCurve, PositionBias, Protocol, SplitOverlap
+from classtoken.results.compare_words import METRICS, difference_in_words
 from classtoken.version import __version__
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "transformers")
@@ -136,8 +137,8 @@ def _beforehand(task: JudgedTask, smallest: float) -> str:
     counted = f"{len(task.items)} items" + ("" if task.units.alone else f" in {task.units.count} clusters")
     named = METRICS.get(task.metric, task.metric)
     return (
-        f"{counted} can show a difference of {points(smallest)} points of {named} between two candidates (80 % power, "
-        f"5 %), if {task.assumed}; smaller ones will look like ties"
+        f"{counted} can show a difference of {difference_in_words(smallest, task.metric)} in {named} between two "
+        f"candidates (80 % power, 5 %), if {task.assumed}; smaller ones will look like ties"
     )
 
 
@@ -240,9 +241,6 @@ def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> t
             f"{overlap.equal} of {overlap.checked} judged items are equal to one that was learned from, {overlap.near} "
             f"more nearly so; the best candidate has {overlap.score:.4f} with them, and without them {without}."
         )
-    if task.refused:
-        counted = "1 item does" if len(task.refused) == 1 else f"{len(task.refused)} items do"
-        notes.append(f"{counted} not count; `refused` names them and says why.")
     return tuple(notes)
 
 

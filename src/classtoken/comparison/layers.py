@@ -10,7 +10,7 @@ from classtoken.comparison.contest import Entrant, judged_or_fault, scores_of
 from classtoken.comparison.entrants import Kept, Passed, Report, cost_of, judging
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.task import Judged
-from classtoken.results.compare import LayerCurve
+from classtoken.results.compare import BEST_LAYER, LayerCurve
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,4 @@ def _chosen(
     setting = f"layer {', '.join(str(layers[b]) for b in best)}"
     cost = cost_of(one, one.found.vectors[f"{pooling}@{usual}"].shape[1])
     entrant = Judged(values, setting=setting)
-    return Entrant(f"{prefix}{pooling} at its best layer", one.name, f"{pooling}@{usual}", entrant, cost)
+    return Entrant(f"{prefix}{pooling}{BEST_LAYER}", one.name, f"{pooling}@{usual}", entrant, cost)

@@ -1,9 +1,10 @@
-"""Candidates, metrics and findings in plain words."""
+"""Which candidate to use, and how sure that is, in plain words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from classtoken.results.compare import ComparedVector, Difference
+from classtoken.results.compare_words import difference_in_words, score_in_words
 
 POOLINGS = {
     "cls": "the class token",
@@ -16,36 +17,8 @@ POOLINGS = {
     "own": "the model's own vector",
     "map": "attention pooling",
 }
-METRICS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "knn_accuracy": "accuracy of nearest neighbours",
-    "few_shot_accuracy": "accuracy after few examples",
-    "map": "mean average precision",
-    "knn_map": "mean average precision of nearest neighbours",
-    "micro_f1": "micro F1",
-    "spearman": "Spearman correlation",
-    "pearson": "Pearson correlation",
-    "spearman_whitened": "Spearman correlation, whitened",
-    "ndcg@10": "nDCG@10",
-    "mrr@10": "MRR@10",
-    "recall@1": "Recall@1",
-    "recall@10": "Recall@10",
-    "v_measure": "V-measure",
-    "miou": "mean IoU",
-    "pixel_accuracy": "pixel accuracy",
-}
-
-
-def called(name: str) -> str:
-    """`mean (the mean of the tokens)`, or the name alone."""
-    meaning = POOLINGS.get(name)
-    return f"{name} ({meaning})" if meaning else name
-
-
-def points(value: float) -> str:
-    """A difference of two metrics in points (hundredths)."""
-    return f"{100 * value:.1f}"
+NAMED = 4
+"""ties that a headline names; more are counted"""
 
 
 def listed(names: Sequence[str]) -> str:
@@ -55,8 +28,8 @@ def listed(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to use, in one sentence; how sure that is, in another; the candidate, and the pooling to name for it, None
-    for the model's own and for stored vectors."""
+    """What was found, as a headline; what to do, and how sure that is; the candidate, and the pooling to name for it,
+    None for the model's own and for stored vectors."""
 
     line: str
     sure: str
@@ -65,7 +38,7 @@ class Advice:
 
 
 def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Difference], metric: str) -> Advice:
-    """What to use and how sure that is.
+    """What was found, what to do and how sure that is.
 
     Of candidates that cannot be told apart the model's own vector is named, else the shortest one of those that a
     pooling gives as they are (whitened and stored ones it does not).
@@ -73,35 +46,52 @@ def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Differ
     real = [one for one in candidates if one.role == "candidate"]
     best = real[0]
     ties = [one for one in real if one.group == best.group]
-    named = METRICS.get(metric, metric)
-    if len(real) == 1:
-        line = f"There is one candidate only, {called(best.name)}: there is nothing to choose."
-        return Advice(line, "", best.name, best.pooling)
-    if len(ties) == 1:
-        gap = next(d for d in differences if d.first == best.name and d.second == real[1].name)
-        line = (
-            f"Use {called(best.name)}{_flag(best)}: its {named} of {best.metrics[metric].value:.3f} is better than "
-            f"that of {called(real[1].name)} by {points(gap.value)} points [{points(gap.low)}, {points(gap.high)}]."
-        )
-        sure = "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
-        return Advice(line, sure, best.name, best.pooling)
     usual = [one for one in ties if one.name.split(": ")[-1] == "own"]
-    chosen = (usual or sorted(ties, key=lambda one: (one.pooling is None, one.cost.size)))[0]
-    names = [called(one.name) for one in ties if one is not chosen]
-    shown = names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} others"]
-    line = f"Use {called(chosen.name)}{_flag(chosen)}: these items do not tell it apart from {listed(shown)}."
-    why = "It is the model's own. " if usual else ""
-    worse = [one for one in real if one.group > best.group]
-    sure = why + (
-        f"In 95 of 100 such comparisons the truly best one is among these; {listed([one.name for one in worse][:4])} "
-        f"{'is' if len(worse) == 1 else 'are'} clearly worse."
-        if worse
-        else "No candidate is clearly worse than another; more items might tell them apart."
+    chosen = best if len(ties) == 1 else (usual or sorted(ties, key=lambda o: (o.pooling is None, o.cost.size)))[0]
+    score = chosen.metrics[metric]
+    said = f"{chosen.name}: {score_in_words(score.value, score.low, score.high, metric)}"
+    if len(real) == 1:
+        line, sure = f"{said}. It is the only candidate: there is nothing to choose.", ""
+    elif len(ties) == 1:
+        gap = next(d for d in differences if d.first == best.name and d.second == real[1].name)
+        line = f"{said}, better than {real[1].name} by {difference_in_words(gap.value, metric, gap.low, gap.high)}."
+        sure = "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
+    else:
+        line = f"{said}. {_ties([one for one in ties if one is not chosen], chosen, metric)}"
+        sure = _certainty([one for one in real if one.group > best.group])
+    return Advice(line, f"{_use(chosen, ties)} {sure}".strip(), chosen.name, chosen.pooling)
+
+
+def _ties(others: Sequence[ComparedVector], chosen: ComparedVector, metric: str) -> str:
+    """`cls and max are not clearly worse.`"""
+    mine = chosen.metrics[metric].value
+    above = [one for one in others if one.metrics[metric].value > mine]
+    sign = "worse" if not above else "better" if len(above) == len(others) else "better or worse"
+    if len(others) > NAMED:
+        return f"None of {len(others)} others is clearly {sign}."
+    return f"{listed([one.name for one in others])} {'is' if len(others) == 1 else 'are'} not clearly {sign}."
+
+
+def _use(chosen: ComparedVector, ties: Sequence[ComparedVector]) -> str:
+    """`Use mean (the mean of the tokens): --pooling 'mean'.`, and why this one of several that are as good."""
+    meaning = POOLINGS.get(chosen.name)
+    named = [] if chosen.pooling is None else [f"--pooling '{chosen.pooling}'"]
+    named += [] if chosen.dim is None else [f"--dim {chosen.dim}"]
+    said = f"Use {chosen.name}" + (f" ({meaning})" if meaning else "") + (f": {' '.join(named)}." if named else ".")
+    if len(ties) > 1 and chosen.name.split(": ")[-1] == "own":
+        return f"{said} Of those that are as good, it is the model's own."
+    if chosen is not ties[0] and chosen.cost.size < ties[0].cost.size:
+        return f"{said} Of those that are as good, it is the shortest ({chosen.cost.size} numbers)."
+    return said
+
+
+def _certainty(worse: Sequence[ComparedVector]) -> str:
+    """How sure a choice among several that are as good is; `worse` are those that are not."""
+    if not worse:
+        return "No candidate is clearly worse than another; more items might tell them apart."
+    some = [one.name for one in worse]
+    shown = some if len(some) <= NAMED else [*some[: NAMED - 1], f"{len(some) - NAMED + 1} others"]
+    return (
+        "In 95 of 100 such comparisons the truly best one is among those that are not told apart; "
+        f"{listed(shown)} {'is' if len(some) == 1 else 'are'} clearly worse."
     )
-    return Advice(line, sure, chosen.name, chosen.pooling)
-
-
-def _flag(one: ComparedVector) -> str:
-    named = [] if one.pooling is None else [f"--pooling '{one.pooling}'"]
-    named += [] if one.dim is None else [f"--dim {one.dim}"]
-    return f" ({' '.join(named)})" if named else ""

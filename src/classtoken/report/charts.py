@@ -1,18 +1,25 @@
 """Curves with bands, dots with intervals, numbers in a matrix. Every chart carries its numbers, not colours alone."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from classtoken.report.colour import CONTROL, DASHES, SERIES, heat, hexed, ink_on, scaled, signed
 from classtoken.report.svg import element, figure, shown, text, title, width_of
 
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 34, 44
+LEFT, TOP, BOTTOM = 56, 34, 44
+APART = 14
+"""between the names of two lines"""
+HEADED = 24
+"""the height of a heading among lines"""
+LEADER = 22
+"""room between what is drawn and its name"""
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line, with an interval at every point where there is one. `control` draws it grey and thin."""
+    """A line, with an interval at every point where there is one. `control` draws it grey and thin; `stroke` is which
+    colour and dash it has (those of its place among the others, if left out)."""
 
     name: str
     x: tuple[float, ...]
@@ -20,17 +27,25 @@ class Series:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     control: bool = False
+    stroke: int | None = None
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A number with its interval, on a line of its own. `control` draws it grey."""
+    """A number with its interval, on a line of its own. `control` draws it grey. `above` is a heading over it."""
 
     name: str
     value: float
     low: float
     high: float
     control: bool = False
+    stroke: int | None = None
+    above: str = ""
+
+
+def stroke_of(control: bool, number: int) -> tuple[str, str]:
+    """Colour and dash number so-and-so: colours come again with other dashes."""
+    return (CONTROL, "3 3") if control else (SERIES[number % 8], DASHES[(number + number // 8) % 8])
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -55,53 +70,81 @@ def lines(
     height: float = 300,
     y_range: tuple[float, float] | None = None,
 ) -> str:
-    """Lines over a common axis; each is named at its end's side, has its own dash, and its band is its interval."""
+    """Lines over a common axis; each is named where it ends, has its own dash, and its band is its interval."""
     xs = [x for s in series for x in s.x]
     ys = [y for s in series for y in (*s.y, *s.low, *s.high) if math.isfinite(y)]
     low, high = y_range or _padded(min(ys), max(ys))
-    legend = 16 * len(series)
+    height, right = max(height, TOP + BOTTOM + APART * len(series)), _room([s.name for s in series], width)
     bottom = height - BOTTOM
-    whole = height + legend + 10
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = (x - min(xs)) / ((max(xs) - min(xs)) or 1)
-        return LEFT + across * (width - LEFT - RIGHT), bottom - (y - low) / (high - low) * (bottom - TOP)
+        return LEFT + across * (width - LEFT - right), bottom - (y - low) / (high - low) * (bottom - TOP)
 
-    parts = [text(LEFT, 18, heading, within=width - LEFT, class_="title")]
-    for tick in ticks(low, high):
-        _, y = at(min(xs), tick)
-        parts.append(element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="grid"))
-        parts.append(text(LEFT - 6, y + 4, shown(tick), text_anchor="end", class_="soft"))
+    parts = [text(8, 18, heading, within=width - 8, class_="title")]
+    parts += _sides((low, high), (x_label, y_label), (width, height, right))
     counted = all(x == round(x) for x in xs)
     for tick in ticks(min(xs), max(xs), 8):
         if counted and tick != round(tick):  # there is no layer 2.5
             continue
         x, _ = at(tick, low)
         parts.append(text(x, bottom + 16, shown(tick), text_anchor="middle", class_="soft"))
-    parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, x_label, text_anchor="middle", class_="soft"))
-    middle = (TOP + bottom) / 2
-    turn = f"rotate(-90 14 {middle:g})"
-    parts.append(text(14, middle, y_label, text_anchor="middle", class_="soft", transform=turn))
-    coloured = 0
-    for n, s in enumerate(series):
-        colour, dash = (CONTROL, "3 3") if s.control else (SERIES[coloured % 8], DASHES[coloured % 8])
+    coloured, ends = 0, []
+    for s in series:
+        colour, dash = stroke_of(s.control, coloured if s.stroke is None else s.stroke)
         coloured += not s.control
         parts += _line(s, colour, dash, at)
-        y = height + 16 * n + 8
-        parts.append(
-            element(
-                "line",
-                x1=LEFT,
-                x2=LEFT + 26,
-                y1=y - 4,
-                y2=y - 4,
-                stroke=colour,
-                stroke_width=2.5,
-                stroke_dasharray=dash or None,
-            )
-        )
-        parts.append(text(LEFT + 34, y, s.name, within=width - LEFT - 34))
-    return figure(width, whole, parts, label=f"{heading}. {y_label} over {x_label}.")
+        ends += [_End(s.name, *at(x, y), colour) for x, y in zip(s.x, s.y, strict=True) if math.isfinite(y)][-1:]
+    parts += _names(ends, width - right, width, (TOP, bottom))
+    return figure(width, height, parts, label=f"{heading}. {y_label} over {x_label}.")
+
+
+def _sides(y_range: tuple[float, float], labels: tuple[str, str], size: tuple[float, float, float]) -> list[str]:
+    """Lines across with their numbers, and what both axes are; `size`: width, height, room at the right."""
+    (low, high), (x_label, y_label), (width, height, right) = y_range, labels, size
+    bottom, parts = height - BOTTOM, []
+    for tick in ticks(low, high):
+        y = bottom - (tick - low) / (high - low) * (bottom - TOP)
+        parts.append(element("line", x1=LEFT, x2=width - right, y1=y, y2=y, class_="grid"))
+        parts.append(text(LEFT - 6, y + 4, shown(tick), text_anchor="end", class_="soft"))
+    parts.append(text((LEFT + width - right) / 2, bottom + 34, x_label, text_anchor="middle", class_="soft"))
+    middle = (TOP + bottom) / 2
+    parts.append(text(14, middle, y_label, text_anchor="middle", class_="soft", transform=f"rotate(-90 14 {middle:g})"))
+    return parts
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where something that is to be named ends."""
+
+    name: str
+    x: float
+    y: float
+    colour: str
+
+
+def _room(names: Sequence[str], width: float) -> float:
+    """For names at the right."""
+    return min(0.45 * width, LEADER + 6 + max(width_of(name, 12) for name in names))
+
+
+def _names(ends: Sequence[_End], left: float, width: float, within: tuple[float, float]) -> list[str]:
+    """Each name beside its end, no two over each other, a thin line leading to those that had to give way."""
+    order = sorted(ends, key=lambda end: end.y)
+    places: list[float] = []
+    for end in order:  # downwards, each below the one before
+        places.append(max(end.y, within[0] + 4, places[-1] + APART if places else -math.inf))
+    lowest = within[1]
+    for n in reversed(range(len(places))):  # and up again, where the last ones fell out
+        places[n] = min(places[n], lowest)
+        lowest = places[n] - APART
+    parts = []
+    for end, y in zip(order, places, strict=True):
+        bend = left + LEADER - 4
+        path = f"{end.x:.1f},{end.y:.1f} {left + 4:.1f},{end.y:.1f} {bend:.1f},{y:.1f}"
+        parts.append(element("polyline", points=path, fill="none", stroke=end.colour, stroke_width=1))
+        parts.append(text(left + LEADER, y + 4, end.name, within=width - left - LEADER))
+    return parts
 
 
 def _line(s: Series, colour: str, dash: str, at: object) -> list[str]:
@@ -127,21 +170,22 @@ def _line(s: Series, colour: str, dash: str, at: object) -> list[str]:
 
 
 def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560, reference: float | None = None) -> str:
-    """A number and its 95 % interval per line, written out at the right; `reference` is a line to be compared with."""
+    """A number and its 95 % interval per line, written out at the right; names that leave no room stand over their
+    lines. `reference` is a line to be compared with."""
     names = max((width_of(row.name, 12) for row in rows), default=0)
     written = [_interval(row) for row in rows]
-    right = 24 + max((width_of(words, 12) for words in written), default=140)
-    left, step = min(20 + names, width * 0.45), 22
+    numbers = max((width_of(words, 12) for words in written), default=140)
+    over = 20 + names > 0.45 * width
+    left, right, step = (16.0, 16.0, 36) if over else (20 + names, 24 + numbers, 22)
     values = [v for row in rows for v in (row.low, row.high, row.value)]
     values += [] if reference is None else [reference]
     low, high = _padded(min(values), max(values))
-    height = TOP + step * len(rows) + 40
+    foot = TOP + step * len(rows) + HEADED * sum(bool(row.above) for row in rows)
 
     def at(value: float) -> float:
         return left + (value - low) / (high - low) * (width - left - right)
 
     parts = [text(8, 18, heading, within=width - 8, class_="title")]
-    foot = TOP + step * len(rows)
     for tick in ticks(low, high):
         parts.append(element("line", x1=at(tick), x2=at(tick), y1=TOP, y2=foot, class_="grid"))
         parts.append(text(at(tick), foot + 16, shown(tick), text_anchor="middle", class_="soft"))
@@ -149,16 +193,33 @@ def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560,
         parts.append(
             element("line", x1=at(reference), x2=at(reference), y1=TOP, y2=foot, class_="axis", stroke_dasharray="4 3")
         )
-    for n, row in enumerate(rows):
-        y, colour = TOP + step * n + step / 2, CONTROL if row.control else SERIES[0]
-        numbers = written[n]
-        parts.append(text(left - 10, y + 4, row.name, within=left - 12, text_anchor="end"))
-        parts.append(element("line", x1=at(row.low), x2=at(row.high), y1=y, y2=y, stroke=colour, stroke_width=2))
-        mark = {"fill": "none", "stroke": colour, "stroke_width": 2} if row.control else {"fill": colour}
-        parts.append(element("circle", title(f"{row.name}: {numbers}"), cx=at(row.value), cy=y, r=4.5, **mark))
-        parts.append(text(width - right + 12, y + 4, numbers, class_="soft"))
+    top: float = TOP
+    for row, said in zip(rows, written, strict=True):
+        if row.above:
+            parts.append(
+                text(8, top + HEADED - 6, row.above, within=width - 16, class_="soft over", font_style="italic")
+            )
+            top += HEADED
+        y, below = (top + 13, top + 25) if over else (top + step / 2 + 4, top + step / 2)
+        if over:
+            parts.append(text(8, y, row.name, within=width - numbers - 32, class_="over"))
+            parts.append(text(width - 8, y, said, text_anchor="end", class_="soft over"))
+        else:
+            parts.append(text(left - 10, y, row.name, text_anchor="end"))
+            parts.append(text(width - right + 12, y, said, class_="soft"))
+        parts += _dot(row, at, below, said)
+        top += step
     parts.append(text((left + width - right) / 2, foot + 33, x_label, text_anchor="middle", class_="soft"))
-    return figure(width, height, parts, label=f"{heading}. {x_label}.")
+    return figure(width, foot + 40, parts, label=f"{heading}. {x_label}.")
+
+
+def _dot(row: Dot, at: Callable[[float], float], y: float, said: str) -> list[str]:
+    colour, _ = stroke_of(row.control, row.stroke or 0)
+    mark = {"fill": "none", "stroke": colour, "stroke_width": 2} if row.control else {"fill": colour}
+    return [
+        element("line", x1=at(row.low), x2=at(row.high), y1=y, y2=y, stroke=colour, stroke_width=2),
+        element("circle", title(f"{row.name}: {said}"), cx=at(row.value), cy=y, r=4.5, **mark),
+    ]
 
 
 @dataclass(frozen=True)
@@ -171,42 +232,43 @@ class Spot:
     low: float
     high: float
     control: bool = False
+    stroke: int | None = None
 
 
 def spots(points: Sequence[Spot], *, heading: str, x_label: str, y_label: str, width: float = 560) -> str:
-    """Named points over an axis that grows by factors (a cost); each is numbered, and named in the list below."""
-    height, below = 300.0, 16 * len(points)
+    """Named points over an axis that grows by factors (a cost); points of one cost stand beside each other."""
+    height, right = max(300.0, TOP + BOTTOM + APART * len(points)), _room([p.name for p in points], width)
     low, high = _padded(min(p.low for p in points), max(p.high for p in points))
-    left, right = _padded(math.log10(min(p.x for p in points)), math.log10(max(p.x for p in points)))
-    bottom = height - BOTTOM
+    costs = sorted({p.x for p in points})
+    least, most = _padded(math.log10(costs[0]), math.log10(costs[-1]))
+    beside = {cost: [p for p in points if p.x == cost] for cost in costs}
+    bottom, side = height - BOTTOM, 8 + 4.5 * max(len(some) for some in beside.values())
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = (math.log10(x) - left) / (right - left)
-        return LEFT + across * (width - LEFT - RIGHT), bottom - (y - low) / (high - low) * (bottom - TOP)
+    def at(p: Spot) -> tuple[float, float]:
+        across, some = (math.log10(p.x) - least) / (most - least), beside[p.x]
+        x = LEFT + side + across * (width - LEFT - right - 2 * side) + 9 * (some.index(p) - (len(some) - 1) / 2)
+        return x, height_of(p.y)
 
-    parts = [text(LEFT, 18, heading, class_="title")]
-    for tick in ticks(low, high):
-        _, y = at(10**left, tick)
-        parts.append(element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="grid"))
-        parts.append(text(LEFT - 6, y + 4, shown(tick), text_anchor="end", class_="soft"))
-    for value in sorted({p.x for p in points}):
-        parts.append(text(at(value, low)[0], bottom + 16, f"{value:g}", text_anchor="middle", class_="soft"))
-    parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, x_label, text_anchor="middle", class_="soft"))
-    middle = (TOP + bottom) / 2
-    turn = f"rotate(-90 14 {middle:g})"
-    parts.append(text(14, middle, y_label, text_anchor="middle", class_="soft", transform=turn))
+    def height_of(y: float) -> float:
+        return bottom - (y - low) / (high - low) * (bottom - TOP)
+
+    parts = [text(8, 18, heading, within=width - 8, class_="title")]
+    parts += _sides((low, high), (x_label, y_label), (width, height, right))
+    for cost in costs:
+        x = (at(beside[cost][0])[0] + at(beside[cost][-1])[0]) / 2
+        parts.append(text(x, bottom + 16, f"{cost:g}", text_anchor="middle", class_="soft"))
+    ends = []
     for n, p in enumerate(points):
-        x, y = at(p.x, p.y)
-        x += 9 * (n % 5 - 2)  # points of one cost stand beside each other
-        colour = CONTROL if p.control else SERIES[n % 8]
-        ends = at(p.x, p.low)[1], at(p.x, p.high)[1]
-        parts.append(element("line", x1=x, x2=x, y1=ends[0], y2=ends[1], stroke=colour, stroke_width=1.5))
+        x, y = at(p)
+        colour, _ = stroke_of(p.control, n if p.stroke is None else p.stroke)
+        below, above = height_of(p.low), height_of(p.high)
+        parts.append(element("line", x1=x, x2=x, y1=below, y2=above, stroke=colour, stroke_width=1.5))
         said = title(f"{p.name}: {shown(p.y)} [{shown(p.low)}, {shown(p.high)}] at {p.x:g}")
         fill = {"fill": "none", "stroke": colour, "stroke_width": 2} if p.control else {"fill": colour}
         parts.append(element("circle", said, cx=x, cy=y, r=4.5, **fill))
-        parts.append(text(x + 6, y - 5, str(n + 1), font_size=10))
-        parts.append(text(LEFT, height + 16 * n + 8, f"{n + 1}  {p.name}"))
-    return figure(width, height + below + 10, parts, label=f"{heading}. {y_label} over {x_label}.")
+        ends.append(_End(p.name, x, y, colour))
+    parts += _names(ends, width - right, width, (TOP, bottom))
+    return figure(width, height, parts, label=f"{heading}. {y_label} over {x_label}.")
 
 
 def matrix(

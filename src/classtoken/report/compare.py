@@ -2,15 +2,23 @@
 
 import math
 from html import escape
+from pathlib import Path
 
-from classtoken.report.charts import Dot, Series, Spot, dots, lines, matrix, spots
-from classtoken.report.html import Section, folded, page, row, table
+from classtoken.report.charts import Dot, Series, Spot, dots, lines, spots
+from classtoken.report.heat_table import heat_table
+from classtoken.report.html import Section, breakable, folded, page, row, table
 from classtoken.report.maps import heat_map
 from classtoken.report.svg import shown
-from classtoken.results.compare import CompareResult, MetricScore, Neighbour
+from classtoken.results.base import counted
+from classtoken.results.compare import BEST_LAYER, CompareResult, MetricScore, Neighbour
+from classtoken.results.compare_words import METRICS, left_out_in_words, smallest_in_words
 
 FEWEST_SHOWN = 3
 """differences that stand open; the others are folded"""
+MOST_LISTED = 2000
+"""items that do not count, named in the page; all are in the .json"""
+WIDTH = 480
+"""of a chart: narrow enough to be read on a telephone"""
 
 
 def comparison_page(found: CompareResult) -> str:
@@ -18,9 +26,23 @@ def comparison_page(found: CompareResult) -> str:
     makers = (_ranking, _differences, _layers, _costs, _lost, _classes, _neighbours, _audit, _split, _position)
     sections = [section for section in (make(found) for make in makers) if section is not None]
     sections += [_protocol(found), _again(found)]
-    units = "" if found.units == found.items else f" in {found.units} clusters"
-    lead = f"{found.sure} {found.items} test items{units} of {found.source}, judged by {found.metric}."
-    return page(found.advice, lead.strip(), sections)
+    return page(found.advice, found.sure, sections)
+
+
+def _stroke(found: CompareResult, name: str) -> int:
+    """Which colour and dash a candidate has in every chart: the same at its best layer as at the last."""
+    own = dict.fromkeys(one.name.removesuffix(BEST_LAYER) for one in found.candidates if one.role == "candidate")
+    for curve in found.by_layer:
+        own.setdefault(_curve_name(found, curve.model, curve.pooling), None)
+    names = list(own)
+    base = name.removesuffix(BEST_LAYER)
+    return names.index(base) if base in own else len(names)
+
+
+def _curve_name(found: CompareResult, model: str, pooling: str) -> str:
+    """What the candidate of that curve is called: with its model where there are several."""
+    several = f"{model}: {pooling}"
+    return several if any(one.name.startswith(f"{model}: ") for one in found.candidates) else pooling
 
 
 def _band(score: MetricScore) -> tuple[float, float]:
@@ -31,12 +53,14 @@ def _band(score: MetricScore) -> tuple[float, float]:
 
 def _ranking(found: CompareResult) -> Section:
     rows = []
-    for one in found.candidates:
-        score = one.metrics[found.metric]
-        rows.append(Dot(f"{one.group}  {one.called}", score.value, *_band(score), control=one.role != "candidate"))
-    drawn = dots(
-        rows, heading=f"{found.metric}, 95 % intervals; the number before a name is its group", x_label=found.metric
-    )
+    for said, some in found.grouped:
+        for one in some:
+            score, control = one.metrics[found.metric], one.role != "candidate"
+            above = said if one is some[0] else ""
+            stroke = 0 if control else _stroke(found, one.name)
+            rows.append(Dot(one.called, score.value, *_band(score), control=control, stroke=stroke, above=above))
+    named = METRICS.get(found.metric, found.metric)
+    drawn = dots(rows, heading=f"{named}, with intervals of 95 %", x_label=named, width=WIDTH)
     head, *body = found.table()
     more = folded("every metric", table(head, body, numbers=range(2, len(head))))
     mind = (
@@ -44,12 +68,16 @@ def _ranking(found: CompareResult) -> Section:
         if any(o.role != "candidate" for o in found.candidates)
         else ""
     )
+    units = "" if found.units == found.items else f" in {found.units} clusters"
+    smallest = smallest_in_words(found.detectable, found.detectable_before, found.metric)
     return Section(
         "Which is best",
-        "Candidates with the same group number cannot be told apart from the best of that group with these items.",
+        f"Judged on {found.items} items{units} of {Path(found.source).name or found.source}. Candidates under one "
+        "heading cannot be told apart with these. In brackets: where the true figure lies, in 95 of 100 such tests; "
+        f"{smallest}.",
         row(drawn) + more,
         f"{mind}Overlapping intervals do not mean a tie, and intervals apart need not be one difference among many: "
-        "the groups are made by tests of every pair on the same items.",
+        "who stands together is decided by tests of every pair on the same items.",
     )
 
 
@@ -73,11 +101,13 @@ def _differences(found: CompareResult) -> Section | None:
     numbers = (2, 4, 5, 6, 7)
     says = (
         "Every pair on the same items: the difference, and how often chance alone gives as much (a paired permutation "
-        "test, corrected for all pairs after Holm). The effect is the mean over the spread of the items' differences. "
-        f"These items show a difference of {shown(found.detectable)} or more in 80 % of cases."
+        "test, corrected for all pairs after Holm; below 0.05 a difference is called clear). The effect is the mean "
+        "over the spread of the items' differences."
     )
     best = [r for r in rows if r[0] == found.candidates[0].name]
-    body = table(head, best[:FEWEST_SHOWN], numbers=numbers) + folded("all pairs", table(head, rows, numbers=numbers))
+    body = table(head, best[:FEWEST_SHOWN], numbers=numbers)
+    if len(rows) > len(best[:FEWEST_SHOWN]):
+        body += folded(f"all {len(rows)} pairs", table(head, rows, numbers=numbers))
     return Section("How sure", says, body)
 
 
@@ -92,8 +122,10 @@ def _layers(found: CompareResult) -> Section | None:
                 bands = [_band(score) for score in curve.scores]
                 values = tuple(score.value for score in curve.scores)
                 low, high = tuple(b[0] for b in bands), tuple(b[1] for b in bands)
-                series.append(Series(curve.pooling, tuple(map(float, curve.layers)), values, low, high))
-        figures.append(lines(series, heading=model, x_label="layers done", y_label=found.metric))
+                stroke = _stroke(found, _curve_name(found, model, curve.pooling))
+                layers = tuple(map(float, curve.layers))
+                series.append(Series(curve.pooling, layers, values, low, high, stroke=stroke))
+        figures.append(lines(series, heading=model, x_label="blocks done", y_label=found.metric, width=WIDTH))
     return Section(
         "By layer",
         "Each pooling after every block, without the final norm (0: the embeddings).",
@@ -104,13 +136,11 @@ def _layers(found: CompareResult) -> Section | None:
 
 
 def _costs(found: CompareResult) -> Section:
-    points = []
+    points, rows = [], []
     for one in found.candidates:
-        score = one.metrics[found.metric]
-        points.append(Spot(one.name, one.cost.size, score.value, *_band(score), control=one.role != "candidate"))
-    rows = []
-    for one in found.candidates:
-        cost = one.cost
+        score, control, cost = one.metrics[found.metric], one.role != "candidate", one.cost
+        stroke = 0 if control else _stroke(found, one.name)
+        points.append(Spot(one.name, cost.size, score.value, *_band(score), control=control, stroke=stroke))
         rows.append(
             (
                 one.name,
@@ -129,13 +159,16 @@ def _costs(found: CompareResult) -> Section:
         "ms an item, all of them",
         "GFLOP an item",
     )
-    drawn = spots(points, heading=f"{found.metric} against size", x_label="numbers of a vector", y_label=found.metric)
-    return Section(
-        "What it costs",
+    figures, sizes = table(head, rows, numbers=range(1, 6)), {point.x for point in points}
+    says = (
         "Stored vectors cost memory and search time by their size; computing costs the same for all that come out of "
-        "one pass.",
-        row(drawn) + folded("figures", table(head, rows, numbers=range(1, 6))),
+        "one pass."
     )
+    if len(sizes) == 1:
+        return Section("What it costs", f"{says} All of these have {sizes.pop():g} numbers.", figures)
+    heading = f"{found.metric} against size"
+    drawn = spots(points, heading=heading, x_label="numbers of a vector", y_label=found.metric, width=WIDTH)
+    return Section("What it costs", says, row(drawn) + folded("figures", figures))
 
 
 def _millions(count: int | None) -> str:
@@ -160,17 +193,9 @@ def _lost(found: CompareResult) -> Section | None:
     names = list(found.alike)
     if len(names) > 1:
         values = [[found.alike[a][b] for b in names] for a in names]
-        numbers = [str(n + 1) for n in range(len(names))]
-        drawn = matrix(
-            values,
-            heading="Linear CKA of two candidates",
-            row_label="",
-            column_label="",
-            row_names=numbers,
-            column_names=numbers,
-        )
-        listed = "; ".join(f"{n}: {name}" for n, name in zip(numbers, names, strict=True))
-        body += row(drawn) + f"<p>{escape(listed)}</p>"
+        least = min(min(some) for some in values)
+        shades = [[(f"{v:.2f}", (v - least) / ((1 - least) or 1)) for v in some] for some in values]
+        body += f"<h3>How alike two candidates are (linear CKA)</h3>{heat_table(names, names, shades)}"
     body += _token_lengths(found)
     return Section(
         "What one vector loses",
@@ -181,27 +206,27 @@ def _lost(found: CompareResult) -> Section | None:
 
 
 def _classes(found: CompareResult) -> Section | None:
-    body = ""
+    body, says = "", "What is mistaken for what."
     if found.confusion is not None:
         c = found.confusion
-        numbers = [str(n + 1) for n in range(len(c.labels))]
-        drawn = matrix(
-            [[float(v) for v in r] for r in c.counts],
-            heading=f"Given class (column) of each class (row), by {c.candidate}",
-            row_label="",
-            column_label="",
-            row_names=numbers,
-            column_names=numbers,
-            cell=36,
+        shades = [[(str(n), n / sum(some)) if n else None for n in some] for some in c.counts]
+        pairs = [
+            (n, a, b) for a, some in zip(c.labels, c.counts, strict=True)
+            for b, n in zip(c.labels, some, strict=True) if a != b and n > 1
+        ]  # fmt: skip
+        most = sorted(pairs, key=lambda pair: -pair[0])[:3]
+        often = "; ".join(f"{a} for {b} ({n} times)" for n, a, b in most)
+        says = f"Taken most often for another: {often}." if often else "None was taken for the same other one twice."
+        body += (
+            f"<p>Rows are the classes of the items, columns what {escape(c.candidate)} gave them; empty: never.</p>"
+            + heat_table(c.labels, c.labels, shades)
         )
-        listed = "; ".join(f"{n}: {name}" for n, name in zip(numbers, c.labels, strict=True))
-        body += row(drawn) + f"<p>{escape(listed)}</p>"
     told = [one for one in found.candidates if one.per_class][:6]
     if told:
         names = list(told[0].per_class)
         rows = [(name, *(shown(one.per_class[name]) for one in told)) for name in names]
         body += folded("every class or label", table(("class", *(one.name for one in told)), rows, numbers=range(1, 7)))
-    return Section("Which classes", "What is mistaken for what.", body) if body else None
+    return Section("Which classes", says, body) if body else None
 
 
 def _neighbours(found: CompareResult) -> Section | None:
@@ -215,22 +240,21 @@ def _neighbours(found: CompareResult) -> Section | None:
         columns = "".join(
             f'<div><p class="lead">{escape(name)}</p><div class="near">{drawn}</div></div>' for name, drawn in near
         )
-        body += f'<div class="entry"><h3>{escape(entry.item.label)}</h3><div class="beside">{columns}</div></div>'
+        body += f'<div class="entry"><h3>{breakable(entry.item.label)}</h3><div class="beside">{columns}</div></div>'
     return Section(
         "Nearest neighbours",
-        "Items on which candidates differ most, and on which all do badly, with what each finds nearest. Right: of the "
-        "same class.",
-        body,
+        "Items on which candidates differ most, and on which all do badly, with what each finds nearest. Right (blue): "
+        "of the same class. Wrong (orange, dashed): of another.",
+        folded(f"{counted(len(found.neighbours), 'item')} with their neighbours", body),
     )
 
 
 def _shown_item(one: Neighbour, mark: str) -> str:
-    kind = mark if mark in ("right", "wrong") else "item"
-    said = f"{mark}: {one.label}" if kind != "item" else mark
     inside = f'<img src="{one.picture}" alt="{escape(one.id, quote=True)}">' if one.picture else ""
-    text = f"<span>{escape(one.text)}</span><br>" if one.text else ""
+    text = f"<span>{escape(one.text)}</span>" if one.text else ""
     wide = " said" if one.text else ""
-    return f'<div class="{kind}{wide}">{inside}{text}<small>{escape(said)}</small></div>'
+    said = f"<b>{mark}</b><small>{breakable(one.label)}</small>" if mark else ""
+    return f'<div class="{mark or "item"}{wide}">{inside}{text}{said}</div>'
 
 
 def _audit(found: CompareResult) -> Section | None:
@@ -295,10 +319,12 @@ def _split(found: CompareResult) -> Section | None:
 def _position(found: CompareResult) -> Section | None:
     if not found.position:
         return None
-    series = [Series(p.candidate, p.places, p.cosine, p.low, p.high) for p in found.position]
-    drawn = lines(
-        series, heading="A sentence moved through a long text", x_label="place, in % of the text", y_label="cosine"
-    )
+    series = [
+        Series(p.candidate, p.places, p.cosine, p.low, p.high, stroke=_stroke(found, p.candidate))
+        for p in found.position
+    ]
+    heading = "A sentence moved through a long text"
+    drawn = lines(series, heading=heading, x_label="place, in % of the text", y_label="cosine", width=WIDTH)
     rows = [(p.candidate, shown(p.first), f"[{shown(p.first_low)}, {shown(p.first_high)}]") for p in found.position]
     return Section(
         "Where a sentence stands",
@@ -341,12 +367,12 @@ def _protocol(found: CompareResult) -> Section:
     chosen = [(one.name, one.setting) for one in found.candidates if one.setting]
     if chosen:
         body += folded("what was chosen for each candidate", table(("candidate", "chosen"), chosen))
+    out = [f"<li>{escape(line)}</li>" for line in (*found.notes, *left_out_in_words(found.refused))]
     if found.refused:
-        body += folded(
-            f"{len(found.refused)} items that do not count",
-            table(("item", "why"), [(entry.id, entry.reason) for entry in found.refused[:200]]),
-        )
-    return Section("What was done", " ".join(found.notes) or "Nothing was left out.", body)
+        every = table(("item", "why"), [(entry.id, entry.reason) for entry in found.refused[:MOST_LISTED]])
+        body += folded(f"every one of {counted(len(found.refused), 'item')} that does not count", every)
+    says = f"{counted(len(found.refused), 'item')} left out." if found.refused else "No item was left out."
+    return Section("What was done", says, f"<ul>{''.join(out)}</ul>{body}" if out else body)
 
 
 def _again(found: CompareResult) -> Section:

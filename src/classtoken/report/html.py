@@ -9,7 +9,7 @@ CSS = """
 @media screen and (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9da7b3;--line:#3d444d;--ground:#0d1117;
 --panel:#161b22;--mark:#ffc83d}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:1120px;padding:24px 20px 64px;background:var(--ground);
-color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
+color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif;overflow-wrap:break-word}
 h1{font-size:26px;line-height:1.25;margin:.2em 0 .1em;overflow-wrap:anywhere}
 h2{font-size:19px;margin:2.2em 0 .2em;padding-top:.6em;
 border-top:1px solid var(--line)}p{max-width:75ch;margin:.5em 0}.lead{color:var(--soft)}.hero{color:var(--mark);
@@ -18,10 +18,13 @@ font-weight:600}.row{display:flex;flex-wrap:wrap;gap:22px 26px;align-items:flex-
 .wide{overflow-x:auto}th,td{padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right}th{font-weight:600;color:var(--soft)}details{margin:.6em 0}summary{cursor:pointer;
 color:var(--soft)}.note{border-left:3px solid var(--mark);padding:.2em 0 .2em .8em;margin:.8em 0}
-.near{display:flex;flex-wrap:wrap;gap:6px;align-items:flex-start}.near div{width:72px;font-size:11px;line-height:1.25;
-overflow-wrap:anywhere}.near .said{width:150px}.near img{display:block;border:3px solid var(--line);border-radius:4px}
-.near .right img{border-color:#0a7d3c}.near .wrong img{border:3px dashed #c0392b}.near img{max-width:100%}
-.beside{display:flex;flex-wrap:wrap;gap:4px 26px;align-items:flex-start}.beside .lead{margin:.3em 0}
+.near{display:flex;flex-wrap:wrap;gap:8px;align-items:stretch}.near>div{width:90px;font-size:12px;line-height:1.3;
+overflow-wrap:anywhere;padding:6px;border:1px solid var(--line);border-left-width:5px;border-radius:4px;
+background:var(--panel)}.near .said{width:190px;font-size:13px}.near img{display:block;max-width:100%;margin:0 auto 4px}
+.near .right{border-left-color:#0072B2}.near .wrong{border-left:5px dashed #D55E00}
+.near b,.near small{display:block;font-size:12px}
+.beside{display:flex;flex-wrap:wrap;gap:8px 26px;align-items:flex-start}.beside .lead{margin:.3em 0}
+.beside>:first-child{flex-basis:100%}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--panel);padding:8px 10px}
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
 line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
@@ -31,8 +34,10 @@ line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;f
 overflow-wrap:anywhere;font-size:13px;line-height:1.4}.card b{font-weight:600}
 .card img{display:block;width:100%;height:170px;object-fit:contain;margin-bottom:8px}
 .card small{display:block;color:var(--soft)}.heat td{padding:3px 6px;text-align:center;border:1px solid var(--ground);
-min-width:2.4em}.heat th{padding:3px 8px 3px 0;white-space:nowrap}.heat thead th{writing-mode:vertical-rl;
-transform:rotate(180deg);text-align:left;padding:6px 2px;font-weight:400}
+min-width:2.4em}.heat th{padding:3px 8px 3px 0}.heat tbody th{position:sticky;left:0;background:var(--ground);
+max-width:15em;min-width:6em;font-weight:400;line-height:1.2}.heat thead th{vertical-align:bottom;padding:6px 2px;
+font-weight:400}.heat thead span{writing-mode:vertical-rl;transform:rotate(180deg);max-height:20em;
+line-height:1.05;font-size:12px}
 .section>summary{border-top:1px solid var(--line);margin-top:.7em;padding-top:.5em;color:var(--ink)}
 .section>summary h2{display:inline;border:0;margin:0;padding:0}.verdict{font-size:17px;max-width:70ch}
 .gone{text-decoration:line-through;opacity:.75}
@@ -50,9 +55,10 @@ padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:cont
 .pairs p{margin:0;font-size:14px}.goes{color:var(--mark)}.hits dd{margin:0}
 .score{color:var(--mark);font-variant-numeric:tabular-nums}
 @media print{body{max-width:none;padding:0}h2,h3,h2+p{break-after:avoid}
-.wide{overflow:visible}.near div{width:52px;font-size:9px}
+.wide{overflow:visible}.near>div{width:64px;font-size:9px}.heat{font-size:9px}.heat td{padding:1px;min-width:1.6em}
 p,tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not(.section,[open]){display:none}}
-@media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}}
+@media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}.heat tbody th{max-width:9em}
+.near>div{width:calc(25% - 8px)}.near .said{width:calc(50% - 8px)}}
 """.strip()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -93,6 +99,11 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
         parts.append(f'<section aria-labelledby="s{n}">{inside}</section>')
     parts.append("</main></body></html>\n")
     return "\n".join(parts)
+
+
+def breakable(name: str) -> str:
+    """A name, escaped, that may go on in the next line behind an underscore, a hyphen or a slash."""
+    return "".join(f"{escape(sign)}<wbr>" if sign in "_-/" else escape(sign) for sign in name)
 
 
 def row(*items: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from classtoken.report.colour import heat, hexed, ink_on
+from classtoken.report.heat_table import heat_table
 from classtoken.report.html import Section, folded, page, table
 from classtoken.results.base import counted
 from classtoken.results.predict import Mistake, PredictResult
@@ -89,21 +89,12 @@ def _matrix(found: PredictResult) -> str:
     figures = {row.label: row for row in found.label_figures}
     cells = {(row.label, row.label): row.right for row in found.label_figures}
     cells |= {(c.label, c.prediction): c.records for c in found.confusions}
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in figures)
-    rows = []
-    for name, row in figures.items():
-        inside = []
-        for other in figures:
-            number = cells.get((name, other), 0)
-            colour = heat(number / row.records) if number else (0, 0, 0)
-            style = f' style="background:{hexed(colour)};color:{ink_on(colour)}"' if number else ""
-            inside.append(f"<td{style}>{number or ''}</td>")
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(inside)}</tr>')
-    return (
-        "<p>All pairs: rows are the labels of the records, columns what they were given.</p>"
-        f'<div class="wide" tabindex="0"><table class="heat"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    shaded = [
+        [(str(n), n / row.records) if (n := cells.get((name, other), 0)) else None for other in figures]
+        for name, row in figures.items()
+    ]
+    said = "<p>All pairs: rows are the labels of the records, columns what they were given.</p>"
+    return said + heat_table(list(figures), list(figures), shaded)
 
 
 def _labels(found: PredictResult) -> Section:

@@ -9,6 +9,7 @@ STYLE = """
 @media screen and (prefers-color-scheme:dark){.ct{--ink:#e6edf3;--soft:#9da7b3;--line:#3d444d;--ground:#0d1117}}
 .ct text{fill:var(--ink)}.ct .soft{fill:var(--soft)}.ct .grid{stroke:var(--line);stroke-width:1}
 .ct .axis{stroke:var(--soft);stroke-width:1}.ct .title{font-size:13px;font-weight:600}
+.ct .over{paint-order:stroke;stroke:var(--ground);stroke-width:4px;stroke-linejoin:round}
 """.strip()
 
 

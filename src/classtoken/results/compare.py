@@ -7,9 +7,12 @@ from pathlib import Path
 
 from classtoken.errors import OptionError
 from classtoken.results.base import Result
+from classtoken.results.compare_words import group_in_words, left_out_in_words, smallest_in_words
 from classtoken.values import Rejected
 
 FORMAT = "classtoken.CompareResult/1"
+BEST_LAYER = " at its best layer"
+"""how the name of a candidate ends whose layer was chosen on other items"""
 
 
 @dataclass(frozen=True)
@@ -426,21 +429,38 @@ class CompareResult(Result):
                 )
         return "\n".join(lines) + "\n"
 
+    @property
+    def grouped(self) -> tuple[tuple[str, tuple[ComparedVector, ...]], ...]:
+        """The candidates group by group, with what each group is in words."""
+        parts: dict[int, list[ComparedVector]] = {}
+        for one in self.candidates:
+            parts.setdefault(one.group, []).append(one)
+        best = [some[0].name for some in parts.values()]
+        return tuple(
+            (group_in_words(n, best[max(0, n - 2)], len(some)), tuple(some))
+            for n, some in enumerate(parts.values(), start=1)
+        )
+
     def __str__(self) -> str:
         counted = f"{self.items} test items" + ("" if self.units == self.items else f" in {self.units} clusters")
-        lines = [f"{self.protocol.task} on {self.source}: {counted}, ranked by {self.metric}"]
-        rows = self.table()
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        lines.append("  candidates of one group cannot be told apart from its best (permutation tests, Holm, 5 %)")
+        lines = [
+            f"{self.protocol.task} on {self.source}: {counted}, ranked by {self.metric} (in brackets: 95 % intervals)"
+        ]
+        metrics = [self.metric, *(name for name in self.table()[0][2:-1] if name != self.metric)]
+        rows = [("", *metrics, "size")]
+        for said, some in self.grouped:
+            rows.append((f"{said}:",))
+            for one in some:
+                others = [f"{one.metrics[name].value:.3f}" if name in one.metrics else "-" for name in metrics[1:]]
+                rows.append((f"  {one.called}", str(one.metrics[self.metric]), *others, str(one.cost.size)))
+        widths = [max(len(row[i]) for row in rows if len(row) > 1) for i in range(len(rows[0]))]
+        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows]
+        lines = [line.rstrip() for line in lines]
         lines += [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
-        if self.refused:
-            first, more = self.refused[0], len(self.refused) - 1
-            lines.append(f"  left out: item {first.id}: {first.reason}" + (f" (and {more} more)" if more else ""))
+        lines += [f"  left out: {line}" for line in left_out_in_words(self.refused)]
         lines += [f"  note: {note}" for note in self.notes]
-        lines.append(f"  smallest difference that these items show in 80 % of cases: {self.detectable:.4f}")
-        lines.append(f"{self.advice} {self.sure}")
-        return "\n".join(lines)
+        lines.append(f"  {smallest_in_words(self.detectable, self.detectable_before, self.metric)}")
+        return "\n".join([*lines, self.advice, *([self.sure] if self.sure else [])])
 
 
 @dataclass(frozen=True)
