@@ -5,7 +5,7 @@ from compare_page import ABOUT, RESULTS, ROOT, table
 from classtoken.results.compare import CompareResult, read_result
 
 PAGE = ROOT / "docs" / "studies" / "queries.md"
-WANTED = ("trec", "clothing-queries", "banking77-queries")
+WANTED = ("trec-queries", "clothing-queries", "banking77-queries")
 MIND = {
     "all-MiniLM-L6-v2": "This encoder was trained to be averaged: nobody ever read its class token, so that to beat "
     "that one proves little. The control of equal size and the mean are the comparisons that count.",
@@ -22,7 +22,7 @@ a hidden layer of as many parameters, trained with the same steps, rates and see
 **How to read it.** "Queries win" is said only where the paired test of both on the same items, corrected for all pairs,
 finds it. Encoders are frozen. What is said holds for the named encoder on the named data.
 
-`python tools/studies/compare.py trec clothing-queries banking77-queries` measures, and
+`python tools/studies/compare.py trec-queries clothing-queries banking77-queries` measures, and
 `python tools/studies/queries_page.py` writes this page.
 """
 

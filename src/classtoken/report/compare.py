@@ -210,10 +210,9 @@ def _classes(found: CompareResult) -> Section | None:
     if found.confusion is not None:
         c = found.confusion
         shades = [[(str(n), n / sum(some)) if n else None for n in some] for some in c.counts]
-        pairs = [
-            (n, a, b) for a, some in zip(c.labels, c.counts, strict=True)
-            for b, n in zip(c.labels, some, strict=True) if a != b and n > 1
-        ]  # fmt: skip
+        given = zip(c.labels, c.counts, strict=True)
+        every = [(n, a, b) for a, some in given for b, n in zip(c.labels, some, strict=True)]
+        pairs = [(n, a, b) for n, a, b in every if a != b and n > 1]
         most = sorted(pairs, key=lambda pair: -pair[0])[:3]
         often = "; ".join(f"{a} for {b} ({n} times)" for n, a, b in most)
         says = f"Taken most often for another: {often}." if often else "None was taken for the same other one twice."
