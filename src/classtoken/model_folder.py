@@ -23,16 +23,22 @@ class Watched(dict[str, Any]):
         self.asked: set[str] = set() if asked is None else asked
 
     def __getitem__(self, key: str) -> Any:
-        self.asked.add(key)
+        self._ask(key)
         return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:
-        self.asked.add(str(key))
+        self._ask(str(key))
         return super().__contains__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        self.asked.add(key)
+        self._ask(key)
         return super().get(key, default)
+
+    def _ask(self, key: str) -> None:
+        self.asked.add(key)
+        opened = _OPENED.get()
+        if opened is not None:
+            opened.last = key
 
     def items(self) -> Any:
         self.asked.update(self)
@@ -74,18 +80,36 @@ def passed_over(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + key, inner
 
 
-_OPENED: ContextVar[dict[Path, Any] | None] = ContextVar("classtoken_opened", default=None)
+class Opened(dict[Path, Any]):
+    """Files that were parsed: path -> value; and the key that was asked for last, where a reader may have stumbled."""
+
+    last: str = ""
+
+
+_OPENED: ContextVar[Opened | None] = ContextVar("classtoken_opened", default=None)
 
 
 @contextmanager
-def watching() -> Iterator[dict[Path, Any]]:
-    """While it lasts every JSON file is parsed once, and what was parsed is given here: path -> value."""
-    opened: dict[Path, Any] = {}
+def watching() -> Iterator[Opened]:
+    """While it lasts every JSON file is parsed once, and what was parsed is given here."""
+    opened = Opened()
     token = _OPENED.set(opened)
     try:
         yield opened
     finally:
         _OPENED.reset(token)
+
+
+#: How a file begins that stands for another one which Git LFS keeps.
+POINTER = b"version https://git-lfs"
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file holds but the name of its content, which Git LFS was to download."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(POINTER)) == POINTER
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -121,11 +145,13 @@ def read_modules(folder: Path) -> tuple[Module, ...]:
     listed = _parsed(path)
     if listed is None:
         return ()
-    if not isinstance(listed, list) or not all(isinstance(one, dict) and "path" in one for one in listed):
+    if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) and "path" in one for one in listed):
         raise ModelError(f"{path} must be a list of modules, each with a path. Copy the file again.")
     found = []
     for one in listed:  # `idx` counts for nothing in sentence-transformers
         name, kind = str(one["path"]), _kind_of(one)
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ModelError(f"{path} names the module '{name}', which does not lie in the folder. Copy it there.")
         # the first module may be the folder itself, whose config.json is the encoder's
         config = read_json(folder / name / "config.json") if name else None
         found.append(Module(kind, folder / name, name, config or {}))
@@ -210,7 +236,7 @@ def _parsed(path: Path) -> Any:
     if opened is not None and path in opened:
         return opened[path]
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), object_hook=Watched)
+        value = json.loads(path.read_text(encoding="utf-8"), object_hook=Watched, parse_constant=_constant)
         if opened is not None:
             opened[path] = value
         return value
@@ -218,5 +244,16 @@ def _parsed(path: Path) -> Any:
         if opened is not None:
             opened[path] = None
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        if is_pointer(path):
+            raise ModelError(
+                f"{path} is a Git LFS pointer: it was not downloaded. Run 'git lfs pull' there."
+            ) from error
         raise ModelError(f"{path} is no readable JSON file ({error}). Copy the file again.") from error
+
+
+def _constant(name: str) -> float:
+    """JSON as Python writes it has Infinity, which says that something has no limit; NaN says nothing."""
+    if name == "NaN":
+        raise ValueError("it holds NaN, which is no number")
+    return float(name)

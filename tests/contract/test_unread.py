@@ -98,7 +98,10 @@ def test_a_file_that_nobody_opens_is_passed_over_as_a_whole(tmp_path: Path) -> N
     write(folder / "sentence_bert_config.json", max_seq_length=8, strange=True)
     with pytest.raises(ContractError, match="strange = true"):  # nobody knows what it asks of whom
         ct.load(folder)
-    assert ct.load(folder, accept="strange").embed(["the cat"]).shape[0] == 1
+    accepted = ct.load(folder, accept="strange")
+    assert accepted.embed(["the cat"], pooling="mean").shape[0] == 1
+    with pytest.raises(ContractError, match=r"no modules.json, which says how its vectors are pooled"):
+        accepted.embed(["the cat"])
 
 
 def test_code_whose_computation_is_a_familys_row_is_no_clue(tmp_path: Path) -> None:

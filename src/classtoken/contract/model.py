@@ -22,7 +22,7 @@ from classtoken.encoder.checkpoint import Checkpoint, check_finite, open_checkpo
 from classtoken.encoder.families.row import AuthorsReadout
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import UnsupportedModel
-from classtoken.model_folder import read_json, read_prompts, transformer_folder
+from classtoken.model_folder import ENCODER_SETTINGS, read_json, read_prompts, transformer_folder
 from classtoken.pooling.spec import parse
 from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import size_behind
@@ -72,7 +72,7 @@ def _reading(
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
-    unsettled = _unsettled(tower, authors, found)
+    unsettled = _unsettled(tower, authors, found) or _left_over(folder, found)
     clue, claim = choose(found, family, authors)
     (before, _), (after, unit_length) = steps_of(clue.before, ends=False), steps_of(clue.steps)
     if clue.rank == 0 and saved is not None:
@@ -145,6 +145,19 @@ def _unsettled(tower: LoadedTower, authors: AuthorsReadout | None, found: Sequen
     return (
         f"nothing in this folder says which vector of a '{tower.config.get('model_type')}' its authors meant: "
         f"{why}. Name a `pooling`: {' or '.join(repr(spec) for spec in offered if spec)}.",
+    )
+
+
+def _left_over(folder: Path, found: Sequence[PoolingClue]) -> tuple[str, ...]:
+    """Why a pooling must be named in a folder of sentence-transformers that lost the file which says it."""
+    names = ("config_sentence_transformers.json", *ENCODER_SETTINGS)
+    there = next((name for name in names if (folder / name).is_file()), None)
+    there = there or next((path.name for path in folder.glob("[0-9]_Pooling") if path.is_dir()), None)
+    if there is None or any(clue.rank < 2 for clue in found) or (folder / "modules.json").is_file():
+        return ()
+    return (
+        f"'{folder}' holds {there} of sentence-transformers, but no modules.json, which says how its vectors are "
+        "pooled. Copy that file too, or name the folder that holds it, or a `pooling`.",
     )
 
 

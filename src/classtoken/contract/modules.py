@@ -105,7 +105,7 @@ def follow(folder: Path) -> Flow | None:
     features = _encoder_features(modules[0])
     for module in modules[1:]:
         _apply(module, features, path)
-    if VECTOR not in features:
+    if VECTOR not in features or features[VECTOR].pooling is None:
         raise UnsupportedModel(
             f"{path} pools nowhere ({', '.join(module.kind for module in modules)}): it gives one vector for each "
             "token (multi-vector, ColBERT). classtoken gives one dense vector; compute this model's with "
@@ -160,7 +160,7 @@ def _ways(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _apply(module: Module, features: dict[str, Flow], path: Path) -> None:
     """One module: what it reads out of the features, and what it writes there."""
     config, source = module.config, f"{module.folder}/config.json"
-    if module.kind in ("Pooling", "Dense", "LayerNorm") and not Path(source).is_file():
+    if module.kind in ("Pooling", "Dense", "LayerNorm") and not (module.name and Path(source).is_file()):
         raise ModelError(f"{path} names '{module.name}' ({module.kind}), which is not there. Copy its folder too.")
     if module.kind == "Pooling":
         config.get("embedding_dimension", config.get("word_embedding_dimension"))  # the states say it themselves

@@ -62,10 +62,11 @@ def open_model(spec: ModelSpec) -> Embedder:
     with watching() as opened, torch.random.fork_rng(devices=[]):
         try:
             sides = [Side(reading, preprocessor(folder, reading, spec.max_length)) for reading in read_model(folder)]
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
-                f"'{folder}' cannot be read: one of its files holds something of an unexpected kind "
-                f"({type(error).__name__}: {' '.join(str(error).split()):.160}). Copy its .json files again."
+                f"'{folder}' cannot be read: one of its files holds something of an unexpected kind, '{opened.last}' "
+                f"was read last ({type(error).__name__}: {' '.join(str(error).split()):.160}). Copy its .json files "
+                "again."
             ) from error
     if spec.max_length is not None and all(side.reading.modality != "text" for side in sides):
         raise OptionError(f"`max_length` is for texts, and '{spec.model}' reads images; leave it out.")

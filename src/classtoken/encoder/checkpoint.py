@@ -16,20 +16,20 @@ from torch.overrides import TorchFunctionMode
 from classtoken.encoder.adapter import Adapter, adapter_in, base_folder
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
-from classtoken.encoder.locate import locate
+from classtoken.encoder.locate import ELSEWHERE, locate, no_model
 from classtoken.encoder.names import fit, to_ours, to_theirs
 from classtoken.encoder.shape import Shape
 from classtoken.errors import ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
-from classtoken.model_folder import read_json, transformer_folder
+from classtoken.model_folder import is_pointer, read_json, transformer_folder
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "open_clip_pytorch_model.bin")
 WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
 INDEX = "model.safetensors.index.json"
+#: Files of tensors that belong to something else than the encoder.
+OTHERS = ("adapter_model.safetensors", "classtoken.safetensors", "golden.safetensors")
 #: Frameworks, by the header of a safetensors file, whose tensors are laid out as torch's.
 FORMATS = ("pt", "mlx")
-#: How a file begins that stands for another one which Git LFS keeps.
-POINTER = b"version https://git-lfs"
 #: What DistributedDataParallel, torch.compile, sentence-transformers and training frameworks put before every name.
 WRAPPERS = ("module.", "_orig_mod.", "base_model.model.", "0.auto_model.", "0.model.", "auto_model.", "model.")
 
@@ -193,8 +193,23 @@ def _opened(folder: Path) -> Checkpoint:
         if len(weights.names) <= MOST_WITHOUT_CONFIG:
             return Checkpoint(folder, {}, weights)
     if config is None:
-        raise ModelError(f"'{folder}' holds no config.json: it is no model folder. Name the folder that holds one.")
+        raise ModelError(no_model(folder))
+    _check_depth(config, folder)
     return Checkpoint(folder, config, weight_files(folder).unwrapped())
+
+
+#: More blocks than any model has: building them would not end.
+MOST_BLOCKS = 10_000
+
+
+def _check_depth(config: Mapping[str, Any], folder: Path) -> None:
+    for key, value in dict(config).items():
+        if isinstance(value, Mapping):
+            _check_depth(value, folder)
+        elif "layer" in key and isinstance(value, int) and value > MOST_BLOCKS:
+            raise ModelError(
+                f"the config of '{folder}' says {key} {value}, and no model is that deep; copy the file again."
+            )
 
 
 def _holds_weights(folder: Path) -> bool:
@@ -236,8 +251,23 @@ def _one_file(path: Path | None, folder: Path) -> Path:
                 f"'{folder}' has only pickle weights ({pickles[0]}), which can run code when opened. Convert them "
                 "where you trust them: save_pretrained(..., safe_serialization=True), then name the new folder."
             )
-        raise ModelError(f"'{folder}' holds no model.safetensors. Name a folder with weights in safetensors.")
+        raise ModelError(f"'{folder}' holds no model.safetensors{_instead_of_weights(folder)}")
     return path
+
+
+def _instead_of_weights(folder: Path) -> str:
+    """What lies there instead, and what to do: the end of a sentence."""
+    link = next((folder / name for name in (*WEIGHTS, INDEX) if (folder / name).is_symlink()), None)
+    if link is not None:
+        return f": the link of that name leads to nothing ({link.readlink()}). Download the model again."
+    listed = sorted((*folder.iterdir(), *folder.glob("onnx/*")))
+    for ending, words in ELSEWHERE.items():
+        found = next((path for path in listed if path.name.endswith(ending) and path.is_file()), None)
+        if found is not None and found.name not in OTHERS:
+            return f", but {found.relative_to(folder)}: {words}."
+    if (folder.parent.name, folder.parent.parent.name[:8]) == ("snapshots", "models--"):
+        return ": the download was not finished. Download the model again."
+    return ". Name a folder with weights in safetensors."
 
 
 def _names(path: Path) -> list[str]:
@@ -247,11 +277,10 @@ def _names(path: Path) -> list[str]:
             written_for = (file.metadata() or {}).get("format", "pt")
             names = list(file.keys())
     except (SafetensorError, OSError) as error:
-        with path.open("rb") as file:
-            if file.read(len(POINTER)) == POINTER:
-                raise WeightsError(
-                    f"{path} is a Git LFS pointer: its weights were not downloaded. Run 'git lfs pull' there."
-                ) from error
+        if is_pointer(path):
+            raise WeightsError(
+                f"{path} is a Git LFS pointer: its weights were not downloaded. Run 'git lfs pull' there."
+            ) from error
         raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
     if written_for not in FORMATS:
         raise UnsupportedModel(

@@ -1,7 +1,9 @@
 """Where a model's files are: a local folder, a model that ships with the package, or a hub id."""
 
 import re
+from collections.abc import Mapping
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
 from classtoken.errors import HubError, ModelError
@@ -9,6 +11,7 @@ from classtoken.files import called_alike
 from classtoken.places import fetch_folder, url_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB = "https://huggingface.co/"
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*/config.json", "*/model.safetensors"]
 
 
@@ -25,25 +28,95 @@ def locate(model: str | Path, revision: str | None = None) -> Path:
     name = str(model)
     if name.startswith("builtin:"):
         return _builtin(name.removeprefix("builtin:"))
+    name = name.removeprefix(HUB).rstrip("/") if HUB_ID.fullmatch(name.removeprefix(HUB).rstrip("/")) else name
     url = url_of(name)
     if url is not None:
-        return fetch_folder(url)
+        try:
+            return fetch_folder(url)
+        except OSError as error:
+            raise ModelError(str(error)) from error
     path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_file():
-        raise ModelError(
-            f"'{name}' is a file; a model is a folder with config.json and model.safetensors. Name the folder."
-        )
+    try:
+        if path.is_dir() and name.strip():
+            return path
+        if path.is_file():
+            raise ModelError(_a_file(path))
+    except (OSError, ValueError) as error:  # a name that no file system takes
+        raise ModelError(f"there can be no folder {name[:60]!r} ({type(error).__name__}). Name a model.") from error
     if HUB_ID.fullmatch(name) and not name.startswith((".", "/", "~")):
         return _hub(name, revision)
+    if path.is_symlink():
+        raise ModelError(f"{name!r} is a link that leads to nothing ('{path.readlink()}'). Name the model's folder.")
     near = called_alike(path)
     if near is not None and near.is_dir():
         raise ModelError(f"there is no folder '{name}'; did you mean '{near}'?")
     raise ModelError(
-        f"there is no folder '{name}'. A model is a local folder, a hub id such as org/name, or one of "
+        f"there is no folder {name!r}. A model is a local folder, a hub id such as org/name, or one of "
         f"{', '.join('builtin:' + n for n in builtin_names()) or 'the built-in models'}."
     )
+
+
+#: How files of weights end that are not read, and the way to those that are.
+ELSEWHERE: Mapping[str, str] = {
+    ".incomplete": "a download that was cut off; download the model again",
+    ".gguf": "a conversion for llama.cpp; get the model that it was made from",
+    ".onnx": "a graph; get the model that it was exported from",
+    ".h5": "TensorFlow's weights; get model.safetensors from where the model was published",
+    ".msgpack": "Flax's weights; get model.safetensors from where the model was published",
+    ".ckpt": "TensorFlow's or a trainer's weights; save them as model.safetensors with save_pretrained",
+    ".safetensors": "weights of another name; call the file model.safetensors if it holds this model",
+}
+WEIGHTS = ".safetensors"
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+#: How far below a folder a model is looked for, and how many of a folder's entries are looked at.
+DEEP, MOST_BESIDE = 2, 1000
+
+
+def _a_file(path: Path) -> str:
+    """Why a file is no model, and what to name."""
+    if path.suffix.lower() in PACKED:
+        return (
+            f"'{path}' is packed; a model is a folder with config.json and model.safetensors. Unpack it, and name that."
+        )
+    if any((path.parent / name).is_file() for name in CONFIGS):
+        return f"'{path}' is a file of a model; a model is named by its folder: '{path.parent}'."
+    words = next(
+        (words for ending, words in ELSEWHERE.items() if path.name.endswith(ending) and ending != WEIGHTS), None
+    )
+    if words is not None:
+        return f"'{path}' is {words}."
+    return (
+        f"'{path}' is a file; a model is a folder with config.json and model.safetensors. Put config.json and the "
+        "tokenizer's or processor's files beside it, and name the folder."
+    )
+
+
+CONFIGS = ("modules.json", "config.json", "open_clip_config.json", "adapter_config.json")
+
+
+def no_model(folder: Path) -> str:
+    """Why a folder without a config is no model, and which ones in it or around it are."""
+    inside, above = _models_in(folder, DEEP), folder.resolve().parent
+    why = f"'{folder}' holds no config.json: it is no model folder"
+    if inside:
+        shown = ", ".join(f"'{path}'" for path in inside[:3])
+        more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
+        return f"{why}. There are models in it: {shown}{more}. Name {'that' if len(inside) == 1 else 'one of them'}."
+    if (above / "modules.json").is_file():
+        return f"{why} but a part of '{above}'. Name that."
+    return f"{why}. Name the folder that holds one."
+
+
+def _models_in(folder: Path, deep: int) -> list[Path]:
+    found: list[Path] = []
+    try:
+        below = sorted(path for path in islice(folder.iterdir(), MOST_BESIDE) if path.is_dir())
+    except OSError:
+        return []
+    for path in below:
+        here = any((path / name).is_file() for name in CONFIGS)
+        found += [path] if here else _models_in(path, deep - 1) if deep > 1 else []
+    return found
 
 
 def _builtin(name: str) -> Path:

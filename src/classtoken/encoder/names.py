@@ -74,7 +74,7 @@ def to_ours(
     passed_over = [re.compile(pattern) for pattern in ignored]
     for name, tensor in on_disk.items():
         for rule in rules:
-            found = rule.pattern.fullmatch(name)
+            found = rule.pattern.fullmatch(_spelled_anew(name))
             if found is None:
                 continue
             tensor = tensor.mT if rule.transposed else tensor
@@ -86,6 +86,11 @@ def to_ours(
             if not any(pattern.fullmatch(name) for pattern in passed_over):
                 unknown.append(name)
     return ours, unknown
+
+
+def _spelled_anew(name: str) -> str:
+    """Norms of files converted from TensorFlow (`bert-base-uncased`) have gamma and beta, as in transformers."""
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def to_theirs(ours: Mapping[str, Tensor], rules: Sequence[Rename]) -> tuple[dict[str, Tensor], list[str]]:

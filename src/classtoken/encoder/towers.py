@@ -14,6 +14,7 @@ from classtoken.encoder.families.table import PAIRS, family_of
 from classtoken.encoder.families.timm_config import is_timm, timm_config
 from classtoken.encoder.families.timm_table import timm_family
 from classtoken.encoder.foreign.files import load_foreign
+from classtoken.encoder.locate import no_model
 from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
 from classtoken.encoder.words import is_word_table, load_word_table
 from classtoken.errors import ModelError
@@ -56,9 +57,7 @@ def _towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
     if is_word_table(checkpoint):
         return (LoadedTower("text", checkpoint.config, load_word_table(checkpoint)),)
     if not checkpoint.config:
-        raise ModelError(
-            f"'{checkpoint.folder}' holds no config.json: it is no model folder. Name the folder that holds one."
-        )
+        raise ModelError(no_model(checkpoint.folder))
     rows = rows_of(checkpoint)
     if rows:
         shapes = [_shape(checkpoint, family, config) for family, config in rows]

@@ -124,7 +124,7 @@ def hugging_face_recipe(settings: Settings, usual: Settings, source: str) -> Ima
         if not _flag(settings, step, step != "do_center_crop" or defaults.cropping):
             whole({key: settings.get(key) for key in keys})  # read: a step that is switched off does nothing with them
     recipe = ImageRecipe(
-        interpolation=_interpolation(settings.get("resample"), defaults.interpolation, source),
+        interpolation=_resample(settings, defaults.interpolation, source),
         crop=_crop(settings, defaults, source),
         rescale=_factor(settings) if _flag(settings, "do_rescale", True) else None,
         mean=_three(settings.get("image_mean"), defaults.mean) if _flag(settings, "do_normalize", True) else None,
@@ -267,6 +267,17 @@ def _crop(settings: Settings, defaults: Defaults, source: str) -> Size | None:
     if isinstance(crop, list | tuple) and len(crop) == 2:
         return (int(crop[0]), int(crop[1]))
     raise ModelError(f"{source}: crop_size {crop!r} must be a number, or have height and width.")
+
+
+def _resample(settings: Settings, default: str, source: str) -> Any:
+    """`resample` as transformers reads it: a number of Pillow's; null is bilinear."""
+    code = settings.get("resample")
+    if isinstance(code, str) and code.lower() != "bilinear":  # it takes bilinear for every word
+        raise ModelError(
+            f"{source}: resample {code!r} is a word, which transformers reads as bilinear; write Pillow's number "
+            "(bicubic is 3, bilinear 2)."
+        )
+    return _interpolation(code, "bilinear" if "resample" in settings else default, source)
 
 
 def _interpolation(code: Any, default: str, source: str) -> Any:

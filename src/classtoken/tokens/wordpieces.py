@@ -214,6 +214,24 @@ def _try(backend: Any, file: Path) -> None:
         raise
     except BaseException as error:  # a panic is no Exception
         raise ModelError(f"{file}: its parts do not fit together ({error}). Download it again.") from error
+    template, pieces = backend.post_processor, _pieces(backend)
+    backend.post_processor = None
+    plain = _pieces(backend)
+    if template is not None:
+        backend.post_processor = template
+    if pieces != plain:
+        raise ModelError(
+            f"{file}: its template (post_processor) makes {pieces} pieces out of a text's {plain}: it must hold the "
+            "text once. Download it again."
+        )
+
+
+def _pieces(backend: Any) -> int:
+    """Word pieces of a text, special tokens and padding left out."""
+    encoded = backend.encode("a")
+    return sum(
+        seen and not special for seen, special in zip(encoded.attention_mask, encoded.special_tokens_mask, strict=True)
+    )
 
 
 def _converted(folder: Path, settings: dict[str, Any]) -> Any:

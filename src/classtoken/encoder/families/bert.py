@@ -43,17 +43,7 @@ BLOCKS = blocks(
 )
 
 
-def with_old_norms(rules: tuple[Rename, ...]) -> tuple[Rename, ...]:
-    """The rules, and the norms' names in files converted from TensorFlow: gamma and beta (`bert-base-uncased`)."""
-    norms = [rule for rule in rules if rule.theirs.endswith("LayerNorm.{p}")]
-    return rules + tuple(
-        Rename(rule.theirs.replace("{p}", old), rule.targets[0].replace("{p}", new))
-        for rule in norms
-        for old, new in (("gamma", "weight"), ("beta", "bias"))
-    )
-
-
-ENCODER_NAMES = with_old_norms(EMBEDDINGS + BLOCKS)
+ENCODER_NAMES = EMBEDDINGS + BLOCKS
 BERT_POOLER = PoolerRow(kind="tanh", names=(Rename("pooler.dense.{p}", "dense.{p}"),))
 ACTIVATION = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "swish": "silu", "gelu_fast": "gelu_tanh"}
 

@@ -179,6 +179,11 @@ def refuse(checkpoint: Checkpoint) -> None:
             f"'{checkpoint.folder}' (model_type {name!r}) needs code of its own to be built "
             "(auto_map in config.json), and classtoken runs none. Use a conversion to a type that transformers has."
         )
+    if not name:
+        raise UnsupportedModel(
+            f"config.json of '{checkpoint.folder}' names no model_type, so nobody can say what its weights are. Copy "
+            "the file from where the model was published."
+        )
     raise UnsupportedModel(
         f"model_type {name!r} of '{checkpoint.folder}' is known neither here nor to the installed transformers. "
         "Update transformers, or use a conversion to a type that it has."

@@ -27,6 +27,9 @@ def pooled_of(out: Any) -> Tensor | None:
 
 
 def _exchanged(out: Any, states: Tensor) -> Any:
+    """What a block returns, with other states in it where a trace gave others: a named output stays one else."""
+    if states is tensor_of(out):
+        return out
     return states if isinstance(out, Tensor) else (states, *out[1:])
 
 
