@@ -249,6 +249,21 @@ def test_a_command_ends_its_process_whatever_its_threads_do(
     assert (done.returncode, done.stdout) == (code, said), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [({}, "50000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_threads_are_told_how_long_to_wait_before_torch_is_there(told: dict[str, str], found: str | None) -> None:
+    """And what a user says about it stands."""
+    script = (
+        "import os, sys, classtoken.__main__ as command; assert 'torch' not in sys.modules; command.wait_less(); "
+        "print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    free = {k: v for k, v in os.environ.items() if k not in {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}}
+    done = subprocess.run([sys.executable, "-c", script], env=free | told, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(found)], done.stderr
+
+
 def test_a_command_whose_reader_has_gone_ends_well() -> None:
     reader, writer = os.pipe()
     os.close(reader)
