@@ -107,14 +107,14 @@ def test_advice_names_what_a_pooling_gives() -> None:
     said = advice_of([white, plain, stored, candidate("cls", "cls", 16, 2)], (), "accuracy")
     assert said.pooling == "mean"
     assert said.line == "mean: 80.0 % accuracy (70-90). mean whitened and x are not clearly worse."
-    assert said.sure.startswith("Use mean (the mean of the tokens): --pooling 'mean'. In 95 of 100")
+    assert said.sure.startswith("Use mean, the mean of the tokens (--pooling 'mean'). In 95 of 100")
     assert said.sure.endswith("cls is clearly worse.")
     own = advice_of([white, candidate("m: own", None, 99)], (), "accuracy")
     assert own.line == "m: own: 80.0 % accuracy (70-90). mean whitened is not clearly worse."
     assert "it is the model's own" in own.sure
     assert said.name == "mean"
     short = advice_of([plain, replace(candidate("mean first 4", "mean", 4), dim=4)], (), "accuracy").sure
-    assert "Use mean first 4: --pooling 'mean' --dim 4. Of those that are as good, it is the shortest" in short
+    assert "Use mean first 4 (--pooling 'mean' --dim 4). Of those that are as good, it is the shortest" in short
 
 
 def test_advice_says_which_side_the_others_are_on() -> None:

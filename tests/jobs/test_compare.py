@@ -120,6 +120,11 @@ def test_stored_vectors_are_candidates(vit: Path, squares: Path, tmp_path: Path)
     for one in fresh.candidates:
         same = next(other for other in again.candidates if other.name == f"stored: {one.name}")
         assert same.metrics == one.metrics
+        assert same.pooling == one.name  # so that what is advised can be trained on
+    assert again.use in ("cls", "mean")
+    ct.embed(vit, squares, tmp_path / "unit", pooling="cls", normalize=True)
+    unit = ct.compare(None, squares, vectors=[str(tmp_path / "unit")], draws=2)
+    assert (unit.use, unit.advised) == (None, "unit: cls")  # no pooling by itself gives those
     labels = [path.parent.name for path in sorted(squares.rglob("*.png"))]
     oracle = np.array([[name == label for name in sorted(set(labels))] for label in labels], dtype=np.float32)
     np.save(tmp_path / "oracle.npy", oracle)
@@ -203,8 +208,9 @@ def test_candidates_that_cannot_be_judged_are_left_out_by_name(squares: Path, tm
     places = [str(tmp_path / f"{name}.npy") for name in ("good", "broken", "constant")]
     found = ct.compare(None, squares, vectors=places, draws=2)
     assert [one.name for one in found.candidates] == ["good"]
+    name = sorted(squares.rglob("*.png"))[7].relative_to(squares).as_posix()
     assert found.left_out == {
-        "broken": "1 of 60 vectors hold numbers that are not finite",
+        "broken": f"1 of 60 vectors hold numbers that are not finite ({name})",
         "constant": "all vectors are equal",
     }
     with pytest.raises(OptionError, match="no candidate can be judged; the first, broken"):

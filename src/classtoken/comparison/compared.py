@@ -9,8 +9,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from numpy.typing import NDArray
-
 from classtoken.comparison.audit import audit_of, gaps_of, parts_of
 from classtoken.comparison.beside import LENGTHS, token_lengths
 from classtoken.comparison.candidates import refuse_repeated
@@ -28,6 +26,7 @@ from classtoken.comparison.entrants import (
     stored_entrants,
     stored_vectors,
 )
+from classtoken.comparison.extract import Stored
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.layers import by_layer
 from classtoken.comparison.learned import learned_in_words
@@ -110,7 +109,7 @@ class Told:
     """by the clock of `time.monotonic`"""
 
 
-def _field_of(passed: Sequence[Passed], arrays: Mapping[str, NDArray], keeping: Kept, report: Report) -> _Field:
+def _field_of(passed: Sequence[Passed], arrays: Mapping[str, Stored], keeping: Kept, report: Report) -> _Field:
     several = len(passed) > 1 or bool(passed and arrays)
     found, left_out = entrants_of(passed, keeping, report, several=several)
     more, faults = stored_entrants(arrays, keeping)
@@ -220,7 +219,7 @@ def _data_hash(task: JudgedTask) -> str:
 
 
 def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> tuple[str, ...]:
-    notes = []
+    notes = [*task.limits()]
     if task.units.count < LEAST:
         notes.append(
             f"{task.units.count} independent items are too few for intervals of means; {LEAST} or more are needed."

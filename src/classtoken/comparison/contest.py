@@ -19,6 +19,12 @@ from classtoken.measure.paired import (
     standard_errors,
 )
 from classtoken.results.compare import ComparedVector, Cost, Difference, MetricScore
+from classtoken.values import Record
+
+NAMED = 5
+"""records that a fault names"""
+SIGNED = ("spearman", "pearson")
+"""metrics that may be below 0"""
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,12 @@ class Standing:
     narrower: float
 
 
-def fault_of(vectors: NDArray) -> str:
+def fault_of(vectors: NDArray, records: Sequence[Record]) -> str:
     """Why a candidate's vectors cannot be compared; empty where they can."""
-    bad = int((~np.isfinite(vectors)).any(1).sum())
+    bad = np.flatnonzero((~np.isfinite(vectors)).any(1)).tolist()
     if bad:
-        return f"{bad} of {len(vectors)} vectors hold numbers that are not finite"
+        named = ", ".join(records[row].id for row in bad[:NAMED]) + (" ..." if len(bad) > NAMED else "")
+        return f"{len(bad)} of {len(vectors)} vectors hold numbers that are not finite ({named})"
     if (vectors == vectors[0]).all():
         return "all vectors are equal"
     return ""
@@ -62,7 +69,7 @@ def judged_or_fault(
     task: JudgedTask, vectors: NDArray, *, whiten: bool = False, only: str | None = None
 ) -> Judged | str:
     """What a candidate got, or why it cannot be judged."""
-    fault = fault_of(vectors)
+    fault = fault_of(vectors, task.records)
     if fault:
         return fault
     try:
@@ -80,7 +87,7 @@ def scores_of(several: Sequence[Judged], units: Units, seed: int = 0) -> list[di
         spread, draws = several[n].spread.get(name, (None, 0))
         low, high = interval.low, interval.high
         if interval.known:
-            low, high = max(-1.0, low), min(1.0, high)
+            low, high = max(-1.0 if name.startswith(SIGNED) else 0.0, low), min(1.0, high)
         scores[n][name] = MetricScore(interval.estimate, low, high, interval.method, spread, draws)
     return scores
 

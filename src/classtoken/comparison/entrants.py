@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from classtoken.comparison.beside import LAYERS, LENGTHS, LayersReader, LengthReader, fused_layers
 from classtoken.comparison.candidates import AskedOfModel, Wanted, asked_of, refuse_repeated
 from classtoken.comparison.contest import Entrant, judged_or_fault
-from classtoken.comparison.extract import Extracted, ModelSide, extract, stored
+from classtoken.comparison.extract import Extracted, ModelSide, Stored, extract, stored
 from classtoken.comparison.landmarks import LandmarkMean, landmark_side, named
 from classtoken.comparison.learned import Learner, TokenSet, check_learnable, equal_control, judge_learned
 from classtoken.comparison.task import JudgedTask
@@ -86,12 +86,15 @@ def read_all(model: ModelSide, asked: AskedOfModel, records: Sequence[Record], r
     return found
 
 
-def stored_vectors(options: CompareOptions, task: JudgedTask) -> dict[str, NDArray]:
+def stored_vectors(options: CompareOptions, task: JudgedTask) -> dict[str, Stored]:
     """The stored candidates by name: of several folders, or beside a model, the place stands before."""
-    every: dict[str, NDArray] = {}
+    every: dict[str, Stored] = {}
     for place in options.vectors:
         stem = Path(place).stem
-        found = {f"{stem}: {n}" if n != stem else n: a for n, a in stored(place, task.records, task.found_by).items()}
+        found = {
+            f"{stem}: {n}" if n != stem else n: a
+            for n, a in stored(place, task.records, task.found_by, task.read).items()
+        }
         refuse_repeated([*every, *found])
         every |= found
     return every
@@ -219,15 +222,15 @@ def _telling(report: Report, name: str) -> Callable[[str], object]:
     return tell
 
 
-def stored_entrants(arrays: Mapping[str, NDArray], keeping: Kept) -> tuple[list[Entrant], dict[str, str]]:
+def stored_entrants(found: Mapping[str, Stored], keeping: Kept) -> tuple[list[Entrant], dict[str, str]]:
     """Stored vectors as candidates."""
     made, left_out = [], {}
-    for name, array in arrays.items():
-        vectors = array[keeping.rows]
+    for name, one in found.items():
+        vectors = one.vectors[keeping.rows]
         judged = judged_or_fault(keeping.task, vectors)
         if isinstance(judged, str):
             left_out[name] = judged
         else:
             cost = Cost(vectors.shape[1], 4 * vectors.shape[1])
-            made.append(Entrant(name, "", None, judged, cost, vectors=vectors))
+            made.append(Entrant(name, "", one.pooling, judged, cost, vectors=vectors, dim=one.dim))
     return made, left_out

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from classtoken.embedder import Embedder
 from classtoken.errors import BadRecord, OptionError, SourceError
 from classtoken.files import user_path
+from classtoken.fingerprint import Fingerprint
 from classtoken.inputs import PreparedBatch, Preprocessor, batches, computed
 from classtoken.inputs import rejected as rejection
 from classtoken.readout.readout import StatesReader
@@ -124,25 +125,35 @@ def _placed(parts: list[tuple[tuple[int, ...], dict[str, NDArray]]], name: str, 
     return whole
 
 
-def stored(place: str | Path, records: Sequence[Record], key: str = "id") -> dict[str, NDArray[np.float32]]:
-    """Vectors that somebody has stored, a row a record: a folder of `embed`, a .npy file (rows in the order of the
-    records), or a Parquet file with the column `id` and columns of vectors. `key` is the
-    column by which they are found: texts of pairs by `text`. Raises `OptionError` where a record has no vector."""
+@dataclass(frozen=True)
+class Stored:
+    """Vectors that somebody has stored, a row a record, and the pooling and length that give them, where that is
+    known."""
+
+    vectors: NDArray[np.float32]
+    pooling: str | None = None
+    dim: int | None = None
+
+
+def stored(
+    place: str | Path, records: Sequence[Record], key: str = "id", read_records: Sequence[Record] = ()
+) -> dict[str, Stored]:
+    """Vectors that somebody has stored, by their name: of a folder of `embed`, a .npy file (rows in the order of the
+    records, or of `read_records`, among which they are), or a Parquet file with the column `id` and columns of
+    vectors. `key` is the column by which they are found: texts of pairs by `text`. Raises `OptionError` where a record
+    has no vector."""
     path = user_path(place)
     if path.suffix == ".npy":
         found = _of_npy(path)
-        if found.ndim != 2 or len(found) != len(records):
-            raise OptionError(
-                f"'{path}' holds an array of shape {found.shape}, and there are {len(records)} records; give a row for "
-                "each, in their order."
-            )
-        return {path.stem: _narrowed(found)}
+        return {path.stem: Stored(_narrowed(_rows_of(found, path, records, read_records)))}
+    made: Fingerprint | None = None
     wanted = [str(record.text) if key == "text" else record.id for record in records]
     if path.is_dir():
         folder = read(path)
         if key not in ("id", *folder.carried):
             raise OptionError(f"'{path}' does not carry the column '{key}', by which vectors of pairs are found.")
         given, arrays = folder.column(key), {name: folder.arrays[name] for name in folder.arrays}
+        made = folder.manifest.fingerprint
     else:
         given, arrays = _of_parquet(path, key)
     names = [to_id(name) for name in given]  # pandas writes ids that are numbers as numbers
@@ -157,7 +168,29 @@ def stored(place: str | Path, records: Sequence[Record], key: str = "id") -> dic
             "same source."
         )
     rows = [place_of[name] for name in wanted]
-    return {name: _narrowed(np.asarray(array))[rows] for name, array in arrays.items()}
+    return {name: Stored(_narrowed(np.asarray(array))[rows], *_asked(name, made)) for name, array in arrays.items()}
+
+
+def _asked(name: str, made: Fingerprint | None) -> tuple[str | None, int | None]:
+    """The pooling and length that a column of `embed` was asked for by; None for those of other making, and where unit
+    length was asked for besides."""
+    known = made is not None and name in made.poolings and not made.normalize and not made.chunks
+    return (name, made.dim) if made is not None and known else (None, None)
+
+
+def _rows_of(found: NDArray, path: Path, records: Sequence[Record], read_records: Sequence[Record]) -> NDArray:
+    """The rows of the records; there may be one for each of all that were read."""
+    if found.ndim == 2 and len(found) == len(records):
+        return found
+    if found.ndim == 2 and len(found) == len(read_records):
+        place = {id(record): row for row, record in enumerate(read_records)}
+        return found[[place[id(record)] for record in records]]
+    left = len(read_records) - len(records)
+    more = f" ({left} more were read and are left out)" if left > 0 else ""
+    raise OptionError(
+        f"'{path}' holds an array of shape {found.shape}, and there are {len(records)} records{more}; give a row for "
+        "each, in their order."
+    )
 
 
 def _narrowed(vectors: NDArray) -> NDArray[np.float32]:

@@ -10,10 +10,13 @@ from classtoken.comparison.task import Choices, Judged
 from classtoken.errors import OptionError
 from classtoken.learning.ways.logistic import FitTask
 from classtoken.measure.scores import f1_counts, macro_f1, micro_f1, of_counts, precision_items
+from classtoken.results.base import counted
 from classtoken.values import Record
 
 #: Items that must have a label, and as many that must not, for it to be judged.
 FEWEST_OF_A_LABEL = 10
+NAMED = 12
+"""labels that are named where they cannot be judged"""
 METRICS = ("map", "micro_f1", "macro_f1", "knn_map")
 
 
@@ -46,6 +49,18 @@ class MultiLabel(Labelled):
             "average precision": "over all judged items, by their rank within the part of the split that judged them",
             "seed": str(self.choices.seed),
         }
+
+    def limits(self) -> tuple[str, ...]:
+        counts, n = self.truth.sum(0), len(self.truth)
+        rare = [c for c in range(len(self.labels)) if c not in set(self.counted.tolist())]
+        if not rare:
+            return ()
+        named = ", ".join(f"{self.labels[c]} ({int(counts[c])} of {n})" for c in rare[:NAMED])
+        more = f" and {len(rare) - NAMED} others" if len(rare) > NAMED else ""
+        return (
+            f"{counted(len(rare), 'label')} cannot be judged, being on fewer than {FEWEST_OF_A_LABEL} judged items or "
+            f"missing on fewer: {named}{more}.",
+        )
 
     def judge(self, vectors: NDArray, *, whiten: bool = False, only: str | None = None) -> Judged:
         targets = self.targets[:, self.counted]
@@ -88,11 +103,11 @@ class MultiLabel(Labelled):
         """The metrics of logits for the counted labels, one number an item; and every label's average precision."""
         truth = self.truth[:, self.counted]
         each = [precision_items(column, t) for column, t in zip(self.aligned(scores).T, truth.T, strict=True)]
-        counted = f1_counts(scores > 0, truth)
+        decided = f1_counts(scores > 0, truth)
         values = {
             "map": np.mean([items for _, items in each], axis=0),
-            "micro_f1": of_counts(counted, micro_f1)[1],
-            "macro_f1": of_counts(counted, macro_f1)[1],
+            "micro_f1": of_counts(decided, micro_f1)[1],
+            "macro_f1": of_counts(decided, macro_f1)[1],
         }
         names = [self.labels[c] for c in self.counted]
         return values, dict(zip(names, (value for value, _ in each), strict=True))

@@ -38,16 +38,18 @@ def open_task(source: Any, options: CompareOptions) -> JudgedTask:
         several = any(isinstance(record.label, tuple) for record in (*records, *(test or ())))
         kind = MultiLabel if (several if options.task is None else options.task == "multilabel") else Classification
         made: JudgedTask = kind(records, test, choices)
-        made.refused = (*refused, *made.refused)
+        made.refused, made.read = (*refused, *made.refused), (*records, *(test or ()))
         return made
     if options.task == "retrieval" and options.queries is not None and options.judgements is not None:
         queries = _records(options.queries, options, refused)
         judged = read_judgements(options.judgements)
         return RetrievalByJudgements(records, queries, judged, choices, tuple(refused))
     if options.task == "retrieval":
-        return RetrievalByClass(records, choices, tuple(refused))
-    kind_of = Segmentation if options.task == "dense" else Clustering
-    return kind_of(records, choices, tuple(refused))
+        made = RetrievalByClass(records, choices, tuple(refused))
+    else:
+        made = (Segmentation if options.task == "dense" else Clustering)(records, choices, tuple(refused))
+    made.read = tuple(records)
+    return made
 
 
 def _similarity(source: Any, options: CompareOptions, choices: Choices) -> JudgedTask:

@@ -68,6 +68,8 @@ class JudgedTask(ABC):
     """standard deviation of an item's difference between two candidates, as it is assumed before anything is known"""
     assumed: str = ""
     """that assumption in words"""
+    read: tuple[Record, ...] = ()
+    """every record that was read, those that are left out among them: stored rows may be as many"""
 
     @property
     @abstractmethod
@@ -85,6 +87,10 @@ class JudgedTask(ABC):
     @abstractmethod
     def without(self, bad: Mapping[int, Rejected]) -> "JudgedTask":
         """The same task, made of the same records but for those that have no vector."""
+
+    def limits(self) -> tuple[str, ...]:
+        """What the data do not allow to be judged, in words."""
+        return ()
 
     def answers(self) -> object:
         """What is right, as plain values, where records' labels do not say it: a part of the data's hash."""

@@ -73,11 +73,12 @@ def _ties(others: Sequence[ComparedVector], chosen: ComparedVector, metric: str)
 
 
 def _use(chosen: ComparedVector, ties: Sequence[ComparedVector]) -> str:
-    """`Use mean (the mean of the tokens): --pooling 'mean'.`, and why this one of several that are as good."""
+    """`Use mean, the mean of the tokens (--pooling 'mean').`, and why this one of several that are as good."""
     meaning = POOLINGS.get(chosen.name)
     named = [] if chosen.pooling is None else [f"--pooling '{chosen.pooling}'"]
     named += [] if chosen.dim is None else [f"--dim {chosen.dim}"]
-    said = f"Use {chosen.name}" + (f" ({meaning})" if meaning else "") + (f": {' '.join(named)}." if named else ".")
+    about, flags = f", {meaning}" if meaning else "", f" ({' '.join(named)})" if named else ""
+    said = f"Use {chosen.name}{about}{flags}."
     if len(ties) > 1 and chosen.name.split(": ")[-1] == "own":
         return f"{said} Of those that are as good, it is the model's own."
     if chosen is not ties[0] and chosen.cost.size < ties[0].cost.size:

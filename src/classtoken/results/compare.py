@@ -436,6 +436,8 @@ class CompareResult(Result):
         for one in self.candidates:
             parts.setdefault(one.group, []).append(one)
         best = [some[0].name for some in parts.values()]
+        if len(self.candidates) == 1:
+            return (("the only candidate", self.candidates),)
         return tuple(
             (group_in_words(n, best[max(0, n - 2)], len(some)), tuple(some))
             for n, some in enumerate(parts.values(), start=1)

@@ -174,3 +174,21 @@ def test_the_card_says_what_from_what_when_and_how_well(tmp_path: Path, squares:
     own = (tmp_path / "own/README.md").read_text(encoding="utf-8")
     assert "base model: none, it began with random weights" in own
     assert f"{scratched.steps} steps in" in own
+
+
+def test_layers_behind_the_pooling_that_a_head_does_not_read_are_told(tmp_path: Path) -> None:
+    """A Dense module of the model's own: the trained folder is without it, says so, and gives one vector everywhere."""
+    import sentence_transformers
+
+    folder = sentence_transformer(tmp_path / "st", dense=8)
+    rows = [f"{text},{'ab'[n % 2]}" for n, text in enumerate(texts(24))]
+    source = tmp_path / "texts.csv"
+    source.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    result = train(source, tmp_path / "out", model=folder)
+    assert any("puts layers of its own (Dense) behind its pooling" in note for note in result.notes)
+    ours = load(tmp_path / "out").embed(SENTENCES)
+    assert ours.shape[1] == 32
+    theirs = sentence_transformers.SentenceTransformer(str(tmp_path / "out"), device="cpu").encode(SENTENCES)
+    assert np.abs(ours - theirs).max() < 1e-5
+    plain = train(source, tmp_path / "plain", model=sentence_transformer(tmp_path / "st2"))
+    assert not any("layers of its own" in note for note in plain.notes)

@@ -95,7 +95,21 @@ def _result(
         date=datetime.now(UTC).date().isoformat(),
         licence="" if run.model is None else licence_of(run.model.folder),
         machine=machine(run.device),
-        notes=tuple(_notes(model, seconds)),
+        notes=(*_layers_left_out(run, model), *_notes(model, seconds)),
+    )
+
+
+def _layers_left_out(run: TrainingRun, model: TrainedModel) -> tuple[str, ...]:
+    """That a model's own vector goes through layers behind its pooling which the trained one does not."""
+    if run.model is None or model.head is None:
+        return ()
+    reading = run.embedder.tower(run.modality).reading
+    if not reading.after or str(model.readout.spec) != reading.contract.pooling or model.readout.after:
+        return ()
+    kinds = ", ".join(dict.fromkeys(type(layer).__name__ for layer in reading.after))
+    return (
+        f"'{base_name(run.model.name)}' puts layers of its own ({kinds}) behind its pooling; the head reads the pooled "
+        "vector, and the trained folder has none of them",
     )
 
 

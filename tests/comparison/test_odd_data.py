@@ -1,0 +1,69 @@
+"""Odd data: what cannot be judged is named, and nothing is dropped in silence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import classtoken as ct
+from classtoken.errors import OptionError
+
+N = 40
+
+
+def table(path: Path, labels: list[str]) -> Path:
+    rows = [f"text {n},{label}" for n, label in enumerate(labels)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def vectors() -> np.ndarray:
+    found = np.random.default_rng(0).normal(size=(N, 6)).astype(np.float32)
+    found[:, 0] += 2 * (np.arange(N) % 2)
+    return found
+
+
+def test_rows_may_be_those_of_all_records_that_were_read(tmp_path: Path, vectors: np.ndarray) -> None:
+    """A stored row of a record without a label is left out with it, and no row moves to another record."""
+    labels = ["ab"[n % 2] if n % 5 else "" for n in range(N)]
+    np.save(tmp_path / "all.npy", vectors)
+    some = [n for n in range(N) if n % 5]
+    np.save(tmp_path / "some.npy", vectors[some])
+    source = table(tmp_path / "missing.csv", labels)
+    found = ct.compare(None, source, vectors=[str(tmp_path / "all.npy"), str(tmp_path / "some.npy")], draws=2)
+    first, second = found.candidates
+    assert first.metrics == second.metrics
+    assert found.items == len(some)
+    assert {one.id for one in found.refused} == {str(n) for n in range(0, N, 5)}
+    assert "8 items (0, 5, 10, 15, 20 and 3 others): has no label" in str(found)
+    np.save(tmp_path / "few.npy", vectors[:7])
+    with pytest.raises(OptionError, match=r"32 records \(8 more were read and are left out\); give a row for each"):
+        ct.compare(None, source, vectors=[str(tmp_path / "few.npy")])
+
+
+def test_records_whose_vector_is_not_finite_are_named(tmp_path: Path, vectors: np.ndarray) -> None:
+    np.save(tmp_path / "good.npy", vectors)
+    vectors[3, 2], vectors[7, 1] = np.nan, np.inf
+    np.save(tmp_path / "bad.npy", vectors)
+    source = table(tmp_path / "ok.csv", ["ab"[n % 2] for n in range(N)])
+    found = ct.compare(None, source, vectors=[str(tmp_path / "good.npy"), str(tmp_path / "bad.npy")], draws=2)
+    assert found.left_out == {"bad": "2 of 40 vectors hold numbers that are not finite (3, 7)"}
+    assert "the only candidate:" in str(found)
+
+
+def test_labels_that_cannot_be_judged_are_named(tmp_path: Path, vectors: np.ndarray) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    labels = ["|".join(["a", "b", "c"][: 1 + n % 3] + ["rare"] * (n < 3)) for n in range(N)]
+    found = ct.compare(None, table(tmp_path / "multi.csv", labels), vectors=[str(tmp_path / "v.npy")])
+    (note,) = found.notes
+    assert note.startswith("2 labels cannot be judged")
+    assert note.endswith("a (40 of 40), rare (3 of 40).")
+    assert set(found.best.per_class) == {"b", "c"}
+
+
+def test_an_interval_stays_where_the_metric_can_be(tmp_path: Path, vectors: np.ndarray) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    source = table(tmp_path / "ok.csv", ["ab"[n % 2] for n in range(N)])
+    found = ct.compare(None, source, task="clustering", vectors=[str(tmp_path / "v.npy")], draws=2)
+    assert found.best.metrics["v_measure"].low >= 0
