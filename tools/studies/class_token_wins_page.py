@@ -13,6 +13,8 @@ NAMES = {
     "map": "attention pooling, no class token",
     "cls, read by mean": "trained by its class token, read by the mean of its patches",
 }
+RATES = (2e-4, 2e-2)
+"""the lowest and highest that are tried at all"""
 FLOOR = {"what stands in front of it": 0.412}
 """what always saying the commonest answer gives"""
 CELLS = [(objective, depth) for objective in OBJECTIVES for depth in (2, 6)]
@@ -51,7 +53,7 @@ def main() -> None:
     for objective, depth in CELLS:
         mine = [one for one in results if (one["objective"], one["depth"]) == (objective, depth)]
         if mine:
-            parts.append(f"## {OBJECTIVES[objective].capitalize()}, {depth} blocks")
+            parts.append(f"## {begun(OBJECTIVES[objective])}, {depth} blocks")
             parts += [section(one) for one in mine]
     parts += ["## Learning rates", rates(found["tuning"])]
     parts.append(f"{found['runs']} trainings, {found['seconds']} seconds of processor time.")
@@ -59,23 +61,55 @@ def main() -> None:
 
 
 def in_short(results: list[dict[str, Any]]) -> str:
-    """How often the class token wins, loses, or neither, against each of the two."""
-    asked = [one for one in results if one["objective"] != "untrained" and not at_floor(one)]
+    """How often the class token wins, loses, or neither, against each of the two, by how encoders were trained."""
     lines = []
-    for rival in ("mean", "map"):
-        said = [verdict(one, rival) for one in asked]
-        wins, loses = (sum(v.startswith(f"the class token {word}") for v in said) for word in ("wins", "loses"))
-        lines.append(
-            f"against {NAMES[rival].split(',')[0]} the class token wins {wins} of {len(asked)} comparisons, loses "
-            f"{loses}, and {len(asked) - wins - loses} are not clear"
-        )
-    out = "Left out: encoders that are not trained, and questions to which no vector knows the answer."
-    return f"**In short**: {'; '.join(lines)}. {out}" if asked else ""
+    for objective in ("supervised", "dino"):
+        asked = [one for one in results if one["objective"] == objective and not at_floor(one)]
+        told = []
+        for rival in ("mean", "map"):
+            said = [verdict(one, rival) for one in asked]
+            wins, loses = (sum(v.startswith(f"the class token {word}") for v in said) for word in ("wins", "loses"))
+            told.append(
+                f"against {NAMES[rival].split(',')[0]} the class token wins {wins} of {len(asked)} comparisons, loses "
+                f"{loses}, and {len(asked) - wins - loses} are not clear"
+            )
+        if asked:
+            taught = sum(len(unlearned(results, one)) for one in asked)
+            mind = (
+                f" Mind: {taught} of {3 * len(asked)} vectors are no better than that of the same encoder before "
+                "training, so that these comparisons say how weakly trained encoders differ, not what good ones do."
+                if taught
+                else ""
+            )
+            lines.append(f"- **{begun(OBJECTIVES[objective])}**: {'; '.join(told)}.{mind}")
+    out = (
+        "Left out: encoders that are not trained, and questions to which no vector knows the answer. Depth and rival "
+        "matter as much as the class token does: there is no answer for all of them."
+    )
+    return "\n".join(["**In short**", "", *lines, "", out]) if lines else ""
+
+
+def unlearned(results: list[dict[str, Any]], one: dict[str, Any]) -> list[str]:
+    """The trained vectors whose interval does not lie above that of the same vector before training."""
+    before = next(
+        (r for r in results if (r["objective"], r["depth"], r["task"]) == ("untrained", one["depth"], one["task"])),
+        None,
+    )
+    if before is None:
+        return []
+    tops = {row["name"]: row["high"] for row in before["candidates"]}
+    return [row["name"] for row in one["candidates"] if row["name"] in ("cls", "mean", "map")
+            and not row["low"] > tops[row["name"]]]  # fmt: skip
+
+
+def begun(words: str) -> str:
+    """With a capital at the beginning."""
+    return words[0].upper() + words[1:]
 
 
 def at_floor(one: dict[str, Any]) -> bool:
-    """Whether no candidate knows more than the commonest answer."""
-    return max(row["value"] for row in one["candidates"]) <= FLOOR.get(one["task"], -1)
+    """Whether no candidate's interval lies above what the commonest answer gives."""
+    return max(row["low"] for row in one["candidates"]) <= FLOOR.get(one["task"], -1)
 
 
 def overview(results: list[dict[str, Any]]) -> list[str]:
@@ -85,8 +119,10 @@ def overview(results: list[dict[str, Any]]) -> list[str]:
         where = f"{OBJECTIVES[one['objective']]}, {one['depth']} blocks, {one['task']}"
         said = [verdict(one, rival) for rival in ("mean", "map")]
         if at_floor(one):
-            said = ["no vector knows it: none does better than always giving the commonest answer"]
-        lines.append(f"- **{where[0].upper()}{where[1:]}**: {'; '.join(said)}.")
+            said = ["no vector knows it: none does clearly better than always giving the commonest answer"]
+        elif one["objective"] != "untrained" and (weak := unlearned(results, one)):
+            said.append(f"no better than before training: {', '.join(weak)}")
+        lines.append(f"- **{begun(where)}**: {'; '.join(said)}.")
     return ["\n".join(lines)] if lines else ["No part of the study is complete yet."]
 
 
@@ -94,9 +130,11 @@ def verdict(one: dict[str, Any], rival: str) -> str:
     """The class token against another pooling."""
     gap = next(d for d in one["differences"] if {d["first"], d["second"]} == {"cls", rival})
     sign = 1 if gap["first"] == "cls" else -1
-    value, ends = 100 * sign * gap["value"], sorted(100 * sign * gap[end] for end in ("low", "high"))
+    value, ends = 100 * sign * gap["value"], [gap[end] for end in ("low", "high")]
     seeds = ", ".join(f"{100 * sign * v:+.1f}" for v in gap["by_seed"])
-    told = f"{value:+.1f} points [{ends[0]:+.1f}, {ends[1]:+.1f}] against {rival}; by seed {seeds}"
+    low, high = sorted(100 * sign * end for end in ends) if None not in ends else (None, None)
+    limits = "no interval" if low is None else f"{low:+.1f}, {high:+.1f}"
+    told = f"{value:+.1f} points [{limits}] against {rival}; by seed {seeds}"
     agree = all(v * gap["value"] > 0 for v in gap["by_seed"]) and len(gap["by_seed"]) > 1
     if gap["p"] < 0.05 and agree:
         return f"the class token {'wins' if value > 0 else 'loses'} ({told})"
@@ -115,11 +153,12 @@ def missing(results: list[dict[str, Any]]) -> str:
 
 def section(one: dict[str, Any]) -> str:
     """One question: every candidate, and every pair."""
-    head = f"### {one['task'].capitalize()} ({one['metric']}, {one['seeds']} seed{'s' * (one['seeds'] > 1)})"
+    head = f"### {begun(one['task'])} ({one['metric']}, {one['seeds']} seed{'s' * (one['seeds'] > 1)})"
     lines = ["| group | vector | score | by seed |", "|---|---|---|---|"]
     for row in one["candidates"]:
         seeds = ", ".join(f"{value:.3f}" for value in row["by_seed"])
-        score = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        known = row["low"] is not None and row["high"] is not None
+        score = f"{row['value']:.3f}" + (f" [{row['low']:.3f}, {row['high']:.3f}]" if known else "")
         lines.append(f"| {row['group']} | {NAMES[row['name']]} | {score} | {seeds} |")
     said = f"These faces show a difference of {100 * one['detectable']:.1f} points in 80 % of cases."
     return "\n\n".join([head, "\n".join(lines), said])
@@ -131,7 +170,8 @@ def rates(tuning: list[dict[str, Any]]) -> str:
     for row in tuning:
         tried = "; ".join(f"{rate}: {score:.3f}" for rate, score in row["tried"].items())
         name = NAMES[row["pooling"]].split(",")[0]
-        lines.append(f"| {row['objective']} | {row['depth']} | {name} | {tried} | {row['best']:g} |")
+        edge = " (the last one tried on that side)" if row["best"] in (RATES[0], RATES[-1]) else ""
+        lines.append(f"| {row['objective']} | {row['depth']} | {name} | {tried} | {row['best']:g}{edge} |")
     return "\n".join(lines)
 
 
