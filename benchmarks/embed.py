@@ -39,6 +39,8 @@ import numpy as np
 from embedding import contestants as by
 from embedding.contest import Contest, Contestant, machine, measure, peak_mib, peaks, products, ratio, table
 
+from classtoken.plain import to_json
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 DEIT = SHARED / "models" / "deit-tiny-patch16-224"
@@ -327,7 +329,7 @@ def main() -> None:
         for path in (ROOT / "bench-results" / "embed.json", *([options.keep] if options.keep else [])):
             there = json.loads(path.read_text()) if path.is_file() else {}
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(there | {name: kept}, indent=1) + "\n", encoding="utf-8")
+            path.write_text(to_json(there | {name: kept}, indent=1) + "\n", encoding="utf-8")
 
 
 def said_before(wanted: list[str]) -> None:

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from classtoken.plain import to_json
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS = Path(__file__).parent / "results" / "embed-scale.json"
@@ -132,7 +134,7 @@ def main(name: str) -> None:
     finally:
         shutil.rmtree(place, ignore_errors=True)
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps({**kept, name: found}, indent=2) + "\n")
+    RESULTS.write_text(to_json({**kept, name: found}, indent=2) + "\n")
     print(json.dumps({name: found}))
 
 

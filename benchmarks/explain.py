@@ -12,7 +12,6 @@ one at a time, in turns. Needs DeiT-Tiny, the photographs and the texts in ../sh
 import argparse
 import importlib
 import importlib.util
-import json
 import platform
 import resource
 import time
@@ -28,6 +27,7 @@ from classtoken.embedder import Embedder, load
 from classtoken.maps.faithfulness import curves, random_scores
 from classtoken.maps.rollout import roll
 from classtoken.maps.table import BY_NAME, Setting
+from classtoken.plain import to_json
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.traced import trace
 from classtoken.results.explain import CurveDefinition
@@ -155,7 +155,7 @@ def main() -> None:
     if options.keep:
         machine = {"python": platform.python_version(), "torch": torch.__version__, "threads": options.threads}
         options.keep.parent.mkdir(parents=True, exist_ok=True)
-        options.keep.write_text(json.dumps({"machine": machine, "seconds": found, "batches": ratios}, indent=2) + "\n")
+        options.keep.write_text(to_json({"machine": machine, "seconds": found, "batches": ratios}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from PIL import Image
 import classtoken as ct
 from classtoken.nearest.graph import neighbours
 from classtoken.nearest.rows import unit_matrix
+from classtoken.plain import to_json
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 RESULTS = Path(__file__).parent / "results" / "find.json"
@@ -229,7 +230,7 @@ def main() -> None:
     found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for what in asked.what:
         found[what] = {"texts": texts, "pictures": pictures}[what](asked.folder)
-        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+        RESULTS.write_text(to_json(found, indent=2) + "\n")
         print(json.dumps({what: found[what]}, indent=2))
 
 

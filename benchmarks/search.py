@@ -25,6 +25,7 @@ from classtoken.fingerprint import Fingerprint
 from classtoken.nearest.coded import CodedRows
 from classtoken.nearest.rows import FileRows, ResidentRows
 from classtoken.nearest.scan import search as scan
+from classtoken.plain import to_json
 from classtoken.sink import Manifest, ParquetSink, TaskRows, read
 from classtoken.values import Record, Task
 
@@ -123,7 +124,7 @@ def timed(times: dict[str, list[float]], name: str, work: Callable) -> Any:
 def add(found: dict) -> None:
     """Into the file of results, beside what is there."""
     there = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    RESULTS.write_text(json.dumps(there | found, indent=2) + "\n")
+    RESULTS.write_text(to_json(there | found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
 

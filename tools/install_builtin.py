@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken import predict
+from classtoken.plain import to_json
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_IN = ROOT / "src/classtoken/builtin"
@@ -73,7 +74,7 @@ def install(title: str, run: Path, source: str) -> None:
         "accuracy": found.accuracy,
         "label_accuracy": found.label_accuracy,
     }
-    (target / "training.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (target / "training.json").write_text(to_json(record, indent=2) + "\n", encoding="utf-8")
     about = (target / "about.md").read_text(encoding="utf-8")
     (target / "README.md").write_text(card(title, about, record, size), encoding="utf-8")
     print(f"builtin:{title}: {found}")

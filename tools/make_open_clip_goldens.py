@@ -12,7 +12,6 @@ Each folder holds open_clip_config.json and open_clip_model.safetensors as open_
 """
 
 import argparse
-import json
 import platform
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,8 @@ from timm.layers import LayerNorm
 from timm.models import register_model
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
+
+from classtoken.plain import to_json
 
 END = 48
 """the highest id: open_clip's CLIP finds the end token as the largest one"""
@@ -158,7 +159,7 @@ def make(name: str, config: dict[str, Any], folder: Path) -> None:
         "python": platform.python_version(),
     }
     about = {"made_by": "tools/make_open_clip_goldens.py", "model": name, "versions": versions}
-    (folder / "golden.json").write_text(json.dumps(about, indent=2) + "\n")
+    (folder / "golden.json").write_text(to_json(about, indent=2) + "\n")
 
 
 def main() -> None:

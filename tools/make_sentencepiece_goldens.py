@@ -12,7 +12,6 @@ tokenizer class looks for, tokenizer_config.json, and golden.json: texts, their 
 
 import argparse
 import inspect
-import json
 import platform
 import shutil
 import tempfile
@@ -22,6 +21,8 @@ from pathlib import Path
 import sentencepiece
 import transformers
 from sentencepiece import SentencePieceTrainer
+
+from classtoken.plain import to_json
 
 SOURCES = ("argparse", "ast", "asyncio", "collections", "datetime", "decimal", "email.message", "functools", "heapq")
 TEXTS = (
@@ -72,7 +73,7 @@ def make(name: str, folder: Path, corpus: Path) -> None:
             **{"model_type": "unigram", "normalization_rule_name": "identity", **options},
         )
         shutil.copy(f"{work}/m.model", folder / file)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}) + "\n")
+    (folder / "tokenizer_config.json").write_text(to_json({"tokenizer_class": kind}) + "\n")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     versions = {
         "sentencepiece": sentencepiece.__version__,
@@ -84,7 +85,7 @@ def make(name: str, folder: Path, corpus: Path) -> None:
         "versions": versions,
         "ids": {text: tokenizer(text)["input_ids"] for text in TEXTS},
     }
-    (folder / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+    (folder / "golden.json").write_text(to_json(golden, indent=1) + "\n")
 
 
 def main() -> None:

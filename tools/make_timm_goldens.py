@@ -12,7 +12,6 @@ logits; `other.*` for images of another size) and golden.json (versions).
 """
 
 import argparse
-import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 from timm.models import save_for_hf
+
+from classtoken.plain import to_json
 
 TINY = {"img_size": 16, "patch_size": 4, "embed_dim": 16, "depth": 2, "num_heads": 2}
 OTHER = (24, 12)
@@ -115,7 +116,7 @@ def make(name: str, arguments: dict[str, Any], folder: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in golden.items()}, folder / "golden.safetensors")
     versions = {"timm": timm.__version__, "torch": torch.__version__, "python": platform.python_version()}
     about = {"made_by": "tools/make_timm_goldens.py", "architecture": architecture, "versions": versions}
-    (folder / "golden.json").write_text(json.dumps(about, indent=2) + "\n")
+    (folder / "golden.json").write_text(to_json(about, indent=2) + "\n")
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.measure.statistics import compare, exact
 from classtoken.options import TrainOptions
+from classtoken.plain import to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "bench-results" / "clothing"
@@ -73,7 +74,7 @@ def main() -> None:
         if (given.only is None and name not in kept["ways"]) or name in (given.only or ()):
             kept["ways"][name] = run()
             given.keep.parent.mkdir(parents=True, exist_ok=True)
-            given.keep.write_text(json.dumps(compared(kept), indent=1) + "\n", encoding="utf-8")
+            given.keep.write_text(to_json(compared(kept), indent=1) + "\n", encoding="utf-8")
             print(name, {k: v for k, v in kept["ways"][name].items() if k != "right"}, flush=True)
 
 

@@ -36,6 +36,7 @@ from classtoken.learning.folder.record import machine
 from classtoken.learning.judge import calibration_error, fit_temperature
 from classtoken.learning.ways.logistic import GRID, FitTask, fit_logistic, logistic_head
 from classtoken.measure.statistics import mean_interval
+from classtoken.plain import to_json
 from classtoken.readout.saved import read_saved
 from classtoken.values import Content, Record
 
@@ -268,7 +269,7 @@ def main() -> None:
             kept["draws"].append(draw(task, seed))
             kept |= {"summary": summary(kept["draws"]), "machine": machine("cpu")}
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            path.write_text(to_json(kept, indent=1) + "\n", encoding="utf-8")
             print(name, seed, kept["draws"][-1], flush=True)
     print(table(given.keep))
 

@@ -25,6 +25,7 @@ from classtoken.learning.loop.seeds import steps_per_epoch
 from classtoken.learning.recipe import Recipe
 from classtoken.measure.statistics import compare, exact
 from classtoken.options import TrainOptions
+from classtoken.plain import to_json
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "bench-results" / "learning"
@@ -70,11 +71,11 @@ def main() -> None:
         if (given.only is None and name not in kept["ways"]) or name in (given.only or ()):
             kept["ways"][name] = measured(name, recipe)
             given.keep.parent.mkdir(parents=True, exist_ok=True)
-            given.keep.write_text(json.dumps(compared(kept), indent=1) + "\n", encoding="utf-8")
+            given.keep.write_text(to_json(compared(kept), indent=1) + "\n", encoding="utf-8")
             print(name, {k: v for k, v in kept["ways"][name].items() if k != "right"}, flush=True)
     if "teacher" not in kept["ways"]:
         kept["ways"]["teacher"] = {"right": judged(TEACHER)}
-        given.keep.write_text(json.dumps(compared(kept), indent=1) + "\n", encoding="utf-8")
+        given.keep.write_text(to_json(compared(kept), indent=1) + "\n", encoding="utf-8")
 
 
 def measured(name: str, recipe: Recipe) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from scipy.stats import spearmanr, t
 from classtoken.jobs.train import train
 from classtoken.learning.folder.record import machine
 from classtoken.options import TrainOptions
+from classtoken.plain import to_json
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "text" / "stsb"
 SEEDS, EPOCHS, BATCH, RATE, LONGEST = (0, 1, 2), 2, 64, 1e-3, 64
@@ -157,7 +158,7 @@ def main() -> None:
         kept["runs"].append(run)
         kept["compared"] = compared(kept["runs"])
         given.keep.parent.mkdir(parents=True, exist_ok=True)
-        given.keep.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        given.keep.write_text(to_json(kept, indent=1) + "\n", encoding="utf-8")
         print(run, flush=True)
         shutil.rmtree(scratch)
 

@@ -27,6 +27,7 @@ from classtoken.learning.folder.record import machine
 from classtoken.learning.recipe import Recipe
 from classtoken.measure.statistics import compare, exact
 from classtoken.options import TrainOptions
+from classtoken.plain import to_json
 from classtoken.tokens.decode import decode
 from classtoken.values import Record
 
@@ -57,7 +58,7 @@ def main() -> None:
         hits[name] = read(vectors, truth)
     kept = {"machine": machine("cpu"), "seconds": round(seconds, 1), "tested": TESTED[0], "rows": compared(hits)}
     given.keep.parent.mkdir(parents=True, exist_ok=True)
-    given.keep.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    given.keep.write_text(to_json(kept, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(kept["rows"], indent=1))
 
 

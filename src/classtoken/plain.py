@@ -11,6 +11,7 @@ by the class attribute `json_kind`, written as the field `kind`.
 """
 
 import dataclasses
+import json
 import math
 import types
 from collections.abc import Mapping, Set
@@ -80,6 +81,12 @@ def encode(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return encode(value.item())
     raise InternalError(f"a plain value holds a {type(value).__name__}, which has no place in JSON; give plain values.")
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """A value as strict JSON: numbers that are not finite are the texts "NaN", "Infinity" and "-Infinity", because
+    JSON has no others and most programs refuse what Python writes for them."""
+    return json.dumps(encode(value), ensure_ascii=False, allow_nan=False, indent=indent)
 
 
 def chosen(value: Any) -> Any:

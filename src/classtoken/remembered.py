@@ -9,6 +9,7 @@ from typing import Any
 from classtoken.errors import OutputError
 from classtoken.files import write_text
 from classtoken.fingerprint import hash_value
+from classtoken.plain import to_json
 
 
 def cache_folder() -> Path:
@@ -27,7 +28,7 @@ def remembered(question: str, ask: Callable[[], dict[str, Any] | None]) -> dict[
         plain = ask()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, json.dumps({"question": question, "answer": plain}))
+            write_text(path, to_json({"question": question, "answer": plain}))
         except (OSError, OutputError):  # a home that cannot be written to: asked again the next time
             pass
     return plain

@@ -12,6 +12,7 @@ fresh faces, and docs/studies/class-token-wins.json is written of what is there;
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from classtoken.files import write_text
 from classtoken.jobs.train import train
 from classtoken.learning.recipe import Recipe
 from classtoken.options import TrainOptions
+from classtoken.plain import to_json
 from classtoken.results.compare import Cost
 from classtoken.values import Record
 
@@ -121,7 +123,7 @@ class Run:
         result = train(None, faces(), self.folder, TrainOptions(recipe=self.recipe().to_dict()))
         scores = {name: round(float(value), 5) for name, value in result.scores.items()}
         found = {"scores": scores, "steps": result.steps, "seconds": round(process_time() - began, 1)}
-        write_text(self.folder / "run.json", json.dumps(found))
+        write_text(self.folder / "run.json", to_json(found))
         print(f"{self.folder.name}: {scores}, {found['seconds']:.0f} s of processor time", flush=True)
         return found
 
@@ -274,9 +276,9 @@ def standing_of(found: Standing, metrics: dict[str, list[float]]) -> dict[str, A
 
 
 def rounded(value: Any) -> Any:
-    """Numbers with as many digits as they mean."""
+    """Numbers with as many digits as they mean; None where there is no interval."""
     if isinstance(value, float):
-        return round(value, 5)
+        return round(value, 5) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {name: rounded(one) for name, one in value.items()}
     return [rounded(one) for one in value] if isinstance(value, list) else value
@@ -309,7 +311,7 @@ def main() -> None:
     kept = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(WORK.glob("*/run.json"))]
     seconds = round(sum(run["seconds"] for run in kept))
     found = {"runs": len(kept), "seconds": seconds, "tuning": tuning(), "results": judge_all()}
-    write_text(FOUND, json.dumps(found, indent=1) + "\n")
+    write_text(FOUND, to_json(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from compare_page import table
 from classtoken.embedder import load
 from classtoken.files import write_text
 from classtoken.measure.specialisation import read_out, specialisation
-from classtoken.plain import encode
+from classtoken.plain import encode, to_json
 from classtoken.results.compare import read_result
 
 PAGE = OUT.parent / "class-tokens.md"
@@ -52,7 +52,7 @@ def main() -> None:
     for name in TITLES:
         if name not in found:
             found[name] = measured(STUDIES[name]())
-            write_text(FOUND, json.dumps(found, indent=1) + "\n")
+            write_text(FOUND, to_json(found, indent=1) + "\n")
     parts = [INTRODUCTION.strip(), *(section(name, found[name]) for name in TITLES)]
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from classtoken.cli.command import CONTEXT, command_of, with_flags
 from classtoken.cli.output import one_line
 from classtoken.errors import ClasstokenError, ExtensionError, InternalError
 from classtoken.extensions import extension_function, extension_names
+from classtoken.plain import to_json
 from classtoken.version import __version__
 
 INTERRUPTED = 130
@@ -127,7 +127,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"classtoken: {line}\n")
         if "--json" in arguments:
             said = {"kind": type(error).__name__, "message": line, "exit_code": code}
-            _write(json.dumps({"format": "classtoken.Error/1", "error": said}, ensure_ascii=False))
+            _write(to_json({"format": "classtoken.Error/1", "error": said}))
         return code
 
 

@@ -3,7 +3,6 @@
 Nobody waits in silence: a verb that has reported nothing yet says after `FIRST` seconds that it is at work.
 """
 
-import json
 import logging
 import sys
 import threading
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from classtoken.plain import to_json
 from classtoken.values import Progress
 
 #: Seconds until the first line, and between two lines, where there is no terminal.
@@ -63,7 +63,7 @@ def events(what: str) -> Iterator[Callable[[Progress], None]]:
     def write(event: str, now: Progress) -> None:
         counts = {"done": now.done, "total": now.total, "before": now.before, "refused": now.refused}
         rates = {"tokens": now.tokens, "rate": now.rate, "token_rate": now.token_rate, "left": now.left}
-        say(json.dumps({"event": event, "what": now.what or what, **counts, **rates, "seconds": now.seconds}))
+        say(to_json({"event": event, "what": now.what or what, **counts, **rates, "seconds": now.seconds}))
 
     def show(now: Progress) -> None:
         nonlocal latest, said

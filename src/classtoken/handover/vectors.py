@@ -1,6 +1,5 @@
 """A folder of vectors for other engines: a Lance data set, or a FAISS index with its ids beside."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pyarrow.parquet as pq
 
 from classtoken.errors import OptionError
 from classtoken.extras import need
+from classtoken.plain import to_json
 from classtoken.sink import Vectors
 
 #: Where FAISS's index and what belongs to it lie.
@@ -49,4 +49,4 @@ def write_faiss(vectors: Vectors, folder: Path, column: str | None) -> None:
     pq.write_table(pa.table({field: vectors.table.column(field) for field in rest}), folder / ROWS)
     spaces = vectors.manifest.fingerprint.spaces
     about = {"column": name, "rows": len(vectors), "metric": "cosine", "space": spaces.get(name)}
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    (folder / ABOUT).write_text(to_json(about, indent=2) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from classtoken.errors import ClasstokenError, ManifestMismatch
 from classtoken.files import write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
+from classtoken.plain import to_json
 from classtoken.results.base import Result, write
 from classtoken.source.contents import content_of
 from classtoken.values import Content, Record
@@ -158,7 +159,7 @@ def begin_folder(folder: Path, *, overwrite: bool = False) -> None:
 def list_files(folder: Path) -> None:
     """Write down what a finished training has put into its folder, which is all that is there the first time."""
     if not (folder / FILES).exists():
-        write_text(folder / FILES, json.dumps(sorted(entries(folder))) + "\n")
+        write_text(folder / FILES, to_json(sorted(entries(folder))) + "\n")
 
 
 def _ours(folder: Path) -> set[str]:

@@ -27,6 +27,7 @@ from classtoken.measure.statistics import mean_interval
 from classtoken.nearest.rows import FileRows, unit
 from classtoken.nearest.scan import Found, search
 from classtoken.places import LocalPlace
+from classtoken.plain import to_json
 from classtoken.results.base import counted
 from classtoken.sink import Vectors
 from classtoken.sink.manifest import META
@@ -130,7 +131,7 @@ def build_index(
         if judged.low >= recall:
             measured = judged.estimate, judged.low, judged.high
             about = IndexAbout(column, _parts(vectors), begun, settings, *measured, k, len(judging))
-            write_text(folder / ABOUT, json.dumps(asdict(about)) + "\n")
+            write_text(folder / ABOUT, to_json(asdict(about)) + "\n")
             return about
     shutil.rmtree(folder, ignore_errors=True)
     raise OptionError(f"no settings reach a `recall` of {recall:g} here; ask for less, or use exact search.")

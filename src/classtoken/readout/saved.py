@@ -9,7 +9,6 @@ classtoken.safetensors   `poolings.SPEC.NAME` and `head.NAME`, where the readout
                          where it is known how typical a vector is of the labels (`readout.typical`)
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from classtoken.errors import ModelError, WeightsError
 from classtoken.files import whole_file, write_text
 from classtoken.head import make_head
 from classtoken.model_folder import read_json
+from classtoken.plain import to_json
 from classtoken.pooling.build import make
 from classtoken.pooling.spec import parse
 from classtoken.readout.typical import Typical
@@ -69,7 +69,7 @@ def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> Non
         **({"label_names": dict(saved.label_names)} if saved.label_names else {}),
         "training": dict(saved.training),
     }
-    write_text(folder / SETTINGS, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / SETTINGS, to_json(settings, indent=2) + "\n")
     weights: dict[str, Tensor] = {}
     for spec, module in saved.learned.items():
         weights |= {f"poolings.{spec}.{name}": t for name, t in module.state_dict().items()}

@@ -455,7 +455,7 @@ def _deliver(loop: asyncio.AbstractEventLoop, future: asyncio.Future, outcome: A
 
 
 def json_answer(value: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(value), status, media_type=JSON)
+    return Response(json.dumps(value, allow_nan=False), status, media_type=JSON)
 
 
 def _problem(status: int, says: str, about: str | None = None, headers: Mapping[str, str] | None = None) -> Response:

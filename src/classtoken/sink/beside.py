@@ -20,6 +20,7 @@ from classtoken.errors import ClasstokenError, OptionError
 from classtoken.extras import need
 from classtoken.fingerprint import hash_value
 from classtoken.places import LocalPlace, Place
+from classtoken.plain import to_json
 from classtoken.results.base import Result
 from classtoken.sink.manifest import META, Manifest
 from classtoken.sink.numbers import TYPES
@@ -249,9 +250,8 @@ def _ids(place: Place, manifest: Manifest) -> Sequence[str]:
         np.save(made, np.array(Vectors(place, manifest).ids, dtype=np.str_))
         place.put_file(IDS, made)
     about: Mapping[str, object] = {"store": manifest.store, **manifest.fingerprint.to_dict()}
-    import json
 
-    place.put(MADE_BY, json.dumps(about, indent=2).encode())
+    place.put(MADE_BY, to_json(about, indent=2).encode())
     return (IDS, MADE_BY)
 
 

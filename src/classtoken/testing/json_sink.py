@@ -14,6 +14,7 @@ import numpy as np
 
 from classtoken.errors import OutputError
 from classtoken.files import write_text
+from classtoken.plain import to_json
 from classtoken.sink import Manifest, Part, Receipt, TaskRows
 from classtoken.sink.manifest import summed
 
@@ -31,7 +32,7 @@ class JsonPartWriter:
         receipt = Receipt(part, tuple(rows.refused))
         vectors = {column: block.tolist() for column, block in rows.vectors.items()}
         content = {"receipt": receipt.to_dict(), "ids": [record.id for record in rows.records], "vectors": vectors}
-        write_text(self.folder / name, json.dumps(content))
+        write_text(self.folder / name, to_json(content))
         return receipt
 
 

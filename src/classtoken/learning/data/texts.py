@@ -1,6 +1,5 @@
 """Texts for training: tokenized once, put into batches as they come."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from classtoken.errors import BadRecord
 from classtoken.inputs import each
 from classtoken.inputs import rows as ready_rows
 from classtoken.learning.data.batches import TrainingBatch
+from classtoken.plain import to_json
 from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor, TextRow, checked
 from classtoken.values import Record, Rejected, Role
@@ -71,7 +71,7 @@ def learn_vocabulary(texts: Sequence[str], size: int, folder: Path, longest: int
         "model_max_length": longest,
         **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(to_json(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def _words(tokenizer: Tokenizer, text: str) -> Iterator[str]:
