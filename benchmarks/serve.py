@@ -1,10 +1,11 @@
 """The service under load from another process, beside `embed` on the same texts, in the same run.
 
-    .venv/bin/python benchmarks/serve.py [--seconds 20] [--texts 32] [--clients 4] [--encoding base64] [--data FILE]
+    python benchmarks/serve.py [--seconds 10] [--texts 32 1] [--clients 1 4 8 16] [--encoding base64] [--data FILE]
 
 The method of text-embeddings-inference's published figures: requests of so many texts one after another on so many
 connections, each of which waits for its answer; the rate of texts, and the 50th and 99th percentile of a request. Both
-processes share this machine's cores. The share of `embed` is what is promised; `--model` takes any text model.
+processes share this machine's cores. The share of `embed` is what is promised; `--model` takes any text model. Kept in
+benchmarks/results/serve.json.
 """
 
 import argparse
@@ -18,11 +19,13 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import classtoken as ct
 
+RESULTS = Path(__file__).parent / "results" / "serve.json"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -60,9 +63,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "text" / "banking77" / "test.csv")
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--texts", type=int, default=32)
-    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--texts", type=int, nargs="+", default=[32, 1])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--encoding", choices=("base64", "float"), default="base64")
     asked = parser.parse_args()
     model = asked.model
@@ -80,34 +83,56 @@ def main() -> None:
         if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
             break
     assert found is not None, "it never served"
-    bodies = [
-        json.dumps({"input": texts[at : at + asked.texts], "model": "m", "encoding_format": asked.encoding}).encode()
-        for at in range(0, len(texts), asked.texts)
-    ]
+    port = int(found[1])
+    kept: dict[str, Any] = {"embed": round(alone), "requests": []}
+    print(f"embed: {alone:.0f} texts/s")
     try:
-        client(int(found[1]), bodies, time.monotonic() + 2, [])
-        seconds: list[list[float]] = [[] for _ in range(asked.clients)]
-        began = time.monotonic()
-        threads = [
-            threading.Thread(target=client, args=(int(found[1]), bodies[n:] + bodies[:n], began + asked.seconds, each))
-            for n, each in enumerate(seconds)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        took = time.monotonic() - began
+        for size in asked.texts:
+            for clients in asked.clients:
+                found = loaded(port, bodies(texts, size, asked.encoding), clients, asked.seconds)
+                found = {"texts": size, "clients": clients, "share": round(found["rate"] * size / alone, 3), **found}
+                kept["requests"].append(found)
+                print(
+                    f"{size} texts a request, {clients} connections: {found['share']:.0%} of embed, "
+                    f"p50 {found['p50_ms']:.0f} ms, p99 {found['p99_ms']:.0f} ms, {found['requests']} requests"
+                )
     finally:
         server.terminate()
         server.wait(20)
         server.stderr.close()
+    RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def bodies(texts: list[str], size: int, encoding: str) -> list[bytes]:
+    """Requests of so many texts each, out of all texts."""
+    return [
+        json.dumps({"input": texts[at : at + size], "model": "m", "encoding_format": encoding}).encode()
+        for at in range(0, len(texts), size)
+    ]
+
+
+def loaded(port: int, asked: list[bytes], clients: int, lasts: float) -> dict[str, float]:
+    """Requests a second, and their milliseconds, on so many connections."""
+    client(port, asked, time.monotonic() + 2, [])
+    seconds: list[list[float]] = [[] for _ in range(clients)]
+    began = time.monotonic()
+    threads = [
+        threading.Thread(target=client, args=(port, asked[n:] + asked[:n], began + lasts, each))
+        for n, each in enumerate(seconds)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - began
     every = np.array([second for each in seconds for second in each])
-    rate = len(every) * asked.texts / took
     low, high = np.percentile(every, [50, 99]) * 1000
-    print(f"embed: {alone:.0f} texts/s")
-    print(f"serve: {rate:.0f} texts/s, {rate / alone:.0%} of embed")
-    print(f"       {asked.texts} texts a request, {asked.clients} clients")
-    print(f"       {asked.encoding}: p50 {low:.0f} ms, p99 {high:.0f} ms, {len(every)} requests")
+    return {
+        "rate": round(len(every) / took, 2),
+        "p50_ms": round(low, 1),
+        "p99_ms": round(high, 1),
+        "requests": len(every),
+    }
 
 
 if __name__ == "__main__":
