@@ -78,8 +78,11 @@ def data_uri(pixels: np.ndarray) -> str:
 def tokens(size: ref.Size) -> tuple[ShownToken, ...]:
     cells = [(r, c) for r in range(size.grid) for c in range(size.grid)]
     return (
-        ShownToken("class", "class"),
-        *(ShownToken("content", str(i + 1), cell=cell) for i, cell in enumerate(cells)),
+        ShownToken("class", "class token", ""),
+        *(
+            ShownToken("content", f"patch {i} (row {cell[0]}, column {cell[1]})", str(i), cell=cell)
+            for i, cell in enumerate(cells)
+        ),
     )
 
 
@@ -314,8 +317,8 @@ def as_text(page: Walkthrough) -> Walkthrough:
     text = "Seven small <b>words</b> & ☂ all said."
     pieces = ["Seven", "small", "<b>", "words", "</b>", "&", "☂", "all said"]
     spans = [(text.index(piece), text.index(piece) + len(piece)) for piece in pieces]
-    content = [ShownToken("content", piece, span=span) for piece, span in zip(pieces, spans, strict=True)]
-    tokens = (ShownToken("class", "[CLS]"), *content, ShownToken("end", "[SEP]"))
+    content = [ShownToken("content", piece, piece, span=span) for piece, span in zip(pieces, spans, strict=True)]
+    tokens = (ShownToken("class", "[CLS]", "[CLS]"), *content, ShownToken("end", "[SEP]", "[SEP]"))
     examples = tuple(
         replace(
             e,

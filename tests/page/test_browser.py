@@ -26,7 +26,7 @@ def place(page: Any) -> dict[str, str]:
 
 
 def test_the_whole_journey_by_keyboard_alone(open_page: Open) -> None:
-    page = open_page("photo", "#token=0&layer=1&head=all")
+    page = open_page("photo", "#token=0&layer=0&head=all")
     for step in STEPS:
         if step > 1:
             page.keyboard.press("ArrowRight")
@@ -42,13 +42,17 @@ def test_the_whole_journey_by_keyboard_alone(open_page: Open) -> None:
         page.keyboard.press("ArrowLeft")
     for key in ("l", "l", "L", "h", "h"):
         page.keyboard.press(key)
-    assert {k: place(page)[k] for k in ("step", "layer", "head")} == {"step": "5", "layer": "2", "head": "2"}
+    assert {k: place(page)[k] for k in ("step", "layer", "head")} == {"step": "5", "layer": "1", "head": "1"}
 
     page.locator(".picture").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     assert place(page)["token"] == "15"
-    assert page.locator(".picture [aria-selected='true']").get_attribute("aria-label").startswith("patch 15: ")
+    assert (
+        page.locator(".picture [aria-selected='true']")
+        .get_attribute("aria-label")
+        .startswith("patch 14 (row 1, column 0): ")
+    )
     page.locator(".funnel td[tabindex='0']").focus()
     for key in ("ArrowDown", "ArrowUp"):
         page.keyboard.press(key)
@@ -107,8 +111,8 @@ def test_the_whole_journey_by_mouse(open_page: Open) -> None:
     page.get_by_role("button", name="who reads it").click()
     page.get_by_role("button", name="Load the whole matrix").click()
     assert page.locator(".matrix canvas").is_visible()
-    page.locator(".depth input").fill("2")
-    assert place(page)["layer"] == "2"
+    page.locator(".depth input").fill("1")
+    assert place(page)["layer"] == "1"
     page.get_by_role("button", name="+ Your own").click()
     assert "--serve" in page.locator("dialog[open]").inner_text()
     page.keyboard.press("Escape")
@@ -118,12 +122,12 @@ def test_the_whole_journey_by_mouse(open_page: Open) -> None:
 
 
 def test_a_deep_link_opens_what_it_names_and_nonsense_is_put_right(open_page: Open) -> None:
-    page = open_page("photo", "#step=6&layer=12&head=3&token=100&input=bar")
-    assert place(page) == {"step": "6", "layer": "12", "head": "3", "token": "100", "input": "bar"}
+    page = open_page("photo", "#step=6&layer=11&head=2&token=100&input=bar")
+    assert place(page) == {"step": "6", "layer": "11", "head": "2", "token": "100", "input": "bar"}
     page = open_page("photo", "#step=99&layer=-1&head=x&token=1e9&input=%3Cscript%3E")
     found = {k: v for k, v in place(page).items() if k not in ("token", "layer")}
     assert found == {"step": "10", "head": "all", "input": "disc"}
-    assert 1 <= int(place(page)["layer"]) <= 12
+    assert 0 <= int(place(page)["layer"]) < 12
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (640, 360), (1280, 720), (3840, 2160)])
@@ -253,9 +257,9 @@ def test_the_numbers_shown_are_pythons(open_page: Open) -> None:
     page.keyboard.press("t")
     for layer in range(TOY.depth):
         for head in range(TOY.heads):
-            page.evaluate(f"location.hash = '#step=5&layer={layer + 1}&head={head + 1}'")
+            page.evaluate(f"location.hash = '#step=5&layer={layer}&head={head}'")
             page.wait_for_function(
-                f"document.querySelector('caption').textContent.includes('Layer {layer + 1}, Head {head + 1}')"
+                f"document.querySelector('caption').textContent.includes('Layer {layer}, head {head}')"
             )
             cells = page.evaluate(
                 "[...document.querySelectorAll('.middle details.table tbody tr')]"
@@ -285,11 +289,11 @@ def test_all_of_the_toys_arithmetic_follows_from_what_the_page_shows(open_page: 
 
 
 def test_a_real_models_scores_softmax_heads_and_residuals_follow_too(open_page: Open) -> None:
-    page = open_page("photo", "#step=6&layer=7&head=2&token=33")
+    page = open_page("photo", "#step=6&layer=6&head=1&token=33")
     found = page.evaluate(WALK)  # state + attention (heads, bias)
     assert found["wrong"] == []
     assert {"sum", "given"} <= set(found["kinds"])
-    page = open_page("photo", "#step=5&layer=7&head=2&token=33")
+    page = open_page("photo", "#step=5&layer=6&head=1&token=33")
     found = page.evaluate(WALK)  # softmax over 197 scores, each a product of query and key
     assert found["wrong"] == []
     assert found["count"] > 197 * 8

@@ -20,12 +20,12 @@ def columns(page: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("hash", "has", "lacks"),
     [
-        ("head=1", {"score", "weight", "share of what was added"}, set()),
+        ("head=0", {"score", "weight", "share of what was added"}, set()),
         ("head=all", {"weight", "share of what was added"}, {"score"}),  # a mean over heads has no score
     ],
 )
 def test_a_table_never_mixes_one_head_with_all(open_page: Open, hash: str, has: set[str], lacks: set[str]) -> None:
-    page = open_page("photo", f"#step=5&layer=2&{hash}")
+    page = open_page("photo", f"#step=5&layer=1&{hash}")
     page.keyboard.press("t")
     page.locator(".middle details.table thead").wait_for()
     found = {name.lower() for name in columns(page)}
@@ -34,7 +34,7 @@ def test_a_table_never_mixes_one_head_with_all(open_page: Open, hash: str, has: 
 
 
 def test_who_reads_it_shows_only_what_is_of_that_direction(open_page: Open) -> None:
-    page = open_page("photo", "#step=5&layer=2&head=1")
+    page = open_page("photo", "#step=5&layer=1&head=0")
     page.get_by_role("button", name="who reads it").click()
     page.keyboard.press("t")
     page.locator(".middle details.table thead").wait_for()
@@ -45,13 +45,13 @@ def test_who_reads_it_shows_only_what_is_of_that_direction(open_page: Open) -> N
 
 
 @pytest.mark.parametrize(("name", "depth"), [("photo", 12), ("multi", 4), ("registers", 3)])
-@pytest.mark.parametrize("head", ["all", "2"])
+@pytest.mark.parametrize("head", ["all", "1"])
 def test_what_is_added_adds_up_to_the_digits_shown(
     open_page: Open, documents: Documents, name: str, depth: int, head: str
 ) -> None:
     """Step 6 of a pre-norm model, on every layer: state + lines = after attention, + feed-forward = new state."""
     page = open_page(name, "#step=6")
-    for layer in range(1, depth + 1):
+    for layer in range(depth):
         page.evaluate(f"location.hash = '#step=6&layer={layer}&head={head}'")
         page.wait_for_function(f"document.querySelector('.depth input').value === '{layer}'")
         lines = page.evaluate(
@@ -68,17 +68,17 @@ def test_what_is_added_adds_up_to_the_digits_shown(
 
 
 def test_a_token_that_looks_mostly_at_itself_is_said_to(open_page: Open) -> None:
-    """In layer 1 of this page 70 % of the attention stays at the class token; in layer 2 it does not."""
-    assert "Mostly at itself (70.0 %)" in open_page("itself", "#step=5&layer=1").locator(".beware").inner_text()
-    assert "at itself" not in open_page("itself", "#step=5&layer=2").locator(".beware").inner_text()
+    """In layer 0 of this page 70 % of the attention stays at the class token; in layer 1 it does not."""
+    assert "Mostly at itself (70.0 %)" in open_page("itself", "#step=5&layer=0").locator(".beware").inner_text()
+    assert "at itself" not in open_page("itself", "#step=5&layer=1").locator(".beware").inner_text()
 
 
 def test_what_lies_beyond_the_scale_is_named(open_page: Open) -> None:
     """Special tokens are left out of the scale, or they would leave all else dark; the legend names them."""
-    legend = open_page("itself", "#step=5&layer=1").locator(".legend").inner_text()
+    legend = open_page("itself", "#step=5&layer=0").locator(".legend").inner_text()
     assert "70.00 %" in legend
     assert "≥" in legend
-    assert "≥" not in open_page("itself", "#step=5&layer=2").locator(".legend").inner_text()
+    assert "≥" not in open_page("itself", "#step=5&layer=1").locator(".legend").inner_text()
 
 
 def test_on_a_telephone_the_picture_comes_before_the_text(open_page: Open) -> None:

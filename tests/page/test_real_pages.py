@@ -19,7 +19,7 @@ MOST = 500
 
 @pytest.mark.parametrize("name", ["multi", "sentiment", "registers"])
 def test_the_journey_by_keyboard_alone(open_page: Open, documents: Documents, name: str) -> None:
-    page = open_page(name, "#layer=1&head=all", reduced_motion="reduce")
+    page = open_page(name, "#layer=0&head=all", reduced_motion="reduce")
     titles = set()
     for step in STEPS:
         if step > 1:
@@ -32,7 +32,7 @@ def test_the_journey_by_keyboard_alone(open_page: Open, documents: Documents, na
         page.keyboard.press("ArrowLeft")
     for key in ("l", "h", "h"):
         page.keyboard.press(key)
-    assert (place(page)["layer"], place(page)["head"]) == ("2", "2")
+    assert (place(page)["layer"], place(page)["head"]) == ("1", "1")
     page.locator(".left [role=listbox]").focus()
     before = place(page)["token"]
     page.keyboard.press("ArrowRight")
@@ -48,7 +48,7 @@ def test_each_token_is_drawn_as_what_it_is(open_page: Open, documents: Documents
     letters = page.evaluate("[...document.querySelectorAll('.sequence .chip')].map(e => e.textContent.trim())")
     for token, letter in zip(example.tokens, letters, strict=True):
         if token.role in ("class", "register", "distillation"):
-            assert letter == (token.text if token.text.startswith("[") else token.role[0].upper())
+            assert letter == (token.text or token.role[0].upper())
     names = page.locator(".sequence [role=option]").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
     counts = Counter(token.role for token in example.tokens)
     assert sum(each.startswith("register") for each in names) == counts["register"]
@@ -82,21 +82,21 @@ def test_stems_are_described_as_what_they_are(open_page: Open, documents: Docume
 def test_every_class_token_can_be_watched(open_page: Open, documents: Documents) -> None:
     document = documents["multi"]
     example = document.examples[0]
-    last = document.model.depth
-    page = open_page("multi", f"#step=5&layer={last}&head=1")
+    last = document.model.depth - 1
+    page = open_page("multi", f"#step=5&layer={last}&head=0")
     page.keyboard.press("t")
     rows = {example.watched: example.layers, **{other.position: other.layers for other in example.others}}
     for watched, layers in rows.items():
-        name = example.tokens[watched].text
+        name = example.tokens[watched].name
         page.get_by_role("group", name="Class token").get_by_role("button", name=name).click()
         page.locator(".middle details.table tbody tr").first.wait_for()
         shown = cells(page)
-        np.testing.assert_allclose(shown[:, 0], layers.scores[last - 1, 0], atol=5.1e-5)
-        np.testing.assert_allclose(shown[:, 1], layers.weights[last - 1, 0], atol=5.1e-5)
+        np.testing.assert_allclose(shown[:, 0], layers.scores[last, 0], atol=5.1e-5)
+        np.testing.assert_allclose(shown[:, 1], layers.weights[last, 0], atol=5.1e-5)
     watched = place(page)["class"]
     again = open_page("multi", f"#step=8&class={watched}")  # a deep link holds it
     pressed = again.get_by_role("group", name="Class token").locator("[aria-pressed=true]")
-    assert pressed.get_attribute("aria-label") == example.tokens[int(watched)].text
+    assert pressed.get_attribute("aria-label") == example.tokens[int(watched)].name
 
 
 def cells(page: object) -> np.ndarray:
@@ -113,8 +113,8 @@ def test_the_numbers_shown_are_pythons(open_page: Open, documents: Documents, na
     page = open_page(name)
     page.keyboard.press("t")
     for layer in range(model.depth):
-        page.evaluate(f"location.hash = '#step=5&layer={layer + 1}&head=1'")
-        page.locator("caption", has_text=f"Layer {layer + 1}, Head 1").first.wait_for(state="attached")
+        page.evaluate(f"location.hash = '#step=5&layer={layer}&head=0'")
+        page.locator("caption", has_text=f"Layer {layer}, head 0").first.wait_for(state="attached")
         shown = cells(page)
         np.testing.assert_allclose(shown[:, 0], example.layers.scores[layer, 0], atol=5.1e-5)
         np.testing.assert_allclose(shown[:, 1], example.layers.weights[layer, 0], atol=5.1e-5)
@@ -127,11 +127,11 @@ def test_the_numbers_shown_are_pythons(open_page: Open, documents: Documents, na
 @pytest.mark.parametrize(
     ("name", "hash", "kinds"),
     [
-        ("multi", "#step=5&layer=3&head=all&token=20", {"mean", "softmax", "dot"}),  # mean over heads, softmax, q . k
-        ("multi", "#step=6&layer=3", {"sum"}),  # state + attention; heads + bias
+        ("multi", "#step=5&layer=2&head=all&token=20", {"mean", "softmax", "dot"}),  # mean over heads, softmax, q . k
+        ("multi", "#step=6&layer=2", {"sum"}),  # state + attention; heads + bias
         ("multi", "#step=8", {"norm", "sum"}),
-        ("sentiment", "#step=5&layer=2&head=3&token=2", {"softmax", "dot"}),
-        ("sentiment", "#step=7&layer=2", {"norm", "sum"}),  # post-norm: norm(middle + feed-forward), down to embeddings
+        ("sentiment", "#step=5&layer=1&head=2&token=2", {"softmax", "dot"}),
+        ("sentiment", "#step=7&layer=1", {"norm", "sum"}),  # post-norm: norm(middle + feed-forward), down to embeddings
         ("sentiment", "#step=9", {"softmax", "dot", "norm", "sum"}),  # from the answer to the embeddings
         ("registers", "#step=9", {"softmax", "dot"}),  # class token and mean of patches, side by side
     ],
@@ -181,7 +181,7 @@ def test_it_begins_and_ends_in_plain_words(open_page: Open, documents: Documents
 
 def test_what_was_not_looked_at_can_be_hatched(open_page: Open, documents: Documents) -> None:
     layers = documents["registers"].examples[0].layers
-    page = open_page("registers", "#step=5&layer=2&head=1")
+    page = open_page("registers", "#step=5&layer=1&head=0")
     page.locator(".toggles summary").click()
     page.get_by_label("Hatch what it looked at least").check()
     hatched = page.evaluate(

@@ -67,7 +67,7 @@ def bars(page: Any) -> list[float]:
 
 def test_ones_own_sentence_and_free_play(text: tuple[Engine, Running], visit: Callable[..., Any]) -> None:
     engine, running = text
-    page = visit(running, "&step=5&layer=2")
+    page = visit(running, "&step=5&layer=1")
     page.get_by_role("button", name="+ Your own").click()
     page.locator("textarea").fill("A terrible, endless mess of a film.")
     page.get_by_role("button", name="Walk through it").click()

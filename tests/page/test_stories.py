@@ -60,7 +60,7 @@ def test_six_poolings_with_the_models_own_among_them(open_page: Open, documents:
 def test_a_knock_out_is_a_dot_among_others(open_page: Open, documents: Documents) -> None:
     example = documents["sentiment"].examples[0]
     for cut in [cut for cut in example.knockouts if cut.head is None]:
-        page = open_page("sentiment", f"#step=5&layer={(cut.layer or 0) + 1}")
+        page = open_page("sentiment", f"#step=5&layer={cut.layer}")
         assert page.locator(".dots circle.other").count() == len(cut.null_values)
         effect = abs(cut.after - cut.before)
         as_much = sum(abs(v - cut.before) >= effect - 1e-9 for v in cut.null_values)

@@ -79,8 +79,8 @@ def test_it_adds_up(open_page: Open, request: pytest.FixtureRequest, name: str) 
     depth = page.evaluate("JSON.parse(document.getElementById('walkthrough').textContent).model.depth")
     checked = set()
     for step in STEPS:
-        for layer in sorted({1, depth}) if 4 <= step <= 7 else [1]:
-            for head in ("", "&head=1") if 4 <= step <= 6 else [""]:
+        for layer in sorted({0, depth - 1}) if 4 <= step <= 7 else [0]:
+            for head in ("", "&head=0") if 4 <= step <= 6 else [""]:
                 page.evaluate(f"location.hash = '#step={step}&layer={layer}{head}'")
                 page.wait_for_timeout(60)
                 found = page.evaluate(DRAWN)

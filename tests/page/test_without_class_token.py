@@ -61,10 +61,10 @@ def test_what_each_token_gives_is_pythons_and_adds_up(open_page: Open, documents
 @pytest.mark.parametrize(
     ("name", "hash", "kinds"),
     [
-        ("last", "#step=5&layer=2&head=1&token=3", {"softmax", "dot"}),
+        ("last", "#step=5&layer=1&head=0&token=3", {"softmax", "dot"}),
         ("last", "#step=9", {"given"}),
-        ("mean", "#step=4&layer=2&head=1&token=2", {"dot"}),  # and what the distance adds
-        ("mean", "#step=7&layer=2", {"sum"}),
+        ("mean", "#step=4&layer=1&head=0&token=2", {"dot"}),  # and what the distance adds
+        ("mean", "#step=7&layer=1", {"sum"}),
     ],
 )
 def test_the_arithmetic_follows(open_page: Open, name: str, hash: str, kinds: set[str]) -> None:

@@ -20,9 +20,9 @@ from classtoken.walk.shown import walk_input
 def test_registers_and_distillation_tokens(made: Callable[[str], Made], name: str, roles: dict[str, int]) -> None:
     (e,) = made(name)[1].examples
     assert dict(Counter(token.role for token in e.tokens)) == roles
-    registers = [f"register {i + 1}" for i in range(roles.get("register", 0))]
-    assert [t.text for t in e.tokens if t.role == "register"] == registers
-    assert [t.text for t in e.tokens if t.role == "content"] == [str(i + 1) for i in range(16)]
+    registers = [f"register {i}" for i in range(roles.get("register", 0))]
+    assert [t.name for t in e.tokens if t.role == "register"] == registers
+    assert [t.text for t in e.tokens if t.role == "content"] == [str(i) for i in range(16)]
 
 
 def test_spans_are_counted_as_the_page_counts(made: Callable[[str], Made]) -> None:

@@ -85,6 +85,7 @@ export interface ModelCard {
   gaps: string[]; // traces that this model cannot give, in words
   shared: SharedWeights;
   causal: boolean; // a token sees only itself and those before it
+  unlike: number; // as typical of the classes as this, or less, is said to look like none of them
 }
 
 /** What went in. */
@@ -98,9 +99,10 @@ export interface ShownInput {
   pixels: Block | null; // (G, Y, X) toys only: channels, height, width as they enter the model
 }
 
-/** One token: its role and what to write on it. */
+/** One token: its role, what it is called, and what to write on it. */
 export interface ShownToken {
   role: RoleName;
+  name: string; // as everywhere else, numbers from 0: patch 86 (row 6, column 2), register 0, a word piece
   text: string;
   cell: [number, number] | null; // row and column of a patch
   span: [number, number] | null; // start and end in the sentence, in UTF-16 units
@@ -150,6 +152,7 @@ export interface Answers {
   logits: Block | null; // (A)
   values: Block; // (A)
   all_logits: Block | null; // (C) so that the softmax can be done again
+  typical: number | null; // how typical the input is of the classes, of models that know it: a share of their own held-out inputs
 }
 
 /** Another input of M tokens: its vectors before positions, its class token's, and that one's states. */
@@ -253,6 +256,14 @@ export interface PooledTokens {
   without: Block | null; // (L) cosine of the vector to the one that is read without this token, its state left as it is
 }
 
+/** The same input in the same architecture with random weights, as before training: what learning gave. */
+export interface UntrainedModel {
+  weights: Block; // (N, L) what the watched token reads, mean over heads
+  lens: Block; // (N+1, A) answers if it had to answer after each layer; the last are its answers
+  alike: number | null; // cosine of the final states of this input's watched token and the contrasting input's, where both began equal
+  says: string;
+}
+
 /** One input, walked through. */
 export interface Example {
   id: string;
@@ -279,6 +290,7 @@ export interface Example {
   others: OtherClassToken[]; // the model's other class tokens; without one, more tokens that can be watched
   pooled: PooledTokens | null;
   matrices: Block | null; // (N, H, L, L) who reads whom: whole attention matrices, of a short input
+  untrained: UntrainedModel | null;
 }
 
 /** A mean and its 95 % interval. */
@@ -429,6 +441,7 @@ export const AXES: Record<string, Record<string, string>> = {
   SecondClassToken: { values: "A", cosine: "N+1" },
   OtherClassToken: { final: "D", class_token: "D", states: "N+1 D" },
   PooledTokens: { weights: "L", queries: "Q L?", states: "L D?", pooled: "D?", without: "L?" },
+  UntrainedModel: { weights: "N L", lens: "N+1 A" },
   Example: { tokens: "L", final: "D", vector: "V", matrices: "N H L L?" },
   LinearWeights: { weight: "O I", bias: "O" },
   ToyNorm: { weight: "D", bias: "D" },
@@ -443,7 +456,7 @@ export const PARTS: Record<string, Record<string, string>> = {
   Answers: { labels: "AnswerLabel" },
   ContrastInput: { tokens: "ShownToken" },
   OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect", swaps: "SwapEffects", causal: "CausalMaskEffect" },
-  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", race: "PoolingLane", two: "SecondClassToken", others: "OtherClassToken", pooled: "PooledTokens" },
+  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", race: "PoolingLane", two: "SecondClassToken", others: "OtherClassToken", pooled: "PooledTokens", untrained: "UntrainedModel" },
   ControlBand: { values: "Statistic" },
   LayerBand: { values: "Statistic", control: "ControlBand" },
   ControlStatistic: { value: "Statistic" },

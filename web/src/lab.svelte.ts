@@ -6,7 +6,7 @@ import { forward, type WhatIf } from "./maths/forward";
 import { length } from "./maths/basic";
 import { view } from "./state.svelte";
 
-export type Mode = "remove" | "pooling" | "swap" | "causal" | "two";
+export type Mode = "remove" | "pooling" | "swap" | "causal" | "two" | "untrained";
 
 class Lab {
   mode = $state<Mode>("remove");
@@ -64,6 +64,7 @@ function precomputed(example: Example): Float64Array | null {
   }
   if (lab.mode === "causal") return example.causal?.values ? open(example.causal.values).all() : null;
   if (lab.mode === "two") return example.two ? open(example.two.values).all() : null;
+  if (lab.mode === "untrained") return example.untrained ? open(example.untrained.lens).row(view.model!.depth) : null;
   if (lab.mode === "swap" && lab.donor) return null;
   if (lab.mode === "swap") return example.swaps[0] ? open(example.swaps[0].values).row(lab.swapLayer) : null;
   if (lab.removed.size === 0) return open(example.answers.values).all();
@@ -77,7 +78,7 @@ export async function experiment(): Promise<void> {
   const turn = ++lab.turn;
   lab.problem = "";
   lab.missing = false;
-  const known = view.run && (lab.mode !== "swap" || example.contrast) ? computed(example) : precomputed(example);
+  const known = view.run && lab.mode !== "untrained" && (lab.mode !== "swap" || example.contrast) ? computed(example) : precomputed(example);
   lab.values = known;
   const live = lab.mode === "remove" || (lab.mode === "swap" && lab.donor !== null);
   if (known || !served() || !live) {

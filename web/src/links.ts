@@ -1,9 +1,9 @@
-/** Deep links: `#step=5&layer=3&head=1&token=17&input=cat`. Layers and heads count from 1 there, as on the page. */
+/** Deep links: `#step=5&layer=2&head=0&token=17&input=cat`. Layers and heads count from 0 there, as everywhere. */
 import { classTokens } from "./classTokens";
 import { lab, type Mode } from "./lab.svelte";
 import { start, toOwnHead, view } from "./state.svelte";
 
-const MODES: Mode[] = ["remove", "pooling", "swap", "causal", "two"];
+const MODES: Mode[] = ["remove", "pooling", "swap", "causal", "two", "untrained"];
 
 export function readHash(hash: string): void {
   const part = new URLSearchParams(hash.replace(/^#/, ""));
@@ -21,14 +21,14 @@ export function readHash(hash: string): void {
   const model = view.model;
   if (!model || !view.example) return;
   view.step = whole("step", 1, 10) ?? view.step;
-  const layer = whole("layer", 1, model.depth);
+  const layer = whole("layer", 0, model.depth - 1);
   if (layer !== null) {
-    view.layer = layer - 1;
+    view.layer = layer;
     view.settled = true; // the link says where
   }
   if (part.has("head")) {
-    const head = whole("head", 1, model.heads);
-    view.head = head === null ? null : head - 1;
+    const head = whole("head", 0, model.heads - 1);
+    view.head = head;
     view.headed = true;
   } else toOwnHead();
   const watched = whole("class", 0, view.whole!.tokens.length - 1);
@@ -49,8 +49,8 @@ export function keepPlace(): void {
 export function writeHash(): string {
   const part = new URLSearchParams();
   part.set("step", String(view.step));
-  part.set("layer", String(view.layer + 1));
-  part.set("head", view.head === null ? "all" : String(view.head + 1));
+  part.set("layer", String(view.layer));
+  part.set("head", view.head === null ? "all" : String(view.head));
   part.set("token", String(view.token));
   if (view.chosen !== null) part.set("class", String(view.chosen));
   if (view.step === 10 && lab.mode !== "remove") part.set("try", lab.mode);

@@ -21,7 +21,7 @@ class View {
   chosen = $state<number | null>(null); // which class token, where there are several; null: the example's first
   layer = $state(0);
   head = $state<number | null>(null); // null: mean over heads
-  film = $state<number | null>(null); // between layers, while the film runs or is dragged: 2.5 is half-way from layer 3 to 4; from -1, before layer 1
+  film = $state<number | null>(null); // between layers, while the film runs or is dragged: 2.5 is half-way from layer 2 to 3; from -1, before layer 0
   playing = $state(false);
   hovered = $state<number | null>(null); // the token under the pointer
   token = $state(0);

@@ -1,6 +1,7 @@
 /** Every sentence that the page says, in one place; a translation is another file with the same shape. */
 import type { Example, ModelCard, RoleName } from "./data";
 import { number, percent, points } from "./format";
+import { afterLayers, capital, headName, headOrMean, layerName, numberName, span, tokenName } from "./names";
 import { parse, type Address } from "./maths/origin";
 import { pooledCount, story } from "./maths/story";
 
@@ -29,7 +30,6 @@ interface StepText {
 
 const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", content: "all the rest", register: "the registers", end: "the end token" };
 const several = (e: Example) => e.tokens.filter((token) => token.role === "class").length > 1;
-const upper = (text: string) => text[0].toUpperCase() + text.slice(1);
 
 /** The token that is watched: the class token, or one of those that the vector is made from. */
 export function reader(e: Example): string {
@@ -100,6 +100,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
           ]
         : ["The sentence is cut into word pieces; the marks in square brackets were added by the model's makers. For each piece the model keeps a learned list of numbers."]),
       `Blue stands for numbers below zero, orange for those above. Click a ${piece(m)} to see its vector. The model calls these vectors tokens.`,
+      `Patches, layers, heads and numbers are counted from 0, as in Python and on the command line.`,
     ],
     formula: image(m) ? (m.stem === "convolutions" ? "vector = learned filters(pixels)" : "vector = W · pixels + b") : "vector = table[piece]",
     beware: m.stem === "convolutions" ? "A vector knows a little of the pixels around its patch, but not its place." : `A ${piece(m)}'s vector knows nothing of its neighbours yet.`,
@@ -114,7 +115,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
       ...(several(e) ? ["In the bar at the bottom you choose the one to watch."] : []),
       `“Class”, or CLS, is short for classification, its first use.`,
     ],
-    formula: `tokens = [class, ${piece(m)} 1, ${piece(m)} 2, …]`,
+    formula: `tokens = [class, ${piece(m)} 0, ${piece(m)} 1, …]`,
     beware: "“The same for every input” ends here: one layer later it has read yours.",
   }),
   (m, e) => ({
@@ -134,10 +135,10 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => ({
     short: "Scores",
-    title: `${upper(reader(e))} compares itself with every token${m.causal ? " before it" : ""}`,
+    title: `${capital(reader(e))} compares itself with every token${m.causal ? " before it" : ""}`,
     says: [`Its query times every token's key gives a score: how well the token fits the question.`],
     more: [
-      `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. ${divided(m) ? `The product is divided by √${m.head_size}.` : ""} ${m.position.kind === "bias" ? "A learned number for the distance is added." : ""} ${upper(reader(e))} scores itself as well.`,
+      `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. ${divided(m) ? `The product is divided by √${m.head_size}.` : ""} ${m.position.kind === "bias" ? "A learned number for the distance is added." : ""} ${capital(reader(e))} scores itself as well.`,
       `${m.heads} heads do this side by side, each with a question of its own. Choose layer and head in the bar at the bottom.`,
     ],
     formula: `score = query · key${divided(m) ? " / √d" : ""}${m.position.kind === "bias" ? " + distance" : ""}`,
@@ -156,7 +157,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => ({
     short: "Update",
-    title: `${upper(reader(e))} takes in what it looked at`,
+    title: `${capital(reader(e))} takes in what it looked at`,
     says: [`Every token offers a value. Values times shares, added up, are what the head adds.`],
     more: [
       `A value is ${m.head_size} numbers for others to take. A learned matrix brings each head's sum to ${m.hidden} numbers; those of all heads are added to what ${reader(e)} already holds.`,
@@ -228,19 +229,19 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
 
 export const stepText = (step: number, m: ModelCard, e: Example): StepText => steps[step - 1](m, e);
 
-/** What a number is, in words. Layers, heads and places count from 1 for readers. */
+/** What a number is, in words. */
 export function label(address: Address, m: ModelCard, e: Example): string {
   const { name, places } = parse(address);
   const [a, b, c, d] = places;
   const token = (t: number) => tokenName(t, e);
-  const of = (t: number, i: number) => `${token(t)}, number ${i + 1}`;
-  const layer = `layer ${a + 1}`;
-  const head = `${layer}, head ${b + 1}`;
+  const of = (t: number, i: number) => `${token(t)}, ${numberName(i)}`;
+  const layer = layerName(a);
+  const head = `${layer}, ${headName(b)}`;
   const [base, kind] = name.split(".");
   if (kind) return `learned ${kind === "w" ? "weight" : "bias"} (${LEARNED[base.replace(/\d+$/, "")] ?? base})`;
   switch (name) {
     case "pixel":
-      return `pixel, row ${b + 1}, column ${c + 1}`;
+      return `pixel, row ${b}, column ${c}`;
     case "before":
       return `vector of ${of(a, b)}`;
     case "position":
@@ -250,7 +251,7 @@ export function label(address: Address, m: ModelCard, e: Example): string {
     case "after":
       return `${of(a, b)}, with position`;
     case "state":
-      return a === 0 ? `state of ${of(b, c)}, going into layer 1` : `state of ${of(b, c)}, after layer ${a}`;
+      return `state of ${of(b, c)}, ${afterLayers(a)}`;
     case "normed1":
       return `state of ${of(b, c)}, normed (${layer})`;
     case "normed2":
@@ -266,7 +267,7 @@ export function label(address: Address, m: ModelCard, e: Example): string {
     case "end":
       return `final ${of(a, b)}`;
     case "pooled":
-      return `what is pooled, number ${a + 1}`;
+      return `what is pooled, ${numberName(a)}`;
     case "distance":
       return `what the distance from ${token(c)} to ${token(d)} adds (${head})`;
     case "score":
@@ -280,7 +281,7 @@ export function label(address: Address, m: ModelCard, e: Example): string {
     case "rest":
       return `what the other tokens together bring to ${of(c, d)} (${head})`;
     case "headout":
-      return `what head ${b + 1} adds to ${of(c, d)} (${layer})`;
+      return `what ${headName(b)} adds to ${of(c, d)} (${layer})`;
     case "attention":
       return `what attention adds to ${of(b, c)} (${layer})`;
     case "middle":
@@ -289,15 +290,15 @@ export function label(address: Address, m: ModelCard, e: Example): string {
     case "sum2":
       return `sum before the norm: ${of(b, c)} (${layer})`;
     case "up":
-      return `feed-forward, hidden number ${c + 1} for ${token(b)} (${layer})`;
+      return `feed-forward, hidden ${numberName(c)} for ${token(b)} (${layer})`;
     case "active":
-      return `feed-forward, hidden number ${c + 1} after the bend (${layer})`;
+      return `feed-forward, hidden ${numberName(c)} after the bend (${layer})`;
     case "feedforward":
       return `what feed-forward adds to ${of(b, c)} (${layer})`;
     case "final":
       return `final ${of(a, b)}`;
     case "vector":
-      return `vector read out, number ${a + 1}`;
+      return `vector read out, ${numberName(a)}`;
     case "logit":
       return `logit of ${className(a, e)}`;
     case "answer":
@@ -321,13 +322,6 @@ export function className(index: number, e: Example): string {
 export const shortLabel = (text: string): string => text.split(",")[0];
 export const answerName = (e: Example): string => shortLabel(e.answers.labels[0].text);
 
-export function tokenName(t: number, e: Example): string {
-  const token = e.tokens[t];
-  if (!token) return `token ${t}`;
-  if (token.role === "content") return token.cell ? `patch ${token.text}` : `“${token.text}”`;
-  return token.text && token.text !== token.role ? token.text : roles[token.role].name;
-}
-
 /** A short name of an address, for links inside sentences and for the trail. */
 export const words = {
   brand: "classtoken",
@@ -337,11 +331,11 @@ export const words = {
       ? `Here a whole ${thing(m)} becomes ONE vector, without a class token. ${pooling(m, e)} Gold: ${reader(e)}.`
       : m.outcome === "cosine"
       ? `Here a whole ${thing(m)} becomes ONE vector. Watch the class token, gold, on its way.`
-      : `Given this ${thing(m)}, its answer is ${best} (${sure}). Watch ONE vector on its way there: the class token, gold.`,
+      : `Given this ${thing(m)}, its answer is ${best} (${sure})${e.answers.typical !== null && e.answers.typical <= m.unlike ? ", though it looks like none of its classes" : ""}. Watch ONE vector on its way there: the class token, gold.`,
   river: {
     name: "The whole way",
     slider: (e: Example) => `Layer: what ${reader(e)} reads, and how sure ${story(e) === "class" ? "it" : "the model"} is`,
-    at: (layer: number, peak: boolean) => `layer ${layer + 1}${peak ? ", where the answer rises most" : ""}`,
+    at: (layer: number, peak: boolean) => `${layerName(layer)}${peak ? ", where the answer rises most" : ""}`,
     watched: (e: Example) => (story(e) === "class" ? "class token" : reader(e)),
     vectors: (n: number, word: string, size: number, long: boolean) => (long ? `${n} ${word}, ${size} numbers each` : `${n} ${word}`),
     layers: (m: ModelCard, e: Example, long: boolean) => {
@@ -350,24 +344,24 @@ export const words = {
     },
     answer: "Answer",
     answers: (m: ModelCard) => (m.outcome === "cosine" ? "likeness to" : "the answer"),
-    lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered after layer ${layer}` : "if it answered now") : "the answer"),
+    lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered ${afterLayers(layer)}` : "if it answered now") : "the answer"),
     pooled: (n: number) => `all ${n} tokens are read`,
     flag: (layer: number, what: string, lens: boolean, made: boolean, from: string, to: string) => ({
-      long: lens ? `layer ${layer + 1}: here ${made ? `it became “${what}”` : `“${what}” rises most`} (${from} → ${to})` : `layer ${layer + 1}: the largest step towards the result`,
-      short: lens ? `layer ${layer + 1}: ${from} → ${to}` : `layer ${layer + 1}: the largest step`,
+      long: lens ? `${layerName(layer)}: here ${made ? `it became “${what}”` : `“${what}” rises most`} (${from} → ${to})` : `${layerName(layer)}: the largest step towards the result`,
+      short: lens ? `${layerName(layer)}: ${from} → ${to}` : `${layerName(layer)}: the largest step`,
     }),
     play: "Play",
     pause: "Pause",
     playLong: "Run through the layers (space)",
   },
   funnel: {
-    title: (layer: number, head: number) => `Layer ${layer + 1}, head ${head + 1}: from scores to what is added`,
-    heads: (layer: number) => `Layer ${layer + 1}: shares of all heads`,
+    title: (layer: number, head: number) => `${capital(layerName(layer))}, ${headName(head)}: from scores to what is added`,
+    heads: (layer: number) => `${capital(layerName(layer))}: shares of all heads`,
     rest: (n: number) => `${n} ${n === 1 ? "other" : "others"}`,
     score: "q · k",
     share: "share",
-    value: (k: number) => `value, no. ${k + 1}`,
-    brought: (k: number) => `share × value, no. ${k + 1}`,
+    value: (k: number) => `value, no. ${k}`,
+    brought: (k: number) => `share × value, no. ${k}`,
     sum: "sum",
     added: "length added",
     removed: "if taken away",
@@ -377,8 +371,8 @@ export const words = {
   pooled: {
     title: (e: Example) => ({ largest: "One vector of many: the largest of each number", query: "One vector of many: what the learned query reads" })[e.pooled!.kind as "query"] ?? "One vector of many: added up",
     weight: (e: Example) => (e.pooled!.kind === "largest" ? "numbers that are its own" : "share"),
-    state: (d: number) => `state, no. ${d + 1}`,
-    given: (d: number) => `share × state, no. ${d + 1}`,
+    state: (d: number) => `state, no. ${d}`,
+    given: (d: number) => `share × state, no. ${d}`,
     without: "likeness without it",
     same: (x: string) => `The class token is one of those that are pooled, and nobody would notice without it: the vector stays ${x} like itself.`,
     vector: "the vector",
@@ -387,12 +381,12 @@ export const words = {
   places: (from: number, to: number) => `patches at positions ${from} to ${to}, left to right, top to bottom`,
   allVectors: (n: number, size: number) => `${n} vectors of ${size} numbers, one a row`,
   allVectorsSays: (n: number, size: number) => `${n} rows, one a token; ${size} numbers each`,
-  beyond: (i: number, value: string) => `number ${i} is ${value}: beyond this scale`,
+  beyond: (i: number, value: string) => `${numberName(i)} is ${value}: beyond this scale`,
   logitOf: (name: string) => `row of “${name}”`,
   product: "row × vector",
   logit: "logit",
   through: (n: number) => `${n} ${n === 1 ? "layer" : "layers"}`,
-  beside: { title: (layer: number) => `All inputs in layer ${layer + 1}`, button: "Side by side" },
+  beside: { title: (layer: number) => `All inputs in ${layerName(layer)}`, button: "Side by side" },
   link: { short: "Link", long: "A link to exactly this view", copied: "Copied" },
   more: "more",
   looksOptions: "view",
@@ -400,7 +394,7 @@ export const words = {
   presenter: "Present",
   presenterLong: "Large type for a projector (P)",
   crumbs: "You are here",
-  dimensionShort: (i: number) => `number ${i}`,
+  dimensionShort: numberName,
   claimsLong: "Over many inputs: what was measured, with its control",
   claimsNone: "Nothing was measured over many inputs here: the package makes none of the kind that this model was trained on. With --data FOLDER the statistics are of your own.",
   summary: {
@@ -440,6 +434,7 @@ export const words = {
   arithmetic: "Arithmetic",
   bar: "Layer, head and steps",
   layer: "Layer",
+  range: (count: number) => `of ${span(count)}`,
   head: "Head",
   everyHead: "all",
   allHeads: "mean",
@@ -468,9 +463,9 @@ export const words = {
   heat: "Heat map",
   heatOf: {
     position: "likeness of position vectors",
-    score: (layer: number, head: number) => `score, layer ${layer + 1}, head ${head + 1}`,
-    weight: (e: Example, layer: number, head: number | null) => `attention of ${reader(e)}, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
-    back: (e: Example, layer: number, head: number | null) => `attention on ${reader(e)}, layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
+    score: (layer: number, head: number) => `score, ${layerName(layer)}, ${headName(head)}`,
+    weight: (e: Example, layer: number, head: number | null) => `attention of ${reader(e)}, ${layerName(layer)}, ${headOrMean(head)}`,
+    back: (e: Example, layer: number, head: number | null) => `attention on ${reader(e)}, ${layerName(layer)}, ${headOrMean(head)}`,
   },
   ignored: "Hatch what it looked at least",
   watched: (e: Example) => (story(e) === "class" ? "Class token" : "Followed"),
@@ -529,13 +524,16 @@ export const words = {
   noRemovals: "Removals were not computed for this page.",
   matter: {
     where: (layer: number | null, head: number | null) =>
-      `${layer === null ? "in every layer" : `in layer ${layer + 1}`}${head === null ? "" : `, head ${head + 1}`}`,
+      `${layer === null ? "in every layer" : `in ${layerName(layer)}`}${head === null ? "" : `, ${headName(head)}`}`,
     cut: (e: Example, n: number, word: string, where: string, what: string) =>
       `“${shortLabel(what)}”, ${story(e) === "class" ? "" : `${reader(e)} `}cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
     rank: (asMuch: number, others: number, falls: boolean) =>
       asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts change it as much`,
-    p: (p: string, together: number, corrected: string, layers: boolean) =>
-      together > 1 ? `p = ${p}; over ${together} ${layers ? "layers" : "layers and heads"}, ${corrected}` : `p = ${p}`,
+    p: (p: string, together: number, corrected: string, layers: boolean, rare: boolean) => {
+      const all = `${together} ${layers ? "layers" : "layers and heads"}`;
+      if (rare) return `rare here (p = ${p}), but one of ${all} may be so by chance (${corrected})`;
+      return together > 1 ? `p = ${p}; as one of ${all}, ${corrected}` : `p = ${p}`;
+    },
     verdict: {
       needed: "Needed",
       "in its way": "In its way",
@@ -551,6 +549,9 @@ export const words = {
       "no control": "There is nothing to compare with.",
     },
     small: "More than others do, yet next to nothing",
+    rare: "It may be chance",
+    rareMeans: (together: number, layers: boolean) => `Few other cuts change the answer as much. But ${together} ${layers ? "layers" : "layers and heads"} were tried, and among so many one stands out by chance alone.`,
+    command: "The same by command:",
     more: "What else is known",
     none: "No knock-out was computed for this layer.",
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
@@ -576,12 +577,12 @@ export const words = {
   noContrast: "There is no second input to compare with in this page.",
   patchAlone: "one token's vector",
   fromPixels: (stem: ModelCard["stem"]) => (stem === "convolutions" ? "enlarged; learned filters make of it:" : "enlarged; W · pixels + b makes of it:"),
-  dimension: (i: number, of: number) => `number ${i} of ${of}`,
+  dimension: (i: number, of: number) => `${numberName(i)} of ${of}`,
   positionMap: "likeness of position vectors",
   noPosition: "no position vector is added",
   before: "before",
   after: "after",
-  headAdds: (h: number) => `head ${h} adds`,
+  headAdds: (h: number) => `${headName(h)} adds`,
   ledger: {
     state: "state",
     others: "the other heads",
@@ -603,7 +604,7 @@ export const words = {
   finalState: "as it ends",
   cosineBetween: "cosine between the class tokens of the two inputs",
   driftNorm: (first: number, last: number) => `, after the final norm. Dashed: without it (${number(first, 3)}, ${number(last, 3)}).`,
-  drift: (first: number, last: number) => `${number(first, 3)} after layer 1, ${number(last, 3)} at the end`,
+  drift: (first: number, last: number) => `${number(first, 3)} ${afterLayers(1)}, ${number(last, 3)} at the end`,
   truth: (text: string) => `true label ${text}`,
   drawn: "This picture was drawn by classtoken. A model trained on photographs may well be lost on it: try a photograph of your own.",
   vectorOf: (m: ModelCard) => m.readout.says,
@@ -621,6 +622,11 @@ export const words = {
   calibration: "Is the confidence honest?",
   calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
     `Where it said ${conf}, it was right in ${acc} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
+  typical: {
+    none: "It looks like none of its classes.",
+    known: "It looks like its classes.",
+    says: (share: string, level: string) => `Of held-out inputs like those that it learned from, ${share} look as little like its classes; from ${level} down the answer is only the nearest of them.`,
+  },
   noCalibration: "Not measured for this model.",
   unseenConfidence: (n: number, of: number) =>
     `${n === 0 ? "None" : `Only ${n}`} of ${of} measured answers had such a confidence: too few to tell.`,
@@ -631,6 +637,15 @@ export const words = {
     swap: "Swap",
     causal: "Causal mask",
     two: "Two class tokens",
+    untrained: "Untrained",
+    untrainedSays: (says: string) => `${capital(says)}.`,
+    untrainedReads: (layer: number, before: string, after: string, n: number) => `In ${layerName(layer)} it reads as if evenly ${before} of ${n} tokens; trained, ${after}.`,
+    untrainedAlike: (before: string, after: string) => `Of two inputs, its last states have cosine ${before}; trained, ${after}.`,
+    untrainedRow: "untrained",
+    trainedRow: "trained",
+    untrainedLens: (name: string) => `“${name}” after each layer; dashed: trained`,
+    untrainedLarge: "This model is too large to be held twice, so it was not computed.",
+    untrainedGo: "The same before training",
     clean: "as it is",
     removed: (n: number, word: string) => `${n} ${word} taken away`,
     removeSays: (word: string, many: boolean) =>
@@ -646,8 +661,8 @@ export const words = {
     swapDonor: "Take it from",
     swapLayer: "Swap before layer",
     swapEnd: "at the very end",
-    swapFlat: (k: number, n: number) => `Up to the swap before layer ${k} of ${n}, the first answer keeps more than half of its value: what it held until then was not needed, the remaining layers read it again.`,
-    swapNow: "Even the swap before layer 1 changes the answer.",
+    swapFlat: (k: number, n: number) => `${k === n ? "Even with the swap at the very end" : `Up to the swap before ${layerName(k)}`} the first answer keeps more than half of its value: what it held until then was not needed${k === n ? "" : ", the remaining layers read it again"}.`,
+    swapNow: `Even the swap before ${layerName(0)} changes the answer.`,
     causalSays: "With a causal mask a token sees only tokens before it. The class token stands first: it sees only itself.",
     causalChange: (change: string, reference: string) => `Put in another input, and the final class token moves by ${change}. Without the mask it moves by ${reference}.`,
     causalZero: "Nothing of the input reaches it. That is why decoders (GPT and kin) have no class token in front, and read the last token instead.",
@@ -703,7 +718,7 @@ export const words = {
   matrix: {
     title: "Whole attention matrix",
     load: "Load the whole matrix",
-    says: (layer: number, head: number | null) => `layer ${layer + 1}, ${head === null ? "mean over heads" : `head ${head + 1}`}`,
+    says: (layer: number, head: number | null) => `${layerName(layer)}, ${headOrMean(head)}`,
     rows: "who reads ↓",
     columns: "who is read →",
     served: "This input's whole matrices are too large for a page on disk: --serve shows them.",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from classtoken.page.blocks import Array
+from classtoken.results.predict import UNLIKE
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ class ModelCard:
     shared: SharedWeights
     causal: bool = False
     """a token sees only itself and those before it"""
+    unlike: float = UNLIKE
+    """as typical of the classes as this, or less, is said to look like none of them"""
 
 
 @dataclass(frozen=True)

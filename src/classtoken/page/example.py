@@ -16,9 +16,11 @@ def role_name(role: int) -> RoleName:
 
 @dataclass(frozen=True)
 class ShownToken:
-    """One token: its role and what to write on it."""
+    """One token: its role, what it is called, and what to write on it."""
 
     role: RoleName
+    name: str
+    """as everywhere else, numbers from 0: patch 86 (row 6, column 2), register 0, a word piece"""
     text: str
     cell: tuple[int, int] | None = None
     """row and column of a patch"""
@@ -59,6 +61,8 @@ class Answers:
     values: Annotated[Array, "A"]
     all_logits: Annotated[Array, "C"] | None
     """so that the softmax can be done again"""
+    typical: float | None = None
+    """how typical the input is of the classes, of models that know it: a share of their own held-out inputs"""
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,19 @@ class CausalMaskEffect:
 
 
 @dataclass(frozen=True)
+class UntrainedModel:
+    """The same input in the same architecture with random weights, as before training: what learning gave."""
+
+    weights: Annotated[Array, "N L"]
+    """what the watched token reads, mean over heads"""
+    lens: Annotated[Array, "N+1 A"]
+    """answers if it had to answer after each layer; the last are its answers"""
+    alike: float | None
+    """cosine of the final states of this input's watched token and the contrasting input's, where both began equal"""
+    says: str
+
+
+@dataclass(frozen=True)
 class SecondClassToken:
     """A second, identical class token: answers, and the cosine of the two in each layer."""
 
@@ -300,6 +317,7 @@ class Example:
     pooled: PooledTokens | None = None
     matrices: Annotated[Array, "N H L L"] | None = None
     """who reads whom: whole attention matrices, of a short input"""
+    untrained: UntrainedModel | None = None
 
 
 @dataclass(frozen=True)

@@ -192,8 +192,12 @@ class Subject:
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for module in modules:
-                for parameter in memo[id(module)].parameters():  # type: ignore[attr-defined]
-                    _randomise(parameter, how, generator)
+                copied = memo[id(module)]
+                assert isinstance(copied, nn.Module)
+                for name, parameter in copied.named_parameters():
+                    owner, _, own = name.rpartition(".")
+                    scale = own == "weight" and "norm" in type(copied.get_submodule(owner)).__name__.lower()
+                    _randomise(parameter, how, generator, scale=scale)
         if self.linear is None:
             return other
         parts = (self.linear.weight_CD, self.linear.bias_C)
@@ -214,13 +218,13 @@ def _copy_of(part: Tensor, modules: Iterable[nn.Module], memo: dict[int, object]
     return part
 
 
-def _randomise(parameter: Tensor, how: str, generator: torch.Generator) -> None:
+def _randomise(parameter: Tensor, how: str, generator: torch.Generator, *, scale: bool) -> None:
     if how == "shuffled":
         order = torch.randperm(parameter.numel(), generator=generator)
         parameter.copy_(parameter.flatten()[order.to(parameter.device)].view_as(parameter))
     elif parameter.dim() > 1:
         parameter.copy_(torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator))
-    elif bool((parameter > 0).float().mean() > 0.9):  # a norm's scale
+    elif scale or bool((parameter > 0).float().mean() > 0.9):  # of a norm, or of what scales a layer
         parameter.fill_(1.0)
     else:
         parameter.zero_()

@@ -31,7 +31,15 @@ from classtoken.study.describing import (
     notes_of,
     readout_in_words,
 )
-from classtoken.study.inputs import name_of, name_of_item, picture_uri, prepare_item, setting_of, token_views
+from classtoken.study.inputs import (
+    name_of,
+    name_of_item,
+    picture_uri,
+    prepare_item,
+    setting_of,
+    token_views,
+    typical_of,
+)
 from classtoken.study.knockouts import ALL, Bench, head_effects, modes_of, most_attended
 from classtoken.study.swaps import swaps
 from classtoken.study.unseen import unseen
@@ -67,7 +75,7 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         target=target,
         target_label=_label(subject, target),
         before=float(traced.answers_BC[0, target]),
-        tokens=token_views(given.view),
+        tokens=token_views(given.view, embedder.tower(options.modality).reading.classifier),
         grid=tokens.grid,
         answers=_answers(traced),
         layers=() if places_BR is None else layer_rows(traced, places_BR),
@@ -85,17 +93,8 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         artefacts=artefacts_of(traced),
         image=picture_uri(given.view),
         notes=notes_of(embedder, subject, tokens, options.pooling),
-        typical=_typical(embedder, subject, tokens, options),
+        typical=typical_of(embedder, subject, tokens, modality=options.modality, prompt=options.prompt),
     )
-
-
-def _typical(embedder: Embedder, subject: Subject, tokens: Tokens, options: ExplainOptions) -> float | None:
-    """How typical the input is of the labels; None where the classifier is not what is explained, or does not know."""
-    classifier = embedder.tower(options.modality).reading.classifier
-    if subject.head is None or classifier is None or classifier.typical is None:
-        return None
-    _, typical_B = embedder.answers_of(tokens, modality=options.modality, prompt=options.prompt)
-    return None if typical_B is None else float(typical_B[0])
 
 
 def target_of(subject: Subject, outcome_BC: Tensor, wanted: int | str | None) -> int:

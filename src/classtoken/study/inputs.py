@@ -11,15 +11,17 @@ from PIL import Image
 
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
+from classtoken.head import PerTokenHead
 from classtoken.inputs import InputView, PreparedInput, Preprocessor, check_item, listed, prepare_one, rows
 from classtoken.maps.table import Setting
-from classtoken.probe.subject import check_tokens
+from classtoken.probe.subject import Subject, check_tokens
+from classtoken.readout.classifier import Classifier
 from classtoken.results.explain import TokenView
 from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Record, Rejected, Role
 
-NAMES = {Role.CLASS: "class", Role.DISTILLATION: "distillation", Role.REGISTER: "register"}
+NAMES = {Role.CLASS: "class token", Role.DISTILLATION: "distillation token"}
 BATCH = 8
 NOTHING = "holds one token or no patch or word piece, so there is nothing to attend to"
 
@@ -61,20 +63,47 @@ def name_of_item(item: Any, view: InputView) -> str:
     return Path(item).name if isinstance(item, str | Path) else "image"
 
 
-def token_views(view: InputView) -> tuple[TokenView, ...]:
-    """What to write on each token."""
-    found: list[TokenView] = []
+def token_names(view: InputView, classifier: Classifier | None = None) -> tuple[str, ...]:
+    """What every token is called, in whatever is said of it: a word piece, `class token`, `patch 86 (row 6, column 2)`,
+    `register 0`. Numbers count from 0, as in a cut (`tokens:p86`); several class tokens are called by the class that
+    each one answers for, where the classifier reads them so."""
+    of_class = classifier.labels if classifier is not None and isinstance(classifier.head, PerTokenHead) else ()
+    found: list[str] = []
     counts: dict[Role, int] = {}
     for role, word, cell in zip(view.roles, view.words, view.cells, strict=True):
-        number = counts[role] = counts.get(role, 0) + 1
-        if view.modality == "text":
-            found.append(TokenView(role, word))
+        number = counts[role] = counts.get(role, -1) + 1
+        if view.modality == "text" and word:
+            found.append(readable(word))
         elif role == Role.CONTENT:
-            at = "" if cell is None else f" (row {cell[0]}, column {cell[1]})"
-            found.append(TokenView(role, f"patch {number - 1}{at}", cell))
+            found.append(f"patch {number}" + ("" if cell is None else f" (row {cell[0]}, column {cell[1]})"))
+        elif role == Role.CLASS and view.roles.count(role) > 1 and number < len(of_class):
+            found.append(f"class token “{of_class[number]}”")
         else:
-            found.append(TokenView(role, f"{NAMES.get(role, role.name.lower())} {number}"))
+            alone = view.roles.count(role) == 1 and role != Role.REGISTER
+            found.append(NAMES.get(role, role.name.lower()) + ("" if alone else f" {number}"))
     return tuple(found)
+
+
+def token_views(view: InputView, classifier: Classifier | None = None) -> tuple[TokenView, ...]:
+    """What to write on each token."""
+    names = token_names(view, classifier)
+    return tuple(TokenView(*parts) for parts in zip(view.roles, names, view.cells, strict=True))
+
+
+def typical_of(
+    embedder: Embedder, subject: Subject, tokens: Tokens, *, modality: str | None = None, prompt: str | None = None
+) -> float | None:
+    """How typical an input is of the labels; None where the classifier is not what is asked, or does not know."""
+    classifier = embedder.tower(modality).reading.classifier
+    if subject.head is None or classifier is None or classifier.typical is None:
+        return None
+    _, typical_B = embedder.answers_of(tokens, modality=modality, prompt=prompt)
+    return None if typical_B is None else float(typical_B[0])
+
+
+def readable(word: str) -> str:
+    """A word piece without its tokenizer's marks for spaces."""
+    return word.replace("Ġ", " ").replace("▁", " ").strip() or word
 
 
 def picture_uri(view: InputView) -> str | None:

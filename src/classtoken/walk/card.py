@@ -142,7 +142,7 @@ def readout_in_words(embedder: Embedder, subject: Subject) -> str:
             words["pooler"] = meaning(pooling.row)
     contract, classifier = reading.contract, reading.classifier
     spec = str(contract.pooling if classifier is None else classifier.readout.spec)
-    numbered = {f"cls({i})": f"class token {i + 1}" for i in range(64)}
+    numbered = {f"cls({i})": f"class token {i}" for i in range(64)}
     parts = [{**words, **numbered}.get(part, f"the pooling '{part}'") for part in spec.split("+")]
     says = " and ".join([", ".join(parts[:-1]), parts[-1]]) + ", side by side" if len(parts) > 1 else parts[0]
     if classifier is not None:

@@ -15,6 +15,7 @@ from classtoken.page.document import Walkthrough
 from classtoken.page.evidence import SurveyFindings
 from classtoken.page.example import Example, Experiments
 from classtoken.page.export import page
+from classtoken.probe.accounting import native
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
 from classtoken.study.experiments import SwapChange, WhatIf, offered, what_if, with_pooling
@@ -29,6 +30,8 @@ from classtoken.walk.rows import numbers, within_budget
 from classtoken.walk.shown import WalkInput, walk_input
 from classtoken.walk.toy import toy_of
 
+LARGEST_TWICE = 200_000_000
+"""parameters of a model up to which the same model with random weights is held beside it"""
 KEPT = 8
 """a server's inputs held in memory; the oldest upload goes first"""
 
@@ -42,8 +45,9 @@ class Engine:
         given = items_of(self.embedder, items)
         self._compared = self._references()
         references = tuple(walk_input(self.embedder, item).tokens for item in self._compared)
-        self.subject = self._subject_with_answers(references)
-        self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references)
+        self.subject = self._subject_with_answers(subject_of(self.embedder), references)
+        untrained = self._untrained(references)
+        self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references, untrained)
         self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
         self.given = distinct(given)
@@ -152,9 +156,15 @@ class Engine:
         partner = self._partner.get(item.id, next(s for s in self._spare if s.content != item.content))
         return self.builder.build(item, partner, full=full)
 
-    def _subject_with_answers(self, references: Sequence[Tokens]) -> Subject:
-        """The classifier's answers; for a model without one, the cosine to what it is compared with."""
+    def _untrained(self, references: Sequence[Tokens]) -> Subject | None:
+        """The same architecture before training; None for what is too large to be held twice."""
         subject = subject_of(self.embedder)
+        if sum(parameter.numel() for parameter in native(subject).parameters()) > LARGEST_TWICE:
+            return None
+        return self._subject_with_answers(subject.randomised(how="fresh"), references)
+
+    def _subject_with_answers(self, subject: Subject, references: Sequence[Tokens]) -> Subject:
+        """The classifier's answers; for a model without one, the cosine to what it is compared with."""
         if subject.head is not None:
             return replace(subject, labels=answer_names(self.embedder, subject.labels))
         with torch.no_grad():

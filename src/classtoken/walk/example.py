@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from classtoken.embedder import Embedder
@@ -23,12 +24,14 @@ from classtoken.page.example import (
     RemovalEffects,
     SecondClassToken,
     SwapEffects,
+    UntrainedModel,
 )
 from classtoken.probe.lens import lens
 from classtoken.probe.removal import masks
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import Traced, trace
 from classtoken.study.experiments import causal_mask, own_pooling, pooling_race, poolings, second_class_token
+from classtoken.study.inputs import typical_of
 from classtoken.study.knockouts import LayerKnockOut, by_layer, single_removals
 from classtoken.study.swaps import swap_states
 from classtoken.tensors import Tokens
@@ -64,12 +67,14 @@ class Contrast:
 
 @dataclass(frozen=True)
 class ExampleBuilder:
-    """A model and what its vectors are compared with (`compared`, and the same prepared: `references`)."""
+    """A model and what its vectors are compared with (`compared`, and the same prepared: `references`); `untrained` is
+    the same with random weights."""
 
     embedder: Embedder
     subject: Subject
     compared: tuple[Item, ...]
     references: tuple[Tokens, ...]
+    untrained: Subject | None = None
 
     def build(self, item: Item, partner: Item, *, full: bool) -> WalkedExample:
         """The example of an item beside a partner; `full`: with what takes many forwards."""
@@ -91,6 +96,7 @@ class ExampleBuilder:
                 self._example(prepared, traced, shown, contrast, positions),
                 pooled=pooled,
                 matrices=None if is_toy(self.subject) else matrices_of(traced),
+                untrained=self._before_training(prepared, other, positions[0], shown),
             ),
         )
         if not full:
@@ -134,6 +140,24 @@ class ExampleBuilder:
             swaps=(self._swap(traced, shown, contrast, (position, theirs)),) if own or traced.one_reader else (),
             causal=self._causal(traced, shown, other, position) if own and not self.subject.causal else None,
         )
+
+    def _before_training(
+        self, prepared: WalkInput, other: WalkInput, position: int, shown: Sequence[int]
+    ) -> UntrainedModel | None:
+        """What the same architecture makes of an input with random weights."""
+        if self.untrained is None:
+            return None
+        traced = trace(self.untrained, prepared.tokens, PARTS)
+        both_begin_equal = traced.roles_BL[0, position] == Role.CLASS and position < other.tokens.roles_BL.shape[1]
+        alike = None
+        if both_begin_equal:
+            beside = trace(self.untrained, other.tokens, PARTS)
+            mine, theirs = (torch.from_numpy(final_of(one, position)) for one in (traced, beside))
+            alike = float(torch.cosine_similarity(mine, theirs, dim=0))
+        weights = [weights_BHLL[0, :, position].mean(0) for weights_BHLL in traced.part("weights")]
+        answers = self.untrained.answers(lens(traced)[0])[:, list(shown)]
+        says = "the same architecture with random weights (seed 0), as before training"
+        return UntrainedModel(numbers(torch.stack(weights)).astype(np.float16), numbers(answers), alike, says)
 
     def _swap(self, traced: Traced, shown: Sequence[int], contrast: Contrast, places: tuple[int, int]) -> SwapEffects:
         """The other input's state in the place of one's own, before every layer. `places`: one's own, the other's."""
@@ -204,6 +228,7 @@ class ExampleBuilder:
             None if logits is None else numbers(logits[rows]),
             numbers(traced.answers_BC[0, rows]),
             None if logits is None else numbers(logits),
+            typical_of(self.embedder, self.subject, traced.tokens),
         )
 
     def _race(

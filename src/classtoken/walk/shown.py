@@ -9,10 +9,10 @@ from PIL import Image
 
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.head import PerTokenHead
 from classtoken.inputs import InputView, prepare_one
 from classtoken.page.example import ShownInput, ShownToken, Truth, role_name
 from classtoken.readout.classifier import Classifier
+from classtoken.study.inputs import readable, token_names
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Role
@@ -42,26 +42,24 @@ def walk_input(embedder: Embedder, item: Item) -> WalkInput:
     return WalkInput(
         item,
         tokens,
-        shown_tokens(view, class_token_names(view.roles.count(Role.CLASS), classifier)),
+        shown_tokens(view, classifier),
         shown_input(view, tokens.grid),
         Truth(item.label if known else None, object_share(tower.prepare, tokens, item)),
         view.roles.index(Role.CLASS) if Role.CLASS in view.roles else len(view.roles) - 1,
     )
 
 
-def shown_tokens(view: InputView, class_tokens: list[str]) -> tuple[ShownToken, ...]:
-    """Every token with what is written on it: word pieces, numbers of patches and registers, class tokens' names."""
-    counts: dict[Role, int] = {}
-    found = []
-    for role, word, span, cell in zip(view.roles, view.words, view.spans, view.cells, strict=True):
-        counts[role] = counts.get(role, 0) + 1
-        text = _readable(word)
-        if view.modality == "image":
-            text = {Role.CONTENT: str(counts[role]), Role.REGISTER: f"register {counts[role]}"}.get(role, "")
-        if role == Role.CLASS and not text:
-            text = class_tokens[counts[role] - 1]
+def shown_tokens(view: InputView, classifier: Classifier | None) -> tuple[ShownToken, ...]:
+    """Every token with its name and what is written on it: a word piece, a patch's number, nothing."""
+    found, patches = [], 0
+    for name, role, word, span, cell in zip(
+        token_names(view, classifier), view.roles, view.words, view.spans, view.cells, strict=True
+    ):
+        text = readable(word)
+        if view.modality == "image" and role == Role.CONTENT:
+            text, patches = str(patches), patches + 1
         units = None if span is None else (_utf16(view.text, span[0]), _utf16(view.text, span[1]))
-        found.append(ShownToken(role_name(role), text, cell, units))
+        found.append(ShownToken(role_name(role), name, text, cell, units))
     return tuple(found)
 
 
@@ -89,15 +87,6 @@ def object_share(prepare: object, tokens: Tokens, item: Item) -> np.ndarray | No
     return cut.mean((1, 3)).reshape(-1).astype(np.float32)
 
 
-def class_token_names(count: int, classifier: Classifier | None) -> list[str]:
-    """What several class tokens are called: by the class that each one answers for, or by their number."""
-    if count == 1:
-        return [""]
-    if classifier is not None and isinstance(classifier.head, PerTokenHead):
-        return [f"class token “{label}”" for label in classifier.labels]
-    return [f"class token {i + 1}" for i in range(count)]
-
-
 def data_uri(picture: Image.Image) -> str:
     """A picture as a data URI, without loss, since what the model saw is shown as it is; small ones enlarged."""
     while max(picture.size) < 96:
@@ -110,8 +99,3 @@ def data_uri(picture: Image.Image) -> str:
 def _utf16(text: str | None, end: int) -> int:
     """How many UTF-16 units the first `end` characters take: the page counts in those."""
     return len((text or "")[:end].encode("utf-16-le")) // 2
-
-
-def _readable(word: str) -> str:
-    """A word piece without its tokenizer's marks for spaces."""
-    return word.replace("Ġ", " ").replace("▁", " ").strip() or word

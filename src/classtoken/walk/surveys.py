@@ -230,7 +230,7 @@ def _swaps(runs: Sequence[SurveyRun], survey: Survey) -> list[MeasuredClaim]:
         MeasuredClaim(
             "swap-half",
             (10,),
-            f"share of inputs whose first answer stays when the class token before layer {half + 1} of {depth} is "
+            f"share of inputs whose first answer stays when the class token, after {half} of {depth} layers, is "
             "replaced by that of an input with another answer",
             "%",
             len(kept),

@@ -1,4 +1,5 @@
 /** What the one-picture demonstrations and the pooling race say. */
+import { layerName } from "../names";
 
 export const demos = {
   title: "Related ideas, a picture and a slider each",
@@ -17,7 +18,7 @@ export const demos = {
     says: (cnn: number, all: number, layers: number) => `Gold: what a convolution of 3×3 has seen after ${layers} ${layers === 1 ? "layer" : "layers"}, ${cnn} of ${all}. Attention reaches all ${all} in its first.`,
     more: "Reaching is not using: which patches count is learned, and is what the heads' weights show.",
   },
-  heads: { title: "Heads side by side", layer: "layer", head: (h: number) => `head ${h}`, says: (who: string, layer: number) => `What ${who} reads in layer ${layer}, each head on its own scale: several questions at once.` },
+  heads: { title: "Heads side by side", layer: "layer", says: (who: string, layer: number) => `What ${who} reads in ${layerName(layer)}, each head on its own scale: several questions at once.` },
   positions: {
     title: "How alike the vectors of places are",
     learned: "These are this model's own: cosine of the outlined place's vector to all others.",

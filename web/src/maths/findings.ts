@@ -41,7 +41,7 @@ export function hiddenPaths(example: Example, count = 3): { unused: number[]; un
   };
 }
 
-/** How sure of the first answer the class token is after each layer, 0 to 1, from before layer 1 on (N + 1 values).
+/** How sure of the first answer the class token is after each layer, 0 to 1, from before layer 0 on (N + 1 values).
  *
  * The lens' value where there is one; else how alike the state is to the one that it ends as.
  */

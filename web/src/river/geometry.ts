@@ -24,7 +24,7 @@ export interface Geometry {
   block: Block;
   gold: number; // height of the class token's line
   ring: number; // radius
-  start: { x: number; y: number }; // the class token before layer 1
+  start: { x: number; y: number }; // the class token before layer 0
   layers: number[]; // centres of the rings
   map: { y: number; w: number; h: number }; // one below each ring
   answers: Box;

@@ -1,0 +1,36 @@
+/** What patches, tokens, layers, heads and numbers are called: as Python, its JSON and the command line call them.
+ *
+ * All of them count from 0, and nothing on the page adds one to any. Only steps count from 1, and "after k layers" counts
+ * layers that are done: after 0 of them a state is what goes into layer 0.
+ */
+import type { Example } from "./data";
+
+/** `patch 86 (row 6, column 2)`, `class token`, `register 0`, “film”: a token's whole name. */
+export function fullName(t: number, e: Example): string {
+  const token = e.tokens[t];
+  if (!token) return `token ${t}`;
+  return token.role === "content" && !token.cell && e.input.kind === "text" ? `“${token.name}”` : token.name;
+}
+
+/** The same without row and column, where there is little room. */
+export const tokenName = (t: number, e: Example): string => (e.tokens[t]?.cell ? fullName(t, e).split(" (")[0] : fullName(t, e));
+
+export const layerName = (layer: number): string => `layer ${layer}`;
+export const headName = (head: number): string => `head ${head}`;
+export const headOrMean = (head: number | null): string => (head === null ? "mean over heads" : headName(head));
+export const numberName = (d: number): string => `number ${d}`;
+
+/** A token as `explain --cut` takes it: patches and word pieces by their number, others by their place. */
+const inCut = (t: number, e: Example): string => (e.tokens[t].role === "content" ? `p${e.tokens.slice(0, t).filter((token) => token.role === "content").length}` : String(t));
+
+/** That one token does not read others in one layer, in the words of the command line. */
+export const cutOf = (e: Example, reader: number, read: number[], layer: number): string =>
+  `explain --cut "edges:${inCut(reader, e)}>${read.map((t) => inCut(t, e)).join(",")}@${layer}" --mode renormalise`;
+
+/** How many layers a state has behind it: 0 is what goes into layer 0. */
+export const afterLayers = (done: number): string => `after ${done} ${done === 1 ? "layer" : "layers"}`;
+
+/** What can be chosen, for a reader who wonders where it ends: `0 to 11`. */
+export const span = (count: number): string => (count > 1 ? `0 to ${count - 1}` : "0");
+
+export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);
