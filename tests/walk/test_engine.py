@@ -116,7 +116,7 @@ def test_a_class_token_for_each_class(made: Callable[[str], Made]) -> None:
     """Every class token is watched with rows of its own; the page shows the best class's one first."""
     engine, page = made("scenes-multi")
     (e,) = page.examples
-    assert [t.text for t in e.tokens if t.role == "class"] == [f"class token “{x}”" for x in engine.subject.labels]
+    assert [t.name for t in e.tokens if t.role == "class"] == [f"class token “{x}”" for x in engine.subject.labels]
     assert e.watched == e.answers.labels[0].index
     assert sorted([e.watched, *(other.position for other in e.others)]) == [0, 1, 2]
     assert page.model.readout.reads == ("class",)
