@@ -386,6 +386,29 @@ class TestOverload:
             running.stop()
             service.close()
 
+    @pytest.mark.parametrize(
+        ("limits", "why"),
+        [
+            (ServiceLimits(preparing=0), "0 requests are being read, and no more are at once. Try again later"),
+            (
+                ServiceLimits(waiting=0),
+                "0 tokens are waiting, and with this request it would be more than 0. Try again later",
+            ),
+        ],
+    )
+    def test_the_reason_is_the_limit_that_was_met(self, texts: Embedder, limits: ServiceLimits, why: str) -> None:
+        service = EmbeddingService([ServedModel("texts", texts, most_pixels=1)], limits)
+        running = RunningService(service.app())
+        try:
+            found = httpx.post(
+                f"{running.url}/v1/embeddings", json={"input": TEXTS[:1], "model": "texts"}, trust_env=False
+            )
+            assert (found.status_code, found.json()["error"]["message"]) == (429, why)
+            assert int(found.headers["retry-after"]) >= 1
+        finally:
+            running.stop()
+            service.close()
+
     def test_time_has_a_limit_and_what_nobody_waits_for_is_not_computed(
         self, texts: Embedder, monkeypatch: pytest.MonkeyPatch
     ) -> None:

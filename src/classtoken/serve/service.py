@@ -233,7 +233,9 @@ class EmbeddingService:
     ) -> list[PreparedShare]:
         """Tokenised and decoded, beside the model. Raises `RequestError` for an input that cannot be read."""
         _check_kinds(items, model, about)
-        if self.preparing >= self.limits.preparing or self.batcher.waiting >= self.limits.waiting:
+        if self.preparing >= self.limits.preparing:
+            raise self._later(f"{self.preparing} requests are being read, and no more are at once", 1.0)
+        if self.batcher.waiting >= self.limits.waiting:
             raise self._full(1.0)
         self.preparing += 1
         try:
@@ -321,11 +323,11 @@ class EmbeddingService:
             raise RequestError(400, says, about="dimensions")
 
     def _full(self, seconds: float) -> RequestError:
-        return RequestError(
-            429,
-            f"{self.batcher.waiting} tokens are waiting; no more than {self.limits.waiting} may. Try again later",
-            headers={"Retry-After": self._retry(seconds)},
-        )
+        waiting, most = self.batcher.waiting, self.limits.waiting
+        return self._later(f"{waiting} tokens are waiting, and with this request it would be more than {most}", seconds)
+
+    def _later(self, why: str, seconds: float) -> RequestError:
+        return RequestError(429, f"{why}. Try again later", headers={"Retry-After": self._retry(seconds)})
 
     def _retry(self, seconds: float = 1.0) -> str:
         """Whole seconds after which to try again."""
