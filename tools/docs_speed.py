@@ -1,11 +1,15 @@
 """The tables in docs/speed.md, out of the committed results of benchmarks/."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from generated import DOCS, ROOT, finish, into, table, wrapped
+from generated import DOCS, ROOT, finish_all, into, table, wrapped
+
+from classtoken.report.charts import Dot, dots
 
 PAGE = DOCS / "speed.md"
+PICTURES = DOCS / "speed"
 RESULT = ROOT / "benchmarks" / "results" / "embed.json"
 #: Contest -> its heading.
 HEADINGS = {
@@ -21,9 +25,17 @@ HEADINGS = {
 }
 
 
-def text() -> str:
-    """The page with its tables as the committed results are now."""
+def pages() -> dict[Path, str]:
+    """The page and its pictures as the committed results are now."""
     result = json.loads(RESULT.read_text(encoding="utf-8"))
+    pictures = {
+        _picture(name): _chart(contest, heading) for name, heading in HEADINGS.items() if (contest := result.get(name))
+    }
+    return {PAGE: text(result), **pictures}
+
+
+def text(result: dict[str, Any]) -> str:
+    """The page with its tables."""
     machine = next(iter(result.values()))["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     loads = sorted(contest["machine"]["load"] for contest in result.values())
@@ -34,8 +46,26 @@ def text() -> str:
     ]
     for name, heading in HEADINGS.items():
         if contest := result.get(name):
-            parts += [f"### {heading}", _about(contest), _table(contest)]
+            picture = f"![times as fast, by processor time](speed/{_picture(name).name})"
+            parts += [f"### {heading}", _about(contest), picture, _table(contest)]
     return into(PAGE.read_text(encoding="utf-8"), "docs_speed.py", wrapped("\n\n".join(filter(None, parts))))
+
+
+def _picture(name: str) -> Path:
+    return PICTURES / f"{name.replace(' ', '-')}.svg"
+
+
+def _chart(contest: dict[str, Any], heading: str) -> str:
+    """A dot for each contestant: ours in colour, others hollow."""
+    rows = []
+    for who, row in contest["rows"].items():
+        found, ours = row["processor"], who.startswith("classtoken")
+        rows.append(Dot(who, found["median"], found["smallest"], found["largest"], control=not ours))
+    unit = next(
+        who for who, row in contest["rows"].items() if row["processor"]["smallest"] == row["processor"]["largest"]
+    )
+    label = f"times as fast as {unit}, by processor time; median, smallest and largest of {contest['rounds']} rounds"
+    return dots(rows, heading=heading, x_label=label, width=760, reference=1.0) + "\n"
 
 
 def _about(contest: dict[str, Any]) -> str:
@@ -68,4 +98,4 @@ def _times(ratio: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    finish(PAGE, text())
+    finish_all(pages())
