@@ -13,7 +13,7 @@ ABOUT = {
     "clothing": "DeiT-Tiny on every second photograph of clothing-dev, ten kinds of clothes",
     "coco": "DeiT-Tiny on coco128-train, what is in a photograph",
     "trec": "all-MiniLM-L6-v2 on TREC, six kinds of questions",
-    "banking77": "all-MiniLM-L6-v2 on banking77, 77 intents; not by layer yet",
+    "banking77": "all-MiniLM-L6-v2 on banking77, 77 intents",
     "goemotions": "all-MiniLM-L6-v2 on GoEmotions, 28 emotions",
     "coco-patches": "DeiT-Tiny on coco128-train, what every patch shows",
 }
