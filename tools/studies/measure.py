@@ -1,5 +1,7 @@
 """Measure what docs/studies reports: python tools/studies/measure.py STUDY [--n 69] [--faithful 48] [--points 11]
 
+    python tools/studies/measure.py STUDY --draw        the figures again, of what is there
+
 STUDY is deit (photographs), coco (DeiT-Tiny's maps against true masks), minilm (a text encoder), scenes, scenes-multi
 or photos (the built-in models). Writes docs/studies/STUDY.json and the figures docs/studies/STUDY-*.svg; `page.py`
 writes the page from those. DeiT-Tiny, the photographs and the masks lie in ../shared (see its README), MiniLM in the
@@ -72,19 +74,28 @@ def main() -> None:
     parser.add_argument("--faithful", type=int, default=None)
     parser.add_argument("--points", type=int, default=11)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--draw", action="store_true", help="measure nothing: draw what docs/studies has")
     options = parser.parse_args()
+    if options.draw:
+        draw(Findings.from_json((options.out / f"{options.study}.json").read_text("utf-8")), options.study, options.out)
+        return
     torch.set_num_threads(1)
     study = STUDIES[options.study]
     n = study.n if options.n is None else options.n
     found = study.run(n, study.faithful if options.faithful is None else options.faithful, options.points)
     options.out.mkdir(parents=True, exist_ok=True)
     write(found, options.out / f"{options.study}.json")
-    for old in options.out.glob(f"{options.study}-*.svg"):
-        if not any(old.name.startswith(f"{other}-") for other in STUDIES if len(other) > len(options.study)):
+    draw(found, options.study, options.out)
+    print(found)
+
+
+def draw(found: Findings, study: str, out: Path) -> None:
+    """The figures of a study, in place of those that are there."""
+    for old in out.glob(f"{study}-*.svg"):
+        if not any(old.name.startswith(f"{other}-") for other in STUDIES if len(other) > len(study)):
             old.unlink()
     for name, figure in figures(found).items():
-        (options.out / f"{options.study}-{name}.svg").write_text(figure + "\n", encoding="utf-8")
-    print(found)
+        (out / f"{study}-{name}.svg").write_text(figure + "\n", encoding="utf-8")
 
 
 def figures(found: Findings) -> dict[str, str]:
