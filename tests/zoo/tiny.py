@@ -48,12 +48,10 @@ TOGETHER: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("autoformer", "informer", "time_series_transformer"), {"prediction_length": 4}),
     (("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm_image_text"), {"rope_parameters": ROPE}),
     (("hunyuan_v1_dense", "hunyuan_v1_moe", "ministral"), {"head_dim": 8, "num_key_value_heads": 2}),
-    (("zamba",), {"layers_block_type": ["linear_attention", "hybrid"]}),
 )
 BESIDE: dict[str, dict[str, Any]] = {
     "esm": {"vocab_size": VOCABULARY, "pad_token_id": 1, "mask_token_id": 32},
     "vit_mae": {"mask_ratio": 0.0},
-    "funnel": {"block_sizes": [1, 1], "block_repeats": [1, 1], "num_decoder_layers": 1, "max_position_embeddings": 64},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "attention_layers": ["global", "local"]},
     "nemotron": {"num_key_value_heads": 2},
     "falcon_h1": {"mamba_expand": 1, "mamba_d_head": 8, "mamba_d_ssm": 32},
@@ -188,6 +186,164 @@ BY_HAND: dict[str, dict[str, Any]] = {
         "layers_block_type": ["mamba", "hybrid"],
     },
 }
+#: Linear attention beside other blocks, and experts under other names.
+LINEAR: dict[str, Any] = {
+    **PLAIN,
+    **LATENT,
+    "num_key_value_heads": 4,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "linear_head_dim": 8,
+    "linear_num_heads": 4,
+    "moe_intermediate_size": 16,
+    "num_experts": 4,
+    "num_experts_per_token": 2,
+    "num_shared_experts": 1,
+    "num_expert_group": 1,
+    "topk_group": 1,
+}
+SPARSE: dict[str, Any] = {
+    **PLAIN,
+    **EXPERTS,
+    **LATENT,
+    "num_key_value_heads": 4,
+    "index_topk": 64,
+    "index_head_dim": 8,
+    "index_n_heads": 2,
+}
+TURNED: dict[str, Any] = {**PLAIN_ROPE, "mrope_section": [2, 1, 1]}
+#: The word pieces that stand for an image's, which two models look up by name.
+PICTURED = {"vocabulary_map": {"<image>": 5, "IMGIMGA": 6, "IMGIMGB": 7}}
+CODED: dict[str, Any] = {"embed_dim": 16, "latent_channels": 16, "base_channels": 32, "channel_multiplier": [1, 1]}
+MADE: dict[str, dict[str, Any]] = {
+    "kimi_linear": {**LINEAR, "q_lora_rank": None, "layer_types": ["linear_attention", "full_attention"]},
+    "bailing_hybrid": {**LINEAR, "first_k_dense_replace": 1, "layer_group_size": 2},
+    "glm4v_moe_text": {**GROUPED, **EXPERTS, "head_dim": 8, "rope_parameters": TURNED},
+    "hunyuan_vl_text": {**GROUPED, "head_dim": 8, "rope_parameters": TURNED},
+    "mistral_large4_text": {**SPARSE, "no_rope_layers": [1, 0], "kv_source_layers": [0, 1]},
+    "dots3_note_text": {
+        **SPARSE,
+        "head_dim": 16,
+        "per_layer_config": {},
+        "sliding_window": 16,
+        "layer_types": ["sliding_attention", "indexed_attention"],
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    },
+    "qwen4_exp_text": {
+        **GROUPED,
+        "layer_types": ["linear_attention", "full_attention"],
+        "head_dim": 8,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 16,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "hc_count": 2,
+        "hc_lowrank": 8,
+        "ple_embed_dim": 32,
+        "ngram_vocab_size_base": VOCABULARY,
+        "heads_per_ngram": 2,
+        "split_ngram_parts": 2,
+        "indexer_n_heads": 2,
+        "indexer_kv_heads": 1,
+        "indexer_head_dim": 8,
+        "indexer_budget": 64,
+        "indexer_compress_ratio": 4,
+    },
+    "cohere_compass_text": {
+        **GROUPED,
+        "head_dim": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), PLAIN_ROPE),
+    },
+    "dbrx": {
+        "d_model": 32,
+        "n_heads": 4,
+        "n_layers": 2,
+        "max_seq_len": 64,
+        "vocab_size": VOCABULARY,
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 10_000.0, "clip_qkv": 8.0},
+        "ffn_config": {"ffn_hidden_size": 48, "moe_num_experts": 4, "moe_top_k": 2},
+    },
+    "zamba": {
+        **PLAIN,
+        "num_hidden_layers": 4,
+        "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"],
+        "attention_hidden_size": 64,
+        "attention_head_dim": 16,
+        "num_key_value_heads": 4,
+        "mamba_dt_rank": 4,
+        "use_mamba_kernels": False,
+    },
+    "layoutlmv3": {
+        **PLAIN,
+        "max_position_embeddings": 64,
+        "coordinate_size": 4,
+        "shape_size": 8,
+        "input_size": 64,
+        "visual_embed": False,
+    },
+    "funnel": {
+        "vocab_size": VOCABULARY,
+        "block_sizes": [1, 1],
+        "block_repeats": [1, 1],
+        "num_decoder_layers": 1,
+        "d_model": 32,
+        "n_head": 4,
+        "d_head": 8,
+        "d_inner": 48,
+        "architectures": ["FunnelModel"],
+    },
+    "granite_speech5_encoder": {
+        **PLAIN,
+        "head_dim": 8,
+        "num_key_value_heads": 4,
+        "context_size": 32,
+        "max_position_embeddings": 64,
+    },
+    "muse_spark_audio": {
+        "patch_sizes": [4, 2],
+        "hidden_sizes": [16, 32],
+        "depths": [1, 1],
+        "num_hidden_layers": 2,
+        "out_hidden_size": 32,
+    },
+    "moonshine_streaming": {**PLAIN, "num_key_value_heads": 4},
+    "chameleon": {
+        **GROUPED,
+        **PICTURED,
+        "num_key_value_heads": 4,
+        "vq_config": {**CODED, "num_embeddings": 8, "num_res_blocks": 1, "resolution": 32},
+    },
+    "emu3": {
+        **PICTURED,
+        "text_config": {**GROUPED, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+        "vq_config": {**CODED, "num_res_blocks": 1, "codebook_size": 8, "z_channels": 4},
+    },
+    "kyutai_speech_to_text": {**GROUPED, "pad_token_id": 0, "bos_token_id": 1, "ffn_dim": 48, "head_dim": 8},
+}
+BY_HAND |= MADE
+#: Models of several parts, of which one is written out above.
+BESIDE |= {
+    "hunyuan_vl": {"text_config": MADE["hunyuan_vl_text"]},
+    "qwen4_exp": {"text_config": MADE["qwen4_exp_text"]},
+    "mistral_large4": {"text_config": MADE["mistral_large4_text"]},
+    "cohere_compass": {"text_config": MADE["cohere_compass_text"]},
+    "granite_speech5_ctc": {"encoder_config": MADE["granite_speech5_encoder"], "vocab_size": VOCABULARY},
+    "muse_spark": {"audio_config": MADE["muse_spark_audio"]},
+    **{
+        key: {"num_filters": 2, "depths": [1] * 7}
+        for key in ("vibevoice_acoustic_tokenizer", "vibevoice_acoustic_tokenizer_encoder")
+    },
+}
 SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
 #: With more numbers a model is not built.
 LARGEST = 100_000_000
@@ -257,7 +413,7 @@ def tiny_model(kind: str) -> nn.Module | None:
 
 
 def lacks_a_library(kind: str) -> bool:
-    """Whether models of a type are put together by another library, which is not installed."""
+    """Whether models of a type are put together by another library, which is not installed, or by nobody here."""
     from transformers import CONFIG_MAPPING, AutoModel
 
     try:
@@ -265,8 +421,8 @@ def lacks_a_library(kind: str) -> bool:
             AutoModel.from_config(CONFIG_MAPPING[kind]())
     except ImportError:
         return True
-    except Exception:  # whatever a class says to its own defaults
-        return False
+    except Exception as error:  # whatever a class says to its own defaults; or AutoModel knows none of that name
+        return isinstance(error, ValueError) and ("Unrecognized" in str(error) or "Could not find" in str(error))
     return False
 
 

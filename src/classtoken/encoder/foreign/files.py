@@ -28,6 +28,8 @@ from classtoken.values import InputDefaults
 
 #: Settings of models whose positions are distances: their config's number of positions bounds no text.
 RELATIVE = ("relative_attention", "relative_attention_num_buckets")
+#: How AutoModel begins where its tables have a config and no model of it.
+UNKNOWN = ("Unrecognized configuration class", "Could not find")
 #: Types of numbers in safetensors' headers that are no weights by themselves.
 QUANTISED = ("I8", "U8", "I16", "I32", "F8_E4M3", "F8_E5M2")
 
@@ -126,6 +128,11 @@ def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
             f"{first_line(error)} Install that library beside classtoken."
         ) from error
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        if str(error).startswith(UNKNOWN):
+            raise UnsupportedModel(
+                f"the installed transformers reads the config of '{checkpoint.folder}' (model_type {name!r}) and has no "
+                "model that AutoModel opens for it. Update transformers, or save the part of it that is an encoder."
+            ) from error
         line = " ".join(str(error).split())[:300]
         raise ModelError(
             f"transformers cannot load '{checkpoint.folder}' (model_type {name!r}): {line.rstrip('.')}. If AutoModel "

@@ -73,9 +73,10 @@ def alone(model: nn.Module) -> Modality | None:
 
 
 def parts_of(model: nn.Module) -> tuple[str, ...]:
-    """What a model is put together of, each with a config of its own: `text` and `vision`, say."""
+    """What a model is put together of, each with the config of a model: `text` and `vision`, say."""
     config: Any = model.config
-    return tuple(name.removesuffix("_config") for name in config.sub_configs if getattr(config, name, None) is not None)
+    named = {name: getattr(getattr(config, name, None), "model_type", "") for name in config.sub_configs}
+    return tuple(name.removesuffix("_config") for name, kind in named.items() if kind)
 
 
 def needed(model: nn.Module) -> tuple[str, ...]:
