@@ -52,3 +52,17 @@ def test_one_that_nobody_has_is_refused_unless_it_is_accepted(tmp_path: Path) ->
     with pytest.raises(ct.errors.ContractError, match=r"SomeImageProcessor.*no reference here"):
         ct.load(folder)
     assert ct.load(folder, accept="image_processor_type").embed([PICTURE]).shape == (1, 32)
+
+
+@pytest.mark.parametrize("said", ["bicubic", "bilinear", None])
+def test_words_for_how_to_resample_are_what_transformers_makes_of_them(tmp_path: Path, said: str | None) -> None:
+    side = {"height": 32, "width": 32}
+    folder = with_processor(tmp_path / "model", "CLIPImageProcessor", size={"shortest_edge": 36}, crop_size=side)
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "resample": said}))
+    if said != "bilinear":
+        with pytest.raises(ct.errors.ModelError, match="write Pillow's number"):
+            ct.load(folder)
+        return
+    theirs = transformers.AutoImageProcessor.from_pretrained(folder)(PICTURE, return_tensors="pt")["pixel_values"]
+    assert float((ct.load(folder).tokens([PICTURE]).pixels - theirs).abs().max()) < 1e-4

@@ -163,9 +163,63 @@ def test_what_gives_no_one_vector_is_refused_by_its_name(kinds: tuple[str, ...],
         ct.load(modules_json(tmp_path / "folder", *kinds))  # without a config.json: modules.json is read first
 
 
+@pytest.mark.parametrize("route", ["query", "document"])
+def test_each_route_of_a_router_opens_once_it_is_saved_as_the_refusal_says(
+    route: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Transformer
+
+    sides = [[Transformer(str(base)), pooling("cls")], [Transformer(str(base)), pooling("max"), dense(32, 32)]]
+    routed = SentenceTransformer(
+        modules=[Router.for_query_document(*sides), other("Normalize")], device="cpu", prompts={"query": "the red "}
+    )
+    routed.save(str(tmp_path / "routed"), create_model_card=False)
+    with pytest.raises(UnsupportedModel, match=r"\(query, document\), each a model by itself") as refusal:
+        ct.load(tmp_path / "routed")
+    monkeypatch.chdir(tmp_path)
+    code = str(refusal.value).split("name NEW: ")[1].rstrip(".").replace("['query']", f"['{route}']")
+    exec(code, {"SentenceTransformer": SentenceTransformer})
+    wanted = routed.encode(SENTENCES, task=route, prompt_name="query" if route == "query" else None)
+    prompt = "query" if route == "query" else None
+    assert_same(ct.load(tmp_path / "NEW").embed(SENTENCES, prompt=prompt), np.asarray(wanted))
+
+
 def test_a_module_of_the_authors_own_is_named(base: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="'Twist' that is not known"):
         ct.load(modules_json(tmp_path / "folder", "Transformer", "Twist", prefix="custom_st."))
+
+
+def test_unit_length_of_tokens_that_stands_for_the_vector_is_no_vector(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling(), other("Normalize"))
+    changed(folder / "2_Normalize" / "config.json", module_input_name="token_embeddings")
+    with pytest.raises(UnsupportedModel, match="one vector for each token"):
+        ct.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("", "names '' .Pooling., which is not there"), ("../1_Pooling", "does not lie in the folder")]
+)
+def test_a_pooling_without_a_folder_of_its_own(path: str, reason: str, base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling())
+    listed = json.loads((folder / "modules.json").read_text())
+    listed[1]["path"] = path
+    (folder / "modules.json").write_text(json.dumps(listed))
+    with pytest.raises(ModelError, match=reason):
+        ct.load(folder)
+
+
+def test_a_folder_that_lost_its_modules_is_asked_about(base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling("cls"))
+    (folder / "modules.json").unlink()
+    embedder = ct.load(folder)
+    with pytest.raises(ClasstokenError, match=r"no modules.json, which says how its vectors are pooled"):
+        embedder.embed(SENTENCES)
+    assert embedder.embed(SENTENCES, pooling="cls").shape == (4, 32)
+    (folder / "modules.json").write_text("[]")
+    with pytest.raises(ModelError, match="must be a list of modules"):
+        ct.load(folder)
 
 
 def changed(path: Path, **values: Any) -> None:

@@ -270,14 +270,16 @@ def _crop(settings: Settings, defaults: Defaults, source: str) -> Size | None:
 
 
 def _resample(settings: Settings, default: str, source: str) -> Any:
-    """`resample` as transformers reads it: a number of Pillow's; null is bilinear."""
+    """`resample` as transformers reads it: a number of Pillow's."""
     code = settings.get("resample")
     if isinstance(code, str) and code.lower() != "bilinear":  # it takes bilinear for every word
         raise ModelError(
             f"{source}: resample {code!r} is a word, which transformers reads as bilinear; write Pillow's number "
             "(bicubic is 3, bilinear 2)."
         )
-    return _interpolation(code, "bilinear" if "resample" in settings else default, source)
+    if code is None and "resample" in settings and _flag(settings, "do_resize", True):
+        raise ModelError(f"{source}: resample is null; write Pillow's number (bicubic is 3, bilinear 2).")
+    return _interpolation(code, default, source)
 
 
 def _interpolation(code: Any, default: str, source: str) -> Any:

@@ -130,8 +130,8 @@ def _built(checkpoint: Checkpoint) -> tuple[Any, tuple[str, ...]]:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         if str(error).startswith(UNKNOWN):
             raise UnsupportedModel(
-                f"the installed transformers reads the config of '{checkpoint.folder}' (model_type {name!r}) and has no "
-                "model that AutoModel opens for it. Update transformers, or save the part of it that is an encoder."
+                f"the installed transformers reads the config of '{checkpoint.folder}' (model_type {name!r}) and has "
+                "no model that AutoModel opens for it. Update transformers, or save the part of it that is an encoder."
             ) from error
         line = " ".join(str(error).split())[:300]
         raise ModelError(
