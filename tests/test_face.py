@@ -1,11 +1,15 @@
 """What a person meets at a prompt: the package's names, and results that say what they are."""
 
+import inspect
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.folders import tiny_bert
 
 import classtoken as ct
+from classtoken.errors import SpecError
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_nearest() -> None:
@@ -21,3 +25,24 @@ def test_what_was_made_says_what_it_is(tmp_path: Path) -> None:
     made = ct.read(tmp_path / "made")
     assert repr(made) == f"Vectors({str(tmp_path / 'made')!r}, 2 rows, cls: 32, mean: 32)"
     assert repr(made.arrays) == "Arrays(cls: (2, 32), mean: (2, 32))"
+
+
+def test_a_keyword_that_is_not_there_is_answered_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    untyped: Any = ct
+    with pytest.raises(TypeError, match=r"embed\(\) has no keyword 'poolin'; did you mean 'pooling'\?"):
+        untyped.embed("builtin:toy", "x.csv", tmp_path, poolin="cls")
+    with pytest.raises(TypeError, match=r"load\(\) has no keyword 'devise'; did you mean 'device'\?"):
+        untyped.load("builtin:toy", devise="cpu")
+    with pytest.raises(TypeError, match=r"it is one of source_options=ct.SourceOptions\(text_column=...\)"):
+        untyped.predict("builtin:sentiment", "x.csv", tmp_path, text_column="body")
+    with pytest.raises(TypeError, match=r"search\(\) has no keyword 'zzz'; it has folder, query, out"):
+        untyped.search("x", zzz=1)
+    assert str(inspect.signature(ct.embed)).startswith("(model: ")
+    assert pickle.loads(pickle.dumps(ct.embed)) is ct.embed
+
+
+def test_a_pooling_that_there_is_not_is_told_before_a_model_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"there is no pooling 'clss'\. Did you mean cls\?"):
+        ct.embed(tmp_path / "no-model", ["a"], tmp_path / "out", pooling="clss")
+    with pytest.raises(SpecError, match=r"there is no pooling 'meen'\. Did you mean mean\?"):
+        ct.train(tmp_path / "no-model", {"text": ["a", "b"], "label": ["x", "y"]}, tmp_path / "out", pooling="meen")

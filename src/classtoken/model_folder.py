@@ -10,6 +10,9 @@ from typing import Any
 
 from classtoken.errors import ModelError
 
+TRAINING = "training.json"
+"""what a training leaves in the folder of its model: its result and its recipe"""
+
 
 class Watched(dict[str, Any]):
     """A JSON object that remembers which of its keys were asked for by name, so that no list of them is kept by hand.
@@ -134,6 +137,19 @@ class Module:
     name: str
     """the folder as it is written there"""
     config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def columns_learned_from(model: object) -> dict[str, str]:
+    """Which columns a model was trained on, by the part of a record that they held (`text` -> `Customer message`);
+    nothing for a model that is no folder here, or that says nothing of it."""
+    folder = getattr(model, "folder", model)
+    path = Path(folder).expanduser() / TRAINING if isinstance(folder, str | Path) else None
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))["result"]["called"] if path is not None else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    whole_words = isinstance(told, dict) and all(isinstance(name, str) for name in told.values())
+    return dict(told) if whole_words else {}
 
 
 def read_modules(folder: Path) -> tuple[Module, ...]:

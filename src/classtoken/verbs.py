@@ -31,6 +31,7 @@ from classtoken.options import (
     VerifyOptions,
     WalkthroughOptions,
 )
+from classtoken.options.keywords import with_hints
 from classtoken.values import Modality, Precision, Progress
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from classtoken.results.walkthrough import WalkthroughResult
 
 
+@with_hints
 def inspect(
     model: str | Path,
     *,
@@ -75,6 +77,7 @@ def inspect(
     return job(model, InspectOptions(verify=verify, against=against, revision=revision, accept=tuple(accept)))
 
 
+@with_hints
 def embed(
     model: "str | Path | Embedder",
     source: Any,
@@ -174,6 +177,7 @@ def embed(
     return job(model, source, out, options, report=report)
 
 
+@with_hints
 def compare(
     model: "str | Path | Embedder | Sequence[str | Path | Embedder] | None",
     source: Any,
@@ -296,6 +300,7 @@ def predict(
 ) -> "PredictResult": ...
 
 
+@with_hints
 def predict(
     model: "str | Path | Embedder",
     source: Any,
@@ -367,6 +372,7 @@ def predict(
     return job(model, source, out, options, report=report)
 
 
+@with_hints
 def train(
     model: str | Path | None,
     source: Any,
@@ -446,6 +452,7 @@ def train(
     return job(model, source, out, options, report=report)
 
 
+@with_hints
 def explain(
     model: "str | Path | Embedder",
     item: Any,
@@ -504,6 +511,7 @@ def explain(
     return job(model, item, out, options)
 
 
+@with_hints
 def explain_data(
     model: "str | Path | Embedder",
     source: Any,
@@ -557,6 +565,7 @@ def explain_data(
     return job(model, source, out, options, report=report)
 
 
+@with_hints
 def explain_pair(
     model: "str | Path | Embedder",
     items: Sequence[Any],
@@ -596,6 +605,7 @@ def explain_pair(
     return job(model, items, out, options)
 
 
+@with_hints
 def walkthrough(
     model: str | Path,
     items: Sequence[str] = (),
@@ -630,6 +640,7 @@ def walkthrough(
     return job(model, items, out, options)
 
 
+@with_hints
 def notebook(
     model: str | Path,
     items: Sequence[str] = (),
@@ -654,6 +665,7 @@ def notebook(
     return job(model, items, height, options)
 
 
+@with_hints
 def export(
     model: "str | Path | Embedder",
     out: str | Path,
@@ -687,6 +699,7 @@ def export(
     return job(model, out, options)
 
 
+@with_hints
 def service(
     model: "str | Path | Embedder | Mapping[str, str | Path | Embedder] | None" = None,
     *,
@@ -771,6 +784,7 @@ def verify(
 ) -> "Diagnosis": ...
 
 
+@with_hints
 def verify(
     folder: str | Path | None = None,
     *,
@@ -820,6 +834,7 @@ def verify(
     return job(folder, model, options)
 
 
+@with_hints
 def search(
     folder: str | Path,
     query: Any = None,
@@ -887,6 +902,7 @@ def search(
     return job(folder, query, out, options, embedder=model if not isinstance(model, str | Path) else None)
 
 
+@with_hints
 def index(
     folder: str | Path,
     *,
@@ -909,6 +925,7 @@ def index(
     return job(folder, IndexOptions(recall=recall, k=k, column=column), report=report)
 
 
+@with_hints
 def duplicates(
     folder: str | Path,
     out: str | Path | None = None,
@@ -935,6 +952,7 @@ def duplicates(
     return job(folder, out, options, report=report)
 
 
+@with_hints
 def outliers(
     folder: str | Path,
     out: str | Path | None = None,
@@ -956,6 +974,7 @@ def outliers(
     return job(folder, out, OutliersOptions(k=k, most=most, column=column, overwrite=overwrite), report=report)
 
 
+@with_hints
 def atlas(
     folder: str | Path,
     out: str | Path = "atlas.html",

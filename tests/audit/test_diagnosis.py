@@ -144,7 +144,7 @@ def test_our_own_service(place: Path, meant: Embedder) -> None:
 
 
 def test_what_is_no_service(meant: Embedder) -> None:
-    with pytest.raises(SourceError, match="is it running"):
+    with pytest.raises(SourceError, match=r"^127\.0\.0\.1:9: nothing listens there; start the service"):
         ct.verify(model=meant, endpoint="http://127.0.0.1:9/v1")
     with pytest.raises(SourceError, match="is no address of a service"):
         ct.verify(model=meant, endpoint="localhost")

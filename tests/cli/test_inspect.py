@@ -185,3 +185,19 @@ def test_names_that_lead_nowhere(capsys: pytest.CaptureFixture[str], model: str,
     assert (code, out) == (2, "")
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_two_models_are_held_beside_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "builtin:toy", "builtin:scenes"]) == 0
+    two = capsys.readouterr().out
+    assert main(["inspect", "builtin:toy", "--against", "builtin:scenes"]) == 0
+    assert capsys.readouterr().out == two
+    assert main(["inspect", "builtin:toy", "builtin:scenes", "--against", "builtin:photos"]) == 2
+    assert "two other models: give one" in capsys.readouterr().err
+
+
+def test_the_built_in_models_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "builtin:"]) == 2
+    said = capsys.readouterr().err
+    assert "builtin:photos (a ViT with a class token that tells ten kinds of photographs apart);" in said
+    assert "builtin:sentiment (a text encoder with a class token that says whether an English sentence" in said

@@ -1,10 +1,15 @@
 """Progress as a person sees it where stderr is no terminal."""
 
+import ast
 import json
 import time
+from pathlib import Path
 
 import pytest
 
+from classtoken import cli
+from classtoken.activity import activity
+from classtoken.cli import VERBS
 from classtoken.cli import progress as shown
 from classtoken.values import Progress
 
@@ -71,3 +76,38 @@ def test_nothing_is_said_of_a_job_that_is_done_at_once(
     with shown.progress("embedding") as report:
         report(Progress(1, 1))
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_being_done_is_said_until_it_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown.progress("labelling") as report:
+        with activity("loading minilm"):
+            time.sleep(0.2)
+        first = capsys.readouterr().err.splitlines()
+        report(Progress(1, 2))
+        time.sleep(0.2)
+    assert set(first) <= {"labelling: loading minilm, 0 s", "labelling: 0 s"}
+    assert "labelling: loading minilm, 0 s" in first
+    assert capsys.readouterr().err.splitlines()[-1] == "labelling: 1 of 2"
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("serve",)])
+def test_a_job_is_imported_where_somebody_sees_that_something_happens(verb: str) -> None:
+    """Importing torch takes seconds, on a busy machine a minute."""
+    tree = ast.parse((Path(cli.__file__).parent / f"{verb}.py").read_text(encoding="utf-8"))
+    within = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.With) and "progress" in ast.unparse(block.items[0])
+        for node in ast.walk(block)
+    }
+    jobs = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("classtoken.jobs")
+    ]
+    quiet = {"read_comparisons", "serve_atlas", "serve_walkthrough"}  # without torch; say themselves what they do
+    silent = [
+        ast.unparse(node) for node in jobs if id(node) not in within and {n.name for n in node.names}.isdisjoint(quiet)
+    ]
+    assert jobs
+    assert not silent

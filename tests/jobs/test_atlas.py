@@ -2,11 +2,13 @@
 
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.nearest.made import folder_of
+from tools.palette import least_distances
 
 import classtoken as ct
 from classtoken.cli import main
@@ -41,3 +43,11 @@ def test_nothing_to_show(tmp_path: Path) -> None:
         ct.atlas(made, tmp_path / "atlas.html")
     one = folder_of(tmp_path / "one", np.ones((1, 4), np.float32))
     assert ct.atlas(one, tmp_path / "one.html").trustworthiness is None
+
+
+def test_the_first_twelve_colours_are_apart_for_every_eye() -> None:
+    code = (files("classtoken.page") / "static" / "atlas.js").read_text(encoding="utf-8")
+    colours = re.findall(r'"(#[0-9A-F]{6})"', code.partition("const COLOURS")[2].partition("];")[0])
+    assert len(set(colours)) == 20
+    assert min(least_distances(colours[:12]).values()) > 0.085  # those of before: 0.014
+    assert min(least_distances(colours).values()) > 0.06

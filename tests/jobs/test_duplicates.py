@@ -1,5 +1,6 @@
 """`duplicates` and `outliers` as a user calls them: results, files, pages, refusals."""
 
+import io
 import json
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_files_that_are_written(made: Path, tmp_path: Path) -> None:
     assert page.count("would go") == 3 + 1  # one in the lead
     assert "naught" in page
     said = json.loads((tmp_path / "all.json").read_text())
-    assert [set(pair) for pair in said["pairs"]] == [{"id", "other", "score", "equal"}] * 3
+    assert [set(pair) for pair in said["pairs"]] == [{"id", "other", "score", "equal", "label", "other_label"}] * 3
     (tmp_path / "mine.parquet").write_bytes(b"mine")
     assert main(["duplicates", str(made), "--out", str(tmp_path / "mine.parquet"), "--overwrite"]) == 2
     assert (tmp_path / "mine.parquet").read_bytes() == b"mine"
@@ -110,6 +111,51 @@ def test_outliers_of_a_folder(tmp_path: Path) -> None:
     single = folder_of(tmp_path / "single", np.ones((1, 4), np.float32))
     assert ct.outliers(single).odd == ()
     assert ct.duplicates(single).kept == ("row0",)
+
+
+def test_copies_vote_once_and_two_labels_of_one_text_are_one_line(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0)
+    rows = np.repeat(np.eye(8)[:2], 10, 0) + 0.1 * numbers.standard_normal((20, 8))
+    labels, texts = ["a"] * 10 + ["b"] * 10, [f"text {i}" for i in range(20)]
+    rows[1], texts[1], labels[1] = rows[0], texts[0], "b"  # the same with two labels
+    for copy in (3, 4, 5, 6, 7):  # one wrong label, five times
+        rows[copy], texts[copy], labels[copy] = rows[2], texts[2], "b"
+    labels[2] = "b"
+    made = folder_of(tmp_path / "made", rows.astype(np.float32), carried={"text": texts}, labels=labels)
+    found = ct.outliers(made, tmp_path / "odd.html", k=2)
+    (pair,) = found.disputed
+    assert str(pair) == "row0 and row1 hold the same and have 2 labels: a, b"
+    assert "row0 and row1 hold the same and have 2 labels: a, b  text 0" in str(found)
+    assert [row["id"] for row in found.contradicted] == [
+        "row2"
+    ]  # by the two others of its kind, not outvoted by copies
+    assert "6 rows that hold what an earlier one holds: all copies of one count once" in str(found)
+    assert "The same with two labels" in (tmp_path / "odd.html").read_text()
+    alike = ct.duplicates(made, tmp_path / "dup.html", above=0.99)
+    first = alike.pairs[0]
+    assert (first.id, first.other, first.label, first.other_label, first.disputed) == ("row0", "row1", "a", "b", True)
+    lines = str(alike).splitlines()
+    assert "  1 equal pair has two labels, of which one is wrong" in lines
+    at = lines.index("  equal   stays  row0  a  text 0")
+    assert lines[at + 1] == "          goes   row1  b  text 0"
+    page = (tmp_path / "dup.html").read_text()
+    assert page.index("Equal byte by byte") < page.index("Alike by 0.99 or more")
+    assert "equal, with two labels" in page
+
+
+def test_what_was_written_and_what_comes_next_is_said_after_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = io.StringIO()
+    monkeypatch.setattr("sys.stdout", both)
+    monkeypatch.setattr("sys.stderr", both)
+    made = folder_of(tmp_path / "made", np.eye(4, dtype=np.float32))
+    assert (
+        main(["outliers", str(made), "--k", "2", "--out", str(tmp_path / "odd.html")]) == 0
+    )  # -k has a long name, too
+    lines = both.getvalue().splitlines()
+    assert lines[0].startswith(f"{made}: 4 rows against their 2 nearest")
+    assert lines[-1] == f"wrote {out}; open it in a browser"
 
 
 @pytest.mark.parametrize("above", [0, 1.5, -1, float("nan")])

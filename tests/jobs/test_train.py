@@ -1,6 +1,7 @@
 """The verb `train`: what it takes up, what it refuses, what it leaves as it was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from tests.folders import sentence_transformer, tiny_bert, tiny_vit
 from tests.learning.training import LOOP, SHAPE, predict, scratch, texts, told, train
 
+import classtoken as ct
 from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, TrainingError
 from classtoken.learning.recipe import Recipe
 from classtoken.results.train import TrainResult
@@ -266,3 +268,27 @@ def test_half_holds_for_every_way(tmp_path: Path, squares: Path) -> None:
     )
     for file in ("model.safetensors", "classtoken.safetensors"):
         assert {t.dtype for t in load_file(tmp_path / "tuned" / file).values()} == {torch.float16}
+
+
+def test_a_finished_training_is_done_at_once(tmp_path: Path, squares: Path) -> None:
+    vit = tiny_vit(tmp_path / "vit")
+    first = ct.train(vit, squares, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    again = ct.train(vit, squares, tmp_path / "out")
+    assert again.notes[-1] == "it was finished before; nothing was computed anew"
+    assert replace(again, notes=first.notes) == first
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert after == before
+    ours = tmp_path / "out/classtoken.safetensors"
+    ours.unlink()  # then it is made again
+    assert "finished before" not in str(ct.train(vit, squares, tmp_path / "out"))
+    assert ours.is_file()
+    anew = ct.train(vit, squares, tmp_path / "out", overwrite=True)
+    assert "finished before" not in str(anew)
+
+
+def test_one_folder_too_deep_is_told_as_that(tmp_path: Path, squares: Path) -> None:
+    inside = next(path for path in sorted(squares.iterdir()) if path.is_dir())
+    vit = tiny_vit(tmp_path / "vit")
+    with pytest.raises(TrainingError, match=f"labels are the names of the folders in '{inside}', and it lies in none"):
+        ct.train(vit, inside, tmp_path / "out")

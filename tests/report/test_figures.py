@@ -51,7 +51,8 @@ def test_numbers_stand_in_the_figures() -> None:
     assert "0.5 (95 %: 0.4 to 0.6)" in said["lines"]
     assert "0.5 [0.4, 0.6]" in said["dots"]
     assert "-0.4" in said["matrix"]
-    assert "strongest 5: 0.6, 4: 0.5, 3: 0.4" in said["heat map"]
+    assert "strongest: patch 5 (row 1, column 2): 0.6" in said["heat map"]
+    assert "patch 4 (row 1, column 1): 0.5" in said["heat map"]
     assert "patch 5 (row 1, column 2): 0.6 share" in said["heat map"]
 
 

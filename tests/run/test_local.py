@@ -40,7 +40,7 @@ def test_bad_records_go_into_quarantine_in_their_order(tmp_path: Path) -> None:
     assert [row["id"] for row in quarantine] == ["1", "2", "4", "5"]
     assert [row["reason"] for row in quarantine] == [
         "is bad",
-        "is an empty line",
+        "is an empty line (line 3)",
         "has a vector that is not finite",
         "is bad",
     ]

@@ -29,7 +29,7 @@ class TestText:
     def test_a_record_per_line_and_its_number_is_the_id(self, tmp_path: Path) -> None:
         records, refused = read(write(tmp_path / "a.txt", "one\r\n\ntwo\u2028still two\nthree"))
         assert [(r.id, r.text) for r in records] == [("0", "one"), ("2", "two\u2028still two"), ("3", "three")]
-        assert refused == [Rejected("1", "is an empty line")]
+        assert refused == [Rejected("1", "is an empty line (line 2)")]
 
     def test_a_byte_order_mark_is_no_part_of_the_text(self, tmp_path: Path) -> None:
         assert read(write(tmp_path / "a.txt", b"\xef\xbb\xbfone\n"))[0][0].text == "one"

@@ -89,6 +89,17 @@ def test_an_answer_that_moves_by_rounding_alone_needs_nothing() -> None:
     assert KnockOut("x", "zero", (), 0.9, 0.9 - 2e-7, null, 10**6).verdict == "no more than chance"
 
 
+def test_rare_alone_and_not_among_several_is_said_as_both() -> None:
+    null = (0.89, 0.9, 0.91) * 79 + (0.2, 0.1)
+    found = KnockOut("x", "removed", (), 0.9, 0.25, null, 10**6, together=12, p_together=0.14)
+    assert found.verdict == "no more than chance"
+    assert found.beside_null == (
+        "change number 3 of 240: rare here (p = 0.013), but one of 12 cuts that are shown may be so by chance (0.14)"
+    )
+    often = KnockOut("x", "removed", (), 0.9, 0.895, null, 10**6, together=12, p_together=1.0)
+    assert often.beside_null.endswith("no more than chance")
+
+
 def test_equal_effects_count_as_equal() -> None:
     found = KnockOut("x", "zero", (), 0.9482, 0.9, (0.9 + 1e-12, 0.9 - 1e-12), 2)
     assert found.as_much == 2

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,10 @@ SECONDS = 120
 #: Bytes of an answer that are read.
 LARGEST = 200_000_000
 LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+class NoService(SourceError):
+    """There is nobody at an address."""
 
 
 class ServiceRefusal(Exception):
@@ -106,6 +111,8 @@ class VectorService:
             self.way, self.address, self.name = way, address, _listed(self, address) or "default"
             try:
                 self._some(["a"])
+            except NoService:
+                raise
             except (ServiceRefusal, SourceError) as error:
                 said = str(error)
                 if isinstance(error, ServiceRefusal) and error.status not in (404, 405):
@@ -131,6 +138,12 @@ class VectorService:
                 says = " ".join(error.read(500).decode("utf-8", "replace").split())
             raise ServiceRefusal(error.code, says[:200]) from None
         except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, ConnectionRefusedError | socket.gaierror):
+                what = (
+                    "there is no machine called so" if isinstance(reason, socket.gaierror) else "nothing listens there"
+                )
+                raise NoService(f"{request.host}: {what}; start the service, or give its address.") from None
             said = " ".join(str(getattr(error, "reason", error)).split())
             raise SourceError(
                 f"{address} does not answer as a service of vectors does ({said}); is it running?"

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from classtoken.cli import VERBS
 from classtoken.cli.command import CONTEXT, command_of, with_flags
 from classtoken.cli.output import one_line
+from classtoken.cli.progress import say
 from classtoken.errors import ClasstokenError, ExtensionError, InternalError
 from classtoken.extensions import extension_function, extension_names
 from classtoken.plain import to_json
@@ -105,9 +106,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         with contextlib.nullcontext() if asks_help else contextlib.redirect_stdout(sys.stderr):
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
         if isinstance(answer, tuple):
-            text, code = answer
+            text, code, after = answer
             if text:
                 _write(text)
+            for line in after:
+                say(line)
             return code
         return answer if isinstance(answer, int) else 0
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.operands import Folder
-from classtoken.cli.output import Answer
+from classtoken.cli.output import Answer, wrote
 from classtoken.cli.progress import progress, say
 from classtoken.options import AtlasOptions
 
@@ -42,10 +42,8 @@ def atlas(
             raise OptionError("give either --out FILE.html or --serve.")
         serve_atlas(folder, options, host=host, port=port, say=say, showing=progress("drawing"))
         return Answer("stopped")
-    from classtoken.jobs.atlas import atlas as job
-
     place = out or Path("atlas.html")
     with progress("drawing") as report:
-        found = Answer(job(folder, place, options, report=report))
-    say(f"wrote {place}")
-    return found
+        from classtoken.jobs.atlas import atlas as job
+
+        return Answer(job(folder, place, options, report=report), after=wrote(place))

@@ -30,6 +30,10 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how things a
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 
+Spoken = tuple[str, int, tuple[str, ...]]
+"""what a command says on stdout, its exit code, and what it says on stderr after it"""
+
+
 class Given:
     """Options as they were given on the command line, for a verb that decides by its operands which value they make."""
 
@@ -46,7 +50,7 @@ class Given:
 
 
 def command_of(verb: str, function: Callable[..., Answer]) -> TyperCommand:
-    """The command that runs `function` and gives what it says and its exit code as `(text, exit_code)`."""
+    """The command that runs `function` and gives what it says, its exit code and the messages that follow."""
     single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
     single.command(verb)(_spread(function))
     made: TyperCommand = typer.main.get_command(single)  # type: ignore[assignment]
@@ -65,7 +69,7 @@ def option_kinds(function: Callable[..., Answer]) -> dict[str, tuple[type[Option
     return found
 
 
-def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
+def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
     """The same function with a parameter for every shown option in the place of the options values, and `json`."""
     parameters = inspect.signature(function).parameters
     taken = option_kinds(function)
@@ -73,7 +77,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
     shown = [field for field in fields.values() if field.about.shown]
     flags = {field.name: field.flag for field in shown}
 
-    def run(context: typer.Context, json: bool, quiet: bool, verbose: bool, **values: Any) -> tuple[str, int]:
+    def run(context: typer.Context, json: bool, quiet: bool, verbose: bool, **values: Any) -> Spoken:
         options = {field.name: values.pop(field.name) for field in shown}
         given = {name: value for name, value in options.items() if _was_given(context, name)}
         for name, kinds in taken.items():
@@ -86,7 +90,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., tuple[str, int]]:
         except KeyboardInterrupt as stopped:
             say(f"classtoken: {str(stopped) or _kept(values.get('out'))}")  # typer keeps nothing but the exit code
             raise KeyboardInterrupt from None
-        return answer.written(json), answer.exit_code
+        return answer.written(json), answer.exit_code, () if quiet else answer.after
 
     told = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
@@ -129,8 +133,11 @@ def _parameter(field: OptionField, flags: Mapping[str, str]) -> inspect.Paramete
         # What may be of several types is a text here; the options value tells them apart.
         only = kinds[0] if len(kinds) == 1 and kinds[0] is not Any else str
         hint = only | None if field.default is None else only
+    names = [f"{field.flag}/--{field.about.off}" if field.about.off else field.flag]
+    if not field.flag.startswith("--"):  # every option has a long name
+        names.append(f"--{field.name}")
     about = typer.Option(
-        f"{field.flag}/--{field.about.off}" if field.about.off else field.flag,
+        *names,
         metavar=field.about.metavar,
         min=None if limits is None else limits.ge,
         max=None if limits is None or limits.le == math.inf else limits.le,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from classtoken.cli.output import Answer
+from classtoken.cli.output import Answer, wrote
 from classtoken.cli.progress import progress, say
 from classtoken.options import CompareOptions
 
@@ -45,10 +45,8 @@ def compare(
         from classtoken.jobs.compare import read_comparisons
 
         return Answer(read_comparisons(read))
-    from classtoken.jobs.compare import compare as job
-
     with progress("comparing") as report:
+        from classtoken.jobs.compare import compare as job
+
         found = job(model or None, source, out, options, report=report, tell=say)
-    if out is not None:
-        say(f"wrote {out}")
-    return Answer(found)
+    return Answer(found, after=wrote(out))

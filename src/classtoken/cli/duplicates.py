@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.operands import Folder
-from classtoken.cli.output import Answer
-from classtoken.cli.progress import progress, say
+from classtoken.cli.output import Answer, wrote
+from classtoken.cli.progress import progress
 from classtoken.options import DuplicatesOptions
 
 
@@ -29,10 +29,8 @@ def duplicates(
         classtoken duplicates vectors --above 0.98 --keep largest --out pairs.html
         classtoken duplicates train-vectors --against test-vectors --out leaked.parquet
     """
-    from classtoken.jobs.duplicates import duplicates as job
-
     with progress("comparing") as report:
-        found = Answer(job(folder, out, options, report=report))
-    if out is not None:
-        say(f"wrote {out}")
+        from classtoken.jobs.duplicates import duplicates as job
+
+        found = Answer(job(folder, out, options, report=report), after=wrote(out))
     return found

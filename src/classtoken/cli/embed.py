@@ -8,7 +8,7 @@ import typer
 from classtoken.cli.operands import Model, Source
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import events as events_of
-from classtoken.cli.progress import progress, say
+from classtoken.cli.progress import progress
 from classtoken.options import EmbedOptions
 
 if TYPE_CHECKING:
@@ -40,18 +40,17 @@ def embed(
         classtoken embed photos.parquet --model models/deit --out vectors --pooling cls,mean
         classtoken embed reviews.csv --model models/minilm --out vectors --update
     """
-    from classtoken.jobs.embed import embed as job
-    from classtoken.jobs.embed import embed_plan
-
     if plan:
         with progress("planning"):
+            from classtoken.jobs.embed import embed_plan
+
             return Answer(embed_plan(model, source, out, options))
 
     with (events_of if events else progress)("embedding") as report:
+        from classtoken.jobs.embed import embed as job
+
         result = job(model, source, out, options, report=report)
-    if not events:
-        say(next_of(result))
-    return Answer(result)
+    return Answer(result, after=() if events else (next_of(result),))
 
 
 def next_of(result: "EmbedResult") -> str:

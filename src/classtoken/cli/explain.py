@@ -1,6 +1,7 @@
 """`classtoken explain INPUT`, and over a data set `classtoken explain --data SOURCE`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,8 @@ import typer
 
 from classtoken.cli.command import Given
 from classtoken.cli.operands import Model
-from classtoken.cli.output import Answer
-from classtoken.cli.progress import progress, say
+from classtoken.cli.output import Answer, wrote
+from classtoken.cli.progress import progress
 from classtoken.options import ExplainDataOptions, ExplainOptions, ExplainPairOptions
 
 
@@ -57,24 +58,22 @@ def explain(
     if other is not None and data is not None:
         raise typer.BadParameter("--with is for one INPUT beside another, not for --data")
     if other is not None:
-        from classtoken.jobs.explain_pair import explain_pair
-
         both = options.make(ExplainPairOptions, otherwise="not with --with")
         with progress("explaining"):
+            from classtoken.jobs.explain_pair import explain_pair
+
             found = Answer(explain_pair(model, [item, other], out, both))
     elif data is not None:
-        from classtoken.jobs.explain_data import explain_data
-
         many = options.make(ExplainDataOptions, otherwise="only for one INPUT, not with --data")
         with progress("explaining") as report:
+            from classtoken.jobs.explain_data import explain_data
+
             found = Answer(explain_data(model, data, out, many, report=report))
     else:
-        from classtoken.jobs.explain import explain as job
-
         text = sys.stdin.read().strip() if item == "-" else item
         one = options.make(ExplainOptions, otherwise="only with --data")
         with progress("explaining"):
+            from classtoken.jobs.explain import explain as job
+
             found = Answer(job(model, text, out, one))
-    if out is not None:
-        say(f"wrote {out}")
-    return found
+    return replace(found, after=wrote(out))

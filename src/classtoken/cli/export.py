@@ -27,7 +27,7 @@ def export(
         classtoken export models/minilm --out minilm-onnx
         classtoken export vectors --format faiss --out index
     """
-    from classtoken.jobs.export import export as job
-
     with progress("exporting"):
+        from classtoken.jobs.export import export as job
+
         return Answer(job(model, out, options))

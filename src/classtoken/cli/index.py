@@ -17,7 +17,7 @@ def index(folder: Folder, options: IndexOptions) -> Answer:
     Example:
         classtoken index vectors --recall 0.98
     """
-    from classtoken.jobs.index import index as job
-
     with progress("indexing") as report:
+        from classtoken.jobs.index import index as job
+
         return Answer(job(folder, options, report=report))

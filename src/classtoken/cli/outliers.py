@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.operands import Folder
-from classtoken.cli.output import Answer
-from classtoken.cli.progress import progress, say
+from classtoken.cli.output import Answer, wrote
+from classtoken.cli.progress import progress
 from classtoken.options import OutliersOptions
 
 
@@ -23,10 +23,8 @@ def outliers(
         classtoken outliers vectors
         classtoken outliers vectors -k 30 --out odd.html
     """
-    from classtoken.jobs.outliers import outliers as job
-
     with progress("finding neighbours") as report:
-        found = Answer(job(folder, out, options, report=report))
-    if out is not None:
-        say(f"wrote {out}")
+        from classtoken.jobs.outliers import outliers as job
+
+        found = Answer(job(folder, out, options, report=report), after=wrote(out))
     return found

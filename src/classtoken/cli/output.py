@@ -1,6 +1,7 @@
 """What a command says: its answer on stdout, everything else on stderr."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 LONGEST = 500
@@ -15,17 +16,29 @@ class Printable(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found and its exit code; `text` is what a person reads where that is not `str(result)`."""
+    """What a command found and its exit code; `text` is what a person reads where that is not `str(result)`.
+
+    `after` are messages that follow it: what was written, what to do next.
+    """
 
     result: Printable | str
     exit_code: int = 0
     text: str | None = None
+    after: tuple[str, ...] = ()
 
     def written(self, as_json: bool) -> str:
         """As text for a person, or as one JSON object."""
         if as_json and not isinstance(self.result, str):
             return self.result.to_json()
         return str(self.result) if self.text is None else self.text
+
+
+def wrote(out: str | Path | None) -> tuple[str, ...]:
+    """The message that a file was written; none where none was."""
+    if out is None:
+        return ()
+    opened = "; open it in a browser" if str(out).lower().endswith(".html") else ""
+    return (f"wrote {out}{opened}",)
 
 
 def one_line(text: str) -> str:

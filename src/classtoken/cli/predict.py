@@ -45,11 +45,11 @@ def predict(
         classtoken predict reviews.csv --model builtin:sentiment --out labelled --all
     """
     if out is None:
-        from classtoken.jobs.predict_item import predict_item
-
         with progress("labelling"):
-            return Answer(predict_item(model, sys.stdin.read().strip() if source == "-" else source, options))
-    from classtoken.jobs.predict import predict as job
+            from classtoken.jobs.predict_item import predict_item
 
+            return Answer(predict_item(model, sys.stdin.read().strip() if source == "-" else source, options))
     with progress("labelling") as report:
+        from classtoken.jobs.predict import predict as job
+
         return Answer(job(model, source, out, options, report=report))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from classtoken.activity import heard
 from classtoken.plain import to_json
 from classtoken.values import Progress
 
@@ -48,7 +49,11 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
         def show(now: Progress) -> None:
             bar.update(task, completed=now.done, total=now.total, description=_rate(now), what=now.what or what)
 
-        yield show
+        def tell(stage: str) -> None:
+            bar.update(task, description=stage)
+
+        with heard(tell):
+            yield show
 
 
 @contextmanager
@@ -107,21 +112,29 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
     """A thread writes how far the job is, also while the job itself cannot."""
     began, over = time.monotonic(), threading.Event()
     latest = [(Progress(0, 0), began)]
+    stage = [""]
 
     def tell() -> None:
         wait = FIRST
         while not over.wait(wait):
             wait, (now, told), here = THEN, latest[0], time.monotonic()
-            far = (f"{now.done} of {now.total}", _rate(now, here - told)) if now.total else (_duration(here - began),)
+            if stage[0] or not now.total:
+                far: tuple[str, ...] = (stage[0], _duration(here - began))
+            else:
+                far = (f"{now.done} of {now.total}", _rate(now, here - told))
             say(f"{now.what or what}: {', '.join(filter(None, far))}")
 
     def show(now: Progress) -> None:
         latest[0] = now, time.monotonic()
 
+    def begun(what: str) -> None:
+        stage[0] = what
+
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
     try:
-        yield show
+        with heard(begun):
+            yield show
     finally:
         over.set()
         teller.join()

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.operands import Folder
-from classtoken.cli.output import Answer
-from classtoken.cli.progress import progress, say
+from classtoken.cli.output import Answer, wrote
+from classtoken.cli.progress import progress
 from classtoken.options import SearchOptions
 
 
@@ -35,11 +35,9 @@ def search(
         classtoken search vectors "a wonderful film" -k 1 --explain why.html
         classtoken search vectors --queries questions.csv --json
     """
-    from classtoken.jobs.search import search as job
-
     asked = sys.stdin.read().strip() if query == "-" else query
     with progress("searching"):
-        found = Answer(job(folder, asked, out, options))
-    if out is not None:
-        say(f"wrote {out}")
+        from classtoken.jobs.search import search as job
+
+        found = Answer(job(folder, asked, out, options), after=(*wrote(out), *wrote(options.explain)))
     return found

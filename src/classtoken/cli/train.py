@@ -1,6 +1,7 @@
 """`classtoken train [SOURCE]`."""
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -61,9 +62,9 @@ def train(
         classtoken train photos/ --config recipe.toml --out my-own-vit
         classtoken train pairs.csv --model models/minilm --objective pairs --out tuned
     """
-    from classtoken.jobs.train import train as job
-    from classtoken.learning.loop.processes import answers
+    answers = os.environ.get("RANK", "0") == "0"  # of several processes that torchrun has started the first one
+    with progress("training") if answers else contextlib.nullcontext() as report:
+        from classtoken.jobs.train import train as job
 
-    with progress("training") if answers() else contextlib.nullcontext() as report:
         result = job(model, source, out, options, report=report)
-    return Answer(result if answers() else "")
+    return Answer(result if answers else "")

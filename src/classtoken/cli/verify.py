@@ -30,8 +30,8 @@ def verify(
         classtoken verify vectors
         classtoken verify --model models/minilm --endpoint http://127.0.0.1:8000
     """
-    from classtoken.jobs.verify import verify as job
-
     with progress("verifying"):
+        from classtoken.jobs.verify import verify as job
+
         found = job(folder, model, options)
     return Answer(found, exit_code=0 if found.ok else 2)

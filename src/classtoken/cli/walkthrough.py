@@ -41,9 +41,9 @@ def walkthrough(
     if serve == (out is not None):
         raise OptionError("give either --out FILE.html or --serve.")
     if out is not None:
-        from classtoken.jobs.walkthrough import walkthrough as job
-
         with progress("walking through"):
+            from classtoken.jobs.walkthrough import walkthrough as job
+
             return Answer(job(model, inputs or (), out, options))
     from classtoken.jobs.walkthrough import serve_walkthrough
 

@@ -32,7 +32,7 @@ from classtoken.comparison.layers import by_layer
 from classtoken.comparison.learned import learned_in_words
 from classtoken.comparison.moved import moved
 from classtoken.comparison.neighbours import confusion_of, neighbours_of
-from classtoken.comparison.opening import open_task
+from classtoken.comparison.opening import columns_of_candidates, open_task
 from classtoken.comparison.overlooked import overlooked
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.words import advice_of
@@ -61,7 +61,7 @@ def compared(
     began = monotonic()
     if not models and not options.vectors:
         raise OptionError("nothing is to be compared; give a model, or stored vectors as `vectors`.")
-    task = open_task(source, options)
+    task = open_task(source, options, columns_of_candidates(models, options.vectors))
     audit_of(task)
     before = detectable(task.deviation, task.units.count)
     if tell is not None:

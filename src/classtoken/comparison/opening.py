@@ -1,6 +1,8 @@
 """What a user names (SOURCE, a test part, queries, judgements) -> the task."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from classtoken.comparison.classification import Classification
@@ -11,13 +13,19 @@ from classtoken.comparison.retrieval import RetrievalByClass, RetrievalByJudgeme
 from classtoken.comparison.similarity import Similarity
 from classtoken.comparison.task import Choices, JudgedTask
 from classtoken.errors import OptionError
+from classtoken.model_folder import columns_learned_from
 from classtoken.options import CompareOptions
+from classtoken.places import place_of
+from classtoken.sink.manifest import has_manifest, read_manifest
 from classtoken.source import open_source, read_judgements, read_pairs
 from classtoken.values import Record, Rejected
 
 
-def open_task(source: Any, options: CompareOptions) -> JudgedTask:
-    """The task of a source. Raises `OptionError` for what does not fit the task, and what sources raise."""
+def open_task(source: Any, options: CompareOptions, remembered: Mapping[str, str] = MappingProxyType({})) -> JudgedTask:
+    """The task of a source; `remembered` are columns as `open_source` takes them.
+
+    Raises `OptionError` for what does not fit the task, and what sources raise.
+    """
     choices = Choices(
         cluster=options.cluster,
         group=options.group,
@@ -32,16 +40,16 @@ def open_task(source: Any, options: CompareOptions) -> JudgedTask:
     if options.task == "similarity":
         return _similarity(source, options, choices)
     refused: list[Rejected] = []
-    records = _records(source, options, refused)
+    records = _records(source, options, refused, remembered)
     if options.task in (None, "classification", "multilabel"):
-        test = None if options.test is None else _records(options.test, options, refused)
+        test = None if options.test is None else _records(options.test, options, refused, remembered)
         several = any(isinstance(record.label, tuple) for record in (*records, *(test or ())))
         kind = MultiLabel if (several if options.task is None else options.task == "multilabel") else Classification
         made: JudgedTask = kind(records, test, choices)
         made.refused, made.read = (*refused, *made.refused), (*records, *(test or ()))
         return made
     if options.task == "retrieval" and options.queries is not None and options.judgements is not None:
-        queries = _records(options.queries, options, refused)
+        queries = _records(options.queries, options, refused, remembered)
         judged = read_judgements(options.judgements)
         return RetrievalByJudgements(records, queries, judged, choices, tuple(refused))
     if options.task == "retrieval":
@@ -52,6 +60,16 @@ def open_task(source: Any, options: CompareOptions) -> JudgedTask:
     return made
 
 
+def columns_of_candidates(models: Sequence[Any], vectors: Sequence[str]) -> dict[str, str]:
+    """Which columns the candidates come from: models that were trained here, folders of vectors (their own word)."""
+    places = [place_of(name) for name in vectors if not Path(name).is_file()]
+    stored = [read_manifest(place).called for place in places if has_manifest(place)]
+    found: dict[str, str] = {}
+    for one in (*map(columns_learned_from, models), *stored):
+        found |= one
+    return found
+
+
 def _similarity(source: Any, options: CompareOptions, choices: Choices) -> JudgedTask:
     if not isinstance(source, str | Path):
         raise OptionError("pairs are read from a table; give the path of a .csv, .tsv, .jsonl or .parquet file.")
@@ -60,8 +78,10 @@ def _similarity(source: Any, options: CompareOptions, choices: Choices) -> Judge
     return Similarity(pairs[: options.limit], choices, tuple(refused))
 
 
-def _records(source: Any, options: CompareOptions, refused: list[Rejected]) -> list[Record]:
-    opened = open_source(source, options.source_options)
+def _records(
+    source: Any, options: CompareOptions, refused: list[Rejected], remembered: Mapping[str, str]
+) -> list[Record]:
+    opened = open_source(source, options.source_options, remembered)
     records = list(opened.records(refused, limit=options.limit))
     if not records:
         first = f" The first: {refused[0].id}: {refused[0].reason}." if refused else ""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from classtoken.activity import activity
 from classtoken.contract import checks
 from classtoken.contract.reading import Reading
 from classtoken.contract.reference import against_reference
@@ -32,8 +33,10 @@ def experiments(reading: Reading, prepare: Preprocessor) -> list[Claim]:
     encoder = reading.encoder
     items = tried(prepare)
     batches = [one_batch(prepare, [item]) for item in items]
-    claims.append(checks.class_token_is_constant(encoder, *batches))
-    claims.append(checks.reach(encoder, *((one, _last_changed(one)) for one in batches)))
+    with activity("experiment 1 of 6, whether the class token is constant"):
+        claims.append(checks.class_token_is_constant(encoder, *batches))
+    with activity("experiment 2 of 6, what the first token reads"):
+        claims.append(checks.reach(encoder, *((one, _last_changed(one)) for one in batches)))
     readout = reading.readout(parse(reading.contract.pooling) if reading.unsettled else None)
 
     def vector(tokens: Tokens) -> Tensor:
@@ -41,13 +44,16 @@ def experiments(reading: Reading, prepare: Preprocessor) -> list[Claim]:
             return readout(encoder(tokens, layers=readout.layers))
 
     try:
-        alone = torch.cat([vector(one) for one in batches])
-        claims.append(checks.deterministic(lambda: torch.cat([vector(one) for one in batches])))
-        claims += _company(prepare, items, vector, alone)
+        with activity("experiment 3 of 6, two runs on the same input"):
+            alone = torch.cat([vector(one) for one in batches])
+            claims.append(checks.deterministic(lambda: torch.cat([vector(one) for one in batches])))
+        with activity("experiments 4 and 5 of 6, padding and batch mates"):
+            claims += _company(prepare, items, vector, alone)
     except ClasstokenError as error:
         evidence = Evidence(Kind.EXPERIMENT, "run here", str(error))
         claims.append(Claim("contract", "its vector could not be computed", Verdict.REFUTED, (evidence,)))
-    claims += against_reference(transformer_folder(reading.folder), reading, *batches)
+    with activity("experiment 6 of 6, beside transformers' own model"):
+        claims += against_reference(transformer_folder(reading.folder), reading, *batches)
     return [claim for claim in claims if claim is not None]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from classtoken.activity import activity
 from classtoken.contract.company import settle_company
 from classtoken.contract.model import read_model
 from classtoken.contract.settling import Side, settle
@@ -15,9 +16,11 @@ from classtoken.embedder.tower import Tower, preprocessor
 from classtoken.encoder.locate import locate
 from classtoken.errors import ContractError, ModelError, OptionError
 from classtoken.model_folder import watching
+from classtoken.options.keywords import with_hints
 from classtoken.values import Precision
 
 
+@with_hints
 def load(
     model: str | Path | ModelSpec | Embedder,
     *,
@@ -57,6 +60,11 @@ def load(
 
 def open_model(spec: ModelSpec) -> Embedder:
     """The embedder of a spec, also where its vectors are refused: for `inspect`, which says why."""
+    with activity(f"loading {Path(spec.model).name}"):
+        return _opened(spec)
+
+
+def _opened(spec: ModelSpec) -> Embedder:
     folder = locate(spec.model, spec.revision)
     # New modules draw random numbers before the file's replace them: not the caller's.
     with watching() as opened, torch.random.fork_rng(devices=[]):

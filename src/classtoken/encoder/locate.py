@@ -119,9 +119,18 @@ def _models_in(folder: Path, deep: int) -> list[Path]:
     return found
 
 
+def about_builtin(name: str) -> str:
+    """What a built-in model is, in the first words of its own description."""
+    about = resources.files("classtoken") / "builtin" / name / "about.md"
+    text = " ".join(line for line in about.read_text(encoding="utf-8").splitlines() if not line.startswith("#")).strip()
+    words = re.split(r"(?<=[^\d])[.:;] ", text, maxsplit=1)[0].rstrip(".")
+    return words[:1].lower() + words[1:]
+
+
 def _builtin(name: str) -> Path:
     if name not in builtin_names():
-        raise ModelError(f"there is no built-in model '{name}'. There are: {', '.join(builtin_names()) or 'none'}.")
+        known = "; ".join(f"builtin:{one} ({about_builtin(one)})" for one in builtin_names())
+        raise ModelError(f"there is no built-in model '{name}'. There are: {known or 'none'}.")
     return Path(str(resources.files("classtoken") / "builtin" / name))
 
 

@@ -102,7 +102,7 @@ def _chosen(good: np.ndarray, options: AtlasOptions) -> np.ndarray:
 def _points(
     vectors: Vectors, rows: np.ndarray, flat: np.ndarray, members: np.ndarray, options: AtlasOptions
 ) -> list[AtlasPoint]:
-    wanted = ["id", "label", "group", *(name for name in ("text", "path") if name in vectors.carried)]
+    wanted = ["id", *vectors.manifest.beside, *(name for name in ("text", "path") if name in vectors.carried)]
     low, span = flat.min(0), float(np.ptp(flat, axis=0).max()) or 1.0
     places = (flat - low) / span
     points = []
@@ -132,9 +132,11 @@ def _named(cluster: Cluster, points: Sequence[AtlasPoint]) -> AtlasCluster:
 def _said(trusted: Trustworthiness | None) -> str:
     if trusted is None:
         return "There are too few rows to say how far the layout can be trusted."
+    low, high = f"{trusted.low:.3f}", f"{trusted.high:.3f}"
+    between = f" (interval of 95 %: {low} to {high})" if low != high else ""  # of few rows all are looked at
     return (
-        f"Rows that are near on this page are near in truth, too: trustworthiness {trusted.value:.3f} of 1 (95 %: "
-        f"{trusted.low:.3f} to {trusted.high:.3f}). Distances between groups far apart mean nothing."
+        f"Rows that are near on this page are near in truth, too: trustworthiness {trusted.value:.3f} of 1{between}. "
+        "Distances between groups far apart mean nothing."
     )
 
 

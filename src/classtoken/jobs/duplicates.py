@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from classtoken.report.duplicates import SUFFIXES, shown_pairs, write_duplicates
 from classtoken.report.written import check_suffix
 from classtoken.results.base import counted
 from classtoken.results.duplicates import PERCENTILES, DuplicatePair, DuplicatesResult, RemovedRow
+from classtoken.results.search import cell
 from classtoken.sink import Vectors, read
 from classtoken.values import Progress
 
@@ -52,17 +54,22 @@ def duplicates(
         above=options.above,
         keep="the other folder's" if options.against is not None else options.keep,
         rows=len(vectors),
-        pairs=_named(found.pairs, ids, theirs),
+        pairs=_named(found.pairs, vectors, second),
         kept=tuple(identity for row, identity in enumerate(ids) if row not in found.gone),
         removed=tuple(ids[row] for row in sorted(found.gone)),
         because={ids[row]: RemovedRow(theirs[r.kept], r.score, r.equal) for row, r in sorted(found.gone.items())},
-        near_misses=_named(list(islice(found.below, NEAR_MISSES)), ids, theirs),
+        near_misses=_named(list(islice(found.below, NEAR_MISSES)), vectors, second),
         nearest={str(percent): float(table.quantiles[percent * 10]) for percent in PERCENTILES if len(second) > alone},
         percentile=table.share_below(options.above),
         reused=table.reused,
         seconds=time.monotonic() - start,
         notes=_notes(table.without),
     )
+    first, others = ([pair.id for pair in result.shown], [pair.other for pair in result.shown])
+    if second is vectors:
+        result = replace(result, texts=_texts(vectors, [*first, *others]))
+    else:
+        result = replace(result, texts=_texts(vectors, first), other_texts=_texts(second, others))
     if place is not None:
         shown = shown_pairs(result)
         values = _values(vectors, [pair.id for pair in shown]), _values(second, [pair.other for pair in shown])
@@ -70,8 +77,18 @@ def duplicates(
     return result
 
 
-def _named(pairs: Sequence[Alike], ids: Sequence[str], theirs: Sequence[str]) -> tuple[DuplicatePair, ...]:
-    return tuple(DuplicatePair(ids[a], theirs[b], score, equal) for a, b, score, equal in pairs)
+def _named(pairs: Sequence[Alike], vectors: Vectors, second: Vectors) -> tuple[DuplicatePair, ...]:
+    ids, theirs, labels, other_labels = vectors.ids, second.ids, vectors.labels(), second.labels()
+    return tuple(
+        DuplicatePair(ids[a], theirs[b], score, equal, labels[a], other_labels[b]) for a, b, score, equal in pairs
+    )
+
+
+def _texts(vectors: Vectors, ids: Sequence[str]) -> dict[str, str]:
+    """The texts of these rows, or where their pictures are, in as many signs as a line has room for."""
+    found = _values(vectors, ids)
+    texts = {one: cell(row.get("text"), "text") or cell(row.get("path"), "path") for one, row in found.items()}
+    return {one: text for one, text in texts.items() if text}
 
 
 def _values(vectors: Vectors, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,12 @@
 """A whole source turned into vectors, here or in a store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classtoken.errors import SourceError
+from classtoken.model_folder import columns_learned_from
 from classtoken.options import EmbedOptions
 from classtoken.places import Place, place_of
 from classtoken.results.embed import EmbedPlan, EmbedResult
@@ -16,14 +18,15 @@ from classtoken.sink import ParquetSink, read_manifest, read_quarantine
 from classtoken.sink.beside import check_format, files_of, write_beside
 from classtoken.sink.manifest import META, has_manifest
 from classtoken.sink.parquet import receipts
-from classtoken.source import open_source
+from classtoken.source import Listing, open_source
+from classtoken.source.base import called_in_words
 from classtoken.values import Progress
 
 if TYPE_CHECKING:  # of a finished folder nothing is computed
     from classtoken.embedder import Embedder
 
 #: Rejected records that the result names.
-EXAMPLES = 3
+EXAMPLES = 10
 Report = Callable[[Progress], None]
 
 
@@ -36,13 +39,14 @@ def embed(
     check_format(place, options.format)
     if options.finish:
         return _closed(place, options)
-    source = open_source(source, options.source_options)
+    there = read_manifest(place).called if has_manifest(place) else {}
+    source = open_source(source, options.source_options, {**columns_learned_from(model), **there})
     for _ in source.records([], limit=1):  # a wrong column is told at once, and not after the model is there
         break
     if has_manifest(place) and (known := finished(model, source, place, options)) is not None:
         manifest, total = known.manifest, known.plan.total
         outcome = RunOutcome(manifest, Progress(total, total, total, manifest.refused), unchanged())
-        return _result(place, outcome, known.plan.listing.notes, files_of(place, options.format))
+        return _result(place, outcome, known.plan.listing, files_of(place, options.format))
     return _computed(model, source, out, options, report)
 
 
@@ -51,6 +55,7 @@ def _computed(
 ) -> EmbedResult:
     """What is left is computed."""
     from classtoken.audit.golden import keep_golden
+    from classtoken.run.cut import cut_texts
     from classtoken.run.prepared import PreparedRun
 
     work = PreparedRun.of(model, source, out, options).sampled()
@@ -63,7 +68,8 @@ def _computed(
         outcome = run_onto(sink, work.source, work.plan, work.stage, how, report)
     keep_golden(work.place, work.stage.embedder, work.modality, work.stage.prompt)
     files = write_beside(work.place, outcome.manifest, options.format) if outcome.manifest.complete else ()
-    return _result(work.place, outcome, work.plan.listing.notes, files)
+    cut = cut_texts(work.place, outcome.manifest, work.stage)
+    return replace(_result(work.place, outcome, work.plan.listing, files), cut_texts=cut)
 
 
 def embed_plan(model: "str | Path | Embedder", source: Any, out: str | Path, options: EmbedOptions) -> EmbedPlan:
@@ -96,10 +102,10 @@ def _closed(place: Place, options: EmbedOptions) -> EmbedResult:
         manifest = closed(sink)
     done = Progress(manifest.total, manifest.total, manifest.total, manifest.refused)
     files = write_beside(place, manifest, options.format)
-    return _result(place, RunOutcome(manifest, done, unchanged()), (), files)
+    return _result(place, RunOutcome(manifest, done, unchanged()), None, files)
 
 
-def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...], files: tuple[str, ...] = ()) -> EmbedResult:
+def _result(place: Place, outcome: RunOutcome, listing: Listing | None, files: tuple[str, ...] = ()) -> EmbedResult:
     manifest, progress, changes = outcome.manifest, outcome.progress, outcome.changes
     examples = read_quarantine(place, EXAMPLES)
     if not manifest.rows and manifest.complete:
@@ -122,7 +128,7 @@ def _result(place: Place, outcome: RunOutcome, notes: tuple[str, ...], files: tu
         seconds=progress.seconds,
         rate=progress.rate,
         examples=examples,
-        notes=notes,
+        notes=(*filter(None, (called_in_words(manifest.called),)), *(() if listing is None else listing.notes)),
         new=changes.new,
         changed=changes.changed,
         gone=changes.gone,

@@ -7,6 +7,7 @@ from pathlib import Path
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder, load, prompt_of
 from classtoken.errors import OptionError
+from classtoken.model_folder import columns_learned_from
 from classtoken.options import ExplainDataOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_findings
 from classtoken.results.base import counted
@@ -36,7 +37,7 @@ def explain_data(
         if isinstance(model, Embedder)
         else load(model, device=options.device, revision=options.revision, accept=options.accept)
     )
-    opened = open_source(source, options.source_options)
+    opened = open_source(source, options.source_options, columns_learned_from(model))
     unread: list[Rejected] = []
     records, copies = different(list(opened.records(unread, limit=options.limit)))
     if len(records) < 2:

@@ -1,6 +1,7 @@
 """A trained classifier applied to a whole source."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,6 +15,7 @@ from classtoken.inputs import choose_modality, thumbnail
 from classtoken.learning.folder.seen import seen_before
 from classtoken.learning.temperature import fitted_temperature
 from classtoken.measure.answers import JudgedAnswers
+from classtoken.model_folder import columns_learned_from
 from classtoken.options import PredictOptions
 from classtoken.report.predictions import predictions_page
 from classtoken.report.predictions_table import write_table
@@ -26,7 +28,7 @@ from classtoken.sink.manifest import META
 from classtoken.source import Source, first_record, make_plan, open_source
 from classtoken.values import Progress, Rejected
 
-EXAMPLES = 3
+EXAMPLES = 10
 
 
 def predict(
@@ -42,7 +44,7 @@ def predict(
     folder = model.folder if isinstance(model, Embedder) else model
     check_folder(out, {"model": folder, "source": source})
     check_place(out, overwrite=options.overwrite)
-    opened = open_source(source, options.source_options)
+    opened = open_source(source, options.source_options, columns_learned_from(model))
     plan = make_plan(opened, task_rows=options.part_rows, limit=options.limit)
     embedder = load(
         model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
@@ -55,7 +57,7 @@ def predict(
     stage = ClassifyStage(embedder, side, prompt=prompt)
     if options.calibrate is not None:
         stage.classifier.temperature = fitted_temperature(
-            embedder, side, options.calibrate, options.source_options, prompt=prompt
+            embedder, side, options.calibrate, opened.options, prompt=prompt
         )
     labels, classifier = embedder.labels, stage.classifier
     seen = seen_before(embedder.folder, opened, side, options.limit)
@@ -94,6 +96,8 @@ def predict(
         report=(out / "report.html").as_posix() if answers.judged else None,
         judged_seen=answers.judged_seen,
         of_others=answers.interval_of_others,
+        source=opened.name,
+        date=datetime.now(UTC).date().isoformat(),
     )
     if result.report:
         _write_report(result, opened, options.limit)

@@ -12,6 +12,7 @@ from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError
 from classtoken.files import user_path
+from classtoken.jobs.train_errors import with_errors
 from classtoken.learning.data.features import ReadRecords
 from classtoken.learning.data.partners import partner_columns
 from classtoken.learning.data.records import drawn, renamed
@@ -26,8 +27,10 @@ from classtoken.learning.ways.frozen import train_frozen
 from classtoken.learning.ways.scratch import shape_of, train_from_scratch
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.ways.two_towers import train_two_towers
-from classtoken.learning.work import check_training
+from classtoken.learning.work import FinishedBefore, check_training
+from classtoken.model_folder import columns_learned_from
 from classtoken.options import SourceOptions, TrainOptions
+from classtoken.pooling.spec import parse_many
 from classtoken.results.train import TrainResult
 from classtoken.source import open_source
 from classtoken.values import Progress, Record, Rejected
@@ -43,6 +46,8 @@ def train(
 ) -> TrainResult:
     """Train on the records of a source and write a model folder to `out`: see `classtoken.train`."""
     recipe, out = recipe_of(options), user_path(out)
+    if recipe.pooling:
+        parse_many(recipe.pooling)  # one that there is not is told before a model is loaded
     if source is None and recipe.data.source is None:
         raise OptionError("there is nothing to learn from: give a source, or a recipe with [data] source.")
     if model is None and recipe.model is None:
@@ -80,8 +85,9 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
         found = partner_columns(source, columns, run.recipe.data, scored=scored)
         columns = replace(columns, text_column=found.text_column)
         run = replace(run, recipe=replace(run.recipe, data=found))
-    opened, data, seed = open_source(source, columns), run.recipe.data, run.recipe.loop.seed
-    run = replace(run, source=Path(opened.name).name)
+    opened = open_source(source, columns, columns_learned_from(model))
+    data, seed = run.recipe.data, run.recipe.loop.seed
+    run = replace(run, source=Path(opened.name).name, called=opened.called(), notes=lambda: opened.notes)
 
     def taken(bad: list[Rejected]) -> Iterator[Record]:
         def read() -> Iterator[Record]:
@@ -91,13 +97,18 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
         return renamed(drawn(read, data.limit, seed), data.label_names)
 
     records = run.read.noted(taken(refused), data.beside)
-    with own_randomness(run.device):
-        if model is None:
-            more = list(run.read.noted(_unlabelled(run.recipe, refused)))
-            trained = train_from_scratch(run, records, unlabelled=more)
-        else:
-            run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
-        return run.processes.agreed(lambda: finish(trained, run, refused, monotonic() - began))
+    try:
+        with own_randomness(run.device):
+            if model is None:
+                more = list(run.read.noted(_unlabelled(run.recipe, refused)))
+                trained = train_from_scratch(run, records, unlabelled=more)
+            else:
+                run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
+            return run.processes.agreed(
+                lambda: with_errors(finish(trained, run, refused, monotonic() - began), trained, run)
+            )
+    except FinishedBefore as before:
+        return replace(before.result, notes=(*before.result.notes, "it was finished before; nothing was computed anew"))
 
 
 def _further(

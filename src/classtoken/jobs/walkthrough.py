@@ -7,6 +7,7 @@ from pathlib import Path
 from classtoken.destination import output_file
 from classtoken.embedder import ModelSpec
 from classtoken.extras import need
+from classtoken.model_folder import columns_learned_from
 from classtoken.options import WalkthroughOptions
 from classtoken.page.document import VERSION, Walkthrough
 from classtoken.page.export import NotebookPage, check_page, notebook_page, write_page
@@ -46,7 +47,10 @@ def document_of(engine: Engine, options: WalkthroughOptions) -> Walkthrough:
     """The whole walkthrough with its statistics: over a source, or over inputs that the package makes itself, where the
     model was made for such."""
     embedder, data = engine.embedder, options.data
-    survey = default_survey(embedder) if data is None else survey_of(embedder, open_source(data), options.limit)
+    if data is None:
+        survey = default_survey(embedder)
+    else:
+        survey = survey_of(embedder, open_source(data, remembered=columns_learned_from(embedder)), options.limit)
     return engine.document(None if survey is None else surveyed(embedder, engine.subject, survey))
 
 

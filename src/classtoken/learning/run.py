@@ -1,6 +1,6 @@
 """What a training run is given besides its records; every way of training and the folder that it leaves read it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from classtoken.embedder import Embedder
 from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import GOING_ON, RecordsRead, Work, essence_of
+from classtoken.learning.work import GOING_ON, FinishedBefore, RecordsRead, Work, essence_of
 from classtoken.values import Progress
 
 
@@ -31,6 +31,10 @@ class TrainingRun:
     overwrite: bool = False
     source: str = ""
     """what the records are called"""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """the columns that they were read from, by the part of a record"""
+    notes: Callable[[], tuple[str, ...]] = tuple
+    """what there is to be told of them, once they have been read"""
     shared_features: Path | None = None
     """a folder of frozen vectors that other runs use too"""
     processes: Processes = ALONE
@@ -59,7 +63,7 @@ class TrainingRun:
         weight has moved yet. `model` holds hashes of all that vectors are made of, `preparation` what makes tokens of
         records.
 
-        Raises `ManifestMismatch` for a folder of other work.
+        Raises `ManifestMismatch` for a folder of other work, and `FinishedBefore` where it has been done already.
         """
         work = Work(
             records=self.read.contents,
@@ -69,6 +73,9 @@ class TrainingRun:
             preparation=hash_value(preparation),
             recipe=essence_of(self.recipe),
         )
+        alone = self.processes.count == 1 and not self.overwrite
+        if alone and (before := work.finished(self.out, self.half)) is not None:
+            raise FinishedBefore(before)
         going_on = () if self.way == "frozen" else GOING_ON
         work.claim(self.out, overwrite=self.overwrite, may_differ=going_on)
         return replace(self, work=work)

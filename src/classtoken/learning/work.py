@@ -15,8 +15,10 @@ from classtoken.errors import ClasstokenError, ManifestMismatch
 from classtoken.files import write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
+from classtoken.model_folder import TRAINING
 from classtoken.plain import to_json
 from classtoken.results.base import Result, write
+from classtoken.results.train import TrainResult
 from classtoken.source.contents import content_of
 from classtoken.values import Content, Record
 from classtoken.version import __version__
@@ -30,6 +32,14 @@ BY_CONTENT = ("start", "objective.teacher", "data.unlabelled")
 GOING_ON = ("loop.epochs", "loop.patience", "loop.accumulate", "loop.batch", "loop.recompute")
 """fields that a run of steps may be given anew: it goes on from its last step"""
 UNREADABLE = b"\0unreadable"  # whoever decodes it rejects the record with the reason
+
+
+class FinishedBefore(Exception):
+    """The folder holds what this very work has made; `result` is what was found."""
+
+    def __init__(self, result: TrainResult):
+        super().__init__(str(result.out))
+        self.result = result
 
 
 class RecordsRead:
@@ -112,6 +122,21 @@ class Work(Result):
         """What its steps are known by, in 32 signs: all of it but how far they go."""
         steady = {name: value for name, value in self.recipe.items() if name not in GOING_ON}
         return hash_value(dataclasses.replace(self, recipe=steady).to_dict())
+
+    def whole_hash(self, half: bool) -> str:
+        """What a finished folder of it is known by: all of it, and in which numbers its weights are written."""
+        return hash_value([self.to_dict(), half])
+
+    def finished(self, folder: Path, half: bool) -> TrainResult | None:
+        """What this very work has found, where a folder holds all of it."""
+        try:
+            record = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+            there = json.loads((folder / FILES).read_text(encoding="utf-8"))
+            if record.get("work") != self.whole_hash(half) or not all((folder / name).exists() for name in there):
+                return None
+            return TrainResult.from_json((folder / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, AttributeError, ClasstokenError):
+            return None
 
     def claim(self, folder: Path, *, overwrite: bool = False, may_differ: Sequence[str] = ()) -> None:
         """Write down that a folder is of this work; fields of the recipe that `may_differ` are written anew.

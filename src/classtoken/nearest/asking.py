@@ -99,7 +99,7 @@ class Asking:
 
     def of_source(self, file: Path | str) -> Asked:
         """Every record of a source."""
-        source = open_source(str(file), self.options.source_options)
+        source = open_source(str(file), self.options.source_options, self.vectors.manifest.called)
         plan, reader = make_plan(source), Reader(source)
         records = [entry for task in plan.tasks for entry in reader(task)]
         bad = next((entry for entry in records if not isinstance(entry, Record)), None)

@@ -12,7 +12,6 @@ from classtoken.errors import OptionError
 from classtoken.nearest.rows import by_file, read_ahead
 from classtoken.nearest.where import Condition
 from classtoken.sink import Vectors
-from classtoken.sink.rows import FIXED
 
 SOURCE = "_source"
 """what is added to the name of a carried column that a result has itself"""
@@ -22,7 +21,7 @@ OWN = ("id", "score", "other")
 
 def columns_of(vectors: Vectors) -> tuple[str, ...]:
     """The columns beside the vectors: id, label, group and what is carried."""
-    return (*FIXED, *vectors.carried)
+    return ("id", *vectors.manifest.beside, *vectors.carried)
 
 
 def rows_where(vectors: Vectors, condition: Condition) -> np.ndarray:

@@ -61,7 +61,7 @@ def duplicates_between(
 def goodness_of(vectors: Vectors, keep: Keep) -> np.ndarray:
     """(N,) larger for rows that should rather stay: those with a label, the longest texts, the largest pictures."""
     if keep == "labelled":
-        return np.array([label is not None and label != "" for label in vectors.column("label")], dtype=np.float64)
+        return np.array([label is not None and label != "" for label in vectors.labels()], dtype=np.float64)
     name, size = {"longest": ("text", _length), "largest": ("path", _pixels)}.get(keep, ("", _length))
     values: list[Any] = vectors.column(name) if name in vectors.carried else [None] * len(vectors)
     return np.array([size(value) for value in values], dtype=np.float64)

@@ -1,10 +1,12 @@
 """Rows that are unlike all others, and labels that their neighbours contradict."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from classtoken.nearest.graph import Neighbours
+from classtoken.nearest.keeping import Equals
 
 TEMPERATURE = 0.07
 """of the votes of neighbours, exp(similarity / temperature), as in the k-NN evaluation of DINO (arXiv 2104.14294)"""
@@ -70,6 +72,12 @@ def contradicted_labels(near: Neighbours, labels: list[str | None]) -> list[Cont
         if votes[r, best[r]] > votes[r, own[r]]
     ]
     return sorted(found, key=lambda one: (one.own - one.votes, one.row))
+
+
+def disputed_groups(same: Equals, labels: Sequence[str | None]) -> dict[int, list[int]]:
+    """First row -> all rows, of groups of equal rows that have more than one label: of those one is wrong."""
+    groups = same.groups()
+    return {first: rows for first, rows in groups.items() if len({labels[row] for row in rows} - {None}) > 1}
 
 
 def vote_shares(near: Neighbours, labels: list[str | None], names: list[str]) -> np.ndarray:

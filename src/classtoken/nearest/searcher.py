@@ -110,7 +110,8 @@ class Searcher:
         """The rows that the options' condition leaves. Raises `OptionError` for one that cannot be read."""
         if options.where is None:
             return self.rows
-        return ChosenRows(self.rows, rows_where(self.vectors, parse(options.where, columns_of(self.vectors))))
+        condition = parse(options.where, columns_of(self.vectors), self.vectors.manifest.called)
+        return ChosenRows(self.rows, rows_where(self.vectors, condition))
 
     def found(self, what: Asked, options: SearchOptions, chosen: Rows | None = None) -> SearchResult:
         """What is like these vectors, among `chosen` rows (those of the options' condition)."""

@@ -10,8 +10,10 @@ parsed here and computed by Arrow: nothing of it is ever run as code.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -61,9 +63,10 @@ class _Token:
     begin: int
 
 
-def parse(text: str, columns: Sequence[str]) -> Condition:
-    """Read a condition on some of these columns. Raises `OptionError` saying where it cannot be read."""
-    parser = _Parser(text, columns)
+def parse(text: str, columns: Sequence[str], called: Mapping[str, str] = MappingProxyType({})) -> Condition:
+    """Read a condition on some of these columns; `called` are the names that the source gave to some of them (column ->
+    its name there), by which they go too. Raises `OptionError` saying where it cannot be read."""
+    parser = _Parser(text, columns, called)
     test = parser.either()
     parser.expect_end()
     return Condition(text, tuple(dict.fromkeys(parser.used)), test)
@@ -72,8 +75,9 @@ def parse(text: str, columns: Sequence[str]) -> Condition:
 class _Parser:
     """Recursive descent, a method per precedence: or, and, not, comparison."""
 
-    def __init__(self, text: str, columns: Sequence[str]):
+    def __init__(self, text: str, columns: Sequence[str], called: Mapping[str, str]):
         self.text, self.columns = text, tuple(columns)
+        self.others = {name: part for part, name in called.items() if part in columns and name not in columns}
         self.tokens = list(_tokens(text))
         self.at = 0
         self.depth = 0
@@ -173,10 +177,20 @@ class _Parser:
         token = self.next()
         if token is None or token.kind not in ("name", "quoted") or _is_word(token):
             raise self.wrong("the name of a column", token)
-        if token.value not in self.columns:
-            raise OptionError(f"`where`: there is no column '{token.value}'; there are {', '.join(self.columns)}.")
-        self.used.append(token.value)
-        return token.value
+        name = self.others.get(token.value, token.value)
+        if name not in self.columns:
+            known = [*self.columns, *self.others]
+            named = [one + (f" (your '{self._theirs(one)}')" if self._theirs(one) else "") for one in self.columns]
+            alike = {one.casefold(): one for one in known}
+            near = get_close_matches(name.casefold(), alike, n=1)
+            hint = f" Did you mean '{alike[near[0]]}'?" if near else ""
+            raise OptionError(f"`where`: there is no column '{name}'; there are {', '.join(named)}.{hint}")
+        self.used.append(name)
+        return name
+
+    def _theirs(self, name: str) -> str | None:
+        """What the source calls one of the columns, where that is another name."""
+        return next((theirs for theirs, ours in self.others.items() if ours == name), None)
 
     def value(self) -> Any:
         """A number, a text, true or false."""

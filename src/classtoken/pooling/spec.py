@@ -186,4 +186,4 @@ def _unknown(name: str) -> str:
     lower, rows = name.lower(), [row for row in map(about, names()) if row is not None]
     near = [row.name for row in rows if lower in row.elsewhere] or difflib.get_close_matches(lower, names(), n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return f"there is no pooling {name!r}; write {_known()}, or several joined by +.{hint}"
+    return f"there is no pooling {name!r}.{hint} There are {_known()}, or several joined by +."

@@ -51,27 +51,31 @@ def write_duplicates(found: DuplicatesResult, values: tuple[Values, Values], out
 def duplicates_page(found: DuplicatesResult, values: tuple[Values, Values]) -> str:
     """One self-contained HTML file."""
     above, below = near_threshold(found)
+    disputed = sum(pair.disputed for pair in found.pairs)
     between = f"between {found.folder} and {found.against}" if found.against else f"in {found.folder}"
     lead = (
         f"{counted(len(found.pairs), 'pair')} at {found.above:g} or more; {len(found.removed)} of "
         f"{counted(found.rows, 'row')} would go "
         f"(keep: {found.keep}). Nothing was deleted."
     )
+    near = sum(not pair.equal for pair in found.pairs)
     sections = [
         Section(
-            f"Just above {found.above:g}",
-            "The least alike of the pairs that count. Where these are no duplicates, give a higher threshold.",
+            "Equal byte by byte",
+            f"Rows that are equal to an earlier one: {sum(pair.equal for pair in found.pairs)}."
+            + (f" Of {disputed} the labels are two, of which one is wrong." if disputed else ""),
+            _pairs(_equal(found), found, values),
+        ),
+        Section(
+            f"Just above {found.above:g}" if near > len(above) else f"Alike by {found.above:g} or more",
+            f"The {len(above)} least alike of the {near} near pairs that count, the least alike first. "
+            "Where these are no duplicates, give a higher threshold.",
             _pairs(above, found, values),
         ),
         Section(
             f"Just below {found.above:g}",
             "The most alike of the pairs that do not count. Where these are duplicates, give a lower threshold.",
             _pairs(below, found, values),
-        ),
-        Section(
-            "Equal byte by byte",
-            f"Rows that are equal to an earlier one: {sum(pair.equal for pair in found.pairs)}.",
-            _pairs(_equal(found), found, values),
         ),
         Section(
             "How alike rows are here anyway",
@@ -84,7 +88,8 @@ def duplicates_page(found: DuplicatesResult, values: tuple[Values, Values]) -> s
 
 
 def _equal(found: DuplicatesResult) -> list[DuplicatePair]:
-    return [pair for pair in found.pairs if pair.equal][:EQUAL]
+    equal = [pair for pair in found.pairs if pair.equal]
+    return sorted(equal, key=lambda pair: not pair.disputed)[:EQUAL]
 
 
 def _percentiles(found: DuplicatesResult) -> list[tuple[str, str]]:
@@ -97,14 +102,16 @@ def _pairs(pairs: Sequence[DuplicatePair], found: DuplicatesResult, values: tupl
 
 def _pair(pair: DuplicatePair, found: DuplicatesResult, values: tuple[Values, Values]) -> str:
     said = "equal" if pair.equal else f"{pair.score:.4f}"
-    sides = _side(pair.id, values[0].get(pair.id, {}), pair.id in found.because)
-    sides += _side(pair.other, values[1].get(pair.other, {}), found.against is None and pair.other in found.because)
+    said += ", with two labels" if pair.disputed else ""
+    sides = _side(pair.id, values[0].get(pair.id, {}), found.fate(pair.id))
+    sides += _side(pair.other, values[1].get(pair.other, {}), found.fate(pair.other, other=True))
     return f'<li><h3 class="score">{said}</h3><div>{sides}</div></li>'
 
 
-def _side(identity: str, values: Mapping[str, Any], goes: bool) -> str:
+def _side(identity: str, values: Mapping[str, Any], fate: str) -> str:
     label = f" · {escape(cell(values['label'], 'label'))}" if values.get("label") else ""
-    mark = ' <b class="goes">would go</b>' if goes else ""
+    words = fate.replace("goes", "would go").replace("stays", "would stay")
+    mark = f" {words}" if fate == "stays" else f' <b class="goes">{escape(words)}</b>'
     return f"<figure>{body_of(values, SIDE)}<figcaption>{escape(identity)}{label}{mark}</figcaption></figure>"
 
 

@@ -37,10 +37,12 @@ def explanation_page(found: Explanation) -> str:
 
 
 def _step_by_step(found: Explanation) -> Section:
-    """The command that shows how this vector is made; nothing for a model without a class token to watch."""
-    if not any(token.role == Role.CLASS for token in found.tokens):
+    """The command that shows how this vector is made; nothing for a model without a class token to watch, and for an
+    input that no command can be given."""
+    if found.given is None or not any(token.role == Role.CLASS for token in found.tokens):
         return Section("", "", "")
-    command = f"classtoken walkthrough {quote(found.item)} --model {quote(found.model)} --out page.html"
+    item, model = map(quote, found.given)
+    command = f"classtoken walkthrough {item} --model {model} --out page.html"
     says = "The walkthrough shows how this input becomes one vector, layer by layer, with these numbers:"
     return Section("Step by step", says, f"<pre>{escape(command)}</pre>")
 
@@ -94,11 +96,12 @@ def _best(found: Explanation) -> Section:
     if not drawn:
         return Section("", "")
     best = drawn[0]
-    tested = "the best by the deletion test" if best.deletion is not None and len(drawn) > 1 else "the only one"
+    best_of = f"the best of {len(drawn)} by the deletion test" if best.deletion is not None else f"one of {len(drawn)}"
+    tested = best_of if len(drawn) > 1 else "the only map that was drawn"
     strongest = "The strongest are outlined and their numbers written out" if found.grid else "Numbers are written out"
     colours = " Blue speaks against the answer, orange for it." if best.signed else ""
     others = " The others are below." if len(drawn) > 1 else ""
-    says = f"{best.says[:1].upper()}{best.says[1:]}: {tested} of {len(drawn)}. {strongest}.{colours}{others}"
+    says = f"{best.says[:1].upper()}{best.says[1:]}: {tested}. {strongest}.{colours}{others}"
     return Section(f"Which parts of the input: {best.title}", says, _map(found, best, side=LARGE, caption=False))
 
 

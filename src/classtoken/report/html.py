@@ -1,5 +1,6 @@
 """One self-contained page: no script, no font and no picture from anywhere else; light and dark; prints."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -47,7 +48,7 @@ max-width:75ch}a{color:inherit}
 .hits li{min-width:0;overflow-wrap:anywhere;background:var(--panel);border:1px solid var(--line);border-radius:8px;
 padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:contain;margin:0 auto;border-radius:4px}
 .hits h3{font-size:13px;margin:.5em 0 .2em;font-weight:600}.hits p{margin:0;font-size:14px}
-.hits dl{display:grid;grid-template-columns:auto 1fr;gap:0 .7em;margin:0;font-size:12px;color:var(--soft)}
+.hits dl{margin:0;font-size:12px;color:var(--soft)}.hits dt{margin-top:.35em}.hits dd{color:var(--ink)}
 .pairs{list-style:none;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px}
 .pairs li{min-width:0;background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:8px 12px}
 .pairs h3{margin:0 0 .3em;font-size:14px}.pairs li>div{display:grid;grid-template-columns:1fr 1fr;gap:12px}
@@ -60,6 +61,10 @@ p,tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not
 @media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}.heat tbody th{max-width:9em}
 .near>div{width:calc(25% - 8px)}.near .said{width:calc(50% - 8px)}}
 """.strip()
+MARKUP = re.compile(r"<(svg|pre|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)
+"""what is no text to be broken: tags, and what stands as it is"""
+LONG_NAME = re.compile(r"(?:&#?\w+;|[^\s&]){14,}")
+JOINT = re.compile(r"(?<=[\w])([_/.-]+)(?=\w)")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -98,7 +103,21 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
             inside = heading + inside
         parts.append(f'<section aria-labelledby="s{n}">{inside}</section>')
     parts.append("</main></body></html>\n")
-    return "\n".join(parts)
+    return breakable("\n".join(parts))
+
+
+def breakable(html: str) -> str:
+    """The same HTML whose long names may be broken where a reader would break them: behind `_ / . -` between letters or
+    digits, and so not in the middle of a word."""
+    made, at = [], 0
+    for found in MARKUP.finditer(html):
+        made += [LONG_NAME.sub(_with_joints, html[at : found.start()]), found[0]]
+        at = found.end()
+    return "".join([*made, LONG_NAME.sub(_with_joints, html[at:])])
+
+
+def _with_joints(name: re.Match[str]) -> str:
+    return JOINT.sub(r"\1<wbr>", name[0])
 
 
 def breakable(name: str) -> str:

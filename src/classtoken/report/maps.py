@@ -75,10 +75,17 @@ def heat_map(
     parts.append(
         element("g", legend(low, high, unit, width, diverging=diverging), transform=f"translate(0 {height + 32:g})")
     )
-    said = ", ".join(f"{i}: {shown(values[i])}" for i in strongest)
-    if said:
-        parts.append(text(0, height + 74, f"strongest {said}", within=max(width, 240), font_size=11, class_="soft"))
-    return figure(max(width, 240), height + 82, parts, label=f"{heading}: heat map of {grid[0]} by {grid[1]} patches")
+    for line, i in enumerate(strongest):
+        row, column = divmod(i, grid[1])
+        said = f"{'strongest: ' if not line else ''}patch {i} (row {row}, column {column}): {shown(values[i])}"
+        y = height + 74 + 14 * line
+        parts.append(text(0, y, said, within=max(width, 240), font_size=11, class_="soft"))
+    return figure(
+        max(width, 240),
+        height + 82 + 14 * max(0, len(strongest) - 1),
+        parts,
+        label=f"{heading}: heat map of {grid[0]} by {grid[1]} patches",
+    )
 
 
 def _ring(i: int, grid: tuple[int, int], step: float, colour: str, wide: float, dash: str | None) -> str:

@@ -8,7 +8,7 @@ from classtoken.destination import OutputFile
 from classtoken.report.html import Section, page
 from classtoken.report.search import body_of
 from classtoken.results.base import counted
-from classtoken.results.outliers import OutliersResult
+from classtoken.results.outliers import EqualRows, OutliersResult
 
 SUFFIXES = (".html", ".json")
 
@@ -21,6 +21,14 @@ def write_outliers(found: OutliersResult, out: OutputFile) -> None:
 def outliers_page(found: OutliersResult) -> str:
     """One self-contained HTML file."""
     sections = []
+    if found.disputed:
+        sections.append(
+            Section(
+                "The same with two labels",
+                "Rows that are equal byte by byte and have more than one label: of those at least one is wrong.",
+                f'<ol class="hits">{"".join(_equal(group) for group in found.disputed)}</ol>',
+            )
+        )
     if found.labelled:
         sections.append(
             Section(
@@ -49,6 +57,13 @@ def _rows(rows: Sequence[Mapping[str, Any]], said: Any) -> str:
 
 def _row(row: Mapping[str, Any], said: str) -> str:
     return f"<li>{body_of(row)}<h3>{escape(str(row['id']))}</h3><dl>{said}</dl></li>"
+
+
+def _equal(group: EqualRows) -> str:
+    said = "".join(
+        f"<dt>{escape(str(row['id']))}</dt><dd>{escape(str(row.get('label') or 'no label'))}</dd>" for row in group.rows
+    )
+    return f"<li>{body_of(group.rows[0])}<dl>{said}</dl></li>"
 
 
 def _votes(row: Mapping[str, Any]) -> str:

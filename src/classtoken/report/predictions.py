@@ -15,21 +15,23 @@ LONG = 400
 """signs of a text that are shown"""
 
 
-def predictions_page(found: PredictResult, pictures: Mapping[str, str]) -> str:
-    """One self-contained HTML file; `pictures` are the mistakes' images as data URIs, by id."""
+def predictions_page(found: PredictResult, pictures: Mapping[str, str], *, said: str = "") -> str:
+    """One self-contained HTML file; `pictures` are the mistakes' images as data URIs, by id. said: what there is to be
+    known of the answers, at the end of the lead."""
     assert found.accuracy is not None
     at = found.interval
     limits = "" if at is None else f" (95 %: {_percent(at.low)} to {_percent(at.high)})"
     wrong = found.judged - round(found.accuracy * found.judged)
     lead = (
         f"{_percent(found.accuracy)} of {counted(found.judged, 'labelled record')} are right{limits}; {wrong} "
-        f"{'is' if wrong == 1 else 'are'} wrong. Model: {found.model}."
+        f"{'is' if wrong == 1 else 'are'} wrong. Model: {found.model}{f', {found.date}' if found.date else ''}. {said}"
     )
     if found.seen_in_training:
         lead += f" Mind: {found.seen_in_training}."
     sections = [_mistakes(found, pictures, wrong), _strangers(found, pictures), _confused(found), _labels(found)]
     sections.append(_certainty(found))
-    return page("Predictions beside the labels", lead, [s for s in sections if s.body])
+    title = f"Predictions beside the labels{f' of {found.source}' if found.source else ''}"
+    return page(title, lead.rstrip(), [s for s in sections if s.body])
 
 
 def _mistakes(found: PredictResult, pictures: Mapping[str, str], wrong: int) -> Section:

@@ -25,8 +25,9 @@ def verdict(found: Explanation) -> Section:
     else:
         words = _words(found, removal.knockout.tokens)
     mind = (
-        "One input proves little, and sets drawn at random are scattered where an object is in one piece: see explain "
-        "--data for many inputs."
+        "One input proves little. And parts drawn at random lie scattered over the input, where an object lies in one "
+        "piece, so that taking the object away would weigh more even if the map knew nothing: classtoken explain "
+        "--data tests maps over many inputs."
     )
     return Section("What the answer rests on", found.conclusion, words + row(*pictures), mind)
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from classtoken.errors import ClasstokenError
 from classtoken.files import write_text
 from classtoken.plain import Misfit, decode, encode
+from classtoken.values import Rejected
 
 FORMAT, MADE = "format", "made"
 """keys of a JSON object besides a result's own: what it is; in a file, what it was made by (`destination.marked`)"""
@@ -67,6 +68,14 @@ class Result:
 def counted(number: int, what: str) -> str:
     """`1 vector`, `2 vectors`."""
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def listed(entries: Sequence[Rejected], count: int) -> list[str]:
+    """Lines that name the first of `count` rejected records."""
+    lines = [f"    {entry.id}: {entry.reason}" for entry in entries]
+    if count > len(entries):
+        lines.append(f"    and {count - len(entries)} more")
+    return lines
 
 
 def write(result: Result, path: Path) -> None:

@@ -1,7 +1,7 @@
 """What `duplicates` gives back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from classtoken.results.base import Result, counted
 
@@ -21,6 +21,15 @@ class DuplicatePair:
     """cosine of their vectors"""
     equal: bool = False
     """whether they are equal byte by byte"""
+    label: str | None = None
+    """label of the row"""
+    other_label: str | None = None
+    """label of the other row"""
+
+    @property
+    def disputed(self) -> bool:
+        """Whether the two are equal and have two labels, of which one is wrong."""
+        return self.equal and None not in (self.label, self.other_label) and self.label != self.other_label
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,34 @@ class DuplicatesResult(Result):
     """whether the pairs were there from an earlier run"""
     seconds: float
     notes: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """of the rows that `str` shows their texts, or where their pictures are, by id"""
+    other_texts: Mapping[str, str] = field(default_factory=dict)
+    """the same of the other folder's rows"""
+
+    @property
+    def shown(self) -> tuple[DuplicatePair, ...]:
+        """The pairs that `str` shows: the first ones, and the nearest to them below the threshold."""
+        return (*self.pairs[:SHOWN], *self.near_misses[:1])
+
+    def fate(self, identity: str, *, other: bool = False) -> str:
+        """What becomes of a row, and in whose favour: `stays`, `goes`, `goes for ID`."""
+        if other and self.against is not None:
+            return "stays"
+        return f"goes for {self.because[identity].kept}" if identity in self.because else "stays"
+
+    def _lines(self, pair: DuplicatePair) -> list[str]:
+        """A pair, a line for each of its rows."""
+        theirs = self.texts if self.against is None else self.other_texts
+        sides = [(pair.id, pair.label, self.texts, False), (pair.other, pair.other_label, theirs, True)]
+        wide = max(len(identity) for identity, *_ in sides)
+        score, found = "equal " if pair.equal else f"{pair.score:.4f}", []
+        for number, (identity, label, texts, other) in enumerate(sides):
+            fate = self.fate(identity, other=other)
+            fate = "goes" if fate == f"goes for {sides[1 - number][0]}" else fate  # in favour of the row beside it
+            said = "  ".join(filter(None, (label, texts.get(identity))))
+            found.append(f"  {score if not number else '':6s}  {fate:5s}  {identity:{wide}s}  {said}".rstrip())
+        return found
 
     def __str__(self) -> str:
         equal = sum(pair.equal for pair in self.pairs)
@@ -92,10 +129,13 @@ class DuplicatesResult(Result):
             shown = ", ".join(f"{name} % {value:.3f}" for name, value in self.nearest.items())
             share = f"{self.above:g} is above the nearest similarity of {self.percentile:.1%} of the rows"
             lines.append(f"  {share}; percentiles: {shown}")
-        lines += [f"  {'equal ' if p.equal else f'{p.score:.4f}'}  {p.id}  {p.other}" for p in self.pairs[:SHOWN]]
+        disputed = sum(pair.disputed for pair in self.pairs)
+        if disputed:
+            are = "have two labels, of which one is" if disputed == 1 else "have two labels each, of which one is"
+            lines.append(f"  {counted(disputed, 'equal pair')} {are} wrong".replace("pair have", "pair has"))
+        lines += [line for pair in self.pairs[:SHOWN] for line in self._lines(pair)]
         if len(self.pairs) > SHOWN:
             lines.append(f"  ... and {len(self.pairs) - SHOWN} more")
         if self.near_misses:
-            first = self.near_misses[0]
-            lines.append(f"  just below: {first.score:.4f}  {first.id}  {first.other}")
+            lines += ["  just below:", *self._lines(self.near_misses[0])]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

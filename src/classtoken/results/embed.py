@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from classtoken.results.base import Result, counted
+from classtoken.results.base import Result, counted, listed
 from classtoken.values import Rejected, Task
 
 
@@ -48,6 +48,22 @@ class Sampled:
         if self.first is not None and self.random is not None:
             found.append(f"    by the first numbers {self.first:.1%}, by as many at random {self.random:.1%}")
         return found
+
+
+@dataclass(frozen=True)
+class CutText(Result):
+    """A text that was longer than the model takes."""
+
+    id: str
+    tokens: int | None = None
+    """of the whole text; None where that was not counted"""
+    read: int | None = None
+    """tokens that the model takes"""
+
+    def __str__(self) -> str:
+        if self.tokens is None or self.read is None:
+            return self.id
+        return f"{self.id} ({counted(self.tokens, 'token')}, {self.tokens - self.read} of them left out)"
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,8 @@ class EmbedResult(Result):
     """size of the states of all tokens, where they are kept"""
     token_rate: float = 0.0
     """tokens a second"""
+    cut_texts: tuple[CutText, ...] = ()
+    """the first of those that were cut"""
 
     def __str__(self) -> str:
         columns = ", ".join(f"{name} ({size})" for name, size in self.columns.items())
@@ -148,10 +166,15 @@ class EmbedResult(Result):
         if self.tokens:
             lines.append(f"  the states of all tokens beside them, with their roles ({self.tokens})")
         if self.cut:
-            lines.append(f"  {counted(self.cut, 'text')} longer than the model takes, and cut")
+            most = next((f"the {one.read} tokens that the model takes" for one in self.cut_texts if one.read), "")
+            named = ", ".join(map(str, self.cut_texts)) + (", ..." if self.cut > len(self.cut_texts) else "")
+            lines.append(
+                f"  {counted(self.cut, 'text')} longer than {most or 'the model takes'}, and cut: {named}; --chunks N "
+                "makes several vectors of a text, so that all of it is read"
+            )
         if self.refused:
             lines.append(f"  {self.refused} refused, see {self.out}/_meta/quarantine.parquet:")
-            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+            lines += listed(self.examples, self.refused)
         lines += [line for name, kept in self.sampled.items() for line in kept.lines(name)]
         if self.store == "int8":
             lines.append(f"  {self.clipped:.2%} of the numbers lay outside of the sample's ranges and were clipped")

@@ -212,8 +212,18 @@ class KnockOut(Result):
             return "no random control"
         n = 1 + len(self.null)
         rank = "largest change" if self.as_much == 0 else f"change number {self.as_much + 1}"
+        if said := self.chosen_by_chance("cuts that are shown"):
+            return f"{rank} of {n}: {said}"
         shown = "" if self.together == 1 or self.p_together is None else f", corrected {self.p_together:.2g}"
         return f"{rank} of {n} (p = {self.p:.2g}{shown}): {self.verdict}"
+
+    def chosen_by_chance(self, what: str) -> str:
+        """Of one that is rare alone, and not among the several (`what`) that it was chosen from: both, in words; empty
+        for any other."""
+        if self.p is None or self.p > LEVEL or self.verdict != "no more than chance":
+            return ""
+        both = "" if self.p_together is None else f" ({self.p_together:.2g})"
+        return f"rare here (p = {self.p:.2g}), but one of {self.together} {what} may be so by chance{both}"
 
 
 @dataclass(frozen=True)
@@ -380,6 +390,10 @@ class Explanation(Result):
     notes: tuple[str, ...] = ()
     typical: float | None = None
     """how typical the input is of the labels (`PredictResult`), of models that know it"""
+    given: tuple[str, str] | None = None
+    """input and model as they were given, a text or paths; None where the input is neither"""
+    quick: bool = False
+    """whether what takes many runs of the model was left out"""
 
     @property
     def by_test(self) -> tuple[RelevanceMap, ...]:
@@ -439,7 +453,10 @@ class Explanation(Result):
     def _follows(self, r: Removal) -> str:
         k = r.knockout
         p = k.p if k.p_together is None else k.p_together
-        corrected = "" if p is None else f" (p = {p:.2g}, corrected for choosing the best of {r.candidates} maps)"
+        best = f", corrected for choosing the best of {r.candidates} maps" if r.candidates > 1 else ""
+        corrected = "" if p is None else f" (p = {p:.2g}{best})"
+        if said := k.chosen_by_chance("maps"):
+            return f"That is {said}: no map shows for certain what the answer rests on."
         if k.verdict in ("needed", "in its way") and not self._moves(k):
             return f"That is more than chance{corrected}, and too little to matter."
         follows = {
@@ -474,7 +491,7 @@ class Explanation(Result):
         lines += ["", self.conclusion]
         lines += _maps_in_words(self)
         lines += _knocks_in_words(self)
-        lines += _rows_in_words(self)
+        lines += [] if self.quick else _rows_in_words(self)
         lines += [f"note         {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -490,21 +507,31 @@ def _rows_in_words(explanation: Explanation) -> list[str]:
         for row in explanation.layers
     ]
     head = "layer  entropy  of max  eff. tokens  on itself  head agreement"
-    return ["", "the class token's attention", head, *rows, ""] if rows else []
+    meaning = [
+        "  (means over the heads. entropy: in nats, then of the largest possible; eff. tokens: over how many tokens it",
+        "  spreads; head agreement: how alike the heads look, 1 where all look the same way)",
+    ]
+    return ["", "the class token's attention", head, *rows, *meaning, ""] if rows else []
 
 
 def _maps_in_words(explanation: Explanation) -> list[str]:
-    lines = ["", f"{'map, best tested first':26s}  deletion  insertion   SaCo   strongest token"]
+    titles = {m.name: m.title + (f" ({m.name})" if m.name != m.title else "") for m in explanation.maps}
+    marks = {m.name: " (control)" if m.control else " *" if m.by_removal else "" for m in explanation.maps}
+    wide = max(24, *(len(titles[name] + marks[name]) for name in titles)) if titles else 24
+    lines = ["", f"{'map, best tested first':{wide}s}  deletion  insertion   SaCo   strongest token"]
     for m in explanation.by_test:
         if m.refused:
-            lines.append(f"{m.title:26s}  {m.refused}")
+            lines.append(f"{titles[m.name]:{wide}s}  {m.refused}")
             continue
         best = explanation.content[max(range(len(m.scores)), key=m.scores.__getitem__)]
         strongest = explanation.tokens[best].text if max(m.scores) > min(m.scores) else "none: all alike"
         numbers = "".join("         -" if v is None else f"  {v:8.3f}" for v in (m.deletion, m.insertion, m.saco))
-        title = m.title + (" (control)" if m.control else " *" if m.by_removal else "")
-        lines.append(f"{title:26s}{numbers}   {strongest}")
-    lines.append("  (deletion: lower is better; insertion, SaCo: higher is better)")
+        lines.append(f"{titles[m.name] + marks[m.name]:{wide}s}{numbers}   {strongest}")
+    lines += [
+        "  (deletion: area under the answer while the map's tokens are taken away, best first: lower is better;",
+        "  insertion: while they are given back: higher is better; SaCo: whether larger scores go with larger effects,",
+        "  -1 to 1)",
+    ]
     if any(m.by_removal and m.scores for m in explanation.maps):
         lines.append("  * made by taking tokens away, as the test does: its figures flatter it")
     return [*lines, ""]

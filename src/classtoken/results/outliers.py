@@ -5,9 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from classtoken.results.base import Result, counted
+from classtoken.results.search import cell
 
 SHOWN = 10
 """rows of a table"""
+
+
+@dataclass(frozen=True)
+class EqualRows(Result):
+    """Rows that hold the same and have more than one label: of those at least one is wrong."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    """each with `id`, `label` and what is carried"""
+
+    def __str__(self) -> str:
+        ids = [str(row["id"]) for row in self.rows]
+        names = list(dict.fromkeys(str(row["label"]) for row in self.rows if row.get("label")))
+        return f"{', '.join(ids[:-1])} and {ids[-1]} hold the same and have {len(names)} labels: {', '.join(names)}"
 
 
 @dataclass(frozen=True)
@@ -17,7 +31,8 @@ class OutliersResult(Result):
     `odd` are rows with `id`, `score` (mean similarity to the `k` nearest others), `deviations` (how far below the
     median, in robust standard deviations) and what is carried, the oddest first. `contradicted` are rows with `id`,
     `label`, `suggested`, `own` and `votes` (the neighbours' votes for either, 0 to 1) and what is carried, the most
-    contradicted first; `found` is how many there are, of `labelled` rows.
+    contradicted first; `found` is how many there are, of `labelled` rows. Rows that are equal byte by byte count and
+    vote once; those of several labels vote for none, and are `disputed`.
     """
 
     folder: str
@@ -35,11 +50,15 @@ class OutliersResult(Result):
     """rows with a label"""
     seconds: float
     notes: tuple[str, ...] = ()
+    disputed: tuple[EqualRows, ...] = ()
+    """rows that hold the same and have more than one label"""
 
     def __str__(self) -> str:
         lines = [
             f"{self.folder}: {counted(self.rows, 'row')} against their {self.k} nearest, {self.seconds:.1f} s",
         ]
+        for group in self.disputed[:SHOWN]:
+            lines.append(f"  {group}  {_short(group.rows[0])}".rstrip())
         if self.odd:
             lines.append("odd rows (similarity to those):")
         for row in self.odd[:SHOWN]:
@@ -55,5 +74,4 @@ class OutliersResult(Result):
 
 
 def _short(row: Mapping[str, Any]) -> str:
-    text = " ".join(str(row.get("text", "")).split())
-    return text if len(text) <= 60 else f"{text[:59]}…"
+    return cell(row.get("text"), "text") or cell(row.get("path"), "path")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from classtoken.results.base import Result, counted
+from classtoken.results.base import Result, counted, listed
 from classtoken.results.statistics import CalibrationBin, Interval
 from classtoken.values import Rejected
 
@@ -170,6 +170,10 @@ class PredictResult(Result):
     """records that look like none of the labels, `typical` at most 0.05; None where the model does not know"""
     least_typical: tuple[Untypical, ...] = ()
     """those of them that look least like the labels, least first"""
+    source: str = ""
+    """what the records are called"""
+    date: str = ""
+    """the day on which they were labelled, in UTC"""
 
     @property
     def strange(self) -> str:
@@ -210,7 +214,8 @@ class PredictResult(Result):
             several = (
                 "" if self.label_accuracy is None else f" (all labels of a record; {self.label_accuracy:.4f} a label)"
             )
-            limits = "" if self.interval is None else f" [{self.interval.low:.4f}, {self.interval.high:.4f}]"
+            at = self.interval
+            limits = "" if at is None else f" (95 %: {at.low:.4f} to {at.high:.4f})"
             lines.append(
                 f"  accuracy {self.accuracy:.4f}{limits} on {counted(self.judged, 'labelled record')}{several}"
             )
@@ -225,13 +230,14 @@ class PredictResult(Result):
             lines.append(f"  the errors to look at, and every label: {self.report}")
         if self.refused:
             lines.append(f"  {self.refused} could not be read, see {self.out}/_meta/quarantine.parquet:")
-            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+            lines += listed(self.examples, self.refused)
         return "\n".join(lines)
 
     def _weakest(self) -> list[str]:
-        """What was taken for what, the three most frequent."""
-        said = [f"{c.label} taken for {c.prediction} ({c.records})" for c in self.confusions[:3]]
-        return [f"  most often: {', '.join(said)}"] if said else []
+        """What was taken for what more than once, the three most frequent."""
+        often = [c for c in self.confusions[:3] if c.records > 1]
+        head = ["  most often:"] if often else []
+        return head + [f"    {c.records} times {c.label} taken for {c.prediction}" for c in often]
 
 
 def _some(names: tuple[str, ...]) -> str:

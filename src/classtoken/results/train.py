@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from classtoken.results.base import Result, counted
+from classtoken.results.base import Result, counted, listed
 from classtoken.results.statistics import Interval
 from classtoken.values import Rejected
 
@@ -21,9 +21,13 @@ class Trial(Result):
     metric: str = ""
     """what the score is called"""
 
+    @property
+    def amount(self) -> str:
+        """The score with its name."""
+        return f"loss {-self.score:.4f}" if self.metric == "loss" else f"{self.metric} {self.score:.4f}".strip()
+
     def __str__(self) -> str:
-        loss = self.metric == "loss"
-        return f"{-self.score if loss else self.score:.4f}{' loss' if loss else ''}  {self.setting}"
+        return f"{self.amount}  {self.setting}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class TrainResult(Result):
     """the MODEL that it began with; empty from scratch"""
     source: str = ""
     """what the SOURCE is called"""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """which of its columns held each part of a record: what `predict` and `embed` take where nothing else is named"""
     date: str = ""
     """the day on which it ended, in UTC"""
     licence: str = ""
@@ -108,9 +114,13 @@ class TrainResult(Result):
     machine: Mapping[str, Any] = field(default_factory=dict)
     """on which it ran"""
     notes: tuple[str, ...] = ()
+    modality: str = ""
+    """`text` or `image`: what is read"""
+    report: str | None = None
+    """the page with the errors among the records that judged it, and every label"""
 
     def __str__(self) -> str:
-        ranges = {name: f" [{at.low:.4f}, {at.high:.4f}]" for name, at in self.intervals.items()}
+        ranges = {name: f" (95 %: {at.low:.4f} to {at.high:.4f})" for name, at in self.intervals.items()}
         shown = ", ".join(
             f"{name.replace('_', ' ')} {value:.4f}{ranges.get(name, '')}"
             for name, value in sorted(self.scores.items(), key=lambda score: score[0] == "loss")  # counted ones first
@@ -142,17 +152,28 @@ class TrainResult(Result):
             )
             lines.append(f"    {one.pooling:12s} {said}{'  (kept)' if one.pooling == self.pooling else ''}")
         if self.trials:
-            best = sorted(self.trials, key=lambda trial: -trial.score)[:5]
+            best = max(self.trials, key=lambda trial: trial.score)
             lines.append(
-                f"  chosen: {self.chosen}, of {len(self.trials)} settings; the best, on the records that chose:"
+                f"  settings: {self.chosen}, the best of {len(self.trials)} on the records that chose ({best.amount}); "
+                "all are in result.json"
             )
-            lines += [f"    {trial}" for trial in best]
         if self.refused:
             lines.append(
                 f"  {counted(self.refused, 'record')} that could not be read, see {self.out}/_meta/quarantine.parquet:"
             )
-            lines += [f"    {entry.id}: {entry.reason}" for entry in self.examples]
+            lines += listed(self.examples, self.refused)
         lines += [f"  note: {note}" for note in self.notes]
-        verb, out = ("predict SOURCE", "LABELLED") if self.labels else ("embed SOURCE", "VECTORS")
-        lines.append(f"  next: classtoken {verb} --model {shlex.quote(self.out)} --out {out}")
+        if self.report:
+            lines.append(f"  the errors to look at, and every label: {self.report}")
+        lines += [f"  {word}: {command}" for word, command in zip(("next", "of many"), self.next, strict=False)]
         return "\n".join(lines)
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """The command that a person would give next; behind it the one for many inputs at once."""
+        folder = shlex.quote(self.out)
+        if not self.labels:
+            return (f"classtoken embed SOURCE --model {folder} --out VECTORS",)
+        item = "PICTURE.jpg" if self.modality == "image" else '"some words"'
+        many = f"classtoken predict SOURCE --model {folder} --out LABELLED"
+        return f"classtoken predict {item} --model {folder}", many

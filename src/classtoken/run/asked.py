@@ -12,6 +12,7 @@ from classtoken.files import user_path
 from classtoken.fingerprint import hash_value
 from classtoken.options import EmbedOptions
 from classtoken.places import Place
+from classtoken.pooling.spec import parse_many
 from classtoken.remembered import folder_fingerprint
 from classtoken.sink import Manifest, read_manifest
 from classtoken.sink.beside import is_up_to_date
@@ -86,7 +87,10 @@ def rows_of_part(options: EmbedOptions) -> int:
 
 
 def check_options(options: EmbedOptions) -> None:
-    """Raise `OptionError` for options that do not go together."""
+    """Raise `OptionError` for options that do not go together, and `SpecError` for a pooling that there is not: both
+    before a model is loaded."""
+    if options.pooling is not None:
+        parse_many(options.pooling)
     if options.chunks is None and (options.overlap or options.chunked != "rows"):
         raise OptionError("`overlap` and `chunked` say how `chunks` are cut and kept; give `chunks`, too.")
     if options.tokens and options.store == "int8":

@@ -148,6 +148,8 @@ class EmbedStage:
             total=plan.total,
             times=plan.listing.times,
             tokens=self.token_size,
+            beside=source.beside(),
+            called=source.called(),
         )
 
     def fingerprint(self) -> Fingerprint:

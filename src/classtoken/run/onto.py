@@ -148,7 +148,9 @@ def _begun(sink: ParquetSink) -> Manifest | None:
     if replace(sink.manifest, plan=there.plan).differences(there) or sink.overwrite:
         return None
     sink.lock()
-    return (None if sink.shared else take_over(sink)) or there
+    there = (None if sink.shared else take_over(sink)) or there
+    sink.go_on_beside(there)
+    return there
 
 
 def _check_unchanged(sink: ParquetSink, source: Source, plan: Plan, stage: SentStage) -> None:

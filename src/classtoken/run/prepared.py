@@ -7,6 +7,7 @@ from typing import Any
 
 from classtoken.destination import check_folder
 from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.model_folder import columns_learned_from
 from classtoken.options import EmbedOptions
 from classtoken.places import LocalPlace, Place, place_of
 from classtoken.results.embed import Sampled
@@ -49,7 +50,7 @@ class PreparedRun:
         if isinstance(place, LocalPlace):
             check_folder(place.path, {"model": folder, "source": source.name if isinstance(source, Source) else source})
         check_place(place, overwrite=options.overwrite)
-        opened = open_source(source, options.source_options)
+        opened = open_source(source, options.source_options, columns_learned_from(model))
         plan = make_plan(opened, task_rows=options.part_rows or rows_of_part(options), limit=options.limit)
         embedder = load(
             model,
@@ -69,7 +70,7 @@ class PreparedRun:
         names = () if options.carry == ("none",) else options.carry
         own = () if chunks is None or chunks.kept == "mean" else CHUNK_COLUMNS
         taken = (*stage.columns, *(column.name for column in own), *(STATE_NAMES if options.tokens else ()))
-        carried = (*own, *carried_columns(first, plan.listing.meta, taken, names))
+        carried = (*own, *carried_columns(first, plan.listing.meta, taken, names, opened.called()))
         names_carried = tuple(column.name for column in carried)
         question = asked(model, options)
         manifest = replace(stage.manifest(opened, plan, carried=names_carried), store=options.store, asked=question)

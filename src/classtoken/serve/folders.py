@@ -92,7 +92,7 @@ class ServedFolder:
             "rows": len(vectors),
             "model": self.model.name,
             "modalities": list(self.sides),
-            "columns": ["id", "label", "group", *vectors.carried],
+            "columns": ["id", *vectors.manifest.beside, *vectors.carried],
             "space": self.space,
         }
 

@@ -58,7 +58,9 @@ class Receipt(Result):
 class Manifest(Result):
     """`_meta/manifest.json`. `columns` are the vectors' columns with their sizes; `plan` is the hash of the work.
 
-    `carried` are the columns kept beside the vectors. `accepted` are keys of the model's files, FILE:KEY, that are not
+    `carried` are the columns kept beside the vectors, and before them those of `beside`: label, group or both, as the
+    source has them. `called` says which of its columns held what: the part of a record (id, text, image, label, group)
+    -> the column. `accepted` are keys of the model's files, FILE:KEY, that are not
     understood here and that the user vouched for. `parts` are listed once the run is `complete`; until then a
     finished file is known by its receipt. `kept` rows are of records that the source no longer has. `times` are those
     of the source's files (`source.Listing`).
@@ -104,6 +106,8 @@ class Manifest(Result):
     tokens: int = 0
     lineage: str = field(default="", compare=False)
     asked: str = field(default="", compare=False)
+    beside: tuple[str, ...] = ("label", "group")
+    called: Mapping[str, str] = field(default_factory=dict, compare=False)
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:
@@ -116,10 +120,19 @@ class Manifest(Result):
         # Other poolings have other columns: once is enough.
         names = ("carried", "store", "tokens") if parts else ("columns", "carried", "store", "tokens")
         parts += [self._difference(there, name) for name in names if getattr(there, name) != getattr(self, name)]
+        if not set(self.beside) <= set(there.beside):  # one that the source no longer has stays, and is empty
+            parts.append(self._difference(there, "beside"))
         return tuple(parts)
 
+    def own_name(self, column: str) -> str:
+        """What a column is called here that goes by that name in the source: `label` for what `called` says."""
+        here = ("id", *self.columns, *self.beside, *self.carried)
+        return column if column in here else {name: part for part, name in self.called.items()}.get(column, column)
+
     def _difference(self, there: "Manifest", name: str) -> str:
-        words = {"total": "records", "tasks": "parts", "tokens": "token states of size"}.get(name, name)
+        words = {"total": "records", "tasks": "parts", "tokens": "token states of size", "beside": "columns"}.get(
+            name, name
+        )
         return f"{words} {_shown(getattr(there, name))} instead of {_shown(getattr(self, name))}"
 
     def refuse_others(self, there: "Manifest", place: object) -> None:

@@ -100,7 +100,7 @@ def parquet_bytes(table: pa.Table, vectors: Sequence[str]) -> bytes:
         table,
         buffer,
         compression=dict.fromkeys(others, "zstd") | dict.fromkeys(numbers, "none"),
-        use_dictionary=["label", "group"],
+        use_dictionary=[name for name in ("label", "group") if name in others],
         write_statistics=["id"],
     )
     return buffer.getvalue().to_pybytes()
@@ -144,10 +144,9 @@ class ParquetSink:
         lineage = manifest.lineage or hash_value([self.place, manifest.plan])
         self.manifest = replace(manifest, lineage=lineage)
         self.carried = tuple(carried)
-        made = {FINGERPRINT: manifest.fingerprint.to_json(indent=None)}
         self._writer = ParquetPartWriter(
             self.folder,
-            schema(manifest.columns, carried, made, TYPES[manifest.store], manifest.tokens),
+            self._schema(manifest.beside),
             self.carried,
             tuple(manifest.columns),
             manifest.store,
@@ -171,6 +170,7 @@ class ParquetSink:
             first = self.folder.put_new(f"{META}/{NAME}", f"{self.manifest.to_json()}\n".encode())
             there = self.manifest if first else read_manifest(self.folder)
             self.manifest.refuse_others(there, self.place)  # where another writer was quicker, with other work
+        self.go_on_beside(there)
         if there.plan == self.manifest.plan:
             self.manifest = replace(
                 self.manifest,
@@ -182,6 +182,12 @@ class ParquetSink:
             )
             self._writer = replace(self._writer, ranges=there.ranges)
         return {receipt.part.task: receipt.part for receipt in receipts(self.folder, remove=not self.shared)}
+
+    def go_on_beside(self, there: Manifest) -> None:
+        """Write the columns label and group that the parts have which are there."""
+        if there.beside != self.manifest.beside:
+            self.manifest = replace(self.manifest, beside=there.beside)
+            self._writer = replace(self._writer, schema=self._schema(there.beside))
 
     def writer(self) -> ParquetPartWriter:
         """What writes a part, here or in another process."""
@@ -196,11 +202,16 @@ class ParquetSink:
             raise OutputError(f"{self.place}: {left} of {self.manifest.tasks} tasks are not done; run it again.")
         whole = summed(self.manifest, tuple(receipt.part for receipt in done))
         there = read_manifest(self.folder)
-        same = there == whole and there.asked == whole.asked
+        same = (there, there.asked, there.called) == (whole, whole.asked, whole.called)
         if not same or not quarantine_is_whole(self.folder, whole.refused):
             write_quarantine(self.folder, [entry for receipt in done for entry in receipt.refused])
             write_manifest(self.folder, whole)
         return whole
+
+    def _schema(self, beside: tuple[str, ...]) -> pa.Schema:
+        """The columns of a part."""
+        own, made = self.manifest, {FINGERPRINT: self.manifest.fingerprint.to_json(indent=None)}
+        return schema(own.columns, self.carried, made, TYPES[own.store], own.tokens, beside)
 
     def lock(self) -> None:
         """Keep other runs out. Raises `OutputError` when another one is at work, or nothing can be written."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -69,13 +70,17 @@ CHUNK_COLUMNS = (
 
 
 def carried_columns(
-    first: Record, columns: Mapping[str, pa.DataType], vectors: Iterable[str], asked: Sequence[str] | None = None
+    first: Record,
+    columns: Mapping[str, pa.DataType],
+    vectors: Iterable[str],
+    asked: Sequence[str] | None = None,
+    called: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[CarriedColumn, ...]:
     """The columns to keep: the text or the path, as the `first` record has them, and all other `columns` of the source.
 
-    asked: only these of them, by the source's names, `text` and `path`. A name is the source's own; a dot in it becomes
-    an underscore, and one that is taken (by the record's own columns or a vector) gets the suffix `_source`. Raises
-    `OptionError` for a name that is not there.
+    asked: only these of them, by the source's names, `text` and `path`; `called` says which column holds the text, and
+    either name will do. A name is the source's own; a dot in it becomes an underscore, and one that is taken (by the
+    record's own columns or a vector) gets the suffix `_source`. Raises `OptionError` for a name that is not there.
     """
     there: list[tuple[Literal["text", "path", "column"], str, pa.DataType]] = []
     if first.text is not None:
@@ -84,6 +89,7 @@ def carried_columns(
         there.append(("path", "path", pa.string()))
     there += [("column", name, kind) for name, kind in columns.items()]
     if asked is not None:
+        asked = ["text" if name == called.get("text") else name for name in asked]
         strange = [name for name in asked if name not in {source for _, source, _ in there}]
         if strange:
             names = ", ".join(dict.fromkeys(source for _, source, _ in there)) or "none"
@@ -106,12 +112,13 @@ def schema(
     metadata: Mapping[str, str],
     numbers: pa.DataType = pa.float32(),  # noqa: B008
     tokens: int = 0,
+    beside: Sequence[str] = FIXED[1:],
 ) -> pa.Schema:
-    """`id`, a vector per pooling, the states of `tokens` of that size, `label`, `group`, then what is carried."""
+    """`id`, a vector per pooling, the states of `tokens` of that size, label and group, then what is carried."""
     fields = [pa.field("id", pa.string(), nullable=False)]
     fields += [pa.field(name, pa.list_(numbers, size), nullable=False) for name, size in columns.items()]
     fields += state_fields(tokens, numbers) if tokens else []
-    fields += [pa.field("label", pa.string()), pa.field("group", pa.string())]
+    fields += [pa.field(name, pa.string()) for name in beside]
     fields += [pa.field(column.name, column.type) for column in carried]
     return pa.schema(fields, metadata=dict(metadata))
 

@@ -85,10 +85,11 @@ class Vectors:
         return tuple(self.folder / part.file for part in self.manifest.parts)
 
     def column(self, name: str) -> list:
-        """A column that is no vector (`label`, `group`, `text`, ...) as Python values.
+        """A column that is no vector (`label`, `group`, `text`, ..., or as the source calls it) as Python values.
 
         Raises `OptionError` for one that is not there, naming those that are.
         """
+        name = self.manifest.own_name(name)
         if name not in self.columns and not any(name in table.column_names for table in self.tables()):
             raise OptionError(f"{self.place.name} has no column '{name}'; it has {', '.join(self.columns)}.")
         return [value for table in self.tables([name]) for value in table.column(name).to_pylist()]
@@ -133,7 +134,11 @@ class Vectors:
     def columns(self) -> tuple[str, ...]:
         """Every column by its name: the id, the vectors, states of tokens, label and group, what is carried."""
         states = STATE_NAMES if self.manifest.tokens else ()
-        return ("id", *self.manifest.columns, *states, "label", "group", *self.manifest.carried)
+        return ("id", *self.manifest.columns, *states, *self.manifest.beside, *self.manifest.carried)
+
+    def labels(self) -> list[str | None]:
+        """The label of every row; None of each where the source has none."""
+        return self.column("label") if "label" in self.manifest.beside else [None] * len(self)
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -231,7 +236,10 @@ def manifest_of_parts(place: Place) -> Manifest:
     tokens = kind.value_type.list_size if kind is not None and pa.types.is_list(kind) else 0
     kept = STATE_NAMES if tokens else ()
     others = tuple(name for name in schema.names if name not in (*FIXED, *columns, *kept))
-    manifest = Manifest("", None, "", "", columns, made, "", len(parts), 0, others, made.prompt or None, tokens=tokens)
+    beside = tuple(name for name in FIXED[1:] if name in schema.names)
+    manifest = Manifest(
+        "", None, "", "", columns, made, "", len(parts), 0, others, made.prompt or None, tokens=tokens, beside=beside
+    )
     whole = summed(manifest, tuple(parts))
     store: Store = "fp16" if any(schema.field(name).type.value_type == pa.float16() for name in columns) else "fp32"
     return replace(whole, total=whole.rows, store=store)

@@ -62,6 +62,9 @@ class Archive(Source):
         meta_types: Mapping[str, pa.DataType] = kinds.types()
         return Listing(tuple(shards), meta_types, notes if left_out else (), ids_given=True)
 
+    def beside(self) -> tuple[str, ...]:
+        return ("label",)
+
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         path = self.files[shard]
         with path.open("rb") as file:

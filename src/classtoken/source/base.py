@@ -7,9 +7,10 @@ often as needed (`rows`). Nothing but the listing is ever held in memory.
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -32,6 +33,9 @@ def states_of(files: Iterable[Path]) -> tuple[tuple[int, ...], ...]:
     return tuple(found)
 
 
+#: The parts of a record that a table has columns for, and what these are called when nothing names them; the first that
+#: is there is taken.
+USUAL = {"id": ("id",), "text": ("text", "sentence"), "image": ("image",), "label": ("label",), "group": ("group",)}
 #: One record, or why there is none in its place.
 Entry = Record | Rejected
 
@@ -65,6 +69,12 @@ class Listing:
     times: str = ""
 
 
+def called_in_words(called: Mapping[str, str]) -> str:
+    """Which columns go by other names here; empty where none does."""
+    other = [f"'{name}' is called {part}" for part, name in called.items() if name.casefold() != part]
+    return f"{', '.join(other)} here" if other else ""
+
+
 class Source(ABC):
     """Records in a fixed order. Subclasses say how one kind of file is listed and read."""
 
@@ -73,6 +83,8 @@ class Source(ABC):
     #: What the user wrote.
     name: str
     options: SourceOptions
+    #: What a user should be told, once it has been listed.
+    notes: tuple[str, ...] = ()
     #: Where relative paths of images begin; None: beside the file that names them.
     images_from: Path | None = None
 
@@ -104,6 +116,31 @@ class Source(ABC):
         later says that one may have been changed meanwhile, though it was put back. Nothing where nobody can tell."""
         return ()
 
+    def names_of_columns(self) -> tuple[str, ...]:
+        """The names of a table's columns; none where it is no table."""
+        return ()
+
+    def called(self) -> Mapping[str, str]:
+        """Which column holds each part of a record (id, text, image, label, group); nothing where it is no table."""
+        return {}
+
+    def beside(self) -> tuple[str, ...]:
+        """Which of label and group records may have."""
+        return ("label", "group")
+
+    def read_as(self, remembered: Mapping[str, str]) -> None:
+        """Take the columns that were read elsewhere (part of a record -> column) where no option names one and they are
+        here too. Before the first record is read."""
+        names = self.names_of_columns()
+        named = {part: getattr(self.options, f"{part}_column") for part in USUAL}
+        found: dict[str, Any] = {}
+        for part, usual in USUAL.items():
+            wanted = remembered.get(part)
+            without = next((name for name in usual if name in names), wanted if wanted in usual else None)
+            if named[part] is None and wanted in names and wanted != without and wanted not in named.values():
+                found[f"{part}_column"] = wanted
+        self.options = replace(self.options, **found)
+
     def ids(self, listing: Listing) -> Iterator[str]:
         """The ids of all records, and of refused rows where they have one; cheaper where only ids need be read."""
         return (entry.id for entry in self._read(listing) if isinstance(entry, Record))
@@ -115,6 +152,7 @@ class Source(ABC):
             raise SourceError(f"{self.name} holds no records; give a source with at least one.")
         if listing.ids_given:
             refuse_duplicates(self.name, lambda: self.ids(listing))
+        self.notes = listing.notes
         return listing
 
     def entries(self, limit: int | None = None) -> Iterator[Entry]:
@@ -137,3 +175,29 @@ class Source(ABC):
             if shard.rows:
                 yield from islice(self.rows(shard.name, 0, first, shard.offsets[0]), shard.rows)
             first += shard.rows
+
+
+class SourceAround(Source):
+    """A source that adds something to the records of another one."""
+
+    def __init__(self, inner: Source):
+        self.inner = inner
+        self.kind, self.name, self.options = inner.kind, inner.name, inner.options
+
+    def scan(self, every: int, limit: int | None = None) -> Listing:
+        return self.inner.scan(every, limit)
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return self.inner.state()
+
+    def names_of_columns(self) -> tuple[str, ...]:
+        return self.inner.names_of_columns()
+
+    def called(self) -> Mapping[str, str]:
+        return self.inner.called()
+
+    def beside(self) -> tuple[str, ...]:
+        return self.inner.beside()
+
+    def ids(self, listing: Listing) -> Iterator[str]:
+        return self.inner.ids(listing)

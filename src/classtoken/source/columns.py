@@ -9,18 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.errors import OptionError, SourceError
-from classtoken.source.base import Entry, SourceOptions
+from classtoken.source.base import USUAL, Entry, SourceOptions
 from classtoken.source.pictures import to_image
 from classtoken.values import Record, Rejected
-
-#: What a column is called when no option names it; the first that is there is taken.
-DEFAULTS = {
-    "id": ("id",),
-    "text": ("text", "sentence"),
-    "image": ("image",),
-    "label": ("label",),
-    "group": ("group",),
-}
 
 
 @dataclass(frozen=True)
@@ -33,6 +24,17 @@ class Columns:
     label: str | None
     group: str | None
     meta: tuple[str, ...]
+
+    @property
+    def called(self) -> dict[str, str]:
+        """Which column holds each part of a record that the table has."""
+        parts = {"id": self.id, "text": self.text, "image": self.image, "label": self.label, "group": self.group}
+        return {part: name for part, name in parts.items() if name is not None}
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Which of label and group the table has."""
+        return tuple(part for part in ("label", "group") if part in self.called)
 
     def id_unread(self, number: int) -> str:
         """The id of a row whose own cannot be read: its number, which is what rows without ids go by."""
@@ -55,9 +57,9 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
     if repeated:
         raise SourceError(f"{where} has the column '{repeated[0]}' more than once; rename one of them.")
     found: dict[str, str | None] = {}
-    for (option, given), part in zip(_named(options).items(), DEFAULTS, strict=True):
+    for (option, given), part in zip(_named(options).items(), USUAL, strict=True):
         if given is None:
-            found[part] = next((name for name in DEFAULTS[part] if name in names), None) or _in_other_case(part, names)
+            found[part] = next((name for name in USUAL[part] if name in names), None) or _in_other_case(part, names)
         elif given in names:
             found[part] = given
         else:
@@ -76,12 +78,12 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
 def known_names(options: SourceOptions) -> set[str]:
     """Names that columns may have, in lower case: the usual ones and those that options name."""
     named = (name for name in _named(options).values() if name is not None)
-    return {name.casefold() for names in DEFAULTS.values() for name in names} | {name.casefold() for name in named}
+    return {name.casefold() for names in USUAL.values() for name in names} | {name.casefold() for name in named}
 
 
 def _in_other_case(part: str, names: Sequence[str]) -> str | None:
     """`Text` for `text`, where only one column is called so."""
-    found = [name for name in names if name.casefold() in DEFAULTS[part]]
+    found = [name for name in names if name.casefold() in USUAL[part]]
     return found[0] if len(found) == 1 else None
 
 

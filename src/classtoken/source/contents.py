@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from classtoken.source.base import Entry, Listing, Source
+from classtoken.source.base import Entry, Source, SourceAround
 from classtoken.values import Content, Modality, Record
 
 #: Bytes of the hash of a content.
@@ -18,29 +18,20 @@ _BLOCK = 1 << 20
 FoundBefore = Callable[[str, int, int], bytes | None]
 
 
-class KnownContents(Source):
+class KnownContents(SourceAround):
     """A source with a `Content` for each of its records, of the side that is embedded."""
 
     def __init__(self, inner: Source, modality: Modality, before: FoundBefore | None = None):
-        self.inner, self.modality, self.before = inner, modality, before
-        self.kind, self.name, self.options = inner.kind, inner.name, inner.options
+        super().__init__(inner)
+        self.modality, self.before = modality, before
 
     def __getstate__(self) -> dict[str, object]:
         """In another process every file is hashed: what is known of them stays where it is."""
         return {**vars(self), "before": None}
 
-    def scan(self, every: int, limit: int | None = None) -> Listing:
-        return self.inner.scan(every, limit)
-
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         for entry in self.inner.rows(shard, start, first, offset):
             yield entry.known_as(self._content(entry)) if isinstance(entry, Record) else entry
-
-    def state(self) -> tuple[tuple[int, ...], ...]:
-        return self.inner.state()
-
-    def ids(self, listing: Listing) -> Iterator[str]:
-        return self.inner.ids(listing)
 
     def _content(self, record: Record) -> Content | None:
         if self.modality == "text":

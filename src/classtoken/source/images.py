@@ -64,6 +64,9 @@ class Images(Source):
         notes = (f"left out of {self.name}: {counted(found.left_out)}.",) if found.left_out else ()
         return Listing((shard,), notes=notes, times=times.hexdigest())
 
+    def beside(self) -> tuple[str, ...]:
+        return ("label",)
+
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         for path in self.found().paths[start:]:
             if _size_and_time(self.root / path)[0] < 0:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from classtoken.errors import SourceError
 from classtoken.results.base import counted
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceAround, SourceOptions
 from classtoken.source.columns import to_id, to_label
 from classtoken.source.images import SUFFIXES
 from classtoken.values import Record
@@ -19,13 +19,12 @@ from classtoken.values import Record
 ID_NAMES = ("id", "file", "filename", "file_name", "image", "path", "name")
 
 
-class LabelledSource(Source):
+class LabelledSource(SourceAround):
     """A source whose labels come from a table: by id, or by the file name where ids are paths."""
 
     def __init__(self, inner: Source, table: str, rows: Mapping[str, Any], stamp: str):
-        self.inner = inner
+        super().__init__(inner)
         self.table = table
-        self.kind, self.name, self.options = inner.kind, inner.name, inner.options
         self._rows = rows
         self._names = Names(rows)
         self._stamp = stamp
@@ -53,11 +52,8 @@ class LabelledSource(Source):
         for entry in self.inner.rows(shard, start, first, offset):
             yield replace(entry, label=self._label(entry.id)) if isinstance(entry, Record) else entry
 
-    def state(self) -> tuple[tuple[int, ...], ...]:
-        return self.inner.state()
-
-    def ids(self, listing: Listing) -> Iterator[str]:
-        return self.inner.ids(listing)
+    def beside(self) -> tuple[str, ...]:
+        return ("label", *(name for name in self.inner.beside() if name != "label"))
 
     def _label(self, identity: str) -> str | tuple[str, ...] | None:
         key = self._names.find(identity)
@@ -102,12 +98,11 @@ def _spelling(name: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-class MaskedSource(Source):
+class MaskedSource(SourceAround):
     """A source of image files whose masks lie in a folder; `meta["mask"]` is the mask's path, or None."""
 
     def __init__(self, inner: Source, folder: Path):
-        self.inner = inner
-        self.kind, self.name, self.options = inner.kind, inner.name, inner.options
+        super().__init__(inner)
         self._masks = {
             path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))
         }
@@ -126,12 +121,6 @@ class MaskedSource(Source):
                 if isinstance(entry, Record)
                 else entry
             )
-
-    def state(self) -> tuple[tuple[int, ...], ...]:
-        return self.inner.state()
-
-    def ids(self, listing: Listing) -> Iterator[str]:
-        return self.inner.ids(listing)
 
     def _mask(self, identity: str) -> str | None:
         path = PurePosixPath(identity)

@@ -1,7 +1,7 @@
 """Lance data sets (a folder `NAME.lance`), read through the optional package lancedb."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,15 @@ class Lance(Source):
         reader: pa.RecordBatchReader = self._table().search().offset(start).select(sorted(names)).to_batches(BATCH)
         for batch in reader:
             yield from batch.to_pylist()
+
+    def names_of_columns(self) -> tuple[str, ...]:
+        return tuple(self._table().schema.names)
+
+    def called(self) -> Mapping[str, str]:
+        return self._columns().called
+
+    def beside(self) -> tuple[str, ...]:
+        return self._columns().beside
 
     def _columns(self) -> Columns:
         return resolve(self._table().schema.names, self.options, self.name)

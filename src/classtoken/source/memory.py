@@ -48,6 +48,15 @@ class InMemory(Source):
             else:
                 yield to_entry(row, columns, number, Path.cwd(), self.options.label_separator)
 
+    def names_of_columns(self) -> tuple[str, ...]:
+        return self._names
+
+    def called(self) -> Mapping[str, str]:
+        return self._columns().called
+
+    def beside(self) -> tuple[str, ...]:
+        return self._columns().beside
+
     def _columns(self) -> Columns:
         return resolve(self._names, self.options, self.name)
 

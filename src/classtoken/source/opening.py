@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from classtoken.errors import SourceError
@@ -48,9 +49,12 @@ ALLOWED = (
 )
 
 
-def open_source(spec: Any, options: SourceOptions | None = None) -> Source:
+def open_source(
+    spec: Any, options: SourceOptions | None = None, remembered: Mapping[str, str] = MappingProxyType({})
+) -> Source:
     """Open a source: a path, `-` for stdin, a glob, or what a program holds (`memory.in_memory`).
 
+    remembered: which columns were read where a model or vectors come from, by the part of a record that they held.
     Raises `SourceError` when it is not there, is of no known kind, or mixes kinds.
     """
     if isinstance(spec, Source):
@@ -59,6 +63,8 @@ def open_source(spec: Any, options: SourceOptions | None = None) -> Source:
     # With a table of labels, `label_column` names a column of that table.
     own = replace(options, label_column=None) if options.labels else options
     source = _open(str(spec), own) if isinstance(spec, str | PathLike) else in_memory(spec, own)
+    if remembered:
+        source.read_as({part: name for part, name in remembered.items() if part != "label" or not options.labels})
     if options.labels:
         if not options.labels.is_file():
             raise SourceError(f"there is no file {options.labels}; give a table of ids and labels as `labels`.")

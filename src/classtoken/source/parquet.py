@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,15 @@ class Parquet(Source):
             with open_parquet(path) as file:
                 rows = _python_rows(path, file, list(range(file.num_row_groups)), [column])
                 yield from filter(None, (to_id(row[column]) for row in islice(rows, shard.rows)))
+
+    def names_of_columns(self) -> tuple[str, ...]:
+        return tuple(open_parquet(next(iter(self.files.values()))).schema_arrow.names)
+
+    def called(self) -> Mapping[str, str]:
+        return self._columns().called
+
+    def beside(self) -> tuple[str, ...]:
+        return self._columns().beside
 
     def _columns(self) -> Columns:
         return resolve(self._common_schema().names, self.options, self.name)

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from classtoken.errors import SourceError
 from classtoken.places import ask_store, store_of, tag_of
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceAround, SourceOptions
 from classtoken.source.images import SUFFIXES, counted, image_id, image_label
 from classtoken.values import Record, Rejected
 
@@ -46,6 +46,9 @@ class RemoteImages(Source):
         shard = Shard("", len(files), digest.hexdigest(), tuple(range(0, len(files), every)))
         notes = (f"left out of {self.name}: {counted(self._left_out)}.",) if self._left_out else ()
         return Listing((shard,), {"path": pa.string()}, notes)
+
+    def beside(self) -> tuple[str, ...]:
+        return ("label",)
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         names = list(self.files)
@@ -84,7 +87,7 @@ class RemoteImages(Source):
         return Record(id=image_id(name), image=content, label=image_label(name), meta=meta)
 
 
-class RemoteFiles(Source):
+class RemoteFiles(SourceAround):
     """Files of records that were copied here; the copies go when the source does."""
 
     def __init__(self, url: str, options: SourceOptions, open_here: Callable[[str, SourceOptions], Source]):
@@ -101,11 +104,16 @@ class RemoteFiles(Source):
             ask_store(url, partial(store.get_file, file, str(self.folder / name)))
         if not names:
             raise SourceError(f"no file fits '{url}'; check the URL.")
-        self.inner = open_here(str(self.folder / (PurePosixPath(path).name if many else names[0])), options)
-        self.kind, self.name, self.options = self.inner.kind, url, options
+        super().__init__(open_here(str(self.folder / (PurePosixPath(path).name if many else names[0])), options))
+        self.name = url
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RemoteFiles, self._opened
+        url, _, open_here = self._opened
+        return RemoteFiles, (url, self.options, open_here)
+
+    def read_as(self, remembered: Mapping[str, str]) -> None:
+        self.inner.read_as(remembered)
+        self.options = self.inner.options
 
     def scan(self, every: int, limit: int | None = None) -> Listing:
         listing = self.inner.scan(every, limit)
@@ -115,6 +123,12 @@ class RemoteFiles(Source):
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         return self.inner.rows((self.folder / shard).as_posix(), start, first, offset)
+
+    def state(self) -> tuple[tuple[int, ...], ...]:
+        return ()  # copies, which are others in every process
+
+    def ids(self, listing: Listing) -> Iterator[str]:
+        return Source.ids(self, listing)
 
 
 def open_remote(url: str, options: SourceOptions, open_here: Callable[[str, SourceOptions], Source]) -> Source:

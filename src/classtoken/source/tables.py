@@ -19,7 +19,7 @@ from classtoken.source.delimited import TableHead, form_of, header
 from classtoken.source.kinds import Kinds
 from classtoken.source.lines import Lines, kind_of, strip_end
 from classtoken.source.long_fields import Error, reader
-from classtoken.values import Rejected
+from classtoken.values import Record, Rejected
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ Row = Mapping[str, Any] | UnreadableRow
 
 class LineTable(Source):
     """A table in one or several files of lines; rows are parsed one after another from any row's first byte."""
+
+    counted_as = "row {}, blank ones left out"
+    """how whoever opens a file counts its rows, from 1"""
 
     def __init__(self, name: str, files: Sequence[Path], options: SourceOptions):
         self.name = name
@@ -68,14 +71,25 @@ class LineTable(Source):
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         path, columns = self.files[shard], self._columns()
         folder = self.images_from or path.parent
+        above = start - first + self.rows_above(path)
         for number, row in enumerate(self.parse(self.lines(path, offset), offset), first):
             if isinstance(row, UnreadableRow):
-                yield Rejected(columns.id_unread(number), row.reason)
+                entry: Entry = Rejected(columns.id_unread(number), row.reason)
             else:
-                yield to_entry(row, columns, number, folder, self.options.label_separator)
+                entry = to_entry(row, columns, number, folder, self.options.label_separator)
+            yield entry if isinstance(entry, Record) or columns.id else self._where(entry, path, number + above + 1)
 
     def state(self) -> tuple[tuple[int, ...], ...]:
         return states_of(self.files.values())
+
+    def names_of_columns(self) -> tuple[str, ...]:
+        return self.names(next(iter(self.files.values())))
+
+    def called(self) -> Mapping[str, str]:
+        return self._columns().called
+
+    def beside(self) -> tuple[str, ...]:
+        return self._columns().beside
 
     def ids(self, listing: Listing) -> Iterator[str]:
         column = self._columns().id
@@ -122,6 +136,15 @@ class LineTable(Source):
         """The byte at which the first row of a file begins."""
         return 0
 
+    def rows_above(self, path: Path) -> int:
+        """Rows of a file above its first record, which a spreadsheet counts."""
+        return 0
+
+    def _where(self, entry: Rejected, path: Path, row: int) -> Rejected:
+        """A row without an id, with its place as whoever opens the file counts: from 1, with the header."""
+        among = f" of {path.name}" if len(self.files) > 1 else ""
+        return Rejected(entry.id, f"{entry.reason} ({self.counted_as.format(row)}{among})")
+
     def _columns(self) -> Columns:
         """The columns, which must be the same in all files."""
         if self.columns is None:
@@ -139,6 +162,7 @@ class TextLines(LineTable):
     """A `.txt` file: a record per line, its number the id. An empty line is refused."""
 
     kind = "text"
+    counted_as = "line {}"
 
     def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
         for line in lines:
@@ -164,6 +188,14 @@ class DelimitedTable(LineTable):
         self.headerless = headerless(options)
         self._heads: dict[Path, TableHead] = {}
 
+    def read_as(self, remembered: Mapping[str, str]) -> None:
+        """Numbers of columns are taken where the first row names none of the usual columns: it is no header then."""
+        first = self.names_of_columns()
+        numbered = all(name.isdecimal() and int(name) < len(first) for name in remembered.values())
+        if numbered and not known_names(self.options) & {name.casefold() for name in first}:
+            self.headerless, self._heads = True, {}
+        super().read_as(remembered)
+
     def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
         names = self.names(lines.path)
         for fields in self._fields(lines):
@@ -179,6 +211,9 @@ class DelimitedTable(LineTable):
 
     def first_row(self, path: Path) -> int:
         return self._head(path).first_row
+
+    def rows_above(self, path: Path) -> int:
+        return 0 if self.headerless else 1
 
     def reading(self, path: Path) -> tuple[object, ...]:
         return (*super().reading(path), self._head(path).separator, self.names(path))

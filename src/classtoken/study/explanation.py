@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -94,6 +95,8 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         image=picture_uri(given.view),
         notes=notes_of(embedder, subject, tokens, options.pooling),
         typical=typical_of(embedder, subject, tokens, modality=options.modality, prompt=options.prompt),
+        given=(str(item), embedder.spec.model) if isinstance(item, str | Path) else None,
+        quick=options.quick,
     )
 
 

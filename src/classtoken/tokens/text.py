@@ -238,6 +238,10 @@ class TextPreprocessor:
         shifted = [(max(begin - len(before), 0), end - len(before)) for begin, end in (found[place] for place in kept)]
         return [(begin, end) if end > begin else None for begin, end in shifted]
 
+    def length(self, text: str, *, prompt: str | None = None) -> int:
+        """Tokens of a whole text with its prompt and the special ones, nothing cut. Raises `BadRecord` as `encode`."""
+        return len(self.tokenizer.ids([self.recipe.clean(self.prompt_text(prompt) + checked(text, 0))])[0])
+
     def content_spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of the whole text stands, in characters, without the special tokens; nothing is cut.
 

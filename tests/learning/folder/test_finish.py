@@ -169,7 +169,16 @@ def test_the_card_says_what_from_what_when_and_how_well(tmp_path: Path, squares:
     assert "0 steps" not in card
     assert str(tmp_path) not in card
     assert f"probabilities are off by {result.error:.4f} on average (calibration error" in str(result)
-    assert str(result).endswith(f"\n  next: classtoken predict SOURCE --model {tmp_path / 'model'} --out LABELLED")
+    folder = tmp_path / "model"
+    assert str(result).endswith(
+        f"\n  next: classtoken predict PICTURE.jpg --model {folder}"
+        f"\n  of many: classtoken predict SOURCE --model {folder} --out LABELLED"
+    )
+    assert 'found = ct.predict("model", "PICTURE.jpg")' in card
+    errors = (folder / "_meta/errors.html").read_text(encoding="utf-8")
+    assert result.report == (folder / "_meta/errors.html").as_posix()
+    assert f"{100 * result.scores['accuracy']:.1f}\N{NO-BREAK SPACE}% of 60 labelled records are right" in errors
+    assert "by one of 5 heads that had not learned from it" in errors
     scratched = train(squares, tmp_path / "own", recipe=scratch())
     own = (tmp_path / "own/README.md").read_text(encoding="utf-8")
     assert "base model: none, it began with random weights" in own

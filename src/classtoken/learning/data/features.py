@@ -20,6 +20,7 @@ from classtoken.errors import SourceError
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.inputs import batches
 from classtoken.learning.data.states_sink import ROLES, STATES, StatesSink, open_states
+from classtoken.learning.data.training_set import light
 from classtoken.options.shared import AS_USUAL
 from classtoken.places import LocalPlace
 from classtoken.run import run
@@ -55,11 +56,15 @@ class ReadRecords:
     @classmethod
     def of(cls, again: Callable[[], Iterable[Record]], first: Iterable[Record] | None = None) -> "ReadRecords":
         """Read once what `again` gives; `first` gives the same, for whoever wants to see it pass by."""
-        kept, stamps = [], []
-        for record in again() if first is None else first:
-            stamps.append(hash_value(_stamp(record)))
-            kept.append(record if isinstance(record.image, Path | None) else replace(record, image=None))
-        return cls(tuple(kept), again, tuple(stamps))
+        stamps: list[str] = []
+
+        def stamped() -> Iterator[Record]:
+            for record in again() if first is None else first:
+                stamps.append(hash_value(_stamp(record)))
+                yield record
+
+        kept = light(stamped())
+        return cls(kept, again, tuple(stamps))
 
     @property
     def first(self) -> Record:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -62,6 +63,12 @@ def check(records: Sequence[Record], labels: Sequence[str]) -> None:
     without = next((record for record in records if record.label is None or record.label == ""), None)
     if without is not None and not several:
         columns = ", ".join(map(repr, without.meta))
+        if isinstance(without.image, Path) and without.image.as_posix().endswith(without.id) and not columns:
+            folder = without.image.as_posix().removesuffix(without.id).rstrip("/")
+            raise TrainingError(
+                f"'{without.id}' has no label: labels are the names of the folders in '{folder}', and it lies in none. "
+                "Give the folder above, with a folder for each label, or a table of labels as `labels`."
+            )
         raise TrainingError(
             f"record '{without.id}' has no label; name the column that holds it with `label_column`, or give a table "
             f"of labels as `labels`.{f' Besides what is read there are the columns {columns}.' if columns else ''}"

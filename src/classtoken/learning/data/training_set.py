@@ -1,7 +1,8 @@
 """Records made ready to learn from: batches, labels, which rows are held out, and how they were prepared."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,12 @@ from torch import Tensor
 from classtoken.learning.data.batches import Batches
 from classtoken.learning.data.labels import Task
 from classtoken.learning.data.split import Division
-from classtoken.values import TEXT_POOLED, Rejected, Role
+from classtoken.values import TEXT_POOLED, Record, Rejected, Role
+
+
+def light(records: Iterable[Record]) -> tuple[Record, ...]:
+    """The records without the bytes of their images: a path stays."""
+    return tuple(record if isinstance(record.image, Path | None) else replace(record, image=None) for record in records)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class TrainingSet:
     over: frozenset[Role] = TEXT_POOLED
     taught: str = ""
     """hash of a teacher's answers that were computed beforehand"""
+    records: tuple[Record, ...] = ()
+    """what the rows were made of, without the bytes of images; rows without labels may come behind them"""
 
     @property
     def learned(self) -> Tensor:

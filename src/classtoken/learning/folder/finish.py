@@ -19,15 +19,18 @@ from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import list_files
 from classtoken.measure.statistics import independence
-from classtoken.model_folder import read_prompts
+from classtoken.model_folder import TRAINING, read_prompts
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.results.base import counted, write
 from classtoken.results.train import PoolingFigures, TrainResult
 from classtoken.sink import write_quarantine
+from classtoken.source.base import called_in_words
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Record, Rejected
 
 EXAMPLES = 3
+REFUSED = 10
+"""records that could not be read, and are named"""
 
 
 def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], seconds: float) -> TrainResult:
@@ -55,7 +58,7 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], s
         typical=model.typical,
     )
     _write_model(model, run, saved)
-    _write_record(run, result, every)
+    _write_record(model, run, result, every)
     return result
 
 
@@ -89,13 +92,15 @@ def _result(
         poolings=_compared(model, run),
         features_cached=model.features_cached,
         refused=len(refused),
-        examples=tuple(refused[:EXAMPLES]),
+        examples=tuple(refused[:REFUSED]),
         model="" if run.model is None else base_name(run.model.name),
         source=run.source,
+        called=run.called,
+        modality=_modality(model, run),
         date=datetime.now(UTC).date().isoformat(),
         licence="" if run.model is None else licence_of(run.model.folder),
         machine=machine(run.device),
-        notes=(*_layers_left_out(run, model), *_notes(model, seconds)),
+        notes=(*_layers_left_out(run, model), *_notes(model, run, seconds)),
     )
 
 
@@ -113,7 +118,10 @@ def _layers_left_out(run: TrainingRun, model: TrainedModel) -> tuple[str, ...]:
     )
 
 
-def _notes(model: TrainedModel, seconds: float) -> Iterator[str]:
+def _notes(model: TrainedModel, run: TrainingRun, seconds: float) -> Iterator[str]:
+    if said := called_in_words(run.called):
+        yield said
+    yield from run.notes()
     copies = model.rows.division.copies
     if copies:
         yield (
@@ -166,6 +174,13 @@ def _compared(model: TrainedModel, run: TrainingRun) -> tuple[PoolingFigures, ..
     return tuple(sorted(found, key=lambda figures: -score_of(figures.scores, name)))
 
 
+def _modality(model: TrainedModel, run: TrainingRun) -> str:
+    """Which inputs the model reads."""
+    if run.modality:
+        return run.modality
+    return "image" if isinstance(model.encoder.shape.stem, ImageStem) else "text"
+
+
 def _unit_length(model: TrainedModel, run: TrainingRun) -> bool:
     """Whether the folder's own vectors have unit length: as the MODEL's contract says where its vectors are what they
     were, or were trained themselves. Heads read the pooled state as it is, whatever this says; where encoder and head
@@ -210,12 +225,14 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         files.write_image_settings(run.out, prepare.recipe)
 
 
-def _write_record(run: TrainingRun, result: TrainResult, refused: Sequence[Rejected]) -> None:
+def _write_record(model: TrainedModel, run: TrainingRun, result: TrainResult, refused: Sequence[Rejected]) -> None:
     """training.json, the quarantine, the card."""
     write_quarantine(run.out, refused)
     write_seen(run.out, run.read.seen, None if run.model is None else run.embedder.folder)
     write(result, run.out / "result.json")
     record: dict[str, Any] = {"result": result.to_dict(), "recipe": run.recipe.to_dict()}
-    files.write_json(run.out / "training.json", record)
+    if model.work is not None:
+        record["work"] = model.work.whole_hash(run.half)
+    files.write_json(run.out / TRAINING, record)
     write_text(run.out / "README.md", card(run.out.name, run.recipe.about, record))
     list_files(run.out)

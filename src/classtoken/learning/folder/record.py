@@ -64,7 +64,6 @@ def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str]
     Its first lines are what hubs read: the base model, its licence.
     """
     result = record["result"]
-    used = "logits" if result["labels"] else "embed"
     parts = [
         _front(result),
         f"# {title}",
@@ -79,9 +78,24 @@ def card(title: str, about: str, record: Mapping[str, Any], lines: Sequence[str]
         "another kind than these need a test set of their own: `classtoken predict`.",
         *lines,
         "## Use",
-        f'```python\nimport classtoken as ct\nmodel = ct.load("{title}")\nmodel.{used}([...])\n```',
+        _use(title, result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _use(title: str, result: Mapping[str, Any]) -> str:
+    """What to write, on the command line and in Python."""
+    item = '"PICTURE.jpg"' if result["modality"] == "image" else '"some words"'
+    if not result["labels"]:
+        return f'```python\nimport classtoken as ct\n\nct.load("{title}").embed([{item}])  # (1, numbers)\n```'
+    return (
+        f'```python\nimport classtoken as ct\n\nfound = ct.predict("{title}", {item})\n'
+        "print(found.prediction, found.probabilities[0].probability)\n\n"
+        f'model = ct.load("{title}")                # for many at once\n'
+        f"model.labels, model.probabilities([{item}])\n```\n\n"
+        f"On the command line: `classtoken predict {item} --model {title}`; of a source of records "
+        f"`classtoken predict SOURCE --model {title} --out OUT`."
+    )
 
 
 def _front(result: Mapping[str, Any]) -> str:

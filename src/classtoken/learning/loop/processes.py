@@ -92,11 +92,6 @@ class Processes:
 ALONE = Processes()
 
 
-def answers() -> bool:
-    """Whether this is the process that says what was found."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 @contextmanager
 def joined(device: str) -> Iterator[Processes]:
     """The processes that `torchrun` has started beside this one, which meet in this block; `ALONE` without it.

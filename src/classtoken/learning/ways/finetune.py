@@ -18,7 +18,7 @@ from classtoken.learning.data.partners import partners_of
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, tokenized
-from classtoken.learning.data.training_set import TrainingSet
+from classtoken.learning.data.training_set import TrainingSet, light
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import new_network, set_regularisation
 from classtoken.learning.run import TrainingRun
@@ -143,6 +143,7 @@ def _prepare_images(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         positions=grid[0] * grid[1] if grid else None,
         grid=grid,
         over=tower.reading.over,
+        records=light(kept),
     )
 
 
@@ -173,6 +174,7 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         positions=max(len(row) for row in rows),
         over=tower.reading.over,
         taught="" if taught is None else tensor_hash(taught),
+        records=light(kept),
     )
 
 

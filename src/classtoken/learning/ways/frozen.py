@@ -117,6 +117,8 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
         None if chosen.judged is None else rows.targets[chosen.judged],
         trained_parameters=sum(p.numel() for p in learned_weights),
         shipped=chosen.shipped,
+        judged=chosen.judged,
+        work=run.work,
         folds=chosen.folds,
         steps=chosen.steps,
         trials=tuple(_named(trial, s) for s in specs for trial in made[s].trials) if len(specs) > 1 else chosen.trials,
@@ -196,6 +198,7 @@ def _rows(run: TrainingRun, found: Features, labels: Labelling, spec: Spec) -> T
         positions=positions,
         grid=tower.layout.grid,
         over=tower.reading.over,
+        records=found.records,
     )
 
 

@@ -63,6 +63,8 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
         logits,
         targets,
         trained_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        judged=None if logits is None else learned.judging,
+        work=run.work,
         scores=learned.scores,
         steps=learned.outcome.steps,
         seconds=learned.outcome.seconds,

@@ -13,7 +13,7 @@ from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
-from classtoken.learning.data.training_set import TrainingSet
+from classtoken.learning.data.training_set import TrainingSet, light
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import Network, new_network, set_regularisation, spec_for
 from classtoken.learning.recipe import Recipe
@@ -90,6 +90,7 @@ def prepare_images(
         positions=stem.grid[0] * stem.grid[1],
         grid=stem.grid,
         over=IMAGE_POOLED,
+        records=light(kept),
     )
 
 
@@ -133,6 +134,7 @@ def prepare_texts(
         prepared_by(prepare),
         (*refused, *bad, *worse, *worst),
         taught="" if taught is None else tensor_hash(taught),
+        records=light(usable),
     )
 
 

@@ -1,16 +1,19 @@
 """What every way of training gives back: all that the folder, its record and its figures are made of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
-from classtoken.head import Head
+from classtoken.head import Head, probabilities
 from classtoken.learning.data.training_set import TrainingSet
+from classtoken.learning.work import Work
 from classtoken.readout.readout import Readout
 from classtoken.readout.typical import Typical
 from classtoken.results.train import Trial
+from classtoken.values import Record
 
 
 @dataclass(frozen=True)
@@ -56,3 +59,15 @@ class TrainedModel:
     """how typical a vector is of the labels; None where too little was held out, and for several labels a record"""
     shipped: Tensor | None = None
     """logits of the held-out rows with the settings that are shipped, where those of `logits` were chosen anew"""
+    work: Work | None = None
+    """what was done, as decides its outcome"""
+    judged: Tensor | None = None
+    """the rows that `logits` are of"""
+
+    def answers(self, temperature: float) -> Iterator[tuple[Record, NDArray]]:
+        """The records that were judged, each with the probabilities of its labels by a head that has not seen it."""
+        if self.logits is not None and self.judged is not None and len(self.rows.records):
+            found = probabilities(self.logits, multilabel=self.rows.several, temperature=temperature)
+            for row, own in zip(self.judged.tolist(), found.cpu().numpy(), strict=True):
+                if row < len(self.rows.records):
+                    yield self.rows.records[row], own

@@ -68,6 +68,7 @@ def train_two_towers(run: TrainingRun, records: Sequence[Record]) -> TrainedMode
         None,
         None,
         trained_parameters=sum(p.numel() for p in objective.parameters() if p.requires_grad),
+        work=run.work,
         scores=learned.scores,
         steps=learned.outcome.steps,
         seconds=learned.outcome.seconds,

@@ -5,8 +5,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const count = data.x.length;
 const SCALE = 10000;
 const MANY = 200; // rows of a list
-const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#6A51A3", "#A0522D", "#2CA02C", "#E377C2",
-  "#17BECF", "#BCBD22", "#D62728", "#1F77B4", "#FF7F0E", "#9467BD", "#8C564B", "#7FB800", "#4C78A8", "#F58518"];
+// Far apart for every eye, the first 12 above all (tools/palette.py).
+const COLOURS = ["#5A69F0", "#FF4B0F", "#870078", "#B4B4F0", "#C369B4", "#875A78", "#B40000", "#879669", "#6996FF", "#B41EB4",
+  "#4B0FF0", "#F096B4", "#5AD25A", "#4B5A3C", "#7800A5", "#87B478", "#F05AE1", "#00A50F", "#A5695A", "#E100D2"];
 const NONE = "#8b949e";
 
 const make = (tag, attributes = {}, ...children) => {
@@ -15,9 +16,13 @@ const make = (tag, attributes = {}, ...children) => {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  const there = children.filter((child) => child !== null && child !== undefined);
+  element.append(...(tag === "option" ? there : there.flatMap(breakable)));
   return element;
 };
+// A long name breaks behind _ / . and -, as a reader would break it, and not in the middle of a word.
+const breakable = (child) => typeof child !== "string" || child.length < 14 ? [child]
+  : child.split(/(?<=[\p{L}\p{N}][_/.-]+)(?=[\p{L}\p{N}])/u).flatMap((part, at) => at ? [document.createElement("wbr"), part] : [part]);
 
 // -- what points are coloured by --------------------------------------------------------------------------------------
 
@@ -111,6 +116,41 @@ const points = (words, wide, high, radius, strength, wanted) => {
   }
 };
 
+// The groups' names where their points are, the largest group first; one that would lie on another is left out.
+const MOST_NAMES = 40, LONGEST = 28;
+const middles = () => {
+  const rows = new Map(), { codes } = ways[state.way];
+  for (let i = 0; i < count; i++) if (codes[i] >= 0) (rows.get(codes[i]) ?? rows.set(codes[i], []).get(codes[i])).push(i);
+  const median = (some, of) => of[[...some].sort((a, b) => of[a] - of[b])[some.length >> 1]];
+  return [...rows].sort((a, b) => b[1].length - a[1].length)
+    .map(([code, some]) => ({ code, x: median(some, X), y: median(some, Y) }));
+};
+let middle = { way: null, places: [] };
+const names = () => {
+  if (middle.way !== state.way) middle = { way: state.way, places: middles() };
+  const taken = [];
+  context.font = "600 12px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  for (const { code, x, y } of middle.places.slice(0, MOST_NAMES)) {
+    if (state.off.has(code)) continue;
+    const whole = String(ways[state.way].names[code]), said = whole.length > LONGEST ? `${whole.slice(0, LONGEST - 1)}…` : whole;
+    const wide = context.measureText(said).width / 2 + 4;
+    const at = Math.min(Math.max(state.left + x * side * state.zoom, wide), Math.max(wide, width - wide));
+    const down = state.top + y * side * state.zoom;
+    if (down < 8 || down > height - 8 || at - wide > width || state.left + x * side * state.zoom < -wide) continue;
+    const box = [at - wide, down - 9, at + wide, down + 9];
+    if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
+    taken.push(box);
+    context.lineWidth = 4;
+    context.strokeStyle = `rgb(${paper.join(",")})`;
+    context.strokeText(said, at, down);
+    context.fillStyle = ink;
+    context.fillText(said, at, down);
+  }
+};
+
 const paint = () => {
   waiting = false;
   if (paper === null) colours();
@@ -122,6 +162,7 @@ const paint = () => {
   } else points(words, pixels.width, pixels.height, radius * ratio, 0.85, null);
   context.putImageData(pixels, 0, 0);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  names();
   for (const i of new Set([state.at, state.hover])) {
     if (i < 0) continue;
     context.strokeStyle = ink;
