@@ -115,14 +115,14 @@ def test_outliers_of_a_folder(tmp_path: Path) -> None:
 
 def test_copies_vote_once_and_two_labels_of_one_text_are_one_line(tmp_path: Path) -> None:
     numbers = np.random.default_rng(0)
-    rows = np.repeat(np.eye(8)[:2], 10, 0) + 0.1 * numbers.standard_normal((20, 8))
-    labels, texts = ["a"] * 10 + ["b"] * 10, [f"text {i}" for i in range(20)]
+    rows = np.repeat(np.eye(8)[:2], 30, 0) + 0.1 * numbers.standard_normal((60, 8))
+    labels, texts = ["a"] * 30 + ["b"] * 30, [f"text {i}" for i in range(60)]
     rows[1], texts[1], labels[1] = rows[0], texts[0], "b"  # the same with two labels
     for copy in (3, 4, 5, 6, 7):  # one wrong label, five times
         rows[copy], texts[copy], labels[copy] = rows[2], texts[2], "b"
     labels[2] = "b"
     made = folder_of(tmp_path / "made", rows.astype(np.float32), carried={"text": texts}, labels=labels)
-    found = ct.outliers(made, tmp_path / "odd.html", k=2)
+    found = ct.outliers(made, tmp_path / "odd.html", k=5)
     (pair,) = found.disputed
     assert str(pair) == "row0 and row1 hold the same and have 2 labels: a, b"
     assert "row0 and row1 hold the same and have 2 labels: a, b  text 0" in str(found)
@@ -150,9 +150,8 @@ def test_what_was_written_and_what_comes_next_is_said_after_the_answer(
     monkeypatch.setattr("sys.stdout", both)
     monkeypatch.setattr("sys.stderr", both)
     made = folder_of(tmp_path / "made", np.eye(4, dtype=np.float32))
-    assert (
-        main(["outliers", str(made), "--k", "2", "--out", str(tmp_path / "odd.html")]) == 0
-    )  # -k has a long name, too
+    out = str(tmp_path / "odd.html")
+    assert main(["outliers", str(made), "--k", "2", "--out", out]) == 0  # the long name of -k
     lines = both.getvalue().splitlines()
     assert lines[0].startswith(f"{made}: 4 rows against their 2 nearest")
     assert lines[-1] == f"wrote {out}; open it in a browser"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from classtoken.cli.operands import Folder
-from classtoken.cli.output import Answer, wrote
+from classtoken.cli.output import Answer
 from classtoken.cli.progress import progress, say
 from classtoken.options import AtlasOptions
 
@@ -46,4 +46,4 @@ def atlas(
     with progress("drawing") as report:
         from classtoken.jobs.atlas import atlas as job
 
-        return Answer(job(folder, place, options, report=report), after=wrote(place))
+        return Answer(job(folder, place, options, report=report))

@@ -88,7 +88,8 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
             with contextlib.redirect_stderr(io.StringIO()) if quiet else messages(verbose):
                 answer = function(**values)
         except KeyboardInterrupt as stopped:
-            say(f"classtoken: {str(stopped) or _kept(values.get('out'))}")  # typer keeps nothing but the exit code
+            said = str(stopped) or _kept(values.get("out"), options.get("features"))
+            say(f"classtoken: {said}")  # typer keeps nothing but the exit code
             raise KeyboardInterrupt from None
         return answer.written(json), answer.exit_code, () if quiet else answer.after
 
@@ -111,11 +112,19 @@ def with_flags(words: str, flags: Mapping[str, str]) -> str:
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], words)
 
 
-def _kept(out: str | Path | None) -> str:
-    """What an interrupt says: what is kept, and how to go on."""
-    if out is not None and (url_of(out) is not None or (Path(out) / "_meta").is_dir()):
-        return f"stopped. What is finished is kept in '{out}'; the same command goes on from there."
+def _kept(out: str | Path | None, features: Path | None = None) -> str:
+    """What an interrupt says: what is kept, and how to go on; `features` is where a training keeps vectors."""
+    there = [str(place) for place in (out, features) if place is not None]
+    kept = [place for place in there if url_of(place) is not None or _is_begun(Path(place))]
+    if kept:
+        where = " and ".join(f"'{place}'" for place in kept)
+        return f"stopped. What is finished is kept in {where}; the same command goes on from there."
     return "stopped. Nothing was written; the same command begins anew."
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder holds what a run has begun: its own bookkeeping, or that of frozen vectors below it."""
+    return (folder / "_meta").is_dir() or any(folder.glob("*/_meta"))
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

@@ -63,7 +63,7 @@ def duplicates_page(found: DuplicatesResult, values: tuple[Values, Values]) -> s
         Section(
             "Equal byte by byte",
             f"Rows that are equal to an earlier one: {sum(pair.equal for pair in found.pairs)}."
-            + (f" Of {disputed} the labels are two, of which one is wrong." if disputed else ""),
+            + (f" With two labels, of which one is wrong: {disputed}." if disputed else ""),
             _pairs(_equal(found), found, values),
         ),
         Section(
@@ -109,9 +109,9 @@ def _pair(pair: DuplicatePair, found: DuplicatesResult, values: tuple[Values, Va
 
 
 def _side(identity: str, values: Mapping[str, Any], fate: str) -> str:
-    label = f" · {escape(cell(values['label'], 'label'))}" if values.get("label") else ""
-    words = fate.replace("goes", "would go").replace("stays", "would stay")
-    mark = f" {words}" if fate == "stays" else f' <b class="goes">{escape(words)}</b>'
+    label = f"<div>{escape(cell(values['label'], 'label'))}</div>" if values.get("label") else ""
+    kept = fate.removeprefix("goes for ")
+    mark = "<div>would stay</div>" if fate == "stays" else f'<b class="goes">would go, for {escape(kept)} stays</b>'
     return f"<figure>{body_of(values, SIDE)}<figcaption>{escape(identity)}{label}{mark}</figcaption></figure>"
 
 

@@ -117,7 +117,7 @@ const points = (words, wide, high, radius, strength, wanted) => {
 };
 
 // The groups' names where their points are, the largest group first; one that would lie on another is left out.
-const MOST_NAMES = 40, LONGEST = 28;
+const MOST_NAMES = 40;
 const middles = () => {
   const rows = new Map(), { codes } = ways[state.way];
   for (let i = 0; i < count; i++) if (codes[i] >= 0) (rows.get(codes[i]) ?? rows.set(codes[i], []).get(codes[i])).push(i);
@@ -135,7 +135,8 @@ const names = () => {
   context.lineJoin = "round";
   for (const { code, x, y } of middle.places.slice(0, MOST_NAMES)) {
     if (state.off.has(code)) continue;
-    const whole = String(ways[state.way].names[code]), said = whole.length > LONGEST ? `${whole.slice(0, LONGEST - 1)}…` : whole;
+    const whole = String(ways[state.way].names[code]), most = width < 600 ? 24 : 44;
+    const said = whole.length > most ? `${whole.slice(0, most - 1)}…` : whole;
     const wide = context.measureText(said).width / 2 + 4;
     const at = Math.min(Math.max(state.left + x * side * state.zoom, wide), Math.max(wide, width - wide));
     const down = state.top + y * side * state.zoom;
