@@ -11,13 +11,12 @@ def test_names_break_behind_their_joints() -> None:
 
 def test_what_is_short_or_no_text_stays_as_it_is() -> None:
     for html in (
-        "<p>well-known words</p>",
+        "<p>no-one has 1234.56789 of them</p>",
         '<img src="data:image/png;base64,aaaa/bbbb/cccc/dddd" alt="a_long_name_of_a_file.jpg">',
         "<svg><text>a_long_name_of_a_label</text></svg>",
         "<pre>classtoken embed a_long_name_of_a_file.csv</pre>",
         "<style>.a{overflow-wrap:anywhere;grid-template-columns:auto}</style>",
         "<title>a_long_name_of_a_page</title>",
-        "<p>x &lt;aaa_bbb&gt; y</p>",
         "<p>----------------------</p>",
     ):
         assert breakable(html) == html

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from classtoken.report.charts import Dot, Series, Spot, dots, lines, spots
 from classtoken.report.heat_table import heat_table
-from classtoken.report.html import Section, breakable, folded, page, row, table
+from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.maps import heat_map
 from classtoken.report.svg import shown
 from classtoken.results.base import counted
@@ -239,7 +239,7 @@ def _neighbours(found: CompareResult) -> Section | None:
         columns = "".join(
             f'<div><p class="lead">{escape(name)}</p><div class="near">{drawn}</div></div>' for name, drawn in near
         )
-        body += f'<div class="entry"><h3>{breakable(entry.item.label)}</h3><div class="beside">{columns}</div></div>'
+        body += f'<div class="entry"><h3>{escape(entry.item.label)}</h3><div class="beside">{columns}</div></div>'
     return Section(
         "Nearest neighbours",
         "Items on which candidates differ most, and on which all do badly, with what each finds nearest. Right (blue): "
@@ -252,7 +252,7 @@ def _shown_item(one: Neighbour, mark: str) -> str:
     inside = f'<img src="{one.picture}" alt="{escape(one.id, quote=True)}">' if one.picture else ""
     text = f"<span>{escape(one.text)}</span>" if one.text else ""
     wide = " said" if one.text else ""
-    said = f"<b>{mark}</b><small>{breakable(one.label)}</small>" if mark else ""
+    said = f"<b>{mark}</b><small>{escape(one.label)}</small>" if mark else ""
     return f'<div class="{mark or "item"}{wide}">{inside}{text}{said}</div>'
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from html import escape
 
 from classtoken.report.colour import heat, hexed, ink_on
-from classtoken.report.html import breakable
 
 Cell = tuple[str, float] | None
 """what stands in a cell and its shade from 0 to 1; None: nothing"""
@@ -12,11 +11,11 @@ Cell = tuple[str, float] | None
 
 def heat_table(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
     """HTML: an empty cell is none, so that what is there is seen; it scrolls by itself where it is too wide."""
-    head = "".join(f'<th scope="col"><span>{breakable(name)}</span></th>' for name in columns)
+    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in columns)
     body = []
     for name, row in zip(rows, cells, strict=True):
         inside = "".join(_cell(cell) for cell in row)
-        body.append(f'<tr><th scope="row">{breakable(name)}</th>{inside}</tr>')
+        body.append(f'<tr><th scope="row">{escape(name)}</th>{inside}</tr>')
     return (
         f'<div class="wide" tabindex="0"><table class="heat"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"

@@ -63,8 +63,8 @@ p,tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not
 """.strip()
 MARKUP = re.compile(r"<(svg|pre|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)
 """what is no text to be broken: tags, and what stands as it is"""
-LONG_NAME = re.compile(r"(?:&#?\w+;|[^\s&]){14,}")
-JOINT = re.compile(r"(?<=[\w])([_/.-]+)(?=\w)")
+LONG_NAME = re.compile(r"(?:&#?\w+;|[^\s&]){8,}")
+JOINT = re.compile(r"(?<=\w)([_/-]+|\.(?!\d))(?=\w)")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -118,11 +118,6 @@ def breakable(html: str) -> str:
 
 def _with_joints(name: re.Match[str]) -> str:
     return JOINT.sub(r"\1<wbr>", name[0])
-
-
-def breakable(name: str) -> str:
-    """A name, escaped, that may go on in the next line behind an underscore, a hyphen or a slash."""
-    return "".join(f"{escape(sign)}<wbr>" if sign in "_-/" else escape(sign) for sign in name)
 
 
 def row(*items: str) -> str:
