@@ -17,6 +17,7 @@ OPEN = {
     "cli/command.py:run": "the parameters of any verb's function, which typer reads from its signature",
     "encoder/foreign/captured.py": "a foreign attention function is handed whatever its authors hand on",
     "encoder/families/vit.py:replace_stem": "fields of one dataclass, as dataclasses.replace takes them",
+    "options/keywords.py:called": "the keywords of the function that it stands for, and one that this lacks",
     "mteb.py:encode": "mteb hands every encoder the keywords of its data loader",
     "learning/loop/log.py:_row": "columns of a log, written as they come",
     "report/svg.py:element": "attributes of an XML element",

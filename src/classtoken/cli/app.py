@@ -105,14 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         asks_help = COMPLETE in os.environ or not TALKING.isdisjoint(word.partition("=")[0] for word in arguments)
         with contextlib.nullcontext() if asks_help else contextlib.redirect_stdout(sys.stderr):
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
-        if isinstance(answer, tuple):
-            text, code, after = answer
-            if text:
-                _write(text)
-            for line in after:
-                say(line)
-            return code
-        return answer if isinstance(answer, int) else 0
+        return _spoken(answer)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (BrokenPipeError, SystemExit) as stopped:
@@ -132,6 +125,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
             said = {"kind": type(error).__name__, "message": line, "exit_code": code}
             _write(to_json({"format": "classtoken.Error/1", "error": said}))
         return code
+
+
+def _spoken(answer: Any) -> int:
+    """Say what a command has found, then the messages that follow it; its exit code."""
+    if not isinstance(answer, tuple):
+        return answer if isinstance(answer, int) else 0
+    text, code, after = answer
+    if text:
+        _write(text)
+    for line in after:
+        say(line)
+    return int(code)
 
 
 def _write(text: str) -> None:
