@@ -4,6 +4,7 @@ from pathlib import Path
 
 from classtoken.comparison.words import advice_of
 from classtoken.results.compare import CompareResult, MetricScore, read_result
+from classtoken.results.compare_words import left_out_in_words
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "studies" / "compare"
@@ -52,6 +53,7 @@ def section(stem: str, found: CompareResult) -> str:
     if found.by_layer:
         lines.append(layers(found))
     lines += [f"- {note}" for note in found.notes]
+    lines += [f"- Left out: {line}." for line in left_out_in_words(found.refused)]
     return "\n\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from classtoken.nearest.carried import values_at
 from classtoken.nearest.clusters import Cluster, clusters, described
 from classtoken.nearest.graph import neighbours
 from classtoken.nearest.layout import layout, trust
-from classtoken.nearest.rows import column_of, unit_matrix
+from classtoken.nearest.rows import column_of, unit_matrix, without_in_words
 from classtoken.options import AtlasOptions
 from classtoken.page.atlas import AtlasPage, AtlasPoint, atlas_html
 from classtoken.page.export import check_page
@@ -64,7 +64,8 @@ def drawn(
     found = described(matrix, members, [p.label for p in points], [p.text for p in points])
     judged = trust(matrix, flat, k=NEIGHBOURS, seed=options.seed)
     trusted = None if judged is None else Trustworthiness(**vars(judged))
-    notes = _notes(len(vectors), len(rows), int(without.sum()))
+    missing = int(without.sum())
+    notes = _notes(without_in_words(vectors, column, missing, "a place"), len(rows), len(vectors) - missing)
     model = Path(vectors.manifest.model).name
     lead = f"{len(rows)} of {counted(len(vectors), 'row')}, vectors '{column}' of {model}. {_said(trusted)}"
     page = AtlasPage(
@@ -140,10 +141,8 @@ def _said(trusted: Trustworthiness | None) -> str:
     )
 
 
-def _notes(rows: int, shown: int, without: int) -> tuple[str, ...]:
-    notes = []
-    if without:
-        notes.append(f"{counted(without, 'row')} without a place: numbers in them are not finite, or all are zero")
-    if shown < rows - without:
+def _notes(without: Sequence[str], shown: int, rows: int) -> tuple[str, ...]:
+    notes = list(without)
+    if shown < rows:
         notes.append(f"{shown} rows drawn at random are shown; `most` shows more")
     return tuple(notes)

@@ -14,11 +14,10 @@ from classtoken.files import user_path
 from classtoken.nearest.asking import same_folders
 from classtoken.nearest.carried import columns_of, values_at
 from classtoken.nearest.duplicates import Alike, duplicates_between, duplicates_in
-from classtoken.nearest.rows import column_of
+from classtoken.nearest.rows import column_of, without_in_words
 from classtoken.options import DuplicatesOptions
 from classtoken.report.duplicates import SUFFIXES, shown_pairs, write_duplicates
 from classtoken.report.written import check_suffix
-from classtoken.results.base import counted
 from classtoken.results.duplicates import PERCENTILES, DuplicatePair, DuplicatesResult, RemovedRow
 from classtoken.results.search import cell
 from classtoken.sink import Vectors, read
@@ -63,7 +62,7 @@ def duplicates(
         percentile=table.share_below(options.above),
         reused=table.reused,
         seconds=time.monotonic() - start,
-        notes=_notes(table.without),
+        notes=without_in_words(vectors, column, table.without, "a vector to compare"),
     )
     first, others = ([pair.id for pair in result.shown], [pair.other for pair in result.shown])
     if second is vectors:
@@ -97,12 +96,6 @@ def _values(vectors: Vectors, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     rows = [row for row, identity in enumerate(vectors.ids) if identity in wanted]
     found = values_at(vectors, np.array(rows, dtype=np.int64), columns_of(vectors))
     return {values.pop("id"): values for values in found}
-
-
-def _notes(without: int) -> tuple[str, ...]:
-    if not without:
-        return ()
-    return (f"{counted(without, 'row')} without a vector to compare: numbers in them are not finite, or all are zero",)
 
 
 def _place(folder: str | Path, out: str | Path | None, options: DuplicatesOptions) -> OutputFile | None:

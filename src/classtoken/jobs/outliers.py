@@ -15,7 +15,7 @@ from classtoken.nearest.graph import neighbours
 from classtoken.nearest.keeping import equals
 from classtoken.nearest.outliers import contradicted_labels, disputed_groups, odd_rows
 from classtoken.nearest.pairs import contents
-from classtoken.nearest.rows import column_of, unit_matrix
+from classtoken.nearest.rows import column_of, unit_matrix, without_in_words
 from classtoken.options import OutliersOptions
 from classtoken.report.outliers import SUFFIXES, write_outliers
 from classtoken.report.written import check_suffix
@@ -70,7 +70,11 @@ def outliers(
         found=len(contradicted),
         labelled=sum(label is not None for label in vectors.labels()),
         seconds=time.monotonic() - start,
-        notes=_notes(vectors, int(without.sum()), len(vectors) - len(rows)),
+        notes=_notes(
+            vectors,
+            without_in_words(vectors, column_of(vectors, options.column), int(without.sum()), "a vector to compare"),
+            len(vectors) - len(rows),
+        ),
         disputed=tuple(
             EqualRows(tuple(_values(vectors, np.array(members)))) for members in list(disputed.values())[: options.most]
         ),
@@ -85,15 +89,12 @@ def _values(vectors: Vectors, rows: np.ndarray) -> list[dict[str, Any]]:
     return [{"id": values.pop("id"), **renamed(values)} for values in found]
 
 
-def _notes(vectors: Vectors, without: int, copies: int) -> tuple[str, ...]:
+def _notes(vectors: Vectors, without: tuple[str, ...], copies: int) -> tuple[str, ...]:
     notes = []
     if copies:
         held = f"{counted(copies, 'row')} that hold{'s' * (copies == 1)} what an earlier one holds"
         notes.append(f"{held}: all copies of one count once")
-    if without:
-        notes.append(
-            f"{counted(without, 'row')} without a vector to compare: numbers in them are not finite, or all are zero"
-        )
+    notes += without
     several = sum(label is not None and SEVERAL in label for label in vectors.labels())
     if several:
         notes.append(f"{counted(several, 'row')} with several labels, which are not looked at here")

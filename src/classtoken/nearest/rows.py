@@ -14,6 +14,7 @@ from torch import Tensor
 
 from classtoken.errors import OptionError, OutputError
 from classtoken.inputs.rejecting import cores
+from classtoken.results.base import counted
 from classtoken.sink import Vectors
 
 Similarity = Literal["cosine", "dot"]
@@ -22,6 +23,10 @@ UNIT = 1e-5
 """how far a squared length may be from 1 for a row to count as of unit length"""
 AHEAD = 2
 """files that are read ahead, for each thread"""
+
+
+NAMED = 5
+"""rows that are named where they lack something"""
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,23 @@ def by_file(vectors: Vectors, places: Tensor | np.ndarray | Sequence[int]) -> di
         before = int(ends[number - 1]) if number else 0
         found.setdefault(number, []).append((index, place - before))
     return found
+
+
+def without_in_words(vectors: Vectors, column: str, count: int, lacks: str, *, whole: bool = True) -> tuple[str, ...]:
+    """That `count` rows have no direction, and, where they are of the whole folder, the ids of the first ones; nothing
+    where there are none."""
+    if not count:
+        return ()
+    named: list[str] = []
+    begin, ids = 0, vectors.ids
+    for block in vectors.blocks(column) if whole else ():
+        sums = np.abs(block).sum(1, dtype=np.float64)
+        named += [ids[begin + row] for row in np.flatnonzero(~np.isfinite(sums) | (sums == 0)).tolist()]
+        begin += len(block)
+        if len(named) >= NAMED:
+            break
+    shown = f" ({', '.join(named[:NAMED])}{' ...' if count > NAMED else ''})" if named else ""
+    return (f"{counted(count, 'row')} without {lacks}: numbers in them are not finite, or all are zero{shown}",)
 
 
 def unit_matrix(vectors: Vectors, column: str) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from classtoken.nearest.approximate import ApproximateIndex, open_index
 from classtoken.nearest.asking import Asked, asked, model_of
 from classtoken.nearest.carried import columns_of, renamed, rows_where, values_at
 from classtoken.nearest.coded import CodedRows, quick
-from classtoken.nearest.rows import ChosenRows, FileRows, ResidentRows, Rows, Similarity, column_of
+from classtoken.nearest.rows import ChosenRows, FileRows, ResidentRows, Rows, Similarity, column_of, without_in_words
 from classtoken.nearest.scan import Found, search
 from classtoken.nearest.where import parse
 from classtoken.options import SearchOptions
@@ -138,7 +138,7 @@ class Searcher:
             seconds=time.monotonic() - start,
             hits=hits[0] if what.single else (),
             queries=() if what.single else tuple(map(QueryHits, what.names, hits)),
-            notes=_notes(nearest),
+            notes=without_in_words(self.vectors, self.column, nearest.without, "a score", whole=options.where is None),
         )
 
     def _index(self, options: SearchOptions) -> ApproximateIndex | None:
@@ -175,9 +175,3 @@ def _kept(found: Found, itself: int | None, options: SearchOptions) -> list[list
 
 def _others(values: dict[str, Any]) -> dict[str, Any]:
     return renamed({name: value for name, value in values.items() if name != "id"})
-
-
-def _notes(found: Found) -> tuple[str, ...]:
-    if not found.without:
-        return ()
-    return (f"{counted(found.without, 'row')} without a score: numbers in them are not finite, or all are zero",)
