@@ -1,6 +1,7 @@
 """The served page in a real browser: nothing but loopback is asked, the key leaves the address, uploads arrive."""
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 from tests.serve.fake import KEY, FakeBackend, Running
 
+from classtoken.page.document import Walkthrough
 from classtoken.serve.walkthrough import ServerLimits
 
 pytestmark = pytest.mark.browser
@@ -102,3 +104,25 @@ def test_without_the_key_it_says_what_to_do(chromium: Any, server: Running) -> N
     page.wait_for_selector("main.empty")
     assert "key is missing or wrong" in page.locator("main.empty").inner_text()
     context.close()
+
+
+def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
+    def other() -> tuple[Walkthrough, FakeBackend]:
+        second = FakeBackend("second")
+        return second.page, second
+
+    running = Running(FakeBackend(), ServerLimits(), others={"second": other})
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{running.url}/#key={KEY}&step=5&layer=1")
+    page.wait_for_selector("h2#step-title")
+    chosen = page.get_by_label("Another model")
+    assert chosen.input_value() == "fixture"
+    assert "model=" not in page.evaluate("location.hash")
+    chosen.select_option("second")
+    page.wait_for_url(re.compile("model=second"))
+    assert page.locator(".crumbs").inner_text().startswith("second")
+    page.reload()
+    page.wait_for_selector("h2#step-title")
+    assert page.get_by_label("Another model").input_value() == "second"
+    page.close()
+    running.stop()

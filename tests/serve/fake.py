@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example, Experiments
 from classtoken.serve.local import address_of, bound
-from classtoken.serve.walkthrough import ServerLimits, app_of
+from classtoken.serve.walkthrough import Opener, ServerLimits, app_of
 
 KEY = "a-key-for-tests"
 
@@ -22,8 +23,8 @@ class FakeBackend:
 
     modality = "image"
 
-    def __init__(self) -> None:
-        self.page = walkthrough(TOY)
+    def __init__(self, name: str = "fixture") -> None:
+        self.page = walkthrough(TOY, name=name)
         self.seen: list[bytes | str] = []
         self.now = self.most = 0
         self.pause = 0.0
@@ -57,13 +58,19 @@ class FakeBackend:
 class Running:
     """A real server on a free loopback port, in a thread."""
 
-    def __init__(self, backend: Any, limits: ServerLimits, page: Walkthrough | None = None):
+    def __init__(
+        self,
+        backend: Any,
+        limits: ServerLimits,
+        page: Walkthrough | None = None,
+        others: Mapping[str, Opener] | None = None,
+    ):
         import uvicorn
 
         self.socket = bound("127.0.0.1", 0)
         self.url = address_of(self.socket, KEY).split("#")[0].rstrip("/")
         config = uvicorn.Config(
-            app_of(page or backend.page, backend, KEY, limits),
+            app_of(page or backend.page, backend, KEY, limits, others),
             log_level="critical",
             ws="none",
             lifespan="off",

@@ -16,6 +16,7 @@ from PIL import Image
 from tests.serve.fake import KEY, FakeBackend, Running
 
 from classtoken.errors import BadRecord, OptionError
+from classtoken.page.document import Walkthrough
 from classtoken.serve.local import address_of, bound, checked_host, new_key
 from classtoken.serve.pictures import checked_picture
 from classtoken.serve.walkthrough import CSP, KEY_HEADER, ServerLimits
@@ -246,3 +247,31 @@ def test_loopback_names_and_keys() -> None:
         sock.listen()
         with pytest.raises(OptionError, match="`port`"):
             bound("127.0.0.1", port)
+
+
+def test_another_model_is_opened_when_it_is_asked_for_and_then_kept() -> None:
+    opened: list[str] = []
+
+    def other() -> tuple[Walkthrough, FakeBackend]:
+        opened.append("second")
+        second = FakeBackend("second")
+        return second.page, second
+
+    running = Running(first := FakeBackend(), ServerLimits(), others={"second": other, "fixture": other})
+    try:
+        with httpx.Client(base_url=running.url, timeout=20, trust_env=False, headers=HEADERS) as client:
+            assert client.get("/api/models").json() == ["fixture", "second"]
+            assert client.get("/api/document").json()["model"]["name"] == "fixture"
+            assert opened == []
+            for _ in range(2):
+                found = client.get("/api/document", params={"model": "second"}).json()
+                assert found["model"]["name"] == "second"
+            assert opened == ["second"]
+            sent = client.post("/api/input", params={"model": "second"}, content=picture(), headers=PNG)
+            assert sent.status_code == 200
+            assert first.seen == []  # it went to the other model
+            missing = client.get("/api/document", params={"model": "third"})
+            assert missing.status_code == 404
+            assert missing.json()["error"] == "there is no model 'third' here; there are fixture, second"
+    finally:
+        running.stop()

@@ -15,10 +15,15 @@ export function takeKey(): string | null {
   return key ?? sessionStorage.getItem(KEY);
 }
 
-async function call<T>(path: string, options: RequestInit = {}): Promise<T> {
+let model: string | null = null; // another than the one that the server was started with
+
+/** Ask about this model from now on. */
+export const ask = (name: string | null): void => void (model = name);
+
+async function call<T>(path: string, options: RequestInit = {}, of: string | null = model): Promise<T> {
   const headers = new Headers(options.headers);
   headers.set("X-Classtoken-Key", takeKey() ?? "");
-  const response = await fetch(path, { ...options, headers, credentials: "omit", redirect: "error" });
+  const response = await fetch(of === null ? path : `${path}?model=${encodeURIComponent(of)}`, { ...options, headers, credentials: "omit", redirect: "error" });
   const body = await response.json().catch(() => ({ error: `${response.status} ${response.statusText}` }));
   if (!response.ok) throw new Error((body as { error?: string }).error ?? String(response.status));
   return body as T;
@@ -30,7 +35,8 @@ export interface Change {
 }
 
 export const api = {
-  document: () => call<Walkthrough>("api/document"),
+  document: (of: string | null = null) => call<Walkthrough>("api/document", {}, of),
+  models: () => call<string[]>("api/models"),
   image: (file: Blob) => call<Example>("api/input", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" } }),
   text: (text: string) => call<Example>("api/input", { method: "POST", body: text, headers: { "Content-Type": "text/plain; charset=utf-8" } }),
   experiments: (example: string) => call<Experiments>(`api/experiments/${encodeURIComponent(example)}`),

@@ -55,6 +55,7 @@ export function writeHash(): string {
   if (view.chosen !== null) part.set("class", String(view.chosen));
   if (view.step === 10 && lab.mode !== "remove") part.set("try", lab.mode);
   if (view.step === 10 && lab.removed.size) part.set("without", [...lab.removed].sort((a, b) => a - b).join("."));
+  if (view.models.length > 1 && view.model!.name !== view.models[0]) part.set("model", view.model!.name);
   if (view.example) part.set("input", view.example.id);
   return `#${part.toString()}`;
 }

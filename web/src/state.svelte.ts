@@ -13,6 +13,8 @@ export const STEPS = 10;
 
 class View {
   document = $state.raw<Walkthrough | null>(null);
+  models = $state.raw<string[]>([]); // those that a served page may show, the one it was started with first
+  opening = $state<string | null>(null); // the one that is being loaded
   problems = $state.raw<string[]>([]);
   added = $state.raw<Example[]>([]); // the reader's own inputs, after the document's
   working = $state.raw<ReadonlySet<string>>(new Set()); // inputs whose experiments the server is still running
@@ -171,6 +173,17 @@ export function choose(which: number): void {
   if (!example) return;
   start(example);
   if (view.token >= example.tokens.length) view.token = example.watched ?? 0;
+}
+
+/** Another model's walkthrough: everything that was chosen belonged to the one before. */
+export function exchange(document: Walkthrough): void {
+  view.playing = view.settled = view.headed = false;
+  view.film = view.hovered = view.chosen = null;
+  view.added = [];
+  view.working = new Set();
+  view.document = document;
+  view.dimension = view.layer = 0;
+  choose(0);
 }
 
 export function select(token: number): void {

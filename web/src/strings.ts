@@ -452,6 +452,8 @@ export const words = {
   keys: "Keys",
   size: (m: ModelCard) => `${m.depth} layers × ${m.heads} heads`,
   modelCard: "Model",
+  models: "Another model",
+  opening: (name: string) => `Loading ${name} …`,
   cardRows: (m: ModelCard): [string, string][] => [
     ["family", m.family],
     ["tokens", m.layout],

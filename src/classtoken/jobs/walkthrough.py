@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from classtoken.destination import output_file
 from classtoken.embedder import ModelSpec
+from classtoken.encoder.locate import builtin_names
+from classtoken.errors import ClasstokenError
 from classtoken.extras import need
 from classtoken.model_folder import columns_learned_from
 from classtoken.options import WalkthroughOptions
@@ -15,6 +18,9 @@ from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
 from classtoken.walk.engine import Engine
 from classtoken.walk.surveys import default_survey, survey_of, surveyed
+
+Opener = Callable[[], tuple[Walkthrough, Engine]]
+"""loads a model and walks its examples through"""
 
 
 def walkthrough(
@@ -87,4 +93,21 @@ def serve_walkthrough(
         say(f"Open {address_of(sock, key)}")
         say("The key in it lets in whoever has it. Stop with Ctrl+C.")
 
-    run_app(app_of(document, engine, key), sock, ready)
+    run_app(app_of(document, engine, key, others=others_of(items, options)), sock, ready)
+
+
+def others_of(items: Sequence[str], options: WalkthroughOptions) -> dict[str, Opener]:
+    """The built-in models, to switch to: with the same items where they read such, else with their own examples."""
+    plain = replace(options, data=None, modality=None, revision=None, accept=())
+
+    def opener(name: str) -> Opener:
+        def open_it() -> tuple[Walkthrough, Engine]:
+            try:
+                engine = engine_of(name, items, plain)
+            except ClasstokenError:
+                engine = engine_of(name, (), plain)
+            return document_of(engine, plain), engine
+
+        return open_it
+
+    return {f"builtin:{name}": opener(f"builtin:{name}") for name in builtin_names()}

@@ -15,7 +15,7 @@ No cookies, no CORS headers, no multipart parser, no inline script.
 import asyncio
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,15 +78,30 @@ class ServerLimits:
     pixels: int = 20_000_000
     body_seconds: float = 20.0
     analysis_seconds: float = 60.0
+    opening_seconds: float = 900.0
+    """a model that is switched to: it is loaded, and its examples are walked through"""
     waiting: int = 8
 
 
-class WalkthroughService:
-    """The routes, around one document and the model that it is about."""
+Opener = Callable[[], tuple[Walkthrough, WalkthroughBackend]]
+"""loads a model and walks its examples through; called when somebody switches to it"""
 
-    def __init__(self, document: Walkthrough, backend: WalkthroughBackend, key: str, limits: ServerLimits):
-        self.json = document.to_json()
-        self.backend, self.key, self.limits = backend, key, limits
+
+class WalkthroughService:
+    """The routes, around the document of a model, and those of others that the page may switch to."""
+
+    def __init__(
+        self,
+        document: Walkthrough,
+        backend: WalkthroughBackend,
+        key: str,
+        limits: ServerLimits,
+        others: Mapping[str, Opener],
+    ):
+        self.first = document.model.name
+        self.others = {name: opener for name, opener in others.items() if name != self.first}
+        self.opened = {self.first: (document.to_json(), backend)}
+        self.key, self.limits = key, limits
         self.bodies = BodyReader(limits.body_seconds)
         self.turn = asyncio.Semaphore(1)
         self.waiting = 0
@@ -105,16 +120,39 @@ class WalkthroughService:
         if not hmac.compare_digest(given.encode(), self.key.encode()):
             raise RequestError(403, "the key is missing or wrong; open the address that classtoken printed")
 
-    async def analyse(self, work: Callable[[], Any]) -> Any:
+    async def model(self, request: Request) -> tuple[str, WalkthroughBackend]:
+        """The document and the model that a request is about: `?model=`, opened when it is asked for first."""
+        name = request.query_params.get("model", self.first)
+        if name not in self.opened:
+            opener = self.others.get(name)
+            if opener is None:
+                raise RequestError(404, f"there is no model '{name[:60]}' here; there are {', '.join(self.names)}")
+            document, backend = await self.analyse(lambda: self._open(name, opener), self.limits.opening_seconds)
+            return document, backend
+        return self.opened[name]
+
+    @property
+    def names(self) -> list[str]:
+        """The models that the page may show, the one that it was made for first."""
+        return [self.first, *self.others]
+
+    def _open(self, name: str, opener: Opener) -> tuple[str, WalkthroughBackend]:
+        if name not in self.opened:  # two may have asked at once
+            document, backend = opener()
+            self.opened[name] = (document.to_json(), backend)
+        return self.opened[name]
+
+    async def analyse(self, work: Callable[[], Any], seconds: float | None = None) -> Any:
         """Run one analysis at a time in a thread; a few may wait, the rest is refused."""
+        seconds = seconds or self.limits.analysis_seconds
         if self.waiting >= self.limits.waiting:
             raise RequestError(503, "too many analyses are waiting; try again in a moment")
         self.waiting += 1
         try:
-            async with asyncio.timeout(self.limits.analysis_seconds), self.turn:
+            async with asyncio.timeout(seconds), self.turn:
                 return await run_in_threadpool(work)
         except TimeoutError:
-            raise RequestError(503, f"the analysis took longer than {self.limits.analysis_seconds:g} seconds") from None
+            raise RequestError(503, f"the analysis took longer than {seconds:g} seconds") from None
         finally:
             self.waiting -= 1
 
@@ -131,44 +169,54 @@ class WalkthroughService:
 
     async def document(self, request: Request) -> Response:
         self.admit(request)
-        return _json(self.json)
+        text, _ = await self.model(request)
+        return _json(text)
+
+    async def models(self, request: Request) -> Response:
+        """The names of all models that the page may show."""
+        self.admit(request)
+        return _json(dumps(self.names))
 
     async def input(self, request: Request) -> Response:
         """A new input: a raw picture (image/png, image/jpeg, image/webp) or a text (text/plain)."""
         self.admit(request)
+        _, backend = await self.model(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/plain":
-            if self.backend.modality != "text":
+            if backend.modality != "text":
                 raise RequestError(415, "this model reads pictures; send image/png, image/jpeg or image/webp")
             raw = await self.bodies.read(request, self.limits.text)
             content: bytes | str = _text(raw)
         else:
-            if self.backend.modality != "image":
+            if backend.modality != "image":
                 raise RequestError(415, "this model reads texts; send text/plain")
             if kind not in ("image/png", "image/jpeg", "image/webp"):
                 raise RequestError(415, f"'{kind[:60]}' is not read; send image/png, image/jpeg or image/webp")
             raw = await self.bodies.read(request, self.limits.body)
             content = await run_in_threadpool(checked_picture, raw, self.limits.pixels)
-        example = await self.analyse(lambda: self.backend.add(content))
+        example = await self.analyse(lambda: backend.add(content))
         return _json(dumps(plain(example)))
 
     async def attention(self, request: Request) -> Response:
         """A whole attention matrix as a block."""
         self.admit(request)
+        _, backend = await self.model(request)
         example, layer, head = (request.path_params[name] for name in ("example", "layer", "head"))
-        matrix = await self.analyse(lambda: self.backend.attention(example, layer, head))
+        matrix = await self.analyse(lambda: backend.attention(example, layer, head))
         return _json(dumps(to_block(matrix)))
 
     async def experiments(self, request: Request) -> Response:
         """Knock-outs and removals of an input that was sent; asked for after it, since they take longer."""
         self.admit(request)
+        _, backend = await self.model(request)
         example = request.path_params["example"]
-        found = await self.analyse(lambda: self.backend.experiments(example))
+        found = await self.analyse(lambda: backend.experiments(example))
         return _json(dumps(plain(found)))
 
     async def what_if(self, request: Request) -> Response:
         """Answers after a change, as JSON in and a block out."""
         self.admit(request)
+        _, backend = await self.model(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RequestError(415, "send application/json")
         try:
@@ -177,7 +225,7 @@ class WalkthroughService:
             raise RequestError(400, "the body is not JSON") from None
         if not isinstance(change, dict) or not isinstance(change.get("example"), str):
             raise RequestError(400, "send an object with 'example' and the change")
-        values = await self.analyse(lambda: self.backend.what_if(change["example"], change))
+        values = await self.analyse(lambda: backend.what_if(change["example"], change))
         return _json(dumps({"values": to_block(values)}))
 
 
@@ -223,19 +271,25 @@ async def _missing(_: Request, __: Exception) -> Response:
 
 
 def app_of(
-    document: Walkthrough, backend: WalkthroughBackend, key: str, limits: ServerLimits | None = None
+    document: Walkthrough,
+    backend: WalkthroughBackend,
+    key: str,
+    limits: ServerLimits | None = None,
+    others: Mapping[str, Opener] | None = None,
 ) -> Starlette:
     """The application: a document made before serving begins, and the model to ask about it.
 
+    others: models that the page may switch to, by name; each is opened when it is first asked for, and then kept.
     `key` must come with every call of /api in the header `X-Classtoken-Key`.
     """
     limits = limits or ServerLimits()
-    service = WalkthroughService(document, backend, key, limits)
+    service = WalkthroughService(document, backend, key, limits, others or {})
     routes = [
         Route("/", guarded(service.index)),
         Route("/static/app.js", guarded(service.script)),
         Route("/static/app.css", guarded(service.style)),
         Route("/api/document", guarded(service.document)),
+        Route("/api/models", guarded(service.models)),
         Route("/api/input", guarded(service.input), methods=["POST"]),
         Route("/api/attention/{example}/{layer:int}/{head:int}", guarded(service.attention)),
         Route("/api/experiments/{example}", guarded(service.experiments)),
