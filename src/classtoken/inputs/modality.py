@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path
-from classtoken.source.opening import TABLES
 from classtoken.values import Modality, Record
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -45,6 +44,8 @@ def names_file(item: str) -> bool:
     records or a folder."""
     if names_picture(item) or _is_there(item):
         return True
+    from classtoken.source.opening import TABLES  # sources bring pyarrow and every option, which no model needs to open
+
     ends = item.endswith(("/", "/*")) or not set(Path(item).suffixes).isdisjoint(TABLES)
     return ends and not any(map(str.isspace, item))
 
