@@ -131,6 +131,11 @@ DECODER = {**SMALL, "vocab_size": VOCABULARY, "num_key_value_heads": 2, "rms_nor
 DECODER |= {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}
 
 
+def bert_of_dpr(model: Any) -> Any:
+    """The BERT within, whose class token's state is what the model gives."""
+    return getattr(model, "question_encoder", getattr(model, "ctx_encoder", None)).bert_model
+
+
 def megatron(**more: Any) -> hf.MegatronBertConfig:
     return hf.MegatronBertConfig(**WORDS, **more)
 
@@ -317,6 +322,12 @@ TEXT_CASES: tuple[Case, ...] = (
         without_class_token,
     ),
     Case("ernie", "bert", lambda: hf.ErnieModel(hf.ErnieConfig(**WORDS)), texts),
+    *(
+        Case(
+            f"dpr {side}", "dpr", lambda kind=kind: kind(hf.DPRConfig(**WORDS)), texts, lambda model: bert_of_dpr(model)
+        )
+        for side, kind in (("question", hf.DPRQuestionEncoder), ("context", hf.DPRContextEncoder))
+    ),
     *pair("megatron-bert", "megatron_bert", hf.MegatronBertModel, hf.MegatronBertForSequenceClassification, megatron),
     *pair("gte", "gte", hf.GteModel, hf.GteForSequenceClassification, gte),
     Case("gte without kinds", "gte", lambda: hf.GteModel(gte(type_vocab_size=0)), texts),

@@ -201,6 +201,8 @@ def _side(model: Any, modality: str) -> tuple[Any, Any]:
     """The reference's module for one side, and what gives its vector where two sides meet."""
     if model.config.is_encoder_decoder:
         return model.get_encoder(), None
+    if model.config.model_type == "dpr":  # its own class gives the vector and no states
+        return model.question_encoder.bert_model, None
     method = f"get_{modality}_features"
     pair = hasattr(model, "get_text_features") and hasattr(model, "get_image_features")
     if not pair or not (hasattr(model.config, "text_config") and hasattr(model.config, "vision_config")):

@@ -110,7 +110,7 @@ def _compared(folder: Path, reading: Reading, batches: Sequence[Tokens], every: 
     lost = tuple(name for name in missing if "pool" in name)
     if pooled and lost:
         claims.append(_random_claim(folder, batches[0], pooled[0], lost))
-    elif len(pooled) == len(every):
+    elif len(pooled) == len(every) and not missing:  # it has no random weights of another class of its own
         claims.append(_formula_claim(reading, every, pooled))
     return claims
 

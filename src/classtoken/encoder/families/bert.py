@@ -150,6 +150,27 @@ BERT = Family(
 )
 
 
+DPR = replace(
+    BERT,
+    name="dpr",
+    types=("dpr",),
+    reads=lambda config: not config.get("projection_dim") and "DPRReader" not in (config.get("architectures") or ()),
+    prefixes=("question_encoder.bert_model.", "ctx_encoder.bert_model."),
+    pooler=PoolerRow(kind="none"),
+    head=None,
+    readout=AuthorsReadout(
+        spec="cls",
+        reason="a question and a passage are compared by the states of their class tokens",
+        source="Karpukhin et al. 2020 (DPR), section 3.1",
+        alternatives={},
+    ),
+    config=None,
+    used_by=("facebook/dpr-question_encoder-single-nq-base", "facebook/dpr-ctx_encoder-single-nq-base"),
+    paper="Karpukhin et al. 2020",
+    notes=("questions and passages have a checkpoint each, whose vectors meet; give each side its own",),
+)
+
+
 def megatron_shape(config: Config) -> Shape:
     """BERT's, each norm moved in front of its half of the block."""
     shape = bert_shape(complete(config, MEGATRON_DEFAULTS))
