@@ -158,13 +158,15 @@ def _score(
 class Regressions:
     """Logistic regressions on the same rows for one C after another; each begins where the last one ended."""
 
-    def __init__(self, x: Floats, targets: NDArray, standardised: bool, task: FitTask) -> None:
+    def __init__(
+        self, x: Floats, targets: NDArray, standardised: bool, task: FitTask, *, tolerance: float = 1e-5
+    ) -> None:
         self.mean = x.mean(0) if standardised else np.zeros(x.shape[1])
         self.scale = np.maximum(x.std(0), 1e-8) if standardised else np.ones(x.shape[1])
         self.z, self.targets, self.task = (x - self.mean) / self.scale, targets, task
         weights = "balanced" if task.balanced else None
         self.models = [
-            LogisticRegression(max_iter=2000, tol=1e-5, class_weight=weights, warm_start=True)
+            LogisticRegression(max_iter=2000, tol=tolerance, class_weight=weights, warm_start=True)
             for _ in range(task.classes if task.several else 1)
         ]
 
