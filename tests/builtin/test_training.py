@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from classtoken.learning.recipe import Recipe
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN = ROOT / "src/classtoken/builtin"
 
@@ -37,10 +39,21 @@ def test_every_recipe_has_its_command_and_every_model_its_figure(tool: ModuleTyp
 
 
 def test_the_command_is_classtokens_own(tool: ModuleType, minilm: Path) -> None:
-    command = tool.train_command("sentiment", tool.PARTS["sentiment"], Path("data"), Path("runs/sentiment"))
+    (command,) = tool.train_commands("sentiment", tool.PARTS["sentiment"], Path("data"), Path("runs/sentiment"))
     assert command[:2] == ["train", "data/text/sst2/train.csv"]
     assert command[command.index("--teacher") + 1] == str(minilm)
     assert command[-3:] == ["--half", "--out", "runs/sentiment"]
+
+
+def test_a_teacher_that_has_to_be_made_is_made_first(tool: ModuleType) -> None:
+    teacher, command = tool.train_commands("photos", tool.PARTS["photos"], Path("data"), Path("runs/photos"))
+    assert teacher[:2] == command[:2] == ["train", "data/cifar10/train.parquet"]
+    assert Path(teacher[teacher.index("--model") + 1]).name == "deit-tiny-patch16-224"
+    assert teacher[-2:] == ["--out", command[command.index("--teacher") + 1]]
+    made, taught = (Recipe.from_file(line[line.index("--config") + 1]) for line in (teacher, command))
+    assert made.unfreeze == "all"
+    assert taught.objective.kind == "distillation"
+    assert made.data.held_out == taught.data.held_out  # or the teacher would have learned what its student is judged on
 
 
 @pytest.mark.parametrize(
