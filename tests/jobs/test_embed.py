@@ -58,6 +58,13 @@ def test_texts_have_the_vectors_that_embed_gives(tmp_path: Path, bert: Path) -> 
         np.testing.assert_allclose(found.arrays[name], values, atol=2e-6)
     assert result.cut == found.manifest.cut == sum(len(row.split()) > 30 for row in rows)
     assert (result.rows, result.parts, result.modality) == (50, 3, "text")
+    long = [str(place) for place, row in enumerate(rows) if len(row.split()) > 30]
+    assert [one.id for one in result.cut_texts] == long[:3]
+    first = result.cut_texts[0]
+    assert (first.tokens, first.read) == (len(rows[int(first.id)].split()) + 2, 32)
+    assert f"longer than the 32 tokens that the model takes, and cut: {first}, " in str(result)
+    again = ct.embed(bert, tmp_path / "a.txt", tmp_path / "out", pooling="cls,mean@-1", part_rows=20)
+    assert [one.id for one in again.cut_texts] in ([], long[:3])
     assert EmbedResult.from_json(result.to_json()) == result
     assert verify(tmp_path / "out").ok
 

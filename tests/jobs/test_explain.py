@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,20 @@ def test_a_text(read: Explanation) -> None:
     assert read.image is None
     assert read.unseen is not None
     assert set(read.unseen.least) <= set(read.content)
+
+
+def test_the_page_ends_with_a_command_that_runs_as_it_stands(seen: Explanation, vit: Embedder, tmp_path: Path) -> None:
+    picture = tmp_path / "a folder" / "cat.png"
+    picture.parent.mkdir()
+    folders.pictures(1)[0].save(picture)
+    found = explain(vit, picture, None, ExplainOptions(quick=True, methods=("attention",)))
+    command = f"classtoken walkthrough '{picture}' --model {vit.spec.model} --out page.html"
+    assert f"<pre>{escape(command)}</pre>" in explanation_page(found)
+    assert "classtoken walkthrough" not in explanation_page(seen)  # a picture of a program has no name to give
+    assert "the only map that was drawn" in explanation_page(found)
+    assert "corrected for choosing" not in found.conclusion
+    assert "the class token's attention" not in str(found)  # quick
+    assert "raw attention, last layer (attention)" in str(found)
 
 
 def test_a_vector_without_a_classifier(tmp_path: Path) -> None:

@@ -79,8 +79,21 @@ class TestDelimited:
         records, refused = read(write(tmp_path / "a.csv", 'text,label\na,1\nb\n\nc,2,3\n"d"x,1\ne,4\n'))
         assert [(r.id, r.text) for r in records] == [("0", "a"), ("4", "e")]
         assert [r.id for r in refused] == ["1", "2", "3"]
-        assert "has 1 fields where there are 2 columns" in refused[0].reason
+        assert refused[0].reason == "has 1 fields where there are 2 columns (row 3, blank ones left out)"
         assert "not well-formed" in refused[2].reason
+
+    def test_a_refused_row_is_named_as_whoever_opens_the_file_counts(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.csv", 'text\na\n""\nb\n')
+        write(tmp_path / "b.csv", 'text\n""\n')
+        _, refused = read(tmp_path / "*.csv")
+        assert [(r.id, r.reason) for r in refused] == [
+            ("1", "has nothing in the column 'text' (row 3 of a.csv, blank ones left out)"),
+            ("3", "has nothing in the column 'text' (row 2 of b.csv, blank ones left out)"),
+        ]
+        _, bare = read(write(tmp_path / "c.tsv", "a\tx\n\ty\n"), text_column="0", label_column="1")
+        assert bare[0].reason == "has nothing in the column '0' (row 2, blank ones left out)"
+        _, named = read(write(tmp_path / "d.csv", "id,text\nk,\n"))
+        assert named[0].reason == "has nothing in the column 'text'"  # its own id says where it is
 
     def test_a_quote_that_is_never_closed_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="quote opened in the row at byte 9 is never closed"):

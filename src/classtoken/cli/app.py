@@ -153,7 +153,8 @@ def _explained(error: Exception, verb: str) -> tuple[int, str]:
         end = "" if message.endswith((".", "?")) else "."
         code, line = 2, f"{message}{end} See: classtoken {verb if _known(verb) else ''} --help".replace("  ", " ")
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
-        code, line = 2, f"cannot use {error.filename or 'a file'}: {error.strerror}. Free space or give another folder."
+        place = error.filename2 or error.filename or "a file"  # of a copy, the second is what was written
+        code, line = 2, f"cannot use {place}: {error.strerror}. Free space or give another folder."
     else:
         kind = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
         code, line = 1, f"internal error: {kind}{error} (see all of it with: classtoken --debug {verb} ...)"

@@ -105,7 +105,7 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
             else:
                 run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
             return run.processes.agreed(
-                lambda: with_errors(finish(trained, run, refused, monotonic() - began), trained, run)
+                lambda: with_errors(finish(trained, run, refused, monotonic() - began), trained, run, lambda: taken([]))
             )
     except FinishedBefore as before:
         return replace(before.result, notes=(*before.result.notes, "it was finished before; nothing was computed anew"))

@@ -193,7 +193,9 @@ class PredictResult(Result):
             return ""
         if self.judged_seen == self.judged:
             return "the model was trained on these records: the figures say nothing about new ones"
-        others = "" if self.of_others is None else f"; of the {self.of_others.n} others, {self.of_others} are right"
+        at = self.of_others
+        limits = "" if at is None else f"{100 * at.estimate:.1f} % (95 %: {100 * at.low:.1f} to {100 * at.high:.1f} %)"
+        others = "" if at is None else f"; of the {at.n} others {limits} are right"
         return f"the model was trained on {self.judged_seen} of these records: the figures flatter it{others}"
 
     @property

@@ -35,7 +35,7 @@ Row = Mapping[str, Any] | UnreadableRow
 class LineTable(Source):
     """A table in one or several files of lines; rows are parsed one after another from any row's first byte."""
 
-    counted_as = "row {}, blank ones left out"
+    counted_as = "row {}{}, blank ones left out"
     """how whoever opens a file counts its rows, from 1"""
 
     def __init__(self, name: str, files: Sequence[Path], options: SourceOptions):
@@ -143,7 +143,7 @@ class LineTable(Source):
     def _where(self, entry: Rejected, path: Path, row: int) -> Rejected:
         """A row without an id, with its place as whoever opens the file counts: from 1, with the header."""
         among = f" of {path.name}" if len(self.files) > 1 else ""
-        return Rejected(entry.id, f"{entry.reason} ({self.counted_as.format(row)}{among})")
+        return Rejected(entry.id, f"{entry.reason} ({self.counted_as.format(row, among)})")
 
     def _columns(self) -> Columns:
         """The columns, which must be the same in all files."""
@@ -162,7 +162,7 @@ class TextLines(LineTable):
     """A `.txt` file: a record per line, its number the id. An empty line is refused."""
 
     kind = "text"
-    counted_as = "line {}"
+    counted_as = "line {}{}"
 
     def parse(self, lines: Lines, begin: int) -> Iterator[Row]:
         for line in lines:

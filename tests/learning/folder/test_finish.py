@@ -9,6 +9,7 @@ import torch
 from tests.folders import SENTENCES, sentence_transformer, tiny_vit
 from tests.learning.training import LOOP, MOVING, SHAPE, predict, predictions, scratch, texts, told, train
 
+import classtoken as ct
 from classtoken.embedder import load
 from classtoken.learning.recipe import Recipe
 from classtoken.results.predict import PredictResult
@@ -201,3 +202,12 @@ def test_layers_behind_the_pooling_that_a_head_does_not_read_are_told(tmp_path: 
     assert np.abs(ours - theirs).max() < 1e-5
     plain = train(source, tmp_path / "plain", model=sentence_transformer(tmp_path / "st2"))
     assert not any("layers of its own" in note for note in plain.notes)
+
+
+def test_errors_are_shown_with_pictures_that_no_file_holds(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("id,label\n" + "".join(f"tiny-4-{i},{'ab'[i % 2]}\n" for i in range(40)))
+    options = ct.SourceOptions(labels=tmp_path / "labels.csv")
+    guessed = ct.train("builtin:toy", "builtin:tiny?count=40&seed=4", tmp_path / "out", source_options=options)
+    assert guessed.scores["accuracy"] < 0.95
+    page = (tmp_path / "out/_meta/errors.html").read_text(encoding="utf-8")
+    assert page.count('<img src="data:image') == round(40 * (1 - guessed.scores["accuracy"]))
