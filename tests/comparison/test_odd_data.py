@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 import classtoken as ct
+from classtoken.comparison.compared import apart
+from classtoken.comparison.contest import Entrant
+from classtoken.comparison.task import Judged
 from classtoken.errors import OptionError
+from classtoken.results.compare import BEST_LAYER, Cost
 
 N = 40
 
@@ -67,3 +71,14 @@ def test_an_interval_stays_where_the_metric_can_be(tmp_path: Path, vectors: np.n
     source = table(tmp_path / "ok.csv", ["ab"[n % 2] for n in range(N)])
     found = ct.compare(None, source, task="clustering", vectors=[str(tmp_path / "v.npy")], draws=2)
     assert found.best.metrics["v_measure"].low >= 0
+
+
+def test_a_best_layer_that_gives_the_same_as_the_last_is_no_second_candidate() -> None:
+    def entrant(name: str, values: list[float]) -> Entrant:
+        return Entrant(name, "m", "mean", Judged({"accuracy": np.array(values)}), Cost(4, 16))
+
+    plain = [entrant("mean", [1, 0, 1]), entrant("cls", [1, 1, 1])]
+    chosen = [entrant(f"mean{BEST_LAYER}", [1, 0, 1]), entrant(f"cls{BEST_LAYER}", [1, 0, 1])]
+    fresh, same = apart(chosen, plain, "accuracy")
+    assert [one.name for one in fresh] == [f"cls{BEST_LAYER}"]
+    assert same == {f"mean{BEST_LAYER}": "it gives on every item what mean gives"}

@@ -75,10 +75,15 @@ def test_layers_are_a_curve_and_a_candidate(found: CompareResult) -> None:
     curves = {curve.pooling: curve for curve in found.by_layer}
     assert curves["mean"].layers == (0, 1, 2)
     assert curves["cls"].layers == (1, 2)  # a class token knows nothing before the first block
-    chosen = next(one for one in found.candidates if one.name == "mean at its best layer")
-    assert chosen.pooling is not None
-    assert chosen.pooling.startswith("mean@")
-    assert chosen.setting.startswith("layer ")
+    for pooling in ("cls", "mean"):
+        name = f"{pooling} at its best layer"
+        if name in found.left_out:  # on so few items the best layer may give what the last one gives
+            assert found.left_out[name] == f"it gives on every item what {pooling} gives"
+            continue
+        chosen = next(one for one in found.candidates if one.name == name)
+        assert chosen.pooling is not None
+        assert chosen.pooling.startswith(f"{pooling}@")
+        assert chosen.setting.startswith("layer ")
 
 
 def test_shortened_and_whitened_vectors_are_candidates(found: CompareResult) -> None:

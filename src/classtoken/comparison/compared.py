@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
+
 from classtoken.comparison.audit import audit_of, gaps_of, parts_of
 from classtoken.comparison.beside import LENGTHS, token_lengths
 from classtoken.comparison.candidates import refuse_repeated
@@ -42,7 +44,7 @@ from classtoken.measure.paired import detectable
 from classtoken.measure.statistics import LEAST
 from classtoken.options import CompareOptions
 from classtoken.options.base import all_fields
-from classtoken.results.compare import CompareResult, LayerCurve, PositionBias, Protocol, SplitOverlap
+from classtoken.results.compare import BEST_LAYER, CompareResult, LayerCurve, PositionBias, Protocol, SplitOverlap
 from classtoken.results.compare_words import METRICS, difference_in_words
 from classtoken.version import __version__
 
@@ -120,7 +122,9 @@ def _field_of(passed: Sequence[Passed], arrays: Mapping[str, Stored], keeping: K
         prefix = f"{one.name}: " if several else ""
         found += learned_entrants(one, keeping, prefix, report)
         layered = by_layer(one, keeping, prefix, report)
-        found += layered.chosen
+        fresh, same = apart(layered.chosen, found, keeping.task.metric)
+        found += fresh
+        left_out |= same
         curves += layered.curves
         position += moved(one, keeping.task.records, prefix)
     left_out = {**left_out, **faults}
@@ -129,6 +133,19 @@ def _field_of(passed: Sequence[Passed], arrays: Mapping[str, Stored], keeping: K
         raise OptionError(f"no candidate can be judged; the first, {first[0]}: {first[1]}.")
     refuse_repeated([one.name for one in found])
     return _Field(tuple(found), left_out, tuple(curves), tuple(position))
+
+
+def apart(chosen: Sequence[Entrant], others: Sequence[Entrant], metric: str) -> tuple[list[Entrant], dict[str, str]]:
+    """The candidates at their best layer, without those that give on every item what the last layer gives."""
+    plain = {one.name: one.judged.values[metric] for one in others}
+    fresh, same = [], {}
+    for one in chosen:
+        name = one.name.removesuffix(BEST_LAYER)
+        if name in plain and np.array_equal(plain[name], one.judged.values[metric]):
+            same[one.name] = f"it gives on every item what {name} gives"
+        else:
+            fresh.append(one)
+    return fresh, same
 
 
 def _beforehand(task: JudgedTask, smallest: float) -> str:
