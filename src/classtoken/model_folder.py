@@ -207,8 +207,9 @@ ENCODER_SETTINGS = (
 
 
 def read_encoder_settings(folder: Path) -> dict[str, Any]:
-    """What sentence-transformers keeps beside its Transformer module: sentence_bert_config.json or an older name."""
-    return next((read_json(folder / name) or {} for name in ENCODER_SETTINGS if (folder / name).is_file()), {})
+    """What sentence-transformers keeps beside its Transformer module: sentence_bert_config.json or an older name, the
+    first that says something."""
+    return next((found for name in ENCODER_SETTINGS if (found := read_json(folder / name))), {})
 
 
 #: Prompts that sentence-transformers takes for empty where a folder has none of that name.

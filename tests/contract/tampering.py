@@ -81,7 +81,9 @@ def key_changed(folder: Path, random: Random) -> str | None:
     path, value, at = found
     place = _inside(value, at)
     before = place[at[-1]]
-    place[at[-1]] = random.choice([other(before, at[-1]), other(before, at[-1]), random.choice(ODD)])
+    after = random.choice([other(before, at[-1]), other(before, at[-1]), random.choice(ODD)])
+    # transformers 5 takes no whole number where it expects another one, which says nothing about what it is
+    place[at[-1]] = float(after) if isinstance(before, float) and type(after) is int else after
     put(path, value)
     return f"{path.name}: {name_of(at)} {json.dumps(before)[:40]} -> {json.dumps(place[at[-1]])[:40]}"
 

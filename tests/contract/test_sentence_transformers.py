@@ -309,6 +309,24 @@ def test_a_call_of_the_tokenizer_that_is_not_known_is_refused(base: Path, tmp_pa
         ct.load(folder)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"sentence_bert_config.json": {"max_seq_length": 6}, "sentence_roberta_config.json": {"max_seq_length": 9}},
+        {"sentence_bert_config.json": {}, "sentence_roberta_config.json": {"max_seq_length": 9, "do_lower_case": True}},
+        {"sentence_xlnet_config.json": {"max_seq_length": 5}, "sentence_albert_config.json": {"max_seq_length": 7}},
+    ],
+)
+def test_of_several_files_of_settings_the_first_that_says_something_counts(
+    files: dict[str, Any], base: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, base, pooling())
+    (folder / "sentence_bert_config.json").unlink()
+    for name, values in files.items():
+        (folder / name).write_text(json.dumps(values))
+    assert_same(ct.load(folder).embed(LONG), theirs(folder, LONG))
+
+
 SWITCHES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 
 

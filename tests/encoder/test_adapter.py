@@ -84,6 +84,23 @@ def test_beside_its_base(settings: dict, scale: float, base: Path, tmp_path: Pat
     assert np.abs(vectors(base) - before).max() > 0.1
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target_modules": ["query"]},
+        {"target_modules": r".*\.query"},
+        {"exclude_modules": ["value"]},
+        {"target_modules": "all-linear", "exclude_modules": r".*\.value"},
+    ],
+)
+def test_weights_that_its_settings_leave_out_are_refused(settings: dict, base: Path) -> None:
+    write(base, low_rank(), **settings)  # peft would pass them over, with a warning or without
+    with pytest.raises(WeightsError, match="target_modules and exclude_modules"):
+        ct.load(base)
+    write(base, low_rank(), target_modules=["query", "value"], exclude_modules=["dense"])
+    assert np.isfinite(vectors(base)).all()
+
+
 def test_of_a_model_with_a_head_whose_names_have_a_prefix(base: Path, tmp_path: Path) -> None:
     wanted = changed_base(base, tmp_path / "wanted", add(4.0, low_rank()))
     write(base, low_rank("bert."))

@@ -50,6 +50,7 @@ TOGETHER: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("hunyuan_v1_dense", "hunyuan_v1_moe", "ministral"), {"head_dim": 8, "num_key_value_heads": 2}),
 )
 BESIDE: dict[str, dict[str, Any]] = {
+    "xmod": {"default_language": "en_XX"},
     "esm": {"vocab_size": VOCABULARY, "pad_token_id": 1, "mask_token_id": 32},
     "vit_mae": {"mask_ratio": 0.0},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "attention_layers": ["global", "local"]},

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from classtoken.contract.harmless import NOTHING, is_harmless
 from classtoken.errors import ClasstokenError
-from classtoken.model_folder import passed_over, read_json, read_modules, transformer_folder
+from classtoken.model_folder import ENCODER_SETTINGS, passed_over, read_json, read_modules, transformer_folder
 from classtoken.remembered import remembered
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
 from classtoken.version import __version__
@@ -142,4 +142,11 @@ def _deciding(folder: Path) -> Iterator[tuple[Path, Part]]:
     for place in places:
         for pattern, part in DECIDERS.items():
             for path in sorted(place.glob(pattern)):
-                yield path, part
+                if part != "calls" or not _behind_another(path):
+                    yield path, part
+
+
+def _behind_another(path: Path) -> bool:
+    """Whether another file of sentence-transformers' settings is read instead: the first that says something."""
+    earlier = ENCODER_SETTINGS[: ENCODER_SETTINGS.index(path.name)] if path.name in ENCODER_SETTINGS else ()
+    return any(read_json(path.with_name(name)) for name in earlier)

@@ -133,12 +133,23 @@ class AdapterFiles:
         for name, parts in targets.items():
             if self.settings.get("use_dora") and "lora_A" in parts and "lora_magnitude_vector" not in parts:
                 raise WeightsError(f"the adapter in '{self.folder}' says use_dora, and {name} has no magnitudes.")
+            if "whole" not in parts and self._leaves_out(modules[name]):
+                raise WeightsError(
+                    f"the adapter in '{self.folder}' has weights for {name}, which target_modules and exclude_modules "
+                    "of its adapter_config.json leave out. Copy the adapter again."
+                )
             block = re.search(r"\.(\d+)\.", modules[name])
             if blocks and block is not None and int(block[1]) not in blocks:
                 raise WeightsError(
                     f"the adapter in '{self.folder}' has weights for {name}, which layers_to_transform {blocks} leaves "
                     "out. Copy the adapter again."
                 )
+
+    def _leaves_out(self, module: str) -> bool:
+        """Whether peft would put no adapter on a module, so that its weights in the file are passed over."""
+        wanted, excluded = self.settings.get("target_modules"), self.settings.get("exclude_modules")
+        missed = wanted not in (None, [], "", "all-linear") and not _among(module, wanted)
+        return missed or (bool(excluded) and _among(module, excluded))
 
     def _check(self) -> None:
         kind = self.settings.get("peft_type")
@@ -209,6 +220,13 @@ def base_folder(adapter: AdapterFiles, hub: Any) -> Path:
         f"'{adapter.folder}' holds a PEFT adapter and no model, and {why}. Put the base's config.json and "
         f"model.safetensors into the adapter's folder, or the base's folder beside it."
     )
+
+
+def _among(module: str, named: Any) -> bool:
+    """peft's lists of modules: ends of names, or one regular expression for whole names."""
+    if isinstance(named, str):
+        return re.fullmatch(named, module) is not None
+    return any(module == one or module.endswith(f".{one}") for one in named)
 
 
 def _patterned(patterns: Mapping[str, Any] | None, module: str, usual: Any) -> Any:
