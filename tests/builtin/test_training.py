@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -78,3 +79,13 @@ def test_the_comparison_is_statsmodels_two_sided_test(tool: ModuleType) -> None:
     """proportions_ztest([800, 830], [1000, 1000]) of statsmodels 0.14 gives p = 0.0837."""
     line, _ = tool.agreement((800, 1000), (830, 1000))
     assert "p = 0.084" in line
+
+
+def test_the_readme_says_what_the_cards_say() -> None:
+    rows = re.findall(r"^\| `builtin:([\w-]+)` \| .* \| ([\d.]+) % \|$", (ROOT / "README.md").read_text(), re.M)
+    cards = {path.parent.name: path.read_text(encoding="utf-8") for path in BUILT_IN.glob("*/README.md")}
+    assert {name for name, _ in rows} == set(cards)
+    for name, shown in rows:
+        found = re.search(r"\| accuracy on the test split .*\| (0\.\d+) \|", cards[name])
+        assert found is not None
+        assert abs(float(shown) - 100 * float(found[1])) < 0.0501, name
