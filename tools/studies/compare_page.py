@@ -52,9 +52,21 @@ def section(stem: str, found: CompareResult) -> str:
     ]
     if found.by_layer:
         lines.append(layers(found))
-    lines += [f"- {note}" for note in found.notes]
+    lines += [f"- {note}" for note in (*unlearned(found), *found.notes)]
     lines += [f"- Left out: {line}." for line in left_out_in_words(found.refused)]
     return "\n\n".join(lines)
+
+
+def unlearned(found: CompareResult) -> list[str]:
+    """Learned poolings that the plain mean with the same training clearly beats: their budget was too small."""
+    plain = "mean, trained in the same way"
+    names = {one.name for one in found.candidates if one.role == "candidate" and one.cost.own_parameters}
+    return [
+        f"{d.second} is clearly worse than the mean trained in the same way: it hardly learned within this budget, and "
+        "nothing is said of what more steps would give."
+        for d in found.differences
+        if d.first == plain and d.second in names and d.adjusted < 0.05
+    ]
 
 
 def table(found: CompareResult) -> str:
