@@ -26,10 +26,10 @@ SHOTS = (
     *((f"step-{step}-laptop", "builtin:scenes", "laptop", f"step={step}") for step in (1, 2, 3, 4, 5, 7, 8, 9)),
     ("step-6-laptop", "builtin:toy", "laptop", "step=6"),
     ("step-10-laptop", "builtin:scenes", "laptop", "step=10"),
-    ("step-5-phone", "builtin:scenes", "phone", "step=5&layer=3"),
-    ("step-5-dark", "builtin:scenes-multi", "dark", "step=5&layer=4"),
+    ("step-5-phone", "builtin:scenes", "phone", "step=5&layer=2"),
+    ("step-5-dark", "builtin:scenes-multi", "dark", "step=5&layer=3"),
     ("step-10-dark", "builtin:sentiment", "dark", "step=10"),
-    ("step-5-text", "builtin:sentiment", "laptop", "step=5&layer=2"),
+    ("step-5-text", "builtin:sentiment", "laptop", "step=5&layer=1"),
 )
 
 

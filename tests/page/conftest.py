@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.page import tiny
-from tests.page.fixture import PHOTO, TOY, as_text, itself, walkthrough
+from tests.page.fixture import PHOTO, TOY, as_text, itself, strange, walkthrough
 from tests.page.tiny import drawn, written
 
 from classtoken.page.document import Walkthrough
@@ -74,6 +74,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, documents: dict[str, Walkthr
         "toy": toy,
         "text": as_text(toy),
         "itself": itself(as_text(toy)),
+        "strange": strange(toy, 0.01),
+        "usual": strange(toy, 0.4),
         "photo": walkthrough(PHOTO, toy=False, light=True),
     }
     written_pages = {**made, **documents}

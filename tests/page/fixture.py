@@ -352,3 +352,9 @@ def itself(page: Walkthrough) -> Walkthrough:
         return replace(e, layers=replace(e.layers, weights=weights))
 
     return replace(page, examples=tuple(changed(e) for e in page.examples))
+
+
+def strange(page: Walkthrough, typical: float) -> Walkthrough:
+    """The same page of a model that knows how typical an input is of its classes."""
+    examples = tuple(replace(e, answers=replace(e.answers, typical=typical)) for e in page.examples)
+    return replace(page, examples=examples)

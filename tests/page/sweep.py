@@ -29,6 +29,10 @@ WORDS = """
 FAULTS = Path(__file__).with_name("faults.js").read_text(encoding="utf-8")
 
 
+STILL = "* { transition: none !important; animation: none !important; }"
+"""a style: what is half-way between two steps is not what a reader sees"""
+
+
 def faults(page: Any) -> list[str]:
     """What is wrong with what the page shows now."""
     found: list[str] = page.evaluate(FAULTS)

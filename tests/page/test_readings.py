@@ -101,3 +101,15 @@ def test_on_a_telephone_the_picture_comes_before_the_text(open_page: Open) -> No
         open_page("photo", "#step=9", width=390, height=844).locator("nav.steps [aria-current='step']").bounding_box()
     )
     assert 0 <= linked["x"] <= 390 - linked["width"] / 2
+
+
+def test_an_input_that_looks_like_none_of_the_classes_is_called_so(open_page: Open) -> None:
+    page = open_page("strange")
+    assert "looks like none of its classes" in page.locator(".intro").inner_text()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert "It looks like none of its classes." in page.locator(".typical").inner_text()
+    assert "1.0 % look as little like" in page.locator(".typical").inner_text()
+    usual = open_page("usual", "#step=9").locator(".typical").inner_text()
+    assert usual.startswith("It looks like its classes.")
+    assert open_page("toy", "#step=9").locator(".typical").count() == 0

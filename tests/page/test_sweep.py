@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.page.conftest import PATIENCE, Open
-from tests.page.sweep import LOOKS, SIZES, faults
+from tests.page.sweep import LOOKS, SIZES, STILL, faults
 from tests.page.test_browser import STEPS, axe  # noqa: F401
 from tests.page.tiny import drawn
 
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.browser
 def test_a_page_is_clean_at_every_step(open_page: Open, name: str, size: str) -> None:
     width, height = SIZES[size]
     page = open_page(name, width=width, height=height, reduced_motion="reduce")
+    page.add_style_tag(content=STILL)
     found = {}
     for step in STEPS:
         found[step] = faults(page)
@@ -74,6 +75,7 @@ def test_every_model_at_every_size_and_in_every_look(
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.goto(real(name).as_uri())
     page.wait_for_selector("h2#step-title")
+    page.add_style_tag(content=STILL)
     page.evaluate(axe)
     found = {}
     for step in STEPS:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.walk.conftest import Made
 
 from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example
+from classtoken.probe.from_embedder import subject_of
 from classtoken.walk.engine import KEPT, Engine
 
 
@@ -151,3 +153,17 @@ def test_no_matrix_takes_another_forward(toy: Engine, e: Example, monkeypatch: p
     monkeypatch.setattr(type(toy.subject.encoder), "forward", fail)
     toy.attention(e.id, 1, 1)
     np.testing.assert_allclose(toy.what_if(e.id, {}), e.answers.values, atol=1e-6)
+
+
+def test_the_same_architecture_before_training_stands_beside(toy: Engine, document: Walkthrough) -> None:
+    """Its weights are shares, its last answers those of the randomised model, and two inputs end nearly alike."""
+    e = document.examples[0]
+    assert e.untrained is not None
+    np.testing.assert_allclose(e.untrained.weights.astype(np.float32).sum(-1), 1, atol=2e-3)
+    subject = subject_of(toy.embedder).randomised(how="fresh")
+    with torch.no_grad():
+        answers = subject.answers(subject(toy.walked[e.id].prepared.tokens))[0]
+    shown = [label.index for label in e.answers.labels]
+    np.testing.assert_allclose(e.untrained.lens[-1], answers[shown].numpy(), atol=1e-6)
+    assert e.untrained.alike is not None
+    assert e.untrained.alike > 0.99
