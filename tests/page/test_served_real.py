@@ -92,7 +92,7 @@ def test_ones_own_sentence_and_free_play(text: tuple[Engine, Running], visit: Ca
     page.get_by_role("button", name="Swap", exact=True).click()
     page.locator(".lab select").select_option(label=e.contrast.title if e.contrast else "")
     page.locator(".lab select").select_option("text-2")
-    page.locator(".lab input[type=range]").fill("3")
+    page.locator(".lab input[type=range]").fill("2")
     truth = engine.what_if(mine, {"swap": {"donor": "text-2", "layer": 2}})
     page.wait_for_timeout(300)
     np.testing.assert_allclose(bars(page), truth * 100, atol=0.051)
