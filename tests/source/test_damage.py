@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -79,3 +80,11 @@ def test_any_column_name_is_found_or_refused(tmp_path_factory: pytest.TempPathFa
     else:
         with pytest.raises(SourceError, match="has no column"):
             list(open_source(path, options).records([]))
+
+
+def test_a_damaged_name_of_a_column_is_told_as_damage(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"text": ["a", "b"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"text", b"\x80ext"))
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
+        list(open_source(path).records([]))

@@ -83,7 +83,7 @@ def _kept(place: Place) -> str:
     try:
         schema = pq.read_schema(pa.BufferReader(place.read(f"{META}/{NAME}")))
         return ((schema.metadata or {}).get(FINGERPRINT.encode()) or b"").decode()
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, UnicodeDecodeError):
         return ""
 
 

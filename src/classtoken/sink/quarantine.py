@@ -28,7 +28,7 @@ def quarantine_is_whole(folder: str | Path | Place, count: int) -> bool:
     """Whether a quarantine is there and lists so many records."""
     try:
         return len(read_quarantine(folder)) == count
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, UnicodeDecodeError):
         return False
 
 

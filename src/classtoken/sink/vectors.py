@@ -112,7 +112,7 @@ class Vectors:
         size, part = self.manifest.columns[name], self.manifest.parts[number].file
         if isinstance(self.place, LocalPlace) and self.manifest.store == "fp32":
             with (
-                contextlib.suppress(NotPlain, pa.ArrowException, OSError),
+                contextlib.suppress(NotPlain, pa.ArrowException, OSError, UnicodeDecodeError),
                 pa.memory_map((self.place.path / part).as_posix()) as mapped,
             ):
                 file = pq.ParquetFile(mapped)
@@ -154,7 +154,7 @@ class Vectors:
         name = self.manifest.parts[number].file
         try:
             table = read_part(self.place, name, columns)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             said = " ".join(str(error).split())
             raise OutputError(
                 f"{name} of {self.place.name} cannot be read ({said}); see `classtoken verify`."
@@ -250,7 +250,7 @@ def _schema(place: Place, name: str) -> tuple[pa.Schema, int]:
         with place.open(name) as file:
             opened = pq.ParquetFile(file)
             return opened.schema_arrow, opened.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{name} of {place.name} cannot be read ({' '.join(str(error).split())}).") from error
 
 

@@ -70,7 +70,7 @@ class _Check:
             return
         try:
             table = table_in(content)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             yield f"{part.file} cannot be read ({error})"
             return
         try:
@@ -140,7 +140,7 @@ class _Check:
         try:
             content = self.place.read(f"{META}/{QUARANTINE}")
             rows = table_in(content).num_rows
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
             yield f"{META}/{QUARANTINE} is missing or cannot be read"
             return
         if self.manifest.complete and rows != self.manifest.refused:

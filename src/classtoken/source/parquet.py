@@ -137,9 +137,11 @@ def used(columns: Columns) -> set[str]:
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a file, or raise `SourceError`."""
     try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(path)
+        _ = file.schema_arrow.names  # of a damaged file they may be no text
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
+    return file
 
 
 def _python_rows(path: Path, file: pq.ParquetFile, groups: list[int], names: list[str]) -> Iterator[dict[str, Any]]:
