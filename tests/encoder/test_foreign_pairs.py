@@ -79,10 +79,6 @@ def test_the_part_that_a_refusal_names_is_an_encoder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        (
-            lambda: hf.DPRQuestionEncoder(hf.DPRConfig(vocab_size=60, **SIZES)),
-            "no state for each token.*pooler_output",
-        ),
         (lambda: hf.ASTModel(hf.ASTConfig(**SIZES, max_length=64)), r"reads sound \(input_values\)"),
         (lambda: hf.VideoMAEModel(hf.VideoMAEConfig(**IMAGE, num_frames=2)), "no states of one image alone"),
         (lambda: hf.BrosModel(hf.BrosConfig(vocab_size=60, **SIZES)), "You have to specify bbox"),

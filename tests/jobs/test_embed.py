@@ -212,12 +212,12 @@ def test_text_path_and_columns_are_kept_unless_told_otherwise(tmp_path: Path, be
     pq.write_table(table.append_column("a.b", pa.array([1, 2])), tmp_path / "a.parquet")
     ct.embed(bert, tmp_path / "a.parquet", tmp_path / "all")
     found = ct.read(tmp_path / "all").table
-    assert found.schema.names == ["id", "mean", "label", "group", "text", "price", "a_b"]
+    assert found.schema.names == ["id", "mean", "label", "text", "price", "a_b"]
     assert found.column("text").to_pylist() == ["the cat", "a dog"]
     ct.embed(bert, tmp_path / "a.parquet", tmp_path / "some", carry="price")
     assert ct.read(tmp_path / "some").carried == ("price",)
     ct.embed(bert, tmp_path / "a.parquet", tmp_path / "none", carry="none")
-    assert ct.read(tmp_path / "none").table.schema.names == ["id", "mean", "label", "group"]
+    assert ct.read(tmp_path / "none").table.schema.names == ["id", "mean", "label"]
     with pytest.raises(OptionError, match="no column 'colour' to carry; there are: text, price"):
         ct.embed(bert, tmp_path / "a.parquet", tmp_path / "out", carry="colour")
     with pytest.raises(ManifestMismatch, match="carried 'price' instead of 'text,price,a_b'"):

@@ -117,7 +117,7 @@ def test_a_block_that_is_not_there(layer: int) -> None:
         ("CLS", "'CLS'.*Did you mean cls"),
         ("weigthed", "Did you mean weighted"),
         ("lasttoken", "Did you mean last"),
-        ("zzz", "'zzz'; write cls, mean"),
+        ("zzz", r"no pooling 'zzz'\. There are cls, mean"),
         ("cls@", "layer @ of 'cls@' cannot be read"),
         ("cls@x", "layer @x"),
         ("cls@-0", "layer @-0"),
