@@ -137,6 +137,8 @@ class Module:
     name: str
     """the folder as it is written there"""
     config: Mapping[str, Any] = field(default_factory=dict)
+    written: str = ""
+    """the class as it is written there"""
 
 
 def columns_learned_from(model: object) -> dict[str, str]:
@@ -170,7 +172,7 @@ def read_modules(folder: Path) -> tuple[Module, ...]:
             raise ModelError(f"{path} names the module '{name}', which does not lie in the folder. Copy it there.")
         # the first module may be the folder itself, whose config.json is the encoder's
         config = read_json(folder / name / "config.json") if name else None
-        found.append(Module(kind, folder / name, name, config or {}))
+        found.append(Module(kind, folder / name, name, config or {}, str(dict(one).get("type") or "")))
     return tuple(found)
 
 

@@ -19,7 +19,6 @@ import numpy as np
 from classtoken.embedder import Embedder, load, prompt_for_role
 from classtoken.errors import OptionError
 from classtoken.extras import need
-from classtoken.tokens.text import TextPreprocessor
 
 
 class MtebEncoder:
@@ -110,21 +109,22 @@ class MtebEncoder:
         if len(filled) == len(items):
             return found
         # The tasks of mteb hold empty texts, for which other encoders give the vector of the tokens around a text.
-        nothing = self.embedder.tower("text").tokens([""], prompt)
-        (vector,) = self.embedder.vectors_of(nothing, modality="text", prompt=prompt).values()
+        asked = self.embedder.route(prompt)
+        nothing = asked.tower("text").tokens([""], prompt)
+        (vector,) = asked.vectors_of(nothing, modality="text", prompt=prompt).values()
         whole = np.repeat(vector, len(items), axis=0)
         whole[filled] = found
         return whole
 
     def _prompt(self, task: Any, prompt_type: Any) -> str | None:
         """The name of the prompt for a task: in mteb's order of what is more special; None for the model's own."""
-        prepare = self.embedder.tower("text").prepare
-        assert isinstance(prepare, TextPreprocessor)
+        known = self.embedder.prompts("text")
         role = getattr(prompt_type, "value", prompt_type)
         name, kind = (str(getattr(task, field, "")) for field in ("name", "type"))
         wanted = [f"{name}-{role}", name, f"{kind}-{role}", kind]
-        found = next((each for each in wanted if each in prepare.recipe.prompts), None)
-        found = found or (prompt_for_role(prepare.recipe.prompts, role) if role else None)
+        found = role if role in self.embedder.routes else next((each for each in wanted if each in known), None)
+        found = found or (prompt_for_role(known, role) if role else None)
+        prepare = self.embedder.route(found).tower("text").prepare
         self.prompts_used[f"{name} {role or ''}".strip()] = prepare.prompt_text(found)
         return found
 

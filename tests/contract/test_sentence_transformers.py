@@ -154,36 +154,12 @@ def modules_json(folder: Path, *kinds: str, prefix: str = "sentence_transformers
         (("WordEmbeddings", "LSTM", "Pooling"), "without an encoder"),
         (("Transformer", "WordWeights", "Pooling"), "a table of its own"),
         (("BoW",), "counts words"),
-        (("Router",), "queries and documents"),
-        (("Asym",), "queries and documents"),
+        (("Transformer", "Router"), "a router again"),
     ],
 )
 def test_what_gives_no_one_vector_is_refused_by_its_name(kinds: tuple[str, ...], reason: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel, match=reason):
         ct.load(modules_json(tmp_path / "folder", *kinds))  # without a config.json: modules.json is read first
-
-
-@pytest.mark.parametrize("route", ["query", "document"])
-def test_each_route_of_a_router_opens_once_it_is_saved_as_the_refusal_says(
-    route: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Router
-    from sentence_transformers.sentence_transformer.modules import Transformer
-
-    sides = [[Transformer(str(base)), pooling("cls")], [Transformer(str(base)), pooling("max"), dense(32, 32)]]
-    routed = SentenceTransformer(
-        modules=[Router.for_query_document(*sides), other("Normalize")], device="cpu", prompts={"query": "the red "}
-    )
-    routed.save(str(tmp_path / "routed"), create_model_card=False)
-    with pytest.raises(UnsupportedModel, match=r"\(query, document\), each a model by itself") as refusal:
-        ct.load(tmp_path / "routed")
-    monkeypatch.chdir(tmp_path)
-    code = str(refusal.value).split("name NEW: ")[1].rstrip(".").replace("['query']", f"['{route}']")
-    exec(code, {"SentenceTransformer": SentenceTransformer})
-    wanted = routed.encode(SENTENCES, task=route, prompt_name="query" if route == "query" else None)
-    prompt = "query" if route == "query" else None
-    assert_same(ct.load(tmp_path / "NEW").embed(SENTENCES, prompt=prompt), np.asarray(wanted))
 
 
 def test_a_module_of_the_authors_own_is_named(base: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from classtoken.comparison.landmarks import LandmarkMean, landmark_side, named
 from classtoken.comparison.learned import Learner, TokenSet, check_learnable, equal_control, judge_learned
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.transform import shortened
-from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.options import CompareOptions
 from classtoken.pooling.spec import parse
 from classtoken.readout.readout import StatesReader
@@ -65,7 +65,8 @@ def pass_through(models: Sequence[Any], task: JudgedTask, options: CompareOption
             )
         )
         side = embedder.modality_of(task.records[0], options.modality)
-        one = ModelSide(embedder, side, prompt_of(embedder, side, options.prompt, options.prompt_text))
+        embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
+        one = ModelSide(embedder, side, prompt)
         asked = asked_of(embedder, side, options)
         passed.append(Passed(name, one, asked, read_all(one, asked, task.records, report)))
     return passed

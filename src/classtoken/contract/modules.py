@@ -37,10 +37,10 @@ OTHERWISE: Mapping[str, str] = {
     "BoW": "it counts words, without an encoder",
     "CNN": "it is a convolutional network over word vectors",
     "LSTM": "it is a recurrent network over word vectors",
+    "Router": "one of several ways through it is a router again",
+    "Asym": "one of several ways through it is a router again",
     "WeightedLayerPooling": "it mixes the states of several layers by learned weights",
 }
-#: Modules that send queries and documents through modules of their own, each of which makes a model.
-ROUTERS = ("Router", "Asym")
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,6 @@ def follow(folder: Path) -> Flow | None:
             f"vectors of a {USUAL!r}. Compute this model's with sentence-transformers."
         )
     for module in modules:
-        if module.kind in ROUTERS:
-            raise UnsupportedModel(f"{path} lists the module '{module.kind}': {_by_route(folder, module)}")
         if module.kind in OTHERWISE:
             raise UnsupportedModel(
                 f"{path} lists the module '{module.kind}': {OTHERWISE[module.kind]}. classtoken gives one dense vector "
@@ -114,18 +112,6 @@ def follow(folder: Path) -> Flow | None:
             "sentence-transformers."
         )
     return _truncated(folder, features[VECTOR])
-
-
-def _by_route(folder: Path, router: Module) -> str:
-    """What a router does, and the lines that save one of its routes as a model."""
-    config = read_json(router.folder / "router_config.json") or router.config
-    routes = list(config.get("structure") or ("query", "document"))
-    return (
-        f"it sends queries and documents through modules of their own ({', '.join(routes)}), each a model by itself. "
-        f"Save one with sentence-transformers and name NEW: m = SentenceTransformer('{folder}'); "
-        f"SentenceTransformer(modules=[*m[0].sub_modules['{routes[0]}'], *list(m)[1:]], prompts=m.prompts, "
-        "default_prompt_name=m.default_prompt_name, truncate_dim=m.truncate_dim).save('NEW')."
-    )
 
 
 def _encoder_features(module: Module) -> dict[str, Flow]:

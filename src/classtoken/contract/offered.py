@@ -108,12 +108,13 @@ def _notes(reading: Reading) -> Iterable[str]:
             yield str(note)
 
 
-def lines_to_copy(model: str, reading: Reading, *, sides: int) -> tuple[str, str]:
+def lines_to_copy(model: str, reading: Reading, *, sides: int, route: str = "") -> tuple[str, str]:
     """The line that gives a model's vectors, in Python and on the command line; empty where a vector is refused."""
     if reading.refusals or reading.unsettled:
         return "", ""
     item, source = ("a text", "TEXTS") if reading.modality == "text" else ("photo.jpg", "PHOTOS")
     keyword, flag = (f', modality="{reading.modality}"', f" --modality {reading.modality}") if sides > 1 else ("", "")
+    keyword, flag = (f', prompt="{route}"', f" --prompt {shlex.quote(route)}") if route else (keyword, flag)
     python = f'ct.load({json.dumps(model, ensure_ascii=False)}).embed(["{item}"]{keyword})'
     return python, f"classtoken embed {source} --model {shlex.quote(model)} --out VECTORS{flag}"
 

@@ -1,6 +1,6 @@
 """Inputs -> vectors, as the checkpoint's authors meant it: preprocessing + encoder + readout under one contract."""
 
-from classtoken.embedder.embedder import Embedder, classifying_sides, prompt_of
+from classtoken.embedder.embedder import Embedder, classifying_sides, with_prompt
 from classtoken.embedder.loading import load, open_model
 from classtoken.embedder.prompting import PromptWords, prompt_for_role
 from classtoken.embedder.spec import PRECISIONS, ModelSpec
@@ -17,5 +17,5 @@ __all__ = [
     "open_model",
     "preprocessor",
     "prompt_for_role",
-    "prompt_of",
+    "with_prompt",
 ]

@@ -28,6 +28,7 @@ from classtoken.readout.classifier import Classifier
 from classtoken.readout.readout import Readout, StatesReader, one_pass
 from classtoken.results.inspect import Contract
 from classtoken.tensors import Recorder, States, Tokens, Trace
+from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout, Modality, Record, Role
 
 LOG = logging.getLogger("classtoken")
@@ -40,9 +41,12 @@ class Embedder:
         self.spec, self.folder, self.towers = spec, folder, dict(towers)
         self.device = device_of(spec.device)
         self.dtype = PRECISIONS[spec.precision]
+        self.routes: Mapping[str, Embedder] = {}
+        self.usual_route: str | None = None
         self._fast: dict[str, Products | None] = {}
         # Hashed from the file's own numbers; in fp32 the encoders' weights are these, and are hashed when needed.
         exact = self.dtype == torch.float32
+        self._encoders: dict[str, str] = {}
         self._encoders = {} if exact else self._hashes()
         for modality, tower in self.towers.items():
             if spec.precision == "int8":
@@ -98,6 +102,37 @@ class Embedder:
         """`text` or `image`: which side of this model a source is for whose first record this is. See `inputs`."""
         return choose_modality(self.modalities, record, asked, model=self.name, source=source)
 
+    def on_route(self, name: str | None) -> "Embedder":
+        """The same model as texts of one route see it; with None as they do whose prompt names none."""
+        other = copy.copy(self if name is None else self.routes[name])
+        other.spec = replace(self.spec, route=name)
+        return other
+
+    def route(self, prompt: str | None) -> "Embedder":
+        """The model that a prompt asks for: itself, or the route of that name where queries and documents go through
+        modules of their own.
+
+        Raises `OptionError` for another route than that which was chosen, and for none where none is the usual one.
+        """
+        if not self.routes or self.spec.route is not None:
+            if prompt in self.routes and prompt != self.spec.route:
+                raise OptionError(f"the route '{self.spec.route}' of '{self.name}' is loaded, not its '{prompt}'.")
+            return self
+        if prompt in self.routes:
+            return self.on_route(prompt)
+        if self.usual_route is None:
+            raise OptionError(
+                f"'{self.name}' sends texts through modules of their own and names none that is the usual one; give "
+                f"a `prompt`: {' or '.join(map(repr, self.routes))}."
+            )
+        return self
+
+    def prompts(self, modality: str | None = None) -> tuple[str, ...]:
+        """Names that `prompt` takes: of prompts, and of routes."""
+        prepare = self.tower(modality).prepare
+        known = prepare.recipe.prompts if isinstance(prepare, TextPreprocessor) else {}
+        return tuple(dict.fromkeys([*known, *(self.routes if self.spec.route is None else ())]))
+
     @property
     def encoder(self) -> Any:
         """The encoder of the only (or the first) tower."""
@@ -134,12 +169,15 @@ class Embedder:
 
         pooling: `cls`, `mean@-2`, `cls+mean`, or several joined by commas, all from one pass. None: what `load` was
             given, else the whole contract.
-        prompt: one of the checkpoint's prompts by name; prompt_text: one in words, put before every text. A name that
-            it does not have, and words that are one, are refused.
+        prompt: one of the checkpoint's prompts by name, or one of its routes; prompt_text: one in words, put before
+            every text. A name that it does not have, and words that are one, are refused.
         batch: rows of a batch; by default what fits the machine.
 
         Raises `BadRecord` at the first item that cannot be read, an empty text among them.
         """
+        routed = self.route(prompt)
+        if routed is not self:
+            return routed.embed(items, pooling=pooling, modality=modality, prompt=prompt, batch=batch)
         tower = self.tower(modality)
         readouts, told = self._readouts(tower, pooling), self._told(tower, prompt, prompt_text)
         given = listed(items)
@@ -165,12 +203,13 @@ class Embedder:
         self, pooling: str | None = None, *, modality: str | None = None, prompt: str | None = None
     ) -> Fingerprint:
         """What decides the numbers of the vectors that `embed` would give, and the space that each of them lies in."""
+        routed = self.route(prompt)
+        if routed is not self:
+            return routed.fingerprint(pooling, modality=modality, prompt=prompt)
         tower = self.tower(modality)
         readouts = self._readouts(tower, pooling)
-        encoders = self._encoders or self._hashes()
-        encoder = encoders[tower.modality]
-        whole = pooling is None and self.spec.pooling is None
-        joint = joint_space(self.towers, encoders, self.spec.normalize) if whole and len(self.towers) > 1 else None
+        encoder = self._hashes()[tower.modality]
+        joint = self._joint() if pooling is None and self.spec.pooling is None else None
         return Fingerprint(
             weights=weights_hash(encoder, list(readouts.values())),
             contract=str(tower.reading.contract),
@@ -191,7 +230,18 @@ class Embedder:
         return other
 
     def _hashes(self) -> dict[str, str]:
-        return {name: encoder_hash(tower.reading.encoder) for name, tower in self.towers.items()}
+        found = {name: encoder_hash(tower.reading.encoder) for name, tower in self.towers.items()}
+        return self._encoders or found
+
+    def _joint(self) -> str | None:
+        """The space in which the sides or the routes of this model meet; None where there is one way through it, and
+        where they give vectors of several sizes."""
+        if len(self.towers) > 1:
+            sides = {name: (tower, self._hashes()[name]) for name, tower in self.towers.items()}
+            return joint_space(sides, self.spec.normalize)
+        sides = {name: (one.tower(), one._hashes()[one.tower().modality]) for name, one in self.routes.items()}
+        sizes = {tower.reading.contract.size for tower, _ in sides.values()}
+        return joint_space(sides, self.spec.normalize) if len(sides) > 1 and len(sizes) == 1 else None
 
     def logits(
         self,
@@ -268,6 +318,9 @@ class Embedder:
         prompt_text: str | None = None,
     ) -> Tokens:
         """Items prepared as one batch, on the model's device."""
+        routed = self.route(prompt)
+        if routed is not self:
+            return routed.tokens(items, modality=modality, prompt=prompt)
         tower = self.tower(modality)
         told = self._told(tower, prompt, prompt_text)
         return self._to_device(tower.tokens(listed(items), told))
@@ -502,8 +555,11 @@ def classifying_sides(embedder: Embedder, asked: str | None) -> tuple[str, ...]:
     return sides
 
 
-def prompt_of(embedder: Embedder, modality: str | None, name: str | None, words: str | None) -> str | None:
-    """See `prompting.told_prompt`, for one side of a model."""
+def with_prompt(
+    embedder: Embedder, modality: str | None, name: str | None, words: str | None
+) -> tuple[Embedder, str | None]:
+    """The model that a prompt asks for (`Embedder.route`), and what its side is given (`prompting.told_prompt`)."""
+    asked = embedder.route(name)
     if name is None and words is None:
-        return None
-    return told_prompt(embedder.tower(modality).prepare, embedder.name, name, words)
+        return asked, None
+    return asked, told_prompt(asked.tower(modality).prepare, asked.name, name, words)

@@ -58,13 +58,14 @@ def space_of(tower: Tower, encoder: str, readout: Readout) -> str:
     return hash_value(["one", _in_space(tower, encoder, readout)])
 
 
-def joint_space(towers: Mapping[str, Tower], encoders: Mapping[str, str], normalize: bool | None) -> str:
-    """The space in which the sides of one model meet: that of the whole contract, the same for each side."""
-    sides = []
-    for modality, tower in sorted(towers.items()):
+def joint_space(sides: Mapping[str, tuple[Tower, str]], normalize: bool | None) -> str:
+    """The space in which the sides or routes of one model meet: that of the whole contract, the same for each of them.
+    `sides` are towers with their encoders' hashes."""
+    found = []
+    for name, (tower, encoder) in sorted(sides.items()):
         (readout,) = tower.readouts(None, normalize).values()
-        sides.append([modality, _in_space(tower, encoders[modality], readout)])
-    return hash_value(["joint", sides])
+        found.append([name, _in_space(tower, encoder, readout)])
+    return hash_value(["joint", found])
 
 
 def _in_space(tower: Tower, encoder: str, readout: Readout) -> list[Any]:

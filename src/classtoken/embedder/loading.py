@@ -11,10 +11,11 @@ from classtoken.contract.company import settle_company
 from classtoken.contract.model import read_model
 from classtoken.contract.settling import Side, settle
 from classtoken.embedder.embedder import Embedder
+from classtoken.embedder.routes import TextRoutes, routes_of
 from classtoken.embedder.spec import ModelSpec
 from classtoken.embedder.tower import Tower, preprocessor
 from classtoken.encoder.locate import locate
-from classtoken.errors import ContractError, ModelError, OptionError
+from classtoken.errors import ClasstokenError, ContractError, ModelError, OptionError
 from classtoken.model_folder import watching
 from classtoken.options.keywords import with_hints
 from classtoken.values import Precision
@@ -52,7 +53,8 @@ def load(
             return model
     spec = model if isinstance(model, ModelSpec) else replace(asked, model=str(model))
     embedder = open_model(spec)
-    refusals = [line for tower in embedder.towers.values() for line in tower.reading.refusals]
+    every = (embedder, *embedder.routes.values())
+    refusals = [line for one in every for tower in one.towers.values() for line in tower.reading.refusals]
     if refusals:
         raise ContractError(f"'{spec.model}' gives no vector: {refusals[0]}")
     return embedder
@@ -66,6 +68,30 @@ def open_model(spec: ModelSpec) -> Embedder:
 
 def _opened(spec: ModelSpec) -> Embedder:
     folder = locate(spec.model, spec.revision)
+    routes = routes_of(folder)
+    if routes is None:
+        if spec.route is not None:
+            raise OptionError(f"'{spec.model}' has no route '{spec.route}': it reads all texts in one way.")
+        return _of_folder(spec, folder)
+    return _routed(spec, folder, routes)
+
+
+def _routed(spec: ModelSpec, folder: Path, routes: TextRoutes) -> Embedder:
+    """The embedder of the route that is asked for, or of the usual one, with all of them beside it."""
+    found = {}
+    for name, place in routes.folders.items():
+        try:
+            found[name] = _of_folder(replace(spec, route=name), place)
+        except ClasstokenError as error:  # the files lie in the model's own folder too, under the same names
+            raise type(error)(f"the route '{name}': {error}".replace(str(place), str(folder))) from error
+    if spec.route is not None and spec.route not in found:
+        raise OptionError(f"'{spec.model}' has no route '{spec.route}'; it has {', '.join(map(repr, found))}.")
+    for embedder in found.values():
+        embedder.routes, embedder.usual_route = found, routes.default
+    return found[spec.route or routes.default or next(iter(found))].on_route(spec.route)
+
+
+def _of_folder(spec: ModelSpec, folder: Path) -> Embedder:
     # New modules draw random numbers before the file's replace them: not the caller's.
     with watching() as opened, torch.random.fork_rng(devices=[]):
         try:

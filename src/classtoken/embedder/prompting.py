@@ -1,6 +1,6 @@
 """A prompt by name and a prompt in words, told apart."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from classtoken.errors import OptionError
 from classtoken.inputs import Preprocessor
@@ -19,7 +19,7 @@ class PromptWords(str):
     __slots__ = ()
 
 
-def prompt_for_role(prompts: Mapping[str, str], role: str) -> str | None:
+def prompt_for_role(prompts: Collection[str], role: str) -> str | None:
     """The name of the prompt that a model has for queries or for documents; None where it has none.
 
     Raises `OptionError` for another role.

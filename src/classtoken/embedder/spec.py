@@ -21,8 +21,9 @@ class ModelSpec(Result):
     model: a folder, a hub id or `builtin:NAME`. pooling: None for the contract's own vector. normalize: unit length or
     not; None for the contract's. precision: `fp32`, `bf16` or `int8`. device: None for the best that there is.
     revision: of a hub model. accept: keys of its files that are not understood here and move no vector.
-    max_length: most tokens of a text, in the place of its files' own limit. Raises
-    `OptionError` for a precision that is not known.
+    max_length: most tokens of a text, in the place of its files' own limit. route: of a model that sends queries and
+    documents through modules of their own, which of them; None for the one that its files name, and for all other
+    models. Raises `OptionError` for a precision that is not known.
     """
 
     model: str
@@ -33,6 +34,7 @@ class ModelSpec(Result):
     revision: str | None = None
     accept: tuple[str, ...] = ()
     max_length: int | None = None
+    route: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

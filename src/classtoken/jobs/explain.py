@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.destination import output_file
-from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.options import ExplainOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_explanation
 from classtoken.results.explain import Explanation
@@ -25,7 +25,7 @@ def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, opt
         if isinstance(model, Embedder)
         else load(model, device=options.device, revision=options.revision, accept=options.accept)
     )
-    prompt = prompt_of(embedder, options.modality, options.prompt, options.prompt_text)
+    embedder, prompt = with_prompt(embedder, options.modality, options.prompt, options.prompt_text)
     found = explained(embedder, item, replace(options, prompt=prompt, prompt_text=None))
     if place is not None:
         write_explanation(found, place)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from classtoken.destination import output_file
-from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.errors import OptionError
 from classtoken.model_folder import columns_learned_from
 from classtoken.options import ExplainDataOptions
@@ -44,7 +44,7 @@ def explain_data(
         held = f", and {copies} more that hold the same" if copies else ""
         raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}{held}.")
     side = embedder.modality_of(records[0], options.modality, source=opened.name)
-    prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+    embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
     options = replace(options, modality=side, prompt=prompt, prompt_text=None)
     found = findings(embedder, Path(opened.name).name, records, options, unread=len(unread), report=report)
     if copies:

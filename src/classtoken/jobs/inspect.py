@@ -20,7 +20,8 @@ def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     """Look at a MODEL: its files, and unless `verify` is off what experiments on it show."""
     embedder = open_model(ModelSpec(str(model), device="cpu", revision=options.revision, accept=options.accept))
     verify = options.verify and options.against is None  # of two models one wants to know what differs
-    towers = tuple(_tower(str(model), tower, embedder, verify) for tower in embedder.towers.values())
+    ways = embedder.routes.values() or (embedder,)
+    towers = tuple(_tower(str(model), tower, way, verify) for way in ways for tower in way.towers.values())
     labels = next((len(t.reading.classifier.labels) for t in embedder.towers.values() if t.reading.classifier), 0)
     name = str(model) if str(model).startswith("builtin:") or not Path(model).exists() else Path(model).resolve().name
     return Inspection(
@@ -61,7 +62,8 @@ def _tower(model: str, tower: Tower, embedder: Embedder, verify: bool) -> Inspec
     if isinstance(tower.prepare, TextPreprocessor):
         contract = replace(contract, max_length=tower.prepare.recipe.max_length)
     good, bad = uses(reading)
-    python, command = lines_to_copy(model, reading, sides=len(embedder.towers))
+    route = embedder.spec.route or ""
+    python, command = lines_to_copy(model, reading, sides=len(embedder.towers), route=route)
     return InspectedTower(
         modality=reading.modality,
         family=family.name if family else str(reading.config.get("model_type", "foreign")),
@@ -82,4 +84,6 @@ def _tower(model: str, tower: Tower, embedder: Embedder, verify: bool) -> Inspec
         refused=next(iter((*reading.refusals, *reading.unsettled)), ""),
         python=python,
         command=command,
+        route=route,
+        usual=route == (embedder.usual_route or ""),
     )

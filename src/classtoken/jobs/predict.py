@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from classtoken.destination import check_folder
-from classtoken.embedder import Embedder, classifying_sides, load, prompt_of
+from classtoken.embedder import Embedder, classifying_sides, load, with_prompt
 from classtoken.embedder.zero_shot import worded
 from classtoken.errors import SourceError
 from classtoken.files import user_path, write_text
@@ -53,7 +53,7 @@ def predict(
     embedder = worded(embedder, options)
     sides = classifying_sides(embedder, options.modality)
     side = choose_modality(sides, first, options.modality, model=embedder.name, source=opened.name)
-    prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+    embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
     stage = ClassifyStage(embedder, side, prompt=prompt)
     if options.calibrate is not None:
         stage.classifier.temperature = fitted_temperature(

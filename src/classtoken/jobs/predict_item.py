@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from classtoken.embedder import Embedder, classifying_sides, load, prompt_of
+from classtoken.embedder import Embedder, classifying_sides, load, with_prompt
 from classtoken.embedder.zero_shot import worded
 from classtoken.errors import OptionError
 from classtoken.inputs import check_item, listed, names_file, names_picture
@@ -33,7 +33,7 @@ def predict_item(model: str | Path | Embedder, item: Any, options: PredictOption
     check_item(item, side, embedder.name)
     classifier = embedder.classifying(side).reading.classifier
     assert classifier is not None
-    prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+    embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
     if options.calibrate is not None:
         classifier.temperature = fitted_temperature(
             embedder, side, options.calibrate, options.source_options, prompt=prompt

@@ -38,7 +38,7 @@ def _others(model: "str | Path | Embedder", options: VerifyOptions) -> Diagnosis
     from classtoken.audit.sampling import asked, chosen
     from classtoken.audit.services import VectorService
     from classtoken.audit.stored import read_stored
-    from classtoken.embedder import Embedder, load, prompt_of
+    from classtoken.embedder import Embedder, load, with_prompt
 
     embedder = (
         model
@@ -47,7 +47,8 @@ def _others(model: "str | Path | Embedder", options: VerifyOptions) -> Diagnosis
     )
     if "text" not in embedder.modalities:
         raise OptionError(f"'{embedder.name}' reads images, and only vectors of texts can be looked at.")
-    reader = TextReader(embedder, prompt=prompt_of(embedder, "text", options.prompt, options.prompt_text))
+    embedder, prompt = with_prompt(embedder, "text", options.prompt, options.prompt_text)
+    reader = TextReader(embedder, prompt=prompt)
     if options.endpoint is not None:
         service = VectorService(options.endpoint, name=options.service_model, key=_key(options.api_key_file))
         return diagnose(reader, asked(reader, service), model=embedder.name, of=service.address)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path
 from classtoken.inputs import check_item, listed
@@ -19,7 +19,6 @@ from classtoken.options import SearchOptions
 from classtoken.sink import Vectors, read
 from classtoken.sink.manifest import META, NAME
 from classtoken.source import Reader, make_plan, open_source
-from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Modality, Record
 
 QUERY = "query"
@@ -88,10 +87,10 @@ class Asking:
         if not items or any(isinstance(item, str) and not item.strip() for item in items):
             raise OptionError(f"{'a query is empty' if items else 'there is no query'}; give a text or a picture.")
         pooling = self.same_space(side)
-        prompt = self.prompt(side)
+        embedder, prompt = self.prompted(side)
         for item in items:
-            check_item(item, side, self.embedder.name)
-        found = self.embedder.embed(list(items), pooling=pooling, modality=side, prompt=prompt)
+            check_item(item, side, embedder.name)
+        found = embedder.embed(list(items), pooling=pooling, modality=side, prompt=prompt)
         assert not isinstance(found, dict)
         names = tuple(_name(self.embedder, side, item, place) for place, item in enumerate(items))
         said = prompt if side == "text" else None
@@ -115,14 +114,12 @@ class Asking:
             return found
         return Asked(tuple(record.id for record in records), found.vectors, False, model=found.model)
 
-    def prompt(self, side: str) -> str | None:
-        """The prompt that was asked for, else the model's own for queries, else its own for everything."""
-        options = self.options
-        prompt = prompt_of(self.embedder, side, options.prompt, options.prompt_text)
-        prepare = self.embedder.tower(side).prepare
-        if prompt is None and isinstance(prepare, TextPreprocessor) and QUERY in prepare.recipe.prompts:
-            return QUERY
-        return prompt
+    def prompted(self, side: str) -> tuple[Embedder, str | None]:
+        """The model with the prompt that was asked for, else its own for queries, else its own for everything."""
+        named, words = self.options.prompt, self.options.prompt_text
+        if named is None and words is None and QUERY in self.embedder.prompts(side):
+            named = QUERY
+        return with_prompt(self.embedder, side, named, words)
 
     def same_space(self, side: str) -> str | None:
         """The pooling with which the model gives vectors of the folder's space. Raises `OptionError` if none does."""

@@ -153,6 +153,10 @@ class InspectedTower(Result):
     """the line that gives the vector, in Python"""
     command: str = ""
     """the same on the command line"""
+    route: str = ""
+    """which texts take it (`prompt`), in a model that sends queries and documents through modules of their own"""
+    usual: bool = True
+    """whether a text takes it whose prompt names no route"""
 
     @property
     def doubtful(self) -> tuple[str, ...]:
@@ -236,7 +240,8 @@ def _tower_lines(found: Inspection, tower: InspectedTower, *, evidence: bool) ->
     count = f"{tower.parameters / 1e6:.1f} M parameters"
     size = f"{count}, {tower.depth} blocks, {tower.heads} heads, hidden size {tower.hidden_size}" if evidence else count
     head = f", {found.labels} labels" if found.labels else ""
-    lines = [f"{found.model}: {tower.family} {tower.modality} encoder ({size}{head})", ""]
+    way = f", route '{tower.route}'" + ", taken where none is named" * tower.usual if tower.route else ""
+    lines = [f"{found.model}: {tower.family} {tower.modality} encoder{way} ({size}{head})", ""]
     why = f"{tower.contract.reason} [{tower.contract.source}]" if tower.contract.reason else ""
     use = ["nothing before a pooling is named"] if tower.refused else [str(tower.contract), *([why] if why else [])]
     lines += _block("use", use)

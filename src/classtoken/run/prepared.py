@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.destination import check_folder
-from classtoken.embedder import Embedder, load, prompt_of
+from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.model_folder import columns_learned_from
 from classtoken.options import EmbedOptions
 from classtoken.places import LocalPlace, Place, place_of
@@ -64,7 +64,7 @@ class PreparedRun:
         )
         first = first_record(opened, plan)
         side = embedder.modality_of(first, options.modality, source=opened.name)
-        prompt = prompt_of(embedder, side, options.prompt, options.prompt_text)
+        embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
         chunks = None if options.chunks is None else ChunkSpec(options.chunks, options.overlap, options.chunked)
         stage = EmbedStage(embedder, side, prompt=prompt, dim=options.dim, chunks=chunks, tokens=options.tokens)
         names = () if options.carry == ("none",) else options.carry

@@ -70,10 +70,9 @@ class ServedModel:
         return self.embedder.modalities
 
     @cached_property
-    def prompts(self) -> Mapping[str, str]:
-        """The model's prompts by name."""
-        prepare = self._text()
-        return {} if prepare is None else prepare.recipe.prompts
+    def prompts(self) -> tuple[str, ...]:
+        """Names of the model's prompts, and of its routes."""
+        return () if self._text() is None else self.embedder.prompts("text")
 
     @cached_property
     def longest(self) -> int | None:
@@ -82,18 +81,20 @@ class ServedModel:
         return None if prepare is None else prepare.recipe.max_length
 
     @cached_property
-    def fingerprints(self) -> Mapping[str, Fingerprint]:
-        """What decides the vectors of each side, without a prompt of the request's."""
-        return {side: self.embedder.fingerprint(modality=side) for side in self.modalities}
+    def fingerprints(self) -> Mapping[tuple[str, str | None], Fingerprint]:
+        """What decides the vectors of each side, and of each route of its texts, with no other prompt."""
+        ways = [(side, None) for side in self.modalities] + [("text", name) for name in self.embedder.routes]
+        return {(side, route): self.embedder.fingerprint(modality=side, prompt=route) for side, route in ways}
 
     def fingerprint(self, modality: str, prompt: str | None) -> Fingerprint:
         """What decides the vectors of one side with this prompt."""
-        before = self.embedder.tower(modality).prepare.prompt_text(prompt)
-        return replace(self.fingerprints[modality], prompt=before)
+        before = self.embedder.route(prompt).tower(modality).prepare.prompt_text(prompt)
+        route = prompt if prompt in self.embedder.routes else None
+        return replace(self.fingerprints[modality, route], prompt=before)
 
     def space(self, modality: str) -> str:
         """Which other vectors those of a side may be compared with: those of the same space."""
-        return next(iter(self.fingerprints[modality].spaces.values()))
+        return next(iter(self.fingerprints[modality, None].spaces.values()))
 
     def prompt_for(self, role: str | None, name: str | None) -> str | None:
         """The name of the prompt that a request means: by name, or by the role of its texts; None for the model's own.
@@ -124,7 +125,7 @@ class ServedModel:
     def _share(
         self, modality: str, prompt: str | None, items: list[tuple[int, ServedItem]], bad: dict[int, str]
     ) -> PreparedShare:
-        prepare = self.embedder.tower(modality).prepare
+        prepare = self.embedder.route(prompt).tower(modality).prepare
 
         def reject(place: int, why: Rejected) -> None:
             bad[place] = why.reason
@@ -138,7 +139,7 @@ class ServedModel:
                     reject(place, rejected(str(place), row))
                 else:
                     found.append((place, row))
-        length = self.embedder.tower(modality).layout.length or 1
+        length = prepare.layout.length or 1
         return PreparedShare(
             modality,
             prompt,
@@ -150,10 +151,11 @@ class ServedModel:
 
     def vectors(self, modality: str, prompt: str | None, ready: Sequence[Any]) -> list[np.ndarray | BadRecord]:
         """A vector per row, whatever company it has; or what is wrong with that row alone."""
-        prepare = self.embedder.tower(modality).prepare
+        asked = self.embedder.route(prompt)
+        prepare = asked.tower(modality).prepare
 
         def compute(some: PreparedBatch) -> np.ndarray:
-            return next(iter(self.embedder.vectors_of(some.tokens, modality=modality, prompt=prompt).values()))
+            return next(iter(asked.vectors_of(some.tokens, modality=modality, prompt=prompt).values()))
 
         outcomes: dict[int, np.ndarray | BadRecord] = {}
         for places, tokens in prepare.batches(enumerate(ready)):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classtoken.embedder import Embedder, prompt_of
+from classtoken.embedder import Embedder, with_prompt
 from classtoken.errors import OptionError
 from classtoken.inputs import PreparedInput
 from classtoken.maps.pairs import Parts, error_of, pairs_of, parts_of
@@ -88,8 +88,9 @@ def modality_of(embedder: Embedder, item: Any) -> str:
 
 def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:
     modality = modality_of(embedder, item)
-    text = modality == "text"
-    prompt = prompt_of(embedder, modality, options.prompt, options.prompt_text) if text else None
+    prompt = None
+    if modality == "text":
+        embedder, prompt = with_prompt(embedder, modality, options.prompt, options.prompt_text)
     given = prepare_item(embedder, item, modality=modality, prompt=prompt)
     subject = giving_vectors(embedder, pooling=options.pooling, modality=modality, prompt=prompt)
     regions = regions_of(given.tokens, MOST[modality])
