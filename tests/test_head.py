@@ -169,3 +169,12 @@ def test_what_cannot_be_made(kind: str, size: int, classes: int, hidden: int, sa
 def test_a_scale_below_zero_is_refused() -> None:
     with pytest.raises(OptionError, match="above 0, not -1"):
         CosineHead(4, 2, scale=-1.0)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_labels_start_from_how_often_they_are_there(kind: str) -> None:
+    head, shares = make_head(kind, 12, 3), torch.tensor([0.03, 0.5, 0.9])
+    head.expect(shares)
+    given = probabilities(head(torch.zeros(1, 12)), multilabel=True)[0]
+    expected = torch.full((3,), 0.5) if kind == "cosine" else shares  # a cosine has no biases
+    assert given.tolist() == pytest.approx(expected.tolist(), abs=1e-6)

@@ -3,7 +3,7 @@
 A head knows nothing of where the vector comes from. `arguments` are the plain values from which `make_head` builds the
 same head again; weights are saved under the names they have here. New heads start from a named seed: matrices that make
 logits from a normal distribution with standard deviation 0.01, biases 0 (DINO's linear evaluation), so that the first
-predictions are near uniform.
+predictions are near uniform; where labels are decided one by one, `expect` lets them start from how often each occurs.
 """
 
 from abc import ABC, abstractmethod
@@ -35,6 +35,21 @@ class Head(nn.Module, ABC):
         """What `make_head` takes to build it again; plain values for JSON."""
         return {"kind": self.kind, "size": self.size, "classes": self.classes}
 
+    @property
+    def biases(self) -> tuple[nn.Parameter, ...]:
+        """The biases of the logits, (C,) each; none where a head has none."""
+        return ()
+
+    def expect(self, shares_C: Float[Tensor, " C"]) -> None:
+        """Start from how often each label is there: biases become its log-odds (Lin et al. 2017, section 4.1).
+
+        For labels that are decided one by one. From biases of 0 every rare label asks for the same thing first, "less",
+        and with small steps everything before the head learns that instead of what tells labels apart.
+        """
+        with torch.no_grad():
+            for bias in self.biases:
+                bias.copy_(shares_C.logit())
+
     @abstractmethod
     def forward(self, vectors_BV: Float[Tensor, "B V"]) -> Float[Tensor, "B C"]:
         """One logit per class."""
@@ -48,6 +63,10 @@ class LinearHead(Head):
     def __init__(self, size: int, classes: int, *, seed: int = 0) -> None:
         super().__init__(size, classes)
         self.output = _small(nn.Linear(size, classes), torch.Generator().manual_seed(seed))
+
+    @property
+    def biases(self) -> tuple[nn.Parameter, ...]:
+        return (self.output.bias,)
 
     def forward(self, vectors_BV: Float[Tensor, "B V"]) -> Float[Tensor, "B C"]:
         return self.output(vectors_BV)
@@ -98,6 +117,10 @@ class MlpHead(Head):
     def arguments(self) -> dict[str, Any]:
         return {**super().arguments, "hidden": self.hidden}
 
+    @property
+    def biases(self) -> tuple[nn.Parameter, ...]:
+        return (self.output.bias,)
+
     def forward(self, vectors_BV: Float[Tensor, "B V"]) -> Float[Tensor, "B C"]:
         return self.output(nn.functional.gelu(self.dense(vectors_BV)))
 
@@ -122,6 +145,10 @@ class PerTokenHead(Head):
         self.weight = nn.Parameter(torch.randn(classes, size // classes, generator=generator) * STD)
         self.bias = nn.Parameter(torch.zeros(classes))
 
+    @property
+    def biases(self) -> tuple[nn.Parameter, ...]:
+        return (self.bias,)
+
     def forward(self, vectors_BV: Float[Tensor, "B V"]) -> Float[Tensor, "B C"]:
         return (vectors_BV.unflatten(1, self.weight.shape) * self.weight).sum(-1) + self.bias
 
@@ -141,6 +168,10 @@ class DistilledHead(Head):
         generator = torch.Generator().manual_seed(seed)
         self.output = _small(nn.Linear(size // 2, classes), generator)
         self.distillation = _small(nn.Linear(size // 2, classes), generator)
+
+    @property
+    def biases(self) -> tuple[nn.Parameter, ...]:
+        return self.output.bias, self.distillation.bias
 
     def both(self, vectors_BV: Float[Tensor, "B V"]) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B C"]]:
         """The class token's logits (learned from the label) and the distillation token's (from the teacher)."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from classtoken.comparison.probes import score
 from classtoken.comparison.task import Judged, JudgedTask, Rows
 from classtoken.errors import OptionError
 from classtoken.head import make_head
-from classtoken.learning.model import new_readout, width_of
+from classtoken.learning.model import label_shares, new_readout, width_of
 from classtoken.learning.objectives.supervised import classification_loss
 from classtoken.learning.ways.heads import OnStates
 from classtoken.learning.ways.logistic import FitTask
@@ -25,7 +25,7 @@ from classtoken.tensors import States
 from classtoken.values import Role
 
 STEPS, BATCH, DECAY = 100, 64, 0.01
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 Train = Callable[[str], object]
 
 
@@ -43,11 +43,11 @@ class TokenSet:
         """Some of the records."""
         return TokenSet(self.states[rows], self.roles[rows], self.over, self.grid, self.encoder)
 
-    def standard(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of every number of a token's state, padding left out, over these records."""
+    def standardised(self, rows: Rows) -> "TokenSet":
+        """Every number of a token's state with mean 0 and deviation 1 over these records, padding left out."""
         tokens = self.states[rows][self.roles[rows] != Role.PAD].astype(np.float64)
-        mean, deviation = tokens.mean(0), tokens.std(0)
-        return torch.from_numpy(mean).float(), torch.from_numpy(np.maximum(deviation, 1e-6)).float()
+        mean, deviation = tokens.mean(0).astype(np.float32), np.maximum(tokens.std(0), 1e-6).astype(np.float32)
+        return replace(self, states=(self.states - mean) / deviation)
 
     def pooled(self, spec: Spec) -> "TokenSet":
         """One token a record: what a pooling without weights makes of its tokens. Quicker to learn a head on."""
@@ -65,19 +65,6 @@ class TokenSet:
         return int(np.isin(self.roles, [int(role) for role in self.over]).sum(1).max())
 
 
-class _Standardised(nn.Module):
-    """A pooling and a head, on states whose numbers have mean 0 and deviation 1 over the learned part."""
-
-    def __init__(self, inner: OnStates, mean: Tensor, deviation: Tensor):
-        super().__init__()
-        self.inner = inner
-        self.mean, self.deviation = mean, deviation
-
-    def forward(self, states: States) -> Tensor:
-        moved = (states.last_BLD - self.mean) / self.deviation
-        return self.inner(States(moved, states.roles_BL, states.grid))
-
-
 @dataclass(frozen=True)
 class Learner:
     """What is trained: a pooling, and the hidden numbers of its head (0: a linear one)."""
@@ -85,7 +72,7 @@ class Learner:
     spec: Spec
     hidden: int = 0
 
-    def made(self, tokens: TokenSet, task: Labelled, standard: tuple[Tensor, Tensor], seed: int) -> nn.Module:
+    def made(self, tokens: TokenSet, task: Labelled, seed: int) -> OnStates:
         """With first weights of a seed."""
         size = tokens.states.shape[-1]
         readout = new_readout(
@@ -93,12 +80,11 @@ class Learner:
         )
         width = width_of(readout, size)
         head = make_head("mlp" if self.hidden else "linear", width, outputs_of(task), hidden=self.hidden, seed=seed)
-        return _Standardised(OnStates(readout, head), *standard)
+        return OnStates(readout, head)
 
     def parameters(self, tokens: TokenSet, task: Labelled) -> int:
         """How many numbers are learned, the head's among them."""
-        zero = torch.zeros(tokens.states.shape[-1])
-        return sum(p.numel() for p in self.made(tokens, task, (zero, zero + 1), 0).parameters() if p.requires_grad)
+        return sum(p.numel() for p in self.made(tokens, task, 0).parameters() if p.requires_grad)
 
     def width(self, tokens: TokenSet) -> int:
         """Length of the pooled vector."""
@@ -143,7 +129,8 @@ def check_learnable(task: JudgedTask, specs: Sequence[Spec]) -> Labelled:
 def learned_in_words(seeds: int) -> str:
     """The protocol of what is trained."""
     return (
-        f"AdamW, {STEPS} steps of {BATCH}, cosine, decay {DECAY:g}, states standardised by the learned part; the rate "
+        f"AdamW, {STEPS} steps of {BATCH}, cosine, decay {DECAY:g}, states standardised by the learned part; biases of "
+        "several labels start at their log-odds; the rate "
         f"({', '.join(f'{rate:g}' for rate in RATES)}) chosen on a held-out fifth of the learned part, then "
         f"trained on all of it with {seeds} seed{'s' * (seeds != 1)}; items count by their mean over seeds"
     )
@@ -157,7 +144,7 @@ def judge_learned(learner: Learner, tokens: TokenSet, task: Labelled, *, tell: T
     chosen, inner = [], []
     for part, (learned, judged) in enumerate(task.split.parts):
         tell(f"part {part + 1} of {len(task.split.parts)}")
-        run = _Run(learner, tokens, task, targets, tokens.standard(learned))
+        run = Trainings(learner, tokens.standardised(learned), task, targets)
         fit, held = fitting.folds(targets[learned], task.groups(learned))[0]
         rate, best = run.best_rate(learned[fit], learned[held])
         chosen.append(rate)
@@ -167,20 +154,12 @@ def judge_learned(learner: Learner, tokens: TokenSet, task: Labelled, *, tell: T
     return _of_seeds(task, [np.concatenate(parts) for parts in logits], inner, chosen)
 
 
-class _Run:
+class Trainings:
     """One part of the split: training with a rate, and logits."""
 
-    def __init__(
-        self,
-        learner: Learner,
-        tokens: TokenSet,
-        task: Labelled,
-        targets: NDArray,
-        standard: tuple[Tensor, Tensor],
-    ):
-        self.learner, self.tokens, self.task, self.standard = learner, tokens, task, standard
+    def __init__(self, learner: Learner, tokens: TokenSet, task: Labelled, targets: NDArray):
+        self.learner, self.tokens, self.task = learner, tokens, task
         self.targets = torch.from_numpy(targets)
-        self.kind: str = "multi" if task.several else "single"
 
     def best_rate(self, fit: Rows, held: Rows) -> tuple[float, float]:
         """The learning rate that is best on held-out rows, and its score."""
@@ -193,7 +172,9 @@ class _Run:
 
     def trained(self, rows: Rows, rate: float, seed: int) -> nn.Module:
         """A fresh pooling and head after `STEPS` steps."""
-        model = self.learner.made(self.tokens, self.task, self.standard, seed)
+        model = self.learner.made(self.tokens, self.task, seed)
+        if self.task.several:
+            model.head.expect(label_shares(self.targets[rows].float()))
         optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=DECAY)
         order = np.random.default_rng([seed, 17])
         queue: list[int] = []

@@ -118,6 +118,12 @@ def new_head(kind: str, width: int, labels: Sequence[str], *, hidden: int, seed:
     return make_head(kind, width, len(labels), hidden=hidden, seed=seed)
 
 
+def label_shares(targets_NC: Tensor) -> Tensor:
+    """How often each label is on a row, for `Head.expect`: (n + 1/2) / (N + 1), rows without labels (nan) left out."""
+    known_NC = targets_NC[~targets_NC.isnan().any(1)].float()
+    return (known_NC.sum(0) + 0.5) / (len(known_NC) + 1)
+
+
 def set_regularisation(encoder: nn.Module, options: LoopOptions) -> None:
     """Dropped paths rising linearly from 0 to `drop_path` over the blocks, one dropout rate everywhere, and whether
     blocks are computed again in the backward pass."""

@@ -24,10 +24,11 @@ from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import new_readout, pooling_arguments, width_of
 from classtoken.learning.objectives.base import score_of
 from classtoken.learning.objectives.supervised import class_weights, classification_scores, metric_for
-from classtoken.learning.recipe import HeadOptions, LoopOptions, OptimiserOptions, Recipe
+from classtoken.learning.recipe import LoopOptions, OptimiserOptions, Recipe
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.heads import ADAMW_RATES, SGD_RATES, HeadGrid, OnStates, OnVectors
+from classtoken.learning.ways.learn import expect_labels
 from classtoken.learning.ways.logistic import FitTask, fit_logistic, logistic_head
 from classtoken.learning.ways.trained import JudgedPooling, TrainedModel
 from classtoken.pooling.spec import Spec, parse_many
@@ -284,7 +285,7 @@ def head_of_a_grid(run: TrainingRun, readout: Readout, rows: TrainingSet) -> Cho
     mean = torch.zeros(x.shape[1]) if cosine else x[rows.learned].mean(0)
     scale = torch.ones(x.shape[1]) if cosine else x[rows.learned].std(0).clamp(min=1e-6)
     seed = seed_of(recipe.loop.seed, WEIGHTS)
-    candidates = [OnVectors(_fresh(recipe.head, x.shape[1], rows, seed), mean, scale) for _ in SGD_RATES]
+    candidates = [OnVectors(_fresh(recipe, x.shape[1], rows, seed), mean, scale) for _ in SGD_RATES]
     best, trials, steps, judging = _run_grid(run, candidates, SGD_RATES, rows, SGD)
     head = candidates[best].head if cosine else candidates[best].folded()
     with torch.no_grad():
@@ -301,7 +302,7 @@ def learned_pooling(run: TrainingRun, spec: Spec, encoder: Any, rows: TrainingSe
     for _ in ADAMW_RATES:
         readout = new_readout(spec, encoder, rows.over, positions=rows.positions, grid=rows.grid, seed=seed)
         width = width_of(readout, encoder.hidden_size)
-        candidates.append(OnStates(readout, _fresh(recipe.head, width, rows, seed)))
+        candidates.append(OnStates(readout, _fresh(recipe, width, rows, seed)))
     best, trials, steps, judging = _run_grid(run, candidates, ADAMW_RATES, rows, ADAMW)
     chosen = candidates[best]
     with torch.no_grad():
@@ -324,8 +325,10 @@ def _task(recipe: Recipe, rows: TrainingSet) -> FitTask:
     return FitTask(rows.several, balanced, recipe.loop.seed, len(rows.labels), recipe.loop.metric, len(rows.targets))
 
 
-def _fresh(head: HeadOptions, width: int, rows: TrainingSet, seed: int) -> Head:
-    return make_head(head.kind, width, len(rows.labels), hidden=head.hidden, seed=seed)
+def _fresh(recipe: Recipe, width: int, rows: TrainingSet, seed: int) -> Head:
+    head = make_head(recipe.head.kind, width, len(rows.labels), hidden=recipe.head.hidden, seed=seed)
+    expect_labels(head, rows, recipe.objective)
+    return head
 
 
 def _run_grid(

@@ -13,10 +13,11 @@ from classtoken.head import Head
 from classtoken.learning.data.batches import Batches, Feed
 from classtoken.learning.data.training_set import TrainingSet
 from classtoken.learning.loop.loop import Loop, Outcome
-from classtoken.learning.model import Network, pooling_arguments
+from classtoken.learning.model import Network, label_shares, pooling_arguments
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.dino import Dino
 from classtoken.learning.objectives.supervised import collect
+from classtoken.learning.recipe import ObjectiveOptions
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.objective import objective_for, views_for
@@ -38,6 +39,8 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     """Train the weights of a network that are not frozen, by the recipe's objective, optimiser and loop."""
     encoder = network.encoder
     assert is_trainable(encoder)
+    if isinstance(network.head, Head):
+        expect_labels(network.head, rows, run.recipe.objective)
     objective = objective_for(run.recipe.objective, network, rows, run.recipe.loop, run.device)
     teacher = getattr(objective, "teach", None)
     known = teacher.identity if isinstance(teacher, ImageTeacher) else ""
@@ -71,6 +74,13 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
         stopped_early=learned.outcome.stopped_early,
         typical=typical,
     )
+
+
+def expect_labels(head: Head, rows: TrainingSet, objective: ObjectiveOptions) -> None:
+    """Let a fresh head start from how often labels are there, where each is decided by itself; with balanced classes
+    every one is as often there as not."""
+    if rows.several and objective.class_weights != "balanced":
+        head.expect(label_shares(rows.targets[rows.learned].cpu()))
 
 
 def _vectors(network: Network, data: Batches) -> Callable[[Tensor], Tensor]:
