@@ -142,16 +142,23 @@ class Module:
 
 
 def columns_learned_from(model: object) -> dict[str, str]:
-    """Which columns a model was trained on, by the part of a record that they held (`text` -> `Customer message`);
-    nothing for a model that is no folder here, or that says nothing of it."""
+    """Which columns a model was trained on, by the part of a record that they held (`text` -> `Customer message`); of
+    pairs `text` and `partner`, and `score` where they had one. Nothing for a model that is no folder here, or that says
+    nothing of it."""
     folder = getattr(model, "folder", model)
     path = Path(folder).expanduser() / TRAINING if isinstance(folder, str | Path) else None
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))["result"]["called"] if path is not None else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    if path is None:
         return {}
-    whole_words = isinstance(told, dict) and all(isinstance(name, str) for name in told.values())
-    return dict(told) if whole_words else {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        told, data = record["result"]["called"], record.get("recipe", {}).get("data", {})
+        if texts := data.get("text_columns"):
+            told = {**told, "text": texts[0], "partner": texts[1]}
+        if score := data.get("score_column"):
+            told = {**told, "score": score}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+    return told if all(isinstance(name, str) for name in told.values()) else {}
 
 
 def read_modules(folder: Path) -> tuple[Module, ...]:

@@ -1,16 +1,20 @@
 """One comparison with everything in it: learned poolings and controls, layers, clusters, an audit, leaks, a report."""
 
+import itertools
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from tests.folders import coloured_squares, tiny_vit
+from tests.folders import SENTENCES, coloured_squares, tiny_bert, tiny_vit
 
 import classtoken as ct
 from classtoken.comparison import learned
 from classtoken.comparison.describing import shape_of
 from classtoken.errors import OptionError
+from classtoken.options import SourceOptions
 from classtoken.results.compare import CompareResult
 
 
@@ -176,3 +180,38 @@ def test_learned_poolings_need_labels(tmp_path: Path, squares: Path) -> None:
         ct.compare(tmp_path / "vit", squares, pooling="mean,map@1")
     with pytest.raises(OptionError, match="two values with 12 judged items"):
         ct.compare(tmp_path / "vit", squares, pooling="mean", group="id")
+
+
+def test_columns_that_group_are_named_as_the_source_names_them(tmp_path: Path) -> None:
+    """The column of labels, ids or groups is no other column: it is a part of the record, under its own name."""
+    rows = [f"t{i},text {i},{'ab'[i % 2]},{i // 2}" for i in range(24)]
+    table = tmp_path / "a.csv"
+    table.write_text("Ticket,Message,Team,Customer\n" + "\n".join(rows) + "\n")
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32))
+    named = SourceOptions(id_column="Ticket", text_column="Message", label_column="Team", group_column="Customer")
+
+    def found(**more: Any) -> CompareResult:
+        stored = [str(tmp_path / "v.npy")]
+        return ct.compare(None, table, vectors=stored, draws=2, folds=2, source_options=named, **more)
+
+    assert set(found(group="Team").candidates[0].parts) == {"a", "b"}
+    assert found(cluster="Customer").clusters == found().clusters == "equal 'Customer'"
+    with pytest.raises(
+        OptionError, match=r"in the column 'Shop' \(`group`\); they have Customer, Message, Team, Ticket"
+    ):
+        found(group="Shop")
+
+
+def test_pairs_have_the_columns_that_a_model_was_trained_on(tmp_path: Path) -> None:
+    model = tiny_bert(tmp_path / "bert")
+    data = {"text_columns": ["Question A", "Question B"], "score_column": "alike"}
+    told = {"result": {"called": {"text": "Question A"}}, "recipe": {"data": data}}
+    (model / "training.json").write_text(json.dumps(told))
+    rows = [f"{a},{b},{i},{i // 4}" for i, (a, b) in enumerate(itertools.permutations(SENTENCES, 2))]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("Question A,Question B,alike,shop\n" + "\n".join(rows) + "\n")
+    found = ct.compare(model, pairs, task="similarity", pooling="mean", cluster="Question A")
+    assert found.clusters == "equal 'Question A'"
+    turned = SourceOptions(text_column="Question B,Question A", label_column="alike")
+    named = ct.compare(model, pairs, task="similarity", pooling="mean", source_options=turned)
+    assert named.candidates[0].metrics["spearman"].value == found.candidates[0].metrics["spearman"].value

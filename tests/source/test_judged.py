@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from classtoken.errors import SourceError
-from classtoken.source import Pair, read_judgements, read_pairs
+from classtoken.errors import OptionError, SourceError
+from classtoken.source import Pair, PairColumns, read_judgements, read_pairs
 from classtoken.values import Rejected
 
 
@@ -18,13 +18,30 @@ def test_pairs(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "sentence1,sentence2,score\na,b,2.5\nc,d,0\n")
     assert read_pairs(path) == (Pair("0", "a", "b", 2.5), Pair("1", "c", "d", 0.0))
     path = write(tmp_path / "b.jsonl", '{"id": "x", "l": "a", "r": "b", "s": 1}\n')
-    assert read_pairs(path, columns=("l", "r"), score="s") == (Pair("x", "a", "b", 1.0),)
+    assert read_pairs(path, columns=PairColumns("l", "r", "s")) == (Pair("x", "a", "b", 1.0),)
+
+
+def test_pairs_by_the_sources_own_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "Nr,Question A,Question B,alike\n7,a,b,2.5\n8,c,d,0\n")
+    named = PairColumns.named("Question A, Question B", "alike", "Nr")
+    found = read_pairs(path, columns=named)
+    assert found == (Pair("7", "a", "b", 2.5), Pair("8", "c", "d", 0.0))
+    assert found[0].meta == {"Nr": "7", "Question A": "a", "Question B": "b", "alike": "2.5"}
+    remembered = PairColumns("Question A", "Question B", "alike")
+    assert [pair.right for pair in read_pairs(path, remembered=remembered)] == ["b", "d"]
+    usual = write(tmp_path / "b.csv", "sentence1,sentence2,score,alike,Question A,Question B\na,b,1,0,x,y\n")
+    assert read_pairs(usual, remembered=remembered) == (Pair("0", "a", "b", 1.0),)
+    with pytest.raises(SourceError, match="has no column 'Question C' for pairs; it has 'Nr', 'Question A'"):
+        read_pairs(path, columns=PairColumns.named("Question A,Question C", "alike", None))
+    for wrong in ("Question A", "Question A,", "Question A,Question A"):
+        with pytest.raises(OptionError, match="pairs have two columns of texts; give both names, joined by a comma"):
+            PairColumns.named(wrong, None, None)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("a,b,score\nx,y,1\n", "no column sentence1, sentence2 for pairs; it has a, b, score"),
+        ("a,b,score\nx,y,1\n", "no column 'sentence1', 'sentence2' for pairs; it has 'a', 'b', 'score'. Name the two"),
         ("text1,text2,score\nx,,1\n", "row 0 .* lacks a text"),
         ("text1,text2,score\nx,y,high\n", "score is 'high', not a number"),
         ("text1,text2,score\nx,y\n", "row 0 .* has 2 fields"),

@@ -59,7 +59,7 @@ def _values(task: JudgedTask, column: str) -> list[str | None]:
         records = [task.records[row] for row in task.split.judged]
     else:
         records = list(task.queries) if isinstance(task, Retrieval) else list(task.records)
-    return values_of(records, column, task.choices.group_column, "group")
+    return values_of(records, column, task.choices.called, "group")
 
 
 def parts_of(one: Entrant, task: JudgedTask, audit: Audit) -> dict[str, MetricScore]:

@@ -41,7 +41,7 @@ class Clustering(JudgedTask):
             )
         number = {name: i for i, name in enumerate(self.labels)}
         self.truth = np.array([number[str(record.label)] for record in self.records])
-        names, self.clusters = clusters_of(self.records, choices.cluster, choices.group_column, choices.group)
+        names, self.clusters = clusters_of(self.records, choices.cluster, choices.called, choices.group)
         self.units = units_of(names)
 
     @property

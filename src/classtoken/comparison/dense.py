@@ -92,7 +92,7 @@ class Segmentation(JudgedTask):
                 f"{len(self.records)} images with masks are too few to segment; give {2 * FEWEST_IMAGES} or more, and "
                 "the folder of masks as `masks`."
             )
-        names, self.clusters = clusters_of(self.records, choices.cluster, choices.group_column, choices.group)
+        names, self.clusters = clusters_of(self.records, choices.cluster, choices.called, choices.group)
         numbers = cluster_numbers(names)
         self.split = in_folds(np.zeros((len(self.records), 1)), numbers, choices.folds, choices.seed)
         self.units = units_of([names[row] for row in self.split.judged])

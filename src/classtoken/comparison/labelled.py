@@ -43,7 +43,7 @@ class Labelled(JudgedTask):
                 f"{FEWEST} records and 2 labels or more are needed.{why}"
             )
         self.targets: NDArray = targets_of(self.records, self.labels, self.several).numpy().astype(np.int64)
-        names, self.clusters = clusters_of(self.records, choices.cluster, choices.group_column, choices.group)
+        names, self.clusters = clusters_of(self.records, choices.cluster, choices.called, choices.group)
         self.numbers = cluster_numbers(names)
         if self.given_test:
             if not in_test.any():

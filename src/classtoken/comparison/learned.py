@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from classtoken.comparison.classification import Classification
 from classtoken.comparison.labelled import Labelled

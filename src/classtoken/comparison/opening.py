@@ -17,7 +17,7 @@ from classtoken.model_folder import columns_learned_from
 from classtoken.options import CompareOptions
 from classtoken.places import place_of
 from classtoken.sink.manifest import has_manifest, read_manifest
-from classtoken.source import open_source, read_judgements, read_pairs
+from classtoken.source import PairColumns, Source, open_source, read_judgements, read_pairs
 from classtoken.values import Record, Rejected
 
 
@@ -26,21 +26,13 @@ def open_task(source: Any, options: CompareOptions, remembered: Mapping[str, str
 
     Raises `OptionError` for what does not fit the task, and what sources raise.
     """
-    choices = Choices(
-        cluster=options.cluster,
-        group=options.group,
-        group_column=options.source_options.group_column or "group",
-        folds=options.folds,
-        draws=options.draws,
-        shots=options.shots,
-        seeds=options.seeds,
-        seed=options.seed,
-    )
     _refuse_unused(options)
     if options.task == "similarity":
-        return _similarity(source, options, choices)
+        return _similarity(source, options, remembered)
     refused: list[Rejected] = []
-    records = _records(source, options, refused, remembered)
+    opened = open_source(source, options.source_options, remembered)
+    records = _read(opened, options, refused)
+    choices = _choices(options, opened.called())
     if options.task in (None, "classification", "multilabel"):
         test = None if options.test is None else _records(options.test, options, refused, remembered)
         several = any(isinstance(record.label, tuple) for record in (*records, *(test or ())))
@@ -60,6 +52,19 @@ def open_task(source: Any, options: CompareOptions, remembered: Mapping[str, str
     return made
 
 
+def _choices(options: CompareOptions, called: Mapping[str, str]) -> Choices:
+    return Choices(
+        cluster=options.cluster,
+        group=options.group,
+        called=called,
+        folds=options.folds,
+        draws=options.draws,
+        shots=options.shots,
+        seeds=options.seeds,
+        seed=options.seed,
+    )
+
+
 def columns_of_candidates(models: Sequence[Any], vectors: Sequence[str]) -> dict[str, str]:
     """Which columns the candidates come from: models that were trained here, folders of vectors (their own word)."""
     places = [place_of(name) for name in vectors if not Path(name).is_file()]
@@ -70,18 +75,24 @@ def columns_of_candidates(models: Sequence[Any], vectors: Sequence[str]) -> dict
     return found
 
 
-def _similarity(source: Any, options: CompareOptions, choices: Choices) -> JudgedTask:
+def _similarity(source: Any, options: CompareOptions, remembered: Mapping[str, str]) -> JudgedTask:
     if not isinstance(source, str | Path):
         raise OptionError("pairs are read from a table; give the path of a .csv, .tsv, .jsonl or .parquet file.")
     refused: list[Rejected] = []
-    pairs = read_pairs(Path(source), score=options.source_options.label_column or "score", refused=refused)
-    return Similarity(pairs[: options.limit], choices, tuple(refused))
+    columns = options.source_options
+    named = PairColumns.named(columns.text_column, columns.label_column, columns.id_column)
+    learned = PairColumns(remembered.get("text"), remembered.get("partner"), remembered.get("score"))
+    pairs = read_pairs(Path(source), columns=named, remembered=learned, refused=refused)
+    return Similarity(pairs[: options.limit], _choices(options, {}), tuple(refused))
 
 
 def _records(
     source: Any, options: CompareOptions, refused: list[Rejected], remembered: Mapping[str, str]
 ) -> list[Record]:
-    opened = open_source(source, options.source_options, remembered)
+    return _read(open_source(source, options.source_options, remembered), options, refused)
+
+
+def _read(opened: Source, options: CompareOptions, refused: list[Rejected]) -> list[Record]:
     records = list(opened.records(refused, limit=options.limit))
     if not records:
         first = f" The first: {refused[0].id}: {refused[0].reason}." if refused else ""

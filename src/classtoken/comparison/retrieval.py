@@ -94,7 +94,7 @@ class RetrievalByClass(Retrieval):
         self.refused = tuple(lost)
         labels = {label: number for number, label in enumerate(dict.fromkeys(record.label for record in kept))}
         self.numbers = np.array([labels[record.label] for record in kept])
-        names, self.clusters = clusters_of(kept, choices.cluster, choices.group_column, choices.group)
+        names, self.clusters = clusters_of(kept, choices.cluster, choices.called, choices.group)
         self.units = units_of(names)
 
     @property
@@ -160,7 +160,7 @@ class RetrievalByJudgements(Retrieval):
             )
         self.queries, self.refused = tuple(kept), tuple(lost)
         self.records = (*self.documents, *self.queries)
-        names, self.clusters = clusters_of(kept, choices.cluster, choices.group_column, choices.group)
+        names, self.clusters = clusters_of(kept, choices.cluster, choices.called, choices.group)
         self.units = units_of(names)
 
     @property

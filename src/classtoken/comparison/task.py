@@ -107,7 +107,8 @@ class Choices:
 
     cluster: str | None = None
     group: str | None = None
-    group_column: str = "group"
+    called: Mapping[str, str] = field(default_factory=dict)
+    """which column of the source each part of a record came from"""
     folds: int = 5
     draws: int = 10
     shots: int = 8

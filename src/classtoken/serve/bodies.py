@@ -29,7 +29,7 @@ class BodyReader:
         """The body. Raises `RequestError` 413 for one that is too large, 408 for one that is too slow, 400 for one that
         breaks off, and 429 where others hold all the memory that bodies may take."""
         declared = request.headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > limit:
+        if declared.isdecimal() and int(declared) > limit:
             raise RequestError(413, f"the body has {declared} bytes; at most {limit} are read")
         content = bytearray()
         try:

@@ -1,12 +1,12 @@
 """Pairs of texts with a score, and judgements of which document answers which query."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from classtoken.errors import SourceError
+from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path
 from classtoken.source.columns import to_id
 from classtoken.source.opening import read_table
@@ -26,7 +26,7 @@ TREC = 4
 
 @dataclass(frozen=True)
 class Pair:
-    """Two texts and how much alike they are; the scale is the data's own. `meta` are the row's other columns."""
+    """Two texts and how much alike they are; the scale is the data's own. `meta` is the whole row."""
 
     id: str
     left: str
@@ -35,31 +35,67 @@ class Pair:
     meta: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True)
+class PairColumns:
+    """What the columns of pairs are called; None: by their usual names."""
+
+    left: str | None = None
+    right: str | None = None
+    score: str | None = None
+    id: str | None = None
+
+    @classmethod
+    def named(cls, texts: str | None, score: str | None, id: str | None) -> "PairColumns":
+        """By the names that options give, the two columns of texts in one, a comma between them. Raises
+        `OptionError`."""
+        if texts is None:
+            return cls(None, None, score, id)
+        left, comma, right = (part.strip() for part in texts.partition(","))
+        if not (comma and left and right) or left == right:
+            raise OptionError(
+                f"`text_column` is '{texts}', and pairs have two columns of texts; give both names, joined by a comma."
+            )
+        return cls(left, right, score, id)
+
+    def found(self, names: Collection[str], remembered: "PairColumns") -> tuple[str, str, str]:
+        """Both texts and the score among the columns that there are: as they are named, else as they were remembered,
+        else by usual names."""
+        usual = next((pair for pair in PAIRS if set(pair) <= set(names)), None)
+        kept = (remembered.left, remembered.right)
+        texts = usual or (kept if {*kept} <= set(names) else PAIRS[0])
+        score = "score" if "score" in names or remembered.score not in names else remembered.score
+        return self.left or str(texts[0]), self.right or str(texts[1]), self.score or str(score)
+
+
 def read_pairs(
     path: Path,
     *,
-    columns: tuple[str, str] | None = None,
-    score: str = "score",
+    columns: PairColumns = PairColumns(),
+    remembered: PairColumns = PairColumns(),
     refused: list[Rejected] | None = None,
 ) -> tuple[Pair, ...]:
-    """The pairs of a table: two columns of texts (found by their usual names) and `score`.
+    """The pairs of a table: two columns of texts and the score, by the names that `columns` gives, else by those that
+    are `remembered` or usual.
 
     A row that cannot be read, with an empty text or a score that is no number goes into `refused` where that is given.
     Raises `SourceError` for it otherwise, and for a missing column.
     """
     rows = read_table(path, refused)
     names = tuple(next(filter(None, rows), {}))
-    left, right = columns or next((pair for pair in PAIRS if set(pair) <= set(names)), ("sentence1", "sentence2"))
-    lacking = [name for name in (left, right, score) if name not in names]
+    left, right, score = columns.found(names, remembered)
+    lacking = [name for name in (left, right, score, columns.id) if name is not None and name not in names]
     if lacking:
-        shown = ", ".join(names) or "nothing"
-        raise SourceError(f"{path} has no column {', '.join(lacking)} for pairs; it has {shown}.")
+        shown = ", ".join(map(repr, names)) or "nothing"
+        raise SourceError(
+            f"{path} has no column {', '.join(map(repr, lacking))} for pairs; it has {shown}. Name the two columns of "
+            "texts as `text_column`, joined by a comma, and that of scores as `label_column`."
+        )
     unread = {entry.id for entry in refused or ()}
     found = []
     for number, row in enumerate(rows):
         if f"row {number}" in unread:
             continue
-        pair = _pair(row, number, (left, right, score))
+        pair = _pair(row, number, (left, right, score, columns.id or "id"))
         if isinstance(pair, Pair):
             found.append(pair)
         elif refused is None:
@@ -116,16 +152,15 @@ def _trec(path: Path) -> list[dict[str, Any]] | None:
     return [{"query_id": query, "doc_id": document, "relevance": value} for query, _, document, value in lines]
 
 
-def _pair(row: Mapping[str, Any], number: int, names: tuple[str, str, str]) -> Pair | Rejected:
-    left, right, score = names
+def _pair(row: Mapping[str, Any], number: int, names: tuple[str, str, str, str]) -> Pair | Rejected:
+    left, right, score, identity = names
     first, second = (str(row.get(name) or "").strip() for name in (left, right))
     if not (first and second):
         return Rejected(f"row {number}", "lacks a text")
     value = _number(row.get(score))
     if value is None:
         return Rejected(f"row {number}", f"cannot be judged: {score} is {row.get(score)!r}, not a number")
-    meta = {name: value for name, value in row.items() if name not in (left, right, score)}
-    return Pair(to_id(row.get("id")) or str(number), row[left], row[right], value, meta)
+    return Pair(to_id(row.get(identity)) or str(number), row[left], row[right], value, dict(row))
 
 
 def _number(value: Any) -> float | None:

@@ -98,7 +98,7 @@ def _heads(words: str, text: str, depth: int, heads: int) -> tuple[tuple[int, in
     found = []
     for word in (w.strip() for w in words.split(",")):
         layer, dot, head = word.partition(".")
-        if not (dot and layer.isdigit() and head.isdigit() and int(layer) < depth and int(head) < heads):
+        if not (dot and layer.isdecimal() and head.isdecimal() and int(layer) < depth and int(head) < heads):
             raise OptionError(
                 f"'{text}': there is no head '{word}'; write layer.head: layers 0 to {depth - 1}, heads 0 to "
                 f"{heads - 1}."

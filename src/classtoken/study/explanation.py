@@ -108,7 +108,7 @@ def target_of(subject: Subject, outcome_BC: Tensor, wanted: int | str | None) ->
         return 0
     if wanted is None:
         return int(outcome_BC[0].argmax())
-    if isinstance(wanted, str) and not wanted.lstrip("-").isdigit():
+    if isinstance(wanted, str) and not wanted.lstrip("-").isdecimal():
         return label_number(subject.labels, wanted)
     return check_target(int(wanted), outcome_BC.shape[1])
 

@@ -55,7 +55,7 @@ def truth_of(records: tuple[Record, ...], labels: tuple[str, ...], *, multilabel
     truth = np.zeros((len(records), len(labels)), dtype=bool)
     for row, record_ in enumerate(records):
         for label in (record_.label,) if isinstance(record_.label, str) else record_.label or ():
-            index = names.get(str(label), int(label) if str(label).isdigit() else -1)
+            index = names.get(str(label), int(label) if str(label).isdecimal() else -1)
             if not 0 <= index < len(labels):
                 return None
             truth[row, index] = True
