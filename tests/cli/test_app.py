@@ -277,3 +277,8 @@ def test_help_names_options_by_their_flags(capsys: pytest.CaptureFixture[str]) -
     out = " ".join(capsys.readouterr().out.split())
     assert "with --update." in out
     assert "--finish closes" in out
+
+
+def test_what_a_person_reads_cannot_steer_a_terminal() -> None:
+    """File names and texts may hold anything; JSON escapes it by itself."""
+    assert Answer("", text="a\x1b[2Jb\x07\tc\r\nd").written(False) == "a\ufffd[2Jb\ufffd\tc\ufffd\nd"

@@ -2,8 +2,11 @@
 
 import ast
 import json
+import sys
 import time
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -42,6 +45,29 @@ def test_a_line_now_and_then_says_what_how_far_and_how_it_goes(capsys: pytest.Ca
         until(capsys, "training: 5 of 10, 2.5 a second, 2 s left, 2 refused")
         report(Progress(6, 10, 2, 0, 2.0, what="features", note="loss 0.5"))
         until(capsys, "features: 6 of 10, 2.0 a second, 2 s left, loss 0.5")
+
+
+def test_what_begins_is_said_before_the_next_line_is_due(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shown, "THEN", 600.0)
+    monkeypatch.setattr(shown, "OTHER", 0.0)
+    with shown.progress("training") as report:
+        report(Progress(0, 6))
+        until(capsys, "training: 0 of 6")
+        with activity("loading minilm"):
+            until(capsys, "training: loading minilm")
+        report(Progress(0, 6, what="fitting the head"))
+        until(capsys, "fitting the head: 0 of 6")
+
+
+def test_a_library_that_is_being_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown._importing() == ""
+    half = ModuleType("torch")
+    half.__spec__ = ModuleSpec("torch", None)
+    half.__spec__._initializing = True
+    monkeypatch.setitem(sys.modules, "torch", half)
+    assert shown._importing() == "loading torch"
 
 
 def test_slow_steps_are_told_by_how_long_one_takes_and_time_goes_on() -> None:

@@ -72,6 +72,42 @@ def test_records_without_labels_are_refused_before_any_work(tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
+def test_rows_with_an_empty_label_are_left_out_and_named(tmp_path: Path) -> None:
+    table, bert = tmp_path / "some.csv", tiny_bert(tmp_path / "bert")
+    words = ("the cat", "a dog", "green blue")
+    rows = [f"{words[n % 3]} sits {n},{'ab'[n % 2] if n != 4 else ''}\n" for n in range(12)]
+    table.write_text("text,label\n" + "".join(rows))
+    result = ct.train(bert, table, tmp_path / "out")
+    assert (result.learned, result.refused, result.labels) == (11, 1, ("a", "b"))
+    assert "1 record that could not be used" in str(result)
+    assert "4: has no label" in str(result)
+    few = tmp_path / "few.csv"
+    few.write_text("text,label\nthe cat,a\na dog,b\ngreen,\n,a\n")
+    with pytest.raises(TrainingError, match=r"nothing can be held out .* 2 records could not be used; the first, '2'"):
+        ct.train(bert, few, tmp_path / "other")
+
+
+def test_labels_that_differ_in_case_are_named(tmp_path: Path) -> None:
+    table, bert = tmp_path / "some.csv", tiny_bert(tmp_path / "bert")
+    rows = [f"the cat sits {n},{('Red', 'red', 'blue')[n % 3]}\n" for n in range(12)]
+    table.write_text("text,label\n" + "".join(rows))
+    assert "labels that differ in case or spaces only: 'Red', 'red'" in str(ct.train(bert, table, tmp_path / "out"))
+
+
+def test_what_is_left_out_of_a_folder_is_said_by_every_verb(tmp_path: Path) -> None:
+    squares, vit = coloured_squares(tmp_path / "squares", 4), tiny_vit(tmp_path / "vit", head=True)
+    (squares / "red" / "photo.heic").write_bytes(b"")
+    (squares / "Thumbs.db").write_bytes(b"")
+    for verb, call in {
+        "embed": lambda: ct.embed(vit, squares, tmp_path / "vectors"),
+        "predict": lambda: ct.predict(vit, squares, tmp_path / "labelled"),
+        "train": lambda: ct.train(vit, squares, tmp_path / "head"),
+        "compare": lambda: ct.compare(vit, squares, pooling="cls", folds=2, draws=2),
+        "explain": lambda: ct.explain_data(vit, squares, quick=True, methods=["attention"], faithful=0),
+    }.items():
+        assert "1 .db, 1 .heic" in str(call()), verb
+
+
 def test_a_frozen_training_says_how_far_it_is(tmp_path: Path) -> None:
     squares, vit = coloured_squares(tmp_path / "squares", 4), tiny_vit(tmp_path / "vit")
     told: list[ct.errors.ClasstokenError | object] = []

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import classtoken as ct
 from classtoken import drawn
 from classtoken.cli import main
 from classtoken.embedder import Embedder
-from classtoken.errors import ContractError, ManifestMismatch, OptionError, OutputError, SourceError
+from classtoken.errors import BadRecord, ContractError, ManifestMismatch, OptionError, OutputError, SourceError
 from classtoken.results.predict import PredictedItem
 from classtoken.source import open_source
 from classtoken.tokens import image as image_module
@@ -316,6 +317,17 @@ class TestOneInput:
             ct.predict(sentiment, [name, name])
         with pytest.raises(OptionError, match="`limit`, `overwrite`: only with `out`"):
             ct.predict(sentiment, "fine", limit=3, overwrite=True)  # type: ignore[call-overload]
+
+    def test_a_file_is_told_by_what_it_holds(self, toy: Embedder, tmp_path: Path) -> None:
+        PIL.Image.new("RGB", (30, 30)).save(tmp_path / "photo", "PNG")
+        assert ct.predict(toy, tmp_path / "photo") == replace(
+            ct.predict(toy, PIL.Image.open(tmp_path / "photo")), item=str(tmp_path / "photo")
+        )
+        (tmp_path / "photo.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(20))
+        with pytest.raises(BadRecord, match="it is HEIC"):
+            ct.predict(toy, tmp_path / "photo.heic")
+        with pytest.raises(OptionError, match="is no file here"):
+            ct.predict(toy, "x" * 300)
 
     def test_a_typo_is_no_text_and_words_are_no_picture(self, sentiment: Embedder, toy: Embedder) -> None:
         with pytest.raises(OptionError, match=r"'kat\.jpg' is the name of a file"):

@@ -59,6 +59,20 @@ def test_what_spreadsheets_write(tmp_path: Path, content: str, encoding: str) ->
     assert [record.text for record in source.rows(last.shard, last.start, last.first, last.offset)] == ["bad, film"]
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["", "\r"])
+def test_lines_that_end_as_on_old_macintoshes(tmp_path: Path, mark: bytes, end: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(mark + f'id,text\r1,good film\r2,"bad, film"{end}'.encode())
+    assert texts(path) == GOOD_BAD
+    source = open_source(path)
+    last = make_plan(source, task_rows=1).tasks[-1]
+    assert [record.text for record in source.rows(last.shard, last.start, last.first, last.offset)] == ["bad, film"]
+    many = tmp_path / "many.txt"
+    many.write_bytes(b"".join(b"line %d of many\r" % n for n in range(9_000)))  # more than is looked at for its ends
+    assert [record.text for record in open_source(many).records()] == [f"line {n} of many" for n in range(9_000)]
+
+
 def test_a_column_without_a_name_in_the_middle_is_carried_under_its_place(tmp_path: Path) -> None:
     path = tmp_path / "of-pandas.csv"
     path.write_text(",text,label\n0,good,1\n1,bad,0\n")

@@ -1,9 +1,12 @@
 """What a command says: its answer on stdout, everything else on stderr."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""signs in names and texts that would steer a terminal"""
 LONGEST = 500
 """signs of a word in a message"""
 
@@ -30,7 +33,7 @@ class Answer:
         """As text for a person, or as one JSON object."""
         if as_json and not isinstance(self.result, str):
             return self.result.to_json()
-        return str(self.result) if self.text is None else self.text
+        return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(self.result) if self.text is None else self.text)
 
 
 def wrote(out: str | Path | None) -> tuple[str, ...]:

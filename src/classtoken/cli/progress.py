@@ -14,8 +14,10 @@ from classtoken.activity import heard
 from classtoken.plain import to_json
 from classtoken.values import Progress
 
-#: Seconds until the first line, and between two lines, where there is no terminal.
-FIRST, THEN = 2.0, 30.0
+#: Seconds until the first line, and between two lines, where there is no terminal; where something else has begun.
+FIRST, THEN, OTHER = 2.0, 30.0, 5.0
+LIBRARIES = ("torch", "transformers", "sklearn", "pyarrow")
+"""what takes seconds to import"""
 SLOW = 0.1
 """a second: below, how long one takes is said"""
 OLD = 10.0
@@ -115,11 +117,14 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
     stage = [""]
 
     def tell() -> None:
-        wait = FIRST
+        wait, said, before = FIRST, float("-inf"), ("", "")
         while not over.wait(wait):
-            wait, (now, told), here = THEN, latest[0], time.monotonic()
-            if stage[0] or not now.total:
-                far: tuple[str, ...] = (stage[0], _duration(here - began))
+            wait, (now, told), here, doing = min(FIRST, 1.0), latest[0], time.monotonic(), stage[0] or _importing()
+            if here - said < (THEN if (now.what, doing) == before else OTHER):
+                continue
+            said, before = here, (now.what, doing)
+            if doing or not now.total:
+                far: tuple[str, ...] = (doing, _duration(here - began))
             else:
                 far = (f"{now.done} of {now.total}", _rate(now, here - told))
             say(f"{now.what or what}: {', '.join(filter(None, far))}")
@@ -138,6 +143,12 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
     finally:
         over.set()
         teller.join()
+
+
+def _importing() -> str:
+    """The library that is being imported just now, which may take longer than the work."""
+    specs = {name: getattr(sys.modules.get(name), "__spec__", None) for name in LIBRARIES}
+    return next((f"loading {name}" for name, spec in specs.items() if getattr(spec, "_initializing", False)), "")
 
 
 def _rate(now: Progress, since: float = 0.0) -> str:

@@ -40,6 +40,7 @@ from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.words import advice_of
 from classtoken.errors import OptionError
 from classtoken.fingerprint import hash_value
+from classtoken.inputs import unread_in_words
 from classtoken.measure.paired import detectable
 from classtoken.measure.statistics import LEAST
 from classtoken.options import CompareOptions
@@ -70,7 +71,7 @@ def compared(
         tell(_beforehand(task, before))
     passed = pass_through(models, task, options, report)
     name = str(source) if isinstance(source, str | Path) else type(source).__name__
-    return judged_after(task, passed, Told(name, options, before, began), report)
+    return judged_after(task, passed, Told(name, options, before, began, task.told), report)
 
 
 def judged_after(task: JudgedTask, passed: Sequence[Passed], told: "Told", report: Report = None) -> CompareResult:
@@ -109,6 +110,8 @@ class Told:
     before: float
     began: float
     """by the clock of `time.monotonic`"""
+    notes: tuple[str, ...] = ()
+    """what the source says of itself"""
 
 
 def _field_of(passed: Sequence[Passed], arrays: Mapping[str, Stored], keeping: Kept, report: Report) -> _Field:
@@ -224,7 +227,12 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
         else tuple(row for one in passed for row in overlooked(one, task, looked_at)),
         refused=task.refused,
         left_out=field.left_out,
-        notes=(*_notes(task, found, overlap), *(() if looked_at is None else looked_at.notes)),
+        notes=(
+            *_notes(task, found, overlap),
+            *(() if looked_at is None else looked_at.notes),
+            *_unread(passed),
+            *told.notes,
+        ),
         seconds=monotonic() - told.began,
     )
 
@@ -233,6 +241,11 @@ def _data_hash(task: JudgedTask) -> str:
     """A hash of what is judged: ids, contents, labels, clusters, the split; wherever the files lie."""
     said = [[record.id, content_of(record), record.label] for record in task.records]
     return hash_value([said, list(task.items), task.units.of.tolist(), task.answers()])
+
+
+def _unread(passed: Sequence[Passed]) -> tuple[str, ...]:
+    """Of every model that reads less of some items than there is."""
+    return tuple(f"{one.name}: {said}" for one in passed for said in unread_in_words(one.model.prepare, one.found.long))
 
 
 def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> tuple[str, ...]:

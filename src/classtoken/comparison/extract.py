@@ -38,6 +38,8 @@ class Extracted:
     """of records"""
     tokens: float
     """of a record, the mean"""
+    long: int = 0
+    """records that are longer than the model takes"""
 
     @property
     def states(self) -> NDArray[np.float32] | None:
@@ -92,7 +94,7 @@ def extract(
             }
         return found
 
-    done, seen_tokens = 0, 0
+    done, seen_tokens, long = 0, 0, 0
     for batch in batches(model.prepare, enumerate(records), rejected.__setitem__, prompt=model.prompt):
         for one, found in computed(work, batch):
             if isinstance(found, BadRecord):
@@ -100,6 +102,7 @@ def extract(
             else:
                 parts.append((one.places, found))
         done += len(batch.places)
+        long += sum(batch.long)
         seen_tokens += int((batch.tokens.roles_BL != Role.PAD).sum())
         if report is not None:
             report(Progress(done, len(records), refused=len(rejected), seconds=monotonic() - began, what="embedding"))
@@ -111,7 +114,7 @@ def extract(
     for name, vectors in whole.items():
         for row in np.flatnonzero(~np.isfinite(vectors).all(1)).tolist():
             rejected.setdefault(row, Rejected(records[row].id, f"its vector '{name}' is not finite"))
-    return Extracted(whole, aside, rejected, monotonic() - began, len(records), seen_tokens / max(1, done))
+    return Extracted(whole, aside, rejected, monotonic() - began, len(records), seen_tokens / max(1, done), long)
 
 
 def _placed(parts: list[tuple[tuple[int, ...], dict[str, NDArray]]], name: str, count: int) -> NDArray:

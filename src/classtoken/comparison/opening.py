@@ -29,26 +29,31 @@ def open_task(source: Any, options: CompareOptions, remembered: Mapping[str, str
     _refuse_unused(options)
     if options.task == "similarity":
         return _similarity(source, options, remembered)
-    refused: list[Rejected] = []
+    refused, told = list[Rejected](), list[str]()
+
+    def read(given: Any) -> list[Record]:
+        return _read(open_source(given, options.source_options, remembered), options, refused, told)
+
     opened = open_source(source, options.source_options, remembered)
-    records = _read(opened, options, refused)
+    records = _read(opened, options, refused, told)
     choices = _choices(options, opened.called())
+    made: JudgedTask
     if options.task in (None, "classification", "multilabel"):
-        test = None if options.test is None else _records(options.test, options, refused, remembered)
+        test = None if options.test is None else read(options.test)
         several = any(isinstance(record.label, tuple) for record in (*records, *(test or ())))
         kind = MultiLabel if (several if options.task is None else options.task == "multilabel") else Classification
-        made: JudgedTask = kind(records, test, choices)
+        made = kind(records, test, choices)
         made.refused, made.read = (*refused, *made.refused), (*records, *(test or ()))
-        return made
-    if options.task == "retrieval" and options.queries is not None and options.judgements is not None:
-        queries = _records(options.queries, options, refused, remembered)
-        judged = read_judgements(options.judgements)
-        return RetrievalByJudgements(records, queries, judged, choices, tuple(refused))
-    if options.task == "retrieval":
+    elif options.task == "retrieval" and options.queries is not None and options.judgements is not None:
+        queries, judged = read(options.queries), read_judgements(options.judgements)
+        made = RetrievalByJudgements(records, queries, judged, choices, tuple(refused))
+    elif options.task == "retrieval":
         made = RetrievalByClass(records, choices, tuple(refused))
+        made.read = tuple(records)
     else:
         made = (Segmentation if options.task == "dense" else Clustering)(records, choices, tuple(refused))
-    made.read = tuple(records)
+        made.read = tuple(records)
+    made.told = tuple(told)
     return made
 
 
@@ -86,14 +91,10 @@ def _similarity(source: Any, options: CompareOptions, remembered: Mapping[str, s
     return Similarity(pairs[: options.limit], _choices(options, {}), tuple(refused))
 
 
-def _records(
-    source: Any, options: CompareOptions, refused: list[Rejected], remembered: Mapping[str, str]
-) -> list[Record]:
-    return _read(open_source(source, options.source_options, remembered), options, refused)
-
-
-def _read(opened: Source, options: CompareOptions, refused: list[Rejected]) -> list[Record]:
+def _read(opened: Source, options: CompareOptions, refused: list[Rejected], told: list[str]) -> list[Record]:
+    """The records that can be read; the others go into `refused`, and what the source says into `told`."""
     records = list(opened.records(refused, limit=options.limit))
+    told += opened.notes
     if not records:
         first = f" The first: {refused[0].id}: {refused[0].reason}." if refused else ""
         raise OptionError(f"no record of '{opened.name}' can be read.{first}")

@@ -70,6 +70,8 @@ class JudgedTask(ABC):
     """that assumption in words"""
     read: tuple[Record, ...] = ()
     """every record that was read, those that are left out among them: stored rows may be as many"""
+    told: tuple[str, ...] = ()
+    """what is to be said of where they come from"""
 
     @property
     @abstractmethod

@@ -150,6 +150,12 @@ def _hub(name: str, revision: str | None) -> Path:
         status = getattr(error.response, "status_code", "?")
         raise HubError(f"the hub does not give '{name}' (status {status}). Check the name and your access.") from error
     except (OSError, ValueError, HTTPError) as error:
+        near = called_alike(Path(name))
+        if near is not None and near.is_dir():
+            raise HubError(
+                f"there is no folder '{name}'; did you mean '{near}'? As a hub id it is not in the cache "
+                f"{constants.HF_HUB_CACHE}, and the hub cannot be reached ({type(error).__name__})."
+            ) from error
         raise HubError(
             f"'{name}' is neither a local folder nor in the cache {constants.HF_HUB_CACHE}, and the hub cannot be "
             f"reached ({type(error).__name__}). Copy the model's folder here and name its path."

@@ -14,6 +14,7 @@ from classtoken.inputs.modality import check_item, choose_modality, names_file, 
 from classtoken.inputs.preprocessor import Preprocessor
 from classtoken.inputs.rejecting import computed, each, rejected
 from classtoken.inputs.thumbnail import thumbnail
+from classtoken.inputs.unread import rest_in_words, unread_in_words
 from classtoken.inputs.view import InputView, PreparedInput, prepare_one, view_of
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "one_batch",
     "prepare_one",
     "rejected",
+    "rest_in_words",
     "rows",
     "thumbnail",
+    "unread_in_words",
     "view_of",
 ]

@@ -41,15 +41,14 @@ def explain_data(
     unread: list[Rejected] = []
     records, copies = different(list(opened.records(unread, limit=options.limit)))
     if len(records) < 2:
-        held = f", and {copies} more that hold the same" if copies else ""
-        raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}{held}.")
+        more = f", and {copies} more that hold the same" if copies else ""
+        raise OptionError(f"findings need at least two inputs; '{opened.name}' gave {len(records)}{more}.")
     side = embedder.modality_of(records[0], options.modality, source=opened.name)
     embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
     options = replace(options, modality=side, prompt=prompt, prompt_text=None)
     found = findings(embedder, Path(opened.name).name, records, options, unread=len(unread), report=report)
-    if copies:
-        note = f"{counted(copies, 'record')} held what an earlier one holds; left out"
-        found = replace(found, notes=(note, *found.notes))
+    held = (f"{counted(copies, 'record')} held what an earlier one holds; left out",) if copies else ()
+    found = replace(found, notes=(*held, *opened.notes, *found.notes))
     if place is not None:
         write_findings(found, place)
     return found

@@ -11,7 +11,7 @@ from classtoken.embedder import Embedder, classifying_sides, load, with_prompt
 from classtoken.embedder.zero_shot import worded
 from classtoken.errors import SourceError
 from classtoken.files import user_path, write_text
-from classtoken.inputs import choose_modality, thumbnail
+from classtoken.inputs import choose_modality, thumbnail, unread_in_words
 from classtoken.learning.folder.seen import seen_before
 from classtoken.learning.temperature import fitted_temperature
 from classtoken.measure.answers import JudgedAnswers
@@ -98,6 +98,7 @@ def predict(
         of_others=answers.interval_of_others,
         source=opened.name,
         date=datetime.now(UTC).date().isoformat(),
+        notes=(*unread_in_words(embedder.tower(side).prepare, finished.cut), *opened.notes),
     )
     if result.report:
         _write_report(result, opened, options.limit)

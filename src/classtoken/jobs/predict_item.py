@@ -7,11 +7,13 @@ from typing import Any
 from classtoken.embedder import Embedder, classifying_sides, load, with_prompt
 from classtoken.embedder.zero_shot import worded
 from classtoken.errors import OptionError
-from classtoken.inputs import check_item, listed, names_file, names_picture
+from classtoken.files import user_path
+from classtoken.inputs import check_item, listed, names_file, names_picture, rest_in_words
 from classtoken.learning.temperature import fitted_temperature
 from classtoken.options import PredictOptions
 from classtoken.results.predict import LabelProbability, PredictedItem
 from classtoken.source.drawn import PREFIX
+from classtoken.source.opening import holds_records
 
 #: Options that say something about a folder of labels.
 OF_FOLDERS = ("limit", "part_rows", "overwrite")
@@ -52,6 +54,7 @@ def predict_item(model: str | Path | Embedder, item: Any, options: PredictOption
         multilabel=classifier.multilabel,
         typical=None if typical is None else float(typical[0]),
         every=options.every,
+        notes=rest_in_words(embedder.tower(side).prepare, tokens.cut),
     )
 
 
@@ -70,7 +73,9 @@ def _only(item: Any) -> Any:
 
 
 def _of_many(name: str) -> bool:
-    """Whether a name is that of a source: a file or folder, a URL, drawn pictures."""
+    """Whether a name is that of a source: a folder, a file of records, a URL, drawn pictures."""
+    if names_file(name) and user_path(name).is_file() and not holds_records(Path(name)):
+        return False  # one input, whatever its name ends in: its first bytes say what it is
     return names_file(name) or ((name.startswith(PREFIX) or "://" in name) and not any(map(str.isspace, name)))
 
 

@@ -10,12 +10,12 @@ from classtoken.destination import check_folder
 from classtoken.embedder import load
 from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
-from classtoken.errors import OptionError
+from classtoken.errors import OptionError, TrainingError
 from classtoken.files import user_path
 from classtoken.jobs.train_errors import with_errors
 from classtoken.learning.data.features import ReadRecords
 from classtoken.learning.data.partners import partner_columns
-from classtoken.learning.data.records import drawn, renamed
+from classtoken.learning.data.records import drawn, renamed, with_labels
 from classtoken.learning.folder.finish import finish
 from classtoken.learning.loop.processes import joined
 from classtoken.learning.loop.seeds import own_randomness
@@ -24,6 +24,7 @@ from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.checks import check_further, check_used
 from classtoken.learning.ways.finetune import finetune
 from classtoken.learning.ways.frozen import train_frozen
+from classtoken.learning.ways.objective import UNSUPERVISED
 from classtoken.learning.ways.scratch import shape_of, train_from_scratch
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.ways.two_towers import train_two_towers
@@ -31,6 +32,7 @@ from classtoken.learning.work import FinishedBefore, check_training
 from classtoken.model_folder import columns_learned_from
 from classtoken.options import SourceOptions, TrainOptions
 from classtoken.pooling.spec import parse_many
+from classtoken.results.base import left_out_in_words
 from classtoken.results.train import TrainResult
 from classtoken.source import open_source
 from classtoken.values import Progress, Record, Rejected
@@ -92,7 +94,7 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
     def taken(bad: list[Rejected]) -> Iterator[Record]:
         def read() -> Iterator[Record]:
             bad.clear()
-            return opened.records(bad)
+            return with_labels(opened.records(bad), bad, needed=run.recipe.objective.kind not in UNSUPERVISED)
 
         return renamed(drawn(read, data.limit, seed), data.label_names)
 
@@ -107,6 +109,8 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
             return run.processes.agreed(
                 lambda: with_errors(finish(trained, run, refused, monotonic() - began), trained, run, lambda: taken([]))
             )
+    except TrainingError as error:
+        raise TrainingError(f"{error}{left_out_in_words(refused)}") from None
     except FinishedBefore as before:
         return replace(before.result, notes=(*before.result.notes, "it was finished before; nothing was computed anew"))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path
-from classtoken.inputs import check_item, listed
+from classtoken.inputs import check_item, listed, rest_in_words
 from classtoken.inputs.modality import IMAGE_SUFFIXES
 from classtoken.nearest.carried import place_of
 from classtoken.nearest.rows import FileRows, column_of
@@ -37,6 +37,7 @@ class Asked:
     itself: int | None = None
     model: str | None = None
     prompt: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, embedder: Callable[[], Embedder]) -> Asked:
@@ -93,8 +94,11 @@ class Asking:
         found = embedder.embed(list(items), pooling=pooling, modality=side, prompt=prompt)
         assert not isinstance(found, dict)
         names = tuple(_name(self.embedder, side, item, place) for place, item in enumerate(items))
-        said = prompt if side == "text" else None
-        return Asked(names, torch.from_numpy(found), not several, model=self.embedder.name, prompt=said)
+        said, prepare = prompt if side == "text" else None, self.embedder.tower(side).prepare
+        notes: tuple[str, ...] = ()
+        if isinstance(prepare, TextPreprocessor):
+            notes = rest_in_words(prepare, [row.cut for row in prepare.encode(list(items), prompt=prompt)])
+        return Asked(names, torch.from_numpy(found), not several, model=self.embedder.name, prompt=said, notes=notes)
 
     def of_source(self, file: Path | str) -> Asked:
         """Every record of a source."""

@@ -122,6 +122,7 @@ class Searcher:
         approximate = None if index is None else index.search(what.vectors, wanted)
         nearest = approximate or self._nearest(rows, what.vectors, wanted, options.similarity)
         hits = self._hits(_kept(nearest, what.itself, options))
+        left_out = without_in_words(self.vectors, self.column, nearest.without, "a score", whole=options.where is None)
         return SearchResult(
             folder=self.vectors.place.name,
             column=self.column,
@@ -138,7 +139,7 @@ class Searcher:
             seconds=time.monotonic() - start,
             hits=hits[0] if what.single else (),
             queries=() if what.single else tuple(map(QueryHits, what.names, hits)),
-            notes=without_in_words(self.vectors, self.column, nearest.without, "a score", whole=options.where is None),
+            notes=(*what.notes, *left_out),
         )
 
     def _index(self, options: SearchOptions) -> ApproximateIndex | None:

@@ -78,6 +78,13 @@ def listed(entries: Sequence[Rejected], count: int) -> list[str]:
     return lines
 
 
+def left_out_in_words(entries: Sequence[Rejected]) -> str:
+    """What follows a message that there are too few records: how many could not be used, and the first reason."""
+    if not entries:
+        return ""
+    return f" {counted(len(entries), 'record')} could not be used; the first, '{entries[0].id}': {entries[0].reason}."
+
+
 def write(result: Result, path: Path) -> None:
     """Write a result as a whole file. Raises `OutputError`."""
     write_text(path, result.to_json() + "\n")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from classtoken.results.base import Result, counted
+from classtoken.results.search import cell
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 SHOWN = 10
@@ -105,13 +106,14 @@ class DuplicatesResult(Result):
         """A pair, a line for each of its rows."""
         theirs = self.texts if self.against is None else self.other_texts
         sides = [(pair.id, pair.label, self.texts, False), (pair.other, pair.other_label, theirs, True)]
-        wide = max(len(identity) for identity, *_ in sides)
+        wide = max(len(cell(identity, "id")) for identity, *_ in sides)
         score, found = "equal " if pair.equal else f"{pair.score:.4f}", []
         for number, (identity, label, texts, other) in enumerate(sides):
             fate = self.fate(identity, other=other)
-            fate = "goes" if fate == f"goes for {sides[1 - number][0]}" else fate  # in favour of the row beside it
-            said = "  ".join(filter(None, (label, texts.get(identity))))
-            found.append(f"  {score if not number else '':6s}  {fate:5s}  {identity:{wide}s}  {said}".rstrip())
+            fate = "goes" if fate == f"goes for {sides[1 - number][0]}" else cell(fate, "id")  # for the row beside it
+            said = "  ".join(filter(None, (label and cell(label, "label"), texts.get(identity))))
+            name = cell(identity, "id")
+            found.append(f"  {score if not number else '':6s}  {fate:5s}  {name:{wide}s}  {said}".rstrip())
         return found
 
     def __str__(self) -> str:

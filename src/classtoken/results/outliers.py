@@ -19,7 +19,7 @@ class EqualRows(Result):
     """each with `id`, `label` and what is carried"""
 
     def __str__(self) -> str:
-        ids = [str(row["id"]) for row in self.rows]
+        ids = [cell(row["id"], "id") for row in self.rows]
         names = list(dict.fromkeys(str(row["label"]) for row in self.rows if row.get("label")))
         return f"{', '.join(ids[:-1])} and {ids[-1]} hold the same and have {len(names)} labels: {', '.join(names)}"
 
@@ -62,14 +62,16 @@ class OutliersResult(Result):
         if self.odd:
             lines.append("odd rows (similarity to those):")
         for row in self.odd[:SHOWN]:
-            lines.append(f"  {row['score']:.4f} ({row['deviations']:.1f} deviations)  {row['id']}  {_short(row)}")
+            lines.append(
+                f"  {row['score']:.4f} ({row['deviations']:.1f} deviations)  {cell(row['id'], 'id')}  {_short(row)}"
+            )
         if self.labelled:
             lines.append(
                 f"labels that neighbours contradict: {self.found} of {self.labelled} (votes for it -> for another)"
             )
         for row in self.contradicted[:SHOWN]:
-            said = f"{row['label']} -> {row['suggested']}"
-            lines.append(f"  {row['own']:.2f} -> {row['votes']:.2f}  {said}  {row['id']}  {_short(row)}")
+            said = f"{cell(row['label'], 'label')} -> {cell(row['suggested'], 'label')}"
+            lines.append(f"  {row['own']:.2f} -> {row['votes']:.2f}  {said}  {cell(row['id'], 'id')}  {_short(row)}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 

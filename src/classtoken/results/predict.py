@@ -39,6 +39,8 @@ class PredictedItem(Result):
     """how typical it is of the labels, as a share of their own held-out records; of models that know it"""
     every: bool = False
     """whether all of them are printed"""
+    notes: tuple[str, ...] = ()
+    """that a part of a long text was not read"""
 
     def __str__(self) -> str:
         shown = self.probabilities if self.every else self.probabilities[:SHOWN]
@@ -49,7 +51,7 @@ class PredictedItem(Result):
             lines.append(f"and {counted(left, 'label')} more")
         if self.typical is not None and self.typical <= UNLIKE:
             lines.append(f"note: it looks like none of them ({self.typical:.1%} of their own look as little like them)")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
 @dataclass(frozen=True)
@@ -174,16 +176,18 @@ class PredictResult(Result):
     """what the records are called"""
     date: str = ""
     """the day on which they were labelled, in UTC"""
+    notes: tuple[str, ...] = ()
+    """what was left out of the source, and of texts that are longer than the model takes"""
 
     @property
     def strange(self) -> str:
         """How many records look like none of the labels, beside how many would by chance; empty where none does."""
         if not self.untypical:
             return ""
-        expected = UNLIKE * self.records
+        expected, look = UNLIKE * self.records, "looks" if self.untypical == 1 else "look"
         return (
-            f"{self.untypical} of {counted(self.records, 'record')} look{'s' * (self.untypical == 1)} like none of the "
-            f"labels (`typical` at most {UNLIKE}); of records like those learned from it would be about {expected:.3g}"
+            f"{self.untypical} of {counted(self.records, 'record')} {look} unlike everything "
+            f"that was learned from (`typical` at most {UNLIKE}); about {expected:.3g} would be usual"
         )
 
     @property
@@ -233,6 +237,7 @@ class PredictResult(Result):
         if self.refused:
             lines.append(f"  {self.refused} could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += listed(self.examples, self.refused)
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     def _weakest(self) -> list[str]:

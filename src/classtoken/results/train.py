@@ -1,13 +1,33 @@
 """What `train` gives back."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from classtoken.results.base import Result, counted, listed
 from classtoken.results.statistics import Interval
 from classtoken.values import Rejected
+
+WAYS = {
+    "frozen": " on the vectors of a model that stays as it is",
+    "finetune": " of a model that was trained further",
+    "scratch": " of a model trained from scratch",
+}
+COUNTED = {"accuracy": "right", "exact_match": "right in all their labels"}
+"""scores that count records, and of what they are the share"""
+SAID = {
+    "macro_f1": "F1, averaged over the labels, so that a rare one counts as much as a frequent one",
+    "mean_average_precision": "how well each label's records stand before the others, averaged over labels; 1 is best",
+    "label_accuracy": "share of right yes and no answers, one a label",
+    "loss": "0 is best; wrong answers that were sure cost most",
+}
+"""what a score is, in a few words"""
+
+
+def score_name(name: str) -> str:
+    """What a score is called on the screen."""
+    return name.replace("_", " ").replace(" f1", " F1")
 
 
 @dataclass(frozen=True)
@@ -120,46 +140,33 @@ class TrainResult(Result):
     """the page with the errors among the records that judged it, and every label"""
 
     def __str__(self) -> str:
-        ranges = {name: f" (95 %: {at.low:.4f} to {at.high:.4f})" for name, at in self.intervals.items()}
-        shown = ", ".join(
-            f"{name.replace('_', ' ')} {value:.4f}{ranges.get(name, '')}"
-            for name, value in sorted(self.scores.items(), key=lambda score: score[0] == "loss")  # counted ones first
-        )
-        judged = (
-            f"each judged by a head without it, in {self.folds} parts" if self.folds else f"{self.held_out} held out"
-        )
-        words = {"frozen": "a head on frozen vectors", "finetune": "fine-tuned", "scratch": "from scratch"}
-        known = f"{counted(len(self.labels), 'label')}, " if self.labels else ""
-        head = f"head {self.head}" if self.labels else "its vectors"
+        what = f"a classifier of {counted(len(self.labels), 'label')}" if self.labels else "vectors"
+        head = f", head {self.head}" if self.labels else ""
         lines = [
-            f"{self.out}: {words.get(self.way, self.way)}, {known}pooling {self.pooling}, {head}",
-            f"  {counted(self.learned, 'record')} learned from, {judged}{f': {shown}' if shown else ''}",
+            f"{self.out}: {what}{WAYS.get(self.way, '')} (pooling {self.pooling}{head})",
+            f"  {counted(self.learned, 'record')} learned from, {self._judged_by()}",
+            *self._measured(),
             f"  {self.trained_parameters:,} of {self.parameters:,} parameters learned, "
             f"{f'{self.steps} steps, ' if self.steps else ''}{self.seconds:.1f} s"
             f"{', stopped early' if self.stopped_early else ''}",
         ]
-        if self.scores and self.labels:
-            without = f"; {self.error_before:.4f} without the temperature {self.temperature:.3f}"
-            lines.insert(
-                2,
-                f"  probabilities are off by {self.error:.4f} on average (calibration error"
-                f"{without if self.temperature != 1 else ''})",
-            )
+        if self.poolings:
+            lines.append("  side by side, each as the only one; the figures above are of the choice among them:")
         for one in self.poolings:
             said = ", ".join(
-                f"{name.replace('_', ' ')} {value:.4f}" + (f" {at.limits}" if (at := one.intervals.get(name)) else "")
+                f"{score_name(name)} {value:.4f}" + (f" {at.limits}" if (at := one.intervals.get(name)) else "")
                 for name, value in one.scores.items()
             )
             lines.append(f"    {one.pooling:12s} {said}{'  (kept)' if one.pooling == self.pooling else ''}")
         if self.trials:
             best = max(self.trials, key=lambda trial: trial.score)
             lines.append(
-                f"  settings: {self.chosen}, the best of {len(self.trials)} on the records that chose ({best.amount}); "
-                "all are in result.json"
+                f"  settings: {self.chosen}, the best of {len(self.trials)} that were tried ({best.amount} on the "
+                "records that chose it); all are in result.json"
             )
         if self.refused:
             lines.append(
-                f"  {counted(self.refused, 'record')} that could not be read, see {self.out}/_meta/quarantine.parquet:"
+                f"  {counted(self.refused, 'record')} that could not be used, see {self.out}/_meta/quarantine.parquet:"
             )
             lines += listed(self.examples, self.refused)
         lines += [f"  note: {note}" for note in self.notes]
@@ -167,6 +174,32 @@ class TrainResult(Result):
             lines.append(f"  the errors to look at, and every label: {self.report}")
         lines += [f"  {word}: {command}" for word, command in zip(("next", "of many"), self.next, strict=False)]
         return "\n".join(lines)
+
+    def _judged_by(self) -> str:
+        """Who judged, and the figures that count records."""
+        judged = (
+            f"each judged by a head without it, in {self.folds} parts" if self.folds else f"{self.held_out} held out"
+        )
+        counts = [
+            f"{100 * value:.1f} % {COUNTED[name]}"
+            + (f" (95 %: {100 * at.low:.1f} to {100 * at.high:.1f} %)" if (at := self.intervals.get(name)) else "")
+            for name, value in self.scores.items()
+            if name in COUNTED
+        ]
+        return ": ".join(filter(None, (judged, ", ".join(counts))))
+
+    def _measured(self) -> Iterator[str]:
+        """The other figures, each with a few words on what it is, and how far probabilities can be believed."""
+        others = sorted(((n, v) for n, v in self.scores.items() if n not in COUNTED), key=lambda one: one[0] == "loss")
+        if others:
+            said = (f"{score_name(n)} {v:.4f}{f' ({SAID[n]})' if n in SAID else ''}" for n, v in others)
+            yield f"  {', '.join(said)}"
+        if self.scores and self.labels:
+            before = f"; {self.error_before:.4f} before they were divided by the temperature {self.temperature:.3f}"
+            yield (
+                f"  probabilities are off by {self.error:.4f} on average (calibration error"
+                f"{before if self.temperature != 1 else ''})"
+            )
 
     @property
     def next(self) -> tuple[str, ...]:

@@ -68,8 +68,8 @@ def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns
             raise SourceError(f"{where} has no column '{given}' (`{option}`); it has {_listed(names)}.{hint}")
     if found["text"] is None and found["image"] is None:
         raise SourceError(
-            f"{where} has no column text, sentence or image; it has {_listed(names)}. "
-            "Name one with `text_column` or `image_column`."
+            f"{where} has no column text, sentence or image; it has {_listed(names)}. Name one with `text_column` or "
+            "`image_column`; labels and ids likewise, with `label_column` and `id_column`."
         )
     used = set(found.values())
     return Columns(**found, meta=tuple(name for name in names if name not in used))

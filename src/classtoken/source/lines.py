@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from classtoken.errors import OptionError, SourceError
 
+HEAD = 1 << 16
+"""bytes in which a file shows how its lines end"""
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -35,9 +37,10 @@ def kind_of(path: Path) -> str:
 class Lines:
     """Lines of one file from a byte onwards, with their line ends; `position` is where the next one begins.
 
-    Ends are `\\n` and `\\r\\n` only, so that a text may hold the other signs that Unicode counts as line ends. Bytes
-    are counted in the file unpacked and in UTF-8; a byte order mark at the start is skipped. UTF-16 is known by its
-    mark; any other `encoding` must be named. `stamp()` is a hash of what was read.
+    Ends are `\\n` and `\\r\\n`, or in a file without any `\\n` near its beginning `\\r`, so that a text may hold the
+    other signs that Unicode counts as line ends. Bytes are counted in the file unpacked and in UTF-8; a byte order mark
+    at the start is skipped. UTF-16 is known by its mark; any other `encoding` must be named. `stamp()` hashes what was
+    read.
     """
 
     def __init__(self, path: Path, offset: int = 0, encoding: str | None = None):
@@ -77,8 +80,9 @@ class Lines:
                 start = file.peek(2)[:2]
                 encoding = self.encoding or _MARKS.get(start)
                 if encoding is None and not packed:
+                    old_ends = _only_carriage_returns(file)
                     file.seek(offset)
-                    yield from file
+                    yield from _with_new_ends(file) if old_ends else file
                     return
                 passed = 0
                 for line in file if encoding is None else _recoded(file, encoding):
@@ -99,6 +103,22 @@ class Lines:
             "with `encoding` (Excel in the West writes cp1252), or convert it: "
             f"iconv -f latin1 -t utf-8 {name} > utf8-{name} (with the encoding it really has)."
         )
+
+
+def _only_carriage_returns(file: BinaryIO) -> bool:
+    """Whether lines end as they did on Macintoshes before 2001, and as Excel still writes `CSV (Macintosh)`."""
+    head = file.read(HEAD)
+    return b"\r" in head and b"\n" not in head
+
+
+def _with_new_ends(file: BinaryIO) -> Iterator[bytes]:
+    """Lines that end in a carriage return alone, each of the same length with a line feed."""
+    begun = b""
+    while block := file.read(HEAD):
+        *whole, begun = (begun + block).split(b"\r")
+        yield from (line + b"\n" for line in whole)
+    if begun:
+        yield begun
 
 
 def _recoded(file: BinaryIO, encoding: str) -> Iterator[bytes]:

@@ -105,6 +105,11 @@ def read_table(path: Path, refused: list[Rejected] | None = None) -> list[dict[s
     return rows
 
 
+def holds_records(path: Path) -> bool:
+    """Whether a file's name says that it holds many records."""
+    return kind_of(path) in TABLES
+
+
 def _open(name: str, options: SourceOptions) -> Source:
     if name.startswith(PREFIX):
         return Drawn(name, options)

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from classtoken.errors import SourceError
+from classtoken.results.base import counted
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of
 from classtoken.source.columns import Columns, headerless, known_names, resolve, to_entry, to_id
 from classtoken.source.delimited import TableHead, form_of, header
@@ -202,7 +203,7 @@ class DelimitedTable(LineTable):
             if isinstance(fields, UnreadableRow):
                 yield fields
             elif len(fields) < len(names) or any(fields[len(names) :]):
-                yield UnreadableRow(f"has {len(fields)} fields where there are {len(names)} columns")
+                yield UnreadableRow(f"has {counted(len(fields), 'field')} where there are {len(names)} columns")
             else:
                 yield dict(zip(names, fields, strict=False))
 

@@ -119,8 +119,6 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
             f"the model comes in as a foreign module: {', '.join(subject.encoder.gaps)} cannot be seen, so there is no "
             "exact account of the vector"
         )
-    if tokens.cut and max(tokens.cut) > 0:
-        notes.append(f"{max(tokens.cut)} tokens did not fit into the model and were cut off")
     notes.append(
         "attention says where a token reads, not what it uses: read every map beside its deletion area and beside the "
         "controls"

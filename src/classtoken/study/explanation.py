@@ -12,7 +12,7 @@ from torch import Tensor
 from classtoken.embedder import Embedder
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import ClasstokenError, OptionError
-from classtoken.inputs import PreparedInput
+from classtoken.inputs import PreparedInput, rest_in_words
 from classtoken.maps import faithfulness as faith
 from classtoken.maps.rollout import routes
 from classtoken.maps.table import Method, Setting, available, chosen
@@ -93,7 +93,7 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         unseen=_unseen(traced, maps, target),
         artefacts=artefacts_of(traced),
         image=picture_uri(given.view),
-        notes=notes_of(embedder, subject, tokens, options.pooling),
+        notes=(*rest_in_words(prepare, tokens.cut), *notes_of(embedder, subject, tokens, options.pooling)),
         typical=typical_of(embedder, subject, tokens, modality=options.modality, prompt=options.prompt),
         given=(str(item), embedder.spec.model) if isinstance(item, str | Path) else None,
         quick=options.quick,

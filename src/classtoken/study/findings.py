@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from classtoken.embedder import Embedder
+from classtoken.inputs import rest_in_words
 from classtoken.measure.specialisation import (
     between_pairs,
     cosine_by_layer,
@@ -89,6 +90,8 @@ def findings(
     truth = truth_of(inputs.records, subject.labels, multilabel=subject.multilabel)
     lens, lens_of = _lens(subject, found, truth)
     notes = notes_of(embedder, subject, inputs.batches[0], options.pooling)
+    left_out = [tokens for batch in inputs.batches for tokens in batch.cut]
+    long = rest_in_words(embedder.tower(options.modality).prepare, left_out)
     return Findings(
         model=name_of(embedder),
         data=data,
@@ -108,7 +111,7 @@ def findings(
         control=CONTROL,
         seconds=time.perf_counter() - started,
         rate=rate,
-        notes=(*_counts(inputs, unread, options.faithful), *notes),
+        notes=(*_counts(inputs, unread, options.faithful), *long, *notes),
     )
 
 

@@ -1,12 +1,13 @@
 """Two inputs explained together: the cosine of their vectors by pairs of parts, and whether those parts matter."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from classtoken.embedder import Embedder, with_prompt
 from classtoken.errors import OptionError
-from classtoken.inputs import PreparedInput
+from classtoken.inputs import PreparedInput, rest_in_words
 from classtoken.maps.pairs import Parts, error_of, pairs_of, parts_of
 from classtoken.options import ExplainPairOptions
 from classtoken.probe.from_embedder import giving_vectors
@@ -74,7 +75,7 @@ def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPa
         error=float(f"{errors.max():.3g}"),
         pairs=tuple(tuple(float(f"{value:.6g}") for value in row) for row in pairs.tolist()),
         knockouts=_knockouts(one, two, pairs, options.seed),
-        notes=_notes(one, two),
+        notes=(*_unread(embedder, one, two), *_notes(one, two)),
     )
 
 
@@ -141,6 +142,13 @@ def _shared(side: _Side, other: _Side) -> list[int]:
     there = {int(other.tokens.ids_BL[0, place]) for place in content_of(other.tokens)}
     places = [place for place in content_of(side.tokens) if int(side.tokens.ids_BL[0, place]) in there]
     return places if len(places) < len(content_of(side.tokens)) else []
+
+
+def _unread(embedder: Embedder, *sides: _Side) -> Iterator[str]:
+    """Of the sides that are texts: that a part of them was not read."""
+    for side in sides:
+        prepare = embedder.tower(side.given.view.modality).prepare
+        yield from (f"{side.name}: {said}" for said in rest_in_words(prepare, side.tokens.cut))
 
 
 def _notes(one: _Side, two: _Side) -> tuple[str, ...]:

@@ -111,6 +111,8 @@ class Features:
     states: KeptStates | None = None
     cached: bool = False
     """all of it was there"""
+    long: int = 0
+    """texts that were longer than the model takes"""
 
 
 def features(
@@ -154,7 +156,8 @@ def features(
         raise SourceError(f"none of the {len(records.kept)} records could be read.{first}")
     vectors = {pooling: _vectors(place, pooling, embedder, modality) for pooling, place in there.items() if place}
     kept_states = KeptStates(*open_states(places[-1], read_manifest(places[-1]))) if states else None
-    return Features(usable, refused, vectors, kept_states, cached=not missing)
+    long = read_manifest(places[0]).cut
+    return Features(usable, refused, vectors, kept_states, cached=not missing, long=long)
 
 
 class VectorStage(EmbedStage):

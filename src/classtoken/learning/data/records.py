@@ -1,4 +1,4 @@
-"""Records for training whose labels are called by other names."""
+"""Records for training: drawn from all labels, those that have one, labels that are called by other names."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -6,7 +6,9 @@ from dataclasses import replace
 from random import Random
 
 from classtoken.errors import TrainingError
-from classtoken.values import Record
+from classtoken.values import Record, Rejected
+
+WITHOUT = "has no label"
 
 
 def drawn(records: Callable[[], Iterable[Record]], limit: int | None, seed: int) -> Iterator[Record]:
@@ -29,6 +31,36 @@ def drawn(records: Callable[[], Iterable[Record]], limit: int | None, seed: int)
         keyed += [(rank / len(group), place) for rank, place in enumerate(group)]
     taken = {place for _, place in sorted(keyed)[:limit]}
     yield from (record for place, record in enumerate(records()) if place in taken)
+
+
+def with_labels(records: Iterable[Record], left_out: list[Rejected], *, needed: bool) -> Iterator[Record]:
+    """The records that have a label; the others, as rows with an empty cell, go into `left_out`.
+
+    All pass where labels are not `needed`; where no record has one, for whoever needs them to say so; and where records
+    may have several, for none of them is an answer there.
+    """
+    if not needed:
+        yield from records
+        return
+    rest, empty = iter(records), list[Record]()
+    for record in rest:
+        if record.label:
+            break
+        empty.append(record)
+    else:
+        yield from empty
+        return
+    if isinstance(record.label, tuple):
+        yield from (*empty, record)
+        yield from rest
+        return
+    left_out += [Rejected(one.id, WITHOUT) for one in empty]
+    yield record
+    for record in rest:
+        if record.label:
+            yield record
+        else:
+            left_out.append(Rejected(record.id, WITHOUT))
 
 
 def renamed(records: Iterable[Record], names: Mapping[str, str]) -> Iterator[Record]:

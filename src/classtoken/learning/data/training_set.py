@@ -41,6 +41,8 @@ class TrainingSet:
     """hash of a teacher's answers that were computed beforehand"""
     records: tuple[Record, ...] = ()
     """what the rows were made of, without the bytes of images; rows without labels may come behind them"""
+    unread: tuple[str, ...] = ()
+    """what is to be said of texts that are longer than the model takes"""
 
     @property
     def learned(self) -> Tensor:

@@ -122,6 +122,7 @@ def _notes(model: TrainedModel, run: TrainingRun, seconds: float) -> Iterator[st
     if said := called_in_words(run.called):
         yield said
     yield from run.notes()
+    yield from model.rows.unread
     copies = model.rows.division.copies
     if copies:
         yield (
@@ -136,6 +137,8 @@ def _notes(model: TrainedModel, run: TrainingRun, seconds: float) -> Iterator[st
             f"that it is wrong: {', '.join(alone[:EXAMPLES])}"
             f"{', ...' if len(alone) > EXAMPLES else ''}; look whether it is a slip"
         )
+    if alike := _alike(model.rows.labels):
+        yield f"labels that differ in case or spaces only: {'; '.join(alike)}; look whether they are the same"
     disputed = model.rows.division.disputed
     if disputed:
         pairs = [f"'{record.id}' ({_named(record)}) is '{first.id}' ({_named(first)})" for record, first in disputed]
@@ -147,6 +150,14 @@ def _notes(model: TrainedModel, run: TrainingRun, seconds: float) -> Iterator[st
         )
     if model.seconds is not None:
         yield f"the whole command took {seconds:.0f} s"
+
+
+def _alike(labels: Sequence[str]) -> list[str]:
+    """Labels that a slip may have made two of one, in groups."""
+    groups: dict[str, list[str]] = {}
+    for name in labels:
+        groups.setdefault("".join(name.split()).casefold(), []).append(name)
+    return [", ".join(f"'{name}'" for name in group) for group in groups.values() if len(group) > 1]
 
 
 def _alone(model: TrainedModel) -> list[str]:

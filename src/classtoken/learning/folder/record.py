@@ -120,7 +120,7 @@ def _what(result: Mapping[str, Any]) -> Iterator[str]:
 def _how(result: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     where = result["machine"]
     judged = f"each judged in {result['folds']} folds" if result["folds"] else f"{result['held_out']} held out"
-    refused = f" {counted(result['refused'], 'record')} could not be read, and left out." if result["refused"] else ""
+    refused = f" {counted(result['refused'], 'record')} could not be used, and left out." if result["refused"] else ""
     steps = f"{result['steps']} steps in" if result["steps"] else "Fitted in"
     return (
         f"{result['date']}: {counted(result['learned'], 'record')} learned from, {judged}.{refused} {steps} "

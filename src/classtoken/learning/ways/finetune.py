@@ -11,6 +11,7 @@ from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import TextStem
 from classtoken.errors import OptionError, TrainingError
+from classtoken.inputs import unread_in_words
 from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.labels import Labelling, classes_of, labelling
@@ -175,6 +176,7 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
         over=tower.reading.over,
         taught="" if taught is None else tensor_hash(taught),
         records=light(kept),
+        unread=unread_in_words(prepare, sum(row.cut > 0 for row in rows)),
     )
 
 
@@ -194,4 +196,5 @@ def _prepare_partners(run: TrainingRun, prepare: TextPreprocessor, records: Sequ
         tuple(refused),
         positions=max(len(row) for column in data.columns for row in column),
         over=run.embedder.tower("text").reading.over,
+        unread=unread_in_words(prepare, sum(row.cut > 0 for column in data.columns for row in column)),
     )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from classtoken.embedder.identity import encoder_hash, made_by
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
+from classtoken.inputs import unread_in_words
 from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.batches import Batches, Feed
 from classtoken.learning.data.features import Features, ReadRecords, features
@@ -200,6 +201,7 @@ def _rows(run: TrainingRun, found: Features, labels: Labelling, spec: Spec) -> T
         grid=tower.layout.grid,
         over=tower.reading.over,
         records=found.records,
+        unread=unread_in_words(tower.prepare, found.long),
     )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import ImageStem, Shape, TextStem
 from classtoken.errors import OptionError
+from classtoken.inputs import unread_in_words
 from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.pictures import Pictures
@@ -135,6 +136,7 @@ def prepare_texts(
         (*refused, *bad, *worse, *worst),
         taught="" if taught is None else tensor_hash(taught),
         records=light(usable),
+        unread=unread_in_words(prepare, sum(row.cut > 0 for row in rows)),
     )
 
 

@@ -12,6 +12,7 @@ from classtoken.encoder.checkpoint import open_checkpoint, reference_names
 from classtoken.encoder.names import to_theirs
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError, TrainingError
+from classtoken.inputs import unread_in_words
 from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.captions import Captions
 from classtoken.learning.data.split import divide
@@ -90,7 +91,13 @@ def _prepared(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     division = divide([replace(r, label=None) for r in kept], run.recipe.data.held_out, run.recipe.loop.seed)
     preparation = [prepared_by(run.embedder.tower(name).prepare) for name in SIDES]
     return TrainingSet(
-        Captions(pictures, texts), (), False, division, preparation, tuple(itertools.chain(refused, unseen))
+        Captions(pictures, texts),
+        (),
+        False,
+        division,
+        preparation,
+        tuple(itertools.chain(refused, unseen)),
+        unread=unread_in_words(prepare, sum(row.cut > 0 for row in rows)),
     )
 
 
