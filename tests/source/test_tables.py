@@ -79,7 +79,7 @@ class TestDelimited:
         records, refused = read(write(tmp_path / "a.csv", 'text,label\na,1\nb\n\nc,2,3\n"d"x,1\ne,4\n'))
         assert [(r.id, r.text) for r in records] == [("0", "a"), ("4", "e")]
         assert [r.id for r in refused] == ["1", "2", "3"]
-        assert refused[0].reason == "has 1 fields where there are 2 columns (row 3, blank ones left out)"
+        assert refused[0].reason == "has 1 field where there are 2 columns (row 3, blank ones left out)"
         assert "not well-formed" in refused[2].reason
 
     def test_a_refused_row_is_named_as_whoever_opens_the_file_counts(self, tmp_path: Path) -> None:
