@@ -19,6 +19,7 @@ from classtoken.options import SearchOptions
 from classtoken.sink import Vectors, read
 from classtoken.sink.manifest import META, NAME
 from classtoken.source import Reader, make_plan, open_source
+from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Modality, Record
 
 QUERY = "query"
@@ -94,7 +95,7 @@ class Asking:
         found = embedder.embed(list(items), pooling=pooling, modality=side, prompt=prompt)
         assert not isinstance(found, dict)
         names = tuple(_name(self.embedder, side, item, place) for place, item in enumerate(items))
-        said, prepare = prompt if side == "text" else None, self.embedder.tower(side).prepare
+        said, prepare = prompt if side == "text" else None, embedder.tower(side).prepare
         notes: tuple[str, ...] = ()
         if isinstance(prepare, TextPreprocessor):
             notes = rest_in_words(prepare, [row.cut for row in prepare.encode(list(items), prompt=prompt)])
