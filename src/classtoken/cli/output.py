@@ -1,6 +1,9 @@
 """What a command says: its answer on stdout, everything else on stderr."""
 
 import re
+import shutil
+import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +12,11 @@ UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """signs in names and texts that would steer a terminal"""
 LONGEST = 500
 """signs of a word in a message"""
+WIDE = 120
+"""signs of a line where what is said is no terminal"""
+TITLE = re.compile(r" *(?:\S+ {2,})?")
+"""what stands before the words of a line: white space, and a title with at least two signs behind it"""
+COMMAND = re.compile(r"(?:^|\W)classtoken [a-z]+ ")
 
 
 class Printable(Protocol):
@@ -33,7 +41,8 @@ class Answer:
         """As text for a person, or as one JSON object."""
         if as_json and not isinstance(self.result, str):
             return self.result.to_json()
-        return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(self.result) if self.text is None else self.text)
+        text = UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(self.result) if self.text is None else self.text)
+        return text if isinstance(self.result, str) else in_lines(text, width_of_terminal())
 
 
 def wrote(out: str | Path | None) -> tuple[str, ...]:
@@ -42,6 +51,35 @@ def wrote(out: str | Path | None) -> tuple[str, ...]:
         return ()
     opened = "; open it in a browser" if str(out).lower().endswith(".html") else ""
     return (f"wrote {out}{opened}",)
+
+
+def width_of_terminal() -> int:
+    """Signs of a line: those of the terminal, of which few are too few to read; 120 in a file or a pipe."""
+    return max(60, shutil.get_terminal_size().columns) if sys.__stdout__ and sys.__stdout__.isatty() else WIDE
+
+
+def in_lines(text: str, width: int) -> str:
+    """Sentences longer than `width` go on below themselves, behind their line's title; rows of a table and commands to
+    copy stay on one line."""
+    return "\n".join(part for line in text.split("\n") for part in _folded(line, width))
+
+
+def _folded(line: str, width: int) -> list[str]:
+    title = TITLE.match(line)
+    assert title is not None
+    start = title[0]
+    words = line[len(start) :]
+    if len(line) <= width or "  " in words or "\t" in words or COMMAND.search(line):
+        return [line]
+    behind = " " * (len(start) if start.strip() and len(start) < width // 3 else len(start) - len(start.lstrip()) + 2)
+    return textwrap.wrap(
+        words,
+        width,
+        initial_indent=start,
+        subsequent_indent=behind if start else "",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def one_line(text: str) -> str:
