@@ -61,6 +61,8 @@ def test_json_is_one_object_with_frozen_keys(tmp_path: Path, capsys: pytest.Capt
         "refused",
         "python",
         "command",
+        "route",
+        "usual",
     ]
     assert list(found["towers"][0]["contract"]) == [
         "pooling",
