@@ -75,5 +75,6 @@ def explain(
         with progress("explaining"):
             from classtoken.jobs.explain import explain as job
 
-            found = Answer(job(model, text, out, one))
+            explained = job(model, text, out, one)
+            found = Answer(explained, text=None if out is None else explained.brief)
     return replace(found, after=wrote(out))

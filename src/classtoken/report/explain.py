@@ -33,7 +33,8 @@ def explanation_page(found: Explanation) -> str:
     if found.outcome == "probability":
         lead += f", {found.amount(found.before)}"
     sections = [*first, *(replace(section, folded=True) for section in rest), _step_by_step(found)]
-    return page(f"Why this vector: {found.item}", lead, [s for s in sections if s.body])
+    why = f"Why “{found.target_label}”" if found.outcome == "probability" else "Why this vector"
+    return page(f"{why}: {found.item}", lead, [s for s in sections if s.body])
 
 
 def _step_by_step(found: Explanation) -> Section:
@@ -68,7 +69,9 @@ def _answer(found: Explanation) -> Section:
     mind = (
         "That an answer could be read off at a layer does not mean that the model uses it there." if found.lens else ""
     )
-    return Section("The answer", says, row(picture, body) if picture else body or f"<p>{shown(found.before)}</p>", mind)
+    return Section(
+        "All answers", says, row(picture, body) if picture else body or f"<p>{shown(found.before)}</p>", mind
+    )
 
 
 def _lens(found: Explanation) -> str:
@@ -96,13 +99,16 @@ def _best(found: Explanation) -> Section:
     if not drawn:
         return Section("", "")
     best = drawn[0]
-    best_of = f"the best of {len(drawn)} by the deletion test" if best.deletion is not None else f"one of {len(drawn)}"
+    judged = sum(m.by_removal == best.by_removal for m in drawn)
+    best_of = f"the best of {judged} by the deletion test" if best.deletion is not None else f"one of {len(drawn)}"
     tested = best_of if len(drawn) > 1 else "the only map that was drawn"
     strongest = "The strongest are outlined and their numbers written out" if found.grid else "Numbers are written out"
     colours = " Blue speaks against the answer, orange for it." if best.signed else ""
     others = " The others are below." if len(drawn) > 1 else ""
     says = f"{best.says[:1].upper()}{best.says[1:]}: {tested}. {strongest}.{colours}{others}"
-    return Section(f"Which parts of the input: {best.title}", says, _map(found, best, side=LARGE, caption=False))
+    mind = "" if found.believed else "That it says what the answer rests on is not shown: see the verdict."
+    pictures = _map(found, best, side=LARGE, caption=False)
+    return Section(f"Which parts of the input: {best.title}", says, pictures, mind, beside=True)
 
 
 def _maps(found: Explanation) -> Section:
@@ -339,7 +345,7 @@ def _artefacts(found: Explanation) -> Section:
         body += table(("after layer", "high-norm tokens", "norm / median"), high, numbers=(1, 2))
     found_none = "<p>No sink (30 % of all other tokens' weight) and no high-norm token was found.</p>"
     return Section(
-        "Artefacts",
+        "Tokens that many look at for nothing",
         "Sinks take much of everybody's attention; high-norm tokens are told from the rest by the model's own norms.",
         body or found_none,
     )
@@ -347,7 +353,7 @@ def _artefacts(found: Explanation) -> Section:
 
 def _notes(found: Explanation) -> Section:
     items = "".join(f"<li>{_escaped(note)}</li>" for note in found.notes)
-    return Section("Mind", "What holds for this model and this page.", f"<ul>{items}</ul>")
+    return Section("Before you believe this page", "What holds for this model and this input.", f"<ul>{items}</ul>")
 
 
 def _escaped(words: str) -> str:

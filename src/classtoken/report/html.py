@@ -42,6 +42,7 @@ line-height:1.05;font-size:12px}
 .section>summary{border-top:1px solid var(--line);margin-top:.7em;padding-top:.5em;color:var(--ink)}
 .section>summary h2{display:inline;border:0;margin:0;padding:0}.verdict{font-size:17px;max-width:70ch}
 .gone{text-decoration:line-through;opacity:.75}
+@media (min-width:1000px){.two{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:0 40px}}
 figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:270px}nav ol{columns:2;padding-left:1.3em;
 max-width:75ch}a{color:inherit}
 .hits{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:18px;list-style:none;padding:0}
@@ -79,6 +80,8 @@ class Section:
     """what not to conclude; drawn as a note"""
     folded: bool = False
     """whether it waits to be opened"""
+    beside: bool = False
+    """whether it stands beside the section before it, where the window is wide enough for both"""
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
@@ -102,6 +105,8 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
         else:
             inside = heading + inside
         parts.append(f'<section aria-labelledby="s{n}">{inside}</section>')
+        if section.beside:
+            parts.append(f'<div class="two">{parts.pop(-2)}{parts.pop()}</div>')
     parts.append("</main></body></html>\n")
     return breakable("\n".join(parts))
 

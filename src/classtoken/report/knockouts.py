@@ -36,7 +36,7 @@ def matters(found: Explanation) -> Section:
         )
     modes = "; ".join(f"{mode}: {says}" for mode, says in MODES.items() if _used(found, mode))
     return Section(
-        "Does it matter?",
+        "What the answer loses without a look, a head or a layer",
         "Something is taken away and the model run again. The grey dot is the median of other cuts of equal size (all "
         "of them, or distinct ones drawn at random), its line their whole range. The verdict is by p, corrected for "
         "the knock-outs shown here: needed (the answer falls), in its way (it rises), no more than chance, or too few "

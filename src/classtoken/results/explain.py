@@ -468,6 +468,18 @@ class Explanation(Result):
         }
         return follows[k.verdict]
 
+    @property
+    def believed(self) -> bool:
+        """Whether taking away what the best tested map calls important changed the answer by more than chance does."""
+        k = None if self.removal is None else self.removal.knockout
+        counts = k is not None and k.verdict in ("needed", "in its way") and self._moves(k)
+        return counts and not (k is not None and k.chosen_by_chance("maps"))
+
+    @property
+    def brief(self) -> str:
+        """What the page begins with: the answers, and the verdict."""
+        return "\n".join(self._head())
+
     def _moves(self, k: KnockOut) -> bool:
         """Whether the answer changes by as much as is written out."""
         return self.amount(k.before) != self.amount(k.after)
@@ -481,14 +493,17 @@ class Explanation(Result):
         few = ", ".join(self.tokens[i].text for i in k.tokens) if 0 < len(k.tokens) <= 3 else ""
         return k.what + (f" [{few}]" if few else "")
 
-    def __str__(self) -> str:
+    def _head(self) -> list[str]:
         lines = [f"{self.item}  [{self.model}, read out: {self.readout}]", ""]
         if self.outcome == "probability":
             best = ", ".join(f"{a.label} {100 * a.probability:.1f} %" for a in self.answers[:3])
             lines += [f"answers      {best}", f"explained    {self.target_label} ({100 * self.before:.1f} %)"]
         else:
             lines += [f"explained    {self.target_label}"]
-        lines += ["", self.conclusion]
+        return [*lines, "", self.conclusion]
+
+    def __str__(self) -> str:
+        lines = self._head()
         lines += _maps_in_words(self)
         lines += _knocks_in_words(self)
         lines += [] if self.quick else _rows_in_words(self)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from classtoken.activity import activity
 from classtoken.embedder import Embedder
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.errors import ClasstokenError, OptionError
@@ -151,16 +152,18 @@ def relevance_maps(
     scores: dict[str, Tensor] = {}
     refused: dict[str, str] = {}
     targets = torch.tensor([target], device=traced.roles_BL.device)
-    for method in methods:
+    for number, method in enumerate(methods, 1):
         try:
-            scores[method.name] = method.run(traced, targets, setting).detach()[0]
+            with activity(f"map {number} of {len(methods)}, {method.title}"):
+                scores[method.name] = method.run(traced, targets, setting).detach()[0]
         except ClasstokenError as error:
             refused[method.name] = str(error)
     definition = result.CurveDefinition(points=options.points, seed=options.seed)
     content = content_of(traced.tokens)
     tested = len(content) > 1
-    down = faith.curves(traced, target, scores, "deletion", definition) if tested else {}
-    up = faith.curves(traced, target, scores, "insertion", definition) if tested else {}
+    with activity("testing the maps: what is called important taken away, and put back"):
+        down = faith.curves(traced, target, scores, "deletion", definition) if tested else {}
+        up = faith.curves(traced, target, scores, "insertion", definition) if tested else {}
     maps = []
     for method in methods:
         name = method.name
@@ -184,6 +187,7 @@ def relevance_maps(
     return tuple(maps), result.CurveDefinition(points=options.points, seed=options.seed, fractions=fractions)
 
 
+@activity("taking away what the best map calls important")
 def _removal(bench: Bench, maps: Sequence[result.RelevanceMap]) -> result.Removal | None:
     """The strongest tokens of the best tested map taken out of the sequence, beside as many others drawn at random.
 
@@ -253,6 +257,7 @@ def _donors(traced: Traced, others: Sequence[PreparedInput], cuts: Sequence[Cut]
     return tuple(trace(traced.subject, other.tokens, (*PARTS, *heads)) for other in others)
 
 
+@activity("taking parts away, each beside random ones")
 def _knockouts(bench: Bench, cuts: Sequence[Cut], options: ExplainOptions) -> tuple[result.KnockOut, ...]:
     """Every cut in the mode that was asked for, or in each that can be had."""
     length = bench.traced.roles_BL.shape[1]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from classtoken.activity import activity
 from classtoken.errors import OptionError
 from classtoken.probe.capture import Chain
 from classtoken.probe.interventions import CutEdges, Donor, Mode, as_mode, cut_heads, cut_layers, cut_tokens
@@ -231,6 +232,7 @@ def single_removals(traced: Traced) -> tuple[tuple[int, ...], Tensor]:
     return content, Bench(traced, 0).answers(cuts, Mode.RENORMALISE)
 
 
+@activity("every head without its output")
 def head_effects(traced: Traced, target: int) -> tuple[tuple[float, ...], ...]:
     """What the target loses when one head's output is zero, per layer and head."""
     if "heads" in traced.subject.encoder.gaps:
