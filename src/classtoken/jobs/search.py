@@ -36,7 +36,7 @@ def search(
     searcher = Searcher(folder, model=embedder, resident=False, options=options)
     what, result = searcher.answered(query, options)
     if place is not None:
-        write_search(result, what.names, place)
+        write_search(result, what.names, what.rows, place)
     if options.explain is not None:
         _explained(searcher, query, options, result)
     return result

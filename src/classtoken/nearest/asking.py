@@ -1,6 +1,6 @@
 """What is searched for, as vectors of the folder's own space: texts, pictures, rows by their ids, a file of many."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from classtoken.errors import OptionError, SourceError
 from classtoken.files import user_path
 from classtoken.inputs import check_item, listed, rest_in_words
 from classtoken.inputs.modality import IMAGE_SUFFIXES
-from classtoken.nearest.carried import place_of
+from classtoken.nearest.carried import columns_of, place_of, values_at
 from classtoken.nearest.rows import FileRows, column_of
 from classtoken.options import SearchOptions
 from classtoken.sink import Vectors, read
@@ -39,6 +39,8 @@ class Asked:
     model: str | None = None
     prompt: str | None = None
     notes: tuple[str, ...] = ()
+    rows: tuple[Mapping[str, Any], ...] = ()
+    """what was asked with, where a page can show it: the `text`, or the `path` of a picture or the picture itself"""
 
 
 def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, embedder: Callable[[], Embedder]) -> Asked:
@@ -53,7 +55,8 @@ def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, emb
         raise OptionError(f"{there}; give one of `query`, `text`, `image`, `id` and `queries`.")
     if options.id is not None:
         place = place_of(vectors, options.id)
-        return Asked((options.id,), FileRows(vectors, column).take(torch.tensor([place])), itself=place)
+        (row,) = values_at(vectors, [place], columns_of(vectors))
+        return Asked((options.id,), FileRows(vectors, column).take(torch.tensor([place])), itself=place, rows=(row,))
     if options.queries is not None and (user_path(options.queries) / META / NAME).is_file():
         return _other_folder(vectors, column, options.queries)
     model = Asking(vectors, column, options, embedder())
@@ -99,7 +102,8 @@ class Asking:
         notes: tuple[str, ...] = ()
         if isinstance(prepare, TextPreprocessor):
             notes = rest_in_words(prepare, [row.cut for row in prepare.encode(list(items), prompt=prompt)])
-        return Asked(names, torch.from_numpy(found), not several, model=self.embedder.name, prompt=said, notes=notes)
+        rows = tuple({"text" if side == "text" else "path": item} for item in items)
+        return Asked(names, torch.from_numpy(found), not several, None, self.embedder.name, said, notes, rows)
 
     def of_source(self, file: Path | str) -> Asked:
         """Every record of a source."""
@@ -117,7 +121,8 @@ class Asking:
         found = self.of_items(items, side, several=True)
         if side == "text":
             return found
-        return Asked(tuple(record.id for record in records), found.vectors, False, model=found.model)
+        names = tuple(record.id for record in records)
+        return Asked(names, found.vectors, False, model=found.model, rows=found.rows)
 
     def prompted(self, side: str) -> tuple[Embedder, str | None]:
         """The model with the prompt that was asked for, else its own for queries, else its own for everything."""

@@ -45,6 +45,8 @@ line-height:1.05;font-size:12px}
 @media (min-width:1000px){.two{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:0 40px}}
 figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:270px}nav ol{columns:2;padding-left:1.3em;
 max-width:75ch}a{color:inherit}
+.asked{max-width:75ch;border-left:3px solid var(--mark);padding:.2em 0 .2em .8em;margin:.8em 0}
+.asked small{color:var(--soft)}.asked img{display:block;max-width:100%;max-height:224px;border-radius:4px}
 .hits{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:18px;list-style:none;padding:0}
 .hits li{min-width:0;overflow-wrap:anywhere;background:var(--panel);border:1px solid var(--line);border-radius:8px;
 padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:contain;margin:0 auto;border-radius:4px}

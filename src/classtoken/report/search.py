@@ -15,18 +15,23 @@ LONG = 400
 """signs of a text on a card"""
 
 
-def write_search(found: SearchResult, names: Sequence[str], out: OutputFile) -> None:
-    """Write a result as .html or .json."""
-    out.write(found.to_json() + "\n" if out.path.suffix.lower() == ".json" else search_page(found, names))
+def write_search(
+    found: SearchResult, names: Sequence[str], asked: Sequence[Mapping[str, Any]], out: OutputFile
+) -> None:
+    """Write a result as .html or .json; `asked` are the queries as rows, where they can be shown."""
+    whole = found.to_json() + "\n" if out.path.suffix.lower() == ".json" else search_page(found, names, asked)
+    out.write(whole)
 
 
-def search_page(found: SearchResult, names: Sequence[str]) -> str:
-    """One self-contained HTML file."""
+def search_page(found: SearchResult, names: Sequence[str], asked: Sequence[Mapping[str, Any]] = ()) -> str:
+    """One self-contained HTML file: every query, and what is most like it."""
     rows = [found.hits] if not found.queries else [query.hits for query in found.queries]
-    sections = [
-        Section(name, f"{len(hits)} found" if hits else "Nothing found.", cards(hits))
-        for name, hits in zip(names, rows, strict=True)
-    ]
+    shown = [body_of(row) for row in asked] or [""] * len(names)
+    sections = []
+    for name, query, hits in zip(names, shown, rows, strict=True):
+        said = f"{len(hits)} found" if hits else "Nothing found."
+        head = f'<div class="asked"><small>asked with</small>{query}</div>' if query else ""
+        sections.append(Section(name if len(names) > 1 else "What is most like it", said, head + cards(hits)))
     title = f"Most like {names[0]}" if len(names) == 1 else f"Most like each of {len(names)} queries"
     notes = f" {' '.join(found.notes)}" if found.notes else ""
     return page(title, f"{found.said()}.{notes}", sections)
@@ -52,7 +57,7 @@ def card(hit: Mapping[str, Any], *, shown: str = "") -> str:
 
 def body_of(row: Mapping[str, Any], side: int = SIDE) -> str:
     """What a row is, as HTML: its picture where its file is still there, else its text."""
-    small = thumbnail(row["path"], side) if isinstance(row.get("path"), str) else None
+    small = thumbnail(row["path"], side) if row.get("path") is not None else None
     if small is not None:
         return f'<img src="{small}" alt="{escape(str(row.get("id", "")), quote=True)}">'
     text = str(row.get("text", ""))
