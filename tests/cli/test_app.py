@@ -90,10 +90,14 @@ def test_an_interrupt_is_130_and_says_what_is_kept(
         raise KeyboardInterrupt
 
     verb(fake)
-    assert main(["fake", "--out", str(tmp_path)]) == 130
+    assert main(["fake", "--out", str(tmp_path / "new")]) == 130
     out, err = capsys.readouterr()
     assert (out, err) == ("", "classtoken: stopped. Nothing was written; the same command begins anew.\n")
-    (tmp_path / "_meta").mkdir()
+    receipts = tmp_path / "_meta" / "receipts"
+    receipts.mkdir(parents=True)
+    assert main(["fake", "--out", str(tmp_path)]) == 130  # what was begun and is no use is not called kept
+    assert "No part was finished yet; the same command begins anew" in capsys.readouterr().err
+    (receipts / "0").touch()
     assert main(["fake", "--out", str(tmp_path)]) == 130
     assert f"kept in '{tmp_path}'; the same command goes on from there" in capsys.readouterr().err
 

@@ -245,12 +245,19 @@ def test_texts_stand_beside_what_they_were_given(sentiment: Embedder, tmp_path: 
     assert "A wonderful film" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
 
 
-def test_without_labels_there_is_no_report(sentiment: Embedder, tmp_path: Path) -> None:
+def test_without_labels_the_least_sure_are_shown_first(sentiment: Embedder, tmp_path: Path) -> None:
     table = tmp_path / "texts.txt"
-    table.write_text("A wonderful film\n")
+    table.write_text("A wonderful film\nA film\nBad, boring, awful\n")
     result = ct.predict(sentiment, table, tmp_path / "out")
-    assert (result.report, result.accuracy, result.mistakes) == (None, None, ())
-    assert not (tmp_path / "out/report.html").exists()
+    assert (result.accuracy, result.mistakes) == (None, ())
+    sure = {row["id"]: float(row["probability"]) for row in rows_of(tmp_path / "out")}
+    assert [one.id for one in result.least_sure] == sorted(sure, key=sure.__getitem__)
+    assert sum(result.given.values()) == 3
+    assert "  given: 2 " in str(result)
+    assert f"the least sure to look at, and every label: {result.report}" in str(result)
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert page.index("The least sure ones") < page.index("What was given how often")
+    assert "Bad, boring, awful" in page
     assert "label" not in rows_of(tmp_path / "out")[0]
 
 

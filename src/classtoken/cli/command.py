@@ -115,16 +115,22 @@ def with_flags(words: str, flags: Mapping[str, str]) -> str:
 def _kept(out: str | Path | None, features: Path | None = None) -> str:
     """What an interrupt says: what is kept, and how to go on; `features` is where a training keeps vectors."""
     there = [str(place) for place in (out, features) if place is not None]
-    kept = [place for place in there if url_of(place) is not None or _is_begun(Path(place))]
+    if not there:
+        return "stopped. Nothing was written."
+    kept = [place for place in there if url_of(place) is not None or _has_finished(Path(place))]
     if kept:
         where = " and ".join(f"'{place}'" for place in kept)
         return f"stopped. What is finished is kept in {where}; the same command goes on from there."
-    return "stopped. Nothing was written; the same command begins anew."
+    begun = [place for place in there if Path(place).is_dir()]
+    what = "No part was finished yet" if begun else "Nothing was written"
+    return f"stopped. {what}; the same command begins anew."
 
 
-def _is_begun(folder: Path) -> bool:
-    """Whether a folder holds what a run has begun: its own bookkeeping, or that of frozen vectors below it."""
-    return (folder / "_meta").is_dir() or any(folder.glob("*/_meta"))
+def _has_finished(folder: Path) -> bool:
+    """Whether a folder holds a part that a run has finished, of its own or of frozen vectors below it, or a result."""
+    return any(any(folder.glob(f"{below}_meta/receipts/*")) for below in ("", "*/", "*/*/")) or any(
+        (folder / name).is_file() for name in ("checkpoint.pt", "result.json")
+    )
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

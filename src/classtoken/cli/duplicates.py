@@ -1,6 +1,7 @@
 """`classtoken duplicates DIR`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -29,8 +30,11 @@ def duplicates(
         classtoken duplicates vectors --above 0.98 --keep largest --out pairs.html
         classtoken duplicates train-vectors --against test-vectors --out leaked.parquet
     """
-    with progress("comparing") as report:
+    with progress("looking for pairs") as report:
         from classtoken.jobs.duplicates import duplicates as job
 
-        found = Answer(job(folder, out, options, report=report), after=wrote(out))
+        found = Answer(
+            job(folder, out, options, report=report),
+            after=wrote(out) or (f"look at them: classtoken duplicates {quote(folder)} --out pairs.html",),
+        )
     return found

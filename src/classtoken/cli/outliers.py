@@ -1,6 +1,7 @@
 """`classtoken outliers DIR`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -26,5 +27,8 @@ def outliers(
     with progress("finding neighbours") as report:
         from classtoken.jobs.outliers import outliers as job
 
-        found = Answer(job(folder, out, options, report=report), after=wrote(out))
+        found = Answer(
+            job(folder, out, options, report=report),
+            after=wrote(out) or (f"look at them: classtoken outliers {quote(folder)} --out odd.html",),
+        )
     return found

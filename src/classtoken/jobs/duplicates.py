@@ -87,7 +87,8 @@ def _texts(vectors: Vectors, ids: Sequence[str]) -> dict[str, str]:
     """The texts of these rows, or where their pictures are, in as many signs as a line has room for."""
     found = _values(vectors, ids)
     texts = {one: cell(row.get("text"), "text") or cell(row.get("path"), "path") for one, row in found.items()}
-    return {one: text for one, text in texts.items() if text}
+    named = {one for one, row in found.items() if str(row.get("path", "")).endswith(one)}  # the path says no more
+    return {one: text for one, text in texts.items() if text and one not in named}
 
 
 def _values(vectors: Vectors, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from classtoken.run.asked import check_options, finished
 from classtoken.run.onto import Onto, RunOutcome, closed, run_onto, slice_of
 from classtoken.run.staff import Staff
 from classtoken.run.update import unchanged
-from classtoken.sink import ParquetSink, read_manifest, read_quarantine
+from classtoken.sink import ParquetSink, check_place, read_manifest, read_quarantine
 from classtoken.sink.beside import check_format, files_of, write_beside
 from classtoken.sink.manifest import META, has_manifest
 from classtoken.sink.parquet import receipts
@@ -37,6 +37,7 @@ def embed(
     check_options(options)
     place = place_of(out)
     check_format(place, options.format)
+    check_place(place, overwrite=options.overwrite)
     if options.finish:
         return _closed(place, options)
     there = read_manifest(place).called if has_manifest(place) else {}

@@ -93,23 +93,25 @@ def predict(
         unknown=answers.unknown,
         untypical=answers.untypical,
         least_typical=answers.least_typical,
-        report=(out / "report.html").as_posix() if answers.judged else None,
+        report=(out / "report.html").as_posix(),
+        given=answers.given_labels,
+        least_sure=answers.least_sure,
         judged_seen=answers.judged_seen,
         of_others=answers.interval_of_others,
         source=opened.name,
         date=datetime.now(UTC).date().isoformat(),
         notes=(*unread_in_words(embedder.tower(side).prepare, finished.cut), *opened.notes),
     )
-    if result.report:
-        _write_report(result, opened, options.limit)
+    _write_report(result, opened, options.limit)
     write(result, out / "result.json")
     return result
 
 
 def _write_report(result: PredictResult, source: Source, limit: int | None) -> None:
-    """`report.html`, with small pictures of the records that were labelled wrongly."""
+    """`report.html`, with small pictures of the records that were labelled wrongly, or with least certainty."""
     assert result.report is not None
-    wanted = {mistake.id for mistake in result.mistakes} | {one.id for one in result.least_typical}
+    unsure = {one.id for one in result.least_sure}
+    wanted = {mistake.id for mistake in result.mistakes} | {one.id for one in result.least_typical} | unsure
     pictures: dict[str, str] = {}
     refused: list[Rejected] = []
     for record in source.records(refused, limit=limit) if wanted else ():

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classtoken.measure.statistics import exact
-from classtoken.results.predict import UNLIKE, Confusion, LabelFigures, Mistake, Untypical
+from classtoken.results.predict import UNLIKE, Confusion, LabelFigures, Mistake, UnsureRecord, Untypical
 from classtoken.results.statistics import CalibrationBin, Interval
 
 MISTAKES = 60
 """errors that are kept to be looked at"""
+UNSURE = 60
+"""records without a label that the model was least sure of, kept likewise"""
 STRANGERS = 24
 """records that look like none of the labels, kept likewise"""
 BINS = 10
@@ -61,6 +63,8 @@ class JudgedAnswers:
         self._bins = np.zeros((BINS, 3))
         self._worst: list[tuple[float, int, Mistake]] = []
         self._least: list[tuple[float, int, Untypical]] = []
+        self._unsure: list[tuple[float, int, UnsureRecord]] = []
+        self._given: Counter[str] = Counter()
         self._order = count()
         self._index = {name: i for i, name in enumerate(self.labels)}
 
@@ -79,9 +83,12 @@ class JudgedAnswers:
         """One more record; only what it looks like is counted of one without a label."""
         if record.typical is not None:
             self._count_typical(record, record.typical)
+        chosen = self.chosen(record.probabilities)
+        self._given.update(chosen or ("",))
         if record.label is None:
+            self._keep_unsure(record, chosen)
             return
-        given, chosen = self.given(record.label), self.chosen(record.probabilities)
+        given = self.given(record.label)
         self.judged += 1
         self.grouped |= record.group is not None
         self._truth.update(given)
@@ -109,6 +116,15 @@ class JudgedAnswers:
         heapq.heappush(self._least, (-typical, -next(self._order), one))
         if len(self._least) > STRANGERS:
             heapq.heappop(self._least)
+
+    def _keep_unsure(self, record: AnsweredRecord, chosen: Sequence[str]) -> None:
+        """Keep a record without a label if it is among those that the model is least sure of."""
+        p = record.probabilities
+        sure = float(np.abs(p - 0.5).min() + 0.5) if self.multilabel else float(p.max())
+        one = UnsureRecord(record.id, "|".join(chosen), round(sure, 6), record.shown)
+        heapq.heappush(self._unsure, (-sure, -next(self._order), one))
+        if len(self._unsure) > UNSURE:
+            heapq.heappop(self._unsure)
 
     def _count_certainty(self, p: float, right: bool) -> None:
         self._bins[min(BINS - 1, int(p * BINS))] += 1, p, right
@@ -163,6 +179,16 @@ class JudgedAnswers:
     def least_typical(self) -> tuple[Untypical, ...]:
         """The records that look least like the labels, least first."""
         return tuple(one for _, _, one in sorted(self._least, key=lambda kept: (-kept[0], -kept[1])))
+
+    @property
+    def least_sure(self) -> tuple[UnsureRecord, ...]:
+        """The records without a label that the model was least sure of, least first."""
+        return tuple(one for _, _, one in sorted(self._unsure, key=lambda kept: (-kept[0], -kept[1])))
+
+    @property
+    def given_labels(self) -> dict[str, int]:
+        """How many records got each label, most often first; an empty name: none."""
+        return dict(sorted(self._given.items(), key=lambda one: (-one[1], one[0])))
 
     @property
     def confusions(self) -> tuple[Confusion, ...]:

@@ -83,11 +83,14 @@ def _word_names(members: np.ndarray, texts: Sequence[str | None]) -> list[str]:
 
 
 def _label_names(members: np.ndarray, labels: Sequence[str | None]) -> list[str]:
+    """Per cluster the label that most of its rows have; where that is less than half of them, the two most frequent."""
     if not any(labels):
         return []
     found = []
     for number in range(int(members.max()) + 1):
         there = Counter(labels[row] or "none" for row in np.flatnonzero(members == number).tolist())
-        (name, count), total = there.most_common(1)[0], sum(there.values())
-        found.append(f"{name} ({count / total:.0%})")
+        total = sum(there.values())
+        first, *others = (f"{name} ({count / total:.0%})" for name, count in there.most_common(2))
+        mixed = 2 * there.most_common(1)[0][1] < total
+        found.append(f"mixed: {', '.join([first, *others])}" if mixed else first)
     return found

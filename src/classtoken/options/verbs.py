@@ -138,7 +138,12 @@ class EmbedOptions(Options):
         ),
     ] = None
     part_rows: Annotated[
-        AtLeastOne | None, Option("Records of one output file; 2048 if left out, 256 with `tokens`.", metavar="N")
+        AtLeastOne | None,
+        Option(
+            "Records of one output file, after which a stopped run goes on; 2048 if left out, 256 of a folder of images "
+            "or with `tokens`.",
+            metavar="N",
+        ),
     ] = None
     source_options: SourceOptions = AS_USUAL
     overwrite: Overwrite = False
@@ -167,7 +172,7 @@ class PredictOptions(Options):
     prompt: Prompt = None
     prompt_text: PromptText = None
     limit: Limit = None
-    part_rows: Annotated[AtLeastOne, Option("Records after which a stopped run goes on.", metavar="N")] = 2048
+    part_rows: Annotated[AtLeastOne, Option("Records after which a stopped run goes on.", metavar="N")] = 256
     source_options: SourceOptions = AS_USUAL
     overwrite: Overwrite = False
     device: Device = None

@@ -18,20 +18,47 @@ LONG = 400
 def predictions_page(found: PredictResult, pictures: Mapping[str, str], *, said: str = "") -> str:
     """One self-contained HTML file; `pictures` are the mistakes' images as data URIs, by id. said: what there is to be
     known of the answers, at the end of the lead."""
-    assert found.accuracy is not None
+    model, of = f"Model: {found.model}{f', {found.date}' if found.date else ''}.", f" of {found.source}"
+    unsure, strangers = _unsure(found, pictures), _strangers(found, pictures)
+    if found.accuracy is None:
+        lead = f"{counted(found.records, 'record')} without labels of their own were labelled. {model} {said}"
+        sections = [unsure, strangers, _given(found)]
+        return page(f"Predictions{of if found.source else ''}", lead.rstrip(), [s for s in sections if s.body])
     at = found.interval
     limits = "" if at is None else f" (95 %: {_percent(at.low)} to {_percent(at.high)})"
     wrong = found.judged - round(found.accuracy * found.judged)
     lead = (
         f"{_percent(found.accuracy)} of {counted(found.judged, 'labelled record')} are right{limits}; {wrong} "
-        f"{'is' if wrong == 1 else 'are'} wrong. Model: {found.model}{f', {found.date}' if found.date else ''}. {said}"
+        f"{'is' if wrong == 1 else 'are'} wrong. {model} {said}"
     )
     if found.seen_in_training:
         lead += f" Mind: {found.seen_in_training}."
-    sections = [_mistakes(found, pictures, wrong), _strangers(found, pictures), _confused(found), _labels(found)]
+    sections = [_mistakes(found, pictures, wrong), unsure, strangers, _confused(found), _labels(found)]
     sections.append(_certainty(found))
-    title = f"Predictions beside the labels{f' of {found.source}' if found.source else ''}"
+    title = f"Predictions beside the labels{of if found.source else ''}"
     return page(title, lead.rstrip(), [s for s in sections if s.body])
+
+
+def _unsure(found: PredictResult, pictures: Mapping[str, str]) -> Section:
+    cards = "".join(
+        f'<div class="card">{_shown(one.shown, pictures.get(one.id))}<div><b>{escape(one.prediction or "nothing")}</b> '
+        f"{_percent(one.probability)}</div><small>{escape(one.id)}</small></div>"
+        for one in found.least_sure
+    )
+    without = found.records - found.judged
+    some = f"The {len(found.least_sure)} of {without} records" if without > len(found.least_sure) else "The records"
+    return Section(
+        "The least sure ones",
+        f"{some} without a label of their own, those first that the model was least sure of: look at these, and give "
+        "them a label by hand where it is wrong.",
+        f'<div class="cards">{cards}</div>' if cards else "",
+    )
+
+
+def _given(found: PredictResult) -> Section:
+    rows = [(label or "none", str(n), _percent(n / found.records)) for label, n in found.given.items()]
+    head = ("label", "records", "of all")
+    return Section("What was given how often", "", table(head, rows, numbers=(1, 2)) if rows else "")
 
 
 def _mistakes(found: PredictResult, pictures: Mapping[str, str], wrong: int) -> Section:

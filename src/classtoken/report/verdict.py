@@ -24,11 +24,12 @@ def verdict(found: Explanation) -> Section:
         pictures.insert(0, _picture(found, removal.knockout.tokens))
     else:
         words = _words(found, removal.knockout.tokens)
-    mind = (
-        "One input proves little. And parts drawn at random lie scattered over the input, where an object lies in one "
-        "piece, so that taking the object away would weigh more even if the map knew nothing: classtoken explain "
-        "--data tests maps over many inputs."
+    scattered = (
+        " And patches drawn at random lie scattered over the picture, where an object lies in one piece, so that "
+        "taking the object away would weigh more even if the map knew nothing."
     )
+    many = " classtoken explain --data tests maps over many inputs."
+    mind = f"One input proves little.{scattered if found.grid else ''}{many}"
     return Section("What the answer rests on", found.conclusion, words + row(*pictures), mind)
 
 

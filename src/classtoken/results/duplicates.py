@@ -128,9 +128,10 @@ class DuplicatesResult(Result):
             "was deleted",
         ]
         if self.nearest:
-            shown = ", ".join(f"{name} % {value:.3f}" for name, value in self.nearest.items())
-            share = f"{self.above:g} is above the nearest similarity of {self.percentile:.1%} of the rows"
-            lines.append(f"  {share}; percentiles: {shown}")
+            lines.append(
+                f"  {self.percentile:.1%} of the rows have no other one at {self.above:g} or more; half of them have "
+                f"one at {self.nearest['50']:.3f} or more"
+            )
         disputed = sum(pair.disputed for pair in self.pairs)
         if disputed:
             are = "have two labels, of which one is" if disputed == 1 else "have two labels each, of which one is"

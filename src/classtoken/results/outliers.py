@@ -60,14 +60,15 @@ class OutliersResult(Result):
         for group in self.disputed[:SHOWN]:
             lines.append(f"  {group}  {_short(group.rows[0])}".rstrip())
         if self.odd:
-            lines.append("odd rows (similarity to those):")
+            lines.append("odd rows (mean similarity to those; robust standard deviations below the usual one):")
         for row in self.odd[:SHOWN]:
             lines.append(
                 f"  {row['score']:.4f} ({row['deviations']:.1f} deviations)  {cell(row['id'], 'id')}  {_short(row)}"
             )
         if self.labelled:
             lines.append(
-                f"labels that neighbours contradict: {self.found} of {self.labelled} (votes for it -> for another)"
+                f"labels that neighbours contradict, of which many are right all the same: {self.found} of "
+                f"{self.labelled}; the first ones (share of the nearest for it -> for another):"
             )
         for row in self.contradicted[:SHOWN]:
             said = f"{cell(row['label'], 'label')} -> {cell(row['suggested'], 'label')}"
@@ -76,4 +77,5 @@ class OutliersResult(Result):
 
 
 def _short(row: Mapping[str, Any]) -> str:
-    return cell(row.get("text"), "text") or cell(row.get("path"), "path")
+    path = str(row.get("path") or "")
+    return cell(row.get("text"), "text") or ("" if path.endswith(str(row["id"])) else cell(path, "path"))

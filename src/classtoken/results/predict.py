@@ -1,6 +1,7 @@
 """What `predict` gives back: how many records were labelled, and where they had labels, what it got wrong."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from classtoken.results.base import Result, counted, listed
 from classtoken.results.statistics import CalibrationBin, Interval
@@ -108,6 +109,19 @@ class Mistake(Result):
 
 
 @dataclass(frozen=True)
+class UnsureRecord(Result):
+    """A record without a label of its own that the model was least sure of."""
+
+    id: str
+    prediction: str
+    """the label that it got"""
+    probability: float
+    """of the prediction"""
+    shown: str = ""
+    """its text, or where its image is"""
+
+
+@dataclass(frozen=True)
 class Untypical(Result):
     """A record that looks like none of the model's labels, or less like them than others do."""
 
@@ -126,10 +140,11 @@ class Untypical(Result):
 class PredictResult(Result):
     """A source with labels put on it.
 
-    Where the records had labels, `accuracy` says how many were right (all labels of a record), with its exact interval
-    of 95 % unless the records come in groups; `label_figures` has a row per label, `confusions` what was taken for
-    what, most often first, `sureness` how often the answers of a certainty were right, and `mistakes` the errors that
-    the model was surest of. `report` is the page that shows them.
+    `given` is how many records got each label; of those without a label of their own `least_sure` are the ones whose
+    probability is lowest. Where the records had labels, `accuracy` says how many were right (all labels of a record),
+    with its exact interval of 95 % unless the records come in groups; `label_figures` has a row per label, `confusions`
+    what was taken for what, most often first, `sureness` how often the answers of a certainty were right, and
+    `mistakes` the errors that the model was surest of. `report` is the page that shows them.
     """
 
     out: str
@@ -178,6 +193,10 @@ class PredictResult(Result):
     """the day on which they were labelled, in UTC"""
     notes: tuple[str, ...] = ()
     """what was left out of the source, and of texts that are longer than the model takes"""
+    given: Mapping[str, int] = field(default_factory=dict)
+    """how many records got each label, most often first"""
+    least_sure: tuple[UnsureRecord, ...] = ()
+    """records without a label, those that the model was least sure of, least first"""
 
     @property
     def strange(self) -> str:
@@ -225,6 +244,10 @@ class PredictResult(Result):
             lines.append(
                 f"  accuracy {self.accuracy:.4f}{limits} on {counted(self.judged, 'labelled record')}{several}"
             )
+        elif self.given:
+            most = [f"{number} {label or 'none'}" for label, number in list(self.given.items())[:SHOWN]]
+            more = f" and {counted(len(self.given) - SHOWN, 'label')} more" if len(self.given) > SHOWN else ""
+            lines.append(f"  given: {', '.join(most)}{more}")
         if self.seen_in_training:
             lines.append(f"  note: {self.seen_in_training}")
         if self.strange:
@@ -233,7 +256,8 @@ class PredictResult(Result):
         if self.strangers:
             lines.append(f"  note: {self.strangers}")
         if self.report:
-            lines.append(f"  the errors to look at, and every label: {self.report}")
+            first = "the least sure" if self.accuracy is None else "the errors"
+            lines.append(f"  {first} to look at, and every label: {self.report}")
         if self.refused:
             lines.append(f"  {self.refused} could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += listed(self.examples, self.refused)

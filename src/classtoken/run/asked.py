@@ -58,7 +58,7 @@ def finished(model: object, source: Source, place: Place, options: EmbedOptions)
     manifest = _of_the_same(model, place, options)
     if manifest is None:
         return None
-    plan = make_plan(source, task_rows=options.part_rows or rows_of_part(options), limit=options.limit)
+    plan = make_plan(source, task_rows=options.part_rows or rows_of_part(options, source), limit=options.limit)
     if (plan.hash, plan.listing.times) != (manifest.plan, manifest.times):
         return None
     done: Sequence[int] = [receipt.part.task for receipt in receipts(place)]
@@ -81,9 +81,10 @@ def _of_the_same(model: object, place: Place, options: EmbedOptions) -> Manifest
     return None if named or not manifest.asked or manifest.asked != asked(model, options) else manifest
 
 
-def rows_of_part(options: EmbedOptions) -> int:
-    """Records of one file where nobody says: fewer where the states of all tokens are kept, which take much room."""
-    return TASK_ROWS // 8 if options.tokens else TASK_ROWS
+def rows_of_part(options: EmbedOptions, source: Source) -> int:
+    """Records of one file where nobody says: what a stopped run may have to do again. Fewer of pictures, which take
+    long, and where the states of all tokens are kept, which take much room."""
+    return TASK_ROWS // 8 if options.tokens or source.kind == "images" else TASK_ROWS
 
 
 def check_options(options: EmbedOptions) -> None:

@@ -51,7 +51,7 @@ class PreparedRun:
             check_folder(place.path, {"model": folder, "source": source.name if isinstance(source, Source) else source})
         check_place(place, overwrite=options.overwrite)
         opened = open_source(source, options.source_options, columns_learned_from(model))
-        plan = make_plan(opened, task_rows=options.part_rows or rows_of_part(options), limit=options.limit)
+        plan = make_plan(opened, task_rows=options.part_rows or rows_of_part(options, opened), limit=options.limit)
         embedder = load(
             model,
             pooling=options.pooling,
