@@ -311,6 +311,10 @@ def test_it_begins_with_the_verdict(seen: Explanation, read: Explanation) -> Non
         page = explanation_page(found).partition("<main>")[2]
         assert page.index(found.conclusion[:40]) < page.index("Which parts of the input")
         assert page.index("Which parts of the input") < page.index('<details class="section">')
+        assert page.count('<div class="two"><section') == 1  # the verdict beside the map, where there is room
+        assert found.believed == (found._follows(removal).startswith(("The answer needs", "They stand")))
+        assert ("is not shown: see the verdict" in page) == (not found.believed)
+        assert found.brief == "\n".join(str(found).splitlines()[:6])
 
 
 def test_what_is_removed_is_what_it_says(seen: Explanation, vit: Embedder) -> None:

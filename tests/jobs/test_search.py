@@ -160,6 +160,7 @@ def test_the_command(made: Path, capsys: pytest.CaptureFixture[str], tmp_path: P
     assert main(["search", str(made), "--id", "t1", "--out", str(tmp_path / "found.html")]) == 0
     assert "t5" in capsys.readouterr().out
     assert "<h1>Most like t1</h1>" in (tmp_path / "found.html").read_text()
+    assert "asked with</small><p>" in (tmp_path / "found.html").read_text()
     assert main(["search", str(made), "--id", "t1", "--out", str(tmp_path / "found.pdf")]) == 2
     assert main(["search", str(made), "x", "--where", "price <"]) == 2
     assert "--where" in capsys.readouterr().err

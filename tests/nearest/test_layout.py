@@ -75,3 +75,11 @@ def test_clusters_have_names_typical_and_odd_members() -> None:
     assert rows[near] @ middle > rows[far] @ middle
     labels = described(rows, members, ["abc"[i] for i in of], [None] * 180)
     assert labels[0].name[0] in "abc"
+
+
+def test_a_group_without_a_majority_is_called_mixed() -> None:
+    """A label that a fifth of the rows have is no name for all of them."""
+    members = np.array([0] * 10 + [1] * 4)
+    labels = [*"aaaabbbccd", "e", "e", "e", None]
+    found = described(torch.eye(14), members, labels, [None] * 14)
+    assert [cluster.name for cluster in found] == ["mixed: a (40%), b (30%)", "e (75%)"]

@@ -140,7 +140,7 @@ class EmbedOptions(Options):
     part_rows: Annotated[
         AtLeastOne | None,
         Option(
-            "Records of one output file, after which a stopped run goes on; 2048 if left out, 256 of a folder of images "
+            "Records of one file, after which a stopped run goes on; 2048 if left out, 256 of a folder of images "
             "or with `tokens`.",
             metavar="N",
         ),
