@@ -44,6 +44,13 @@ def test_a_temperature_that_does_not_help_is_1() -> None:
     assert fit_temperature(torch.tensor(logits[:9]), targets[:9], "single") == 1.0
 
 
+def test_nothing_is_fitted_to_fewer_than_ten_rows() -> None:
+    """All wrong, and very sure: T would go to its limit."""
+    logits, targets = torch.tensor([[8.0, 0.0]] * 10), torch.ones(10, dtype=torch.long)
+    assert fit_temperature(logits, targets, "single") > 5
+    assert fit_temperature(logits[:9], targets[:9], "single") == 1.0
+
+
 @pytest.mark.parametrize("task", ["single", "multi"])
 def test_a_few_rows_that_are_all_right_are_no_reason_to_be_sure_of_everything(task: str) -> None:
     """20 rows, each right by a little: without doubt T goes to its limit of 0.05, and every answer to 100 %."""

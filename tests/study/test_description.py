@@ -1,6 +1,7 @@
 """Descriptions, artefacts, interventions and maps on inputs whose answer is known in advance."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from tests.probe.subjects import Case, images, kept_values, registers_case, remo
 
 from classtoken.errors import OptionError, TraceError
 from classtoken.maps.faithfulness import curves, edge_scores, rank_correlation, saco_coefficient
-from classtoken.maps.integrated import integrated
+from classtoken.maps.integrated import IntegratedGradients, integrated
 from classtoken.maps.occlusion import occlusion
 from classtoken.maps.truth import overlap, patch_shares
 from classtoken.probe.capture import row_places
@@ -38,7 +39,7 @@ from classtoken.study.description import (
     self_mass,
 )
 from classtoken.study.unseen import coverage, unseen
-from classtoken.tensors import Tokens
+from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 
 
@@ -222,6 +223,22 @@ def test_the_outlines_of_a_curve() -> None:
         curves(trace(case.subject, case.tokens), 1, {"same": torch.zeros(13)}, "deletion", definition)
 
 
+def test_a_curve_stands_at_the_shares_that_were_really_taken() -> None:
+    """More points than tokens are one a token; where the readout reads the tokens themselves, one must stay."""
+
+    def mean(states: States) -> torch.Tensor:
+        content = (states.roles_BL == Role.CONTENT)[..., None]
+        return (states.last_BLD * content).sum(1) / content.sum(1)
+
+    case = vit_case()
+    reading = replace(case.subject, readout=mean, terms=(frozenset({Role.CONTENT}),), linear=None)
+    for subject, most in ((case.subject, 12), (reading, 11)):
+        traced = trace(subject, repeat(case.tokens, 0, 1))
+        found = curves(traced, 1, {"same": torch.zeros(13)}, "deletion", CurveDefinition(points=50))["same"]
+        assert found.fractions == pytest.approx([k / 12 for k in range(most + 1)])
+        assert len(found.values) == most + 1
+
+
 def test_saco() -> None:
     assert saco_coefficient(np.array([3.0, 2.0, 1.0]), np.array([0.3, 0.2, 0.1])) == 1
     assert saco_coefficient(np.array([3.0, 2.0, 1.0]), np.array([0.1, 0.2, 0.3])) == -1
@@ -249,6 +266,24 @@ def test_integrated_gradients_from_zero_states_do_not_add_up() -> None:
     targets = torch.tensor([1, 3])
     with pytest.raises(OptionError, match="do not add up"):
         integrated(trace(case.subject, case.tokens, gradients=True), targets, zero, limit=1e-6)
+
+
+def test_integrated_gradients_go_on_while_a_token_still_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum that is complete says nothing of its parts: two tokens' errors may cancel."""
+    parts = {16: [1.0, 0.0], 32: [0.6, 0.4], 64: [0.5, 0.5]}
+
+    class Settling:
+        def __init__(self, *given: object) -> None: ...
+
+        def integral(self, steps: int) -> IntegratedGradients:
+            relevance = torch.tensor([parts.get(steps, [0.5, 0.5])])
+            return IntegratedGradients(relevance, torch.ones(1), torch.zeros(1), steps)
+
+    monkeypatch.setattr("classtoken.maps.integrated._Path", Settling)
+    case = vit_case()
+    found = integrated(trace(case.subject, case.tokens), torch.tensor([0]), case.tokens)
+    assert found.steps == 128
+    assert found.relevance_BL.tolist() == [[0.5, 0.5]]
 
 
 def test_masks_on_patches() -> None:

@@ -16,7 +16,7 @@ from classtoken.maps.table import Method, Setting
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.traced import Traced
 from classtoken.study.inputs import prepare_records
-from classtoken.study.ranking import rank_maps
+from classtoken.study.ranking import _both, rank_maps
 from classtoken.values import Record
 
 
@@ -60,3 +60,10 @@ def test_a_map_is_compared_on_the_inputs_that_it_was_made_of(tmp_path: Path) -> 
     )
     assert score.value.estimate == pytest.approx(alone[0].score("deletion").value.estimate)  # type: ignore[union-attr]
     assert np.isfinite(score.over_random.estimate)
+
+
+def test_two_measures_are_compared_on_the_inputs_that_have_both() -> None:
+    both = _both({0: 1.0, 2: 3.0, 5: 4.0}, {5: 9.0, 0: 5.0, 1: 6.0})
+    assert both is not None
+    assert [part.tolist() for part in both] == [[1.0, 4.0], [5.0, 9.0]]
+    assert _both({0: 1.0, 2: 3.0}, {1: 1.0, 2: 1.0}) is None

@@ -53,6 +53,14 @@ def test_layer_decay_and_weight_decay_reach_the_right_weights() -> None:
     assert sum(len(group["names"]) for group in made) == len(list(objective.parameters()))
 
 
+@pytest.mark.parametrize(("pooling", "name"), [("map", "probe"), ("queries(4)", "queries")])
+def test_learned_queries_are_tokens_and_not_decayed(pooling: str, name: str) -> None:
+    made = groups(Supervised(network(pooling=pooling), "single"), OptimiserOptions(weight_decay=0.1), depth=2)
+    decay = {known: group["weight_decay"] for group in made for known in group["names"] if "readout" in known}
+    assert {value for known, value in decay.items() if known.endswith(f".{name}")} == {0.0}
+    assert {value for known, value in decay.items() if known.endswith("value.weight")} == {0.1}
+
+
 def test_orthogonal_is_near_u_v_of_the_singular_value_decomposition() -> None:
     for rows, columns in ((8, 8), (8, 20), (20, 8)):
         matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(rows))

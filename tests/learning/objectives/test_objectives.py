@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 from tests.learning.small import network, pictures, shape
@@ -28,6 +29,8 @@ from classtoken.learning.objectives.masked import UNTOUCHED, MaskedTokens, hide
 from classtoken.learning.objectives.similarity import ScoredPairs
 from classtoken.learning.objectives.supervised import (
     Supervised,
+    class_weights,
+    classification_loss,
     classification_scores,
 )
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
@@ -60,6 +63,18 @@ def test_a_label_that_is_neither_there_nor_found_is_no_failure() -> None:
     assert classification_scores(found, truth, "multi")["macro_f1"] == pytest.approx(2 / 3)  # one given for nothing
     nothing = classification_scores(torch.full((2, 3), -4.0), torch.zeros(2, 3), "multi")
     assert nothing["macro_f1"] == 1.0
+
+
+def test_balanced_and_smoothed_weighs_each_row_by_its_own_label() -> None:
+    """torch's cross_entropy would weigh each class of the smoothed target by its own weight."""
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([0, 0, 0, 0, 1, 2])
+    weights = class_weights(targets, 3)
+    rows, of_row = F.cross_entropy(logits, targets, label_smoothing=0.2, reduction="none"), weights[targets]
+    expected = float((rows * of_row).sum() / of_row.sum())
+    assert float(classification_loss(logits, targets, "single", 0.2, weights)) == pytest.approx(expected, rel=1e-6)
+    theirs = float(F.cross_entropy(logits, targets, weight=weights, label_smoothing=0.2))
+    assert theirs != pytest.approx(expected, rel=0.01)
 
 
 def test_several_labels_and_a_token_per_class_learn(tmp_path) -> None:

@@ -1,5 +1,7 @@
 """A recipe's objective is the one that it names, with the numbers that it names."""
 
+from typing import Any
+
 import pytest
 import torch
 from tests.learning.small import network, pictures
@@ -7,7 +9,9 @@ from tests.learning.small import network, pictures
 from classtoken.errors import OptionError
 from classtoken.learning.data.split import Division
 from classtoken.learning.data.training_set import TrainingSet
+from classtoken.learning.objectives.contrast import SentenceContrast
 from classtoken.learning.objectives.dino import Dino
+from classtoken.learning.objectives.similarity import ScoredPairs
 from classtoken.learning.recipe import LoopOptions, ObjectiveOptions
 from classtoken.learning.ways.objective import objective_for
 from classtoken.values import IMAGE_POOLED
@@ -25,6 +29,14 @@ def test_a_temperature_that_is_given_is_used_also_above_1(given: float | None, u
     objective = objective_for(wanted, network(), rows(), LoopOptions(), "cpu")
     assert isinstance(objective, Dino)
     assert objective.student_temperature == used
+
+
+@pytest.mark.parametrize("kind", ["pairs", "similarity"])
+@pytest.mark.parametrize(("given", "used"), [(None, 0.05), (0.5, 0.5), (1.0, 1.0), (2.0, 2.0)])
+def test_so_is_that_of_vectors_which_are_compared(kind: Any, given: float | None, used: float) -> None:
+    objective = objective_for(ObjectiveOptions(kind=kind, temperature=given), network(), rows(), LoopOptions(), "cpu")
+    assert isinstance(objective, SentenceContrast | ScoredPairs)
+    assert objective.temperature == used
 
 
 @pytest.mark.parametrize("kind", ["contrast", "masked"])
