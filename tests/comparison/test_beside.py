@@ -104,17 +104,18 @@ def test_advice_names_what_a_pooling_gives() -> None:
         return ComparedVector(name, group, score, "m", pooling, "candidate", Cost(size, 4 * size))
 
     white, plain, stored = candidate("mean whitened", None, 8), candidate("mean", "mean", 16), candidate("x", None, 2)
-    said = advice_of([white, plain, stored, candidate("cls", "cls", 16, 2)], (), "accuracy")
+    gaps = [Difference(name, "cls", 0.1, 0.05, 0.15, 0.001, 0.001, 0.5, 9, 1) for name in ("mean whitened", "mean")]
+    said = advice_of([white, plain, stored, candidate("cls", "cls", 16, 2)], gaps, "accuracy")
     assert said.pooling == "mean"
     assert said.line == "mean: 80.0 % accuracy (70-90). mean whitened and x are not clearly worse."
     assert said.sure.startswith("Use mean, the mean of the tokens (--pooling 'mean'). In 95 of 100")
-    assert said.sure.endswith("cls is clearly worse.")
+    assert said.sure.endswith("cls is clearly worse than mean.")
     own = advice_of([white, candidate("m: own", None, 99)], (), "accuracy")
     assert own.line == "m: own: 80.0 % accuracy (70-90). mean whitened is not clearly worse."
     assert "it is the model's own" in own.sure
     assert said.name == "mean"
     short = advice_of([plain, replace(candidate("mean first 4", "mean", 4), dim=4)], (), "accuracy").sure
-    assert "Use mean first 4 (--pooling 'mean' --dim 4). Of those that are as good, it is the shortest" in short
+    assert "Use mean first 4 (--pooling 'mean' --dim 4). Of those that are not told apart from the best, it is" in short
 
 
 def test_advice_says_which_side_the_others_are_on() -> None:
@@ -132,3 +133,26 @@ def test_advice_says_which_side_the_others_are_on() -> None:
     apart = [rows[0], replace(rows[2], group=2)]
     gap = Difference("cls+mean", "max", 0.03, 0.02, 0.04, 0.001, 0.001, 0.5, 9, 1)
     assert advice_of(apart, (gap,), "spearman").line.endswith("better than max by 0.030 (0.020 to 0.040).")
+
+
+def test_what_is_said_of_the_others_was_tested_with_the_one_that_is_named() -> None:
+    """The shortest of the first group is named; what is clearly worse than the best need not be worse than that."""
+
+    def candidate(name: str, value: float, size: int, group: int) -> ComparedVector:
+        score = {"accuracy": MetricScore(value, value - 0.05, value + 0.05, "exact")}
+        return ComparedVector(name, group, score, "m", name, "candidate", Cost(size, 4 * size))
+
+    def gap(first: str, second: str, adjusted: float) -> Difference:
+        return Difference(first, second, 0.05, 0.01, 0.09, adjusted, adjusted, 0.2, 9, 1)
+
+    rows = [candidate(*row) for row in (("cls+mean", 0.72, 16, 1), ("cls", 0.71, 8, 1), ("mean", 0.66, 8, 2))]
+    apart = [gap("cls+mean", "cls", 1.0), gap("cls+mean", "mean", 0.017), gap("cls", "mean", 0.167)]
+    said = advice_of(rows, apart, "accuracy")
+    assert said.line.endswith("cls+mean is not clearly better.")
+    assert said.sure.endswith("mean is clearly worse than cls+mean, but not than cls.")
+    clear = advice_of(rows, [*apart[:2], gap("cls", "mean", 0.02)], "accuracy")
+    assert clear.sure.endswith("mean is clearly worse than cls.")
+    short = [rows[0], rows[1], candidate("max", 0.70, 4, 1)]
+    worse = advice_of(short, [gap("cls+mean", "max", 0.06), gap("cls", "max", 0.01)], "accuracy")
+    assert worse.name == "cls"  # shorter still is max, and clearly worse than cls
+    assert worse.sure.endswith("max is clearly worse than cls.")

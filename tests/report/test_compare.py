@@ -72,7 +72,7 @@ def test_what_is_left_out_is_named_and_the_smallest_difference_stands_once(found
     for said in (str(other), comparison_page(other).replace("&#x27;", "'")):
         assert "7 items (T-0, T-1, T-2, T-3, T-4 and 2 others): has no label" in said
         assert "1 item (x): is the only one of its class 'x'" in said
-        assert said.count("can look like ties here") == 1
+        assert said.count("is found here in 4 of 5 such comparisons") == 1
         assert "expected before the run: 8.0 points" in said
     assert all(f">T-{n}<" in comparison_page(other) for n in range(7))
     many = [Rejected(str(n), f"reason {n}") for n in range(20)]
@@ -94,5 +94,6 @@ def test_scores_in_words(metric: str, low: float, high: float, said: str) -> Non
 
 def test_no_expectation_is_told_where_there_was_none() -> None:
     assert smallest_in_words(0.018, 0.0, "spearman") == (
-        "differences below 0.018 between two candidates can look like ties here"
+        "a true difference of 0.018 between two candidates is found here in 4 of 5 such comparisons, a smaller one "
+        "less often"
     )

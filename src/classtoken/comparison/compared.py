@@ -157,7 +157,7 @@ def _beforehand(task: JudgedTask, smallest: float) -> str:
     named = METRICS.get(task.metric, task.metric)
     return (
         f"{counted} can show a difference of {difference_in_words(smallest, task.metric)} in {named} between two "
-        f"candidates (80 % power, 5 %), if {task.assumed}; smaller ones will look like ties"
+        f"candidates in 4 of 5 such comparisons, if {task.assumed}; smaller ones less often"
     )
 
 
@@ -165,7 +165,9 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
     task, seed = keeping.task, told.options.seed
     found = standing(task, field.entrants, seed=seed)
     said = advice_of(found.candidates, found.differences, task.metric)
-    real = [one for one in found.entrants if one.role == "candidate"]
+    # What is advised comes first: what is mistaken for what, and what is found nearest, is shown of that.
+    entrants = sorted(found.entrants, key=lambda one: one.name != said.name)
+    real = [one for one in entrants if one.role == "candidate"]
     looked_at, lying = audit_of(task), shapes(found.entrants, task)
     overlap = overlap_of(task, next((one for one in real if one.vectors is not None), real[0]))
     candidates = tuple(
@@ -219,7 +221,7 @@ def _result(keeping: Kept, passed: Sequence[Passed], field: _Field, told: Told) 
         ),
         overlap=overlap,
         confusion=confusion_of(next((one for one in real if one.judged.predicted is not None), real[0]), task),
-        neighbours=neighbours_of(found.entrants, task),
+        neighbours=neighbours_of(entrants, task),
         audited=task.choices.group or "",
         gaps=() if looked_at is None else gaps_of(found.entrants, task, looked_at),
         overlooked=()
@@ -268,7 +270,7 @@ def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> t
         without = "no item is left" if overlap.score_without is None else f"{overlap.score_without:.4f}"
         notes.append(
             f"{overlap.equal} of {overlap.checked} judged items are equal to one that was learned from, {overlap.near} "
-            f"more nearly so; the best candidate has {overlap.score:.4f} with them, and without them {without}."
+            f"more nearly so; {overlap.candidate} has {overlap.score:.4f} with them, and without them {without}."
         )
     return tuple(notes)
 

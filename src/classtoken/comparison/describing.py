@@ -60,13 +60,13 @@ def likeness(entrants: Sequence[Entrant]) -> dict[str, dict[str, float]]:
     return {first: {second: linear_cka(x, y, unbiased=True) for second, y in rows.items()} for first, x in rows.items()}
 
 
-def overlap_of(task: JudgedTask, best: Entrant) -> SplitOverlap | None:
+def overlap_of(task: JudgedTask, advised: Entrant) -> SplitOverlap | None:
     """Judged items that are equal to one that was learned from, or nearly (cosine above 0.98 of centred vectors), and
-    the best candidate's score with and without them. None where nothing is learned."""
-    if not isinstance(task, Labelled) or best.vectors is None:
+    the advised candidate's score with and without them. None where nothing is learned."""
+    if not isinstance(task, Labelled) or advised.vectors is None:
         return None
     same = [content_of(record) for record in task.records]
-    x = unit_rows(best.vectors - best.vectors.mean(0))
+    x = unit_rows(advised.vectors - advised.vectors.mean(0))
     equal, near, examples, place = np.zeros(len(task.items), bool), np.zeros(len(task.items), bool), [], 0
     for learned, judged in task.split.parts:
         known = {same[row] for row in learned.tolist()}
@@ -80,7 +80,7 @@ def overlap_of(task: JudgedTask, best: Entrant) -> SplitOverlap | None:
                 if equal[place] or near[place]:
                     examples.append((task.records[row].id, task.records[int(learned[best_of[i]])].id))
                 place += 1
-    values = best.judged.values[task.metric]
+    values = advised.judged.values[task.metric]
     clear = ~(equal | near)
     without = float(values[clear].mean()) if clear.any() else None
     return SplitOverlap(
@@ -91,6 +91,7 @@ def overlap_of(task: JudgedTask, best: Entrant) -> SplitOverlap | None:
         score=float(values.mean()),
         score_without=without,
         examples=tuple(examples[:10]),
+        candidate=advised.name,
     )
 
 

@@ -17,6 +17,8 @@ POOLINGS = {
     "own": "the model's own vector",
     "map": "attention pooling",
 }
+LEVEL = 0.05
+"""corrected p below which a difference is called clear"""
 NAMED = 4
 """ties that a headline names; more are counted"""
 
@@ -40,30 +42,36 @@ class Advice:
 def advice_of(candidates: Sequence[ComparedVector], differences: Sequence[Difference], metric: str) -> Advice:
     """What was found, what to do and how sure that is.
 
-    Of candidates that cannot be told apart the model's own vector is named, else the shortest one of those that a
-    pooling gives as they are (whitened and stored ones it does not).
+    Of candidates that cannot be told apart from the best, nor are clearly worse than another, the model's own vector is
+    named, else the shortest one of those that a pooling gives as they are (whitened and stored ones it does not). What
+    is said of the others is said of them and the one that is named: their own pair was tested.
     """
     real = [one for one in candidates if one.role == "candidate"]
+    clear = {(d.first, d.second) for d in differences if d.adjusted < LEVEL}
     best = real[0]
-    ties = [one for one in real if one.group == best.group]
+    ties = [one for one in real if one.group == best.group and not any((o.name, one.name) in clear for o in real)]
     usual = [one for one in ties if one.name.split(": ")[-1] == "own"]
     chosen = best if len(ties) == 1 else (usual or sorted(ties, key=lambda o: (o.pooling is None, o.cost.size)))[0]
     score = chosen.metrics[metric]
     said = f"{chosen.name}: {score_in_words(score.value, score.low, score.high, metric)}"
     if len(real) == 1:
         line, sure = f"{said}. It is the only candidate: there is nothing to choose.", ""
-    elif len(ties) == 1:
+    elif len(ties) == 1 and real[1].group > best.group:
         gap = next(d for d in differences if d.first == best.name and d.second == real[1].name)
         line = f"{said}, better than {real[1].name} by {difference_in_words(gap.value, metric, gap.low, gap.high)}."
         sure = "The difference is clear of chance (a permutation test, corrected for all pairs, at 5 %)."
     else:
-        line = f"{said}. {_ties([one for one in ties if one is not chosen], chosen, metric)}"
-        sure = _certainty([one for one in real if one.group > best.group])
+        worse = [one for one in real if (chosen.name, one.name) in clear]
+        others = [one for one in real if one is not chosen and one.group == best.group and one not in worse]
+        line = f"{said}. {_ties(others, chosen, metric)}".rstrip()
+        sure = _certainty(worse, [o for o in real if o.group > best.group and o not in worse], chosen, best)
     return Advice(line, f"{_use(chosen, ties)} {sure}".strip(), chosen.name, chosen.pooling)
 
 
 def _ties(others: Sequence[ComparedVector], chosen: ComparedVector, metric: str) -> str:
     """`cls and max are not clearly worse.`"""
+    if not others:
+        return ""
     mine = chosen.metrics[metric].value
     above = [one for one in others if one.metrics[metric].value > mine]
     sign = "worse" if not above else "better" if len(above) == len(others) else "better or worse"
@@ -80,19 +88,33 @@ def _use(chosen: ComparedVector, ties: Sequence[ComparedVector]) -> str:
     about, flags = f", {meaning}" if meaning else "", f" ({' '.join(named)})" if named else ""
     said = f"Use {chosen.name}{about}{flags}."
     if len(ties) > 1 and chosen.name.split(": ")[-1] == "own":
-        return f"{said} Of those that are as good, it is the model's own."
+        return f"{said} Of those that are not told apart from the best, it is the model's own."
     if chosen is not ties[0] and chosen.cost.size < ties[0].cost.size:
-        return f"{said} Of those that are as good, it is the shortest ({chosen.cost.size} numbers)."
+        return (
+            f"{said} Of those that are not told apart from the best, it is the shortest ({chosen.cost.size} numbers)."
+        )
     return said
 
 
-def _certainty(worse: Sequence[ComparedVector]) -> str:
-    """How sure a choice among several that are as good is; `worse` are those that are not."""
-    if not worse:
+def _certainty(
+    worse: Sequence[ComparedVector], between: Sequence[ComparedVector], chosen: ComparedVector, best: ComparedVector
+) -> str:
+    """How sure a choice among several is that are not told apart; `worse` are clearly worse than the chosen one,
+    `between` than the best one only."""
+    if not worse and not between:
         return "No candidate is clearly worse than another; more items might tell them apart."
-    some = [one.name for one in worse]
-    shown = some if len(some) <= NAMED else [*some[: NAMED - 1], f"{len(some) - NAMED + 1} others"]
-    return (
-        "In 95 of 100 such comparisons the truly best one is among those that are not told apart; "
-        f"{listed(shown)} {'is' if len(some) == 1 else 'are'} clearly worse."
-    )
+    said = [
+        "In 95 of 100 such comparisons the truly best one is among those that are not told apart from the best here."
+    ]
+    if worse:
+        said.append(f"{_several(worse)} clearly worse than {chosen.name}.")
+    if between:
+        said.append(f"{_several(between)} clearly worse than {best.name}, but not than {chosen.name}.")
+    return " ".join(said)
+
+
+def _several(some: Sequence[ComparedVector]) -> str:
+    """`gem and max are`; of many the first few by name."""
+    names = [one.name for one in some]
+    shown = names if len(names) <= NAMED else [*names[: NAMED - 1], f"{len(names) - NAMED + 1} others"]
+    return f"{listed(shown)} {'is' if len(names) == 1 else 'are'}"

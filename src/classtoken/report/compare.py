@@ -10,10 +10,10 @@ from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.maps import heat_map
 from classtoken.report.svg import shown
 from classtoken.results.base import counted
-from classtoken.results.compare import BEST_LAYER, CompareResult, MetricScore, Neighbour
-from classtoken.results.compare_words import METRICS, left_out_in_words, smallest_in_words
+from classtoken.results.compare import BEST_LAYER, CompareResult, MetricScore, Neighbour, SplitOverlap
+from classtoken.results.compare_words import METRICS, SHARES, left_out_in_words, smallest_in_words
 
-FEWEST_SHOWN = 3
+FEWEST_SHOWN = 6
 """differences that stand open; the others are folded"""
 MOST_LISTED = 2000
 """items that do not count, named in the page; all are in the .json"""
@@ -45,6 +45,11 @@ def _curve_name(found: CompareResult, model: str, pooling: str) -> str:
     return several if any(one.name.startswith(f"{model}: ") for one in found.candidates) else pooling
 
 
+def _percent(found: CompareResult) -> int:
+    """What the ranking metric is multiplied by to be read: a share of items is told in %."""
+    return 100 if found.metric in SHARES else 1
+
+
 def _band(score: MetricScore) -> tuple[float, float]:
     """The interval; the value itself where there is none."""
     known = math.isfinite(score.low) and math.isfinite(score.high)
@@ -58,8 +63,9 @@ def _ranking(found: CompareResult) -> Section:
             score, control = one.metrics[found.metric], one.role != "candidate"
             above = said if one is some[0] else ""
             stroke = 0 if control else _stroke(found, one.name)
-            rows.append(Dot(one.called, score.value, *_band(score), control=control, stroke=stroke, above=above))
-    named = METRICS.get(found.metric, found.metric)
+            value, low, high = (_percent(found) * number for number in (score.value, *_band(score)))
+            rows.append(Dot(one.called, value, low, high, control=control, stroke=stroke, above=above))
+    named = METRICS.get(found.metric, found.metric) + (", %" if _percent(found) > 1 else "")
     drawn = dots(rows, heading=f"{named}, with intervals of 95 %", x_label=named, width=WIDTH)
     head, *body = found.table()
     more = folded("every metric", table(head, body, numbers=range(2, len(head))))
@@ -76,21 +82,32 @@ def _ranking(found: CompareResult) -> Section:
         "heading cannot be told apart with these. In brackets: where the true figure lies, in 95 of 100 such tests; "
         f"{smallest}.",
         row(drawn) + more,
-        f"{mind}Overlapping intervals do not mean a tie, and intervals apart need not be one difference among many: "
-        "who stands together is decided by tests of every pair on the same items.",
+        f"{mind}{_folds(found)}Overlapping intervals do not mean a tie, and intervals apart need not be one difference "
+        "among many: who stands together is decided by tests of every pair on the same items.",
+    )
+
+
+def _folds(found: CompareResult) -> str:
+    if "folds:" not in found.protocol.settings.get("split", ""):
+        return ""
+    return (
+        "Items were judged in folds, whose classifiers share most of what they learned from: intervals are wider than "
+        "those of as many items that one classifier has judged. "
     )
 
 
 def _differences(found: CompareResult) -> Section | None:
     if not found.differences:
         return None
-    head = ("first", "second", "difference", "95 %", "p, corrected", "effect", "better on", "worse on")
+    times = _percent(found)
+    unit = "points" if times > 1 else found.metric
+    head = ("first", "second", f"difference, {unit}", "95 %", "p, corrected", "effect", "better on", "worse on")
     rows = [
         (
             d.first,
             d.second,
-            shown(d.value),
-            f"[{shown(d.low)}, {shown(d.high)}]",
+            shown(times * d.value),
+            f"[{shown(times * d.low)}, {shown(times * d.high)}]",
             shown(d.adjusted),
             shown(d.effect),
             str(d.wins),
@@ -104,9 +121,9 @@ def _differences(found: CompareResult) -> Section | None:
         "test, corrected for all pairs after Holm; below 0.05 a difference is called clear). The effect is the mean "
         "over the spread of the items' differences."
     )
-    best = [r for r in rows if r[0] == found.candidates[0].name]
-    body = table(head, best[:FEWEST_SHOWN], numbers=numbers)
-    if len(rows) > len(best[:FEWEST_SHOWN]):
+    of_advised = [r for r in rows if (found.advised or found.candidates[0].name) in r[:2]]
+    body = table(head, of_advised[:FEWEST_SHOWN], numbers=numbers)
+    if len(rows) > len(of_advised[:FEWEST_SHOWN]):
         body += folded(f"all {len(rows)} pairs", table(head, rows, numbers=numbers))
     return Section("How sure", says, body)
 
@@ -201,7 +218,7 @@ def _lost(found: CompareResult) -> Section | None:
         "What one vector loses",
         "Effective rank: how many dimensions are filled. Anisotropy: the mean cosine of different items, 1 when all "
         "point one way. Uniformity and alignment (Wang, Isola): lower is better. CKA of 1: the same up to a rotation.",
-        body,
+        folded("figures", body),
     )
 
 
@@ -302,16 +319,22 @@ def _overlooked(found: CompareResult) -> str:
 
 def _split(found: CompareResult) -> Section | None:
     o = found.overlap
-    if o is None:
+    if o is None or not (o.equal or o.near):
         return None
     left = "no item is left" if o.score_without is None else shown(o.score_without)
     says = (
-        f"{o.equal} of {o.checked} judged items are equal to one that was learned from, {o.near} more nearly so "
-        f"(cosine above {o.above:g} of centred vectors). The best candidate's {found.metric} is {shown(o.score)}, and "
-        f"{left} without those items."
+        f"{_alike(o)}. The {found.metric} of {o.candidate or 'the best candidate'} is {shown(o.score)}, and {left} "
+        "without those items."
     )
     return Section(
         "Items on both sides of the split", says, table(("judged", "learned from"), o.examples) if o.examples else ""
+    )
+
+
+def _alike(o: SplitOverlap) -> str:
+    return (
+        f"{o.equal} of {o.checked} judged items are equal to one that was learned from, {o.near} more nearly so "
+        f"(cosine above {o.above:g} of centred vectors)"
     )
 
 
@@ -361,6 +384,7 @@ def _token_lengths(found: CompareResult) -> str:
 def _protocol(found: CompareResult) -> Section:
     rows = [*found.protocol.settings.items(), ("hash of the data", found.protocol.data)]
     rows += [(f"fingerprint of {name}", value) for name, value in found.fingerprints.items()]
+    rows += [] if found.overlap is None else [("items on both sides of the split", _alike(found.overlap))]
     rows += [(f"left out: {name}", why) for name, why in found.left_out.items()]
     body = table(("what", "how"), rows)
     chosen = [(one.name, one.setting) for one in found.candidates if one.setting]

@@ -170,8 +170,8 @@ class LayerCurve(Result):
 
 @dataclass(frozen=True)
 class SplitOverlap(Result):
-    """Items that stand in the training and in the test part: equal ones, nearly equal ones by their vectors, and the
-    best candidate's score with all items and without those (None where no item is left)."""
+    """Items that stand in the training and in the test part: equal ones, nearly equal ones by their vectors, and a
+    candidate's score with all items and without those (None where no item is left)."""
 
     equal: int
     """items of the test part that stand in the training part"""
@@ -182,11 +182,13 @@ class SplitOverlap(Result):
     checked: int
     """items that were looked at"""
     score: float
-    """the best candidate's, with all items"""
+    """the candidate's, with all items"""
     score_without: float | None
     """the same without those items"""
     examples: tuple[tuple[str, str], ...] = ()
     """pairs of ids"""
+    candidate: str = ""
+    """whose scores these are"""
 
 
 @dataclass(frozen=True)
@@ -378,7 +380,7 @@ class CompareResult(Result):
     lengths: tuple[TokenLengths, ...] = ()
     """lengths of the states of all tokens, by role"""
     confusion: ConfusionTable | None = None
-    """what the best candidate takes for what"""
+    """what the candidate that is advised takes for what"""
     neighbours: tuple[NeighbourRow, ...] = ()
     """items with their nearest others"""
     audited: str = ""

@@ -53,7 +53,10 @@ def difference_in_words(value: float, metric: str, low: float = -math.inf, high:
 
 def smallest_in_words(smallest: float, before: float, metric: str) -> str:
     """The smallest difference that the items show, and what was expected of them before scores were known."""
-    said = f"differences below {difference_in_words(smallest, metric)} between two candidates can look like ties here"
+    said = (
+        f"a true difference of {difference_in_words(smallest, metric)} between two candidates is found here in 4 of 5 "
+        "such comparisons, a smaller one less often"
+    )
     return said + (f" (expected before the run: {difference_in_words(before, metric)})" if before else "")
 
 
@@ -61,7 +64,7 @@ def group_in_words(number: int, before: str, members: int) -> str:
     """What the group of that number is, whose best stands first; `before` is the best of the group above it."""
     if number == 1:
         return "clearly the best" if members == 1 else "the best, and all that these items do not tell apart from it"
-    return f"clearly worse than {before}" + ("" if members == 1 else "; tied with the first here")
+    return f"clearly worse than {before}" + ("" if members == 1 else ", and not told apart from the first of these")
 
 
 def left_out_in_words(refused: Iterable[Rejected]) -> list[str]:
