@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 import classtoken as ct
+from classtoken.comparison.classification import Classification
 from classtoken.comparison.compared import apart
 from classtoken.comparison.contest import Entrant
-from classtoken.comparison.task import Judged
+from classtoken.comparison.retrieval import RetrievalByJudgements
+from classtoken.comparison.task import Choices, Judged
 from classtoken.errors import OptionError
 from classtoken.results.compare import BEST_LAYER, Cost
+from classtoken.values import Record
 
 N = 40
 
@@ -82,3 +85,20 @@ def test_a_best_layer_that_gives_the_same_as_the_last_is_no_second_candidate() -
     fresh, same = apart(chosen, plain, "accuracy")
     assert [one.name for one in fresh] == [f"cls{BEST_LAYER}"]
     assert same == {f"mean{BEST_LAYER}": "it gives on every item what mean gives"}
+
+
+def test_what_does_not_fit_is_named() -> None:
+    """Of judgements the side whose ids are unknown; of a table without labels the columns that there are."""
+    documents = [Record(f"d{i}", text=f"document {i}") for i in range(6)]
+    queries = [Record(f"q{i}", text=f"query {i}") for i in range(4)]
+    for judged, said in (
+        ({"zz": {"d1": 1.0}}, r"judgements \(such as 'zz'\) and of queries \(such as 'q0', 'q1'\)"),
+        ({"q1": {"zz": 1.0}}, r"judgements \(such as 'zz'\) and of documents \(such as 'd0', 'd1'\)"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            RetrievalByJudgements(documents, queries, judged, Choices())
+    records = [Record(str(i), text=f"text {i}", meta={"Team": "a"}) for i in range(6)]
+    with pytest.raises(
+        OptionError, match=r"None has a label: name the column .* Besides what is read there are 'Team'"
+    ):
+        Classification(records, None, Choices())

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from classtoken.comparison.learned import RATES
 from classtoken.comparison.words import advice_of
 from classtoken.results.compare import CompareResult, MetricScore, read_result
 from classtoken.results.compare_words import left_out_in_words
@@ -52,7 +53,7 @@ def section(stem: str, found: CompareResult) -> str:
     ]
     if found.by_layer:
         lines.append(layers(found))
-    lines += [f"- {note}" for note in (*unlearned(found), *found.notes)]
+    lines += [f"- {note}" for note in (*unlearned(found), *fewer_rates(found), *found.notes)]
     lines += [f"- Left out: {line}." for line in left_out_in_words(found.refused)]
     return "\n\n".join(lines)
 
@@ -67,6 +68,17 @@ def unlearned(found: CompareResult) -> list[str]:
         for d in found.differences
         if d.first == plain and d.second in names and d.adjusted < 0.05
     ]
+
+
+def fewer_rates(found: CompareResult) -> list[str]:
+    """What was measured before the largest of today's rates was tried."""
+    protocol = found.protocol.settings.get("learned poolings and their controls", "")
+    largest = f"{max(RATES):g}"
+    return (
+        [f"Learned poolings and controls: without today's largest rate, {largest}."]
+        if protocol and f"{largest})" not in protocol
+        else []
+    )
 
 
 def table(found: CompareResult) -> str:

@@ -33,6 +33,8 @@ def main() -> None:
     measured = []
     for path in sorted(RESULTS.glob("*-classification.json")):
         found, name = read_result(path), path.stem.rpartition("-")[0]
+        if (RESULTS / f"{name}-queries-classification.json").exists():
+            continue  # the study of several numbers of queries holds what this one says of one
         if any(one.name.startswith("queries") for one in found.candidates):
             measured.append(name)
             title = ABOUT[name.removesuffix("-queries")]

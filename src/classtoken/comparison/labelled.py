@@ -37,6 +37,12 @@ class Labelled(JudgedTask):
             why = (
                 f" The first that was left out, {self.refused[0].id}: {self.refused[0].reason}." if self.refused else ""
             )
+            if not self.records and both and all(record.label is None for record, _ in both):
+                there = ", ".join(map(repr, both[0][0].meta))
+                why = (
+                    " None has a label: name the column that holds it with `label_column`, or give a table as `labels`."
+                )
+                why += f" Besides what is read there are {there}." if there else ""
             raise OptionError(
                 f"{counted(len(self.records), 'record')} with {counted(len(self.labels), 'label')} to compare "
                 "on are left; "

@@ -153,10 +153,14 @@ class RetrievalByJudgements(Retrieval):
         if not any(value > 0 for given in judgements.values() for value in given.values()):
             raise OptionError("no judgement says that a document is relevant (above 0); nothing can be found.")
         if not kept:
+            asked = {record.id for record in queries}
+            what, ours, theirs = "documents", sorted(named), list(self.place)
+            if not asked & judgements.keys():
+                what, ours, theirs = "queries", sorted(judgements), sorted(asked)
             raise OptionError(
                 f"none of {len(queries)} queries has a relevant document among {len(self.documents)}: ids of the "
-                f"judgements (such as {', '.join(map(repr, sorted(named)[:2]))}) and of documents (such as "
-                f"{', '.join(map(repr, list(self.place)[:2]))}) do not fit."
+                f"judgements (such as {', '.join(map(repr, ours[:2]))}) and of {what} (such as "
+                f"{', '.join(map(repr, theirs[:2]))}) do not fit."
             )
         self.queries, self.refused = tuple(kept), tuple(lost)
         self.records = (*self.documents, *self.queries)

@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from classtoken.comparison.task import Split
 from classtoken.errors import OptionError
+from classtoken.results.base import counted
 
 Ints = NDArray[np.intp]
 
@@ -24,9 +25,10 @@ def in_folds(targets: NDArray, clusters: Ints | None, folds: int, seed: int) -> 
     if clusters is not None:
         count = min(count, len(np.unique(clusters)))
     if count < 2 or n < 4:
+        within = "" if clusters is None else f" in {counted(len(np.unique(clusters)), 'cluster')}"
         raise OptionError(
-            f"{n} labelled records{'' if clusters is None else f' in {len(np.unique(clusters))} clusters'} cannot be "
-            "split into records to learn from and records to judge; give more, or a test part as `test`."
+            f"{n} labelled records{within} cannot be split into records to learn from and records to judge; give more, "
+            "or a test part as `test`."
         )
     kinds = (KFold, StratifiedKFold) if clusters is None else (GroupKFold, StratifiedGroupKFold)
     cut = kinds[not several](count, shuffle=True, random_state=seed)

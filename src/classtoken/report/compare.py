@@ -75,11 +75,13 @@ def _ranking(found: CompareResult) -> Section:
         else ""
     )
     units = "" if found.units == found.items else f" in {found.units} clusters"
-    smallest = smallest_in_words(found.detectable, found.detectable_before, found.metric)
+    smallest = ""
+    if len(found.candidates) > 1:
+        smallest = f"; {smallest_in_words(found.detectable, found.detectable_before, found.metric)}"
     return Section(
         "Which is best",
         f"Judged on {found.items} items{units} of {Path(found.source).name or found.source}. Candidates under one "
-        "heading cannot be told apart with these. In brackets: where the true figure lies, in 95 of 100 such tests; "
+        "heading cannot be told apart with these. In brackets: where the true figure lies, in 95 of 100 such tests"
         f"{smallest}.",
         row(drawn) + more,
         f"{mind}{_folds(found)}Overlapping intervals do not mean a tie, and intervals apart need not be one difference "

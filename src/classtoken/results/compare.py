@@ -463,7 +463,8 @@ class CompareResult(Result):
         lines += [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
         lines += [f"  left out: {line}" for line in left_out_in_words(self.refused)]
         lines += [f"  note: {note}" for note in self.notes]
-        lines.append(f"  {smallest_in_words(self.detectable, self.detectable_before, self.metric)}")
+        if len(self.candidates) > 1:
+            lines.append(f"  {smallest_in_words(self.detectable, self.detectable_before, self.metric)}")
         return "\n".join([*lines, self.advice, *([self.sure] if self.sure else [])])
 
 

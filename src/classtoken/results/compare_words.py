@@ -64,7 +64,7 @@ def group_in_words(number: int, before: str, members: int) -> str:
     """What the group of that number is, whose best stands first; `before` is the best of the group above it."""
     if number == 1:
         return "clearly the best" if members == 1 else "the best, and all that these items do not tell apart from it"
-    return f"clearly worse than {before}" + ("" if members == 1 else ", and not told apart from the first of these")
+    return f"clearly worse than {before}" + ("" if members == 1 else "; tied with the first below")
 
 
 def left_out_in_words(refused: Iterable[Rejected]) -> list[str]:
