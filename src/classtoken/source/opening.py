@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -20,7 +21,10 @@ from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
 from classtoken.source.columns import headerless, known_names
 from classtoken.source.delimited import separator_of
+from classtoken.source.documents import SUFFIXES as TEXTS
+from classtoken.source.documents import Documents
 from classtoken.source.drawn import PREFIX, Drawn
+from classtoken.source.folders import FoundFiles, walk
 from classtoken.source.images import SUFFIXES, Images
 from classtoken.source.labels import MaskedSource, with_labels
 from classtoken.source.lance import Lance
@@ -44,8 +48,8 @@ TABLES: Mapping[str, type[LineTable] | type[Parquet] | type[Archive]] = {
 #: How packed files begin.
 MAGIC = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 ALLOWED = (
-    "a folder of images, an image, a .txt, .csv, .tsv, .jsonl (each also .gz, .bz2, .xz, .zst), .parquet or .tar file, "
-    "a .lance folder, a glob, - for stdin, a URL of these (s3://bucket/x), or builtin:scenes, builtin:tiny"
+    "a folder of images or of texts, an image, .txt, .csv, .tsv, .jsonl (each also .gz, .bz2, .xz, .zst), .parquet or "
+    ".tar file, a .lance folder, a glob, - for stdin, a URL of these (s3://bucket/x), or builtin:scenes, builtin:tiny"
 )
 
 
@@ -120,7 +124,7 @@ def _open(name: str, options: SourceOptions) -> Source:
     if name == "-" or (path.exists() and not path.is_dir() and not path.is_file()):
         return _piped(name, path, options)
     if path.is_dir():
-        return Lance(name, path, options) if _is_lance(path) else Images(name, path, options)
+        return Lance(name, path, options) if _is_lance(path) else _open_folder(name, path, options)
     if path.is_file():
         return _open_files(name, [path], path.parent, options)
     # Path.glob cannot start at an absolute pattern.
@@ -137,6 +141,15 @@ def _open(name: str, options: SourceOptions) -> Source:
     return _open_files(name, [match for match in found if match.is_file()], _fixed_part(path), options)
 
 
+def _open_folder(name: str, path: Path, options: SourceOptions) -> Source:
+    """A folder of images; of texts where it holds not one image and more texts than anything else."""
+    found = walk(path, SUFFIXES)
+    texts = sum(count for suffix, count in found.left_out.items() if suffix in TEXTS)
+    if not found.paths and texts > (found.left_out.total() - found.left_out["hidden"]) / 2:
+        return Documents(name, path, options)
+    return Images(name, path, options, found if found.paths else None)
+
+
 def _open_files(name: str, files: Sequence[Path], root: Path, options: SourceOptions) -> Source:
     suffixes = {"image" if path.suffix.lower() in SUFFIXES else kind_of(path) for path in files}
     if len(suffixes) > 1:
@@ -145,7 +158,8 @@ def _open_files(name: str, files: Sequence[Path], root: Path, options: SourceOpt
         )
     suffix = suffixes.pop() if suffixes else ""
     if suffix == "image":
-        return Images(name, root, options, [path.relative_to(root).as_posix() for path in files])
+        paths = tuple(path.relative_to(root).as_posix() for path in files)
+        return Images(name, root, options, FoundFiles(paths, Counter()))
     added = None if suffix in TABLES else _added(name, options)
     if added is not None:
         return added

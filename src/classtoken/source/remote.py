@@ -20,7 +20,8 @@ import pyarrow as pa
 from classtoken.errors import SourceError
 from classtoken.places import ask_store, store_of, tag_of
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceAround, SourceOptions
-from classtoken.source.images import SUFFIXES, counted, image_id, image_label
+from classtoken.source.folders import counted, file_id, folder_label
+from classtoken.source.images import SUFFIXES
 from classtoken.values import Record, Rejected
 
 #: Images that are fetched at once.
@@ -82,9 +83,9 @@ class RemoteImages(Source):
             try:
                 content = ask_store(path, lambda: store.cat_file(path))
             except OSError as error:
-                return Rejected(image_id(name), f"cannot be fetched ({error})")
+                return Rejected(file_id(name), f"cannot be fetched ({error})")
         meta = {"path": f"{self.url}/{name}"}
-        return Record(id=image_id(name), image=content, label=image_label(name), meta=meta)
+        return Record(id=file_id(name), image=content, label=folder_label(name), meta=meta)
 
 
 class RemoteFiles(SourceAround):
