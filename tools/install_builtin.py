@@ -89,7 +89,12 @@ def card(name: str, about: str, record: dict[str, Any], size: int) -> str:
     figures += [(f"{key.replace('_', ' ')} on the held-out part", value) for key, value in result["scores"].items()]
     figures.append(("calibration error on the held-out part, after the temperature", result["error"]))
     rows = "\n".join(f"| {what} | {value:.4f} |" for what, value in figures)
-    return f"""# builtin:{name}
+    return f"""---
+license: apache-2.0
+library_name: classtoken
+---
+
+# builtin:{name}
 
 {about.strip()}
 

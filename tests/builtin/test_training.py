@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from classtoken.learning.folder.record import licence_of
 from classtoken.learning.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,7 @@ def test_every_recipe_has_its_command_and_every_model_its_figure(tool: ModuleTyp
         test = json.loads((BUILT_IN / name / "training.json").read_text(encoding="utf-8"))["test"]
         card = (BUILT_IN / name / "README.md").read_text(encoding="utf-8")
         assert f"| {test['accuracy']:.4f} |" in card
+        assert licence_of(BUILT_IN / name) == "apache-2.0"
         assert str(test["records"]) in card
         assert (BUILT_IN / name / "model.safetensors").stat().st_size <= 8_000_000
 

@@ -112,12 +112,14 @@ def trained_on(embedder: Embedder) -> str:
 
 def licence_of(embedder: Embedder) -> str:
     """The licence that the model's README declares in its header."""
+    if embedder.name.startswith("builtin:"):
+        return "Apache-2.0, with classtoken"
     readme = embedder.folder / "README.md"
     if readme.is_file():
         for line in readme.read_text(encoding="utf-8", errors="replace").splitlines()[:40]:
             if line.lower().startswith(("license:", "licence:")):
                 return line.partition(":")[2].strip()
-    return "Apache-2.0, with classtoken" if embedder.name.startswith("builtin:") else "not said in the model's folder"
+    return "not said in the model's folder"
 
 
 def readout_in_words(embedder: Embedder, subject: Subject) -> str:
