@@ -33,8 +33,6 @@ def duplicates(
     with progress("looking for pairs") as report:
         from classtoken.jobs.duplicates import duplicates as job
 
-        found = Answer(
-            job(folder, out, options, report=report),
-            after=wrote(out) or (f"look at them: classtoken duplicates {quote(folder)} --out pairs.html",),
-        )
-    return found
+        result = job(folder, out, options, report=report)
+    look = (f"look at them: classtoken duplicates {quote(folder)} --out pairs.html",) if result.pairs else ()
+    return Answer(result, after=wrote(out) or look)

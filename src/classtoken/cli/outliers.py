@@ -27,8 +27,6 @@ def outliers(
     with progress("finding neighbours") as report:
         from classtoken.jobs.outliers import outliers as job
 
-        found = Answer(
-            job(folder, out, options, report=report),
-            after=wrote(out) or (f"look at them: classtoken outliers {quote(folder)} --out odd.html",),
-        )
-    return found
+        result = job(folder, out, options, report=report)
+    look = (f"look at them: classtoken outliers {quote(folder)} --out odd.html",) if result.odd else ()
+    return Answer(result, after=wrote(out) or look)

@@ -80,8 +80,8 @@ def _strangers(found: PredictResult, pictures: Mapping[str, str]) -> Section:
     )
     return Section(
         "Records that look like none of the labels",
-        f"{found.strange}. The answer is the nearest label, however far it is: look whether a kind of record is "
-        "missing among those learned from. Least typical first.",
+        f"{found.strange.replace('`', '')}. The answer is the nearest label, however far it is: look whether a kind "
+        "of record is missing among those learned from. Least typical first.",
         f'<div class="cards">{cards}</div>' if cards else "",
     )
 

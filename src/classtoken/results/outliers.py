@@ -67,12 +67,13 @@ class OutliersResult(Result):
             )
         if self.labelled:
             lines.append(
-                f"labels that neighbours contradict, of which many are right all the same: {self.found} of "
-                f"{self.labelled}; the first ones (share of the nearest for it -> for another):"
+                f"labels that neighbours contradict (votes for it -> for another): {self.found} of {self.labelled}, of "
+                "which many are right all the same"
             )
         for row in self.contradicted[:SHOWN]:
             said = f"{cell(row['label'], 'label')} -> {cell(row['suggested'], 'label')}"
-            lines.append(f"  {row['own']:.2f} -> {row['votes']:.2f}  {said}  {cell(row['id'], 'id')}  {_short(row)}")
+            votes = f"{row['own']:.2f} -> {row['votes']:.2f}"
+            lines.append(f"  {votes}  {said}  {cell(row['id'], 'id')}  {_short(row)}".rstrip())
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
