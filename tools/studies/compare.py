@@ -168,6 +168,7 @@ STUDIES = {
         "builtin:scenes-multi", drawn_scenes(600, 42, single=False), TOKENS, ("multilabel",)
     ),
     "goemotions": lambda: Study(minilm(), goemotions, TRAINED, ("multilabel",)),
+    "goemotions-queries": lambda: Study(minilm(), goemotions, QUERIES, ("multilabel",)),
 }  # fmt: skip
 
 

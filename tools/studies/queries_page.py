@@ -5,7 +5,7 @@ from compare_page import ABOUT, RESULTS, ROOT, table
 from classtoken.results.compare import CompareResult, read_result
 
 PAGE = ROOT / "docs" / "studies" / "queries.md"
-WANTED = ("trec-queries", "clothing-queries", "banking77-queries")
+WANTED = ("trec-queries", "clothing-queries", "banking77-queries", "goemotions-queries")
 MIND = {
     "all-MiniLM-L6-v2": "This encoder was trained to be averaged: nobody ever read its class token, so that to beat "
     "that one proves little. The control of equal size and the mean are the comparisons that count.",
@@ -20,9 +20,10 @@ head on the plain mean might do as much. So every pooling here stands beside a *
 a hidden layer of as many parameters, trained with the same steps, rates and seeds ([compare](../compare.md) says how).
 
 **How to read it.** "Queries win" is said only where the paired test of both on the same items, corrected for all pairs,
-finds it. Encoders are frozen. What is said holds for the named encoder on the named data.
+finds it. Points are hundredths of accuracy, or of mean average precision where there are several labels. Encoders are
+frozen. What is said holds for the named encoder on the named data.
 
-`python tools/studies/compare.py trec-queries clothing-queries banking77-queries` measures, and
+`python tools/studies/compare.py trec-queries clothing-queries banking77-queries goemotions-queries` measures, and
 `python tools/studies/queries_page.py` writes this page.
 """
 
@@ -31,9 +32,10 @@ def main() -> None:
     """Write the page."""
     parts = [INTRODUCTION.strip()]
     measured = []
-    for path in sorted(RESULTS.glob("*-classification.json")):
-        found, name = read_result(path), path.stem.rpartition("-")[0]
-        if (RESULTS / f"{name}-queries-classification.json").exists():
+    paths = [path for task in ("classification", "multilabel") for path in sorted(RESULTS.glob(f"*-{task}.json"))]
+    for path in paths:
+        found, (name, _, task) = read_result(path), path.stem.rpartition("-")
+        if (RESULTS / f"{name}-queries-{task}.json").exists():
             continue  # the study of several numbers of queries holds what this one says of one
         if any(one.name.startswith("queries") for one in found.candidates):
             measured.append(name)
@@ -65,7 +67,7 @@ def verdicts(found: CompareResult) -> str:
 
 
 def against(found: CompareResult, name: str, other: str) -> str:
-    """`wins by 5.8 points [3.5, 8.3] against`, `loses`, or `is not told apart from`."""
+    """`wins (+5.8 points [+3.5, +8.3]) against`, `loses`, or `is not told apart from`; points are hundredths."""
     gap = next(d for d in found.differences if {d.first, d.second} == {name, other})
     sign = 1 if gap.first == name else -1
     low, high = sorted(100 * sign * end for end in (gap.low, gap.high))
