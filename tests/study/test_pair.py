@@ -9,7 +9,9 @@ from tests import folders
 import classtoken as ct
 from classtoken.cli import main
 from classtoken.errors import OptionError
-from classtoken.results.explain_pair import PairExplanation
+from classtoken.report.pair import pair_page
+from classtoken.results.explain import TokenView
+from classtoken.results.explain_pair import PairExplanation, PairInput
 from classtoken.study.inputs import prepare_item
 from classtoken.study.pair import regions_of
 
@@ -24,6 +26,36 @@ def test_texts(minilm: Path) -> None:
     assert found.error == 0.0
     assert PairExplanation.from_json(found.to_json()) == found
     assert "cosine" in str(found)
+
+
+def opposed() -> PairExplanation:
+    """Pairs that nearly cancel: their sum is far below what some of them add."""
+    one, two = (
+        PairInput(name, "text", tuple(TokenView("content", word) for word in name), ((0,), (1,)), exact=True)
+        for name in ("ab", "cd")
+    )
+    return PairExplanation(
+        model="m",
+        readout="cls",
+        item=one,
+        other=two,
+        similarity=-0.4,
+        met=-0.1,
+        background=-0.3,
+        error=0.0,
+        pairs=((0.3, -0.5), (0.1, 0.0)),
+    )
+
+
+def test_a_share_is_of_what_pairs_of_the_same_sign_do() -> None:
+    """Of their sum, which may be near zero or below it, a share may be 188 % or less than nothing."""
+    found = opposed()
+    assert found.together + found.apart == pytest.approx(found.met)
+    assert [m.share for m in found.strongest()] == pytest.approx([0.75, 0.25])
+    assert [(m.region, m.other, m.share) for m in found.strongest(apart=True)] == [(0, 1, pytest.approx(1.0))]
+    assert "75 % of what pairs add (+0.400; others take away 0.500)" in found.conclusion
+    assert "100 %   -0.5000  a  /  d" in str(found)
+    assert "share of what pairs take away" in pair_page(found)
 
 
 def test_the_same_text_twice(tmp_path: Path) -> None:

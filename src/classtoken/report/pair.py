@@ -27,20 +27,31 @@ def pair_page(found: PairExplanation) -> str:
 
 def _meetings(found: PairExplanation) -> Section:
     best = found.strongest(LINES)
-    rows = [
-        (found.item.called(m.region), found.other.called(m.other), f"{100 * m.share:.1f} %", shown(m.value))
-        for m in best
-    ]
-    head = ("part of the first", "part of the second", "share of all pairs", "together")
+    head = ("part of the first", "part of the second", "share of what pairs add", "together")
+    opposed = found.strongest(4, apart=True)
+    against = (
+        table((*head[:2], "share of what pairs take away", "apart"), _rows(found, opposed), numbers=(2, 3))
+        if opposed
+        else ""
+    )
     drawn = (
-        _between_texts(found, best) if found.item.grid is None and found.other.grid is None else _lettered(found, best)
+        [_between_texts(found, best)]
+        if found.item.grid is None and found.other.grid is None
+        else _lettered(found, best)
     )
     return Section(
         "What met what",
         found.conclusion,
-        drawn + table(head, rows, numbers=(2, 3)),
+        row(*drawn, table(head, _rows(found, best), numbers=(2, 3)) + against),
         "A share says what the model's numbers do, not why a person would find the two alike.",
     )
+
+
+def _rows(found: PairExplanation, pairs: Sequence[Meeting]) -> list[tuple[str, str, str, str]]:
+    return [
+        (found.item.called(m.region), found.other.called(m.other), f"{100 * m.share:.1f} %", f"{m.value:+.4f}")
+        for m in pairs
+    ]
 
 
 def _between_texts(found: PairExplanation, best: Sequence[Meeting]) -> str:
@@ -71,13 +82,13 @@ def _between_texts(found: PairExplanation, best: Sequence[Meeting]) -> str:
     for side, x, anchor in ((found.item, left, "end"), (found.other, right, "start")):
         for i in range(len(side.regions)):
             words.append(text(x, 30 + ROW * (i + 0.5) + 5, side.called(i), within=WIDE * 0.34, text_anchor=anchor))
-    label = f"lines between the {len(best)} pairs of parts that contribute most"
-    return row(figure(WIDE, tall + 8, [*lines, *words], label=label))
+    label = f"lines between the {len(best)} pairs of parts that bring the two together most"
+    return figure(WIDE, tall + 8, [*lines, *words], label=label)
 
 
-def _lettered(found: PairExplanation, best: Sequence[Meeting]) -> str:
+def _lettered(found: PairExplanation, best: Sequence[Meeting]) -> list[str]:
     """Pictures with the strongest pairs' regions numbered alike; texts with the numbers behind their words."""
-    return row(*(_numbered(side, which, best) for which, side in enumerate((found.item, found.other))))
+    return [_numbered(side, which, best) for which, side in enumerate((found.item, found.other))]
 
 
 def _numbered(side: PairInput, which: int, best: Sequence[Meeting]) -> str:
@@ -172,8 +183,9 @@ def _sums(found: PairExplanation) -> Section:
     matrix = f'<div class="wide" tabindex="0"><table class="heat">{body}</table></div>'
     drawn = f" Orders were drawn: the standard error of a pair is at most {shown(found.error)}." if found.error else ""
     says = (
-        f"cosine {found.similarity:.4f} = {found.met:+.4f} from all pairs, and {found.background:+.4f} that hangs on "
-        f"no pair.{drawn} A part is what leaving it in does to the vector, averaged over every order in which parts "
+        f"cosine {found.similarity:.4f} = {found.together:+.4f} from pairs that bring the two together, "
+        f"{found.apart:+.4f} from pairs that keep them apart, and {found.background:+.4f} that hangs on no "
+        f"pair.{drawn} A part is what leaving it in does to the vector, averaged over every order in which parts "
         f"can come in (Shapley's value). {'. '.join(note[:1].upper() + note[1:] for note in found.notes)}."
     )
     return Section("How it adds up", says, folded("every pair", matrix))

@@ -38,7 +38,8 @@ class PairInput(Result):
 
 @dataclass(frozen=True)
 class Meeting(Result):
-    """What a region of the one and a region of the other contribute together, and its share of all pairs' sum."""
+    """What a region of the one and a region of the other contribute together, and its share of what all pairs of the
+    same sign do: never above 1, whatever the others take away again."""
 
     region: int
     other: int
@@ -69,12 +70,22 @@ class PairExplanation(Result):
     notes: tuple[str, ...] = ()
     format: int = field(default=FORMAT)
 
-    def strongest(self, count: int = 8) -> tuple[Meeting, ...]:
-        """The pairs that contribute most, largest first."""
+    def strongest(self, count: int = 8, *, apart: bool = False) -> tuple[Meeting, ...]:
+        """The pairs that bring the two together most, or keep them apart most; largest first."""
+        side, whole = (-1, self.apart) if apart else (1, self.together)
         every = [(value, i, j) for i, row in enumerate(self.pairs) for j, value in enumerate(row)]
-        total = self.met or 1.0
-        best = sorted(every, key=lambda entry: -entry[0])[:count]
-        return tuple(Meeting(i, j, value, value / total) for value, i, j in best if value > 0)
+        best = sorted(every, key=lambda entry: -side * entry[0])[:count]
+        return tuple(Meeting(i, j, value, value / whole) for value, i, j in best if side * value > 0)
+
+    @property
+    def together(self) -> float:
+        """What the pairs add up to that make the cosine larger."""
+        return sum(value for row in self.pairs for value in row if value > 0)
+
+    @property
+    def apart(self) -> float:
+        """What the pairs add up to that make the cosine smaller; together + apart = met."""
+        return sum(value for row in self.pairs for value in row if value < 0)
 
     @property
     def conclusion(self) -> str:
@@ -85,7 +96,8 @@ class PairExplanation(Result):
         first = best[0]
         words = (
             f"The cosine is {self.similarity:.3f}. Of all pairs of parts '{self.item.called(first.region)}' and "
-            f"'{self.other.called(first.other)}' contribute most ({100 * first.share:.0f} % of what all pairs do)."
+            f"'{self.other.called(first.other)}' bring the two together most: {first.value:+.3f}, "
+            f"{100 * first.share:.0f} % of what pairs add ({self.together:+.3f}; others take away {-self.apart:.3f})."
         )
         judged = [k for k in self.knockouts if k.p is not None and k.what.endswith("met most")]
         if not judged:
@@ -112,14 +124,20 @@ class PairExplanation(Result):
             self.conclusion,
         ]
         lines += ["", "share  together  part of the first  /  part of the second"]
-        for m in self.strongest():
-            names = f"{self.item.called(m.region)}  /  {self.other.called(m.other)}"
-            lines.append(f"{100 * m.share:4.0f} %  {m.value:+8.4f}  {names}")
+        lines += [self._line(m) for m in self.strongest()]
+        if opposed := self.strongest(3, apart=True):
+            lines += ["", f"share  apart     of what pairs take away ({self.apart:+.4f})"]
+            lines += [self._line(m) for m in opposed]
         lines += [
             "",
-            f"cosine {self.similarity:.4f} = all pairs {self.met:+.4f}, and {self.background:+.4f} that hangs on no "
-            f"pair" + (f" (standard error of a pair at most {self.error:.2g})" if self.error else ""),
+            f"cosine {self.similarity:.4f} = all pairs {self.met:+.4f} ({self.together:+.4f} {self.apart:+.4f}), and "
+            f"{self.background:+.4f} that hangs on no pair"
+            + (f" (standard error of a pair at most {self.error:.2g})" if self.error else ""),
         ]
         lines += [f"without {k.what}: {k.before:.3f} -> {k.after:.3f}; {k.beside_null}" for k in self.knockouts]
         lines += [f"note  {note}" for note in self.notes]
         return "\n".join(lines)
+
+    def _line(self, m: Meeting) -> str:
+        names = f"{self.item.called(m.region)}  /  {self.other.called(m.other)}"
+        return f"{100 * m.share:4.0f} %  {m.value:+8.4f}  {names}"
