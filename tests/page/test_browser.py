@@ -189,8 +189,9 @@ def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
     page = open_page("toy", "#step=9")
     page.emulate_media(media="print")
     page.locator(".handout").wait_for()
-    titles = page.locator(".handout h2").all_inner_texts()
-    assert [title.partition(".")[0] for title in titles] == [str(step) for step in STEPS]
+    *steps, last = page.locator(".handout h2").all_inner_texts()
+    assert [title.partition(".")[0] for title in steps] == [str(step) for step in STEPS]
+    assert last == "Exercises"
     assert all(section.is_visible() for section in page.locator(".handout section").all())
     for part in ("header", "nav.steps", "main", "footer"):
         assert not page.locator(part).first.is_visible()

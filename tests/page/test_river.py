@@ -14,9 +14,9 @@ Documents = dict[str, Walkthrough]
 
 
 def shares(page: Any) -> list[list[float]]:
-    """What each layer's lines and ribbons are drawn for."""
+    """What each layer's lines and ribbons are drawn for; below the larger map of another layer there are none."""
     return page.evaluate(
-        "[...document.querySelectorAll('.river .layer')]"
+        "[...document.querySelectorAll('.river .layer:not(.covered)')]"
         ".map(g => [...g.querySelectorAll('[data-share]')].map(e => Number(e.dataset.share)))"
     )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tests.page.conftest import Open
+from tests.page.test_browser import place
 
 from classtoken.page.document import Walkthrough
 
@@ -18,11 +19,25 @@ def test_a_guess_is_checked(open_page: Open, documents: Documents) -> None:
     order = [example.removals.tokens[i] for i in np.argsort(costs, kind="stable")]
     for token, right in ((order[0], True), (order[-1], False)):
         page = open_page("registers", f"#step=10&token={token}")
-        page.locator(".exercise summary").click()
         page.locator(".exercise button").first.click()
         says = page.locator(".exercise [aria-live]").inner_text()
         assert ("Right." in says) == right
         assert f"place {1 if right else len(order)} of {len(order)}" in says
+
+
+def test_nothing_shows_the_answer_before_the_guess(open_page: Open, documents: Documents) -> None:
+    """A page opens on the most needed token: where it is asked for, neither the picture nor a list may name it."""
+    example = documents["registers"].examples[0]
+    assert example.removals is not None
+    dearest = str(example.removals.tokens[int(np.argmin(example.removals.values[:, 0]))])
+    page = open_page("registers")
+    assert place(page)["token"] == dearest
+    page.keyboard.press("End")
+    page.locator(".exercise button").first.wait_for()
+    assert place(page)["token"] != dearest
+    assert not page.locator("ol.best").is_visible()
+    page.locator(".exercise button").first.click()
+    page.locator("ol.best").wait_for()
 
 
 @pytest.mark.parametrize("width", [1440, 360])

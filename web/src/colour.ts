@@ -38,3 +38,9 @@ export function diverging(x: number, dark: boolean): string {
   const part = Math.abs(clipped) ** 0.8;
   return `rgb(${zero.map((value, i) => Math.round(value + (end[i] - value) * part)).join(" ")})`;
 }
+
+/** What the fullest colour stands for where rows are compared: a few outlying numbers would leave all others blank. */
+export function usual(rows: ArrayLike<number>[]): number {
+  const sizes = Float64Array.from(rows.flatMap((row) => Array.from(row, Math.abs))).sort();
+  return sizes[Math.floor(sizes.length * 0.99)] || 1e-9;
+}

@@ -1,19 +1,20 @@
-/** The film: the layers one after another, in about eight seconds. Where motion is not wanted, layer by layer. */
+/** The film: the layers one after another, in about eight seconds, fewer where there are few layers. Where motion is not wanted, layer by layer. */
 import { view } from "./state.svelte";
 
-export const SECONDS = 8;
+const SECONDS = 8; // of many layers
+const LAYER = 2; // seconds that one layer takes at the most
 
 export const still = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 let last = 0;
-let reached = -1; // where the film is; shown in halves of a layer where motion is not wanted
+let reached = -1; // where the film is; shown in whole layers where motion is not wanted
 
 function frame(now: number): void {
   if (!view.playing || !view.model) return;
   const depth = view.model.depth;
   const passed = Math.min(0.25, (now - last) / 1000);
   last = now;
-  reached += (passed * depth) / SECONDS;
+  reached += Math.max((passed * depth) / SECONDS, passed / LAYER);
   scrub(reached);
   if (reached >= depth - 1) end();
   else requestAnimationFrame(frame);
@@ -37,7 +38,7 @@ const layerAt = (moment: number): number => Math.min(view.model!.depth - 1, Math
 /** Show a moment of the film: -1 is before the first layer. */
 export function scrub(moment: number): void {
   const last = view.model!.depth - 1;
-  view.film = Math.min(last, Math.max(-1, still() ? Math.round(moment * 2) / 2 : moment));
+  view.film = Math.min(last, Math.max(-1, still() ? Math.round(moment) : moment));
   // Where a whole table belongs to a layer, it waits for the film to stop.
   if (view.step < 4 || view.step > 6) arrive(layerAt(view.film));
 }

@@ -22,6 +22,7 @@ class Lab {
 }
 
 export const lab = new Lab();
+let asked = ""; // the input whose answers are shown
 
 /** Can any set of tokens be taken away, or only one at a time? */
 export const free = (): boolean => view.run !== null || served();
@@ -79,7 +80,9 @@ export async function experiment(): Promise<void> {
   lab.problem = "";
   lab.missing = false;
   const known = view.run && lab.mode !== "untrained" && (lab.mode !== "swap" || example.contrast) ? computed(example) : precomputed(example);
-  lab.values = known;
+  // While the server is at work the answers of before stay, said to be so; never those of another input.
+  if (known || asked !== example.id || !served()) lab.values = known;
+  asked = example.id;
   const live = lab.mode === "remove" || (lab.mode === "swap" && lab.donor !== null);
   if (known || !served() || !live) {
     lab.missing = known === null;

@@ -34,7 +34,10 @@ export function readHash(hash: string): void {
   const watched = whole("class", 0, view.whole!.tokens.length - 1);
   view.chosen = watched !== null && classTokens(view.whole!).includes(watched) ? watched : null;
   const token = whole("token", 0, view.example.tokens.length - 1);
-  if (token !== null) view.token = token;
+  if (token !== null) {
+    view.token = token;
+    view.picked = true;
+  }
   const mode = part.get("try");
   if (mode && MODES.includes(mode as Mode)) lab.mode = mode as Mode;
   const removed = (part.get("without") ?? "").split(".").filter((text) => /^\d+$/.test(text)).map(Number);

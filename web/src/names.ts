@@ -24,13 +24,19 @@ export const numberName = (d: number): string => `number ${d}`;
 const inCut = (t: number, e: Example): string => (e.tokens[t].role === "content" ? `p${e.tokens.slice(0, t).filter((token) => token.role === "content").length}` : String(t));
 
 /** That one token does not read others in one layer, in the words of the command line. */
-export const cutOf = (e: Example, reader: number, read: number[], layer: number): string =>
-  `explain --cut "edges:${inCut(reader, e)}>${read.map((t) => inCut(t, e)).join(",")}@${layer}" --mode renormalise`;
+export const cutOf = (e: Example, model: string, reader: number, read: number[], layer: number): string =>
+  `classtoken explain INPUT --model ${model} --cut "edges:${inCut(reader, e)}>${read.map((t) => inCut(t, e)).join(",")}@${layer}" --mode renormalise`;
 
 /** How many layers a state has behind it: 0 is what goes into layer 0. */
 export const afterLayers = (done: number): string => `after ${done} ${done === 1 ? "layer" : "layers"}`;
 
 /** What can be chosen, for a reader who wonders where it ends: `0 to 11`. */
 export const span = (count: number): string => (count > 1 ? `0 to ${count - 1}` : "0");
+
+/** An input's name where there is little room: of a file's the end tells; a sentence is cut by the page where it must. */
+export function shortTitle(e: Example, most = 16): string {
+  const stem = e.input.kind === "image" && e.title.length > most ? e.title.replace(/\.[A-Za-z]+$/, "") : e.title;
+  return e.input.kind === "image" && stem.length > most ? `…${stem.slice(1 - most).trimStart()}` : stem;
+}
 
 export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);

@@ -16,6 +16,9 @@ class View {
   models = $state.raw<string[]>([]); // those that a served page may show, the one it was started with first
   opening = $state<string | null>(null); // the one that is being loaded
   problems = $state.raw<string[]>([]);
+  under = $state<number | null>(null); // the layer whose map or ribbon the pointer is over
+  picked = $state(false); // the reader chose the token, it is not the one that a page opens on
+  guesses = $state.raw<ReadonlyMap<string, number>>(new Map()); // by input: which token its reader holds to be the dearest
   added = $state.raw<Example[]>([]); // the reader's own inputs, after the document's
   working = $state.raw<ReadonlySet<string>>(new Set()); // inputs whose experiments the server is still running
   step = $state(1);
@@ -139,8 +142,9 @@ export function firstContent(view: { example: Example | null; watched: number })
 /** Where a reader starts: the layer in which the answer is made, the head that adds most there, a patch that matters. */
 export function start(example: Example): void {
   if (!view.settled) {
-    view.layer = risesMost(example)?.layer ?? 0;
+    view.layer = risesMost(example, view.model!)?.layer ?? 0;
     view.token = mostNeeded(example);
+    view.picked = false;
   }
   toOwnHead();
 }
@@ -180,6 +184,7 @@ export function exchange(document: Walkthrough): void {
   view.playing = view.settled = view.headed = false;
   view.film = view.hovered = view.chosen = null;
   view.added = [];
+  view.guesses = new Map();
   view.working = new Set();
   view.document = document;
   view.dimension = view.layer = 0;
@@ -188,6 +193,7 @@ export function exchange(document: Walkthrough): void {
 
 export function select(token: number): void {
   view.token = token;
+  view.picked = true;
   view.trail = [];
 }
 

@@ -2,6 +2,7 @@
 import type { Example, ModelCard, RoleName } from "./data";
 import { number, percent, points } from "./format";
 import { afterLayers, capital, headName, headOrMean, layerName, numberName, span, tokenName } from "./names";
+import { neighbours } from "./maths/findings";
 import { parse, type Address } from "./maths/origin";
 import { pooledCount, story } from "./maths/story";
 
@@ -24,8 +25,15 @@ interface StepText {
   title: string;
   says: string[]; // two sentences, seen at once
   more: string[]; // the rest, when asked for
+  hands?: string; // what to press or click, which paper cannot
   formula: string | null;
   beware: string;
+}
+
+/** What the input is cut into: its word pieces, and the marks that the model's makers add. */
+function counted(m: ModelCard, e: Example): string {
+  const [pieces, marks] = [e.tokens.filter((token) => token.role === "content").length, e.tokens.filter((token) => token.role === "end").length];
+  return `${pieces} ${piece(m, pieces !== 1)}${marks ? ` and ${marks} end ${marks === 1 ? "mark" : "marks"}` : ""}`;
 }
 
 const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", content: "all the rest", register: "the registers", end: "the end token" };
@@ -57,6 +65,15 @@ function pooling(m: ModelCard, e: Example): string {
 
 /** Whether scores are divided by the root of the head size: most models do, some have learned to do without. */
 export const divided = (m: ModelCard): boolean => Math.abs(m.score_scale * Math.sqrt(m.head_size) - 1) < 1e-3;
+
+/** Whether the learned places know who stands beside whom: some models' do, a small one's may not. */
+function placesSay(m: ModelCard, e: Example): string {
+  if (m.position.says.startsWith("sines")) return "A fixed formula; what the model makes of it was learned.";
+  const alike = neighbours(e);
+  if (!alike) return "What the model makes of places was learned, not built in.";
+  const pair = `(${number(alike.beside, 2)}, others ${number(alike.apart, 2)})`;
+  return alike.beside > alike.apart + 0.05 ? `That neighbours are alike ${pair} was learned, not built in.` : `Neighbours are hardly more alike than others here ${pair}: nothing built that in.`;
+}
 
 /** Step 2 of a model without a class token. */
 const noClassToken = (m: ModelCard, e: Example): StepText => ({
@@ -90,7 +107,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     title: image(m) ? "The picture becomes a row of vectors" : "The sentence becomes a row of vectors",
     says: image(m)
       ? [`Cut into ${e.input.grid?.join(" × ") ?? ""} patches, each becomes a vector: ${m.hidden} numbers. From here on the model sees only these.`]
-      : [`Each of its ${e.tokens.length} pieces becomes a vector: ${m.hidden} numbers. From here on the model sees only these.`],
+      : [`${capital(counted(m, e))} become vectors: ${m.hidden} numbers each. From here on the model sees only these.`],
     more: [
       ...(image(m)
         ? [
@@ -99,9 +116,10 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
               : "Every number is a weighted sum of that patch's pixels, with weights that were learned in training.",
           ]
         : ["The sentence is cut into word pieces; the marks in square brackets were added by the model's makers. For each piece the model keeps a learned list of numbers."]),
-      `Blue stands for numbers below zero, orange for those above. Click a ${piece(m)} to see its vector. The model calls these vectors tokens.`,
+      `Blue stands for numbers below zero, orange for those above. The model calls these vectors tokens.`,
       `Patches, layers, heads and numbers are counted from 0, as in Python and on the command line.`,
     ],
+    hands: `Click a ${piece(m)} to see its vector.`,
     formula: image(m) ? (m.stem === "convolutions" ? "vector = learned filters(pixels)" : "vector = W · pixels + b") : "vector = table[piece]",
     beware: m.stem === "convolutions" ? "A vector knows a little of the pixels around its patch, but not its place." : `A ${piece(m)}'s vector knows nothing of its neighbours yet.`,
   }),
@@ -112,9 +130,9 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     more: [
       `Its numbers are not made from the ${thing(m)}; training made them. Here are two inputs: their ${piece(m, true)} differ, their class tokens do not.`,
       ...(m.readout.reads_class_token ? [`So whatever the answer uses of your ${thing(m)} must get into it on the way: how, is the story of the next steps.`] : ["It takes part in every layer all the same, so it can be watched."]),
-      ...(several(e) ? ["In the bar at the bottom you choose the one to watch."] : []),
       `“Class”, or CLS, is short for classification, its first use.`,
     ],
+    hands: several(e) ? "In the bar at the bottom you choose the one to watch." : undefined,
     formula: `tokens = [class, ${piece(m)} 0, ${piece(m)} 1, …]`,
     beware: "“The same for every input” ends here: one layer later it has read yours.",
   }),
@@ -131,7 +149,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
       m.position.kind === "added" ? `The colours show how alike the chosen token's position vector is to all the others.` : `The vectors go into the first layer as they are.`,
     ],
     formula: m.position.kind !== "added" ? null : m.shared.embedding_norm ? "token = norm(vector + position)" : "token = vector + position",
-    beware: m.position.says.startsWith("sines") ? "A fixed formula; what the model makes of it was learned." : "That neighbours are alike was learned, not built in.",
+    beware: placesSay(m, e),
   }),
   (m, e) => ({
     short: "Scores",
@@ -139,8 +157,9 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     says: [`Its query times every token's key gives a score: how well the token fits the question.`],
     more: [
       `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. ${divided(m) ? `The product is divided by √${m.head_size}.` : ""} ${m.position.kind === "bias" ? "A learned number for the distance is added." : ""} ${capital(reader(e))} scores itself as well.`,
-      `${m.heads} heads do this side by side, each with a question of its own. Choose layer and head in the bar at the bottom.`,
+      `${m.heads} heads do this side by side, each with a question of its own.`,
     ],
+    hands: "Choose layer and head in the bar at the bottom.",
     formula: `score = query · key${divided(m) ? " / √d" : ""}${m.position.kind === "bias" ? " + distance" : ""}`,
     beware: "A score alone says nothing: only differences count.",
   }),
@@ -149,40 +168,43 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     title: "Scores become shares of attention",
     says: [`Softmax makes shares of the scores, together 1: the heat map.`],
     more: [
-      `exp makes every score positive; dividing by the sum makes shares. One point more in score makes the share 2.7 times as large. A weight is a share of attention.`,
-      m.causal ? `Tokens behind ${reader(e)} are hidden from it by the causal mask.` : `It goes both ways: the other tokens read ${reader(e)}, too. Switch to “who reads it”.`,
+      `exp makes every score positive; dividing by the sum makes shares. The table first subtracts the largest score from all, which changes no share. One point more in score makes a share 2.7 times as large beside every other. A weight is a share of attention.`,
+      m.causal ? `Tokens behind ${reader(e)} are hidden from it by the causal mask.` : `It goes both ways: the other tokens read ${reader(e)}, too.`,
     ],
+    hands: m.causal ? undefined : "Switch to “who reads it”.",
     formula: "weight = exp(score) / sum of all exp(score)",
     beware: "",
   }),
   (m, e) => ({
     short: "Update",
     title: `${capital(reader(e))} takes in what it looked at`,
-    says: [`Every token offers a value. Values times shares, added up, are what the head adds.`],
+    says: [`Every token offers a value. Values times shares are added up; the head adds W times that sum.`],
     more: [
-      `A value is ${m.head_size} numbers for others to take. A learned matrix brings each head's sum to ${m.hidden} numbers; those of all heads are added to what ${reader(e)} already holds.`,
-      `Then a small network on each token alone (feed-forward, ${m.feedforward} numbers wide) adds its part. That is one layer. Click a number in a strip to follow it.`,
+      `A value is ${m.head_size} numbers for others to take. W, learned, makes ${m.hidden} numbers of each head's sum; those of all heads are added to what ${reader(e)} already holds.`,
+      `Then a small network on each token alone (feed-forward, ${m.feedforward} numbers wide) adds its part. That is one layer.`,
     ],
+    hands: "Click a number in a strip to follow it.",
     formula: m.norm === "pre" ? "state + attention + feed-forward = new state" : "norm(norm(state + attention) + feed-forward) = new state",
     beware: "A large share of a short value brings little.",
   }),
   (m) => ({
     short: "Depth",
     title: `The same again, ${m.depth} times`,
-    says: [`Press play. The lens asks what the answer would be if the model stopped here.`],
-    more: [`Each layer has its own learned numbers. Drag the layer in the bar at the bottom, or click a small map.`],
+    says: [`The lens asks what the answer would be if the model stopped here.`],
+    more: [`Each layer has its own learned numbers.`],
+    hands: "Press play; drag the layer in the bar at the bottom, or click a small map.",
     formula: "state 0 → state 1 → … → answer",
     beware: "What the lens cannot read yet may be there all the same.",
   }),
   (m, e) => ({
     short: "Before & after",
     title: "The same token, before and after",
-    says: story(e) === "class" ? [`Above, the class token as learned; below, what this ${thing(m)} made of it.`] : [`Above, ${reader(e)} as it went in; below, as it came out.`, pooling(m, e)],
+    says: story(e) === "class" ? [`Above, the class token as it goes in; below, what this ${thing(m)} made of it.`] : [`Above, ${reader(e)} as it went in; below, as it came out.`, pooling(m, e)],
     more: [
       ...(story(e) === "class"
         ? [
             `The curve shows how two inputs drift apart. Cosine says how alike two vectors are; both started from the same class token, cosine 1.`,
-            `The curve is drawn as the answer reads the states: after the final norm, where the model has one. Without it (dashed) one large number can rule the cosine.`,
+            `The curve is drawn as the answer reads the states: after the final norm, where the model has one. Before it (dashed) one large number can rule the cosine.`,
           ]
         : []),
       ...(e.pooled?.without ? [`“Without it” is the cosine of the vector to the one that is made without that token, its state left as it is: 1 means that nobody would notice.`] : []),
@@ -205,7 +227,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
       m.outcome === "cosine"
         ? [`The vector is ${m.readout.says}.`]
         : [
-            ...(m.temperature === 1 ? [] : [`Logits are divided by ${number(m.temperature, 2)}, a number fitted after training so that confidences are honest.`]),
+            ...(m.temperature === 1 ? [] : [`Logits are divided by ${number(m.temperature, 2)}, a number fitted after training, which makes confidences more honest on the whole.`]),
             m.outcome === "sigmoid" ? `${m.classes ?? "All"} separate questions, whose answers need not sum to 1.` : `As in step 5: over ${m.classes ?? "all"} classes they sum to 1.`,
             `A confidence is what the model says, not how often it is right. Whether the two agree was measured, where it could be.`,
           ],
@@ -220,7 +242,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m) => ({
     short: "What if",
     title: "A laboratory",
-    says: [`Change something, and see whether the answer cares: only such tests show cause.`],
+    says: [`Change something: only such tests show cause.`],
     more: [`Take ${piece(m, true)} away, put another input's state in, read the answer from the mean or the maximum instead.`],
     formula: null,
     beware: "One input is one experiment. A rule needs many, and a control.",
@@ -320,6 +342,7 @@ export function className(index: number, e: Example): string {
 
 /** A class's name without its synonyms: ImageNet calls a cat "tabby, tabby cat". */
 export const shortLabel = (text: string): string => text.split(",")[0];
+const clip = (title: string): string => (title.length > 24 ? `${title.slice(0, 23).trimEnd()}…` : title);
 export const answerName = (e: Example): string => shortLabel(e.answers.labels[0].text);
 
 /** A short name of an address, for links inside sentences and for the trail. */
@@ -330,13 +353,14 @@ export const words = {
     story(e) !== "class"
       ? `Here a whole ${thing(m)} becomes ONE vector, without a class token. ${pooling(m, e)} Gold: ${reader(e)}.`
       : m.outcome === "cosine"
-      ? `Here a whole ${thing(m)} becomes ONE vector. Watch the class token, gold, on its way.`
+      ? `Here a whole ${thing(m)} becomes ONE vector${m.readout.reads_class_token ? "" : `: ${m.readout.says}`}. Watch the class token, gold${m.readout.reads_class_token || !m.readout.reads.includes("class") ? "" : ", one of them"}.`
       : `Given this ${thing(m)}, its answer is ${best} (${sure})${e.answers.typical !== null && e.answers.typical <= m.unlike ? ", though it looks like none of its classes" : ""}. Watch ONE vector on its way there: the class token, gold.`,
   river: {
     name: "The whole way",
     slider: (e: Example) => `Layer: what ${reader(e)} reads, and how sure ${story(e) === "class" ? "it" : "the model"} is`,
     at: (layer: number, peak: boolean) => `${layerName(layer)}${peak ? ", where the answer rises most" : ""}`,
     watched: (e: Example) => (story(e) === "class" ? "class token" : reader(e)),
+    count: (e: Example, n: number) => (e.input.grid ? String(n) : `${n} pieces`),
     vectors: (n: number, word: string, size: number, long: boolean) => (long ? `${n} ${word}, ${size} numbers each` : `${n} ${word}`),
     layers: (m: ModelCard, e: Example, long: boolean) => {
       const reads = story(e) === "class" ? "the class token reads all tokens" : m.causal ? "each token reads those before it" : "every token reads all the others";
@@ -347,8 +371,8 @@ export const words = {
     answers: (m: ModelCard) => (m.outcome === "cosine" ? "likeness to" : "the answer"),
     lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered ${afterLayers(layer)}` : "if it answered now") : "the answer"),
     pooled: (n: number) => `all ${n} tokens are read`,
-    flag: (layer: number, what: string, lens: boolean, made: boolean, from: string, to: string) => ({
-      long: lens ? `${layerName(layer)}: here ${made ? `it became “${what}”` : `“${what}” rises most`} (${from} → ${to})` : `${layerName(layer)}: the largest step towards the result`,
+    flag: (layer: number, what: string, lens: boolean, from: string, to: string) => ({
+      long: lens ? `${layerName(layer)}: here “${what}” rises most (${from} → ${to})` : `${layerName(layer)}: the largest step towards the result`,
       short: lens ? `${layerName(layer)}: ${from} → ${to}` : `${layerName(layer)}: the largest step`,
     }),
     play: "Play",
@@ -359,7 +383,9 @@ export const words = {
     title: (layer: number, head: number) => `${capital(layerName(layer))}, ${headName(head)}: from scores to what is added`,
     heads: (layer: number) => `${capital(layerName(layer))}: shares of all heads`,
     rest: (n: number) => `${n} ${n === 1 ? "other" : "others"}`,
-    score: "q · k",
+    score: "score",
+    power: (highest: string) => `exp(score − ${highest})`,
+    powerSays: "The largest score is subtracted from all: the shares are the same, and no number grows too large.",
     share: "share",
     value: (k: number) => `value, no. ${k}`,
     brought: (k: number) => `share × value, no. ${k}`,
@@ -388,7 +414,7 @@ export const words = {
   logit: "logit",
   through: (n: number) => `${n} ${n === 1 ? "layer" : "layers"}`,
   beside: { title: (layer: number) => `All inputs in ${layerName(layer)}`, button: "Side by side" },
-  link: { short: "Link", long: "A link to exactly this view", copied: "Copied" },
+  link: { short: "Link", long: "A link to exactly this view", copied: "Copied", local: "On this machine, while the server runs" },
   more: "more",
   looksOptions: "view",
   claimsShort: "Measured",
@@ -404,11 +430,11 @@ export const words = {
     is: "What it is.",
     isSays: (m: ModelCard, e: Example) => story(e) !== "class" ? `One vector for this ${thing(m)}, without a class token. ${pooling(m, e)} The page followed ${reader(e)}.` : `${m.hidden} learned numbers that became one vector for this ${thing(m)}${m.readout.reads_class_token ? "" : `; the result is ${m.readout.says}`}.`,
     looked: "What it looked at.",
-    lookedSays: (_: ModelCard, names: string, share: string) => `Most at ${names} (${share}).`,
+    lookedSays: (_: ModelCard, names: string, share: string) => `Most at ${names} (together ${share}, over all layers and heads).`,
     object: (attention: string, area: string) => `${attention} on the object (area ${area}).`,
     not: "What you must not conclude.",
     notSays: (_m: ModelCard, _best: string) => `To look is not to use:`,
-    cuts: (counts: { needed: number; way: number; chance: number; few: number }, _word: string, most: string) => {
+    cuts: (counts: { needed: number; way: number; chance: number; few: number }, word: string, most: string) => {
       const all = counts.needed + counts.way + counts.chance + counts.few;
       const parts = [
         `needed in ${counts.needed}${counts.needed ? ` (by ${most} at the most)` : ""}`,
@@ -416,6 +442,7 @@ export const words = {
         counts.chance ? `no more than chance in ${counts.chance}` : "",
         counts.few ? `too few to tell in ${counts.few}` : "",
       ];
+      if (counts.few === all) return `with so few ${word} it cannot be told in any of the ${all} layers whether what it looked at was needed.`;
       return `of ${all} ${all === 1 ? "layer" : "layers"}, what it looked at was ${parts.filter(Boolean).join(", ")}.`;
     },
     untested: "here it was not tested.",
@@ -464,9 +491,10 @@ export const words = {
     ["licence", m.licence],
   ],
   close: "Close",
+  framed: (m: ModelCard, e: Example, name: string, needed: boolean) => `Framed: ${name}${needed ? `, which ${m.outcome === "cosine" ? "the result" : `“${answerName(e)}”`} needs most` : ""}.`,
   heat: "Heat map",
   heatOf: {
-    position: "likeness of position vectors",
+    position: "likeness (cosine) of position vectors",
     score: (layer: number, head: number) => `score, ${layerName(layer)}, ${headName(head)}`,
     weight: (e: Example, layer: number, head: number | null) => `attention of ${reader(e)}, ${layerName(layer)}, ${headOrMean(head)}`,
     back: (e: Example, layer: number, head: number | null) => `attention on ${reader(e)}, ${layerName(layer)}, ${headOrMean(head)}`,
@@ -506,6 +534,8 @@ export const words = {
   value: "Value",
   share: "Share",
   removedEffect: "Effect of removing it",
+  shareIn: (layer: number) => `share in ${layerName(layer)}`,
+  removedOf: (m: ModelCard, e: Example) => (m.outcome === "cosine" ? "if taken away" : `“${answerName(e)}” without it`),
   uniform: (x: number) => `evenly spread would be ${percent(x, 2)} each`,
   uniformShort: "even share",
   effectiveSays: "over how many tokens the attention is spread, as if evenly",
@@ -528,9 +558,9 @@ export const words = {
   noRemovals: "Removals were not computed for this page.",
   matter: {
     where: (layer: number | null, head: number | null) =>
-      `${layer === null ? "in every layer" : `in ${layerName(layer)}`}${head === null ? "" : `, ${headName(head)}`}`,
-    cut: (e: Example, n: number, word: string, where: string, what: string) =>
-      `“${shortLabel(what)}”, ${story(e) === "class" ? "" : `${reader(e)} `}cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
+      `${layer === null ? "in every layer" : `in ${layerName(layer)}`}, ${head === null ? "all heads" : headName(head)}`,
+    cut: (m: ModelCard, e: Example, n: number, word: string, where: string, what: string) =>
+      `${m.outcome === "cosine" ? "Likeness to " : ""}“${shortLabel(what)}”, ${story(e) === "class" && m.outcome !== "cosine" ? "" : `${reader(e)} `}cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
     rank: (asMuch: number, others: number, falls: boolean) =>
       asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts change it as much`,
     p: (p: string, together: number, corrected: string, layers: boolean, rare: boolean) => {
@@ -546,7 +576,7 @@ export const words = {
       "no control": "Nothing to compare with",
     },
     means: {
-      needed: "Needed: without what it looked at here the answer falls, more than without others.",
+      needed: "Needed: without what it looked at here the answer falls more than without others.",
       "in its way": "In its way: without what it looked at here the answer rises, more than without others.",
       "no more than chance": "No more than chance: this picture of attention does not explain the answer.",
       "too few to tell": "Too few to tell: with so few others to compare with, chance cannot be ruled out.",
@@ -565,6 +595,7 @@ export const words = {
   backBeware: (e: Example) => `That a token reads ${reader(e)} does not say that it makes use of what it finds there.`,
   weightsBeware: (top: string, share: string, self: string | null) =>
     self === null ? `${top} gets ${share}: where it looked, not why it answered.` : `Mostly at itself (${self}), then ${top[0].toLowerCase()}${top.slice(1)} (${share}): where it looked, not why.`,
+  onPaper: (top: string) => `the brightest: ${top}`,
   clipped: (list: string[]) => `brighter than this scale: ${list.join(", ")}`,
   notTestedBack: "What the others read from it was not cut off, so nothing is known here of whether it matters.",
   claims: "Over many inputs",
@@ -586,7 +617,7 @@ export const words = {
   noPosition: "no position vector is added",
   before: "before",
   after: "after",
-  headAdds: (h: number) => `${headName(h)} adds`,
+  headAdds: (h: number) => `${headName(h)}: W · sum`,
   ledger: {
     state: "state",
     others: "the other heads",
@@ -595,22 +626,24 @@ export const words = {
     feedforward: "feed-forward adds",
     next: "new state",
   },
-  length: (x: number) => `length ${number(x, 2)}`,
+  length: (x: number, decimals = 2) => `length ${number(x, decimals)}`,
+  axisFrom: "in",
+  axisTo: "end",
   depth: (n: number) => `all ${n} layers`,
   lens: "Lens",
   lensSays: "if it had to answer now",
   noLens: "There is no classifier, so there is nothing to ask.",
   effectiveTitle: "effective number of tokens",
-  band: (n: number, data: string) => `band: 95 % interval, ${n} ${data}`,
+  band: (n: number, data: string) => `band: the mean of ${n} ${data} lies in it (95 %); single ones may lie far from it`,
   bandControl: (what: string) => `dashed: ${what}`,
   layerMaps: (e: Example) => `Attention of ${reader(e)}, layer by layer`,
-  initial: (e: Example) => (story(e) === "class" ? "as learned" : "as it goes in"),
+  initial: (m: ModelCard, e: Example) => (story(e) !== "class" ? "as it goes in" : m.position.kind === "added" ? `as it goes in: learned, with position ${e.watched}` : "as it goes in: learned"),
   finalState: "as it ends",
-  cosineBetween: "cosine between the class tokens of the two inputs",
-  driftNorm: (first: number, last: number) => `, after the final norm. Dashed: without it (${number(first, 3)}, ${number(last, 3)}).`,
+  cosineBetween: (e: Example) => `cosine to the class token of ${clip(e.contrast?.title ?? words.otherInput)}`,
+  driftNorm: (first: number, last: number) => ` (dashed: before the final norm, ${number(first, 3)} and ${number(last, 3)}).`,
   drift: (first: number, last: number) => `${number(first, 3)} ${afterLayers(1)}, ${number(last, 3)} at the end`,
   truth: (text: string) => `true label ${text}`,
-  drawn: "This picture was drawn by classtoken. A model trained on photographs may well be lost on it: try a photograph of your own.",
+  drawn: "A drawn picture: a model of photographs may well be lost on it.",
   vectorOf: (m: ModelCard) => m.readout.says,
   numbersOf: (name: string, n: number) => `${name}: ${n} numbers`,
   query: "query",
@@ -624,12 +657,15 @@ export const words = {
   right: "right",
   wrong: "wrong",
   calibration: "Is the confidence honest?",
+  calibrationYours: "Yours may be of another kind.",
+  calibrationVerdict: (x: number, low: number, high: number) => (x > high ? "No: here it claims more than it keeps." : x < low ? "No: here it is more often right than it claims." : "As far as can be told, yes."),
   calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
-    `Where it said ${conf}, it was right in ${acc} (95 %: ${low} to ${high}; n = ${n}, ${data}).`,
+    `Where it said ${conf}, ${acc} were right (95 %: ${low} to ${high}; n = ${n}, ${data}).`,
   typical: {
     none: "It looks like none of its classes.",
     known: "It looks like its classes.",
-    says: (share: string, level: string) => `Of held-out inputs like those that it learned from, ${share} look as little like its classes; from ${level} down the answer is only the nearest of them.`,
+    says: (share: string) => `${share} of held-out inputs look even less like them.`,
+    level: (level: string) => `Below ${level} the answer is only the nearest of its classes.`,
   },
   noCalibration: "Not measured for this model.",
   unseenConfidence: (n: number, of: number) =>
@@ -654,8 +690,8 @@ export const words = {
     removed: (n: number, word: string) => `${n} ${word} taken away`,
     removeSays: (word: string, many: boolean) =>
       many
-        ? `Click ${word} on the left to take them away, again to put them back.`
-        : `Click one of the ${word} on the left to take it away (--serve: any set).`,
+        ? `Click ${word} to take them away, again to put them back.`
+        : `Click one of the ${word} to take it away (--serve: any set).`,
     reset: "Put all back",
     topMost: (word: string) => `Most needed ${word}`,
     topSays: "one at a time, by how far the first answer falls",
@@ -674,7 +710,7 @@ export const words = {
     twoSame: (cosine: string) => `Cosine of the two at the end: ${cosine}. Two equal class tokens stay equal: nothing tells them apart. To specialise, they need other targets, other weights or another start.`,
     missing: "This experiment was not computed for this page. Start the page with --serve to try it.",
     working: "working …",
-    paint: "Draw over a region to take it away.",
+    paint: "Or draw over them.",
     failed: "That did not work:",
     answerNow: "Answer now",
     change: "change",

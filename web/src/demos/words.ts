@@ -61,7 +61,16 @@ export const race = {
 
 export const exercise = {
   title: "Exercise: guess first",
-  asks: (word: string, answer: string) => `Which ${word}, taken away, lowers “${answer}” most? Choose it on the left, then check.`,
+  paper: {
+    title: "Exercises",
+    asks: (word: string, answer: string) => [
+      `Which ${word}, taken away, lowers “${answer}” most? Guess from step 5; the page checks it in step 10.`,
+      "Is the class token of another input the same? Where does it begin to differ?",
+      "Where it looked, and what it needed: are they the same? How would you find out?",
+      "What would a causal mask leave of a class token that stands first?",
+    ],
+  },
+  asks: (word: string, answer: string) => `Which ${word}, taken away, lowers “${answer}” most? Choose, then check.`,
   check: (name: string) => `Check ${name}`,
   right: "Right.",
   wrong: "Not this one.",

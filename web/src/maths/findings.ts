@@ -1,7 +1,7 @@
 /** What can be read off a document by comparing attention with effects. */
 import { open } from "../blocks";
-import type { CutEffect, Example } from "../data";
-import { cosine, largest, length } from "./basic";
+import type { CutEffect, Example, ModelCard } from "../data";
+import { cosine, effectiveTokens, largest, length } from "./basic";
 
 /** How far the first answer falls (negative) or rises when one token is taken away, by token. */
 export function effects(example: Example): Map<number, number> | null {
@@ -43,13 +43,13 @@ export function hiddenPaths(example: Example, count = 3): { unused: number[]; un
 
 /** How sure of the first answer the class token is after each layer, 0 to 1, from before layer 0 on (N + 1 values).
  *
- * The lens' value where there is one; else how alike the state is to the one that it ends as.
+ * The lens' value where there is a classifier; else how alike the state is to the one that it ends as.
  */
-export function fillings(example: Example): { values: number[]; lens: boolean } {
+export function fillings(example: Example, model: ModelCard): { values: number[]; lens: boolean } {
   const states = open(example.layers.states);
   const count = states.shape[0];
   const part = (x: number) => Math.min(1, Math.max(0, x));
-  if (example.lens) {
+  if (example.lens && model.outcome !== "cosine") {
     const lens = open(example.lens.values);
     return { values: Array.from({ length: count }, (_, l) => part(lens.at(l, 0))), lens: true };
   }
@@ -58,8 +58,8 @@ export function fillings(example: Example): { values: number[]; lens: boolean } 
 }
 
 /** The layer in which the first answer rises most, and from where to where. */
-export function risesMost(example: Example): { layer: number; from: number; to: number } | null {
-  const { values } = fillings(example);
+export function risesMost(example: Example, model: ModelCard): { layer: number; from: number; to: number } | null {
+  const { values } = fillings(example, model);
   const rises = values.slice(1).map((x, l) => x - values[l]);
   if (!rises.length) return null;
   const layer = largest(rises, 1)[0];
@@ -89,4 +89,38 @@ export const sinks = (example: Example): Set<number> => new Set(hiddenPaths(exam
 export function asMuch(knock: CutEffect): number {
   const effect = Math.abs(knock.after - knock.before);
   return knock.null_values.filter((value) => Math.abs(value - knock.before) >= effect - 1e-9 * Math.max(1, effect)).length;
+}
+
+const beside = new WeakMap<Example, { beside: number; apart: number } | null>();
+
+/** How alike the position vectors of neighbours are, and of all other pairs of content tokens; null without such vectors. */
+export function neighbours(example: Example): { beside: number; apart: number } | null {
+  if (!beside.has(example)) beside.set(example, likeness(example));
+  return beside.get(example)!;
+}
+
+function likeness(example: Example): { beside: number; apart: number } | null {
+  if (!example.embeddings.position) return null;
+  const positions = open(example.embeddings.position);
+  const content = example.tokens.map((_, t) => t).filter((t) => example.tokens[t].role === "content");
+  const near = { sum: 0, count: 0 };
+  const far = { sum: 0, count: 0 };
+  content.forEach((a, i) => {
+    for (const b of content.slice(0, i)) {
+      const [at, other] = [example.tokens[a].cell, example.tokens[b].cell];
+      const steps = at && other ? Math.abs(at[0] - other[0]) + Math.abs(at[1] - other[1]) : a - b;
+      const of = steps === 1 ? near : far;
+      of.sum += cosine(positions.row(a), positions.row(b));
+      of.count += 1;
+    }
+  });
+  return near.count && far.count ? { beside: near.sum / near.count, apart: far.sum / far.count } : null;
+}
+
+/** Over how many tokens one head's attention is spread; of all heads the mean, as it is measured over many inputs. */
+export function spreadOf(example: Example, layer: number, head: number | null): number {
+  const weights = open(example.layers.weights);
+  if (head !== null) return effectiveTokens(weights.row(layer, head));
+  const heads = Array.from({ length: weights.shape[1] }, (_, h) => effectiveTokens(weights.row(layer, h)));
+  return heads.reduce((a, b) => a + b, 0) / heads.length;
 }

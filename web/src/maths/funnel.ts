@@ -17,6 +17,7 @@ export interface FunnelRow {
 
 export interface Funnel {
   rows: FunnelRow[];
+  highest: number; // the score that is subtracted from all before exp
   powers: number; // the sum that the powers are divided by
   context: Float64Array | null; // (K) the sum of all that is brought
   top: { score: number; value: number; brought: number }; // largest sizes, for the scales
@@ -30,7 +31,8 @@ export function funnelOf(example: Example, layer: number, head: number): Funnel 
   const highest = Math.max(...scores);
   const powers = Float64Array.from(scores, (x) => Math.exp(x - highest));
   const others = Array.from(weights, (x, t) => (t === watched ? -1 : x));
-  const shown = largest(others, Math.min(RIBBONS, scores.length - 1));
+  const rest = scores.length - (watched === null ? 0 : 1);
+  const shown = largest(others, rest === RIBBONS + 1 ? rest : Math.min(RIBBONS, rest)); // a row for "1 other" could name it
   const own = watched === null ? [] : [watched];
   const rows: FunnelRow[] = [...own, ...shown].map((t) => {
     const value = rowOf(layers, "values", layer, head, t);
@@ -47,6 +49,7 @@ export function funnelOf(example: Example, layer: number, head: number): Funnel 
   const size = (lists: (Float64Array | null)[]) => Math.max(1e-9, ...lists.map((list) => (list ? Math.max(...list.map(Math.abs)) : 0)));
   return {
     rows,
+    highest,
     powers: sum(powers, all),
     context,
     top: {

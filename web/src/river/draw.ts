@@ -1,9 +1,9 @@
 /** The river's still parts, drawn on a canvas: the picture, its patches as tiles, a small map for each layer. */
 import { open } from "../blocks";
-import { cividis, diverging } from "../colour";
+import { cividis, diverging, inkOn, usual } from "../colour";
 import { grey } from "../parts/thumbs";
 import type { Example } from "../data";
-import { tileAt, type Geometry } from "./geometry";
+import { mapOf, tileAt, type Box, type Geometry } from "./geometry";
 
 const FLIGHT = 600; // ms that one patch takes
 const SPREAD = 700; // ms between the first and the last
@@ -41,6 +41,7 @@ export function drawInput({ context, g, example, block, picture, dark }: Painter
   context.stroke();
   const [sw, sh] = [picture.naturalWidth / columns, picture.naturalHeight / rows];
   context.imageSmoothingEnabled = sw > g.block.tile.w;
+  const top = g.block.strip > 8 ? usual(block.map((t) => vectors.row(t))) : 1;
   block.forEach((t, i) => {
     const cell = example.tokens[t].cell;
     if (!cell) return;
@@ -49,13 +50,12 @@ export function drawInput({ context, g, example, block, picture, dark }: Painter
     const from = { x: x + (w * cell[1]) / columns, y: y + (h * cell[0]) / rows, w: w / columns, h: h / rows };
     const mix = (a: number, b: number) => a + (b - a) * part;
     context.drawImage(picture, cell[1] * sw, cell[0] * sh, sw, sh, mix(from.x, to.x), mix(from.y, to.y), mix(from.w, g.block.tile.w), mix(from.h, g.block.tile.h));
-    if (g.block.strip > 8 && part > 0.99) drawVector(context, vectors.row(t), to.x + g.block.tile.w + 4, to.y, g.block.strip - 4, g.block.tile.h, dark);
+    if (g.block.strip > 8 && part > 0.99) drawVector(context, vectors.row(t), to.x + g.block.tile.w + 4, to.y, g.block.strip - 4, g.block.tile.h, top, dark);
   });
 }
 
 /** A vector as a strip of cells around zero. */
-function drawVector(context: CanvasRenderingContext2D, vector: ArrayLike<number>, x: number, y: number, w: number, h: number, dark: boolean): void {
-  const top = Math.max(1e-9, ...Array.from(vector, Math.abs));
+function drawVector(context: CanvasRenderingContext2D, vector: ArrayLike<number>, x: number, y: number, w: number, h: number, top: number, dark: boolean): void {
   const wide = w / vector.length;
   for (let d = 0; d < vector.length; d++) {
     context.fillStyle = diverging(vector[d] / top, dark);
@@ -63,10 +63,11 @@ function drawVector(context: CanvasRenderingContext2D, vector: ArrayLike<number>
   }
 }
 
+const LETTER = 9; // px that a cell must be wide, for its word to be written into it upright
+
 /** One layer's weights below its ring: the picture's grid, or the sentence in a row. */
-export function drawMap({ context, g, example, dark, picture }: Painter, l: number, weights: ArrayLike<number>, cells: number[]): void {
-  const { y, w, h } = g.map;
-  const x = g.layers[l] - w / 2;
+export function drawMap({ context, g, example, dark, picture }: Painter, l: number, now: number, weights: ArrayLike<number>, cells: number[]): void {
+  const { x, y, w, h } = mapOf(g, l, now);
   const top = Math.max(1 / example.tokens.length, ...cells.map((t) => (example.tokens[t].role === "content" ? weights[t] : 0)));
   context.fillStyle = diverging(0, dark);
   context.fillRect(x, y, w, h);
@@ -75,18 +76,34 @@ export function drawMap({ context, g, example, dark, picture }: Painter, l: numb
     context.globalAlpha = 0.74;
   }
   cells.forEach((t, i) => {
-    const box = cellAt(g, example, cells, i, l);
+    const box = cellAt(g, example, cells, i, l, now);
     context.fillStyle = cividis(weights[t] / top);
     context.fillRect(box.x, box.y, box.w, box.h);
   });
   context.globalAlpha = 1;
+  if (!example.input.grid && w / cells.length >= LETTER && h > 30) cells.forEach((t, i) => writeUp(context, example.tokens[t].text, cellAt(g, example, cells, i, l, now), weights[t] / top));
+}
+
+/** A word from the foot of its cell upwards, cut where the cell ends. */
+function writeUp(context: CanvasRenderingContext2D, word: string, box: Box, share: number): void {
+  context.save();
+  context.translate(box.x + box.w / 2, box.y + box.h - 3);
+  context.rotate(-Math.PI / 2);
+  context.font = "11px system-ui, 'Noto Sans', 'DejaVu Sans', sans-serif";
+  context.textBaseline = "middle";
+  context.fillStyle = inkOn(share);
+  let text = word;
+  while (text.length > 1 && context.measureText(text).width > box.h - 5) text = `${text.replace(/…$/, "").slice(0, -1)}…`;
+  context.fillText(text, 0, 0);
+  context.restore();
 }
 
 /** Where token `cells[i]` lies in the map of a layer. */
-export function cellAt(g: Geometry, example: Example, cells: number[], i: number, l: number): { x: number; y: number; w: number; h: number } {
+export function cellAt(g: Geometry, example: Example, cells: number[], i: number, l: number, now: number): Box {
   const cell = example.tokens[cells[i]].cell;
   const [rows, columns] = (cell && example.input.grid) || [1, cells.length];
   const [row, column] = cell ?? [0, i];
-  const [w, h] = [g.map.w / columns, g.map.h / rows];
-  return { x: g.layers[l] - g.map.w / 2 + column * w, y: g.map.y + row * h, w, h };
+  const map = mapOf(g, l, now);
+  const [w, h] = [map.w / columns, map.h / rows];
+  return { x: map.x + column * w, y: map.y + row * h, w, h };
 }

@@ -27,6 +27,7 @@ export interface Geometry {
   start: { x: number; y: number }; // the class token before layer 0
   layers: number[]; // centres of the rings
   map: { y: number; w: number; h: number }; // one below each ring
+  large: { w: number; h: number } | null; // the map of the layer that is shown, where a map has little room beside the others
   answers: Box;
   labels: number; // base line of the words below
 }
@@ -36,6 +37,7 @@ export interface Content {
   depth: number;
   grid: [number, number] | null; // rows and columns of patches; null for a sentence
   letters: number; // of the longest word
+  scale: number; // of type, beside its usual size
 }
 
 const PAD = 14;
@@ -57,13 +59,13 @@ function blockOf(count: number, at: Box, grid: Content["grid"], letters: number)
   return { x: at.x, y: at.y, w, h, rows, columns, words, strip, tile: { x: step.x, y: step.y, w: Math.max(0.5, step.x - gap), h: Math.max(0.5, step.y - gap) } };
 }
 
-export function geometry(width: number, height: number, { count, depth, grid, letters }: Content): Geometry {
+export function geometry(width: number, height: number, { count, depth, grid, letters, scale }: Content): Geometry {
   const ratio = grid && grid[1] / grid[0];
   const narrow = width < 700;
   const answersHeight = narrow ? 58 : 0;
-  const body = height - LABEL - answersHeight; // down to the words below
+  const body = height - LABEL * scale - answersHeight; // down to the words below
   const ring = Math.max(5, Math.min(narrow ? 9 : 17, height / 13, (width * 0.5) / depth / 2.6));
-  const gold = ring + (narrow ? 16 : 20);
+  const gold = ring + (narrow ? 16 : 20) * scale;
   const side = Math.min(body - 12, width * (narrow ? 0.16 : 0.18));
   const picture = ratio === null ? null : { x: PAD, y: 8, w: Math.min(side, side * ratio), h: Math.min(side, side / ratio) };
   if (picture) picture.y = Math.max(8, (body - picture.h) / 2);
@@ -79,14 +81,32 @@ export function geometry(width: number, height: number, { count, depth, grid, le
   const mapTop = gold + ring + (narrow ? 10 : Math.max(16, (body - gold - ring) * 0.22));
   const room2 = body - mapTop - 4;
   const w = ratio === null ? Math.min(space * 0.9, 420) : Math.min(space - (narrow ? 2 : 8), room2 * ratio);
-  const map = { y: mapTop, w, h: ratio === null ? Math.min(26, room2) : w / ratio };
+  // Words are written into the cells of a sentence, upright, where there is room for some letters.
+  const map = { y: mapTop, w, h: ratio === null ? Math.min(room2, Math.max(26, Math.min(84, room2 * 0.6))) : w / ratio };
+  const wide = ratio === null ? Math.min(count * 18, width * 0.5) : Math.min(room2 * ratio, width * 0.2);
+  const large = !narrow && wide > 1.35 * w ? { w: wide, h: ratio === null ? map.h : wide / ratio } : null;
   map.y = Math.max(mapTop, body - map.h - 6);
   return {
-    width, height, narrow, picture, block, gold, ring, layers, map,
+    width, height, narrow, picture, block, gold, ring, layers, map, large,
     start: { x: block.x + Math.max(ring, block.w / 2), y: gold },
     answers: narrow ? { x: PAD, y: height - answersHeight, w: answersWidth, h: answersHeight } : { x: width - PAD - answersWidth, y: 8, w: answersWidth, h: body - 8 },
     labels: height - answersHeight - 5,
   }; // prettier-ignore
+}
+
+/** Where the map of a layer lies, `now` being the layer that is shown: it may be larger, over its neighbours'. */
+export function mapOf(g: Geometry, l: number, now: number): Box {
+  const { w, h } = (l === now && g.large) || g.map;
+  const left = g.layers[0] - g.map.w / 2;
+  const right = g.layers[g.layers.length - 1] + g.map.w / 2;
+  return { x: Math.max(left, Math.min(right - w, g.layers[l] - w / 2)), y: g.map.y + g.map.h - h, w, h };
+}
+
+/** Whether the large map of the layer that is shown lies over that of another one. */
+export function covered(g: Geometry, l: number, now: number): boolean {
+  if (!g.large || l === now) return false;
+  const [box, over] = [mapOf(g, l, now), mapOf(g, now, now)];
+  return box.x < over.x + over.w + 4 && box.x + box.w > over.x - 4;
 }
 
 /** Upper left corner of tile `i` of a block. */

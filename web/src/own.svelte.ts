@@ -1,0 +1,67 @@
+/** The reader's own inputs: sent to the model that the page shows, and again to another one that it shows later. */
+import { api } from "./api";
+import { withExperiments } from "./classTokens";
+import { choose, view } from "./state.svelte";
+
+interface Sent {
+  content: Blob | string;
+  title: string; // a file is called what it is called; "": what the server calls it
+  id: string | null; // of the model that is shown
+}
+
+let sent: Sent[] = [];
+
+/** Show an input of one's own. Throws what the server says against it. */
+export async function send(content: Blob | string, title = ""): Promise<void> {
+  const each: Sent = { content, title, id: null };
+  sent = [...sent, each];
+  try {
+    await walk(each, true);
+  } catch (error) {
+    sent = sent.filter((other) => other !== each);
+    throw error;
+  }
+}
+
+/** Walk one through the model that is shown. What comes back when another is shown by then is of the wrong model. */
+async function walk(each: Sent, show: boolean): Promise<void> {
+  const document = view.document;
+  const work = typeof each.content === "string" ? api.text(each.content) : api.image(each.content);
+  const found = await work.catch((error: unknown) => {
+    if (view.document === document) throw error;
+  });
+  if (!found || view.document !== document) return;
+  each.id = found.id;
+  view.added = [...view.added, each.title ? { ...found, title: each.title } : found];
+  if (show) choose(view.examples.length - 1);
+  void experiments(found.id);
+}
+
+/** Knock-outs and removals take longer than the trace: they are asked for once it is shown. */
+async function experiments(id: string): Promise<void> {
+  const document = view.document;
+  view.working = new Set([...view.working, id]);
+  try {
+    const found = await api.experiments(id);
+    if (view.document !== document) return;
+    view.added = view.added.map((each) => (each.id === id ? withExperiments(each, found) : each));
+  } catch {
+    // The page says that they are not there; the input itself is complete.
+  }
+  if (view.document === document) view.working = new Set([...view.working].filter((each) => each !== id));
+}
+
+/** Which of one's own inputs is looked at, for `again` after another model has been opened. */
+export const looked = (): number => sent.findIndex((each) => each.id !== null && each.id === view.whole?.id);
+
+/** The same inputs by the model that is shown now, where it reads such; the one that was looked at is shown. */
+export async function again(which: number): Promise<void> {
+  const texts = view.model!.modality === "text";
+  const document = view.document;
+  for (const each of sent) each.id = null;
+  for (const [i, each] of sent.entries()) {
+    if ((typeof each.content === "string") !== texts) continue;
+    if (view.document !== document) return;
+    await walk(each, i === which);
+  }
+}
