@@ -53,7 +53,7 @@ def text() -> str:
     ]
     for kind, (head, meaning) in KINDS.items():
         here = {name: row for name, row in rows.items() if row["kind"] == kind}
-        parts += [f"## {head}", wrapped(meaning), *_listed(kind, here)]
+        parts += [f"## {head}", wrapped(meaning), *_listed(kind, here)] if here else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -186,6 +186,10 @@ def _weights(folder: Path, random: Random) -> tuple[Path, dict[str, Tensor]] | N
         return None
 
 
+def _missing(weights: dict[str, Tensor], name: str, random: Random) -> None:
+    del weights[name]
+
+
 def _renamed(weights: dict[str, Tensor], name: str, random: Random) -> None:
     new = [f"{name}_", f"model.{name}", f"{name}.weight", name.replace("LayerNorm.weight", "LayerNorm.gamma")]
     weights[random.choice(new)] = weights.pop(name)
@@ -226,7 +230,7 @@ def _turned(weights: dict[str, Tensor], name: str, random: Random) -> None:
 
 
 WITH_ONE: Mapping[str, Callable[[dict[str, Tensor], str, Random], None]] = {
-    "missing": lambda weights, name, random: weights.pop(name) and None,
+    "missing": _missing,
     "zero": lambda weights, name, random: weights.update({name: torch.zeros_like(weights[name])}),
     "renamed": _renamed,
     "one more": _one_more,

@@ -61,7 +61,10 @@ def wrong(one: Untampered, folder: Path, untouched: Path, before: Numbers, done:
         if does != done_by(untouched):
             return ""
         wanted = before
-    if apart(ours, wanted) <= TOLERANCE or any(key and key in named for line in done for key in keys(line)):
+    shown = " ".join(does)  # of a file beside, the limit or the switch that was taken out of it, with its name
+    beside = [line.split(" ")[0] for line in done if " beside, " in line]
+    told = any(key and key in named for line in done for key in keys(line)) or any(name in shown for name in beside)
+    if told or apart(ours, wanted) <= TOLERANCE:
         return ""
     return f"{apart(ours, wanted):.1e} from the reference"
 

@@ -21,6 +21,7 @@ import classtoken as ct
 from classtoken.embedder.loading import open_model
 from classtoken.embedder.spec import ModelSpec
 from classtoken.encoder.foreign.quietly import quietly
+from classtoken.model_folder import transformer_folder
 
 #: Numbers by what they are of: a side, a prompt, an output.
 Numbers = dict[str, list[np.ndarray]]
@@ -174,6 +175,7 @@ def sentences(name: str, base: Callable[[Path], Path], chain: Callable[[], list[
 
         with quietly(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            whole_model(hf.AutoModel, transformer_folder(folder))
             model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
             if not (folder / "tokenizer.json").is_file() and "vit" in name:
                 return {"": [model.encode([picture]) for picture in pictures()]}  # type: ignore[list-item]

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from tests.encoder.parity import TOLERANCE, relative
 from tests.encoder.test_foreign import bert, deberta, esm, gpt2, made, mobilebert, read, text_batch, vit
 from tests.zoo.outcomes import outcome_of
+from tests.zoo.tiny import tiny_model
 
 from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.encoder.foreign.config import grid_of
@@ -140,3 +141,32 @@ def test_a_library_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_refusal_names_what_a_model_takes_besides(kind: str, says: str) -> None:
     """Not what its code said when it fell over what was not given."""
     assert re.search(says, outcome_of(kind).says)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("rf_detr", "20 states of its own for one image, as those that look for objects do"),
+        ("lw_detr", "20 states of its own for one image, as those that look for objects do"),
+        ("kyutai_speech_to_text", "it reads sound as codes, 4 for each place"),
+        ("musicgen", "has no attribute 'dropout'. If AutoModel loads it elsewhere"),
+    ],
+)
+def test_what_has_no_states_of_one_text_or_image_is_refused_for_what_it_is(kind: str, says: str) -> None:
+    found = outcome_of(kind)
+    assert found.kind == "refused"
+    assert says in found.says
+
+
+@torch.no_grad()
+def test_a_map_whose_last_axis_is_a_state_is_read_by_its_patches(tmp_path: Path) -> None:
+    model = tiny_model("sam2_vision_model")
+    assert isinstance(model, hf.PreTrainedModel)
+    model.save_pretrained(tmp_path)
+    ((_, loaded),) = load_foreign(open_checkpoint(tmp_path))
+    foreign: Any = loaded.encoder
+    assert str(foreign.layout) == "7x7 patch = 49"
+    tokens = Tokens(torch.full((1, 49), int(Role.CONTENT)), pixels=torch.randn(1, 3, 224, 224), grid=(7, 7))
+    wanted = model(pixel_values=tokens.pixels).last_hidden_state
+    assert wanted.shape == (1, 7, 7, foreign.hidden_size)
+    assert relative(wanted.reshape(1, 49, -1), foreign(tokens).last_BLD) < TOLERANCE

@@ -100,6 +100,10 @@ ODD: dict[str, tuple[Callable[[Path, Path], Path | str], str]] = {
     "NaN": (lambda bert, to: config_with(bert, to, layer_norm_eps=float("nan")), "holds NaN, which is no number"),
     "deep": (lambda bert, to: written(bert, to, "config.json", "[" * 100_000), "no readable JSON file"),
     "too many blocks": (lambda bert, to: config_with(bert, to, num_hidden_layers=10**12), "no model is that deep"),
+    "an adapter without its settings": (
+        lambda bert, to: written(bert, to, "adapter_model.safetensors", b"x"),
+        "no adapter_config.json that says how it is merged",
+    ),
     "too wide": (lambda bert, to: config_with(bert, to, hidden_size=10**9), "of another shape"),
     "no type": (lambda bert, to: config_with(bert, to, model_type=""), "names no model_type"),
     "an unknown type": (lambda bert, to: config_with(bert, to, model_type="newbert"), "Update transformers"),
@@ -125,6 +129,11 @@ def test_the_folder_that_is_named_opens(name: str, bert: Path, tmp_path: Path) -
         ct.load(ODD[name][0](bert, tmp_path / "model"))
     paths = [path for path in re.findall("'([^']+)'", str(refusal.value)) if (Path(path) / "config.json").is_file()]
     assert np.array_equal(ct.load(paths[0]).embed("the cat"), ct.load(bert).embed("the cat"))
+
+
+def test_a_key_that_only_speaks_of_layers_counts_none(bert: Path, tmp_path: Path) -> None:
+    folder = config_with(bert, tmp_path / "model", vocab_size_per_layer_input=262_144)
+    assert np.array_equal(ct.load(folder).embed("the cat"), ct.load(bert).embed("the cat"))
 
 
 def test_pickled_weights_open_once_they_are_converted_as_the_refusal_says(bert: Path, tmp_path: Path) -> None:

@@ -227,10 +227,18 @@ def _run(side: Any, tokens: Tokens) -> Any:
 def _states_apart(ours: Any, row: int, out: Any) -> float:
     """Distance of one row from the reference's states, after or before the final norm, whichever it returns."""
     theirs = out.last_hidden_state
-    theirs = theirs.flatten(2).mT if theirs.dim() == 4 else theirs
+    theirs = _listed(theirs)
     keep = ours.roles_BL[row] != Role.PAD
     found = [ours.last_BLD] + ([ours.layers[-1]] if -1 in ours.layers else [])
     return min(relative(theirs, states[row : row + 1, keep]) for states in found)
+
+
+def _listed(states: Tensor) -> Tensor:
+    """States of patches as a list; images here are square, so a map's two equal sizes are its rows and columns."""
+    if states.dim() < 4:
+        return states
+    _, one, two, three = states.shape
+    return states.flatten(1, 2) if one == two != three else states.flatten(2).mT
 
 
 def _wanted(spec: str, reading: Reading, batches: Sequence[Tokens], outs: Sequence[Any], features: Any) -> Any:
@@ -243,8 +251,7 @@ def _wanted(spec: str, reading: Reading, batches: Sequence[Tokens], outs: Sequen
         return None
     rows = []
     for tokens, out in zip(batches, outs, strict=True):
-        states: Tensor = out.last_hidden_state
-        states = states.flatten(2).mT if states.dim() == 4 else states
+        states = _listed(out.last_hidden_state)
         role = Role.CLASS if spec == "cls" else Role.CONTENT
         roles = tokens.roles_BL[0]
         if reading.modality == "image" and len(roles) == states.shape[1]:

@@ -345,6 +345,124 @@ BESIDE |= {
         for key in ("vibevoice_acoustic_tokenizer", "vibevoice_acoustic_tokenizer_encoder")
     },
 }
+STAGED: dict[str, Any] = {"out_features": ["stage1", "stage2", "stage3", "stage4"]}
+#: A backbone of four stages, each half as wide and high as the one before.
+HALVED: dict[str, Any] = {
+    "model_type": "pp_lcnet_v4",
+    "stem_channels": [3, 8, 16],
+    "block_configs": [[[3, 16, 16, stride, False]] for stride in (1, 2, 2, 2)],
+    **STAGED,
+}
+RATIOS = {"long": 7, "mid": 5, "short": 3}
+#: Kernel, stride and padding of the strips that a detector of text looks through.
+STRIPS: dict[str, Any] = {
+    "reduce_channel": [1, 1, 0],
+    "return_channel": [1, 1, 0],
+    **{f"vertical_long_to_small_conv_{n}ratio": [[k, 1], [1, 1], [k // 2, 0]] for n, k in RATIOS.items()},
+    **{f"horizontal_small_to_long_conv_{n}ratio": [[1, k], [1, 1], [0, k // 2]] for n, k in RATIOS.items()},
+    **{f"symmetric_conv_long_{n}ratio": [[k, k], [1, 1], [k // 2, k // 2]] for n, k in RATIOS.items()},
+}
+BOXES: dict[str, Any] = {"d_model": 32, "num_queries": 20, "decoder_ffn_dim": 48, "decoder_layers": 2}
+BOXES |= {"decoder_self_attention_heads": 4, "decoder_cross_attention_heads": 4, "projector_out_channels": 32}
+WINDOWS: dict[str, Any] = {
+    **{key: PLAIN[key] for key in ("hidden_size", "num_attention_heads")},
+    "num_hidden_layers": 4,
+    "image_size": 224,
+    "num_windows": 4,
+    "out_indices": [2, 4],
+}
+PICTURED_TOO: dict[str, dict[str, Any]] = {
+    "dots3_note": {
+        "text_config": MADE["dots3_note_text"],
+        "vision_config": {**PLAIN, "per_layer_config": {}, "adapter_in_dim": 32, "adapter_out_dim": 32},
+        "audio_config": {**PLAIN, "adapter_input_size": 32, "adapter_out_dim": 32, "downsample_hidden_size": 16},
+    },
+    "ernie4_5_vl_moe": {
+        "text_config": {
+            **GROUPED,
+            "hidden_size": 64,
+            "moe_intermediate_size": [16, 8],
+            "moe_num_experts": 4,
+            "moe_k": 2,
+            "mlp_layer_types": ["dense", "sparse"],
+            "rope_parameters": {**PLAIN_ROPE, "mrope_section": [3, 3, 2]},
+        },
+        "vision_config": {"hidden_size": 32, "depth": 1, "num_heads": 4, "intermediate_size": 48},
+    },
+    "granite4_vision": {
+        "text_config": {**PLAIN, "hidden_size": 64, "num_key_value_heads": 4},
+        "vision_config": {**PLAIN, "hidden_size": 64, "image_size": 64, "patch_size": 16},
+        "deepstack_layer_map": [[-1, 0]],
+        "spatial_target_layers": [1],
+        "downsample_rate": "1/2",
+    },
+    "kyutai_speech_to_text": {
+        **MADE["kyutai_speech_to_text"],
+        "audio_pad_token_id": 5,
+        "audio_bos_token_id": 2,
+        "codebook_vocab_size": 20,
+        "num_codebooks": 4,
+    },
+    "lw_detr": {
+        **BOXES,
+        "projector_scale_factors": [1.0],
+        "backbone_config": {
+            "model_type": "lw_detr_vit",
+            **WINDOWS,
+            "pretrain_image_size": 224,
+            "num_windows_side": 2,
+            "window_block_indices": [0, 1],
+        },
+    },
+    "rf_detr": {
+        **BOXES,
+        "backbone_config": {"model_type": "rf_detr_dinov2", **WINDOWS, "window_block_indexes": [0, 1]},
+    },
+    "mask2former": {
+        **dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), 32),
+        **dict.fromkeys(("encoder_feedforward_dim", "dim_feedforward"), 48),
+        "num_attention_heads": 4,
+        "encoder_layers": 1,
+        "decoder_layers": 2,
+        "num_queries": 10,
+        "backbone_config": {"model_type": "swin", "embed_dim": 24, "depths": [1] * 4, "num_heads": [3] * 4, **STAGED},
+    },
+    "pp_ocrv6_medium_det": {
+        "backbone_config": HALVED,
+        "intraclass_block_config": STRIPS,
+        "scale_factor_list": [1, 2, 4, 8],
+        "kernel_list": [3, 2, 2],
+        "neck_out_channels": 32,
+    },
+    "pp_ocrv6_small_det": {"backbone_config": HALVED, "layer_list_out_channels": [16] * 4, "neck_out_channels": 32},
+    "uvdoc": {"backbone_config": {"model_type": "uvdoc_backbone", "out_features": [f"stage{n}" for n in range(1, 7)]}},
+}
+BY_HAND |= PICTURED_TOO
+HEARD: dict[str, Any] = {"num_filters": 2, "depths": [1] * 7}
+BESIDE |= {
+    "deepseek_ocr2": {
+        "text_config": {**PLAIN, **EXPERTS, "num_key_value_heads": 4, "mlp_layer_types": ["dense", "sparse"]}
+    },
+    "diffusion_gemma": {
+        "text_config": {
+            **GROUPED,
+            "head_dim": 8,
+            "per_layer_config": {},
+            "num_experts": 4,
+            "top_k_experts": 2,
+            "moe_intermediate_size": 16,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), PLAIN_ROPE),
+        }
+    },
+    "molmo2": {
+        "adapter_config": {**PLAIN, "vision_feature_layer": [1, 0], "num_key_value_heads": 4, "text_hidden_size": 32}
+    },
+    "nemo_speechlm": {"word_timestamp_config": {"blank_token_id": 3}},
+    "t5gemma2_encoder": {"text_config": {"dropout_rate": 0.0}},
+    "vibevoice": {"audio_config": HEARD, "semantic_model_config": HEARD},
+    "vibevoice_asr": {"acoustic_tokenizer_encoder_config": HEARD, "semantic_tokenizer_encoder_config": HEARD},
+}
 SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
 #: With more numbers a model is not built.
 LARGEST = 100_000_000
@@ -423,7 +541,8 @@ def lacks_a_library(kind: str) -> bool:
     except ImportError:
         return True
     except Exception as error:  # whatever a class says to its own defaults; or AutoModel knows none of that name
-        return isinstance(error, ValueError) and ("Unrecognized" in str(error) or "Could not find" in str(error))
+        unknown = isinstance(error, ValueError) and ("Unrecognized" in str(error) or "Could not find" in str(error))
+        return unknown or isinstance(error, AttributeError)  # the class is for another config than its type's
     return False
 
 

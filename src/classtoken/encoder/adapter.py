@@ -195,7 +195,12 @@ class AdapterFiles:
 
 
 def adapter_in(folder: Path) -> AdapterFiles | None:
-    """The adapter in a folder; None where there is none."""
+    """The adapter in a folder; None where there is none. Raises `ModelError` for one that lost its settings."""
+    if not (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+        raise ModelError(
+            f"'{folder}' holds {WEIGHTS}, and no {CONFIG} that says how it is merged. Copy that file too, or take the "
+            "adapter's weights out of the folder to have the base's vectors."
+        )
     return AdapterFiles(folder) if (folder / CONFIG).is_file() else None
 
 

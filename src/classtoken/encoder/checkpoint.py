@@ -1,6 +1,7 @@
 """Read a checkpoint's files: config, safetensors, and what else lies in the folder. Nothing is executed, ever."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -200,13 +201,15 @@ def _opened(folder: Path) -> Checkpoint:
 
 #: More blocks than any model has: building them would not end.
 MOST_BLOCKS = 10_000
+#: Keys that count blocks; `vocab_size_per_layer_input` does not.
+COUNTS_BLOCKS = re.compile(r"(layers|n_layer|depth)$")
 
 
 def _check_depth(config: Mapping[str, Any], folder: Path) -> None:
     for key, value in dict(config).items():
         if isinstance(value, Mapping):
             _check_depth(value, folder)
-        elif "layer" in key and isinstance(value, int) and value > MOST_BLOCKS:
+        elif COUNTS_BLOCKS.search(key) and isinstance(value, int) and value > MOST_BLOCKS:
             raise ModelError(
                 f"the config of '{folder}' says {key} {value}, and no model is that deep; copy the file again."
             )

@@ -12,8 +12,9 @@ from classtoken.tensors import Trace
 Layer = int | str
 
 
-def tensor_of(out: Any) -> Tensor:
-    """The states in what a block or a model returns: a tensor, a tuple that begins with it, or a named output."""
+def tensor_of(out: Any) -> Any:
+    """The states in what a block or a model returns: a tensor, a tuple that begins with it, or a named output; what a
+    stage of several maps gives is no tensor."""
     if isinstance(out, Tensor):
         return out
     named = getattr(out, "last_hidden_state", None)
@@ -26,7 +27,7 @@ def pooled_of(out: Any) -> Tensor | None:
     return pooled.flatten(1) if isinstance(pooled, Tensor) else None
 
 
-def _exchanged(out: Any, states: Tensor) -> Any:
+def _exchanged(out: Any, states: Any) -> Any:
     """What a block returns, with other states in it where a trace gave others: a named output stays one else."""
     if states is tensor_of(out):
         return out
@@ -43,8 +44,8 @@ def with_states(
     """
     owner = threading.get_ident()
 
-    def shown(name: str, layer: Layer, states: Tensor) -> Tensor:
-        if threading.get_ident() != owner:
+    def shown(name: str, layer: Layer, states: Any) -> Any:
+        if threading.get_ident() != owner or not isinstance(states, Tensor):  # several maps are no tokens' states
             return states
         states = states if trace is None else trace(name, states)
         if layer in wanted:

@@ -45,6 +45,8 @@ class _Probe:
     """every block's attention goes through the interface, over all tokens, and gives the same result there"""
     pooled_size: int | None
     """numbers of the model's own pooled output; None where it has none"""
+    numbers_last: bool
+    """a map of patches has the numbers of a state as its last axis, (B, h, w, D), as Hiera's has"""
 
 
 class Foreign(PlainModule):
@@ -257,10 +259,10 @@ class Foreign(PlainModule):
         return {"pixel_values": tokens.pixels}
 
     def _last(self, out: Any, tokens: Tokens) -> tuple[Tensor, tuple[int, int] | None]:
-        """(B, L, D) and the patch grid; a map of patches (B, D, h, w) is read row by row."""
+        """(B, L, D) and the patch grid; a map of patches is read row by row."""
         last = out.last_hidden_state
         if last.dim() == 4:
-            return last.flatten(2).mT, (last.shape[2], last.shape[3])
+            return by_patch(last, numbers_last=self._probe.numbers_last)
         if tokens.pixels is None:
             return last, None
         special = sum(self.layout.count(role) for role in SPECIAL)
@@ -299,11 +301,18 @@ class Foreign(PlainModule):
                 pooled = pooled_of(out)
                 last.append(self._states_in(out))
         self._check_repeats(inputs[0], last[0])
-        plain = last[0].flatten(2).mT if last[0].dim() == 4 else last[0]
-        uniform = bool(seen[0]) and all(x.shape == plain.shape for x in seen[0].values())
+        numbers_last = last[0].dim() == 4 and has_numbers_last(last[0], *image_size(self.config))
+        plain, grid = by_patch(last[0], numbers_last=numbers_last) if last[0].dim() == 4 else (last[0], None)
+        uniform = seen[0].keys() == every and all(x.shape == plain.shape for x in seen[0].values())
         attention = uniform and self._shows_attention(inputs[0], plain)
-        layout = self._layout(plain, last[0], seen if uniform else None)
-        return _Probe(layout, plain.shape[-1], uniform, attention, None if pooled is None else pooled.shape[1])
+        layout = self._layout(plain, grid, seen if uniform else None)
+        if self.modality == "image" and layout.grid is None and pooled is None:
+            raise UnsupportedModel(
+                f"a model of type '{self.config.model_type}' gives {plain.shape[1]} states of its own for one image, "
+                "as those that look for objects do, and none for its patches."
+            )
+        pooled_size = None if pooled is None else pooled.shape[1]
+        return _Probe(layout, plain.shape[-1], uniform, attention, pooled_size, numbers_last)
 
     def _states_in(self, out: Any) -> Tensor:
         """The states of one input's tokens. Raises `UnsupportedModel` where a model gives something else."""
@@ -356,13 +365,14 @@ class Foreign(PlainModule):
         pixels = torch.randn(1, int(getattr(self.config, "num_channels", 3)), height, width, generator=generator)
         return {"pixel_values": pixels.to(parameter)}
 
-    def _layout(self, plain: Tensor, last: Tensor, seen: list[dict[Layer, Tensor]] | None) -> Layout:
+    def _layout(self, plain: Tensor, grid: tuple[int, int] | None, seen: list[dict[Layer, Tensor]] | None) -> Layout:
+        """Roles in order; `grid` is that of a map of patches, None where the model gives a list of states."""
         if self.modality == "text":
             return Layout(((Role.CONTENT, None),))
         height, width = image_size(self.config)
-        if last.dim() == 4 or seen is None:
-            if last.dim() == 4:
-                return Layout(((Role.CONTENT, plain.shape[1]),), (last.shape[2], last.shape[3]))
+        if grid is not None:
+            return Layout(((Role.CONTENT, plain.shape[1]),), grid)
+        if seen is None:
             count = plain.shape[1]
             grid, inner = grid_of(count, height, width), grid_of(count - 1, height, width)
             if grid is None and inner is not None:  # a class token that joins the patches in the last stage (PVT)
@@ -410,6 +420,19 @@ class Foreign(PlainModule):
 
 
 SPECIAL = (Role.CLASS, Role.DISTILLATION, Role.REGISTER)
+
+
+def has_numbers_last(last: Tensor, height: int, width: int) -> bool:
+    """Whether a map of patches is (B, h, w, D), not (B, D, h, w): its first two axes alone have the image's shape."""
+    _, one, two, three = last.shape
+    return one * width == two * height and two * width != three * height
+
+
+def by_patch(last: Tensor, *, numbers_last: bool) -> tuple[Tensor, tuple[int, int]]:
+    """A map of patches as (B, L, D), row by row, and its grid."""
+    if numbers_last:
+        return last.flatten(1, 2), (last.shape[1], last.shape[2])
+    return last.flatten(2).mT, (last.shape[2], last.shape[3])
 
 
 def _first_position(table: nn.Embedding) -> int:

@@ -109,6 +109,9 @@ def stumbled(model: nn.Module, modality: Modality, error: BaseException) -> str:
     frames = getattr(model.config, "num_frames", None)
     if modality == "image" and isinstance(frames, int) and frames > 1:
         return f"it reads videos of {frames} frames"
+    codes = getattr(model.config, "num_codebooks", None)
+    if modality == "text" and isinstance(codes, int):
+        return f"it reads sound as codes, {codes} for each place"
     named = inspect.signature(model.forward).parameters
     tensors = [name for name, one in named.items() if "Tensor" in str(one.annotation)]
     besides = [name for name in tensors if MODALITY.get(name, modality) != modality or not OPTIONAL.fullmatch(name)]
