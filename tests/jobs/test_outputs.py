@@ -55,7 +55,17 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 WRITERS = (
     *("embed", "predict", "train", "explain", "explain_png", "explain_data", "walkthrough", "save"),
-    *("export", "export_file", "compare", "search", "duplicates", "duplicates_table", "outliers", "atlas"),
+    *(
+        "export",
+        "export_file",
+        "compare",
+        "search",
+        "search_explain",
+        "duplicates",
+        "duplicates_table",
+        "outliers",
+        "atlas",
+    ),
 )
 
 
@@ -107,6 +117,9 @@ def writer(request: pytest.FixtureRequest, read: Path, monkeypatch: pytest.Monke
     def search(out: Path, other: bool = False, **options: Any) -> None:
         ct.search(vectors, out=out, id="red/00.png", k=2 if other else 3, **options)
 
+    def search_explain(out: Path, other: bool = False, **options: Any) -> None:
+        ct.search(vectors, explain=out, id=f"red/0{int(other)}.png", k=1, model=vit, **options)
+
     def duplicates(out: Path, other: bool = False, **options: Any) -> None:
         ct.duplicates(vectors, out, above=0.5 if other else 0.9, **options)
 
@@ -132,6 +145,7 @@ def writer(request: pytest.FixtureRequest, read: Path, monkeypatch: pytest.Monke
         "export_file": Writer(export, vit, vit, ".onnx"),
         "compare": Writer(compare, vit, squares, ".html"),
         "search": Writer(search, vectors, vectors, ".html"),
+        "search_explain": Writer(search_explain, vit, vectors, ".html"),
         "duplicates": Writer(duplicates, vectors, vectors, ".html"),
         "duplicates_table": Writer(duplicates, vectors, vectors, ".parquet"),
         "outliers": Writer(outliers, vectors, vectors, ".html"),

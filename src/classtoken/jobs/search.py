@@ -33,6 +33,8 @@ def search(
         place = output_file(user_path(out), "search", work, inputs={"folder": folder}, overwrite=options.overwrite)
     if options.explain is not None:
         check_suffix(user_path(options.explain), SUFFIXES)
+        # Before any work; whether it is of the same work is known once the best row is.
+        output_file(user_path(options.explain), "explain", (), inputs={"folder": folder}, overwrite=True)
     searcher = Searcher(folder, model=embedder, resident=False, options=options)
     what, result = searcher.answered(query, options)
     if place is not None:
