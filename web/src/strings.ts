@@ -221,7 +221,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
       m.outcome === "cosine"
         ? [`This model knows no classes: it gives a vector. The cosine between two says how alike it finds their inputs.`]
         : [
-            `Row times vector is a class's score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence of its own" : "softmax makes confidences of them"}.`,
+            `Row times vector is a class's score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence of its own" : "softmax makes confidences"}.`,
           ],
     more:
       m.outcome === "cosine"
@@ -236,7 +236,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
       m.outcome === "sigmoid"
         ? "All low means “none of these”, not “nothing there”."
         : m.outcome === "probability"
-          ? "It must choose among its classes; it cannot say “none of these”."
+          ? "It must choose: it cannot say “none of these”."
           : "Only the order counts: 0.8 in one model is not 0.8 in another.",
   }),
   (m) => ({
@@ -245,7 +245,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     says: [`Change something: only such tests show cause.`],
     more: [`Take ${piece(m, true)} away, put another input's state in, read the answer from the mean or the maximum instead.`],
     formula: null,
-    beware: "One input is one experiment. A rule needs many, and a control.",
+    beware: "One input is one experiment: a rule needs many.",
   }),
 ];
 
@@ -658,7 +658,7 @@ export const words = {
   wrong: "wrong",
   calibration: "Is the confidence honest?",
   calibrationYours: "Yours may be of another kind.",
-  calibrationVerdict: (x: number, low: number, high: number) => (x > high ? "No: here it claims more than it keeps." : x < low ? "No: here it is more often right than it claims." : "As far as can be told, yes."),
+  calibrationVerdict: (x: number, low: number, high: number) => (x > high ? "It claims too much." : x < low ? "It claims too little." : "It may be."),
   calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
     `Where it said ${conf}, ${acc} were right (95 %: ${low} to ${high}; n = ${n}, ${data}).`,
   typical: {
@@ -691,7 +691,7 @@ export const words = {
     removeSays: (word: string, many: boolean) =>
       many
         ? `Click ${word} to take them away, again to put them back.`
-        : `Click one of the ${word} to take it away (--serve: any set).`,
+        : `Click a ${word} to take it away.`,
     reset: "Put all back",
     topMost: (word: string) => `Most needed ${word}`,
     topSays: "one at a time, by how far the first answer falls",
