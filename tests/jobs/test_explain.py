@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -312,9 +313,39 @@ def test_it_begins_with_the_verdict(seen: Explanation, read: Explanation) -> Non
         assert page.index(found.conclusion[:40]) < page.index("Which parts of the input")
         assert page.index("Which parts of the input") < page.index('<details class="section">')
         assert page.count('<div class="two"><section') == 1  # the verdict beside the map, where there is room
-        assert found.believed == (found._follows(removal).startswith(("The answer needs", "They stand")))
+        claims = ("The answer needs", "They stand", "That is more than chance")
+        assert found.believed == (found._follows(removal).startswith(claims) and "too little" not in found.conclusion)
         assert ("is not shown: see the verdict" in page) == (not found.believed)
         assert found.brief == "\n".join(str(found).splitlines()[:6])
+
+
+@pytest.mark.parametrize(
+    ("after", "says", "believed"),
+    [
+        (0.5, "The answer needs them", True),
+        (0.87, "more than chance (p = 0.01), and the answer hardly changes without them", True),
+        (0.897, "more than chance (p = 0.01), and too little to matter", False),
+        (0.8995, "too little to matter", False),
+    ],
+)
+def test_what_is_rare_and_small_is_not_needed(seen: Explanation, after: float, says: str, believed: bool) -> None:
+    removal = seen.removal
+    assert removal is not None
+    k = replace(removal.knockout, before=0.9, after=after, null=(0.9 - 1e-5,) * 99, possible=99, p_together=None)
+    found = replace(seen, removal=replace(removal, candidates=1, knockout=replace(k, together=1)))
+    assert found.removal is not None
+    assert says in found.conclusion
+    assert found.believed == believed
+
+
+def test_logits_stand_as_they_become_probabilities(seen: Explanation) -> None:
+    """Divided by the temperature they differ by the difference of the probabilities' logarithms."""
+    found = replace(seen, temperature=0.5)
+    assert "logit / 0.5, the temperature" in explanation_page(found)
+    assert "temperature" not in explanation_page(replace(seen, temperature=1.0)).partition("All answers")[2][:400]
+    one, two = seen.answers[:2]
+    apart = (one.outcome - two.outcome) / seen.temperature
+    assert apart == pytest.approx(math.log(one.probability / two.probability), abs=1e-4)
 
 
 def test_what_is_removed_is_what_it_says(seen: Explanation, vit: Embedder) -> None:

@@ -56,8 +56,10 @@ def panels(found: Explanation) -> list[Panel]:
 def _answer(found: Explanation) -> Section:
     body = ""
     if found.answers:
-        top = [(a.label, f"{100 * a.probability:.2f} %", shown(a.outcome)) for a in found.answers]
-        body += table(("class", "probability", "logit"), top, numbers=(1, 2))
+        t = found.temperature
+        logit = "logit" if t == 1 else f"logit / {t:.3g}, the temperature"
+        top = [(a.label, f"{100 * a.probability:.2f} %", shown(a.outcome / t)) for a in found.answers]
+        body += table(("class", "probability", logit), top, numbers=(1, 2))
     if found.lens:
         body += row(_lens(found))
     picture = f'<img src="{found.image}" alt="the input as the model saw it" width="224">' if found.image else ""

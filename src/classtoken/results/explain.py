@@ -34,7 +34,7 @@ class ClassScore(Result):
     probability: float
     """after the softmax or sigmoid"""
     outcome: float
-    """the logit, or the length along the vector"""
+    """the logit, before it is divided by the temperature"""
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,8 @@ LEVEL = 0.05
 """p above it is no evidence"""
 SMALLEST = 0.01
 """part of the outcome that no single token moves: then none is called used or of no use"""
+NOTHING, LITTLE = 0.005, 0.05
+"""changes of a probability that are too little to matter, and after which it is as good as it was, whatever p says"""
 ROUNDING = 1e-6
 """difference of answers near 1 that 32-bit numbers make"""
 
@@ -394,6 +396,8 @@ class Explanation(Result):
     """input and model as they were given, a text or paths; None where the input is neither"""
     quick: bool = False
     """whether what takes many runs of the model was left out"""
+    temperature: float = 1.0
+    """what logits are divided by before they become probabilities"""
 
     @property
     def by_test(self) -> tuple[RelevanceMap, ...]:
@@ -457,8 +461,10 @@ class Explanation(Result):
         corrected = "" if p is None else f" (p = {p:.2g}{best})"
         if said := k.chosen_by_chance("maps"):
             return f"That is {said}: no map shows for certain what the answer rests on."
-        if k.verdict in ("needed", "in its way") and not self._moves(k):
+        if k.verdict in ("needed", "in its way") and not self._matters(k):
             return f"That is more than chance{corrected}, and too little to matter."
+        if k.verdict == "needed" and self.outcome == "probability" and k.before - k.after < LITTLE:
+            return f"That is more than chance{corrected}, and the answer hardly changes without them."
         follows = {
             "needed": f"The answer needs them{corrected}.",
             "in its way": f"They stand in the answer's way{corrected}.",
@@ -472,7 +478,7 @@ class Explanation(Result):
     def believed(self) -> bool:
         """Whether taking away what the best tested map calls important changed the answer by more than chance does."""
         k = None if self.removal is None else self.removal.knockout
-        counts = k is not None and k.verdict in ("needed", "in its way") and self._moves(k)
+        counts = k is not None and k.verdict in ("needed", "in its way") and self._matters(k)
         return counts and not (k is not None and k.chosen_by_chance("maps"))
 
     @property
@@ -483,6 +489,10 @@ class Explanation(Result):
     def _moves(self, k: KnockOut) -> bool:
         """Whether the answer changes by as much as is written out."""
         return self.amount(k.before) != self.amount(k.after)
+
+    def _matters(self, k: KnockOut) -> bool:
+        """Whether it changes by as much as is written out, a probability by half a point."""
+        return self._moves(k) and (self.outcome != "probability" or abs(k.after - k.before) >= NOTHING)
 
     def amount(self, value: float) -> str:
         """A probability in per cent, or a length."""

@@ -98,6 +98,7 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         typical=typical_of(embedder, subject, tokens, modality=options.modality, prompt=options.prompt),
         given=(str(item), embedder.spec.model) if isinstance(item, str | Path) else None,
         quick=options.quick,
+        temperature=float(subject.temperature),
     )
 
 
