@@ -201,8 +201,8 @@ def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
     )
     assert cut == []
     page.emulate_media(media="screen")
-    page.locator("h2#step-title").wait_for()
-    assert page.locator(".handout").count() == 0
+    page.locator(".handout").wait_for(state="detached")
+    assert page.locator("h2#step-title").is_visible()
 
 
 # -- accessibility -----------------------------------------------------------------------------------------------------
