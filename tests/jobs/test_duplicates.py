@@ -13,7 +13,7 @@ from tests.nearest.made import folder_of
 import classtoken as ct
 from classtoken.cli import main
 from classtoken.errors import ClasstokenError, OptionError
-from classtoken.results.duplicates import DuplicatesResult
+from classtoken.results.duplicates import DuplicatePair, DuplicatesResult, RemovedRow
 from classtoken.results.outliers import OutliersResult
 
 
@@ -161,3 +161,35 @@ def test_what_was_written_and_what_comes_next_is_said_after_the_answer(
 def test_a_threshold_that_is_none(made: Path, above: float) -> None:
     with pytest.raises(ClasstokenError, match="`above` must be"):
         ct.duplicates(made, above=above)
+
+
+def test_rows_that_go_stand_below_the_one_that_stays() -> None:
+    """Of B and C, which both go for A, the pair is not shown: each stands below A, which stands there once."""
+    gone = {name: RemovedRow("A", score, equal=False) for name, score in (("B", 0.97), ("C", 0.96))}
+    pairs = (DuplicatePair("B", "C", 0.99), DuplicatePair("A", "B", 0.97), DuplicatePair("A", "C", 0.96))
+    result = DuplicatesResult(
+        folder="vectors",
+        against=None,
+        column="cls",
+        above=0.95,
+        keep="first",
+        rows=4,
+        pairs=pairs,
+        kept=("A", "D"),
+        removed=("B", "C"),
+        because=gone,
+        near_misses=(DuplicatePair("A", "D", 0.9),),
+        nearest={},
+        percentile=0.75,
+        reused=False,
+        seconds=0.1,
+    )
+    assert str(result).splitlines()[2:] == [
+        "  0.9700  stays  A",
+        "          goes   B",
+        "  0.9600  goes   C",
+        "  ... and 1 pair more",
+        "  just below:",
+        "  0.9000  stays  A",
+        "          stays  D",
+    ]

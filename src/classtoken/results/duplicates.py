@@ -93,8 +93,22 @@ class DuplicatesResult(Result):
 
     @property
     def shown(self) -> tuple[DuplicatePair, ...]:
-        """The pairs that `str` shows: the first ones, and the nearest to them below the threshold."""
-        return (*self.pairs[:SHOWN], *self.near_misses[:1])
+        """The pairs that `str` shows: the first ones, and the nearest to them below the threshold. Within one folder
+        those of a row that stays and one that goes for it, row by row that stays: whatever goes is among them."""
+        of_kept: dict[str, list[DuplicatePair]] = {}
+        for pair in self.pairs:
+            kept = self._kept(pair)
+            if kept is not None:
+                of_kept.setdefault(kept, []).append(pair)
+        pairs = [pair for some in of_kept.values() for pair in some] or self.pairs
+        return (*pairs[:SHOWN], *self.near_misses[:1])
+
+    def _kept(self, pair: DuplicatePair) -> str | None:
+        """The row of a pair within one folder that stays, if the other one goes for it."""
+        for one, other in ((pair.id, pair.other), (pair.other, pair.id)):
+            if self.against is None and one in self.because and self.because[one].kept == other:
+                return other
+        return None
 
     def fate(self, identity: str, *, other: bool = False) -> str:
         """What becomes of a row, and in whose favour: `stays`, `goes`, `goes for ID`."""
@@ -102,10 +116,12 @@ class DuplicatesResult(Result):
             return "stays"
         return f"goes for {self.because[identity].kept}" if identity in self.because else "stays"
 
-    def _lines(self, pair: DuplicatePair) -> list[str]:
-        """A pair, a line for each of its rows."""
+    def _lines(self, pair: DuplicatePair, before: str | None = None) -> list[str]:
+        """A pair, a line a row, first what stays; that is left out where it stayed in the pair before, too."""
         theirs = self.texts if self.against is None else self.other_texts
         sides = [(pair.id, pair.label, self.texts, False), (pair.other, pair.other_label, theirs, True)]
+        if self._kept(pair) == pair.other:
+            sides.reverse()
         wide = max(len(cell(identity, "id")) for identity, *_ in sides)
         score, found = "equal " if pair.equal else f"{pair.score:.4f}", []
         for number, (identity, label, texts, other) in enumerate(sides):
@@ -114,6 +130,8 @@ class DuplicatesResult(Result):
             said = "  ".join(filter(None, (label and cell(label, "label"), texts.get(identity))))
             name = cell(identity, "id")
             found.append(f"  {score if not number else '':6s}  {fate:5s}  {name:{wide}s}  {said}".rstrip())
+        if before is not None and before == self._kept(pair):
+            return [f"  {score:6s}{found[1][8:]}"]
         return found
 
     def __str__(self) -> str:
@@ -136,9 +154,13 @@ class DuplicatesResult(Result):
         if disputed:
             are = "have two labels, of which one is" if disputed == 1 else "have two labels each, of which one is"
             lines.append(f"  {counted(disputed, 'equal pair')} {are} wrong".replace("pair have", "pair has"))
-        lines += [line for pair in self.pairs[:SHOWN] for line in self._lines(pair)]
-        if len(self.pairs) > SHOWN:
-            lines.append(f"  ... and {len(self.pairs) - SHOWN} more")
+        before = None
+        shown = self.shown[: len(self.shown) - bool(self.near_misses)]
+        for pair in shown:
+            lines += self._lines(pair, before)
+            before = self._kept(pair)
+        if len(self.pairs) > len(shown):
+            lines.append(f"  ... and {counted(len(self.pairs) - len(shown), 'pair')} more")
         if self.near_misses:
             lines += ["  just below:", *self._lines(self.near_misses[0])]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
