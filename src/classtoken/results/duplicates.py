@@ -142,8 +142,7 @@ class DuplicatesResult(Result):
             f"{self.folder}: {count}{where} at {self.above:g} or more ({equal} equal byte by byte), "
             f"{self.seconds:.1f} s{', from pairs found before' if self.reused else ''}",
             f"  {len(self.removed)} of {counted(self.rows, 'row')} would go, {len(self.kept)} would stay (keep: "
-            f"{self.keep}); nothing "
-            "was deleted",
+            f"{self.keep}); nothing was deleted",
         ]
         if self.nearest:
             lines.append(
@@ -152,8 +151,8 @@ class DuplicatesResult(Result):
             )
         disputed = sum(pair.disputed for pair in self.pairs)
         if disputed:
-            are = "have two labels, of which one is" if disputed == 1 else "have two labels each, of which one is"
-            lines.append(f"  {counted(disputed, 'equal pair')} {are} wrong".replace("pair have", "pair has"))
+            have = "has two labels" if disputed == 1 else "have two labels each"
+            lines.append(f"  {counted(disputed, 'equal pair')} {have}, of which one is wrong")
         before = None
         shown = self.shown[: len(self.shown) - bool(self.near_misses)]
         for pair in shown:
