@@ -1,7 +1,7 @@
 """The fast ways compute the same: laid-out weights, attention over short rows, and whole numbers within their error."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -114,6 +114,42 @@ class TestAttention:
         mask = torch.ones(6, 6, dtype=torch.bool).tril()[None, None]
         expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=0.3)
         assert torch.equal(attend(q, k, v, mask, 0.3), expected)
+
+    @pytest.mark.parametrize("masked", ["no", "true and false", "added"])
+    @pytest.mark.parametrize(("queries", "keys"), [(9, 9), (1, 9), (65, 65), (300, 300)])
+    def test_what_bf16_learns_from_is_the_gradient(self, masked: str, queries: int, keys: int) -> None:
+        """Within what bf16 can tell, 1 in 256, of the formula in fp64; a token that sees nothing has no part in it."""
+        sizes = (2, 2, queries, 8), (2, 2, keys, 8), (2, 2, keys, 8)
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
+            seen = torch.rand(2, 1, queries, keys, generator=torch.Generator().manual_seed(9)) < 0.7
+            seen[..., 0] = True
+            seen[0, 0, 0] = False
+            mask = {
+                "no": None,
+                "true and false": seen,
+                "added": torch.zeros(seen.shape).masked_fill(~seen, -torch.inf),
+            }[masked]
+            given = [numbers(*size, seed=i).bfloat16() for i, size in enumerate(sizes)]
+            onward = numbers(2, 2, queries, 8, seed=5)
+
+            def gradients(function: Callable[..., Tensor], dtype: torch.dtype) -> list[Tensor]:
+                q, k, v = (t.detach().clone().to(dtype).requires_grad_() for t in given)
+                found = function(q, k, v, mask if mask is None or mask.dtype == torch.bool else mask.to(dtype))
+                assert found.dtype == dtype
+                return [found, *torch.autograd.grad(found, (q, k, v), onward.to(dtype))]
+
+            def by_formula(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+                with torch.autocast("cpu", enabled=False):
+                    scores = q @ k.mT * 0.3
+                    if mask is not None:
+                        scores = torch.where(seen, scores, -torch.inf)
+                    return torch.ops.aten._safe_softmax(scores, -1) @ v
+
+            exact = gradients(by_formula, torch.float64)
+            ours = gradients(lambda q, k, v, m: attend(q, k, v, m, 0.3), torch.bfloat16)
+        for found, expected in zip(ours, exact, strict=True):
+            assert bool(found.isfinite().all())
+            assert (found - expected).norm() <= 0.01 * expected.norm()
 
 
 class TestChoice:

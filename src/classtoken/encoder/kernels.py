@@ -191,6 +191,9 @@ def _seconds(product: Product, x: Tensor) -> float:
 
 #: Up to so many tokens a row, two batched products beat the fused kernel where there are no matrix tiles.
 SHORT = 160
+#: Up to so many tokens a row, two products are also what bf16 learns from faster: torch's fused kernel has a backward
+#: pass that takes 7 times as long at 65 tokens, twice at 197, and as long at 512 (benchmarks/attention_backward.py).
+LEARNED = 256
 #: The fused kernel works in strips of so many tokens; a row that ends within one costs as much as a whole one.
 STRIP = 16
 #: Rows are filled up with hidden tokens to whole strips if they grow by no more than this.
@@ -200,9 +203,13 @@ GROWTH = 1.35
 def attend(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """softmax(q k^T * scale + mask) v, (B, H, L, K): by the fused kernel, or by what is quicker for many short rows.
 
+    `mask`, if given, hides where it is false, or is added to the scores.
+
     Which one depends on the sizes and the processor alone, so that the same rows give the same numbers in any process.
     """
     length = q_BHLK.shape[2]
+    if _is_learned_in_bf16(q_BHLK) and k_BHLK.shape[2] <= LEARNED:
+        return _by_learned_products(q_BHLK, k_BHLK, v_BHLK, mask, scale)
     alike = mask is None and length == k_BHLK.shape[2] and q_BHLK.device.type == "cpu"
     if alike and not torch.is_grad_enabled():
         if not has_tiles():
@@ -226,6 +233,22 @@ def _by_products(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, scale: float) -
     q, k, v = (t.flatten(0, 1) for t in (q_BHLK, k_BHLK, v_BHLK))
     weights = torch.bmm(q, k.mT).mul_(scale).softmax(-1)
     return torch.bmm(weights, v).view(*q_BHLK.shape[:2], *v_BHLK.shape[2:])
+
+
+def _is_learned_in_bf16(q_BHLK: Tensor) -> bool:
+    return q_BHLK.requires_grad and q_BHLK.dtype == torch.bfloat16 and q_BHLK.device.type == "cpu"
+
+
+def _by_learned_products(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """Written out, for the gradient. The softmax adds up in fp32 by itself; autocast would keep its result in that."""
+    with torch.autocast("cpu", enabled=False):
+        scores_BHLL = (q_BHLK * scale) @ k_BHLK.mT
+        if mask is None:
+            return scores_BHLL.softmax(-1) @ v_BHLK
+        hidden = mask.dtype == torch.bool
+        scores_BHLL = scores_BHLL.masked_fill(~mask, -torch.inf) if hidden else scores_BHLL + mask
+        # 0 for a token that sees nothing, as the fused kernel has it
+        return torch.ops.aten._safe_softmax(scores_BHLL, -1).to(v_BHLK.dtype) @ v_BHLK
 
 
 def _by_strips(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, scale: float, full: int) -> Tensor:

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.head import Head, make_head
 from classtoken.learning.data.training_set import TrainingSet
@@ -19,20 +17,6 @@ from classtoken.tensors import Tokens
 from classtoken.values import Role
 
 
-class UnfusedAttention:
-    """A trace that changes nothing, but makes attention take its unfused path.
-
-    On the CPU the fused kernel's backward pass takes 2 to 4 times as long for short rows in bfloat16, and a third of
-    the time in float32 (65 tokens; `benchmarks/attention_backward.py`), so this is for bfloat16.
-    """
-
-    def wants(self, name: str) -> bool:
-        return name.endswith(".scores")
-
-    def __call__(self, name: str, value: Tensor) -> Tensor:
-        return value
-
-
 class Network(nn.Module):
     """vector = readout(encoder(tokens)); logits = head(vector)."""
 
@@ -42,12 +26,7 @@ class Network(nn.Module):
 
     def vectors(self, tokens: Tokens) -> Float[Tensor, "B V"]:
         """One vector a row."""
-        on_cpu = tokens.roles_BL.device.type == "cpu"
-        unfused = is_trainable(self.encoder) and self.training and on_cpu and torch.is_autocast_enabled("cpu")
-        states = self.encoder(
-            tokens, layers=self.readout.layers, rows=self.readout.rows, trace=UnfusedAttention() if unfused else None
-        )
-        return self.readout(states)
+        return self.readout(self.encoder(tokens, layers=self.readout.layers, rows=self.readout.rows))
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B C"]:
         """Logits."""
