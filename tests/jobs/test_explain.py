@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -346,6 +347,34 @@ def test_logits_stand_as_they_become_probabilities(seen: Explanation) -> None:
     one, two = seen.answers[:2]
     apart = (one.outcome - two.outcome) / seen.temperature
     assert apart == pytest.approx(math.log(one.probability / two.probability), abs=1e-4)
+
+
+def test_every_folded_heading_has_its_result_beside_it(seen: Explanation, read: Explanation) -> None:
+    for found in (seen, read):
+        page = explanation_page(found)
+        folded = page.count('<details class="section">')
+        assert folded >= 6
+        assert page.count('</h2><span class="result">') == folded
+        k = found.knockouts[0]
+        assert found.amount(k.before) in page
+        if found.outcome == "probability":
+            assert not re.search(r"\de-0\d", texts_of(page))  # points and per cent, no powers of ten
+
+
+def texts_of(page: str) -> str:
+    """What is read, without pictures and styles."""
+    return re.sub(r"<[^>]*>", " ", re.sub(r"<(style|title)\b.*?</\1>", " ", page, flags=re.DOTALL))
+
+
+def test_charts_are_read_on_a_phone(seen: Explanation, read: Explanation) -> None:
+    """A chart is made as small as a screen of 360 pixels, and no word of it is below 9 pixels then."""
+    for found in (seen, read):
+        shrinks = r'<svg[^>]*viewBox="0 0 ([\d.]+)[^>]*max-width:100%[^>]*>(.*?)</svg>'
+        charts = re.findall(shrinks, explanation_page(found), re.DOTALL)
+        assert len(charts) > 5
+        for width, inside in charts:
+            sizes = [float(size) for size in re.findall(r'font-size="([\d.]+)"', inside)]
+            assert min(1.0, 336 / float(width)) * min(sizes, default=12.0) >= 8.8
 
 
 def test_what_is_removed_is_what_it_says(seen: Explanation, vit: Embedder) -> None:

@@ -12,6 +12,9 @@ from PIL import Image, ImageFont
 
 from classtoken.errors import InternalError
 from classtoken.report import charts, colour, html, maps, png, svg, words
+from classtoken.report.heat_table import heat_table
+from classtoken.report.strip import strip
+from classtoken.results.explain import KnockOut
 
 NASTY = "<script>alert(\"x\")</script> & 'quotes'"
 finite = st.floats(-1e6, 1e6, allow_nan=False)
@@ -51,8 +54,7 @@ def test_numbers_stand_in_the_figures() -> None:
     assert "0.5 (95 %: 0.4 to 0.6)" in said["lines"]
     assert "0.5 [0.4, 0.6]" in said["dots"]
     assert "-0.4" in said["matrix"]
-    assert "strongest: patch 5 (row 1, column 2): 0.6" in said["heat map"]
-    assert "patch 4 (row 1, column 1): 0.5" in said["heat map"]
+    assert "patch 5 (row 1, column 2): 0.60 patch 4 (row 1, column 1): 0.50" in said["heat map"]
     assert "patch 5 (row 1, column 2): 0.6 share" in said["heat map"]
 
 
@@ -100,12 +102,72 @@ def test_numbers_for_readers(value: float, said: str) -> None:
     assert svg.shown(value) == said
 
 
+@pytest.mark.parametrize(
+    ("value", "largest", "said"),
+    [
+        (0.0354, 0.81, "0.04"),
+        (-0.001, 0.81, "0.00"),
+        (0.81, 0.81, "0.81"),
+        (12.34, 56.0, "12"),
+        (0.0122, 0.0364, "0.012"),
+        (7.5e-6, 2e-5, "7.5e-06"),
+        (0.0, 0.0, "0"),
+    ],
+)
+def test_numbers_of_one_picture_have_equal_decimals(value: float, largest: float, said: str) -> None:
+    assert svg.evenly(value, largest) == said
+
+
+def cut(null: tuple[float, ...], after: float = 0.5) -> KnockOut:
+    return KnockOut("x", "removed", (1,), 0.9, after, null, 100)
+
+
+@pytest.mark.parametrize("null", [(), (0.5,), (0.9,) * 179, tuple(i / 100 for i in range(100))])
+@pytest.mark.parametrize("after", [0.5, 0.9, 0.899999, 0.0])
+def test_a_cut_stands_beside_all_its_controls(null: tuple[float, ...], after: float) -> None:
+    """A dot for each, inside the picture, and the three numbers in words."""
+    drawn = strip(cut(null, after), "{:.3f}".format, whole="whole", without=NASTY, others="others", percent=True)
+    root = ElementTree.fromstring(drawn)
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    dots = [node for node in root.iter() if node.tag.endswith("circle")]
+    assert len(dots) == len(null) + 1 + bool(null)  # and one as the key
+    assert all(0 < float(d.attrib["cx"]) < width and 0 < float(d.attrib["cy"]) < height for d in dots)
+    assert "whole: 0.900" in texts(drawn)
+    assert f"{NASTY}: {after:.3f}" in texts(drawn)
+
+
+def test_names_of_a_cut_and_of_the_whole_do_not_stand_on_the_line() -> None:
+    drawn = strip(cut((0.2,), 0.905), "{:.3f}".format, whole="whole", without="without", others="others")
+    root = ElementTree.fromstring(drawn)
+    line = next(float(n.attrib["x1"]) for n in root.iter() if n.tag.endswith("line") and "stroke-dasharray" in n.attrib)
+    name = next(n for n in root.iter() if n.tag.endswith("text") and (n.text or "").startswith("without:"))
+    assert abs(float(name.attrib["x"]) - line) > measured(name.text or "", 12) / 2
+
+
+def test_lines_that_end_in_one_place_are_named_in_a_list() -> None:
+    names = ["direct", "rollout", NASTY]
+    series = [charts.Series(name, (0.0, 1.0), (1.0 - i / 10, 0.2)) for i, name in enumerate(names)]
+    plain = charts.lines(series, heading="h", x_label="x", y_label="y")
+    listed = charts.lines(series, heading="h", x_label="x", y_label="y", key=True)
+    tall = [float(ElementTree.fromstring(figure).attrib["viewBox"].split()[3]) for figure in (plain, listed)]
+    assert tall[1] - tall[0] >= 3 * 14
+    assert all(name in texts(listed) for name in names)
+
+
+def test_a_table_of_numbers_for_and_against() -> None:
+    cells = [[("-0.81", 1.0), ("+0.04", -0.05)], [None, ("0.00", 0.0)]]
+    drawn = heat_table(["a", "b"], [NASTY, "d"], cells, diverging=True)
+    assert colour.hexed(colour.DIVERGING[-1]) in drawn
+    assert colour.hexed(colour.DIVERGING[2]) in drawn
+    assert "<script" not in drawn
+
+
 def test_words_carry_numbers_and_mark_special_tokens() -> None:
     drawn = words.shaded_words(["[CLS]", NASTY, "cat"], [0.9, 0.1, 0.3], special=[True, False, False])
     assert "<script" not in drawn
     assert drawn.count('class="word special"') == 1
-    assert "<small>0.3</small>" in drawn
-    assert "scale 0.1 to 0.3" in drawn  # special tokens are not on the words' scale
+    assert "<small>0.30</small>" in drawn
+    assert "scale 0.10 to 0.30" in drawn  # special tokens are not on the words' scale
 
 
 def test_a_page_is_self_contained() -> None:
@@ -139,6 +201,8 @@ def test_no_text_is_wider_than_its_figure() -> None:
         "long matrix": charts.matrix([[0.1, 0.2]], heading=long, row_names=[long], column_names=[long, "b"]),
         "long map": maps.heat_map([0.1, 0.2, 0.3, 0.4], (2, 2), heading=long),
         "narrow map": maps.heat_map([0.1, 0.2, 0.3], (3, 1), heading=long),
+        "cut": strip(cut((0.2, 0.9)), "{:.6f}".format, whole="nothing taken away", without="cut", others=long),
+        "key": charts.lines([charts.Series(long, xs, xs)], heading=long, x_label="x", y_label="y", key=True),
         "long grid": maps.map_grid([[[0.1, 0.2], [0.3, 0.4]]], (1, 2), heading=long),
     }
     for name, figure in drawn.items():

@@ -77,7 +77,7 @@ def test_too_few_to_tell() -> None:
     found = knocked(np.array([5.0, 0, 0, 0, 0, 0, 0, 0, 0]), (0,), 0)
     assert found.p == pytest.approx(1 / 9)
     assert found.verdict == "too few to tell"
-    assert found.beside_null == "largest change of 9 (p = 0.11): too few to tell"
+    assert found.beside_null == "none of 8 others changes it as much (p = 0.11): too few others to tell"
     enough = knocked(np.array([5.0, *np.zeros(24)]), (0,), 0)
     assert enough.verdict == "in its way"
     assert judged_together([enough, enough])[0].verdict == "too few to tell"  # two of them need p = 0.025
@@ -94,10 +94,21 @@ def test_rare_alone_and_not_among_several_is_said_as_both() -> None:
     found = KnockOut("x", "removed", (), 0.9, 0.25, null, 10**6, together=12, p_together=0.14)
     assert found.verdict == "no more than chance"
     assert found.beside_null == (
-        "change number 3 of 240: rare here (p = 0.013), but one of 12 cuts that are shown may be so by chance (0.14)"
+        "2 of 239 others change it as much: rare here (p = 0.013), but one of 12 cuts that are shown may be so by "
+        "chance (0.14)"
     )
     often = KnockOut("x", "removed", (), 0.9, 0.895, null, 10**6, together=12, p_together=1.0)
     assert often.beside_null.endswith("no more than chance")
+
+
+def test_what_others_do_as_well_is_not_called_too_few() -> None:
+    """Where most others do as much there is nothing that more of them could tell."""
+    all_do = KnockOut("x", "removed", (), 0.58, 0.581, (0.5,) * 77, 77, together=4, p_together=1.0)
+    assert all_do.verdict == "too few to tell"
+    assert all_do.beside_null == "77 of 77 others change it as much (p = 1, corrected 1)"
+    one = KnockOut("x", "zero", (), 0.9, 0.5, (0.8,), 1)
+    assert one.beside_null == "the only other one does not change it as much (p = 0.5): too few others to tell"
+    assert KnockOut("x", "zero", (), 0.9, 0.5, ()).beside_null == "no random control"
 
 
 def test_equal_effects_count_as_equal() -> None:

@@ -9,11 +9,13 @@ from tests import folders
 import classtoken as ct
 from classtoken.cli import main
 from classtoken.errors import OptionError
+from classtoken.inputs import InputView
 from classtoken.report.pair import pair_page
 from classtoken.results.explain import TokenView
 from classtoken.results.explain_pair import PairExplanation, PairInput
 from classtoken.study.inputs import prepare_item
-from classtoken.study.pair import regions_of
+from classtoken.study.pair import names_of, regions_of
+from classtoken.values import Role
 
 
 def test_texts(minilm: Path) -> None:
@@ -55,7 +57,7 @@ def test_a_share_is_of_what_pairs_of_the_same_sign_do() -> None:
     assert [(m.region, m.other, m.share) for m in found.strongest(apart=True)] == [(0, 1, pytest.approx(1.0))]
     assert "75 % of what pairs add (+0.400; others take away 0.500)" in found.conclusion
     assert "100 %   -0.5000  a  /  d" in str(found)
-    assert "share of what pairs take away" in pair_page(found)
+    assert "share: of what all pairs take away, -0.5000" in pair_page(found)
 
 
 def test_the_same_text_twice(tmp_path: Path) -> None:
@@ -75,9 +77,28 @@ def test_a_picture_and_a_text(tmp_path: Path) -> None:
     assert "http:" not in page.replace("http://www.w3.org", "")
 
 
+def test_pieces_of_one_word_are_one_part(minilm: Path) -> None:
+    """Whatever marks the tokenizer sets; signs and words that only touch stay apart."""
+    found = ct.explain_pair(minilm, ["An elderly hound napped, drowsily.", "A 4x4 unbelievableness"])
+    assert found.item.names == ("An", "elderly", "hound", "napped", ",", "drowsily", ".")
+    assert found.other.names == ("A", "4", "x", "4", "unbelievableness") or found.other.names[-1] == "unbelievableness"
+    assert sorted(place for region in found.item.regions for place in region) == list(
+        range(1, 1 + sum(map(len, found.item.regions)))
+    )
+    first, second, both = found.empty or (0.0, 0.0, 0.0)
+    assert found.background == pytest.approx(first + second - both, abs=1e-6)
+    assert f"({first:+.3f})" in found.of_background
+    page = pair_page(found)
+    assert "hangs on no pair" in page
+    assert page.count("nothing taken away") >= len(found.knockouts)
+    text = InputView("text", (Role.CONTENT,) * 4, ("un", "believ", "able", "!"), ((0, 2), (2, 8), (8, 12), (12, 13)),
+                     (None,) * 4, text="Unbelievable!")  # fmt: skip
+    assert names_of(text, ((0, 1, 2), (3,))) == ("Unbelievable", "!")
+
+
 def test_regions_cover_every_patch_once(tmp_path: Path) -> None:
-    tokens = prepare_item(ct.load(folders.tiny_vit(tmp_path / "vit")), folders.pictures(1)[0]).tokens
-    regions = regions_of(tokens, 5)
+    given = prepare_item(ct.load(folders.tiny_vit(tmp_path / "vit")), folders.pictures(1)[0])
+    regions = regions_of(given.tokens, 5, given.view)
     assert len(regions) <= 5
     assert sorted(place for region in regions for place in region) == list(range(1, 17))
 

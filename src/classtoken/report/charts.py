@@ -69,12 +69,15 @@ def lines(
     width: float = 560,
     height: float = 300,
     y_range: tuple[float, float] | None = None,
+    key: bool = False,
 ) -> str:
-    """Lines over a common axis; each is named where it ends, has its own dash, and its band is its interval."""
+    """Lines over a common axis; each is named where it ends, or with `key` (lines that all end in one place) in a list
+    below; each has its own dash, and its band is its interval."""
     xs = [x for s in series for x in s.x]
     ys = [y for s in series for y in (*s.y, *s.low, *s.high) if math.isfinite(y)]
     low, high = y_range or _padded(min(ys), max(ys))
-    height, right = max(height, TOP + BOTTOM + APART * len(series)), _room([s.name for s in series], width)
+    right = 12 if key else _room([s.name for s in series], width)
+    height = max(height, TOP + BOTTOM + (0 if key else APART * len(series)))
     bottom = height - BOTTOM
 
     def at(x: float, y: float) -> tuple[float, float]:
@@ -95,8 +98,24 @@ def lines(
         coloured += not s.control
         parts += _line(s, colour, dash, at)
         ends += [_End(s.name, *at(x, y), colour) for x, y in zip(s.x, s.y, strict=True) if math.isfinite(y)][-1:]
-    parts += _names(ends, width - right, width, (TOP, bottom))
-    return figure(width, height, parts, label=f"{heading}. {y_label} over {x_label}.")
+    if not key:
+        parts += _names(ends, width - right, width, (TOP, bottom))
+        return figure(width, height, parts, label=f"{heading}. {y_label} over {x_label}.")
+    parts += _key(series, height, width)
+    return figure(width, height + 18 * len(series), parts, label=f"{heading}. {y_label} over {x_label}.")
+
+
+def _key(series: Sequence[Series], top: float, width: float) -> list[str]:
+    """The names one below the other, each behind a piece of its line."""
+    parts, coloured = [], 0
+    for n, s in enumerate(series):
+        colour, dash = stroke_of(s.control, coloured if s.stroke is None else s.stroke)
+        coloured += not s.control
+        y, thin = top + 18 * n + 4, 1.5 if s.control else 2.2
+        mark = {"stroke": colour, "stroke_width": thin, "stroke_dasharray": dash or None}
+        parts.append(element("line", x1=LEFT, x2=LEFT + 34, y1=y, y2=y, **mark))
+        parts.append(text(LEFT + 42, y + 4, s.name, within=width - LEFT - 42))
+    return parts
 
 
 def _sides(y_range: tuple[float, float], labels: tuple[str, str], size: tuple[float, float, float]) -> list[str]:

@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from html import escape
 
-from classtoken.report.colour import heat, hexed, ink_on
+from classtoken.report.colour import heat, hexed, ink_on, signed
 
 Cell = tuple[str, float] | None
-"""what stands in a cell and its shade from 0 to 1; None: nothing"""
+"""what stands in a cell and its shade, from 0 to 1 or from -1 to 1; None: nothing"""
 
 
-def heat_table(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
-    """HTML: an empty cell is none, so that what is there is seen; it scrolls by itself where it is too wide."""
+def heat_table(
+    rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Cell]], *, diverging: bool = False
+) -> str:
+    """HTML: an empty cell is none, so that what is there is seen; it scrolls by itself where it is too wide.
+
+    diverging: shades run from -1 (against, blue) to 1 (for, orange).
+    """
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in columns)
     body = []
     for name, row in zip(rows, cells, strict=True):
-        inside = "".join(_cell(cell) for cell in row)
+        inside = "".join(_cell(cell, diverging) for cell in row)
         body.append(f'<tr><th scope="row">{escape(name)}</th>{inside}</tr>')
     return (
         f'<div class="wide" tabindex="0"><table class="heat"><thead><tr><td></td>{head}</tr></thead>'
@@ -22,9 +27,9 @@ def heat_table(rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequ
     )
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, diverging: bool) -> str:
     if cell is None:
         return "<td></td>"
     said, shade = cell
-    colour = heat(shade)
+    colour = signed(shade) if diverging else heat(shade)
     return f'<td style="background:{hexed(colour)};color:{ink_on(colour)}">{escape(said)}</td>'

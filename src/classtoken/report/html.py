@@ -17,7 +17,8 @@ border-top:1px solid var(--line)}p{max-width:75ch;margin:.5em 0}.lead{color:var(
 font-weight:600}.row{display:flex;flex-wrap:wrap;gap:22px 26px;align-items:flex-start;margin:.9em 0}
 .row>*{min-width:0;max-width:100%}table{border-collapse:collapse;margin:.8em 0;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}th,td{padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid var(--line)}
-td.n,th.n{text-align:right}th{font-weight:600;color:var(--soft)}details{margin:.6em 0}summary{cursor:pointer;
+td.n,th.n{text-align:right}td.n{white-space:nowrap}
+th{font-weight:600;color:var(--soft)}details{margin:.6em 0}summary{cursor:pointer;
 color:var(--soft)}.note{border-left:3px solid var(--mark);padding:.2em 0 .2em .8em;margin:.8em 0}
 .near{display:flex;flex-wrap:wrap;gap:8px;align-items:stretch}.near>div{width:90px;font-size:12px;line-height:1.3;
 overflow-wrap:anywhere;padding:6px;border:1px solid var(--line);border-left-width:5px;border-radius:4px;
@@ -40,10 +41,14 @@ max-width:15em;min-width:6em;font-weight:400;line-height:1.2}.heat thead th{vert
 font-weight:400}.heat thead span{writing-mode:vertical-rl;transform:rotate(180deg);max-height:20em;
 line-height:1.05;font-size:12px}
 .section>summary{border-top:1px solid var(--line);margin-top:.7em;padding-top:.5em;color:var(--ink)}
-.section>summary h2{display:inline;border:0;margin:0;padding:0}.verdict{font-size:17px;max-width:70ch}
+.section>summary h2{display:inline;border:0;margin:0;padding:0}
+.section>summary .result{display:block;margin:.1em 0 .3em 1.1em}.verdict{font-size:17px;max-width:70ch}
 .gone{text-decoration:line-through;opacity:.75}
+.maps{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:6px 34px}
+.maps h3{margin:.9em 0 0}.row h3{font-size:14px;margin:0 0 .2em;max-width:400px}
+figure>h3~figcaption{max-width:400px}
 @media (min-width:1000px){.two{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:0 40px}}
-figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:270px}nav ol{columns:2;padding-left:1.3em;
+figure{margin:0}figcaption{color:var(--soft);font-size:13px;max-width:240px}nav ol{columns:2;padding-left:1.3em;
 max-width:75ch}a{color:inherit}
 .asked{max-width:75ch;border-left:3px solid var(--mark);padding:.2em 0 .2em .8em;margin:.8em 0}
 .asked small{color:var(--soft)}.asked img{display:block;max-width:100%;max-height:224px;border-radius:4px}
@@ -59,9 +64,12 @@ padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:cont
 .pairs p{margin:0;font-size:14px}.goes{color:var(--mark)}.hits dd{margin:0}
 .score{color:var(--mark);font-variant-numeric:tabular-nums}
 @media print{body{max-width:none;padding:0}h2,h3,h2+p{break-after:avoid}
-.wide{overflow:visible}.near>div{width:64px;font-size:9px}.heat{font-size:9px}.heat td{padding:1px;min-width:1.6em}
-p,tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not(.section,[open]){display:none}}
-@media (max-width:520px){body{padding:16px 12px}nav ol{columns:1}.heat tbody th{max-width:9em}
+.wide{overflow:visible}.wide svg{max-width:100%;height:auto}.near>div{width:64px;font-size:9px}
+.heat{font-size:9px}.heat td{padding:1px;min-width:1.6em}
+p,tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not(.section,[open]){display:none}
+.section>summary{list-style:none}.section::details-content{content-visibility:visible;block-size:auto}}
+@media (max-width:520px){body{padding:16px 12px}th,td{padding-right:8px;font-size:14px}
+nav ol{columns:1}.heat tbody th{max-width:9em}
 .near>div{width:calc(25% - 8px)}.near .said{width:calc(50% - 8px)}}
 """.strip()
 MARKUP = re.compile(r"<(svg|pre|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)
@@ -84,6 +92,8 @@ class Section:
     """whether it waits to be opened"""
     beside: bool = False
     """whether it stands beside the section before it, where the window is wide enough for both"""
+    result: str = ""
+    """what was found, in a line that is seen while the section is folded"""
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
@@ -103,7 +113,8 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
         heading = f'<h2 id="s{n}">{escape(section.title)}</h2>'
         inside = f"<p>{escape(section.says)}</p>{section.body}{note}"
         if section.folded:
-            inside = f'<details class="section"><summary>{heading}</summary>{inside}</details>'
+            result = f'<span class="result">{escape(section.result)}</span>' if section.result else ""
+            inside = f'<details class="section"><summary>{heading}{result}</summary>{inside}</details>'
         else:
             inside = heading + inside
         parts.append(f'<section aria-labelledby="s{n}">{inside}</section>')

@@ -1,10 +1,12 @@
 """Sections of `explain` that change something and run the model again."""
 
-from statistics import median
+from html import escape
 
-from classtoken.report.charts import Dot, Series, dots, lines, matrix
+from classtoken.report.charts import Series, lines
+from classtoken.report.heat_table import heat_table
 from classtoken.report.html import Section, folded, row, table
-from classtoken.report.svg import shown
+from classtoken.report.strip import strip
+from classtoken.report.svg import evenly
 from classtoken.results.explain import Explanation, KnockOut
 
 MODES = {
@@ -18,31 +20,26 @@ MODES = {
 
 def matters(found: Explanation) -> Section:
     """Knock-outs in every mode that was tried, each beside its random controls, and single heads."""
-    body = ""
-    for what in dict.fromkeys(k.what for k in found.knockouts):
-        same = [k for k in found.knockouts if k.what == what]
-        points = [point for k in same for point in _dots(k)]
-        before = shown(found.knockouts[0].before)
-        body += dots(points, heading=found.named(same[0]), x_label=f"size of the change, from {before}", width=620)
+    strips = [_strip(found, k) for k in found.knockouts]
+    body = row(*strips) if strips else ""
     if found.knockouts:
-        rows = [(k.what, k.mode, f"{shown(k.before)} to {shown(k.after)}", k.beside_null) for k in found.knockouts]
-        head = ("what was taken away", "mode", "the answer goes from", "beside random ones")
-        body += folded("all numbers", table(head, rows))
+        rows = [
+            (found.named(k), k.mode, f"{found.amount(k.before)} to {found.amount(k.after)}", found.beside(k))
+            for k in found.knockouts
+        ]
+        head = ("what was taken away", "mode", "the answer goes from", "beside others")
+        body += folded("the same in a table", table(head, rows))
     if found.head_effects:
-        body += matrix(
-            found.head_effects,
-            heading="What the answer loses without one head (its output set to zero)",
-            diverging=True,
-        )
+        body += _heads(found)
     modes = "; ".join(f"{mode}: {says}" for mode, says in MODES.items() if _used(found, mode))
     return Section(
         "What the answer loses without a look, a head or a layer",
-        "Something is taken away and the model run again. The grey dot is the median of other cuts of equal size (all "
-        "of them, or distinct ones drawn at random), its line their whole range. The verdict is by p, corrected for "
-        "the knock-outs shown here: needed (the answer falls), in its way (it rises), no more than chance, or too few "
-        "others to tell. "
+        "Something is taken away and the model run again. Grey dots are other cuts of equal size (all of them, or "
+        "distinct ones drawn at random). The verdict is by p, corrected for the knock-outs shown here: needed (the "
+        "answer falls), in its way (it rises), no more than chance, or too few others to tell. "
         f"Modes: {modes}.",
         body,
+        result=_most(found),
     )
 
 
@@ -50,14 +47,41 @@ def _used(found: Explanation, mode: str) -> bool:
     return any(k.mode == mode for k in found.knockouts)
 
 
-def _dots(k: KnockOut) -> list[Dot]:
-    """A knock-out and its random controls, by the size of what they change."""
-    own, effects = abs(k.after - k.before), sorted(abs(v - k.before) for v in k.null)
-    points = [Dot(k.mode, own, own, own)]
-    if effects:
-        middle = median(effects)
-        points.append(Dot(f"{k.mode}, {len(effects)} others", middle, effects[0], effects[-1], control=True))
-    return points
+def _strip(found: Explanation, k: KnockOut) -> str:
+    """What was done, the picture, and the comparison in words."""
+    called = {"whole": "nothing taken away", "without": "this cut", "others": "other cuts of this size"}
+    drawn = strip(k, found.amount, percent=found.outcome == "probability", **called)
+    heading = f"<h3>{escape(found.named(k))} ({escape(k.mode)})</h3>"
+    return f"{heading}{drawn}<figcaption>{escape(found.beside(k))}</figcaption>"
+
+
+def _heads(found: Explanation) -> str:
+    """What the answer gains or loses without each head."""
+    scale, unit = (100, "points") if found.outcome == "probability" else (1, "length along the vector")
+    most = max(abs(v) for layer in found.head_effects for v in layer) or 1.0
+    cells = [[(_signed(-scale * v, scale * most), v / most) for v in layer] for layer in found.head_effects]
+    rows = [f"layer {n}" for n in range(len(cells))]
+    columns = [f"head {n}" for n in range(len(cells[0]))]
+    said = f"The answer without one head, whose output is set to zero: its change in {unit}. Orange: needed."
+    return f"<h3>Single heads</h3><p>{said}</p>{heat_table(rows, columns, cells, diverging=True)}"
+
+
+def _signed(value: float, largest: float) -> str:
+    said = evenly(value, largest)
+    return f"+{said}" if value > 0 and float(said) else said.removeprefix("-") if not float(said) else said
+
+
+def _most(found: Explanation) -> str:
+    """The knock-out and the head that change the answer most."""
+    said = []
+    if found.knockouts:
+        k = max(found.knockouts, key=lambda k: abs(k.after - k.before))
+        said.append(f"by a cut: {found.amount(k.before)} to {found.amount(k.after)} at most")
+    if found.head_effects:
+        every = [(abs(v), v, i, j) for i, row in enumerate(found.head_effects) for j, v in enumerate(row)]
+        _, v, i, j = max(every)
+        said.append(f"by a single head: {found.change(v, 0.0)} at most (layer {i}, head {j})")
+    return "; ".join(said)
 
 
 def swapped(found: Explanation) -> Section:
@@ -77,19 +101,33 @@ def swapped(found: Explanation) -> Section:
             heading=f"{found.target_label}, with states of the other input",
             x_label="before layer",
             y_label=unit,
-            width=560,
+            width=400,
         )
     )
     rows = [
-        (names.get(s.what, s.what.lower()), str(s.layer), shown(s.target), s.best, shown(s.best_probability))
+        (
+            names.get(s.what, s.what.lower()),
+            str(s.layer),
+            found.amount(s.target),
+            s.best,
+            found.amount(s.best_probability),
+        )
         for s in found.swaps
     ]
     head = ("states of", "before layer", "the explained", "then answered", "with")
     body += folded("all numbers", table(head, rows, numbers=(1, 2, 4)))
+    own = [step for step in found.swaps if step.what == "CLASS"]
+    result = ""
+    if own:
+        result = (
+            f"its class token's state: {found.amount(own[0].target)} when put in at the beginning, "
+            f"{found.amount(own[-1].target)} at the end"
+        )
     answer = f", which the model calls {found.donor.answer}" if found.donor.answer else ""
     return Section(
         f"With states of {found.donor.name}",
         f"States of another input{answer}, are put in before a layer, for all tokens of a role, and the model run on. "
         "Where the class token can be exchanged and the answer stays, what it held there was not needed.",
         body,
+        result=result,
     )

@@ -8,9 +8,11 @@ from PIL import Image
 
 from classtoken.errors import InternalError
 from classtoken.report.colour import CIVIDIS, DIVERGING, between, heat, hexed, scaled, signed
-from classtoken.report.svg import element, figure, shown, text, title
+from classtoken.report.svg import element, evenly, figure, shown, text, title, width_of
 
-SIDE = 252
+SIDE = 240
+WIDEST = 420
+"""a grid of small maps that is wider scrolls on a small screen: shrunk it would show nothing"""
 
 
 def png_uri(values: Sequence[float], grid: tuple[int, int], *, diverging: bool = False) -> str:
@@ -37,7 +39,8 @@ def heat_map(
 ) -> str:
     """A map over the patch grid, over the picture (a data URI) where there is one.
 
-    The `top` strongest patches are outlined, their numbers written below; every patch says its number to the pointer.
+    The `top` strongest patches are outlined, their numbers written below, the strongest first; every patch says its
+    number to the pointer.
     outline: patches of the true object, ringed.
     """
     if len(values) != grid[0] * grid[1]:
@@ -77,12 +80,11 @@ def heat_map(
     )
     for line, i in enumerate(strongest):
         row, column = divmod(i, grid[1])
-        said = f"{'strongest: ' if not line else ''}patch {i} (row {row}, column {column}): {shown(values[i])}"
-        y = height + 74 + 14 * line
-        parts.append(text(0, y, said, within=max(width, 240), font_size=11, class_="soft"))
+        said = f"patch {i} (row {row}, column {column}): {evenly(values[i], max(abs(low), abs(high)))}"
+        parts.append(text(0, height + 76 + 16 * line, said, within=max(width, 240), class_="soft"))
     return figure(
         max(width, 240),
-        height + 82 + 14 * max(0, len(strongest) - 1),
+        height + 84 + 16 * max(0, len(strongest) - 1),
         parts,
         label=f"{heading}: heat map of {grid[0]} by {grid[1]} patches",
     )
@@ -111,7 +113,9 @@ def legend(low: float, high: float, unit: str, width: float, *, diverging: bool 
         element("rect", x=i * wide / n, y=0, width=wide / n + 0.5, height=9, fill=hexed(between(stops, i / (n - 1))))
         for i in range(n)
     ]
-    ends = [text(0, 22, shown(low), class_="soft"), text(wide, 22, shown(high), class_="soft", text_anchor="end")]
+    most = max(abs(low), abs(high))
+    ends = [text(0, 22, evenly(low, most), class_="soft")]
+    ends.append(text(wide, 22, evenly(high, most), class_="soft", text_anchor="end"))
     middle = [text(wide / 2, 22, unit, class_="soft", text_anchor="middle")] if unit else []
     return [*bar, *ends, *middle]
 
@@ -128,7 +132,8 @@ def map_grid(
     """Small maps, rows by columns (heads by layers), each on its own scale; the pointer says which."""
     rows, columns = len(maps), len(maps[0])
     wide = cell * min(1.0, grid[1] / grid[0])
-    width, height = max(52 + columns * (wide + 6), 260), 44 + rows * (cell + 6)
+    width = max(52 + columns * (wide + 6), 260, min(400, width_of(heading, 13)))  # so that few maps cut no heading
+    height = 44 + rows * (cell + 6)
     parts = [text(0, 14, heading, within=width, class_="title")]
     parts += [
         text(
@@ -162,4 +167,4 @@ def map_grid(
     parts.append(
         text(0, 34, f"{row_name} \\ {column_name}" if len(maps) > 1 else column_name, class_="soft", font_size=10)
     )
-    return figure(width, height, parts, label=heading)
+    return figure(width, height, parts, label=heading, scrolls=width > WIDEST)

@@ -3,18 +3,28 @@
 from collections.abc import Sequence
 from html import escape
 
-from classtoken.report.colour import SERIES, hexed, ink_on, signed
+from classtoken.report.colour import SERIES
+from classtoken.report.heat_table import heat_table
 from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.maps import heat_map
+from classtoken.report.strip import strip
 from classtoken.report.svg import element, figure, shown, text, title
 from classtoken.report.words import shaded_words
+from classtoken.results.explain import KnockOut
 from classtoken.results.explain_pair import Meeting, PairExplanation, PairInput
 
-WIDE = 520
+WIDE = 400
 LINES = 12
 """pairs that are drawn as lines"""
-SIDE = 300
-ROW = 24
+SIDE = 250
+NUMBERED = 9
+"""pairs that are numbered in pictures"""
+ROW = 26
+HOVER = (
+    ".met line{stroke-opacity:.55}.met:hover line{stroke-opacity:1;stroke:var(--ink)}"
+    ".met .hit,.met:hover .hit{stroke:transparent}"
+)
+"""a line under the pointer stands out; beside it lies a broad one that cannot be seen, so that it is easily met"""
 
 
 def pair_page(found: PairExplanation) -> str:
@@ -26,64 +36,64 @@ def pair_page(found: PairExplanation) -> str:
 
 
 def _meetings(found: PairExplanation) -> Section:
-    best = found.strongest(LINES)
-    head = ("part of the first", "part of the second", "share of what pairs add", "together")
-    opposed = found.strongest(4, apart=True)
-    against = (
-        table((*head[:2], "share of what pairs take away", "apart"), _rows(found, opposed), numbers=(2, 3))
-        if opposed
-        else ""
-    )
-    drawn = (
-        [_between_texts(found, best)]
-        if found.item.grid is None and found.other.grid is None
-        else _lettered(found, best)
-    )
+    best, opposed = found.strongest(LINES), found.strongest(4, apart=True)
+    texts = found.item.grid is None and found.other.grid is None
+    drawn = [_between_texts(found, best)] if texts else _lettered(found, best)
+    tables = ""
+    if best:
+        tables += _table(found, best, "together", numbered=not texts)
+        tables += _under(f"share: of what all pairs add, {found.together:+.4f}, not of the cosine")
+    if opposed:
+        tables += _table(found, opposed, "apart")
+        tables += _under(f"share: of what all pairs take away, {found.apart:.4f}")
     return Section(
         "What met what",
         found.conclusion,
-        row(*drawn, table(head, _rows(found, best), numbers=(2, 3)) + against),
+        row(*drawn, tables),
         "A share says what the model's numbers do, not why a person would find the two alike.",
     )
 
 
-def _rows(found: PairExplanation, pairs: Sequence[Meeting]) -> list[tuple[str, str, str, str]]:
-    return [
+def _under(words: str) -> str:
+    return f'<span class="ends">{escape(words)}</span>'
+
+
+def _table(found: PairExplanation, pairs: Sequence[Meeting], last: str, *, numbered: bool = False) -> str:
+    """Pairs with their shares; `numbered` as the pictures number them."""
+    head = ("part of the first", "part of the second", "share", last)
+    rows = [
         (found.item.called(m.region), found.other.called(m.other), f"{100 * m.share:.1f} %", f"{m.value:+.4f}")
         for m in pairs
     ]
+    if not numbered:
+        return table(head, rows, numbers=(2, 3))
+    counted = [(str(n) if n <= NUMBERED else "", *entry) for n, entry in enumerate(rows, start=1)]
+    return table(("no.", *head), counted, numbers=(3, 4))
 
 
 def _between_texts(found: PairExplanation, best: Sequence[Meeting]) -> str:
     """The parts of both texts in two columns, a line for each of the strongest pairs, its width the share."""
     columns = (found.item, found.other)
     tall = 30 + ROW * max(len(side.regions) for side in columns)
-    left, right = WIDE * 0.34, WIDE * 0.66
+    left, right = WIDE * 0.36, WIDE * 0.64
     most = max((m.share for m in best), default=1.0)
-    lines = [
-        element(
-            "line",
-            [title(f"{found.item.called(m.region)} and {found.other.called(m.other)}: {100 * m.share:.1f} %")],
-            x1=left + 8,
-            x2=right - 8,
-            y1=30 + ROW * (m.region + 0.5),
-            y2=30 + ROW * (m.other + 0.5),
-            stroke=SERIES[1],
-            stroke_width=1 + 7 * m.share / most,
-            stroke_opacity=0.3 + 0.6 * m.share / most,
-            stroke_linecap="round",
-        )
-        for m in reversed(best)
-    ]
+    lines = []
+    for m in reversed(best):
+        ends = {"x1": left + 8, "x2": right - 8, "y1": 30 + ROW * (m.region + 0.5), "y2": 30 + ROW * (m.other + 0.5)}
+        said = title(f"{found.item.called(m.region)} and {found.other.called(m.other)}: {m.value:+.4f}")
+        wide = 1 + 7 * m.share / most
+        drawn = element("line", stroke=SERIES[1], stroke_width=wide, stroke_linecap="round", **ends)
+        hit = element("line", class_="hit", stroke_width=14, **ends)
+        lines.append(element("g", [said, hit, drawn], class_="met"))
     words = [
         text(left, 14, "the first", text_anchor="end", class_="title"),
         text(right, 14, "the second", class_="title"),
     ]
     for side, x, anchor in ((found.item, left, "end"), (found.other, right, "start")):
         for i in range(len(side.regions)):
-            words.append(text(x, 30 + ROW * (i + 0.5) + 5, side.called(i), within=WIDE * 0.34, text_anchor=anchor))
+            words.append(text(x, 30 + ROW * (i + 0.5) + 5, side.called(i), within=WIDE * 0.35, text_anchor=anchor))
     label = f"lines between the {len(best)} pairs of parts that bring the two together most"
-    return figure(WIDE, tall + 8, [*lines, *words], label=label)
+    return figure(WIDE, tall + 8, [element("style", HOVER), *lines, *words], label=label)
 
 
 def _lettered(found: PairExplanation, best: Sequence[Meeting]) -> list[str]:
@@ -93,7 +103,7 @@ def _lettered(found: PairExplanation, best: Sequence[Meeting]) -> list[str]:
 
 def _numbered(side: PairInput, which: int, best: Sequence[Meeting]) -> str:
     numbers: dict[int, list[int]] = {}
-    for n, m in enumerate(best[:9], start=1):
+    for n, m in enumerate(best[:NUMBERED], start=1):
         numbers.setdefault(m.other if which else m.region, []).append(n)
     if side.grid is None:
         below = {i: " ".join(map(str, found)) for i, found in numbers.items()}
@@ -157,35 +167,65 @@ def _marked(side: PairInput, values: Sequence[float]) -> str:
 
 
 def _matters(found: PairExplanation) -> Section:
-    rows = [(k.what, f"{k.before:.3f} to {k.after:.3f}", k.beside_null) for k in found.knockouts]
-    if not rows:
+    if not found.knockouts:
         return Section("", "")
+
+    def picture(k: KnockOut) -> str:
+        drawn = strip(k, amount, whole="nothing taken away", without="without them", others="without as many others")
+        return f"<h3>without {escape(k.what)}</h3>{drawn}<figcaption>{escape(k.beside_null)}</figcaption>"
+
+    def amount(value: float) -> str:
+        return f"{value:.3f}"
+
     return Section(
         "Does it matter?",
-        "Parts are taken out of the sequence and the cosine is computed again, beside as many others at random.",
-        table(("what was taken away", "the cosine goes from", "beside random ones"), rows),
+        "Parts are taken out of the sequence and the cosine is computed again (the large dot), and so it is without as "
+        "many others (grey). The line is the cosine of the whole inputs.",
+        row(*(picture(k) for k in found.knockouts)),
     )
 
 
 def _sums(found: PairExplanation) -> Section:
-    names = [found.other.called(j) for j in range(len(found.other.regions))]
     most = max((abs(v) for values in found.pairs for v in values), default=1.0) or 1.0
-    cells = []
-    for i, values in enumerate(found.pairs):
-        boxes = "".join(
-            f'<td style="background:{hexed(signed(v / most))};color:{ink_on(signed(v / most))}" '
-            f'title="{escape(names[j], quote=True)}: {shown(v)}">{v:.3f}</td>'
-            for j, v in enumerate(values)
-        )
-        cells.append(f'<tr><th scope="row">{escape(found.item.called(i))}</th>{boxes}</tr>')
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    body = f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(cells)}</tbody>"
-    matrix = f'<div class="wide" tabindex="0"><table class="heat">{body}</table></div>'
+    rows = [found.item.called(i) for i in range(len(found.item.regions))]
+    columns = [found.other.called(j) for j in range(len(found.other.regions))]
+    cells = [[(f"{v:.3f}", v / most) for v in values] for values in found.pairs]
+    matrix = heat_table(rows, columns, cells, diverging=True)
     drawn = f" Orders were drawn: the standard error of a pair is at most {shown(found.error)}." if found.error else ""
     says = (
-        f"cosine {found.similarity:.4f} = {found.together:+.4f} from pairs that bring the two together, "
-        f"{found.apart:+.4f} from pairs that keep them apart, and {found.background:+.4f} that hangs on no "
-        f"pair.{drawn} A part is what leaving it in does to the vector, averaged over every order in which parts "
-        f"can come in (Shapley's value). {'. '.join(note[:1].upper() + note[1:] for note in found.notes)}."
-    )
-    return Section("How it adds up", says, folded("every pair", matrix))
+        "A part is what leaving it in does to the vector, averaged over every order in which parts can come in "
+        f"(Shapley's value); a pair is the product of two.{drawn} {found.of_background}"
+    ).rstrip()
+    notes = " ".join(f"{note[:1].upper()}{note[1:]}." for note in found.notes)
+    return Section("How it adds up", says, row(_ledger(found)) + folded("every pair", matrix), notes)
+
+
+def _ledger(found: PairExplanation) -> str:
+    """The cosine as a sum: each amount begins where the one before ends."""
+    entries = [
+        ("hangs on no pair", found.background),
+        ("pairs bring together", found.together),
+        ("pairs keep apart", found.apart),
+    ]
+    sums = [0.0]
+    for _, value in entries:
+        sums.append(sums[-1] + value)
+    low, high = min(sums), max(sums)
+    left, right, tall = 150, 70, 30
+
+    def at(value: float) -> float:
+        return left + (value - low) / ((high - low) or 1.0) * (WIDE - left - right)
+
+    parts = [element("line", x1=at(0), x2=at(0), y1=6, y2=tall * 4 + 6, class_="axis")]
+    bars = [(name, sums[n], sums[n + 1], value) for n, (name, value) in enumerate(entries)]
+    bars.append(("cosine", 0.0, found.similarity, found.similarity))
+    for n, (name, begin, end, value) in enumerate(bars):
+        y, colour = 8 + n * tall, SERIES[2] if name == "cosine" else SERIES[1] if value > 0 else SERIES[0]
+        x, wide = min(at(begin), at(end)), max(1.5, abs(at(end) - at(begin)))
+        parts.append(element("rect", x=x, y=y, width=wide, height=18, fill=colour))
+        parts.append(text(left - 8, y + 13, name, text_anchor="end"))
+        parts.append(text(WIDE, y + 13, f"{value:+.4f}", text_anchor="end"))
+        if n < len(entries):
+            parts.append(element("line", x1=at(end), x2=at(end), y1=y + 18, y2=y + tall, class_="grid"))
+    label = "; ".join(f"{name}: {value:+.4f}" for name, _, _, value in bars)
+    return figure(WIDE, 8 + tall * len(bars), parts, label=label)

@@ -1,6 +1,7 @@
 """SVG elements as text. Colours of ink and ground are CSS variables, with a style inside each figure, so that a figure
 reads in light and dark, in a page and as a file of its own."""
 
+import math
 from collections.abc import Iterable
 from html import escape
 
@@ -26,6 +27,14 @@ def shown(value: float) -> str:
         return f"{value:.1e}"
     text = f"{value:.3g}"
     return text if "e" not in text else f"{value:.0f}"
+
+
+def evenly(value: float, largest: float) -> str:
+    """A number among others of which `largest` is the largest: all with as many decimals, two digits of the largest."""
+    if not largest or not 1e-4 <= largest < 1000:
+        return shown(value)
+    said = f"{value:.{max(0, 1 - math.floor(math.log10(largest)))}f}"
+    return said if float(said) else said.removeprefix("-")
 
 
 def element(name: str, content: str | Iterable[str] = "", /, **attributes: object) -> str:
@@ -72,9 +81,10 @@ def title(words: str) -> str:
     return element("title", escape(words))
 
 
-def figure(width: float, height: float, parts: Iterable[str], *, label: str) -> str:
-    """A whole figure with a spoken label; it keeps its proportions and never grows beyond its own width."""
-    return element(
+def figure(width: float, height: float, parts: Iterable[str], *, label: str, scrolls: bool = False) -> str:
+    """A whole figure with a spoken label; it keeps its proportions and never grows beyond its own width. Where the
+    window is narrower it shrinks, or with `scrolls` keeps its size (HTML), so that it can still be read."""
+    drawn = element(
         "svg",
         [element("style", STYLE), title(label), *parts],
         xmlns="http://www.w3.org/2000/svg",
@@ -83,5 +93,6 @@ def figure(width: float, height: float, parts: Iterable[str], *, label: str) -> 
         height=height,
         role="img",
         class_="ct",
-        style="max-width:100%;height:auto",
+        style=None if scrolls else "max-width:100%;height:auto",
     )
+    return f'<div class="wide" tabindex="0">{drawn}</div>' if scrolls else drawn

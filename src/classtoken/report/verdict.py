@@ -1,16 +1,15 @@
 """The first picture of `explain`: what was taken away, what it did to the answer, and what random cuts did."""
 
+import base64
 from collections.abc import Sequence
 from html import escape
-from statistics import median
 
-from classtoken.report.colour import CONTROL, SERIES
 from classtoken.report.html import Section, row
+from classtoken.report.strip import strip
 from classtoken.report.svg import element, figure, text
-from classtoken.results.explain import Explanation, KnockOut
+from classtoken.results.explain import Explanation
 
 SIDE = 300
-BARS = 420
 
 
 def verdict(found: Explanation) -> Section:
@@ -18,12 +17,20 @@ def verdict(found: Explanation) -> Section:
     removal = found.removal
     if removal is None:
         return Section("What the answer rests on", found.conclusion, "<p></p>")
-    pictures = [_bars(found, removal.knockout)]
+    k, pieces = removal.knockout, "patches" if found.grid else "word pieces"
+    n = len(k.tokens)
+    others = (
+        f"without {n} other {pieces}"
+        if n > 1
+        else f"without another {pieces.removesuffix('es' if found.grid else 's')}"
+    )
+    called = {"whole": "whole input", "without": "without them" if n > 1 else "without it", "others": others}
+    pictures = [strip(k, found.amount, percent=found.outcome == "probability", **called)]
     words = ""
     if found.grid:
-        pictures.insert(0, _picture(found, removal.knockout.tokens))
+        pictures.insert(0, _picture(found, k.tokens))
     else:
-        words = _words(found, removal.knockout.tokens)
+        words = _words(found, k.tokens)
     scattered = (
         " And patches drawn at random lie scattered over the picture, where an object lies in one piece, so that "
         "taking the object away would weigh more even if the map knew nothing."
@@ -36,7 +43,7 @@ def verdict(found: Explanation) -> Section:
 def marked_patches(
     found: Explanation, tokens: Sequence[int], *, heading: str, side: float = SIDE, hidden: bool = False
 ) -> str:
-    """The input with these tokens' patches outlined, or with `hidden` covered."""
+    """The input with these tokens' patches outlined, or with `hidden` crossed out."""
     assert found.grid is not None
     rows, columns = found.grid
     step = side / max(found.grid)
@@ -49,8 +56,11 @@ def marked_patches(
     for cell in (found.tokens[i].cell for i in tokens):
         if cell is not None:
             place = {"x": cell[1] * step, "y": cell[0] * step, "width": step, "height": step}
-            if hidden:
-                body.append(element("rect", fill="var(--ground)", fill_opacity=0.86, **place))
+            if hidden:  # crossed out: white alone would be one more colour of the picture
+                x, y, cross = place["x"], place["y"], {"stroke": "#000", "stroke_width": 1.4, "stroke_opacity": 0.55}
+                body.append(element("rect", fill="#fff", fill_opacity=0.8, **place))
+                body.append(element("line", x1=x, y1=y, x2=x + step, y2=y + step, **cross))
+                body.append(element("line", x1=x, y1=y + step, x2=x + step, y2=y, **cross))
             body.append(element("rect", fill="none", stroke="#000", stroke_width=2.6, **place))
             body.append(element("rect", fill="none", stroke="#fff", stroke_width=1.1, **place))
     return figure(
@@ -62,7 +72,20 @@ def marked_patches(
 
 
 def _picture(found: Explanation, tokens: Sequence[int]) -> str:
-    return marked_patches(found, tokens, heading=f"taken away: {len(tokens)} patches", hidden=True)
+    many = f"{len(tokens)} patches" if len(tokens) > 1 else "1 patch"
+    drawn = marked_patches(found, tokens, heading=f"taken away: {many}", hidden=True)
+    size = size_of_png(found.image) if found.image else None
+    said = "" if size is None else f"the picture as the model gets it: {size[0]} x {size[1]} pixels"
+    return drawn + (f"<figcaption>{said}</figcaption>" if said else "")
+
+
+def size_of_png(uri: str) -> tuple[int, int] | None:
+    """Width and height of a PNG data URI, which its first bytes say; None of anything else."""
+    start, _, data = uri.partition(",")
+    if start != "data:image/png;base64":
+        return None
+    head = base64.b64decode(data[:32])
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
 
 
 def _words(found: Explanation, tokens: Sequence[int]) -> str:
@@ -73,40 +96,3 @@ def _words(found: Explanation, tokens: Sequence[int]) -> str:
         for i in found.content
     ]
     return f'<p class="words">{"".join(pieces)}</p><span class="ends">struck through: taken away</span>'
-
-
-def _bars(found: Explanation, k: KnockOut) -> str:
-    """The answer to the whole input, without the tokens, and without as many others: their median and range."""
-    others = sorted(k.null)
-    bars: list[tuple[str, float, float, float, str]] = [
-        ("whole input", k.before, k.before, k.before, SERIES[0]),
-        ("without them", k.after, k.after, k.after, SERIES[1]),
-    ]
-    if others:
-        bars.append(("without others", median(others), others[0], others[-1], CONTROL))
-    most = 1.0 if found.outcome == "probability" else max(1e-9, *(abs(v) for bar in bars for v in bar[1:4]))
-    left, right, tall = 104, 74, 34
-    wide = BARS - left - right
-    parts = [text(0, 14, found.target_label, within=BARS, class_="title")]
-    for n, (name, value, low, high, colour) in enumerate(bars):
-        y = 30 + n * tall
-        parts.append(text(left - 10, y + 16, name, text_anchor="end"))
-        parts.append(element("rect", x=left, y=y, width=wide, height=22, fill="var(--line)", fill_opacity=0.45))
-        parts.append(element("rect", x=left, y=y, width=max(1.0, wide * _share(value, most)), height=22, fill=colour))
-        if high > low:
-            x1, x2 = left + wide * _share(low, most), left + wide * _share(high, most)
-            parts.append(element("line", x1=x1, x2=x2, y1=y + 11, y2=y + 11, stroke="var(--ink)", stroke_width=1.5))
-            parts += [
-                element("line", x1=x, x2=x, y1=y + 6, y2=y + 16, stroke="var(--ink)", stroke_width=1.5)
-                for x in (x1, x2)
-            ]
-        parts.append(text(BARS - right + 10, y + 16, found.amount(value)))
-    foot = 30 + len(bars) * tall + 12
-    if others:
-        said = f"others: the median of {len(others)} random sets, and their whole range"
-        parts.append(text(0, foot, said, within=BARS, font_size=11, class_="soft"))
-    return figure(BARS, foot + 8, parts, label=found.conclusion)
-
-
-def _share(value: float, most: float) -> float:
-    return min(1.0, max(0.0, value / most))

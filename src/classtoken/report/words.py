@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from classtoken.report.colour import heat, hexed, ink_on, scaled, signed
-from classtoken.report.svg import shown
+from classtoken.report.svg import evenly
 
 
 def shaded_words(
@@ -19,14 +19,16 @@ def shaded_words(
     marks = list(special) or [False] * len(words)
     counted = [v for v, s in zip(values, marks, strict=True) if not s] or list(values)
     _, low, high = scaled(counted, diverging=diverging)
-    span = (high - low) or 1.0
+    span, most = (high - low) or 1.0, max(abs(low), abs(high))
     boxes = []
     for word, value, mark in zip(words, values, marks, strict=True):
         share = value / high if diverging else (value - low) / span
         colour = signed(max(-1.0, min(1.0, share))) if diverging else heat(share)
         kind = "word special" if mark else "word"
         style = "" if mark else f' style="background:{hexed(colour)};color:{ink_on(colour)}"'
-        said = escape(f"{word}: {shown(value)} {unit}".rstrip(), quote=True)
-        boxes.append(f'<span class="{kind}"{style} title="{said}">{escape(word)}<small>{shown(value)}</small></span>')
-    ends = f'<span class="ends">scale {shown(low)} to {shown(high)} {escape(unit)}</span>'
+        number = evenly(value, most)
+        said = escape(f"{word}: {number} {unit}".rstrip(), quote=True)
+        boxes.append(f'<span class="{kind}"{style} title="{said}">{escape(word)}<small>{number}</small></span>')
+    scale = f"scale {evenly(low, most)} to {evenly(high, most)} {unit}".rstrip()
+    ends = f'<span class="ends">{escape(scale)}</span>'
     return f'<p class="words">{"".join(boxes)}</p>{ends}'

@@ -208,16 +208,27 @@ class KnockOut(Result):
         return "too few to tell" if smallest > LEVEL else "no more than chance"
 
     @property
-    def beside_null(self) -> str:
-        """The comparison with the controls in words: rank, p and verdict."""
+    def ranked(self) -> str:
+        """How many of the controls change the answer as much, and p, in words."""
         if self.p is None:
             return "no random control"
-        n = 1 + len(self.null)
-        rank = "largest change" if self.as_much == 0 else f"change number {self.as_much + 1}"
-        if said := self.chosen_by_chance("cuts that are shown"):
-            return f"{rank} of {n}: {said}"
+        n, much = len(self.null), self.as_much
+        others = f"{much or 'none'} of {n} others {'change' if much > 1 else 'changes'} it as much"
+        if n == 1:
+            others = f"the only other one {'changes' if much else 'does not change'} it as much"
         shown = "" if self.together == 1 or self.p_together is None else f", corrected {self.p_together:.2g}"
-        return f"{rank} of {n} (p = {self.p:.2g}{shown}): {self.verdict}"
+        return f"{others} (p = {self.p:.2g}{shown})"
+
+    @property
+    def beside_null(self) -> str:
+        """The comparison with the controls in words: how many do as much, p, and what follows."""
+        if said := self.chosen_by_chance("cuts that are shown"):
+            return f"{self.ranked.partition(' (')[0]}: {said}"
+        if self.verdict == "no control":
+            return self.ranked
+        if self.verdict != "too few to tell":
+            return f"{self.ranked}: {self.verdict}"
+        return self.ranked if 2 * self.as_much > len(self.null) else f"{self.ranked}: too few others to tell"
 
     def chosen_by_chance(self, what: str) -> str:
         """Of one that is rare alone, and not among the several (`what`) that it was chosen from: both, in words; empty
@@ -435,7 +446,9 @@ class Explanation(Result):
     def _concluded(self) -> str:
         r = self.removal
         if r is None:
-            return "No map could be tested on this input, so nothing is said about what matters."
+            few = len(self.content) < 2
+            why = "It has one piece only, and nothing would be left" if few else "No map could be tested on this input"
+            return f"{why}, so nothing is said about what matters."
         k, pieces = r.knockout, "patches" if self.grid else "word pieces"
         n = len(k.tokens)
         falls = "lowers" if k.after < k.before else "raises"
@@ -463,7 +476,7 @@ class Explanation(Result):
             return f"That is {said}: no map shows for certain what the answer rests on."
         if k.verdict in ("needed", "in its way") and not self._matters(k):
             return f"That is more than chance{corrected}, and too little to matter."
-        if k.verdict == "needed" and self.outcome == "probability" and k.before - k.after < LITTLE:
+        if k.verdict == "needed" and self._hardly_falls(k):
             return f"That is more than chance{corrected}, and the answer hardly changes without them."
         follows = {
             "needed": f"The answer needs them{corrected}.",
@@ -494,9 +507,25 @@ class Explanation(Result):
         """Whether it changes by as much as is written out, a probability by half a point."""
         return self._moves(k) and (self.outcome != "probability" or abs(k.after - k.before) >= NOTHING)
 
+    def _hardly_falls(self, k: KnockOut) -> bool:
+        """Whether a probability is as good as it was."""
+        return self.outcome == "probability" and k.before - k.after < LITTLE
+
     def amount(self, value: float) -> str:
         """A probability in per cent, or a length."""
         return f"{100 * value:.1f} %" if self.outcome == "probability" else f"{value:.3g}"
+
+    def change(self, before: float, after: float) -> str:
+        """From one answer to another: percentage points, or a length."""
+        return f"{100 * (after - before):+.1f} points" if self.outcome == "probability" else f"{after - before:+.3g}"
+
+    def beside(self, k: KnockOut) -> str:
+        """A knock-out beside its controls in words; what is rare and small is not called needed."""
+        if k.verdict in ("needed", "in its way") and not self._matters(k):
+            return f"{k.ranked}: more than chance, and too little to matter"
+        if k.verdict == "needed" and self._hardly_falls(k):
+            return f"{k.ranked}: more than chance, and the answer hardly changes"
+        return k.beside_null
 
     def named(self, k: KnockOut) -> str:
         """What was taken away, with the tokens where they are few."""
@@ -565,9 +594,8 @@ def _maps_in_words(explanation: Explanation) -> list[str]:
 def _knocks_in_words(explanation: Explanation) -> list[str]:
     lines = []
     for k in explanation.knockouts:
-        lines.append(
-            f"knock-out    {explanation.named(k)} ({k.mode}): {k.before:.3f} -> {k.after:.3f}; {k.beside_null}"
-        )
+        goes = f"{explanation.amount(k.before)} -> {explanation.amount(k.after)}"
+        lines.append(f"knock-out    {explanation.named(k)} ({k.mode}): {goes}; {explanation.beside(k)}")
     for what in dict.fromkeys(step.what for step in explanation.swaps):
         values = " ".join(f"{step.target:.3f}" for step in explanation.swaps if step.what == what)
         lines.append(f"swapped in   {what.lower()} states of the donor before layer 0, 1, ...: {values}")

@@ -14,6 +14,7 @@ class PairInput(Result):
     """One of the two: its tokens, and the regions (tokens by number) that are taken together.
 
     image: data URI of exactly what the model saw. exact: every set of regions was computed, not orders of them drawn.
+    names: what regions of a text are called, its own words; regions of a picture are called by where they are.
     """
 
     name: str
@@ -23,16 +24,19 @@ class PairInput(Result):
     exact: bool
     grid: tuple[int, int] | None = None
     image: str | None = None
+    names: tuple[str, ...] = ()
 
     def called(self, region: int) -> str:
-        """A region as a reader sees it: its word pieces, or the patches that it spans."""
+        """A region as a reader sees it: its words, or the patches that it spans."""
+        if self.names:
+            return self.names[region]
         tokens = [self.tokens[i] for i in self.regions[region]]
         cells = [token.cell for token in tokens if token.cell is not None]
         if not cells:
             return " ".join(token.text for token in tokens)
         (top, left), (bottom, right) = min(cells), max(cells)
-        rows = f"row {top}" if top == bottom else f"rows {top} to {bottom}"
-        columns = f"column {left}" if left == right else f"columns {left} to {right}"
+        rows = f"row {top}" if top == bottom else f"rows {top}-{bottom}"
+        columns = f"column {left}" if left == right else f"columns {left}-{right}"
         return f"{rows}, {columns}"
 
 
@@ -52,9 +56,10 @@ class PairExplanation(Result):
     """Two inputs taken apart: similarity = met + background, and met is the sum of `pairs`.
 
     similarity: cosine of the two vectors. background: what does not hang on pairs, f(x).g(none) + f(none).g(y) -
-    f(none).g(none). error: the largest standard error of a pair, from drawing orders (0 where all was computed). pairs:
-    a row for each region of `item`. knockouts: the regions that met most taken away, on either side, and the words that
-    both have.
+    f(none).g(none). empty: these three cosines, of the first input with the other's empty one, of the first's empty one
+    with the second input, of the two empty ones. error: the largest standard error of a pair, from drawing orders (0
+    where all was computed). pairs: a row for each region of `item`. knockouts: the regions that met most taken away,
+    on either side, and the words that both have.
     """
 
     model: str
@@ -68,6 +73,7 @@ class PairExplanation(Result):
     pairs: tuple[tuple[float, ...], ...]
     knockouts: tuple[KnockOut, ...] = ()
     notes: tuple[str, ...] = ()
+    empty: tuple[float, float, float] | None = None
     format: int = field(default=FORMAT)
 
     def strongest(self, count: int = 8, *, apart: bool = False) -> tuple[Meeting, ...]:
@@ -86,6 +92,19 @@ class PairExplanation(Result):
     def apart(self) -> float:
         """What the pairs add up to that make the cosine smaller; together + apart = met."""
         return sum(value for row in self.pairs for value in row if value < 0)
+
+    @property
+    def of_background(self) -> str:
+        """What hangs on no pair, in a sentence."""
+        if self.empty is None:
+            return ""
+        first, second, both = self.empty
+        return (
+            "Parts are counted from empty inputs, of which only the special tokens are left. What hangs on no pair is "
+            f"what the first has in common with the empty second ({first:+.3f}) and the second with the empty first "
+            f"({second:+.3f}), less what the two empty ones have in common ({both:.3f}), which is in both: it is where "
+            f"counting begins, at {self.background:+.3f}, and says nothing of what the two inputs share."
+        )
 
     @property
     def conclusion(self) -> str:
@@ -123,7 +142,7 @@ class PairExplanation(Result):
             "",
             self.conclusion,
         ]
-        lines += ["", "share  together  part of the first  /  part of the second"]
+        lines += ["", f"share  together  of what pairs add ({self.together:+.4f}): part of the first  /  of the second"]
         lines += [self._line(m) for m in self.strongest()]
         if opposed := self.strongest(3, apart=True):
             lines += ["", f"share  apart     of what pairs take away ({self.apart:+.4f})"]
@@ -134,6 +153,7 @@ class PairExplanation(Result):
             f"{self.background:+.4f} that hangs on no pair"
             + (f" (standard error of a pair at most {self.error:.2g})" if self.error else ""),
         ]
+        lines += [self.of_background, ""] if self.empty is not None else []
         lines += [f"without {k.what}: {k.before:.3f} -> {k.after:.3f}; {k.beside_null}" for k in self.knockouts]
         lines += [f"note  {note}" for note in self.notes]
         return "\n".join(lines)

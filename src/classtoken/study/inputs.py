@@ -59,8 +59,17 @@ def attends(tokens: Tokens) -> bool:
 def name_of_item(item: Any, view: InputView) -> str:
     """A few words for the input: its beginning, or its file."""
     if view.text is not None:
-        return view.text if len(view.text) <= 60 else view.text[:57] + "..."
+        return begun(view.text)
     return Path(item).name if isinstance(item, str | Path) else "image"
+
+
+def begun(text: str) -> str:
+    """A text in one line, its beginning in whole words where it is longer than 60 characters."""
+    line = " ".join(text.split())
+    if len(line) <= 60:
+        return line
+    whole = line[:58].rsplit(" ", 1)[0]
+    return (whole if len(whole) > 30 else line[:57]).rstrip(" ,;:") + " ..."
 
 
 def token_names(view: InputView, classifier: Classifier | None = None) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """Two inputs explained together: the cosine of their vectors by pairs of parts, and whether those parts matter."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from classtoken.embedder import Embedder, with_prompt
 from classtoken.errors import OptionError
-from classtoken.inputs import PreparedInput, rest_in_words
+from classtoken.inputs import InputView, PreparedInput, rest_in_words
 from classtoken.maps.pairs import Parts, error_of, pairs_of, parts_of
 from classtoken.options import ExplainPairOptions
 from classtoken.probe.from_embedder import giving_vectors
@@ -18,7 +19,7 @@ from classtoken.results.explain import KnockOut
 from classtoken.results.explain_pair import PairExplanation, PairInput
 from classtoken.study.control import judged_together
 from classtoken.study.cuts import Cut
-from classtoken.study.inputs import name_of, name_of_item, picture_uri, prepare_item, token_views
+from classtoken.study.inputs import name_of, name_of_item, picture_uri, prepare_item, readable, token_views
 from classtoken.study.knockouts import Bench
 from classtoken.tensors import Tokens
 
@@ -52,6 +53,7 @@ class _Side:
             exact=self.parts.exact,
             grid=self.tokens.grid,
             image=picture_uri(view),
+            names=names_of(view, self.regions) if view.text is not None else (),
         )
 
 
@@ -75,6 +77,7 @@ def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPa
         error=float(f"{errors.max():.3g}"),
         pairs=tuple(tuple(float(f"{value:.6g}") for value in row) for row in pairs.tolist()),
         knockouts=_knockouts(one, two, pairs, options.seed),
+        empty=(float(f @ c), float(b @ g), float(b @ c)),
         notes=(*_unread(embedder, one, two), *_notes(one, two)),
     )
 
@@ -94,17 +97,18 @@ def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:
         embedder, prompt = with_prompt(embedder, modality, options.prompt, options.prompt_text)
     given = prepare_item(embedder, item, modality=modality, prompt=prompt)
     subject = giving_vectors(embedder, pooling=options.pooling, modality=modality, prompt=prompt)
-    regions = regions_of(given.tokens, MOST[modality])
+    regions = regions_of(given.tokens, MOST[modality], given.view)
     parts = parts_of(trace(subject, given.tokens), regions, seed=options.seed)
     return _Side(subject, given, regions, parts, name_of_item(item, given.view))
 
 
-def regions_of(tokens: Tokens, most: int) -> tuple[tuple[int, ...], ...]:
-    """Parts of one input: its patches in squares, or its word pieces in runs, as small as `most` of them allow."""
+def regions_of(tokens: Tokens, most: int, view: InputView) -> tuple[tuple[int, ...], ...]:
+    """Parts of one input: its patches in squares, or its words in runs, as small as `most` of them allow."""
     content = content_of(tokens)
     if tokens.grid is None:
-        size = -(-len(content) // most)
-        return tuple(tuple(content[i : i + size]) for i in range(0, len(content), size))
+        words = _words(content, view)
+        size = -(-len(words) // most)
+        return tuple(tuple(chain(*words[i : i + size])) for i in range(0, len(words), size))
     rows, columns = tokens.grid
     side = 1
     while -(-rows // side) * -(-columns // side) > most:
@@ -114,6 +118,36 @@ def regions_of(tokens: Tokens, most: int) -> tuple[tuple[int, ...], ...]:
         row, column = divmod(number, columns)
         found.setdefault((row // side, column // side), []).append(place)
     return tuple(tuple(places) for _, places in sorted(found.items()))
+
+
+def _words(content: Sequence[int], view: InputView) -> list[list[int]]:
+    """Word pieces that make one word, together: those that are marked so, and those that touch in the text where
+    letters of both sides have a case (scripts without one need not put spaces between words)."""
+    found: list[list[int]] = []
+    for place in content:
+        joined = bool(found) and (view.words[place].startswith("##") or _touch(found[-1][-1], place, view))
+        found[-1].append(place) if joined else found.append([place])
+    return found
+
+
+def _touch(before: int, place: int, view: InputView) -> bool:
+    one, other, text = view.spans[before], view.spans[place], view.text
+    if one is None or other is None or text is None or one[1] != other[0]:
+        return False
+    return all(letter.lower() != letter.upper() for letter in (text[one[1] - 1], text[other[0]]))
+
+
+def names_of(view: InputView, regions: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    """Regions of a text in its own words, or in its word pieces where the tokenizer cannot say where they stand."""
+    found = []
+    for region in regions:
+        spans = [view.spans[place] for place in region]
+        known = [span for span in spans if span is not None]
+        if view.text is not None and known and len(known) == len(spans):
+            found.append(" ".join(view.text[known[0][0] : known[-1][1]].split()))
+        else:
+            found.append(" ".join(readable(view.words[place]) for place in region).replace(" ##", ""))
+    return tuple(found)
 
 
 def _knockouts(one: _Side, two: _Side, pairs: Any, seed: int) -> tuple[KnockOut, ...]:
@@ -126,7 +160,8 @@ def _knockouts(one: _Side, two: _Side, pairs: Any, seed: int) -> tuple[KnockOut,
         bench = Bench(trace(subject, side.tokens), 0, seed=seed)
         count = max(1, round(TAKEN * len(side.regions)))
         best = sorted(range(len(side.regions)), key=lambda i: -met[i])[:count]
-        sets = [(f"the {count} parts of the {which} that met most", [p for i in best for p in side.regions[i]])]
+        named = f"the {count} parts" if count > 1 else "the part"
+        sets = [(f"{named} of the {which} that met most", [p for i in best for p in side.regions[i]])]
         if shared := _shared(side, other):
             sets.append((f"the words of the {which} that both have", shared))
         for what, places in sets:
@@ -153,10 +188,8 @@ def _unread(embedder: Embedder, *sides: _Side) -> Iterator[str]:
 
 def _notes(one: _Side, two: _Side) -> tuple[str, ...]:
     notes = [
-        "parts are counted from an input of which nothing is left but its special tokens: what any two inputs have in "
-        "common stands under background",
         "a share says what the model's numbers do, not why a person would find the two alike",
     ]
     if any(len(region) > 1 for side in (one, two) for region in side.regions):
-        notes.append("patches or word pieces are taken together in regions, so that a pair takes seconds")
+        notes.append("pieces of one word, or neighbours where there are many, are taken together as one part")
     return tuple(notes)
