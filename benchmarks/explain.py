@@ -32,7 +32,7 @@ from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.traced import trace
 from classtoken.results.explain import CurveDefinition
 from classtoken.source import open_source
-from classtoken.study.inputs import one, prepare_records
+from classtoken.study.inputs import prepare_records
 from classtoken.study.survey import survey
 from classtoken.values import Record
 from classtoken.verbs import explain, explain_data
@@ -120,7 +120,7 @@ def main() -> None:
         return
     files = sorted((SHARED / "data" / "imagenet-samples").glob("*.jpg"))[:ROWS]
     subject, batch = subject_of(embedder), embedder.tokens(files)
-    tokens = one(batch, 0)
+    tokens = batch.unpadded(0)
     traced = trace(subject, tokens)
     target = traced.outcome_BC.argmax(1)
     eight = {f"map {seed}": random_scores(tokens, seed)[0] for seed in range(8)}

@@ -85,6 +85,24 @@ class Tokens:
             self.cut[here],
         )
 
+    def unpadded(self, number: int) -> "Tokens":
+        """One row as a batch of its own, without any padding; `grid` is the one of its picture."""
+        here = slice(number, number + 1)
+        kept = self.mask_BL[number]
+        pixels = None if self.pixels is None else self.pixels[here]
+        grid = self.grid
+        if pixels is not None and self.grids is not None:
+            grid = self.grids[number]
+            pixels = pixels[:, : grid[0] * grid[1]]
+        return Tokens(
+            self.roles_BL[here, kept],
+            None if self.ids_BL is None else self.ids_BL[here, kept],
+            pixels,
+            grid,
+            None if self.grids is None else self.grids[here],
+            self.cut[here],
+        )
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Tokens":
         """The same batch on another device; `dtype` is for pixels."""
         move = None if self.ids_BL is None else self.ids_BL.to(device)

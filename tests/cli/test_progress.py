@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from classtoken import cli
-from classtoken.activity import activity
+from classtoken.activity import activity, did, heard, work
 from classtoken.cli import VERBS
 from classtoken.cli import progress as shown
 from classtoken.values import Progress
@@ -136,3 +136,50 @@ def test_a_job_is_imported_where_somebody_sees_that_something_happens(verb: str)
     ]
     assert jobs
     assert not silent
+
+
+def test_parts_of_a_work_are_counted_in_the_whole() -> None:
+    """A work within another is worth what it says, however many pieces it has; at its end it is done."""
+    shares: list[float] = []
+    with heard(lambda _: None, shares.append):
+        with work(4):
+            did()
+            assert shares[-1] == pytest.approx(0.25)
+            with work(10, worth=2):
+                did(5)
+                assert shares[-1] == pytest.approx(0.5)
+                with work(3, worth=5):
+                    did(3)
+                    assert shares[-1] == pytest.approx(0.75)
+            assert shares[-1] == pytest.approx(0.75)
+            with work(0):  # nothing to do
+                pass
+        assert shares[-1] == 1.0
+        assert shares == sorted(shares)
+    before = len(shares)
+    did()  # nobody listens any more
+    assert len(shares) == before
+
+
+def test_how_much_is_done_and_about_how_long_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shown, "OTHER", 0.0)
+    with shown.progress("walking through"), work(100):
+        did(1)
+        with activity("cat.jpg"):
+            until(capsys, "walking through: cat.jpg, 1 %, ")
+            did(49)
+            until(capsys, "walking through: cat.jpg, 50 %, about ")
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "said"),
+    [
+        ((0.02, 12.0), 12.0, "2 %, 2 s"),
+        ((0.5, 40.0), 40.0, "50 %, about 30 s left"),
+        ((1.0, 70.0), 70.0, "about 0 s left"),
+    ],
+)
+def test_the_rest_takes_as_long_as_what_is_done_says(last: tuple[float, float], now: float, said: str) -> None:
+    assert said in shown._part((0.0, 10.0), last, now)

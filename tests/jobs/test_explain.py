@@ -14,20 +14,25 @@ import pytest
 import torch
 from PIL import Image
 from tests import folders
+from tests.page.tiny import written
 
 import classtoken as ct
 from classtoken.cli import main
 from classtoken.destination import OutputFile
 from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError, OutputError, TraceError
+from classtoken.inputs import prepare_one
 from classtoken.jobs.explain import explain
 from classtoken.jobs.explain_data import explain_data
+from classtoken.maps.integrated import mean_image
 from classtoken.options import ExplainDataOptions, ExplainOptions, SourceOptions
 from classtoken.report.explain import explanation_page
+from classtoken.report.verdict import size_of_png
 from classtoken.report.written import check_suffix, write_explanation, write_findings
 from classtoken.results.explain import Explanation
 from classtoken.results.explain_data import Findings
 from classtoken.study.explanation import label_number
+from classtoken.tokens.pixels import from_patches
 from classtoken.values import Role
 
 
@@ -415,3 +420,27 @@ def test_a_class_may_be_called_by_any_of_its_names() -> None:
         label_number(labels, "egiptian cat")
     with pytest.raises(OptionError, match="several classes are called 'CRANE': 'crane', 'crane, lifting machine'"):
         label_number(labels, "CRANE")
+
+
+def test_a_picture_of_its_own_grid_is_one_of_patches(tmp_path: Path) -> None:
+    """SigLIP 2: the picture is drawn, in its grid, without the padding of a batch."""
+    picture = Image.effect_noise((60, 20), 90).convert("RGB")
+    found = explain(str(written("grids", tmp_path / "model")), picture, None, ExplainOptions(methods=("rollout",)))
+    assert found.grid is not None
+    assert found.image is not None
+    assert len(found.content) == len(found.tokens) == found.grid[0] * found.grid[1]
+    assert "patches" in found.conclusion
+    assert size_of_png(found.image) == (8 * found.grid[1], 8 * found.grid[0])
+    assert not any("class token's rows are shown" in note for note in found.notes)
+
+
+def test_a_flat_picture_of_patches_is_flat_in_every_colour(tmp_path: Path) -> None:
+    """What integrated gradients start from does not depend on whether pixels come cut into patches."""
+    prepare = ct.load(written("grids", tmp_path / "model")).tower().prepare
+    tokens = prepare_one(prepare, Image.effect_noise((60, 20), 90).convert("RGB")).tokens
+    assert tokens.pixels is not None
+    flat = mean_image(tokens).pixels
+    assert flat is not None
+    whole = torch.from_numpy(from_patches(tokens.pixels[0].numpy(), tokens.grid or (0, 0)))
+    assert torch.allclose(flat.unflatten(-1, (-1, 3)).mean((0, 1, 2)), whole.mean((1, 2)), atol=1e-6)
+    assert float(flat.unflatten(-1, (-1, 3)).std((0, 1, 2)).max()) < 1e-6

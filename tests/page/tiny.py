@@ -1,7 +1,7 @@
 """Small checkpoints of kinds that the package ships none of, written by transformers, and drawn pictures in files.
 
-With registers or a distillation token; without a class token: read by a learned query (SigLIP), as the mean or the
-largest number of all tokens, or from the last token of a causal model.
+With registers or a distillation token; without a class token: read by a learned query (SigLIP; SigLIP 2, whose pictures
+have each a grid of its own), as the mean or the largest number of all tokens, or from the last token of a causal model.
 """
 
 import json
@@ -17,14 +17,14 @@ from classtoken import drawn as scenes
 SIZES = {"image_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3}
 WORDS = """<pad> <unk> the cat sat on window sill a dog film is and wonderful . ,""".split()  # noqa: SIM905
 SENTENCES = ["the cat sat on the window sill , and a dog", "a wonderful film ."]
-PICTURES = ("distilled", "query", "registers")
+PICTURES = ("distilled", "grids", "query", "registers")
 TEXTS = ("last", "largest", "mean")
 """what each small model of texts reads its vector from"""
 
 
 def written(name: str, folder: Path) -> Path:
-    """One of `PICTURES` (DeiT with its teacher's head, SigLIP, DINOv2 with three registers) or `TEXTS` (Qwen3, T5). No
-    weight as it began."""
+    """One of `PICTURES` (DeiT with its teacher's head, SigLIP 2, SigLIP, DINOv2 with three registers) or `TEXTS` (Qwen3
+    and T5). No weight as it began."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = _pictures(name) if name in PICTURES else _texts(name)
@@ -34,7 +34,7 @@ def written(name: str, folder: Path) -> Path:
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     model.save_pretrained(folder)
     if name in PICTURES:
-        _picture_settings(folder)
+        _picture_settings(name, folder)
     else:
         _text_settings(name, folder)
     return folder
@@ -46,6 +46,9 @@ def _pictures(name: str) -> hf.PreTrainedModel:
         return hf.DeiTForImageClassificationWithTeacher(config)
     if name == "query":
         return hf.SiglipVisionModel(hf.SiglipVisionConfig(**SIZES, intermediate_size=48))
+    if name == "grids":
+        sizes = {size: value for size, value in SIZES.items() if size != "image_size"}
+        return hf.Siglip2VisionModel(hf.Siglip2VisionConfig(**sizes, intermediate_size=48, num_patches=25))
     registered = hf.Dinov2WithRegistersConfig(**SIZES, num_register_tokens=3, num_labels=5)
     return hf.Dinov2WithRegistersForImageClassification(registered)
 
@@ -58,8 +61,8 @@ def _texts(name: str) -> hf.PreTrainedModel:
     return hf.T5EncoderModel(hf.T5Config(**sizes))
 
 
-def _picture_settings(folder: Path) -> None:
-    preprocessing = {
+def _picture_settings(name: str, folder: Path) -> None:
+    preprocessing: dict[str, object] = {
         "image_processor_type": "ViTImageProcessor",
         "do_resize": True,
         "size": {"height": 32, "width": 32},
@@ -70,6 +73,9 @@ def _picture_settings(folder: Path) -> None:
         "image_mean": [0.5] * 3,
         "image_std": [0.5] * 3,
     }
+    if name == "grids":
+        del preprocessing["size"]
+        preprocessing |= {"image_processor_type": "Siglip2ImageProcessor", "patch_size": 8, "max_num_patches": 20}
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing), encoding="utf-8")
 
 

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from PIL import Image
+from tests import folders
+from tests.page.tiny import written
 from tests.walk.conftest import Made
 
+import classtoken as ct
 from classtoken.errors import OptionError
+from classtoken.inputs import prepare_one
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example
 from classtoken.probe.from_embedder import subject_of
@@ -167,3 +172,48 @@ def test_the_same_architecture_before_training_stands_beside(toy: Engine, docume
     np.testing.assert_allclose(e.untrained.lens[-1], answers[shown].numpy(), atol=1e-6)
     assert e.untrained.alike is not None
     assert e.untrained.alike > 0.99
+
+
+def test_a_model_that_another_library_runs_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    config = hf.SplinterConfig(
+        vocab_size=120, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    folder = tmp_path / "foreign"
+    folders.randomise(hf.SplinterModel(config)).save_pretrained(folder)
+    folders.bert_tokenizer(folder)
+    with pytest.raises(OptionError, match=r"does not give heads, attention, feedforward;.*classtoken explain"):
+        Engine(folder, ["a cat"])
+
+
+def test_a_picture_keeps_its_own_grid(tmp_path: Path) -> None:
+    """Of a model whose pictures have no common one: the grid, the picture in its proportions, no patch of padding."""
+    for name, size in (("wide", (60, 20)), ("tall", (20, 50)), ("square", (40, 40))):
+        Image.effect_noise(size, 90).convert("RGB").save(tmp_path / f"{name}.png")
+    model = written("grids", tmp_path / "model")
+    engine = Engine(model, [str(tmp_path / f"{name}.png") for name in ("wide", "tall", "square")])
+    wide, tall, square = engine.document(full=False).examples
+    for example, wider in ((wide, True), (tall, False)):
+        assert example.input.grid is not None
+        rows, columns = example.input.grid
+        assert (columns > rows) == wider
+        assert len(example.tokens) == rows * columns <= 20
+        assert example.input.width / example.input.height == pytest.approx(columns / rows)
+        assert {token.cell for token in example.tokens} == {divmod(i, columns) for i in range(rows * columns)}
+    assert square.input.grid == (4, 4)
+
+
+def test_what_stands_beside_padding_in_a_batch_is_what_stands_alone(tmp_path: Path) -> None:
+    """A picture alone has no padding, and the same vector as with it."""
+    picture = Image.effect_noise((60, 20), 90).convert("RGB")
+    embedder = ct.load(written("grids", tmp_path / "model"))
+    given = prepare_one(embedder.tower().prepare, picture)
+    assert given.tokens.grid is not None
+    assert given.tokens.roles_BL.shape[1] == given.tokens.grid[0] * given.tokens.grid[1] < 20
+    with torch.no_grad():
+        alone = subject_of(embedder)(given.tokens)
+    assert torch.allclose(alone, torch.from_numpy(embedder.embed([picture])), atol=1e-5)
+    seen = given.view.picture
+    assert seen is not None
+    again = embedder.tower().prepare.collate([embedder.tower().prepare.prepare(picture)])
+    assert seen.shape == (8 * given.tokens.grid[0], 8 * given.tokens.grid[1], 3)
+    assert again.grids == (given.tokens.grid,)

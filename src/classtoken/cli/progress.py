@@ -20,6 +20,8 @@ LIBRARIES = ("torch", "transformers", "sklearn", "pyarrow")
 """what takes seconds to import"""
 SLOW = 0.1
 """a second: below, how long one takes is said"""
+EARLY = 0.04
+"""share of the work below which how long the rest takes is a guess"""
 OLD = 10.0
 """seconds after which what was told is no longer taken for the present"""
 #: Seconds between two events.
@@ -54,7 +56,10 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
         def tell(stage: str) -> None:
             bar.update(task, description=stage)
 
-        with heard(tell):
+        def share(done: float) -> None:
+            bar.update(task, completed=round(100 * done), total=100)
+
+        with heard(tell, share):
             yield show
 
 
@@ -115,6 +120,7 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
     began, over = time.monotonic(), threading.Event()
     latest = [(Progress(0, 0), began)]
     stage = [""]
+    shares: list[tuple[float, float]] = []
 
     def tell() -> None:
         wait, said, before = FIRST, float("-inf"), ("", "")
@@ -123,8 +129,10 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
             if here - said < (THEN if (now.what, doing) == before else OTHER):
                 continue
             said, before = here, (now.what, doing)
-            if doing or not now.total:
-                far: tuple[str, ...] = (doing, _duration(here - began))
+            if shares:
+                far: tuple[str, ...] = (doing, _part(shares[0], shares[-1], here))
+            elif doing or not now.total:
+                far = (doing, _duration(here - began))
             else:
                 far = (f"{now.done} of {now.total}", _rate(now, here - told))
             say(f"{now.what or what}: {', '.join(filter(None, far))}")
@@ -135,14 +143,27 @@ def _lines(what: str) -> Iterator[Callable[[Progress], None]]:
     def begun(what: str) -> None:
         stage[0] = what
 
+    def share(done: float) -> None:
+        begins = not shares or done < shares[-1][0]
+        shares[0 if begins else 1 :] = [(done, time.monotonic())]
+
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
     try:
-        with heard(begun):
+        with heard(begun, share):
             yield show
     finally:
         over.set()
         teller.join()
+
+
+def _part(first: tuple[float, float], last: tuple[float, float], now: float) -> str:
+    """How much is done, in per cent, and about how long the rest takes at this rate; both ends: the share, and when."""
+    (began, since), (done, _) = first, last
+    said = f"{100 * done:.0f} %"
+    if done - began < EARLY:
+        return f"{said}, {_duration(now - since)}"
+    return f"{said}, about {_duration((now - since) * (1 - done) / (done - began))} left"
 
 
 def _importing() -> str:

@@ -43,6 +43,8 @@ class PreparedInput:
 def prepare_one(prepare: Preprocessor, item: Any, *, prompt: str | None = None) -> PreparedInput:
     """One item, prepared and made readable. Raises `BadRecord`, named by the item."""
     tokens = one_batch(prepare, [item], prompt=prompt)
+    if tokens.grids is not None:  # a picture of its own grid, alone: no patch is padding
+        tokens = tokens.unpadded(0)
     return PreparedInput(tokens, view_of(prepare, tokens, item, prompt=prompt))
 
 
@@ -76,6 +78,6 @@ def _image(prepare: ImagePreprocessor, roles: tuple[Role, ...], tokens: Tokens) 
         cells.append(divmod(patches, grid[1]) if patch and grid is not None else None)
         patches += patch
     picture = None
-    if tokens.pixels is not None and tokens.pixels.dim() == 4:
-        picture = prepare.picture(tokens.pixels[0].float().cpu().numpy())
+    if tokens.pixels is not None and grid is not None:
+        picture = prepare.picture(tokens.pixels[0].float().cpu().numpy(), grid)
     return InputView("image", roles, ("",) * len(roles), (None,) * len(roles), tuple(cells), picture=picture)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from classtoken.activity import work
 from classtoken.destination import output_file
 from classtoken.embedder import ModelSpec
 from classtoken.encoder.locate import builtin_names
@@ -57,7 +58,8 @@ def document_of(engine: Engine, options: WalkthroughOptions) -> Walkthrough:
         survey = default_survey(embedder)
     else:
         survey = survey_of(embedder, open_source(data, remembered=columns_learned_from(embedder)), options.limit)
-    return engine.document(None if survey is None else surveyed(embedder, engine.subject, survey))
+    with work(len(engine.given) + (survey is not None)):
+        return engine.document(None if survey is None else surveyed(embedder, engine.subject, survey))
 
 
 def notebook(model: str | Path, items: Sequence[str], height: int, options: WalkthroughOptions) -> NotebookPage:

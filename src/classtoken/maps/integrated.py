@@ -57,7 +57,8 @@ def mean_image(tokens: Tokens) -> Tokens:
     if tokens.pixels.dim() == 4:
         flat = tokens.pixels.mean((-2, -1), keepdim=True).expand_as(tokens.pixels)
     else:
-        flat = tokens.pixels.mean(1, keepdim=True).expand_as(tokens.pixels)
+        channels = tokens.pixels.unflatten(-1, (-1, 3))
+        flat = channels.mean((1, 2), keepdim=True).expand_as(channels).flatten(2)
     return replace(tokens, pixels=flat.contiguous())
 
 

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from classtoken.activity import did, work
 from classtoken.errors import OptionError
 from classtoken.probe.removal import masks, remove
 from classtoken.probe.traced import Traced
@@ -72,11 +73,13 @@ class _Left:
         for left in dict.fromkeys(sets):
             if left not in self.known:
                 waiting.setdefault(sum(len(self.regions[i]) for i in left), []).append(left)
-        for alike in waiting.values():
-            for start in range(0, len(alike), AT_ONCE):
-                some = alike[start : start + AT_ONCE]
-                for left, vector in zip(some, self._vectors(some), strict=True):
-                    self.known[left] = vector
+        with work(sum(map(len, waiting.values()))):
+            for alike in waiting.values():
+                for start in range(0, len(alike), AT_ONCE):
+                    some = alike[start : start + AT_ONCE]
+                    for left, vector in zip(some, self._vectors(some), strict=True):
+                        self.known[left] = vector
+                    did(len(some))
 
     def _vectors(self, sets: Sequence[Set]) -> Tensor:
         every = range(len(self.regions))

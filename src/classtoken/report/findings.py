@@ -19,6 +19,8 @@ MEASURES = {
     "iou": "overlap of the strongest patches with the object",
     "precision": "average precision of patches on the object",
 }
+PHONE = 400
+"""width of a chart that a phone shows at its own size, nearly"""
 TOO_FEW = "no interval: too few inputs, or too few differ"
 
 
@@ -34,19 +36,19 @@ def findings_page(found: Findings) -> str:
     sections = [_layers(found), _heads(found), _ranking(found), _swap(found), _coverage(found), _tokens(found)]
     lead = f"model {found.model}; {found.n} inputs of {found.data}; read out: {found.readout}"
     notes = "".join(f"<li>{_plain(note)}</li>" for note in found.notes)
-    sections.append(Section("Mind", f"Control: {found.control}.", f"<ul>{notes}</ul>"))
+    sections.append(Section("Before you believe this page", f"Control: {found.control}.", f"<ul>{notes}</ul>"))
     return page(f"What {found.model} looks at, over a data set", lead, [s for s in sections if s.body])
 
 
-def by_layer_figure(row_: ByLayer, n: int) -> str:
+def by_layer_figure(row_: ByLayer, n: int, *, width: float = 500) -> str:
     """A number by layer with its band, and the control's."""
     series = [_series("model", row_.values)]
     if row_.control:
         series.append(_series("random weights", row_.control, control=True))
-    return lines(series, heading=f"{row_.title} (n = {n})", x_label="layer", y_label=row_.unit, width=500, height=260)
+    return lines(series, heading=f"{row_.title} (n = {n})", x_label="layer", y_label=row_.unit, width=width, height=260)
 
 
-def ranking_figure(found: Findings, measure: str) -> str:
+def ranking_figure(found: Findings, measure: str, *, width: float = 660) -> str:
     """A measure of every map with its interval; the dashed line is random scores."""
     rows, random = [], None
     for method in found.ranking:
@@ -59,10 +61,10 @@ def ranking_figure(found: Findings, measure: str) -> str:
     rows.sort(key=lambda dot: dot.value, reverse=measure != "deletion")
     n = max(score.value.n for m in found.ranking if (score := m.score(measure)) is not None)
     label = MEASURES.get(measure, measure)
-    return dots(rows, heading=f"{label}, n = {n}", x_label=measure, width=660, reference=random)
+    return dots(rows, heading=f"{label}, n = {n}", x_label=measure, width=width, reference=random)
 
 
-def shares_figure(found: Findings) -> str:
+def shares_figure(found: Findings, *, width: float = 560, key: bool = False) -> str:
     """Swaps: whose answer it is, by the layer before which the class token was exchanged."""
     series = [_series("own answer kept", found.swap), _series("other input's answer", found.swap_donor)]
     if found.swap_control:
@@ -73,20 +75,24 @@ def shares_figure(found: Findings) -> str:
         x_label="before layer",
         y_label="share of inputs",
         y_range=(-0.03, 1.03),
+        width=width,
+        key=key,
     )
 
 
-def lens_figure(found: Findings) -> str:
+def lens_figure(found: Findings, *, width: float = 560, key: bool = False) -> str:
     """The lens by layer."""
     series = [_series(found.lens_of, found.lens)]
     if found.lens_control:
         series.append(_series("random weights", found.lens_control, control=True))
     return lines(
         series,
-        heading=f"Lens: {found.lens_of} (n = {found.lens[0].n})",
+        heading=f"Lens: {found.lens_of} (n = {found.lens[0].n})" if not key else f"Lens (n = {found.lens[0].n})",
         x_label="layers done",
         y_label="share",
         y_range=(-0.03, 1.03),
+        width=width,
+        key=key,
     )
 
 
@@ -114,7 +120,7 @@ def _limits(v: Interval) -> tuple[float, float]:
 
 
 def _layers(found: Findings) -> Section:
-    body = row(*(by_layer_figure(r, found.n) for r in found.layers))
+    body = row(*(by_layer_figure(r, found.n, width=PHONE) for r in found.layers))
     rows = [
         (
             r.title,
@@ -140,14 +146,18 @@ def _heads(found: Findings) -> Section:
     entropy = next((r for r in found.layers if r.name == "relative_entropy" and r.per_head), None)
     if entropy is None or len(entropy.per_head[0]) > 16:
         return Section("", "")
-    figure = matrix(entropy.per_head, heading="Entropy of the class token's attention by layer and head (1 is uniform)")
-    return Section("Head by head", "Heads of one layer may do opposite things; a mean over heads hides it.", figure)
+    figure = matrix(entropy.per_head, heading="Entropy, 1 is uniform")
+    says = (
+        "Entropy of the class token's attention: heads of one layer may do opposite things, which a mean over heads "
+        "hides."
+    )
+    return Section("Head by head", says, figure)
 
 
 def _ranking(found: Findings) -> Section:
     if not found.ranking or not measures_of(found):
         return Section("", "")
-    body = row(*(ranking_figure(found, measure) for measure in measures_of(found)))
+    body = row(*(ranking_figure(found, measure, width=PHONE) for measure in measures_of(found)))
     rows = []
     for method in found.ranking:
         score = method.score("deletion") or (method.scores[0] if method.scores else None)
@@ -198,13 +208,13 @@ def _over(value: Interval | None) -> str:
 def _swap(found: Findings) -> Section:
     figures = []
     if found.swap:
-        figures.append(shares_figure(found))
+        figures.append(shares_figure(found, width=PHONE, key=True))
     if found.lens:
-        figures.append(lens_figure(found))
+        figures.append(lens_figure(found, width=PHONE, key=True))
     return Section(
         "Is the class token's early state used?",
-        "Left: the class token before layer l is replaced by another input's, and the model run on. While the own "
-        "answer stays, what the class token held at that layer was not needed. Right: what can be read off at a layer.",
+        "First: the class token before layer l is replaced by another input's, and the model run on. While the own "
+        "answer stays, what the class token held at that layer was not needed. Then: what can be read off at a layer.",
         row(*figures) if figures else "",
         "What can be decoded at a layer need not be used there: compare the two.",
     )

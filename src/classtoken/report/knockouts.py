@@ -67,8 +67,9 @@ def _heads(found: Explanation) -> str:
 
 
 def _signed(value: float, largest: float) -> str:
-    said = evenly(value, largest)
-    return f"+{said}" if value > 0 and float(said) else said.removeprefix("-") if not float(said) else said
+    """A change with its sign, all with as many decimals; of percentage points one at least."""
+    said = f"{value:+.1f}" if largest >= 10 else f"{'+' * (value > 0)}{evenly(value, largest)}"
+    return said if float(said) else said.strip("+-")
 
 
 def _most(found: Explanation) -> str:

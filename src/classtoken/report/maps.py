@@ -80,8 +80,11 @@ def heat_map(
     )
     for line, i in enumerate(strongest):
         row, column = divmod(i, grid[1])
-        said = f"patch {i} (row {row}, column {column}): {evenly(values[i], max(abs(low), abs(high)))}"
-        parts.append(text(0, height + 76 + 16 * line, said, within=max(width, 240), class_="soft"))
+        number, room = evenly(values[i], max(abs(low), abs(high))), max(width, 240)
+        said = f"patch {i} (row {row}, column {column}): {number}"
+        if width_of(said, 12) > room:
+            said = f"patch {i} ({row}, {column}): {number}"
+        parts.append(text(0, height + 76 + 16 * line, said, within=room, class_="soft"))
     return figure(
         max(width, 240),
         height + 84 + 16 * max(0, len(strongest) - 1),

@@ -106,7 +106,7 @@ def _numbered(side: PairInput, which: int, best: Sequence[Meeting]) -> str:
     for n, m in enumerate(best[:NUMBERED], start=1):
         numbers.setdefault(m.other if which else m.region, []).append(n)
     if side.grid is None:
-        below = {i: " ".join(map(str, found)) for i, found in numbers.items()}
+        below = {i: ", ".join(map(str, found)) for i, found in numbers.items()}
         boxes = "".join(
             f'<span class="word">{escape(side.called(i))}<small>{below.get(i, "·")}</small></span>'
             for i in range(len(side.regions))
@@ -132,9 +132,9 @@ def _numbered(side: PairInput, which: int, best: Sequence[Meeting]) -> str:
         }
         parts.append(element("rect", fill="none", stroke="#000", stroke_width=3, **place))
         parts.append(element("rect", fill="none", stroke="#fff", stroke_width=1.4, **place))
-        label = " ".join(map(str, found))
+        label = ", ".join(map(str, found))
         parts.append(
-            element("rect", x=place["x"] + 2, y=place["y"] + 2, width=8 + 8 * len(label), height=17, fill="#000")
+            element("rect", x=place["x"] + 2, y=place["y"] + 2, width=10 + 7 * len(label), height=17, fill="#000")
         )
         parts.append(text(place["x"] + 6, place["y"] + 15, label, style="fill:#fff", font_size=12))
     heading = f"the {'second' if which else 'first'}: {side.name}"

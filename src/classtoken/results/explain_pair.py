@@ -129,7 +129,7 @@ class PairExplanation(Result):
         )
         p = k.p if k.p_together is None else k.p_together
         follows = {
-            "needed": "the model needs them to find the two alike",
+            "needed": "the model needs them to find the two as alike as it does",
             "in its way": "they keep the two apart",
             "no more than chance": "that is no more than chance",
         }

@@ -106,13 +106,14 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
         )
     elif several > 1:
         notes.append(f"this model has {several} class tokens; rows and maps are means over those that are read out")
-    if subject.reads != {Role.CLASS}:
+    has_one = bool((tokens.roles_BL == Role.CLASS).any())
+    if has_one and subject.reads != {Role.CLASS}:
         names = ", ".join(sorted(role.name for role in subject.reads))
         notes.append(
             f"the vector is not the class token's alone: it reads {names} tokens. The class token's rows are shown all "
             "the same; relevance maps are of the vector that is really read out"
         )
-    if not bool((tokens.roles_BL == Role.CLASS).any()):
+    if not has_one:
         notes.append("this model has no class token; relevance maps are of the tokens that are read out")
     if subject.encoder.gaps:
         notes.append(

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,11 @@ def mask_id_of(prepare: TextPreprocessor) -> int:
 
 def patch_side(tokens: Tokens) -> int:
     """Side of a patch in pixels; 1 for what has no patches."""
-    if tokens.pixels is None or tokens.pixels.dim() != 4 or tokens.grid is None:
+    if tokens.pixels is None:
+        return 1
+    if tokens.pixels.dim() == 3:  # cut into patches already
+        return isqrt(tokens.pixels.shape[-1] // 3)
+    if tokens.grid is None:
         return 1
     return int(tokens.pixels.shape[-2]) // tokens.grid[0]
 
@@ -165,7 +170,7 @@ class StudiedInputs:
         at = 0
         for batch in self.batches:
             for row in range(len(batch)):
-                yield self.records[at], one(batch, row)
+                yield self.records[at], batch.unpadded(row)
                 at += 1
 
 
@@ -191,15 +196,3 @@ def prepare_records(
     chunks = [ready[start : start + batch] for start in range(0, len(ready), batch)]
     batches = tuple(on_device(embedder, prepare, prepare.collate([row for _, row in chunk])) for chunk in chunks)
     return StudiedInputs(tuple(records[place] for place, _ in ready), batches, len(rejected))
-
-
-def one(tokens: Tokens, row: int) -> Tokens:
-    """One input of a batch without its padding."""
-    kept = tokens.roles_BL[row] != Role.PAD
-    return Tokens(
-        tokens.roles_BL[row : row + 1, kept],
-        None if tokens.ids_BL is None else tokens.ids_BL[row : row + 1, kept],
-        None if tokens.pixels is None else tokens.pixels[row : row + 1],
-        tokens.grid,
-        None if tokens.grids is None else tokens.grids[row : row + 1],
-    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from classtoken.activity import activity
+from classtoken.activity import activity, did, work
 from classtoken.errors import OptionError
 from classtoken.probe.capture import Chain
 from classtoken.probe.interventions import CutEdges, Donor, Mode, as_mode, cut_heads, cut_layers, cut_tokens
@@ -76,7 +76,12 @@ class Bench:
 
     def several(self, pairs: Sequence[tuple[Cut, Mode]]) -> tuple[KnockOut, ...]:
         """Knock-outs that are shown together."""
-        return judged_together([self.knock_out(cut, mode, tests=len(pairs)) for cut, mode in pairs])
+        found = []
+        with work(len(pairs)):
+            for cut, mode in pairs:
+                found.append(self.knock_out(cut, mode, tests=len(pairs)))
+                did()
+        return judged_together(found)
 
     def controls(self, cut: Cut, tests: int) -> Controls:
         """Cuts of the same kind and size: other heads or layers, other patches or word pieces."""
@@ -228,8 +233,13 @@ def single_removals(traced: Traced) -> tuple[tuple[int, ...], Tensor]:
     content = tuple(content_of(traced.tokens))
     if len(content) < 2:
         return (), traced.answers_BC[:0]
-    cuts = [Cut(REMOVED, "", keys=(place,)) for place in content]
-    return content, Bench(traced, 0).answers(cuts, Mode.RENORMALISE)
+    bench, found = Bench(traced, 0), []
+    with work(len(content)):
+        for start in range(0, len(content), AT_ONCE):
+            cuts = [Cut(REMOVED, "", keys=(place,)) for place in content[start : start + AT_ONCE]]
+            found.append(bench.answers(cuts, Mode.RENORMALISE))
+            did(len(cuts))
+    return content, torch.cat(found)
 
 
 @activity("every head without its output")

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from classtoken.activity import activity, work
 from classtoken.embedder import Embedder, with_prompt
 from classtoken.errors import OptionError
 from classtoken.inputs import InputView, PreparedInput, rest_in_words
@@ -59,8 +60,11 @@ class _Side:
 
 def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPairOptions) -> PairExplanation:
     """Why the vectors of two inputs are like each other, or are not."""
-    one, two = (_side(embedder, given, options) for given in (item, other))
-    pairs = pairs_of(one.parts, two.parts)
+    with work(2.5):
+        one = _side(embedder, item, options)
+        two = _side(embedder, other, options)
+        pairs = pairs_of(one.parts, two.parts)
+        knockouts = _knockouts(one, two, pairs, options.seed)
     f, b, g, c = (v.double() for v in (one.parts.vector_D, one.parts.empty_D, two.parts.vector_D, two.parts.empty_D))
     if f.shape != g.shape:
         raise OptionError(f"the two inputs have vectors of {len(f)} and {len(g)} numbers, which cannot be compared.")
@@ -76,7 +80,7 @@ def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPa
         background=float(f @ g) - met,
         error=float(f"{errors.max():.3g}"),
         pairs=tuple(tuple(float(f"{value:.6g}") for value in row) for row in pairs.tolist()),
-        knockouts=_knockouts(one, two, pairs, options.seed),
+        knockouts=knockouts,
         empty=(float(f @ c), float(b @ g), float(b @ c)),
         notes=(*_unread(embedder, one, two), *_notes(one, two)),
     )
@@ -98,8 +102,10 @@ def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:
     given = prepare_item(embedder, item, modality=modality, prompt=prompt)
     subject = giving_vectors(embedder, pooling=options.pooling, modality=modality, prompt=prompt)
     regions = regions_of(given.tokens, MOST[modality], given.view)
-    parts = parts_of(trace(subject, given.tokens), regions, seed=options.seed)
-    return _Side(subject, given, regions, parts, name_of_item(item, given.view))
+    name = name_of_item(item, given.view)
+    with activity(f"the parts of “{name}”"):
+        parts = parts_of(trace(subject, given.tokens), regions, seed=options.seed)
+    return _Side(subject, given, regions, parts, name)
 
 
 def regions_of(tokens: Tokens, most: int, view: InputView) -> tuple[tuple[int, ...], ...]:
@@ -150,6 +156,7 @@ def names_of(view: InputView, regions: Sequence[Sequence[int]]) -> tuple[str, ..
     return tuple(found)
 
 
+@activity("taking away what met most, beside random parts")
 def _knockouts(one: _Side, two: _Side, pairs: Any, seed: int) -> tuple[KnockOut, ...]:
     """The parts that met most taken away, on either side, and the words that the other text has as well."""
     found: list[KnockOut] = []

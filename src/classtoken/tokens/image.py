@@ -17,7 +17,7 @@ from classtoken.model_folder import first_module, read_json
 from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.decode import DEFAULT, Decoding, ImageItem, decode, name_of
-from classtoken.tokens.pixels import Pixels, prepare
+from classtoken.tokens.pixels import Pixels, from_patches, prepare
 from classtoken.tokens.recipe import ImageRecipe, Size
 from classtoken.tokens.recipe_files import read_recipe
 from classtoken.tokens.roles import at_grid, image_roles, patch_roles
@@ -134,9 +134,12 @@ class ImagePreprocessor:
         """The readout's own: there is no prompt before an image."""
         return None
 
-    def picture(self, values_CHW: np.ndarray) -> np.ndarray:
-        """Prepared pixels as they were before normalisation, (height, width, 3) bytes: what the model saw."""
+    def picture(self, values_CHW: np.ndarray, grid: tuple[int, int] | None = None) -> np.ndarray:
+        """Prepared pixels, or the patches of a `grid`, as they were before normalisation: what the model saw, as
+        (height, width, 3) bytes."""
         recipe = self.recipe
+        if values_CHW.ndim == 2 and grid is not None:
+            values_CHW = from_patches(values_CHW, grid)
         values = np.broadcast_to(values_CHW, (3, *values_CHW.shape[1:])).transpose(1, 2, 0)
         if recipe.mean is not None and recipe.std is not None:
             values = values * np.array(recipe.std) + np.array(recipe.mean)

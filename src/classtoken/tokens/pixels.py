@@ -6,7 +6,7 @@ are one table look-up per colour.
 """
 
 from functools import lru_cache
-from math import ceil
+from math import ceil, isqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -154,6 +154,14 @@ def _patches(values_CHW: np.ndarray, patch: int) -> Pixels:
     rows, columns = values_CHW.shape[1] // patch, values_CHW.shape[2] // patch
     cut = values_CHW.reshape(3, rows, patch, columns, patch).transpose(1, 3, 2, 4, 0)
     return Pixels(np.ascontiguousarray(cut).reshape(rows * columns, -1), (rows, columns))
+
+
+def from_patches(patches_PV: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """A picture (3, height, width) out of its patches, row by row; what stands behind them is padding."""
+    rows, columns = grid
+    patch = isqrt(patches_PV.shape[-1] // 3)
+    cut = patches_PV[: rows * columns].reshape(rows, columns, patch, patch, 3)
+    return cut.transpose(4, 0, 2, 1, 3).reshape(3, rows * patch, columns * patch)
 
 
 def _resize_in_floating_point(pixels_HWC: np.ndarray, size: Size, recipe: ImageRecipe) -> np.ndarray:

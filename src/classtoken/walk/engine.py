@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from classtoken.embedder import ModelSpec, load
+from classtoken.activity import activity, work
+from classtoken.embedder import Embedder, ModelSpec, load
+from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.evidence import SurveyFindings
@@ -42,6 +44,7 @@ class Engine:
     def __init__(self, model: str | Path | ModelSpec, items: Sequence[str] = (), modality: str | None = None):
         self.embedder = side_of(load(model), items, modality)
         self.lock = Lock()
+        check_followed(self.embedder)
         given = items_of(self.embedder, items)
         self._compared = self._references()
         references = tuple(walk_input(self.embedder, item).tokens for item in self._compared)
@@ -63,9 +66,10 @@ class Engine:
     def document(self, findings: SurveyFindings | None = None, *, full: bool = True) -> Walkthrough:
         """The whole walkthrough; `full` precomputes the experiments. Keys and values go along where they fit."""
         with self.lock:
-            for item in self.given:
+            for number, item in enumerate(self.given, start=1):
                 if item.id not in self.walked:
-                    self.walked[item.id] = self._walk(item, full=full)
+                    with activity(f"input {number} of {len(self.given)}, {item.title}"), work(1):
+                        self.walked[item.id] = self._walk(item, full=full)
         examples = tuple(self.walked[item.id].example for item in self.given)
         findings = findings or SurveyFindings()
         first = self.walked[self.given[0].id]
@@ -189,6 +193,18 @@ class Engine:
             partners[item.id] = nearby if nearby is not item else next(s for s in spare if s.content != item.content)
         self._spare = spare
         return partners
+
+
+def check_followed(embedder: Embedder) -> None:
+    """Raise `OptionError` for a model of which the page's numbers could not be followed to where they come from."""
+    encoder = subject_of(embedder).encoder
+    if not has_open_weights(encoder):
+        lost = ", ".join(encoder.gaps) or "weights that can be read as numbers"
+        raise OptionError(
+            f"'{embedder.name}' is run by another library's code, which does not give {lost}; the walkthrough follows "
+            "every number to what it was computed from. `classtoken explain` takes this model: where it looks, and "
+            "what its answer needs. docs/families.md lists the families that are read here."
+        )
 
 
 def checked_tokens(removed: Any, prepared: WalkInput) -> list[int]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from classtoken.activity import activity, work
 from classtoken.embedder import Embedder
 from classtoken.head import PerTokenHead
 from classtoken.page.example import (
@@ -44,6 +45,8 @@ from classtoken.walk.toy import is_toy
 
 ANSWERS = 8
 """answers shown of each input"""
+LAYERS_CUT, ONE_AWAY = 0.7, 0.2
+"""about how much of an input's work its knock-outs by layer are, and taking each token away"""
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,13 @@ class ExampleBuilder:
         """Knock-outs for every class token, and single removals: what takes many forwards."""
         traced, rows = walked.traced, list(walked.shown)
         positions = [walked.prepared.watched, *(view.position for view in walked.example.others)]
-        first, *others = (
-            tuple(_effect(k) for k in by_layer(traced, position, rows[0], heads=is_small(traced)))
-            for position in positions
-        )
-        content, answers = single_removals(traced)
+        with activity("cut off from what is read most, layer by layer"), work(len(positions), worth=LAYERS_CUT):
+            first, *others = (
+                tuple(_effect(k) for k in by_layer(traced, position, rows[0], heads=is_small(traced)))
+                for position in positions
+            )
+        with activity("each token taken away"), work(1, worth=ONE_AWAY):
+            content, answers = single_removals(traced)
         removals = RemovalEffects(content, numbers(answers[:, rows])) if content else None
         return Experiments(first, removals, tuple(others))
 

@@ -33,7 +33,8 @@ class WalkInput:
 
 
 def walk_input(embedder: Embedder, item: Item) -> WalkInput:
-    """Prepare one item as the checkpoint's authors do. Raises `BadRecord`, and `OptionError` for what has no grid."""
+    """Prepare one item as the checkpoint's authors do. Raises `BadRecord`, and `OptionError` for what is no single
+    picture."""
     tower = embedder.tower()
     prepared = prepare_one(tower.prepare, item.content)
     view, tokens = prepared.view, prepared.tokens.to(embedder.device)
@@ -69,7 +70,8 @@ def shown_input(view: InputView, grid: tuple[int, int] | None) -> ShownInput:
         return ShownInput("text", text=view.text)
     if view.picture is None or grid is None:
         raise OptionError(
-            "this model reads patches of varying grids; the walkthrough shows models with one patch grid."
+            "what this model reads of an image is no single picture with one grid of patches, which is what the "
+            "walkthrough draws; explain shows which parts of it matter."
         )
     height, width = view.picture.shape[:2]
     return ShownInput("image", data_uri(Image.fromarray(view.picture)), width, height, grid)
@@ -81,7 +83,8 @@ def object_share(prepare: object, tokens: Tokens, item: Item) -> np.ndarray | No
         return None
     rows, columns = tokens.grid
     white = Image.fromarray(np.repeat(item.mask[..., None].astype(np.uint8) * 255, 3, axis=2))
-    values = prepare.picture(prepare.prepare(white).values)[..., 0] / 255
+    prepared = prepare.prepare(white)
+    values = prepare.picture(prepared.values, prepared.grid)[..., 0] / 255
     height, width = values.shape[0] // rows, values.shape[1] // columns
     cut = values[: rows * height, : columns * width].reshape(rows, height, columns, width)
     return cut.mean((1, 3)).reshape(-1).astype(np.float32)

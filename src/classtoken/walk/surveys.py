@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 import classtoken.drawn as drawn
+from classtoken.activity import activity, did, work
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
 from classtoken.measure.statistics import LEAST, exact, mean_interval
@@ -121,11 +122,13 @@ def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFind
         raise OptionError(f"a survey of {len(survey.items)} inputs has no interval that covers; give {LEAST} or more.")
     random, found, control = subject.randomised(seed=0), SurveyValues(), SurveyValues()
     runs = []
-    for item in survey.items:
-        run = SurveyRun(prepared := walk_input(embedder, item), trace(subject, prepared.tokens, PARTS))
-        gather(run.traced, found)
-        gather(trace(random, prepared.tokens, PARTS), control)
-        runs.append(run)
+    with activity(f"{len(survey.items)} inputs for the page's statistics"), work(len(survey.items)):
+        for item in survey.items:
+            run = SurveyRun(prepared := walk_input(embedder, item), trace(subject, prepared.tokens, PARTS))
+            gather(run.traced, found)
+            gather(trace(random, prepared.tokens, PARTS), control)
+            runs.append(run)
+            did()
     answered = [(run.prepared.item, run.traced.answers_BC[0].numpy()) for run in runs]
     if survey.answered:
         theirs = embedder.probabilities([item.content for item in survey.answered])
