@@ -33,7 +33,7 @@
       if (seen.right - seen.left < 1 || seen.bottom - seen.top < 1) continue;
       texts.push({ ...seen, says: says.slice(0, 40), node, layer, element });
     }
-    if (cut && cut.scrollWidth > cut.clientWidth + 1 && !cut.closest('[title]') && !element.closest('[title], svg')) {
+    if (cut && cut.scrollWidth > cut.clientWidth + 1 && !cut.closest('[title]') && !element.closest('[title], [data-mark], svg')) {
       const outer = cut.getBoundingClientRect(), last = [...range.getClientRects()].at(-1);
       if (last && last.right > outer.right + 1) found.push(`cut off: "${says.slice(0, 40)}"`);
     }

@@ -240,7 +240,7 @@ def model(size: ref.Size, w: ref.Weights, labels: tuple[AnswerLabel, ...], name:
         shared=SharedWeights(
             attention_bias=np.stack([b["output"]["bias"] for b in w["blocks"]]),
             final_norm=norm,
-            head=ClassifierRows(w["head"]["weight"][order], w["head"]["bias"][order]),
+            head=ClassifierRows(w["head"]["weight"][order], w["head"]["bias"][order], tuple(order)),
         ),
     )
 

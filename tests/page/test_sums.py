@@ -13,7 +13,9 @@ DRAWN = r"""
 () => {
   const panel = document.querySelector('.arithmetic');
   if (!panel || !['sum', 'mean', 'dot', 'softmax'].includes(panel.dataset.op)) return null;
-  const parse = (e) => Number(e.textContent.trim().replaceAll('−', '-'));
+  const number = (t) => Number(t.trim()
+    .replaceAll('−', '-').replace(/ · 10⁻(.+)/, (_, power) => `e-${[...power].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.indexOf(digit)).join('')}`));
+  const parse = (e) => number(e.textContent);
   const slack = (x) => (Math.abs(x) < 5e-5 && x !== 0 ? 0.06 * Math.abs(x) : 5.1e-5);
   const terms = panel.querySelector('.terms');
   const x = [...terms.querySelectorAll('button[data-address]')].map(parse);
@@ -37,7 +39,7 @@ DRAWN = r"""
     error += 4e-4 * again + again * slack(left) / all;
   }
   if (panel.dataset.op === 'dot') {
-    const times = / times \(/.test(text) ? Number(text.trim().split(' times (')[0].replaceAll('−', '-')) : 1;
+    const times = / times \(/.test(text) ? number(text.trim().split(' times (')[0]) : 1;
     let sum = left;
     for (let i = 0; i + 1 < x.length; i += 2) {
       sum += x[i] * x[i + 1];

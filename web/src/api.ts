@@ -35,7 +35,7 @@ export interface Change {
 }
 
 export const api = {
-  document: (of: string | null = null) => call<Walkthrough>("api/document", {}, of),
+  document: (of: string | null = null, signal?: AbortSignal) => call<Walkthrough>("api/document", { signal }, of),
   models: () => call<string[]>("api/models"),
   image: (file: Blob) => call<Example>("api/input", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" } }),
   text: (text: string) => call<Example>("api/input", { method: "POST", body: text, headers: { "Content-Type": "text/plain; charset=utf-8" } }),

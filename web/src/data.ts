@@ -4,7 +4,7 @@
 // other letter is a size that only its own class knows. Layers count from 0. DATA.md: what holds between the fields.
 
 export const FORMAT = "classtoken-walkthrough";
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** Numbers in C order, little endian, base64. What the page shows in digits is f32; f16 is for colours and lengths. */
 export interface Block {
@@ -43,10 +43,11 @@ export interface BlockNorms {
   second: NormWeights;
 }
 
-/** The classifier's rows of the answers of the first example, divided by the temperature; V numbers are read. */
+/** The classifier's rows of the answers of the first example, divided by the temperature; V numbers are read. Of a model without a classifier the vectors, of length 1, that others are compared with. */
 export interface ClassifierRows {
   weight: Block; // (A, V)
   bias: Block | null; // (A)
+  classes: number[]; // the answers that the rows are of, by their index
   starts: number[] | null; // where in the vector each row begins to read; null where every row reads it from its beginning
 }
 
@@ -97,6 +98,7 @@ export interface ShownInput {
   grid: [number, number] | null; // rows, columns
   text: string | null;
   pixels: Block | null; // (G, Y, X) toys only: channels, height, width as they enter the model
+  original: string | null; // data URI of the reader's own picture before it was cropped and resized, small
 }
 
 /** One token: its role, what it is called, and what to write on it. */
@@ -146,7 +148,7 @@ export interface AnswerLabel {
   text: string;
 }
 
-/** The answers shown, best first; values are probabilities or cosines (`model.outcome`). */
+/** The answers shown; values are probabilities, best first, or cosines (`model.outcome`): to the other inputs that were given, the most alike first, then to the package's own. */
 export interface Answers {
   labels: AnswerLabel[]; // (A)
   logits: Block | null; // (A)
@@ -187,6 +189,7 @@ export interface CutEffect {
   together: number; // knock-outs that are corrected for each other: those of all layers, or of all heads
   p_together: number | null; // p after that correction (Holm)
   verdict: "needed" | "in its way" | "no more than chance" | "too few to tell" | "no control";
+  null_sets: Block | null; // (S, T) the tokens of those other sets, one a row; null where they are too many for a page
 }
 
 /** Answers when one token is left out of the sequence, for each of T tokens. */
@@ -411,7 +414,7 @@ export interface Walkthrough {
   families: FamilyRow[];
   toy: ToyWeights | null;
   format: "classtoken-walkthrough";
-  version: 3;
+  version: 4;
 }
 
 /** What takes many forwards, of one input; `others`: the knock-outs of its other class tokens, in their order. */
@@ -433,6 +436,7 @@ export const AXES: Record<string, Record<string, string>> = {
   Answers: { labels: "A", logits: "A?", values: "A", all_logits: "C?" },
   ContrastInput: { tokens: "M", before: "M D", class_token: "D", states: "N+1 D" },
   LensAnswers: { values: "N+1 A" },
+  CutEffect: { null_sets: "S T?" },
   RemovalEffects: { tokens: "T", values: "T A" },
   SwapEffects: { donor_values: "A", values: "N+1 A" },
   CausalMaskEffect: { values: "A?" },

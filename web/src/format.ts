@@ -2,21 +2,30 @@
 
 const MINUS = "−";
 
-/** Fixed decimals; a number too small for them is written as a power of ten. */
+/** Fixed decimals; of a number too small for them, its first two digits, or, from a hundred-thousandth down, a power of ten. */
 export function number(x: number, decimals = 3): string {
   if (x === -Infinity) return `${MINUS}∞`;
   if (!Number.isFinite(x)) return "?";
   const size = Math.abs(x);
-  const text = size !== 0 && size < 0.5 * 10 ** -decimals ? size.toExponential(1).replace("e-", `e${MINUS}`) : size.toFixed(decimals);
+  const text = size !== 0 && size < 0.5 * 10 ** -decimals ? tiny(size) : size.toFixed(decimals);
   return x < 0 && Number(size.toFixed(decimals)) + size > 0 ? MINUS + text : text;
+}
+
+const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+function tiny(size: number): string {
+  const power = Math.floor(Math.log10(size));
+  if (power >= -5) return size.toFixed(1 - power);
+  return `${(size / 10 ** power).toFixed(1)} · 10⁻${[...String(-power)].map((digit) => SUPERSCRIPT[Number(digit)]).join("")}`;
 }
 
 /** A share of 1 as per cent. */
 export function percent(x: number, decimals = 1): string {
   if (!Number.isFinite(x)) return "?";
   if (Math.abs(x - 1) < 1e-6) x = 1; // all of it, but for what adding up in 32 bits costs
-  // 99.97 % is not 100 %: near the ends one more digit is said, as long as it says something.
-  if (decimals === 1 && x !== 0 && x !== 1 && (x > 0.9995 || (x > 0 && x < 0.0005))) decimals = 3;
+  // Neither nothing nor all of it is said of what is only near: 0.02 % beside 88.7 % is less than 0.1 %.
+  if (decimals === 1 && x > 0 && x < 0.0005) return "< 0.1 %";
+  if (decimals === 1 && x > 0.9995 && x < 1) decimals = 3;
   const text = (Math.abs(x) * 100).toFixed(decimals);
   return `${x < 0 && Number(text) !== 0 ? MINUS : ""}${text} %`;
 }

@@ -1,5 +1,6 @@
 /** What the reader is looking at. Everything that a deep link can hold lives here. */
 import { open } from "./blocks";
+import type { Shown } from "./cards.svelte";
 import type { Example, Walkthrough } from "./data";
 import { forward } from "./maths/forward";
 import { seenFrom } from "./classTokens";
@@ -14,7 +15,7 @@ export const STEPS = 10;
 class View {
   document = $state.raw<Walkthrough | null>(null);
   models = $state.raw<string[]>([]); // those that a served page may show, the one it was started with first
-  opening = $state<string | null>(null); // the one that is being loaded
+  opening = $state.raw<{ name: string; cancel: () => void } | null>(null); // the one that is being loaded
   problems = $state.raw<string[]>([]);
   under = $state<number | null>(null); // the layer whose map or ribbon the pointer is over
   picked = $state(false); // the reader chose the token, it is not the one that a page opens on
@@ -29,9 +30,13 @@ class View {
   film = $state<number | null>(null); // between layers, while the film runs or is dragged: 2.5 is half-way from layer 2 to 3; from -1, before layer 0
   playing = $state(false);
   hovered = $state<number | null>(null); // the token under the pointer
+  lit = $state.raw<ReadonlySet<number>>(new Set()); // tokens that a mark of a picture stands for
+  card = $state.raw<Shown | null>(null); // what is said of the mark under the pointer
   token = $state(0);
   dimension = $state(0);
   trail = $state<string[]>([]); // addresses clicked through in the arithmetic, newest last
+  looking = $state(false); // what the step is about is outlined on the stage
+  notes = $state(false); // a teacher's words
   tables = $state(false);
   heat = $state(true);
   truth = $state(false);
@@ -64,7 +69,7 @@ class View {
     const example = this.example;
     if (!this.document || !this.model || !example) return null;
     if (this.run && this.document.toy) return toySource(this.document.toy, open(example.input.pixels!), this.model.heads, this.run);
-    return tracedSource(this.model, example, this.document.examples[0].answers.labels.map((label) => label.index));
+    return tracedSource(this.model, example);
   });
 
   /** Weights that the class token gives (or, with `back`, gets), for the chosen layer and head. */

@@ -20,11 +20,16 @@ export const roles: Record<RoleName, { name: string; says: string }> = {
   pad: { name: "padding", says: "fills a batch; never looked at" },
 };
 
+/** What a token is, in a table: a piece of the input is called what it is. */
+export const roleName = (role: RoleName, m: ModelCard): string => (role === "content" ? piece(m) : roles[role].name);
+
 interface StepText {
   short: string;
   title: string;
   says: string[]; // two sentences, seen at once
   more: string[]; // the rest, when asked for
+  look: string; // what to look at here, in a few words
+  note: string; // what a teacher may say
   hands?: string; // what to press or click, which paper cannot
   formula: string | null;
   beware: string;
@@ -78,6 +83,8 @@ function placesSay(m: ModelCard, e: Example): string {
 /** Step 2 of a model without a class token. */
 const noClassToken = (m: ModelCard, e: Example): StepText => ({
   short: "No class token",
+  look: story(e) === "last" ? "The last row: it alone is read." : "The last column: likeness without it.",
+  note: `There is no empty place here: ${pooling(m, e)}`,
   title: "Nobody is put in front",
   says: ["This model has no class token.", pooling(m, e)],
   more: [
@@ -104,11 +111,14 @@ function readFrom(m: ModelCard, e: Example): string {
 const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m, e) => ({
     short: image(m) ? "Patches" : "Word pieces",
+    look: image(m) ? "The framed patch is one row of numbers." : "The framed piece is one row of numbers.",
+    note: `${capital(counted(m, e))}, ${m.hidden} numbers each, and one empty place. Everything else is how the empty place is filled. Ask: where does the model write its answer down?`,
     title: image(m) ? "The picture becomes a row of vectors" : "The sentence becomes a row of vectors",
     says: image(m)
-      ? [`Cut into ${e.input.grid?.join(" × ") ?? ""} patches, each becomes a vector: ${m.hidden} numbers. From here on the model sees only these.`]
-      : [`${capital(counted(m, e))} become vectors: ${m.hidden} numbers each. From here on the model sees only these.`],
+      ? [`Cut into ${e.input.grid?.join(" × ") ?? ""} patches, each becomes a vector: ${m.hidden} numbers.`]
+      : [`${capital(counted(m, e))} become vectors: ${m.hidden} numbers each.`],
     more: [
+      `From here on the model sees only these vectors.`,
       ...(image(m)
         ? [
             m.stem === "convolutions"
@@ -125,6 +135,8 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => story(e) !== "class" ? noClassToken(m, e) : ({
     short: "Class token",
+    look: "Two inputs: equal gold strips.",
+    note: `Another ${thing(m)}, other ${piece(m, true)}, the same class token, number by number: it was learned, not computed.`,
     title: several(e) ? "Class tokens are put in front" : m.readout.reads.includes("class") && m.outcome !== "cosine" ? "One more token is put in front" : "A class token stands in front, too",
     says: [`The class token, gold, is ${m.hidden} learned numbers${several(e) ? " for each class" : ""}, the same for every ${thing(m)}.`, readFrom(m, e)],
     more: [
@@ -138,6 +150,8 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => ({
     short: "Positions",
+    look: "Bright: a place like the chosen one.",
+    note: `Without places the model sees a heap of ${piece(m, true)}. The class token has a place, too.`,
     title: "Every token is told where it stands",
     says: [
       m.position.kind === "added"
@@ -153,8 +167,10 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => ({
     short: "Scores",
+    look: "The bar under each score.",
+    note: `A question and a label for each token. Alike means a high score: multiply and add, no more. Follow one number back.`,
     title: `${capital(reader(e))} compares itself with every token${m.causal ? " before it" : ""}`,
-    says: [`Its query times every token's key gives a score: how well the token fits the question.`],
+    says: [`Its query times a token's key gives a score: how well the token fits.`],
     more: [
       `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. ${divided(m) ? `The product is divided by √${m.head_size}.` : ""} ${m.position.kind === "bias" ? "A learned number for the distance is added." : ""} ${capital(reader(e))} scores itself as well.`,
       `${m.heads} heads do this side by side, each with a question of its own.`,
@@ -165,6 +181,8 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => ({
     short: "Weights",
+    look: "The gold bars: shares, together 100 %.",
+    note: `This map is what people print. It says where it looked. Does it say why? Read the dots: gold is this cut, grey are others of its size.`,
     title: "Scores become shares of attention",
     says: [`Softmax makes shares of the scores, together 1: the heat map.`],
     more: [
@@ -177,8 +195,10 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => ({
     short: "Update",
+    look: "The last column adds up.",
+    note: `What it took in is added to what it held: nothing is replaced.`,
     title: `${capital(reader(e))} takes in what it looked at`,
-    says: [`Every token offers a value. Values times shares are added up; the head adds W times that sum.`],
+    says: [`Every token offers a value. Values times shares, added up, times W: what the head adds.`],
     more: [
       `A value is ${m.head_size} numbers for others to take. W, learned, makes ${m.hidden} numbers of each head's sum; those of all heads are added to what ${reader(e)} already holds.`,
       `Then a small network on each token alone (feed-forward, ${m.feedforward} numbers wide) adds its part. That is one layer.`,
@@ -189,8 +209,10 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m) => ({
     short: "Depth",
+    look: "Where the lens curve rises most.",
+    note: `If it had to answer after this layer? Press play, and let the room call out the layer in which it turns.`,
     title: `The same again, ${m.depth} times`,
-    says: [`The lens asks what the answer would be if the model stopped here.`],
+    says: [`The lens asks: what would it answer, stopped here?`],
     more: [`Each layer has its own learned numbers.`],
     hands: "Press play; drag the layer in the bar at the bottom, or click a small map.",
     formula: "state 0 → state 1 → … → answer",
@@ -198,8 +220,10 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m, e) => ({
     short: "Before & after",
+    look: "Two strips: how little stays.",
+    note: `The same learned numbers went in for every ${thing(m)}; what came out is of this one.`,
     title: "The same token, before and after",
-    says: story(e) === "class" ? [`Above, the class token as it goes in; below, what this ${thing(m)} made of it.`] : [`Above, ${reader(e)} as it went in; below, as it came out.`, pooling(m, e)],
+    says: story(e) === "class" ? [`Above, the class token as it goes in; below, as this ${thing(m)} left it.`] : [`Above, ${reader(e)} as it went in; below, as it came out.`, pooling(m, e)],
     more: [
       ...(story(e) === "class"
         ? [
@@ -216,12 +240,14 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m) => ({
     short: "Answer",
+    look: "The product strip adds up.",
+    note: `A confidence is a claim of the model. Whether it keeps it was measured, or was not: read which.`,
     title: m.outcome === "cosine" ? "One vector in, likeness out" : m.outcome === "sigmoid" ? "One vector in, one answer for each label" : "One vector in, one answer out",
     says:
       m.outcome === "cosine"
         ? [`This model knows no classes: it gives a vector. The cosine between two says how alike it finds their inputs.`]
         : [
-            `Row times vector is a class's score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence of its own" : "softmax makes confidences"}.`,
+            `Row times vector is a class's score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence" : "softmax makes confidences"}.`,
           ],
     more:
       m.outcome === "cosine"
@@ -241,6 +267,8 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m) => ({
     short: "What if",
+    look: "Whether the bar moves at all.",
+    note: `Only here do we learn what mattered. Let the room guess before you click.`,
     title: "A laboratory",
     says: [`Change something: only such tests show cause.`],
     more: [`Take ${piece(m, true)} away, put another input's state in, read the answer from the mean or the maximum instead.`],
@@ -260,6 +288,7 @@ export function label(address: Address, m: ModelCard, e: Example): string {
   const layer = layerName(a);
   const head = `${layer}, ${headName(b)}`;
   const [base, kind] = name.split(".");
+  if (base === "head" && m.outcome === "cosine") return `vector of ${className(a, e)}, ${numberName(b)}`;
   if (kind) return `learned ${kind === "w" ? "weight" : "bias"} (${LEARNED[base.replace(/\d+$/, "")] ?? base})`;
   switch (name) {
     case "pixel":
@@ -342,6 +371,8 @@ export function className(index: number, e: Example): string {
 
 /** A class's name without its synonyms: ImageNet calls a cat "tabby, tabby cat". */
 export const shortLabel = (text: string): string => text.split(",")[0];
+/** An answer inside a sentence; where answers are whole sentences, their first words. */
+export const mention = (m: ModelCard, text: string): string => (m.outcome === "cosine" ? text.split(" ").slice(0, 2).join(" ") + (text.includes(" ") ? " …" : "") : shortLabel(text));
 const clip = (title: string): string => (title.length > 24 ? `${title.slice(0, 23).trimEnd()}…` : title);
 export const answerName = (e: Example): string => shortLabel(e.answers.labels[0].text);
 
@@ -367,6 +398,7 @@ export const words = {
       return long ? `${m.depth} layers: in each, ${reads}` : `${m.depth} layers`;
     },
     answer: "Answer",
+    changed: "the answer now",
     moreAnswers: (n: number) => `and ${n.toLocaleString("en")} more`,
     answers: (m: ModelCard) => (m.outcome === "cosine" ? "likeness to" : "the answer"),
     lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered ${afterLayers(layer)}` : "if it answered now") : "the answer"),
@@ -378,6 +410,8 @@ export const words = {
     play: "Play",
     pause: "Pause",
     playLong: "Run through the layers (space)",
+    lensCard: (what: string, lens: boolean) => (lens ? `“${what}” if it answered now` : "likeness to how it ends"),
+    rise: (from: string, to: string) => `${from} → ${to}`,
   },
   funnel: {
     title: (layer: number, head: number) => `${capital(layerName(layer))}, ${headName(head)}: from scores to what is added`,
@@ -411,11 +445,16 @@ export const words = {
   beyond: (i: number, value: string) => `${numberName(i)} is ${value}: beyond this scale`,
   logitOf: (name: string) => `row of “${name}”`,
   product: "row × vector",
+  vectorOfOther: (name: string) => `vector of “${name}”`,
+  cosineProduct: "the two, multiplied",
+  cosine: "cosine",
   logit: "logit",
   through: (n: number) => `${n} ${n === 1 ? "layer" : "layers"}`,
   beside: { title: (layer: number) => `All inputs in ${layerName(layer)}`, button: "Side by side" },
   link: { short: "Link", long: "A link to exactly this view", copied: "Copied", local: "On this machine, while the server runs" },
   more: "more",
+  lookLong: "What to look at here: point at it, and it is outlined",
+  notes: "What to say (N)",
   looksOptions: "view",
   claimsShort: "Measured",
   presenter: "Present",
@@ -480,7 +519,11 @@ export const words = {
   size: (m: ModelCard) => `${m.depth} layers × ${m.heads} heads`,
   modelCard: "Model",
   models: "Another model",
-  opening: (name: string) => `Loading ${name} …`,
+  opening: (name: string, seconds: number) => `Loading ${name} and walking its examples through … ${seconds} s`,
+  openingSays: "Below is still the model of before.",
+  cancel: "Cancel",
+  originalAlt: "your picture as it came",
+  original: (e: Example) => `As it came. The model gets ${e.input.width} × ${e.input.height} pixels of it.`,
   cardRows: (m: ModelCard): [string, string][] => [
     ["family", m.family],
     ["tokens", m.layout],
@@ -522,9 +565,11 @@ export const words = {
     pixel: "A pixel of your picture, as it enters the model.",
     trace: "Taken from the model's forward as Python recorded it. Its own origin needs weights that this page does not hold.",
     constant: "A constant.",
+    other: "A number of the other input's vector, which was brought to length 1.",
   },
   op: { sum: "sum", mean: "mean", dot: "sum of products", softmax: "softmax", norm: "norm", gelu: "GELU", relu: "ReLU", sigmoid: "sigmoid", given: "given" },
   times: "times",
+  overLength: (x: string) => `${x}: 1 / length of this vector`,
   mean: "mean",
   spread: "spread",
   ofNumbers: "of these numbers",
@@ -533,7 +578,13 @@ export const words = {
   role: "Role",
   value: "Value",
   share: "Share",
-  removedEffect: "Effect of removing it",
+  removedEffect: "Effect of removing one",
+  defined: {
+    added: "Share of what was added: the length of share × value, after the output matrix, as a part of all tokens' together.",
+    removed: (m: ModelCard) => (m.outcome === "cosine" ? "If taken away: by how much the likeness changes when this token is left out of the input." : "Without it: by how many percentage points the first answer changes when this token is left out of the input."),
+  },
+  copyCsv: "Copy as CSV",
+  copied: "Copied",
   shareIn: (layer: number) => `share in ${layerName(layer)}`,
   removedOf: (m: ModelCard, e: Example) => (m.outcome === "cosine" ? "if taken away" : `“${answerName(e)}” without it`),
   uniform: (x: number) => `evenly spread would be ${percent(x, 2)} each`,
@@ -560,13 +611,13 @@ export const words = {
     where: (layer: number | null, head: number | null) =>
       `${layer === null ? "in every layer" : `in ${layerName(layer)}`}, ${head === null ? "all heads" : headName(head)}`,
     cut: (m: ModelCard, e: Example, n: number, word: string, where: string, what: string) =>
-      `${m.outcome === "cosine" ? "Likeness to " : ""}“${shortLabel(what)}”, ${story(e) === "class" && m.outcome !== "cosine" ? "" : `${reader(e)} `}cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
+      `${m.outcome === "cosine" ? "Likeness to " : ""}“${mention(m, what)}”, ${story(e) === "class" ? "" : `${reader(e)} `}cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
     rank: (asMuch: number, others: number, falls: boolean) =>
-      asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts change it as much`,
+      asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts do as much`,
     p: (p: string, together: number, corrected: string, layers: boolean, rare: boolean) => {
-      const all = `${together} ${layers ? "layers" : "layers and heads"}`;
-      if (rare) return `rare here (p = ${p}), but one of ${all} may be so by chance (${corrected})`;
-      return together > 1 ? `p = ${p}; as one of ${all}, ${corrected}` : `p = ${p}`;
+      const all = `${together} ${layers ? "layers" : "heads"}`;
+      if (rare) return `p = ${p} here, but of ${all} one may be so by chance (${corrected})`;
+      return together > 1 ? `p = ${p} (of ${all}: ${corrected})` : `p = ${p}`;
     },
     verdict: {
       needed: "Needed",
@@ -589,7 +640,7 @@ export const words = {
     more: "What else is known",
     none: "No knock-out was computed for this layer.",
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
-    needed: (what: string, word: string) => `The ${word} that “${shortLabel(what)}” needs most:`,
+    needed: (m: ModelCard, what: string, word: string) => `Most needed ${word} for ${m.outcome === "cosine" ? "the likeness to " : ""}“${mention(m, what)}”:`,
     working: "The tests are being run …",
   },
   backBeware: (e: Example) => `That a token reads ${reader(e)} does not say that it makes use of what it finds there.`,
@@ -599,7 +650,7 @@ export const words = {
   clipped: (list: string[]) => `brighter than this scale: ${list.join(", ")}`,
   notTestedBack: "What the others read from it was not cut off, so nothing is known here of whether it matters.",
   claims: "Over many inputs",
-  dots: { chosen: "this cut", line: "uncut", others: (n: number) => `${n} other cuts` },
+  dots: { chosen: "this cut", line: "uncut", others: (n: number) => `${n} other cuts`, other: "another cut", answer: "answer", more: (n: number) => `and ${n} more` },
   claim: (value: string, low: string, high: string, n: number, data: string) => `${value} (95 % interval ${low} to ${high}; n = ${n}, ${data}).`,
   control: (what: string, value: string, low: string, high: string) => `Control, ${what}: ${value} (${low} to ${high}).`,
   madeBy: "made by",
@@ -626,7 +677,11 @@ export const words = {
     feedforward: "feed-forward adds",
     next: "new state",
   },
+  lengthShort: "length",
   length: (x: number, decimals = 2) => `length ${number(x, decimals)}`,
+  goesIn: "what goes in",
+  bandShort: "mean of inputs, 95 %",
+  beforeNorm: "before the final norm",
   axisFrom: "in",
   axisTo: "end",
   depth: (n: number) => `all ${n} layers`,
@@ -640,8 +695,7 @@ export const words = {
   initial: (m: ModelCard, e: Example) => (story(e) !== "class" ? "as it goes in" : m.position.kind === "added" ? `as it goes in: learned, with position ${e.watched}` : "as it goes in: learned"),
   finalState: "as it ends",
   cosineBetween: (e: Example) => `cosine to the class token of ${clip(e.contrast?.title ?? words.otherInput)}`,
-  driftNorm: (first: number, last: number) => ` (dashed: before the final norm, ${number(first, 3)} and ${number(last, 3)}).`,
-  drift: (first: number, last: number) => `${number(first, 3)} ${afterLayers(1)}, ${number(last, 3)} at the end`,
+  driftNorm: "Dashed: before the final norm.",
   truth: (text: string) => `true label ${text}`,
   drawn: "A drawn picture: a model of photographs may well be lost on it.",
   vectorOf: (m: ModelCard) => m.readout.says,
@@ -653,14 +707,17 @@ export const words = {
   score: "score",
   plusDistance: " + what the distance adds",
   weight: "weight",
+  calibrationChart: "claimed against right",
+  calibrationAxes: ["claimed", "right"],
+  calibrationHonest: "honest",
   calibrationColumns: ["confidence", "n", "mean confidence", "right", "95 % interval"],
   right: "right",
   wrong: "wrong",
   calibration: "Is the confidence honest?",
-  calibrationYours: "Yours may be of another kind.",
+  calibrationYours: (data: string) => `Measured on ${data}; your input may be of another kind.`,
   calibrationVerdict: (x: number, low: number, high: number) => (x > high ? "It claims too much." : x < low ? "It claims too little." : "It may be."),
   calibrationSays: (conf: string, acc: string, low: string, high: string, n: number, data: string) =>
-    `Where it said ${conf}, ${acc} were right (95 %: ${low} to ${high}; n = ${n}, ${data}).`,
+    `Where it said ${conf}, ${acc} were right (95 %: ${low} to ${high}; n = ${n}${data ? `, ${data}` : ""}).`,
   typical: {
     none: "It looks like none of its classes.",
     known: "It looks like its classes.",
@@ -690,7 +747,7 @@ export const words = {
     removed: (n: number, word: string) => `${n} ${word} taken away`,
     removeSays: (word: string, many: boolean) =>
       many
-        ? `Click ${word} to take them away, again to put them back.`
+        ? `Click ${word} away, and back.`
         : `Click a ${word} to take it away.`,
     reset: "Put all back",
     topMost: (word: string) => `Most needed ${word}`,
@@ -749,6 +806,7 @@ export const words = {
     ["T", "tables on or off"],
     ["C", "concepts"],
     ["Space", "run through the layers, stop"],
+    ["N", "a teacher's words for each step"],
     ["P", "large type for a projector; there, space goes on"],
     ["D", "dark or light"],
     ["Arrow keys in a picture, row or strip", "choose another one"],
@@ -761,6 +819,9 @@ export const words = {
     says: (layer: number, head: number | null) => `${layerName(layer)}, ${headOrMean(head)}`,
     rows: "who reads ↓",
     columns: "who is read →",
+    reads: (name: string) => `${name} reads`,
+    readBy: (name: string) => `${name} is read by`,
+    cell: (from: string, to: string) => `${from} → ${to}`,
     served: "Whole matrices: with --serve.",
   },
   points,

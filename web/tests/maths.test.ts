@@ -107,7 +107,7 @@ describe("every number can be recomputed", () => {
     expect(source.has("pixel:0:0:0") && !source.has("nothing:0")).toBe(true);
   });
   it("traced: scores, softmax, sums over tokens and heads, residual additions, the classifier", () => {
-    const source = tracedSource(model, golden.examples[0], golden.examples[0].answers.labels.map((l) => l.index));
+    const source = tracedSource(model, golden.examples[0]);
     const count = walk(source, [...golden.examples[0].answers.labels.map((l) => `answer:${l.index}`), ...headouts()]);
     expect(count).toBeGreaterThan(300);
   });

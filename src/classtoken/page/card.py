@@ -27,10 +27,13 @@ class BlockNorms:
 
 @dataclass(frozen=True)
 class ClassifierRows:
-    """The classifier's rows of the answers of the first example, divided by the temperature; V numbers are read."""
+    """The classifier's rows of the answers of the first example, divided by the temperature; V numbers are read. Of a
+    model without a classifier the vectors, of length 1, that others are compared with."""
 
     weight: Annotated[Array, "A V"]
     bias: Annotated[Array, "A"] | None
+    classes: tuple[int, ...]
+    """the answers that the rows are of, by their index"""
     starts: tuple[int, ...] | None = None
     """where in the vector each row begins to read; null where every row reads it from its beginning"""
 

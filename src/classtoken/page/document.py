@@ -16,7 +16,7 @@ from classtoken.page.evidence import CalibrationChart, LayerBand, MeasuredClaim
 from classtoken.page.example import Example
 
 FORMAT: Literal["classtoken-walkthrough"] = "classtoken-walkthrough"
-VERSION: Literal[3] = 3
+VERSION: Literal[4] = 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Walkthrough:
     families: tuple[FamilyRow, ...] = ()
     toy: ToyWeights | None = None
     format: Literal["classtoken-walkthrough"] = FORMAT
-    version: Literal[3] = VERSION
+    version: Literal[4] = VERSION
 
     def to_json(self) -> str:
         """The document as JSON, safe to stand inside a script element: every `<` is written as \\u003c."""

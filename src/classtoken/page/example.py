@@ -1,6 +1,6 @@
 """One input of a walkthrough: its tokens, its trace and the experiments on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, cast
 
 from classtoken.page.blocks import Array
@@ -42,6 +42,8 @@ class ShownInput:
     text: str | None = None
     pixels: Annotated[Array, "G Y X"] | None = None
     """toys only: channels, height, width as they enter the model"""
+    original: str | None = None
+    """data URI of the reader's own picture before it was cropped and resized, small"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class AnswerLabel:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers shown, best first; values are probabilities or cosines (`model.outcome`)."""
+    """The answers shown; values are probabilities, best first, or cosines (`model.outcome`): to the other inputs that were
+    given, the most alike first, then to the package's own."""
 
     labels: Annotated[tuple[AnswerLabel, ...], "A"]
     logits: Annotated[Array, "A"] | None
@@ -125,6 +128,8 @@ class CutEffect:
     p_together: float | None
     """p after that correction (Holm)"""
     verdict: Literal["needed", "in its way", "no more than chance", "too few to tell", "no control"]
+    null_sets: Annotated[Array, "S T"] | None = field(default=None, compare=False)
+    """the tokens of those other sets, one a row; null where they are too many for a page"""
 
 
 @dataclass(frozen=True)

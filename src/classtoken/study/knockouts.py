@@ -206,11 +206,12 @@ def most_attended_in(traced: Traced, reader: int, layer: int, head: int | None =
 
 @dataclass(frozen=True)
 class LayerKnockOut:
-    """A knock-out of one layer (and head)."""
+    """A knock-out of one layer (and head); `others`: the sets that were cut in its place, one for each of `found.null`."""
 
     layer: int
     head: int | None
     found: KnockOut
+    others: tuple[tuple[int, ...], ...] = ()
 
 
 def by_layer(traced: Traced, position: int, target: int, *, heads: bool, seed: int = 0) -> list[LayerKnockOut]:
@@ -224,7 +225,9 @@ def by_layer(traced: Traced, position: int, target: int, *, heads: bool, seed: i
         cuts = [(layer, head, most_attended_in(traced, position, layer, head)) for layer, head in places]
         there = [(layer, head, cut) for layer, head, cut in cuts if cut is not None]
         results = bench.several([(cut, Mode.RENORMALISE) for _, _, cut in there])
-        found += [LayerKnockOut(layer, head, k) for (layer, head, _), k in zip(there, results, strict=True)]
+        for (layer, head, cut), k in zip(there, results, strict=True):
+            others = bench.controls(cut, len(there)).sets[: len(k.null)]
+            found.append(LayerKnockOut(layer, head, k, others))
     return sorted(found, key=lambda k: (k.layer, -1 if k.head is None else k.head))
 
 

@@ -24,7 +24,7 @@ from classtoken.page.card import (
 )
 from classtoken.page.document import FamilyRow
 from classtoken.probe.accounting import native, output_bias
-from classtoken.probe.subject import Subject
+from classtoken.probe.subject import Cosines, Subject
 from classtoken.readout.own import OwnPooler, meaning
 from classtoken.readout.readout import Readout
 from classtoken.values import Role
@@ -199,10 +199,14 @@ def shared_of(encoder: Encoder, subject: Subject, shown: tuple[int, ...]) -> Sha
 
 
 def head_of(subject: Subject, shown: tuple[int, ...]) -> ClassifierRows | None:
-    """The rows of a classifier that is one linear map of the vector; None for any other."""
+    """The rows of a classifier that is one linear map of the vector, or the unit vectors that it is compared with; None
+    for any other."""
     head, rows = subject.head, list(shown)
     starts = None
     weight_CV: Tensor
+    if isinstance(head, Cosines):
+        vectors_RD = head.get_buffer("references_RD")
+        return ClassifierRows(numbers(vectors_RD), None, tuple(range(len(vectors_RD))))
     if isinstance(head, PerTokenHead):
         weight_CV, bias_C = head.weight, head.bias
         starts = tuple(row * weight_CV.shape[1] for row in rows)
@@ -212,7 +216,7 @@ def head_of(subject: Subject, shown: tuple[int, ...]) -> ClassifierRows | None:
             return None
         weight_CV, bias_C = steps[0].weight, steps[0].bias
     bias = None if bias_C is None else numbers(bias_C[rows] / subject.temperature)
-    return ClassifierRows(numbers(weight_CV[rows] / subject.temperature), bias, starts)
+    return ClassifierRows(numbers(weight_CV[rows] / subject.temperature), bias, shown, starts)
 
 
 def family_rows() -> tuple[FamilyRow, ...]:

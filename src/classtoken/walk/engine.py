@@ -34,6 +34,8 @@ from classtoken.walk.toy import toy_of
 
 LARGEST_TWICE = 200_000_000
 """parameters of a model up to which the same model with random weights is held beside it"""
+COMPARED = 5
+"""inputs that were given, with which a model without a classifier compares the others"""
 KEPT = 8
 """a server's inputs held in memory; the oldest upload goes first"""
 
@@ -46,7 +48,7 @@ class Engine:
         self.lock = Lock()
         check_followed(self.embedder)
         given = items_of(self.embedder, items)
-        self._compared = self._references()
+        self._compared = self._references(given)
         references = tuple(walk_input(self.embedder, item).tokens for item in self._compared)
         self.subject = self._subject_with_answers(subject_of(self.embedder), references)
         untrained = self._untrained(references)
@@ -94,9 +96,8 @@ class Engine:
         with self.lock:
             self.uploads += 1
             title = f"your picture {self.uploads}" if isinstance(content, bytes) else short(content)
-            item = Item(f"yours-{self.uploads}", title, content)
+            item = Item(f"yours-{self.uploads}", title, content, given=True)
             walked = self._walk(item, full=False)
-            walked = replace(walked, example=replace(walked.example, origin="yours"))
             self.walked[item.id] = walked
             yours = [key for key in self.walked if key.startswith("yours-")]
             for key in yours[:-KEPT]:
@@ -175,14 +176,18 @@ class Engine:
             vectors = torch.cat([subject(tokens) for tokens in references])
         return subject.comparing([item.title for item in self._compared], vectors)
 
-    def _references(self) -> list[Item]:
-        """What vectors are compared with: fixed sentences, or the package's own pictures."""
+    def _references(self, given: Sequence[Item]) -> list[Item]:
+        """What vectors are compared with: the first inputs that were given, then the package's own pictures or
+        sentences."""
         if is_image(self.embedder):
-            return example_pictures(self.embedder)
-        return [
-            Item(f"reference-{i}", text if len(text) < 40 else text[:38] + "…", text)
-            for i, text in enumerate(SENTENCES)
+            own = example_pictures(self.embedder)
+        else:
+            own = [Item(f"reference-{i}", _title(text), text) for i, text in enumerate(SENTENCES)]
+        theirs = [
+            replace(item, title=_title(item.content)) if isinstance(item.content, str) else item for item in given
         ]
+        theirs = [item for item in theirs if item.given][:COMPARED]
+        return theirs + [item for item in own if all(item.content != each.content for each in theirs)]
 
     def _partners(self, given: list[Item]) -> dict[str, Item]:
         """For each input another one: the next, or one of the package's own."""
@@ -205,6 +210,10 @@ def check_followed(embedder: Embedder) -> None:
             "every number to what it was computed from. `classtoken explain` takes this model: where it looks, and "
             "what its answer needs. docs/families.md lists the families that are read here."
         )
+
+
+def _title(text: str) -> str:
+    return text if len(text) < 40 else text[:38] + "…"
 
 
 def checked_tokens(removed: Any, prepared: WalkInput) -> list[int]:

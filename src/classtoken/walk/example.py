@@ -47,6 +47,8 @@ ANSWERS = 8
 """answers shown of each input"""
 LAYERS_CUT, ONE_AWAY = 0.7, 0.2
 """about how much of an input's work its knock-outs by layer are, and taking each token away"""
+SETS = 100_000
+"""places in a sequence that a page holds of the sets that one token's knock-outs are compared with"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class ExampleBuilder:
         prepared, other = walk_input(self.embedder, item), walk_input(self.embedder, partner)
         traced = trace(self.subject, prepared.tokens, PARTS)
         beside = trace(self.subject, other.tokens, PARTS)
-        shown = tuple(traced.answers_BC[0].argsort(descending=True)[:ANSWERS].tolist())
+        shown = self._shown(traced, item)
         pooled = pooled_of(traced)
         positions = self.class_tokens(prepared, shown[0])
         theirs = positions
@@ -115,8 +117,7 @@ class ExampleBuilder:
         positions = [walked.prepared.watched, *(view.position for view in walked.example.others)]
         with activity("cut off from what is read most, layer by layer"), work(len(positions), worth=LAYERS_CUT):
             first, *others = (
-                tuple(_effect(k) for k in by_layer(traced, position, rows[0], heads=is_small(traced)))
-                for position in positions
+                _effects(by_layer(traced, position, rows[0], heads=is_small(traced))) for position in positions
             )
         with activity("each token taken away"), work(1, worth=ONE_AWAY):
             content, answers = single_removals(traced)
@@ -193,7 +194,7 @@ class ExampleBuilder:
         return Example(
             id=item.id,
             title=item.title,
-            origin="example",
+            origin="yours" if item.given else "example",
             input=replace(prepared.input, pixels=numbers(pixels[0])) if toy and pixels is not None else prepared.input,
             tokens=prepared.shown,
             watched=first.position,
@@ -202,7 +203,7 @@ class ExampleBuilder:
             layers=first.layers,
             final=first.final,
             vector=numbers(self.subject.readout(traced.states)[0]),
-            answers=self._answers(traced, rows, item),
+            answers=self._answers(traced, rows),
             contrast=_shown_contrast(contrast, first),
             lens=LensAnswers(
                 numbers(traced.subject.answers(lens(traced)[0])[:, rows]),
@@ -224,12 +225,12 @@ class ExampleBuilder:
             ),
         )
 
-    def _answers(self, traced: Traced, rows: list[int], item: Item) -> Answers:
+    def _answers(self, traced: Traced, rows: list[int]) -> Answers:
         logits: Tensor | None = None
         if self.subject.kind != "cosine":
             logits = traced.outcome_BC[0].float() / self.subject.temperature
         return Answers(
-            tuple(AnswerLabel(i, self._answer_name(i, item)) for i in rows),
+            tuple(AnswerLabel(i, self.subject.labels[i]) for i in rows),
             None if logits is None else numbers(logits[rows]),
             numbers(traced.answers_BC[0, rows]),
             None if logits is None else numbers(logits),
@@ -263,11 +264,14 @@ class ExampleBuilder:
             for name, answers in known.items()
         )
 
-    def _answer_name(self, index: int, item: Item) -> str:
-        """A label; of a comparison with itself, that."""
-        if self.subject.kind == "cosine" and self.compared[index].content == item.content:
-            return f"itself, unchanged ({item.title})"
-        return self.subject.labels[index]
+    def _shown(self, traced: Traced, item: Item) -> tuple[int, ...]:
+        """Answers, best first. Of what vectors are compared with, the reader's own inputs come first, and an input is
+        not compared with itself."""
+        best = traced.answers_BC[0].argsort(descending=True).tolist()
+        if self.subject.kind == "cosine":
+            best = [i for i in best if self.compared[i].content != item.content]
+            best.sort(key=lambda i: not self.compared[i].given)
+        return tuple(best[:ANSWERS])
 
 
 def is_small(traced: Traced) -> bool:
@@ -276,7 +280,14 @@ def is_small(traced: Traced) -> bool:
     return bool(traced.depth * tokens * width < 100_000)
 
 
-def _effect(k: LayerKnockOut) -> CutEffect:
+def _effects(found: Sequence[LayerKnockOut]) -> tuple[CutEffect, ...]:
+    """Knock-outs as the page shows them; with the sets that they are compared with where a page can hold these."""
+    few = sum(len(k.others) * len(k.found.tokens) for k in found) <= SETS
+    return tuple(_effect(k, few) for k in found)
+
+
+def _effect(k: LayerKnockOut, sets: bool) -> CutEffect:
+    places = np.array(k.others, dtype=np.int32)
     return CutEffect(
         k.layer,
         k.head,
@@ -291,6 +302,7 @@ def _effect(k: LayerKnockOut) -> CutEffect:
         k.found.together,
         k.found.p_together,
         k.found.verdict,
+        (places.astype(np.uint8) if places.max() < 256 else places) if sets and places.size else None,
     )
 
 

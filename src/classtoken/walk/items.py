@@ -24,7 +24,7 @@ SENTENCES = (
 class Item:
     """Something to walk through: an image (path, bytes, PIL) or a text, with a title and what is known about it.
 
-    `mask` is True where the object is, (height, width) of the picture.
+    `mask` is True where the object is, (height, width) of the picture. `given`: by the reader, not by the package.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Item:
     content: Path | bytes | str | Image.Image
     label: str | None = None
     mask: np.ndarray | None = field(default=None, compare=False)
+    given: bool = False
 
 
 def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
@@ -45,7 +46,7 @@ def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
     for text in given:
         check_item(text, "text", embedder.name)
     texts = list(given) or list(SENTENCES)
-    return [Item(f"text-{i + 1}", short(text), text) for i, text in enumerate(texts)]
+    return [Item(f"text-{i + 1}", short(text), text, given=bool(given)) for i, text in enumerate(texts)]
 
 
 def side_of(embedder: Embedder, given: Sequence[str], asked: str | None) -> Embedder:
@@ -90,7 +91,7 @@ def distinct(items: list[Item]) -> list[Item]:
 
 
 def _picture(path: Path) -> Item:
-    return Item(path.stem[:40] or "picture", path.name, path)
+    return Item(path.stem[:40] or "picture", path.name, path, given=True)
 
 
 def short(text: str) -> str:

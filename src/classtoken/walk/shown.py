@@ -2,7 +2,7 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -10,6 +10,7 @@ from PIL import Image
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
 from classtoken.inputs import InputView, prepare_one
+from classtoken.inputs.thumbnail import thumbnail
 from classtoken.page.example import ShownInput, ShownToken, Truth, role_name
 from classtoken.readout.classifier import Classifier
 from classtoken.study.inputs import readable, token_names
@@ -17,6 +18,10 @@ from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Role
 from classtoken.walk.items import Item
+
+
+ORIGINAL = 160
+"""pixels of the longer side of a reader's own picture, shown beside what the model gets of it"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def walk_input(embedder: Embedder, item: Item) -> WalkInput:
         item,
         tokens,
         shown_tokens(view, classifier),
-        shown_input(view, tokens.grid),
+        replace(shown_input(view, tokens.grid), original=original(item)),
         Truth(item.label if known else None, object_share(tower.prepare, tokens, item)),
         view.roles.index(Role.CLASS) if Role.CLASS in view.roles else len(view.roles) - 1,
     )
@@ -75,6 +80,11 @@ def shown_input(view: InputView, grid: tuple[int, int] | None) -> ShownInput:
         )
     height, width = view.picture.shape[:2]
     return ShownInput("image", data_uri(Image.fromarray(view.picture)), width, height, grid)
+
+
+def original(item: Item) -> str | None:
+    """A reader's own picture as it came, small; the package's are drawn in the size in which they are shown."""
+    return None if not item.given or isinstance(item.content, str) else thumbnail(item.content, ORIGINAL)
 
 
 def object_share(prepare: object, tokens: Tokens, item: Item) -> np.ndarray | None:

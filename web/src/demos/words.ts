@@ -4,6 +4,7 @@ import { layerName } from "../names";
 export const demos = {
   title: "Related ideas, a picture and a slider each",
   place: "patch",
+  finer: (side: number, grid: [number, number] | null) => (grid && grid[0] !== side ? `Drawn with ${side} × ${side} patches, so that there is something to see; the model of this page has ${grid.join(" × ")}.` : ""),
   windows: {
     title: "Windows (Swin): who reaches whom after k layers",
     layers: "layers",

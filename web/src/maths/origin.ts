@@ -8,7 +8,7 @@ import { gelu, layerNorm, relu, rmsNorm, softmax } from "./basic";
 export type Address = string;
 
 export type Origin =
-  | { op: "given"; why: "learned" | "pixel" | "trace" | "constant" }
+  | { op: "given"; why: "learned" | "pixel" | "trace" | "constant" | "other" }
   | { op: "sum"; terms: Address[] }
   | { op: "mean"; terms: Address[] }
   | { op: "dot"; pairs: [Address, Address][]; plus: Address | null; times: number }

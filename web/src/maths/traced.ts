@@ -1,7 +1,7 @@
 /** Origins of the numbers that a document holds for a real model: the class token's row of everything. */
 import { open } from "../blocks";
 import type { Block, Example, ModelCard, NormWeights } from "../data";
-import { add, dot } from "./basic";
+import { add, dot, length } from "./basic";
 import { keptOf } from "./kept";
 import { address, along, type Address, type Origin, type Source } from "./origin";
 import { meanOverHeads, sourceOf, type Kind } from "./toy";
@@ -170,7 +170,7 @@ function streamKinds(model: ModelCard, example: Example, watched: number): Recor
   return kinds;
 }
 
-function answerKinds(model: ModelCard, example: Example, rows: number[]): Record<string, Kind> {
+function answerKinds(model: ModelCard, example: Example): Record<string, Kind> {
   const { answers } = example;
   const [final, vector] = [open(example.final), open(example.vector)];
   const same = final.shape[0] === vector.shape[0] && final.all().every((x, d) => x === vector.at(d));
@@ -180,10 +180,10 @@ function answerKinds(model: ModelCard, example: Example, rows: number[]): Record
   const place = (c: number) => answers.labels.findIndex((label) => label.index === c);
   const { head } = model.shared;
   const shown = open(answers.values);
+  const row = (c: number) => head?.classes.indexOf(c) ?? -1;
   if (answers.all_logits) {
     const logits = open(answers.all_logits);
     const weight = head ? open(head.weight) : null;
-    const row = (c: number) => rows.indexOf(c);
     if (weight) {
       kinds["head.w"] = { value: (c, d) => weight.at(row(c), d), origin: () => learned };
       if (head!.bias) kinds["head.b"] = { value: (c) => open(head!.bias!).at(row(c)), origin: () => learned };
@@ -206,6 +206,15 @@ function answerKinds(model: ModelCard, example: Example, rows: number[]): Record
         model.outcome === "sigmoid"
           ? { op: "sigmoid", of: address("logit", c) }
           : { op: "softmax", among: along(logits.shape[0], "logit"), at: c },
+    };
+  } else if (head && model.outcome === "cosine") {
+    // The other vectors have length 1; this one is divided by its own.
+    const others = open(head.weight);
+    const times = 1 / length(vector.all());
+    kinds["head.w"] = { value: (c, d) => others.at(row(c), d), origin: () => ({ op: "given", why: "other" }) };
+    kinds.answer = {
+      value: (c) => shown.at(place(c)),
+      origin: (c) => ({ op: "dot", pairs: Array.from({ length: others.shape[1] }, (_, d) => [address("head.w", c, d), address("vector", d)]), plus: null, times: Math.abs(times - 1) < 1e-6 ? 1 : times }),
     };
   } else {
     kinds.answer = { value: (c) => shown.at(place(c)), origin: () => trace };
@@ -237,13 +246,13 @@ function pooledKinds(example: Example): Record<string, Kind> {
   return kinds;
 }
 
-/** Every number of a traced example. `rows`: the classes whose rows of the classifier the document holds, in order. */
-export function tracedSource(model: ModelCard, example: Example, rows: number[]): Source {
+/** Every number of a traced example. */
+export function tracedSource(model: ModelCard, example: Example): Source {
   const watched = example.watched ?? 0;
   return sourceOf({
     ...embeddingKinds(model, example),
     ...attentionKinds(model, example, watched),
     ...streamKinds(model, example, watched),
-    ...answerKinds(model, example, rows),
+    ...answerKinds(model, example),
   });
 }

@@ -20,6 +20,7 @@ export interface Geometry {
   width: number;
   height: number;
   narrow: boolean;
+  alone: boolean; // only the map of the layer that is shown is drawn
   picture: Box | null;
   block: Block;
   gold: number; // height of the class token's line
@@ -42,6 +43,7 @@ export interface Content {
 
 const PAD = 14;
 const LABEL = 18;
+const LEGIBLE = 40; // px that a map is wide, below which nothing is seen in it
 
 function blockOf(count: number, at: Box, grid: Content["grid"], letters: number): Block {
   const line = 14;
@@ -84,10 +86,12 @@ export function geometry(width: number, height: number, { count, depth, grid, le
   // Words are written into the cells of a sentence, upright, where there is room for some letters.
   const map = { y: mapTop, w, h: ratio === null ? Math.min(room2, Math.max(26, Math.min(84, room2 * 0.6))) : w / ratio };
   const wide = ratio === null ? Math.min(count * 18, width * 0.5) : Math.min(room2 * ratio, width * 0.2);
-  const large = !narrow && wide > 1.35 * w ? { w: wide, h: ratio === null ? map.h : wide / ratio } : null;
+  // On a narrow screen one map is all that there is room for: that of the layer that is shown.
+  const only = narrow && w < LEGIBLE ? Math.min(right - from, ratio === null ? count * 22 : room2 * ratio) : 0;
+  const large = only ? { w: only, h: ratio === null ? Math.min(room2, 84) : only / ratio } : !narrow && wide > 1.35 * w ? { w: wide, h: ratio === null ? map.h : wide / ratio } : null;
   map.y = Math.max(mapTop, body - map.h - 6);
   return {
-    width, height, narrow, picture, block, gold, ring, layers, map, large,
+    width, height, narrow, alone: only > 0, picture, block, gold, ring, layers, map, large,
     start: { x: block.x + Math.max(ring, block.w / 2), y: gold },
     answers: narrow ? { x: PAD, y: height - answersHeight, w: answersWidth, h: answersHeight } : { x: width - PAD - answersWidth, y: 8, w: answersWidth, h: body - 8 },
     labels: height - answersHeight - 5,
@@ -105,6 +109,7 @@ export function mapOf(g: Geometry, l: number, now: number): Box {
 /** Whether the large map of the layer that is shown lies over that of another one. */
 export function covered(g: Geometry, l: number, now: number): boolean {
   if (!g.large || l === now) return false;
+  if (g.alone) return true;
   const [box, over] = [mapOf(g, l, now), mapOf(g, now, now)];
   return box.x < over.x + over.w + 4 && box.x + box.w > over.x - 4;
 }
