@@ -9,7 +9,8 @@ WALK = r"""
 async (most) => {
   most ??= Infinity;
   const panel = () => document.querySelector('.arithmetic');
-  const parse = (t) => Number(t.trim().replaceAll('−', '-').replace(/ · 10⁻(.+)/, (_, power) => `e-${[...power].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.indexOf(digit)).join('')}`));
+  const parse = (t) => Number(t.trim().replaceAll('−', '-')
+    .replace(/ · 10⁻(.+)/, (_, power) => `e-${[...power].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.indexOf(digit)).join('')}`));
   const settle = () => new Promise((done) => queueMicrotask(() => queueMicrotask(done)));
   const seen = new Set(), wrong = [], kinds = {}, why = new Set();
   const slack = (x) => (Math.abs(x) < 5e-5 && x !== 0 ? 0.06 * Math.abs(x) : 5.1e-5);

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -124,5 +125,32 @@ def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
     page.reload()
     page.wait_for_selector("h2#step-title")
     assert page.get_by_label("Another model").input_value() == "second"
+    page.close()
+    running.stop()
+
+
+def test_while_another_model_is_loaded_the_page_says_so_and_leads_back(chromium: Any) -> None:
+    ready = Event()
+
+    def other() -> tuple[Walkthrough, FakeBackend]:
+        ready.wait(60)
+        second = FakeBackend("second")
+        return second.page, second
+
+    running = Running(FakeBackend(), ServerLimits(), others={"second": other})
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{running.url}/#key={KEY}&step=5")
+    page.wait_for_selector("h2#step-title")
+    page.get_by_label("Another model").select_option("second")
+    assert "Loading second" in page.locator(".openingbar").inner_text()
+    assert page.get_by_label("Another model").is_disabled()
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector(".openingbar", state="detached")
+    assert page.get_by_label("Another model").input_value() == "fixture"
+    assert page.locator(".crumbs").inner_text().startswith("fixture")
+    assert page.locator("header [role=alert]").count() == 0
+    ready.set()
+    page.get_by_label("Another model").select_option("second")
+    page.wait_for_url(re.compile("model=second"))
     page.close()
     running.stop()

@@ -14,7 +14,8 @@ DRAWN = r"""
   const panel = document.querySelector('.arithmetic');
   if (!panel || !['sum', 'mean', 'dot', 'softmax'].includes(panel.dataset.op)) return null;
   const number = (t) => Number(t.trim()
-    .replaceAll('−', '-').replace(/ · 10⁻(.+)/, (_, power) => `e-${[...power].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.indexOf(digit)).join('')}`));
+    .replaceAll('−', '-')
+    .replace(/ · 10⁻(.+)/, (_, power) => `e-${[...power].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'.indexOf(digit)).join('')}`));
   const parse = (e) => number(e.textContent);
   const slack = (x) => (Math.abs(x) < 5e-5 && x !== 0 ? 0.06 * Math.abs(x) : 5.1e-5);
   const terms = panel.querySelector('.terms');

@@ -10,6 +10,7 @@ from tests.walk.conftest import SENTENCES, Made
 from tests.walk.statements import what_is_read_most_has_its_keys_and_values as check_kept
 
 from classtoken.embedder import load
+from classtoken.page.document import Walkthrough
 from classtoken.page.export import write_page
 from classtoken.probe.run_on import run_on
 from classtoken.values import Role
@@ -52,3 +53,25 @@ def test_a_cosine_is_the_embedders(made: Callable[[str], Made], minilm: Path) ->
     theirs = load(minilm).embed([SENTENCES[0], "The cat sat on the window sill and watched the birds."])
     place = next(i for i, label in enumerate(e.answers.labels) if label.text.startswith("The cat sat"))
     assert float(e.answers.values[place]) == pytest.approx(float(theirs[0] @ theirs[1]), abs=1e-4)
+
+
+def test_ones_own_inputs_are_compared_first_and_none_with_itself(made: Callable[[str], Made]) -> None:
+    page = made("minilm")[1]
+    for e, other in zip(page.examples, (SENTENCES[1], SENTENCES[0]), strict=True):
+        assert e.answers.labels[0].text == other
+        assert e.input.text not in [label.text for label in e.answers.labels]
+        rest = e.answers.values[1:].tolist()
+        assert rest == sorted(rest, reverse=True)
+    head = page.model.shared.head
+    assert head is not None
+    for e in page.examples:
+        unit = e.vector / np.linalg.norm(e.vector)
+        rows = head.weight[[head.classes.index(label.index) for label in e.answers.labels]]
+        np.testing.assert_allclose(rows @ unit, e.answers.values, atol=1e-5)
+
+
+def test_the_sets_that_a_cut_is_compared_with_stand_beside_their_values(document: Walkthrough) -> None:
+    for cut in document.examples[0].knockouts:
+        assert cut.null_sets is not None
+        assert cut.null_sets.shape == (len(cut.null_values), len(cut.tokens))
+        assert cut.tokens not in {tuple(row) for row in cut.null_sets.tolist()}

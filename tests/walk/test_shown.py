@@ -1,9 +1,12 @@
 """An input as the page shows it: every token as what it is, spans in the sentence, only a truth that a model knows."""
 
+import base64
+import io
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from tests.walk.conftest import Made
 
 from classtoken.walk.items import example_pictures
@@ -50,3 +53,14 @@ def test_the_object_covers_the_patches_that_its_mask_covers(made: Callable[[str]
     assert cat.mask is not None
     assert share is not None
     assert share.mean() == pytest.approx(cat.mask.mean(), abs=0.03)
+
+
+def test_ones_own_picture_stands_beside_what_the_model_gets(made: Callable[[str], Made]) -> None:
+    """The package's own are drawn in the size in which they are shown."""
+    engine, page = made("registers")
+    (mine,) = page.examples
+    assert mine.origin == "yours"
+    assert mine.input.original is not None
+    picture = Image.open(io.BytesIO(base64.b64decode(mine.input.original.partition(",")[2])))
+    assert max(picture.size) <= 160
+    assert walk_input(engine.embedder, example_pictures(engine.embedder)[0]).input.original is None

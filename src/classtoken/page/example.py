@@ -56,8 +56,8 @@ class AnswerLabel:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers shown; values are probabilities, best first, or cosines (`model.outcome`): to the other inputs that were
-    given, the most alike first, then to the package's own."""
+    """The answers shown; values are probabilities, best first, or cosines (`model.outcome`): to the other inputs that
+    were given, the most alike first, then to the package's own."""
 
     labels: Annotated[tuple[AnswerLabel, ...], "A"]
     logits: Annotated[Array, "A"] | None

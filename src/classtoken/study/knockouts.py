@@ -206,7 +206,8 @@ def most_attended_in(traced: Traced, reader: int, layer: int, head: int | None =
 
 @dataclass(frozen=True)
 class LayerKnockOut:
-    """A knock-out of one layer (and head); `others`: the sets that were cut in its place, one for each of `found.null`."""
+    """A knock-out of one layer (and head); `others`: the sets that were cut in its place, one for each value of
+    `found.null`."""
 
     layer: int
     head: int | None

@@ -19,7 +19,6 @@ from classtoken.tokens.image import ImagePreprocessor
 from classtoken.values import Role
 from classtoken.walk.items import Item
 
-
 ORIGINAL = 160
 """pixels of the longer side of a reader's own picture, shown beside what the model gets of it"""
 
