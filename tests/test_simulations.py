@@ -12,6 +12,7 @@ from tests.simulations import (
     covered_share,
     never_said,
     said,
+    taken_away,
     wrong_comparisons,
     wrong_cuts,
 )
@@ -58,6 +59,14 @@ def test_what_matters_is_said_in_at_least_eighty_percent_with_its_direction(kind
     assert said(kind, runs, kind) >= 0.8 * runs
     other = "in its way" if kind == "needed" else "needed"
     assert said(kind, runs, other) <= binom.ppf(0.999, runs, 0.05)
+
+
+@pytest.mark.parametrize("runs", [pytest.param(8), pytest.param(200, marks=pytest.mark.soak)])
+def test_explain_calls_needed_what_is_and_seldom_what_is_not(runs: int) -> None:
+    """The best of several maps, chosen by the same test that judges it."""
+    assert taken_away("even", runs, blindly=True) <= binom.ppf(0.999, runs, 0.05)
+    assert taken_away("unread", runs, blindly=False) <= binom.ppf(0.999, runs, 0.05)
+    assert taken_away("needed", runs, blindly=False) >= 0.8 * runs
 
 
 @pytest.mark.parametrize("runs", [SMALL, FULL])

@@ -84,7 +84,7 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         weights=() if places_BR is None else _class_rows(traced, places_BR),
         maps=maps,
         curves=curves,
-        removal=_removal(Bench(traced, target, seed=options.seed), maps),
+        removal=removal_of(Bench(traced, target, seed=options.seed), maps),
         routes=_routes(traced),
         knockouts=_knockouts(Bench(traced, target, donors, options.seed), cuts, options),
         head_effects=() if options.quick else head_effects(traced, target),
@@ -189,7 +189,7 @@ def relevance_maps(
 
 
 @activity("taking away what the best map calls important")
-def _removal(bench: Bench, maps: Sequence[result.RelevanceMap]) -> result.Removal | None:
+def removal_of(bench: Bench, maps: Sequence[result.RelevanceMap]) -> result.Removal | None:
     """The strongest tokens of the best tested map taken out of the sequence, beside as many others drawn at random.
 
     p is corrected for having chosen the map by the same test (Bonferroni over the candidates); maps that are made by
