@@ -136,6 +136,8 @@ def _check_apart(out: Path, inputs: Mapping[str, Any]) -> None:
 
 
 def _existing(value: str | Path) -> Path | None:
+    if not str(value).strip():  # an empty text, and not the folder that one is in
+        return None
     try:
         path = Path(value).resolve()
         return path if path.exists() else None

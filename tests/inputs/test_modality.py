@@ -56,7 +56,7 @@ def test_what_cannot_be_chosen(
     [
         ("a red dress", "image", "'a red dress' is no file here, and 'm' reads images"),
         ("dress", "image", "give a picture's path, or a model of texts"),
-        ("missing.JPG", "text", "'missing.JPG' is the name of a file, and 'm' reads texts"),
+        ("missing.JPG", "text", "'missing.JPG' is the name of a file or folder, and 'm' reads texts"),
         (Path("x"), "text", "give a text, or a model of images"),
         ("missing.jpg", "image", ""),
         ("s3://photos/a", "image", ""),

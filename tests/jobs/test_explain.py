@@ -444,3 +444,22 @@ def test_a_flat_picture_of_patches_is_flat_in_every_colour(tmp_path: Path) -> No
     whole = torch.from_numpy(from_patches(tokens.pixels[0].numpy(), tokens.grid or (0, 0)))
     assert torch.allclose(flat.unflatten(-1, (-1, 3)).mean((0, 1, 2)), whole.mean((1, 2)), atol=1e-6)
     assert float(flat.unflatten(-1, (-1, 3)).std((0, 1, 2)).max()) < 1e-6
+
+
+def test_a_classifier_on_the_class_token_and_the_mean_of_patches(tmp_path: Path) -> None:
+    """DINOv2's: without any patch there is no mean, so that a curve ends with the last one of them."""
+    given = Image.effect_noise((60, 40), 90).convert("RGB")
+    found = explain(str(written("registers", tmp_path / "model")), given, None, ExplainOptions())
+    assert found.removal is not None
+    assert found.curves is not None
+    assert found.curves.fractions[-1] == pytest.approx(15 / 16)
+    assert all(m.deletion is not None for m in found.maps if not m.refused)
+
+
+def test_the_side_of_a_two_tower_model_is_told_by_the_input(tmp_path: Path) -> None:
+    folder = str(folders.tiny_clip(tmp_path / "clip"))
+    folders.pictures(1)[0].save(tmp_path / "cat.png")
+    options = ExplainOptions(methods=("rollout",), quick=True)
+    assert explain(folder, "a cat and a dog", None, options).modality == "text"
+    assert explain(folder, tmp_path / "cat.png", None, options).modality == "image"
+    assert explain(folder, folders.pictures(1)[0], None, options).modality == "image"

@@ -236,3 +236,19 @@ def test_files_have_the_mode_of_the_umask(writer: Writer, tmp_path: Path) -> Non
     modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (out, *out.rglob("*")) if p.is_file()}
     assert modes
     assert set(modes.values()) == {"0o644"}, modes
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+@pytest.mark.parametrize("verb", ["explain", "walkthrough"])
+def test_an_empty_text_is_no_folder_that_is_written_into(
+    verb: str,
+    text: str,
+    read: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The folder that one stands in is not what is read."""
+    monkeypatch.chdir(tmp_path)
+    assert main([verb, text, "--model", str(read / "bert"), "--out", "page.html"]) == 2
+    assert "the text is empty" in capsys.readouterr().err

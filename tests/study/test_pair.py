@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests import folders
+from tests.page.tiny import written
 
 import classtoken as ct
 from classtoken.cli import main
@@ -124,3 +125,12 @@ def test_a_pair_is_two(tmp_path: Path) -> None:
     for items in (["a cat"], "ab"):
         with pytest.raises(OptionError, match="two inputs"):
             ct.explain_pair(folder, items)
+
+
+def test_what_is_read_beside_patches_does_not_make_an_empty_input_readable(tmp_path: Path) -> None:
+    """Class token and mean together: of an input without patches there is no vector, and parts count from nothing."""
+    model = written("registers", tmp_path / "model")
+    found = ct.explain_pair(model, folders.pictures(2), pooling="cls+mean")
+    assert found.empty == (0.0, 0.0, 0.0)
+    assert found.background == pytest.approx(0.0, abs=1e-6)
+    assert found.met == pytest.approx(found.similarity)

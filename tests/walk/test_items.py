@@ -25,6 +25,8 @@ def test_a_model_of_two_towers_is_walked_through_on_the_side_of_its_items(clip: 
     assert side_of(clip, [], "text").modalities == ("text",)
     with pytest.raises(OptionError, match="has a text and an image side; say which"):
         side_of(clip, [], None)
+    with pytest.raises(OptionError, match=r"'the cat sits' is a text, '.*picture\.png' an image; give them apart"):
+        side_of(clip, ["the cat sits", str(picture)], None)
     assert set(clip.modalities) == {"image", "text"}  # the model itself is as it was
 
 

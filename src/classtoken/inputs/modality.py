@@ -26,7 +26,7 @@ def check_item(item: Any, side: str, model: str) -> None:
         raise OptionError("the text is empty; give one with words.")
     if side == "text" and named:
         raise OptionError(
-            f"'{shown}' is the name of a file, and '{model}' reads texts; give a text, or a model of images."
+            f"'{shown}' is the name of a file or folder, and '{model}' reads texts; give a text, or a model of images."
         )
     if side == "image" and isinstance(item, str) and not named and "://" not in item:
         raise OptionError(

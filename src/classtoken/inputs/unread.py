@@ -16,10 +16,12 @@ def unread_in_words(prepare: Preprocessor, texts: int) -> tuple[str, ...]:
 
 
 def rest_in_words(prepare: Preprocessor, tokens: Sequence[int]) -> tuple[str, ...]:
-    """The same, of the tokens of each text that were left out; of a single text it says how many those are."""
+    """The same, of the tokens of each text that were left out; of a single text it says how many those are at least
+    (no more of a text is tokenized than its beginning, where its end is what goes)."""
     if len(tokens) == 1 and tokens[0]:
         were = "was" if tokens[0] == 1 else "were"
-        return (f"the text is longer than {_takes(prepare)}; {counted(tokens[0], 'token')} of it {were} not read",)
+        number = f"at least {counted(tokens[0], 'token')}"
+        return (f"the text is longer than {_takes(prepare)}; {number} of it {were} not read",)
     return unread_in_words(prepare, sum(map(bool, tokens)))
 
 

@@ -10,6 +10,7 @@ from classtoken.options import ExplainOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_explanation
 from classtoken.results.explain import Explanation
 from classtoken.study.explanation import explained
+from classtoken.study.inputs import modality_of
 
 
 def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, options: ExplainOptions) -> Explanation:
@@ -25,8 +26,9 @@ def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, opt
         if isinstance(model, Embedder)
         else load(model, device=options.device, revision=options.revision, accept=options.accept)
     )
-    embedder, prompt = with_prompt(embedder, options.modality, options.prompt, options.prompt_text)
-    found = explained(embedder, item, replace(options, prompt=prompt, prompt_text=None))
+    side = options.modality or modality_of(embedder, item)
+    embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
+    found = explained(embedder, item, replace(options, modality=side, prompt=prompt, prompt_text=None))
     if place is not None:
         write_explanation(found, place)
     return found

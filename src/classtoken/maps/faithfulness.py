@@ -58,8 +58,8 @@ def curves(
         return {}
     subject, tokens = traced.subject, traced.tokens
     places = (tokens.roles_BL[0] == Role.CONTENT).nonzero()[:, 0]
-    read = torch.tensor(sorted(subject.reads - {Role.CONTENT, Role.PAD}), device=places.device)
-    most = len(places) - (0 if bool(torch.isin(tokens.roles_BL, read).any()) else 1)
+    special = set(tokens.roles_BL[0].tolist()) - {Role.CONTENT, Role.PAD}
+    most = len(places) - (0 if subject.readable(special) else 1)
     counts = np.unique(np.rint(np.linspace(0, most, definition.points)).astype(int))
     orders = {name: token_order(s.flatten(), places, definition.seed) for name, s in scores.items()}
     values = np.zeros((len(orders), len(counts)))

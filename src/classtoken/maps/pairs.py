@@ -92,8 +92,7 @@ class _Left:
 
     def _readable(self, gone_BL: Tensor) -> bool:
         there = (self.traced.roles_BL[0] != Role.PAD) & ~gone_BL[0]
-        read = self.traced.subject.reads
-        return any(int(role) in read for role in self.traced.roles_BL[0][there].tolist())
+        return self.traced.subject.readable(self.traced.roles_BL[0][there].tolist())
 
 
 @torch.no_grad()

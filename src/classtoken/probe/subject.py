@@ -136,6 +136,11 @@ class Subject:
         """Roles whose final states the readout reads."""
         return frozenset().union(*self.terms)
 
+    def readable(self, roles: Iterable[int]) -> bool:
+        """Whether a row of tokens of these roles has one for every term, so that there is a vector."""
+        there = {Role(int(role)) for role in roles}
+        return all(term & there for term in self.terms)
+
     def reader(self, roles_BL: Tensor) -> Tensor:
         """Weights (B, L) with which the readout reads final states: 1 for one class token, 1/n each for a mean of n.
 

@@ -29,7 +29,7 @@ background:var(--panel)}.near .said{width:190px;font-size:13px}.near img{display
 .beside>:first-child{flex-basis:100%}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--panel);padding:8px 10px}
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
-line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px;opacity:.85}
+line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px}
 .special{border:1px dashed var(--soft);color:var(--soft)}.ends{color:var(--soft);font-size:12px}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:14px;margin:.9em 0}
 .card{border:1px solid var(--line);border-radius:6px;background:var(--panel);padding:10px;min-width:0;
@@ -43,7 +43,7 @@ line-height:1.05;font-size:12px}
 .section>summary{border-top:1px solid var(--line);margin-top:.7em;padding-top:.5em;color:var(--ink)}
 .section>summary h2{display:inline;border:0;margin:0;padding:0}
 .section>summary .result{display:block;margin:.1em 0 .3em 1.1em}.verdict{font-size:17px;max-width:70ch}
-.gone{text-decoration:line-through;opacity:.75}
+.gone{text-decoration:line-through 2px}
 .maps{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:6px 34px}
 .maps h3{margin:.9em 0 0}.row h3{font-size:14px;margin:0 0 .2em;max-width:400px}
 figure>h3~figcaption{max-width:400px}

@@ -75,7 +75,7 @@ def _picture(found: Explanation, tokens: Sequence[int]) -> str:
     many = f"{len(tokens)} patches" if len(tokens) > 1 else "1 patch"
     drawn = marked_patches(found, tokens, heading=f"taken away: {many}", hidden=True)
     size = size_of_png(found.image) if found.image else None
-    said = "" if size is None else f"the picture as the model gets it: {size[0]} x {size[1]} pixels"
+    said = "" if size is None else f"as the model gets it: {size[0]} x {size[1]} pixels"
     return drawn + (f"<figcaption>{said}</figcaption>" if said else "")
 
 

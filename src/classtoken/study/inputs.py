@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -20,7 +20,7 @@ from classtoken.readout.classifier import Classifier
 from classtoken.results.explain import TokenView
 from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.values import Record, Rejected, Role
+from classtoken.values import Modality, Record, Rejected, Role
 
 NAMES = {Role.CLASS: "class token", Role.DISTILLATION: "distillation token"}
 BATCH = 8
@@ -42,6 +42,14 @@ def prepare_item(
     if not bool((tokens.roles_BL == Role.CONTENT).any()):
         raise OptionError(f"this {found.view.modality} holds no patch or word piece, so there is nothing to explain.")
     return replace(found, tokens=tokens)
+
+
+def modality_of(embedder: Embedder, item: Any) -> Modality:
+    """Which side of a model an item is for: a picture, or the name of a file that is there, for the images' side."""
+    if len(embedder.modalities) == 1:
+        return cast(Modality, embedder.modalities[0])
+    named = isinstance(item, str) and len(item) < 4096 and "\n" not in item and Path(item).is_file()
+    return "image" if named or not isinstance(item, str) else "text"
 
 
 def on_device(embedder: Embedder, prepare: Preprocessor, tokens: Tokens) -> Tokens:

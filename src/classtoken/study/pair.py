@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from classtoken.activity import activity, work
@@ -20,7 +19,7 @@ from classtoken.results.explain import KnockOut
 from classtoken.results.explain_pair import PairExplanation, PairInput
 from classtoken.study.control import judged_together
 from classtoken.study.cuts import Cut
-from classtoken.study.inputs import name_of, name_of_item, picture_uri, prepare_item, readable, token_views
+from classtoken.study.inputs import modality_of, name_of, name_of_item, picture_uri, prepare_item, readable, token_views
 from classtoken.study.knockouts import Bench
 from classtoken.tensors import Tokens
 
@@ -84,14 +83,6 @@ def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPa
         empty=(float(f @ c), float(b @ g), float(b @ c)),
         notes=(*_unread(embedder, one, two), *_notes(one, two)),
     )
-
-
-def modality_of(embedder: Embedder, item: Any) -> str:
-    """Which side of a model an item is for: a picture, or the name of a file that is there, for the images' side."""
-    if len(embedder.modalities) == 1:
-        return embedder.modalities[0]
-    named = isinstance(item, str) and len(item) < 4096 and "\n" not in item and Path(item).is_file()
-    return "image" if named or not isinstance(item, str) else "text"
 
 
 def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:

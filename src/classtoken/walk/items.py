@@ -9,7 +9,9 @@ from PIL import Image
 
 import classtoken.drawn as drawn
 from classtoken.embedder import Embedder
+from classtoken.errors import OptionError
 from classtoken.inputs import check_item
+from classtoken.study.inputs import modality_of
 
 SENTENCES = (
     "A wonderful film, funny and warm from beginning to end.",
@@ -52,10 +54,17 @@ def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
 def side_of(embedder: Embedder, given: Sequence[str], asked: str | None) -> Embedder:
     """The side of a model that is walked through: the one asked for, else the one that the items given are for.
 
-    Raises `OptionError` for a model with two sides of which nothing says which.
+    Raises `OptionError` for a model with two sides of which nothing says which, and for items of both.
     """
     if asked is None and given and len(embedder.modalities) > 1:
-        asked = "image" if all(Path(item).is_file() for item in given) else "text"
+        kinds = {item: modality_of(embedder, item) for item in given}
+        if len(set(kinds.values())) > 1:
+            text, image = (next(item for item in given if kinds[item] == kind) for kind in ("text", "image"))
+            raise OptionError(
+                f"one walkthrough is of texts or of images, and '{short(text)}' is a text, '{image}' an image; give "
+                "them apart."
+            )
+        asked = kinds[given[0]]
     return embedder.side(asked)
 
 

@@ -1,0 +1,95 @@
+"""The pages of `explain` in a browser: offline, at the width of a telephone, in both schemes, by axe, on paper."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import classtoken as ct
+
+pytestmark = pytest.mark.browser
+WORDS = "A wonderful film with a slow start, but the actors are unbelievably great."
+
+
+def _picture(out: Path) -> None:
+    donor = Image.radial_gradient("L").convert("RGB")
+    given = Image.linear_gradient("L").convert("RGB")
+    ct.explain("builtin:toy", given, out, donors=[donor], mode="all", cuts=["tokens:p3,p4", "heads:1.0"])
+
+
+def _text(out: Path) -> None:
+    ct.explain("builtin:sentiment", WORDS, out, quick=True)
+
+
+def _pair(out: Path) -> None:
+    ct.explain_pair("builtin:sentiment", [WORDS, "The acting is good, the story is not."], out)
+
+
+def _pictures(out: Path) -> None:
+    both = [Image.linear_gradient("L").convert("RGB"), Image.radial_gradient("L").convert("RGB")]
+    ct.explain_pair("builtin:toy", both, out)
+
+
+PAGES: dict[str, Callable[[Path], None]] = {"picture": _picture, "text": _text, "pair": _pair, "pictures": _pictures}
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("explained") / f"{request.param}.html"
+    PAGES[request.param](out)
+    return out
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "dark"), (360, "light")])
+def test_a_report_needs_nothing_else_fits_and_passes_axe(
+    chromium: Any, root: Path, written: Path, width: int, scheme: str
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    page, errors, asked = context.new_page(), [], []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(written.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [url for url in asked if not url.startswith(("data:", written.as_uri()))] == []
+    smallest = """Math.min(...[...document.querySelectorAll('svg text')].map(t => {
+        const svg = t.ownerSVGElement
+        return parseFloat(getComputedStyle(t).fontSize) * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width
+    }))"""
+    assert page.evaluate(smallest) >= 9
+    axe = root / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.is_file():
+        pytest.skip("axe-core is not installed in web/ (npm ci)")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))") == []
+    assert errors == []
+    context.close()
+
+
+def test_on_paper_every_section_is_open(chromium: Any, written: Path) -> None:
+    context = chromium.new_context(viewport={"width": 700, "height": 990}, color_scheme="dark", offline=True)
+    page = context.new_page()
+    page.goto(written.as_uri())
+    inside = "[...document.querySelectorAll('details.section')].map(d => d.children[1].getBoundingClientRect().height)"
+    page.emulate_media(media="print", color_scheme="dark")
+    assert all(height > 0 for height in page.evaluate(inside))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    cut = "[...document.querySelectorAll('figure, svg')].filter(e => e.getBoundingClientRect().right > 701).length"
+    assert page.evaluate(cut) == 0
+    context.close()
+
+
+def test_a_line_between_words_stands_out_under_the_pointer(chromium: Any, tmp_path: Path) -> None:
+    _pair(tmp_path / "pair.html")
+    page = chromium.new_page()
+    page.goto((tmp_path / "pair.html").as_uri())
+    met = page.locator(".met").last  # the strongest, on top
+    line = met.locator("line").last
+    before = line.evaluate("l => getComputedStyle(l).stroke")
+    met.locator("line.hit").hover(force=True)
+    assert line.evaluate("l => getComputedStyle(l).stroke") != before
+    page.close()
