@@ -1,6 +1,7 @@
 """Two inputs explained together, by the verb and on the command line: which part met which, and whether it matters."""
 
 import json
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_a_picture_and_a_text(tmp_path: Path) -> None:
         assert (found.item.modality, found.other.modality) == ("image", "text")
     page = (tmp_path / "pair.html").read_text()
     assert "What met what" in page
+    assert "classtoken walkthrough" not in page  # one is of texts or of images
     assert "http:" not in page.replace("http://www.w3.org", "")
 
 
@@ -134,3 +136,10 @@ def test_what_is_read_beside_patches_does_not_make_an_empty_input_readable(tmp_p
     assert found.empty == (0.0, 0.0, 0.0)
     assert found.background == pytest.approx(0.0, abs=1e-6)
     assert found.met == pytest.approx(found.similarity)
+
+
+def test_a_pair_ends_with_the_command_that_walks_both_through(tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    ct.explain_pair(folder, ["a cat's dog", "the red dog"], tmp_path / "pair.html")
+    command = f"""classtoken walkthrough 'a cat'"'"'s dog' 'the red dog' --model {folder} --out page.html"""
+    assert f"<pre>{escape(command)}</pre>" in (tmp_path / "pair.html").read_text()

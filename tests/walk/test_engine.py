@@ -183,6 +183,8 @@ def test_a_model_that_another_library_runs_is_refused_with_what_to_do_instead(tm
     folders.bert_tokenizer(folder)
     with pytest.raises(OptionError, match=r"does not give heads, attention, feedforward;.*classtoken explain"):
         Engine(folder, ["a cat"])
+    found = ct.explain(folder, "a red cat", quick=True, methods=["attention"])
+    assert found.given is None  # so that its page names no command that is refused
 
 
 def test_a_picture_keeps_its_own_grid(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import replace
 from html import escape
-from shlex import quote
 
 from classtoken.report.charts import Series, lines
 from classtoken.report.html import Section, folded, page, row, table
@@ -11,12 +10,12 @@ from classtoken.report.knockouts import matters, swapped
 from classtoken.report.looking import attention, depth, detours, sinks, unseen
 from classtoken.report.maps import SIDE, heat_map
 from classtoken.report.png import Panel
+from classtoken.report.step_by_step import step_by_step
 from classtoken.report.svg import shown
 from classtoken.report.verdict import verdict
 from classtoken.report.words import shaded_words
 from classtoken.results.base import counted
 from classtoken.results.explain import Explanation, RelevanceMap
-from classtoken.values import Role
 
 LARGE = 400
 """pixels a side of the best tested map"""
@@ -34,20 +33,9 @@ def explanation_page(found: Explanation) -> str:
     lead = f"model {found.model}; read out: {found.readout}; explained: {found.target_label}"
     if found.outcome == "probability":
         lead += f", {found.amount(found.before)}"
-    sections = [*first, *(replace(section, folded=True) for section in rest), _step_by_step(found)]
+    sections = [*first, *(replace(section, folded=True) for section in rest), step_by_step(found.given)]
     why = f"Why “{found.target_label}”" if found.outcome == "probability" else "Why this vector"
     return page(f"{why}: {found.item}", lead, [s for s in sections if s.body])
-
-
-def _step_by_step(found: Explanation) -> Section:
-    """The command that shows how this vector is made; nothing for a model without a class token to watch, and for an
-    input that no command can be given."""
-    if found.given is None or not any(token.role == Role.CLASS for token in found.tokens):
-        return Section("", "", "")
-    item, model = map(quote, found.given)
-    command = f"classtoken walkthrough {item} --model {model} --out page.html"
-    says = "The walkthrough shows how this input becomes one vector, layer by layer, with these numbers:"
-    return Section("Step by step", says, f"<pre>{escape(command)}</pre>")
 
 
 def panels(found: Explanation) -> list[Panel]:

@@ -7,6 +7,7 @@ from classtoken.report.colour import SERIES
 from classtoken.report.heat_table import heat_table
 from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.maps import heat_map
+from classtoken.report.step_by_step import step_by_step
 from classtoken.report.strip import strip
 from classtoken.report.svg import element, figure, shown, text, title
 from classtoken.report.words import shaded_words
@@ -30,7 +31,7 @@ HOVER = (
 def pair_page(found: PairExplanation) -> str:
     """One self-contained HTML file."""
     lead = f"model {found.model}; read out: {found.readout}; cosine {found.similarity:.3f}"
-    sections = [_meetings(found), _each(found), _matters(found), _sums(found)]
+    sections = [_meetings(found), _each(found), _matters(found), _sums(found), step_by_step(found.given)]
     heading = f"Why alike: “{found.item.name}” and “{found.other.name}”"
     return page(heading, lead, [section for section in sections if section.body])
 

@@ -403,8 +403,8 @@ class Explanation(Result):
     notes: tuple[str, ...] = ()
     typical: float | None = None
     """how typical the input is of the labels (`PredictResult`), of models that know it"""
-    given: tuple[str, str] | None = None
-    """input and model as they were given, a text or paths; None where the input is neither"""
+    given: tuple[str, ...] | None = None
+    """input and model as they were given, for the walkthrough of them; None where there is none"""
     quick: bool = False
     """whether what takes many runs of the model was left out"""
     temperature: float = 1.0

@@ -59,7 +59,8 @@ class PairExplanation(Result):
     f(none).g(none). empty: these three cosines, of the first input with the other's empty one, of the first's empty one
     with the second input, of the two empty ones. error: the largest standard error of a pair, from drawing orders (0
     where all was computed). pairs: a row for each region of `item`. knockouts: the regions that met most taken away,
-    on either side, and the words that both have.
+    on either side, and the words that both have. given: both inputs and the model as they were given, for the
+    walkthrough of them; None where there is none.
     """
 
     model: str
@@ -74,6 +75,7 @@ class PairExplanation(Result):
     knockouts: tuple[KnockOut, ...] = ()
     notes: tuple[str, ...] = ()
     empty: tuple[float, float, float] | None = None
+    given: tuple[str, ...] | None = None
     format: int = field(default=FORMAT)
 
     def strongest(self, count: int = 8, *, apart: bool = False) -> tuple[Meeting, ...]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,6 +33,7 @@ from classtoken.study.describing import (
     readout_in_words,
 )
 from classtoken.study.inputs import (
+    given_as,
     name_of,
     name_of_item,
     picture_uri,
@@ -96,7 +96,7 @@ def explained(embedder: Embedder, item: Any, options: ExplainOptions) -> result.
         image=picture_uri(given.view),
         notes=(*rest_in_words(prepare, tokens.cut), *notes_of(embedder, subject, tokens, options.pooling)),
         typical=typical_of(embedder, subject, tokens, modality=options.modality, prompt=options.prompt),
-        given=(str(item), embedder.spec.model) if isinstance(item, str | Path) else None,
+        given=None if options.pooling or options.prompt else given_as(embedder, subject, item),
         quick=options.quick,
         temperature=float(subject.temperature),
     )

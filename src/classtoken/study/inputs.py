@@ -11,6 +11,7 @@ from typing import Any, cast
 from PIL import Image
 
 from classtoken.embedder import Embedder
+from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import OptionError
 from classtoken.head import PerTokenHead
 from classtoken.inputs import InputView, PreparedInput, Preprocessor, check_item, listed, prepare_one, rows
@@ -122,6 +123,14 @@ def typical_of(
 def readable(word: str) -> str:
     """A word piece without its tokenizer's marks for spaces."""
     return word.replace("Ġ", " ").replace("▁", " ").strip() or word
+
+
+def given_as(embedder: Embedder, subject: Subject, *items: Any) -> tuple[str, ...] | None:
+    """Items as they were given, then the model, for the command that walks them through; None for items of a program's
+    own, and for a model whose numbers cannot be followed."""
+    if not all(isinstance(item, str | Path) for item in items) or not has_open_weights(subject.encoder):
+        return None
+    return (*map(str, items), embedder.spec.model)
 
 
 def picture_uri(view: InputView) -> str | None:

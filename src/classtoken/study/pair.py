@@ -19,7 +19,16 @@ from classtoken.results.explain import KnockOut
 from classtoken.results.explain_pair import PairExplanation, PairInput
 from classtoken.study.control import judged_together
 from classtoken.study.cuts import Cut
-from classtoken.study.inputs import modality_of, name_of, name_of_item, picture_uri, prepare_item, readable, token_views
+from classtoken.study.inputs import (
+    given_as,
+    modality_of,
+    name_of,
+    name_of_item,
+    picture_uri,
+    prepare_item,
+    readable,
+    token_views,
+)
 from classtoken.study.knockouts import Bench
 from classtoken.tensors import Tokens
 
@@ -81,8 +90,17 @@ def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPa
         pairs=tuple(tuple(float(f"{value:.6g}") for value in row) for row in pairs.tolist()),
         knockouts=knockouts,
         empty=(float(f @ c), float(b @ g), float(b @ c)),
-        notes=(*_unread(embedder, one, two), *_notes(one, two)),
+        given=_given(embedder, one, two, (item, other), options),
     )
+
+
+def _given(
+    embedder: Embedder, one: _Side, two: _Side, items: tuple[Any, Any], options: ExplainPairOptions
+) -> tuple[str, ...] | None:
+    """For the walkthrough, which is of inputs of one kind and of the authors' own vector."""
+    same = one.given.view.modality == two.given.view.modality
+    asked = options.pooling or options.prompt or options.prompt_text
+    return given_as(embedder, one.subject, *items) if same and not asked else None
 
 
 def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:
