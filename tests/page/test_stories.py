@@ -84,3 +84,37 @@ def test_a_knock_out_is_a_dot_among_others(open_page: Open, documents: Documents
         first = f"{where} of {1 + len(cut.null_values)}"
         assert rank.startswith(first if as_much == 0 else f"{as_much} of {len(cut.null_values)} other cuts")
         assert f"p = {cut.p:.3f}" in rank
+
+
+def test_exercises_are_guessed_at_first_and_answered_from_the_document(open_page: Open, documents: Documents) -> None:
+    example = documents["registers"].examples[0]
+    assert example.causal is not None
+    assert example.causal.change < 0.01 * example.causal.reference
+    page = open_page("registers", "#step=4")
+    page.keyboard.press("e")
+    quiz = page.locator("#quiz")
+    assert f"{float(example.causal.reference):.2f}" not in quiz.inner_text()
+    asked = quiz.locator("fieldset").filter(has_text="No token may read those behind it")
+    asked.get_by_role("button", name="less far").click()
+    said = asked.locator("[aria-live]").inner_text()
+    assert said.startswith("No.")
+    assert f"without the mask by {float(example.causal.reference):.2f}" in said
+    assert asked.get_by_role("button", name="not at all").evaluate("e => e.classList.contains('right')")
+    first = quiz.locator("fieldset").first
+    first.get_by_role("button", name="the same, to the last digit").click()
+    assert quiz.get_by_role("status").inner_text() == "1 of 2 right."
+    asked.get_by_role("button", name="See it in step 10").click()
+    assert place(page)["try"] == "causal"
+
+
+def test_what_to_look_at_is_outlined_and_a_teachers_words_come_by_key(open_page: Open) -> None:
+    page = open_page("toy", "#step=8", width=1440)
+    outlined = "getComputedStyle(document.querySelector('.middle .labelled.gold')).outlineStyle"
+    assert page.evaluate(outlined) == "none"
+    page.locator(".look").hover()
+    assert page.evaluate(outlined) == "solid"
+    assert page.locator(".notes").count() == 0
+    page.keyboard.press("n")
+    first = page.locator(".notes p").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".notes p").inner_text() not in ("", first)

@@ -47,6 +47,7 @@ class View {
   concepts = $state(false);
   beside = $state(false); // all inputs side by side
   claims = $state(false); // the drawer of statistics
+  quiz = $state(false); // the drawer of exercises
   printing = $state(false);
   presenter = $state(false); // larger, and without the text beside the stage
   headed = false; // the reader chose a head, or all of them
@@ -219,7 +220,7 @@ export function toHead(head: number | null): void {
 
 /** One level up: from a number to its token, to the head, to the layer, to the whole way. */
 export function up(): void {
-  if (view.claims || view.concepts || view.beside) view.claims = view.concepts = view.beside = false;
+  if (view.claims || view.concepts || view.beside || view.quiz) view.claims = view.concepts = view.beside = view.quiz = false;
   else if (view.trail.length) view.trail = view.trail.slice(0, -1);
   else if (view.step >= 4 && view.step <= 6 && view.head !== null && view.step > 4) toHead(null);
   else if (view.step >= 4 && view.step <= 6) go(7);

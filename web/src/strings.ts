@@ -617,7 +617,7 @@ export const words = {
     p: (p: string, together: number, corrected: string, layers: boolean, rare: boolean) => {
       const all = `${together} ${layers ? "layers" : "heads"}`;
       if (rare) return `p = ${p} here, but of ${all} one may be so by chance (${corrected})`;
-      return together > 1 ? `p = ${p} (of ${all}: ${corrected})` : `p = ${p}`;
+      return together > 1 ? `p = ${p} (corrected for ${all}: ${corrected})` : `p = ${p}`;
     },
     verdict: {
       needed: "Needed",
@@ -806,6 +806,7 @@ export const words = {
     ["T", "tables on or off"],
     ["C", "concepts"],
     ["Space", "run through the layers, stop"],
+    ["E", "exercises: guess first"],
     ["N", "a teacher's words for each step"],
     ["W", "outline what to look at"],
     ["P", "large type for a projector; there, space goes on"],

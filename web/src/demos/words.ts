@@ -60,6 +60,58 @@ export const race = {
   },
 };
 
+/** Questions that are guessed at first; see `maths/questions`. */
+export const quiz = {
+  title: "Guess first",
+  says: "Choose an answer, then see what this input's numbers say.",
+  score: (right: number, of: number) => `${right} of ${of} right.`,
+  right: "Right.",
+  wrong: "No.",
+  look: (step: number) => `See it in step ${step}`,
+  none: "This input has nothing to guess at: its page was made without the experiments.",
+  button: "Guess first: all exercises",
+  alike: (thing: string, first: string, last: string) => ({
+    asks: `Another ${thing} goes in. Does its class token begin with the same numbers?`,
+    choices: ["the same, to the last digit", "alike, not the same", "other numbers"],
+    says: `It was learned, and is the same for all. After one layer the two have cosine ${first}, at the end ${last}.`,
+  }),
+  swapped: (answer: string, donor: string, layer: string, before: string, after: string, best: string) => ({
+    asks: `The class token of “${donor}” is put in before the last layer (${layer}). What becomes of “${answer}” (${before})?`,
+    choices: ["stays first, and falls", "stays first, and rises", "another answer comes first"],
+    says: `“${answer}” is then ${after}; first is “${best}”.`,
+  }),
+  cut: (answer: string, what: string, layer: string, means: string, before: string, after: string, p: string) => ({
+    asks: `In ${layer} the class token is cut off from the ${what}. Is “${answer}” moved more than by cutting as many others?`,
+    choices: ["yes, it falls", "yes, it rises", "no more than by chance", "it cannot be told"],
+    says: `${means} ${before} becomes ${after}, p = ${p}.`,
+  }),
+  causal: (thing: string, reference: string, change: string) => ({
+    asks: `No token may read those behind it. Another ${thing} goes in: how far does the final class token move?`,
+    choices: ["as far as without the mask", "less far", "not at all"],
+    says: `By ${change}; without the mask by ${reference}. Standing first, it sees only itself.`,
+  }),
+  twice: (cosine: string) => ({
+    asks: "A second class token is put in, with the same numbers and place. How alike do the two end?",
+    choices: ["equal", "alike", "quite different"],
+    says: `Cosine ${cosine}: nothing tells them apart.`,
+  }),
+  averaged: (answer: string, best: string, value: string) => ({
+    asks: `The classifier gets the average of all tokens instead of the class token. Is the first answer still “${answer}”?`,
+    choices: ["yes", "no"],
+    says: `It is “${best}” (${value}). The classifier was not trained for it: one input is one experiment.`,
+  }),
+  untrained: (n: number, spread: string) => ({
+    asks: "The same model before training, with random weights: over how many tokens does the class token spread its attention?",
+    choices: ["a few", "about half", "nearly all"],
+    says: `As if evenly over ${spread} of ${n}: where it looks was learned.`,
+  }),
+  honest: (claimed: string, right: string, low: string, high: string, data: string) => ({
+    asks: `Where the model is as sure as here (about ${claimed}), how often is it right?`,
+    choices: ["less often than it claims", "about as often", "more often"],
+    says: `In ${right} (95 %: ${low} to ${high}; ${data}).`,
+  }),
+};
+
 export const exercise = {
   title: "Exercise: guess first",
   paper: {

@@ -3,7 +3,7 @@ import { open } from "../blocks";
 import { cividis, diverging, inkOn, usual } from "../colour";
 import { grey } from "../parts/thumbs";
 import type { Example } from "../data";
-import { mapOf, tileAt, type Box, type Geometry } from "./geometry";
+import { LETTER, mapOf, tileAt, type Box, type Geometry } from "./geometry";
 
 const FLIGHT = 600; // ms that one patch takes
 const SPREAD = 700; // ms between the first and the last
@@ -62,8 +62,6 @@ function drawVector(context: CanvasRenderingContext2D, vector: ArrayLike<number>
     context.fillRect(x + d * wide, y, wide + 0.3, h);
   }
 }
-
-const LETTER = 9; // px that a cell must be wide, for its word to be written into it upright
 
 /** One layer's weights below its ring: the picture's grid, or the sentence in a row. */
 export function drawMap({ context, g, example, dark, picture }: Painter, l: number, now: number, weights: ArrayLike<number>, cells: number[]): void {

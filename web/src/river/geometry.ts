@@ -43,6 +43,7 @@ export interface Content {
 
 const PAD = 14;
 const LABEL = 18;
+export const LETTER = 9; // px that a cell must be wide, for its word to be written into it upright
 const LEGIBLE = 40; // px that a map is wide, below which nothing is seen in it
 
 function blockOf(count: number, at: Box, grid: Content["grid"], letters: number): Block {
@@ -73,7 +74,7 @@ export function geometry(width: number, height: number, { count, depth, grid, le
   if (picture) picture.y = Math.max(8, (body - picture.h) / 2);
   const left = picture ? picture.x + picture.w + (narrow ? 8 : 26) : PAD;
   const top = gold + ring + 10;
-  const room = { x: left, y: top, w: width * (narrow ? 0.17 : ratio === null ? 0.2 : 0.085), h: Math.max(LABEL, body - top - 2) };
+  const room = { x: left, y: top, w: width * (narrow ? (ratio === null ? 0.3 : 0.17) : ratio === null ? 0.2 : 0.085), h: Math.max(LABEL, body - top - 2) };
   const block = blockOf(count, room, grid, letters);
   const answersWidth = narrow ? width - 2 * PAD : Math.max(190, Math.min(300, width * 0.19));
   const right = narrow ? width - PAD : width - PAD - answersWidth - 26;
@@ -87,7 +88,7 @@ export function geometry(width: number, height: number, { count, depth, grid, le
   const map = { y: mapTop, w, h: ratio === null ? Math.min(room2, Math.max(26, Math.min(84, room2 * 0.6))) : w / ratio };
   const wide = ratio === null ? Math.min(count * 18, width * 0.5) : Math.min(room2 * ratio, width * 0.2);
   // On a narrow screen one map is all that there is room for: that of the layer that is shown.
-  const only = narrow && w < LEGIBLE ? Math.min(right - from, ratio === null ? count * 22 : room2 * ratio) : 0;
+  const only = narrow && w < (ratio === null ? count * LETTER : LEGIBLE) ? Math.min(right - from, ratio === null ? count * 22 : room2 * ratio) : 0;
   const large = only ? { w: only, h: ratio === null ? Math.min(room2, 84) : only / ratio } : !narrow && wide > 1.35 * w ? { w: wide, h: ratio === null ? map.h : wide / ratio } : null;
   map.y = Math.max(mapTop, body - map.h - 6);
   return {
