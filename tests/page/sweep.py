@@ -33,8 +33,13 @@ STILL = "* { transition: none !important; animation: none !important; }"
 """a style: what is half-way between two steps is not what a reader sees"""
 
 
+SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""two frames: what is laid out by its own size is laid out again in the first"""
+
+
 def faults(page: Any) -> list[str]:
     """What is wrong with what the page shows now."""
+    page.evaluate(SETTLED)
     found: list[str] = page.evaluate(FAULTS)
     words = page.evaluate(WORDS)
     return found + ([f"{words} words"] if words > MOST_WORDS else [])

@@ -247,7 +247,8 @@ def test_axe_finds_nothing_at_any_step(open_page: Open, axe: str, name: str, opt
 
 
 def plain(text: str) -> float:
-    return float(text.replace("−", "-").replace(" %", ""))
+    digits, _, power = text.replace("−", "-").replace(" %", "").partition(" · 10⁻")
+    return float(digits) / 10 ** int("".join(str("⁰¹²³⁴⁵⁶⁷⁸⁹".index(each)) for each in power) or 0)
 
 
 def test_the_numbers_shown_are_pythons(open_page: Open) -> None:

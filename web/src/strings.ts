@@ -721,7 +721,7 @@ export const words = {
   typical: {
     none: "It looks like none of its classes.",
     known: "It looks like its classes.",
-    says: (share: string) => `${share} of held-out inputs look even less like them.`,
+    says: (share: string) => `${share} of held-out inputs look even less so.`,
     level: (level: string) => `Below ${level} the answer is only the nearest of its classes.`,
   },
   noCalibration: "Not measured for this model.",
