@@ -214,7 +214,8 @@ def _swap(found: Findings) -> Section:
     return Section(
         "Is the class token's early state used?",
         "First: the class token before layer l is replaced by another input's, and the model run on. While the own "
-        "answer stays, what the class token held at that layer was not needed. Then: what can be read off at a layer.",
+        "answer stays, what the class token held at that layer was not needed."
+        + (f" Then the lens, what can be read off at a layer: {found.lens_of}." if found.lens else ""),
         row(*figures) if figures else "",
         "What can be decoded at a layer need not be used there: compare the two.",
     )
