@@ -132,7 +132,7 @@ def test_ones_own_pictures_by_file_drop_and_camera(
     assert titles[1:] == ["dog.png", "x.png", "from the camera"]
     mine = [engine.walked[f"yours-{i}"].example for i in (1, 2, 3)]
     assert len({e.input.image for e in mine}) == 3
-    assert page.locator(".left img").get_attribute("src") == mine[2].input.image
+    assert page.locator(".left .picture img").get_attribute("src") == mine[2].input.image
 
     page.keyboard.press("End")
     for patch in (3, 4, 9):
