@@ -3,8 +3,8 @@
     python tools/train_builtin.py toy
     python tools/train_builtin.py photos --data ../shared/data
 
-What it runs is `classtoken train` with the recipe in src/classtoken/builtin/NAME and `--half`, into runs/NAME: a run
-that was stopped goes on. Then the test split is looked at once (`install_builtin.py`), and the new figure is compared
+What it runs is `classtoken train` with the recipe in src/classtoken/builtin/NAME and `--half`, into runs/NAME, where
+there is a first.toml with that before it, into runs/NAME-first: a run that was stopped goes on. Then the test split is looked at once (`install_builtin.py`), and the new figure is compared
 with that of the card before: a two-sided test of two proportions. Exit code 1 where the new one is worse beyond chance.
 
 FOLDER (--data) holds cifar10/{train,test}.parquet for `photos`, whose teacher is made first: DeiT-Tiny, which lies in
@@ -76,7 +76,8 @@ def main() -> int:
 
 
 def train_commands(name: str, part: Part, data: Path, out: Path) -> list[list[str]]:
-    """The command lines of `classtoken` that train it, its teacher's first if that has to be made."""
+    """The command lines of `classtoken` that train it, its teacher's first if that has to be made, then those of the
+    run that it goes on from."""
     commands = []
     last = ["train"]
     if part.source is not None:
@@ -91,6 +92,10 @@ def train_commands(name: str, part: Part, data: Path, out: Path) -> list[list[st
         given = ["--config", str(BUILT_IN / name / "teacher.toml"), "--model", _place(part.teacher_of, data)]
         commands.append(["train", *last[1:2], *given, "--out", str(teacher)])
         last += ["--teacher", str(teacher)]
+    first = BUILT_IN / name / "first.toml"
+    if first.is_file():  # the recipe names this folder as its `start`
+        before = [str(first) if word == str(BUILT_IN / name / "recipe.toml") else word for word in last]
+        commands.append([*before, "--half", "--out", f"runs/{name}-first"])
     return [*commands, [*last, "--half", "--out", str(out)]]
 
 

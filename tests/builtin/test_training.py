@@ -49,13 +49,16 @@ def test_the_command_is_classtokens_own(tool: ModuleType, minilm: Path) -> None:
 
 
 def test_a_teacher_that_has_to_be_made_is_made_first(tool: ModuleType) -> None:
-    teacher, command = tool.train_commands("photos", tool.PARTS["photos"], Path("data"), Path("runs/photos"))
+    teacher, first, command = tool.train_commands("photos", tool.PARTS["photos"], Path("data"), Path("runs/photos"))
     assert teacher[:2] == command[:2] == ["train", "data/cifar10/train.parquet"]
     assert Path(teacher[teacher.index("--model") + 1]).name == "deit-tiny-patch16-224"
     assert teacher[-2:] == ["--out", command[command.index("--teacher") + 1]]
     made, taught = (Recipe.from_file(line[line.index("--config") + 1]) for line in (teacher, command))
     assert made.unfreeze == "all"
     assert taught.objective.kind == "distillation"
+    begun = Recipe.from_file(first[first.index("--config") + 1])
+    assert taught.start == first[first.index("--out") + 1]
+    assert (begun.model, begun.data, begun.loop.seed) == (taught.model, taught.data, taught.loop.seed)
     assert made.data.held_out == taught.data.held_out  # or the teacher would have learned what its student is judged on
 
 
