@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,9 +16,11 @@ import pytest
 import typer
 
 from classtoken.cli import VERBS, app, main
+from classtoken.cli.command import OPERANDS, OWN
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import say
 from classtoken.errors import ClasstokenError, InternalError
+from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.results.base import Result
 from classtoken.version import __version__
 
@@ -274,6 +277,23 @@ def test_a_command_whose_reader_has_gone_ends_well() -> None:
     done = subprocess.run([sys.executable, "-m", "classtoken", "--help"], stdout=writer, stderr=-1, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_lists_every_option_once_the_verbs_own_first(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = typer.main.get_command(app.app).get_command(None, verb)  # type: ignore[attr-defined]
+    assert main([verb, "--help"]) == 0
+    said = capsys.readouterr().out
+    headings = re.findall(r"^(\w[\w ]+):$", said, re.M)
+    known = [OPERANDS, OWN, OF_SOURCE, OF_MODEL, OF_EVERY]
+    assert [heading for heading in headings if heading in known] == [k for k in known if k in headings]
+    listed = said.partition("\nOptions:\n")[2]
+    for parameter in command.params:
+        if parameter.param_type_name == "option":
+            longest = max(parameter.opts, key=len)
+            assert len(re.findall(rf"^  (?:-\w, )?{longest}(?=[\s/])", listed, re.M)) == 1, longest
+    of_every = said.partition(f"\n{OF_EVERY}:\n")[2]
+    assert all(flag in of_every for flag in ("--json", "--quiet", "--verbose", "--help"))
 
 
 def test_help_names_options_by_their_flags(capsys: pytest.CaptureFixture[str]) -> None:

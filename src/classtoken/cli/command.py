@@ -22,12 +22,21 @@ from typer.core import TyperCommand
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import messages, say
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
+from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.places import url_of
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages; errors are still said.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how things are computed.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No progress and no messages; errors are still said.", rich_help_panel=OF_EVERY),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say how things are computed.", rich_help_panel=OF_EVERY)
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.", rich_help_panel=OF_EVERY)
+]
+OWN, OPERANDS = "Options", "Arguments"
 
 
 Spoken = tuple[str, int, tuple[str, ...]]
@@ -49,10 +58,32 @@ class Given:
         return from_flat(kind, self.values)
 
 
+class Command(TyperCommand):
+    """A command whose help lists options below headings, the verb's own first: of forty, few are looked for."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Operands, then every group of options in its order."""
+        groups: dict[str, list[tuple[str, str]]] = {OPERANDS: [], OWN: [], OF_SOURCE: [], OF_MODEL: [], OF_EVERY: []}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if parameter.param_type_name == "argument":
+                heading = OPERANDS
+            elif parameter.name == "help":  # typer's own
+                heading = OF_EVERY
+            else:
+                heading = getattr(parameter, "rich_help_panel", None) or OWN
+            if row is not None:
+                groups.setdefault(heading, []).append(row)
+        for heading, rows in groups.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
 def command_of(verb: str, function: Callable[..., Answer]) -> TyperCommand:
     """The command that runs `function` and gives what it says, its exit code and the messages that follow."""
     single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
-    single.command(verb)(_spread(function))
+    single.command(verb, cls=Command)(_spread(function))
     made: TyperCommand = typer.main.get_command(single)  # type: ignore[assignment]
     return made
 
@@ -157,6 +188,7 @@ def _parameter(field: OptionField, flags: Mapping[str, str]) -> inspect.Paramete
         min=None if limits is None else limits.ge,
         max=None if limits is None or limits.le == math.inf else limits.le,
         help=with_flags(field.about.help, flags),
+        rich_help_panel=field.about.group,
     )
     default = None if several else field.default
     return inspect.Parameter(

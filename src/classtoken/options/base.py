@@ -23,7 +23,8 @@ class Option:
     metavar: what stands for its value in the help. flag: its name on the command line where that is not the field's
     (`-k` for a short one).
     off: for yes or no, the flag that says no. joined: several values are one text, joined by commas; otherwise the flag
-    is given once for each. shown: whether the command line has it at all.
+    is given once for each. shown: whether the command line has it at all. group: the heading below which the help
+    lists it; the verb's own options have none.
     """
 
     help: str
@@ -32,6 +33,7 @@ class Option:
     off: str | None = None
     joined: bool = False
     shown: bool = True
+    group: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
