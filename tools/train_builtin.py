@@ -3,9 +3,10 @@
     python tools/train_builtin.py toy
     python tools/train_builtin.py photos --data ../shared/data
 
-What it runs is `classtoken train` with the recipe in src/classtoken/builtin/NAME and `--half`, into runs/NAME, where
-there is a first.toml with that before it, into runs/NAME-first: a run that was stopped goes on. Then the test split is looked at once (`install_builtin.py`), and the new figure is compared
-with that of the card before: a two-sided test of two proportions. Exit code 1 where the new one is worse beyond chance.
+What it runs is `classtoken train` with the recipe in src/classtoken/builtin/NAME and `--half`, into runs/NAME; what a
+first.toml there says comes before it, into runs/NAME-first. A run that was stopped goes on. Then the test split is
+looked at once (`install_builtin.py`), and the new figure is compared with that of the card before: a two-sided test of
+two proportions. Exit code 1 where the new one is worse beyond chance.
 
 FOLDER (--data) holds cifar10/{train,test}.parquet for `photos`, whose teacher is made first: DeiT-Tiny, which lies in
 FOLDER/../models/deit-tiny-patch16-224, fine-tuned by the recipe teacher.toml into runs/photos-teacher. It holds
