@@ -37,6 +37,7 @@ from classtoken.study.knockouts import LayerKnockOut, by_layer, single_removals
 from classtoken.study.swaps import swap_states
 from classtoken.tensors import Tokens
 from classtoken.values import Role
+from classtoken.walk.card import readout_in_words
 from classtoken.walk.items import Item
 from classtoken.walk.pooled import followed, pooled_of
 from classtoken.walk.rows import PARTS, embeddings_of, final_of, layers_of, matrices_of, numbers, states_of
@@ -254,12 +255,12 @@ class ExampleBuilder:
         )
 
     def _poolings(self, known: Mapping[str, Tensor], rows: list[int]) -> tuple[PoolingAnswers, ...]:
-        own = own_pooling(self.embedder)
+        own, learned = own_pooling(self.embedder), readout_in_words(self.embedder, self.subject)
         return tuple(
             PoolingAnswers(
                 name,
                 numbers(answers[rows]),
-                "the model's own read-out" if name == own else f"the model was trained for '{own}', not for this",
+                "the model's own read-out" if name == own else f"the model was trained for {learned}, not for this",
             )
             for name, answers in known.items()
         )
