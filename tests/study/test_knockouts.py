@@ -17,9 +17,8 @@ from classtoken.probe.interventions import CutEdges, Mode, PatchStates, cut_head
 from classtoken.probe.removal import remove
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import PARTS, trace
-from classtoken.report.knockouts import _dots
 from classtoken.report.verdict import verdict
-from classtoken.results.explain import Explanation, KnockOut
+from classtoken.results.explain import Explanation
 from classtoken.study.cuts import Cut, parse_cut
 from classtoken.study.knockouts import Bench, most_attended_in, tenth
 from classtoken.tensors import Tokens
@@ -140,14 +139,12 @@ def test_every_mode_of_a_knock_out_side_by_side(vit: Embedder, with_donor: Expla
 
 
 def test_others_of_an_even_count_are_said_by_the_middle_of_the_two(with_donor: Explanation) -> None:
-    """In the conclusion, in its picture and in the report's dots: neither the lower nor the upper one."""
+    """In the conclusion and in its picture: neither the lower nor the upper one."""
     assert with_donor.removal is not None
     knockout = replace(with_donor.removal.knockout, null=(0.25, 0.75, 0.25, 0.75))
     found = replace(with_donor, removal=replace(with_donor.removal, knockout=knockout))
     assert f"at random it is {found.amount(0.5)} " in found.conclusion
     assert found.amount(0.5) in verdict(found).body.replace(found.conclusion, "")
-    few = KnockOut("x", "zero", (), 1.0, 0.5, (0.9, 0.6), 2)
-    assert _dots(few)[1].value == pytest.approx(0.25)
 
 
 def test_a_swap_puts_the_donors_states_in_before_its_layer(vit: Embedder, with_donor: Explanation) -> None:

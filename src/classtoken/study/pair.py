@@ -90,6 +90,7 @@ def explained_pair(embedder: Embedder, item: Any, other: Any, options: ExplainPa
         pairs=tuple(tuple(float(f"{value:.6g}") for value in row) for row in pairs.tolist()),
         knockouts=knockouts,
         empty=(float(f @ c), float(b @ g), float(b @ c)),
+        notes=(*_unread(embedder, one, two), *_notes(one, two)),
         given=_given(embedder, one, two, (item, other), options),
     )
 
