@@ -697,7 +697,7 @@ export const words = {
   cosineBetween: (e: Example) => `cosine to the class token of ${clip(e.contrast?.title ?? words.otherInput)}`,
   driftNorm: "Dashed: before the final norm.",
   truth: (text: string) => `true label: ${text}`,
-  judged: (truth: string, isRight: boolean) => (isRight ? `It is labelled “${truth}”, so the answer is right.` : `It is labelled “${truth}”, so the answer is wrong.`),
+  judged: (truth: string, isRight: boolean) => (isRight ? `Labelled “${truth}”: right.` : `Labelled “${truth}”: wrong.`),
   drawn: "A drawn picture: a model of photographs may well be lost on it.",
   vectorOf: (m: ModelCard) => m.readout.says,
   numbersOf: (name: string, n: number) => `${name}: ${n} numbers`,
@@ -720,7 +720,7 @@ export const words = {
   typical: {
     none: "It looks like none of its classes.",
     known: "It looks like its classes.",
-    says: (share: string) => `${share} of held-out inputs look even less so.`,
+    says: (share: string) => `${share} of held-out inputs look less so.`,
     level: (level: string) => `Below ${level} the answer is only the nearest of its classes.`,
   },
   noCalibration: "Not measured for this model.",
