@@ -85,6 +85,8 @@ class InputDefaults:
     """settings of preprocessor_config.json in its own keys, `image_processor_type` above all; empty: not known"""
     tokenizer: str = ""
     """the class of transformers that reads tokenizer.json where tokenizer_config.json names none"""
+    tokenizer_fixed: bool = False
+    """transformers takes that class whatever tokenizer_config.json names, as it has found files of the kind wrong"""
     longest: int | None = None
     """most tokens of a text; None: no limit is known"""
     lower_case: bool = False

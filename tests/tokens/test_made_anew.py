@@ -135,3 +135,68 @@ def test_special_tokens_that_are_split_like_words(tmp_path: Path) -> None:
     folder = folders.tiny_bert(tmp_path)
     changed(folder / "tokenizer_config.json", split_special_tokens=True)
     assert ids_here(folder) == ids_there(folder)
+
+
+SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+ENDS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
+
+
+def of_another_type(kind: str, tmp_path: Path) -> Path:
+    """A folder of this model type with BERT's tokenizer, whose file keeps capitals and whose class does not."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    folder = folders.tiny_bert(tmp_path)
+    words = json.loads((folder / "tokenizer.json").read_text())
+    words["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(words))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("do_lower_case", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "tokenizer_class": "BertTokenizer"}))
+    vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(kind, vocab_size=vocabulary, max_position_embeddings=64, **SMALL, **ENDS)
+    AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["bert", "mistral", "modernbert", "nystromformer", "xlm-roberta-xl"])
+def test_the_class_that_is_taken_for_a_kind_of_model(kind: str, tmp_path: Path) -> None:
+    """Of some kinds of models transformers 5 heeds no class that is named, and takes tokenizer.json as it stands."""
+    from transformers import AutoTokenizer
+
+    folder = of_another_type(kind, tmp_path)
+    embedder = ct.load(folder, pooling="mean")
+    prepare = embedder.towers["text"].prepare
+    assert isinstance(prepare, TextPreprocessor)
+    texts = ["The Cat", "the cat"]
+    there = AutoTokenizer.from_pretrained(folder, local_files_only=True)(texts)["input_ids"]
+    assert [list(ids) for ids in prepare.tokenizer.ids(texts)] == there
+    assert (there[0] == there[1]) == (kind == "bert")
+    assert ("heeds no class" in " ".join(prepare.advice())) == (kind != "bert")
+
+
+def test_a_class_that_is_taken_in_the_place_of_the_named_one_is_compared(tmp_path: Path) -> None:
+    """Of Qwen 2 transformers takes its own class, which makes letters of a vocabulary of word pieces."""
+    folder = of_another_type("qwen2", tmp_path)
+    with pytest.raises(ContractError, match=r"Qwen2Tokenizer.*gives other ids.*`accept` 'tokenizer_class'"):
+        ct.load(folder, pooling="mean")
+    ct.load(folder, pooling="mean", accept="tokenizer_class").embed(["a cat"])
+
+
+def test_the_table_of_families_knows_which_classes_transformers_insists_on() -> None:
+    from transformers.models.auto import tokenization_auto as auto
+
+    from classtoken.encoder.families.table import FAMILIES
+    from classtoken.encoder.foreign.files import AS_IT_IS
+
+    for family in FAMILIES:
+        for kind in family.types if family.modality == "text" else ():
+            taken = str(auto.TOKENIZER_MAPPING_NAMES.get(kind) or "")
+            fixed = taken in AS_IT_IS or (taken != "" and kind in auto.MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS)
+            inputs = family.input_defaults({})
+            if fixed:
+                assert inputs.tokenizer_fixed, kind
+                assert inputs.tokenizer == (AS_IT_IS[0] if taken in AS_IT_IS else taken), kind
+            elif taken:
+                assert not inputs.tokenizer_fixed, kind

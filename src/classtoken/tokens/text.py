@@ -104,7 +104,7 @@ class TextPreprocessor:
             inner,
             settings,
             lower_case=recipe.lower_case,
-            usual=usual.tokenizer,
+            usual=usual,
             bare=usual.bare or not read_calls(inner).special,
             zeroed=usual.separator_zeroed,
         )
@@ -121,7 +121,7 @@ class TextPreprocessor:
         else:
             leading = _leading(layout)
         made = cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id, vocabulary=vocabulary)
-        made.kinds = tokenizer.kinds if hands_kinds_over(settings, usual.tokenizer) else ()
+        made.kinds = tokenizer.kinds if hands_kinds_over(settings, usual) else ()
         return made
 
     @property

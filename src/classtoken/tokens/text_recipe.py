@@ -106,7 +106,7 @@ def read_text_recipe(
         "model_max_length in tokenizer_config.json": settings.get("model_max_length"),
     }
     max_length, source = _limit(limits if calls.cut else {}, usual.longest if positions is None else positions)
-    name, prompts = class_name(settings, usual.tokenizer), read_prompts(folder)
+    name, prompts = class_name(settings, usual), read_prompts(folder)
     cleaning = (open_clip.get("tokenizer_kwargs") or {}).get("clean")
     return TextRecipe(
         max_length=max_length,

@@ -13,6 +13,7 @@ from classtoken.errors import BadRecord, ModelError, UnsafeCheckpoint
 from classtoken.model_folder import first_module, read_json
 from classtoken.tokens.pipelines import same_parts, spaces_as_said
 from classtoken.tokens.sentencepiece import without_the_package
+from classtoken.values import NO_DEFAULTS, InputDefaults
 
 VOCABULARIES = ("vocab*", "*.model", "*.spm", "*.vocab", "bpe.codes", "*.tiktoken")
 WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
@@ -129,12 +130,14 @@ class PlainTokenizer:
         return repr([type(self.tokenizer).__name__, vocabulary, self.tokenizer.special_tokens_map])
 
 
-def class_name(settings: Mapping[str, Any], usual: str = "") -> str:
-    """The tokenizer's class that tokenizer_config.json names, else the usual one; without "Fast"."""
-    return str(settings.get("tokenizer_class") or usual).removesuffix("Fast")
+def class_name(settings: Mapping[str, Any], usual: InputDefaults = NO_DEFAULTS) -> str:
+    """The class that transformers takes, without "Fast": what tokenizer_config.json names, else the usual one, and the
+    usual one whatever is named for kinds of models in which it heeds no name."""
+    named = settings.get("tokenizer_class")
+    return str(usual.tokenizer if usual.tokenizer_fixed or not named else named).removesuffix("Fast")
 
 
-def hands_kinds_over(settings: Mapping[str, Any], usual: str = "") -> bool:
+def hands_kinds_over(settings: Mapping[str, Any], usual: InputDefaults = NO_DEFAULTS) -> bool:
     """Whether token_type_ids go into the model with the ids: as the settings say, else by the habit of the class."""
     names = settings.get("model_input_names")
     return "token_type_ids" in names if names else class_name(settings, usual) in WITH_KINDS
@@ -145,12 +148,12 @@ def open_tokenizer(
     settings: dict[str, Any],
     *,
     lower_case: bool,
-    usual: str = "",
+    usual: InputDefaults = NO_DEFAULTS,
     bare: bool = False,
     zeroed: bool = False,
 ) -> CompiledTokenizer | PlainTokenizer:
     """The tokenizer of a folder. `settings` is its tokenizer_config.json; `lower_case` asks for lower case in addition;
-    `usual` is the class of models of this kind, where the settings name none; `bare` leaves special tokens out; with
+    `usual` is what models of this kind do, their tokenizer's class above all; `bare` leaves special tokens out; with
     `zeroed` the separator becomes the number 0.
 
     Raises `ModelError` for a folder without a tokenizer or with a broken one, `UnsafeCheckpoint` for code of its own.
@@ -272,9 +275,9 @@ def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], name: str) -> t
     """
     normalizer = backend.normalizer
     if name in GENERIC_CLASSES:
-        for key in BERT_FLAGS:
-            settings.get(key)  # read: such a class does nothing with it
-    if not name or name in GENERIC_CLASSES or type(normalizer).__name__ != "BertNormalizer":
+        asked = {key: settings.get(key, default) for key, (_, default) in BERT_FLAGS.items()}
+        return _left_alone(normalizer, asked, class_name(settings))
+    if not name or type(normalizer).__name__ != "BertNormalizer":
         return ()
     notes = []
     for key, (attribute, default) in BERT_FLAGS.items():
@@ -287,6 +290,18 @@ def _apply_bert_flags(backend: Any, settings: Mapping[str, Any], name: str) -> t
         setattr(normalizer, attribute, wanted)
     backend.normalizer = normalizer
     return tuple(notes)
+
+
+def _left_alone(normalizer: Any, asked: Mapping[str, Any], named: str) -> tuple[str, ...]:
+    """What a class that the settings name would change, where transformers takes tokenizer.json as it stands."""
+    if not named or named in GENERIC_CLASSES or type(normalizer).__name__ != "BertNormalizer":
+        return ()
+    return tuple(
+        f"tokenizer.json says {attribute} {stored}, and {named}, which tokenizer_config.json names, {wanted}: {stored} "
+        "is taken, as by transformers 5, which heeds no class for models of this kind, while transformers 4 took it"
+        for key, (attribute, _) in BERT_FLAGS.items()
+        if bool(stored := getattr(normalizer, attribute)) != bool(wanted := asked[key])
+    )
 
 
 def _unheeded_flags(backend: Any, settings: Mapping[str, Any], special: Mapping[str, str]) -> tuple[str, ...]:

@@ -156,7 +156,9 @@ SIGLIP2_TEXT = replace(
     SIGLIP_TEXT,
     name="siglip2_text",
     types=("siglip2_text_model",),
-    inputs=replace(SIGLIP_INPUTS, tokenizer="Siglip2Tokenizer", lower_case=True, tokenizer_notes={}),
+    inputs=replace(
+        SIGLIP_INPUTS, tokenizer="Siglip2Tokenizer", tokenizer_fixed=True, lower_case=True, tokenizer_notes={}
+    ),
     tokens="n word piece in lower case, padded to 64; the padding is read",
     used_by=("google/siglip2-base-patch16-naflex", "google/siglip2-so400m-patch16-naflex"),
     paper="Tschannen et al. 2025",

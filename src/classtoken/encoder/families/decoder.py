@@ -110,6 +110,9 @@ MISTRAL = replace(
     name="mistral",
     types=("mistral",),
     shape=mistral_shape,
+    inputs=lambda config: InputDefaults(
+        tokenizer="TokenizersBackend", tokenizer_fixed=True, longest=longest_of(config)
+    ),
     used_by=("intfloat/e5-mistral-7b-instruct (last)",),
     paper="Jiang et al. 2023",
 )
@@ -118,6 +121,7 @@ QWEN2 = replace(
     name="qwen2",
     types=("qwen2",),
     shape=qwen2_shape,
+    inputs=lambda config: InputDefaults(tokenizer="Qwen2Tokenizer", tokenizer_fixed=True, longest=longest_of(config)),
     tokens="n word piece (causal)",
     used_by=("Alibaba-NLP/gte-Qwen2-1.5B-instruct (last)",),
     paper="Yang et al. 2024",

@@ -114,7 +114,9 @@ MODERNBERT = Family(
         norm=True,
         architectures=("ForSequenceClassification",),
     ),
-    inputs=lambda config: InputDefaults(longest=longest_of(config)),
+    inputs=lambda config: InputDefaults(
+        tokenizer="TokenizersBackend", tokenizer_fixed=True, longest=longest_of(config)
+    ),
     harmless=frozenset(
         # the last two are BERT's: published files have them, and no code of this family reads them
         ["classifier_bias", "decoder_bias", "global_attn_every_n_layers", "layer_norm_eps", "position_embedding_type"]

@@ -161,19 +161,29 @@ def _check_numbers(checkpoint: Checkpoint, model: nn.Module, unexpected: Iterabl
             raise WeightsError(f"the weights of {checkpoint.folder} do not fit: {len(names)} {what}: {names[0]}, ...")
 
 
+AS_IT_IS = ("TokenizersBackend", "PythonBackend", "PreTrainedTokenizerFast", "MistralCommonBackend")
+"""classes by which transformers takes tokenizer.json as it stands, whatever tokenizer_config.json names"""
+
+
 def input_defaults(name: str, config: Any) -> InputDefaults:
     """What transformers takes for a model type where the files of a folder name no class."""
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
-    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+    from transformers.models.auto.tokenization_auto import (
+        MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS,
+        TOKENIZER_MAPPING_NAMES,
+    )
 
     processors = IMAGE_PROCESSOR_MAPPING_NAMES.get(name)
     listed = processors.values() if isinstance(processors, Mapping) else processors or ()
     processor = next((one for one in listed if one), None)
     relative = any(getattr(config, key, None) for key in RELATIVE)
     longest = None if relative else getattr(config, "max_position_embeddings", None)
+    tokenizer = str(TOKENIZER_MAPPING_NAMES.get(name) or "")
+    as_it_is = tokenizer in AS_IT_IS
     return InputDefaults(
         image={} if processor is None else {"image_processor_type": processor},
-        tokenizer=str(TOKENIZER_MAPPING_NAMES.get(name) or ""),
+        tokenizer=AS_IT_IS[0] if as_it_is else tokenizer,
+        tokenizer_fixed=as_it_is or (tokenizer != "" and name in MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS),
         longest=longest if isinstance(longest, int) and longest > 0 else None,
     )
 
