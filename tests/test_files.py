@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from classtoken.errors import OutputError
-from classtoken.files import remove_unfinished, whole_file, whole_folder, write_text
+from classtoken.errors import OptionError, OutputError
+from classtoken.files import remove_unfinished, special_file, user_path, whole_file, whole_folder, write_text
 
 
 def here(folder: Path) -> dict[str, str]:
@@ -129,3 +129,24 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "g") as folder:
         (folder / "x").write_text(str(1 / 0))
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["f", "f/x"]
+
+
+def test_what_no_file_can_be_called_is_one_line(tmp_path: Path) -> None:
+    for name in ("", "a" * 300, f"{tmp_path}/{'b' * 300}/x", "a\0b", "~nobody-is-called-so/x"):
+        with pytest.raises(OptionError, match=r"an empty text is no path|no file or folder can be called") as error:
+            user_path(name)
+        assert len(str(error.value)) < 200
+    (tmp_path / "round").symlink_to("round")
+    assert user_path(tmp_path / "round") == tmp_path / "round"
+    assert user_path(f"{tmp_path}/nothing/there") == tmp_path / "nothing/there"
+    with pytest.raises(OptionError, match="symbolic links"):
+        user_path(tmp_path / "round/x")
+
+
+def test_what_waits_or_never_ends_is_told_from_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "file").touch()
+    found = {name: special_file(tmp_path / name) for name in ("pipe", "link", "file", ".", "nothing")}
+    assert found == {"pipe": "a pipe", "link": "a pipe", "file": None, ".": None, "nothing": None}
+    assert special_file(Path("/dev/zero")) == "a device"

@@ -5,6 +5,7 @@ This is the only place in the package that renames anything. A process that is k
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -16,9 +17,17 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-from classtoken.errors import OutputError
+from classtoken.errors import OptionError, OutputError
 
 UNFINISHED = ".unfinished"
+SPECIAL = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+LONGEST = 60
+"""signs of a name that can be none, as it is shown"""
 MOST_BESIDE = 10_000
 """files of a folder that are looked through for one that is called alike"""
 
@@ -34,8 +43,37 @@ def called_alike(path: Path) -> Path | None:
 
 
 def user_path(path: str | Path) -> Path:
-    """A path as a user writes it: `~` is the home folder, also where no shell has put it in (`--out=~/x`)."""
-    return Path(path).expanduser()
+    """A path as a user writes it: `~` is the home folder, also where no shell has put it in (`--out=~/x`).
+
+    Raises `OptionError` for what no file or folder can be called. An empty text is no path, least of all the folder
+    that one is in: a script whose variable is not set would write there.
+    """
+    if path == "":
+        raise OptionError("an empty text is no path; name a file or a folder ('.' is the one that you are in).")
+    try:
+        found = Path(path).expanduser()
+        found.lstat()
+    except (RuntimeError, ValueError) as error:  # nobody's home; a NUL
+        raise _no_name(path, str(error).rstrip(".")) from None
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise _no_name(path, str(error.strerror)) from None
+    return found
+
+
+def _no_name(path: str | Path, why: str) -> OptionError:
+    text = str(path)
+    short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return OptionError(f"no file or folder can be called {short!r} ({why}); give another name.")
+
+
+def special_file(path: Path) -> str | None:
+    """What a path is that is neither a file nor a folder, in words: reading it may wait, or go on, for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) else SPECIAL.get(stat.S_IFMT(mode))
 
 
 @contextmanager

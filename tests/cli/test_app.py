@@ -306,3 +306,32 @@ def test_help_names_options_by_their_flags(capsys: pytest.CaptureFixture[str]) -
 def test_what_a_person_reads_cannot_steer_a_terminal() -> None:
     """File names and texts may hold anything; JSON escapes it by itself."""
     assert Answer("", text="a\x1b[2Jb\x07\tc\r\nd").written(False) == "a\ufffd[2Jb\ufffd\tc\ufffd\nd"
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["embed", "x.csv", "--model", "builtin:toy", "--out", ""], "--out"),
+        (["train", "x.csv", "--model", "builtin:toy", "--out="], "--out"),
+        (["atlas", "vectors", "--out", ""], "--out"),
+        (["embed", "x.csv", "--model", "builtin:toy", "--out", "v", "--labels", ""], "--labels"),
+        (["embed", "", "--model", "builtin:toy", "--out", "v"], "an empty text is no path"),
+        (["search", "", "words"], "an empty text is no path"),
+    ],
+)
+def test_an_empty_text_is_no_path(
+    words: list[str], flag: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pathlib makes the folder that one is in of it: a script whose variable is not set would write there."""
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith(f"classtoken: {flag}")
+    assert "'.' is the one that you are in" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["verify", "a" * 300], ["embed", "a" * 300, "--model", "builtin:toy", "--out", "v"]):
+        assert main(words) == 2
+        assert "no file or folder can be called 'aaa" in capsys.readouterr().err

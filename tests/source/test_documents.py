@@ -1,5 +1,6 @@
 """A folder of text files: a record each, and when a folder is one."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,12 @@ def test_what_is_no_text_is_refused_alone(folder: Path) -> None:
     with (folder / "b/two.md").open("wb") as file:
         file.truncate(LARGEST + 1)
     (folder / "c.md").symlink_to("nowhere")
+    os.mkfifo(folder / "d.md")
     reasons = [entry.reason for entry in entries(folder) if isinstance(entry, Rejected)]
     assert reasons[0] == "is empty"
     assert "at most 64" in reasons[1]
     assert "broken link" in reasons[2]
+    assert reasons[3] == "is a pipe, not a file"
 
 
 def test_a_folder_with_an_image_or_with_more_else_is_none_of_texts(folder: Path) -> None:

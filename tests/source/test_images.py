@@ -1,6 +1,7 @@
 """Folders of images, globs of them, labels and masks beside them."""
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,8 @@ import pytest
 
 from classtoken.errors import SourceError
 from classtoken.source import SourceOptions, make_plan, open_source
-from classtoken.values import Rejected
+from classtoken.source.contents import content_of
+from classtoken.values import Record, Rejected
 
 
 def make(root: Path, *names: str) -> Path:
@@ -35,6 +37,13 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     plan = make_plan(open_source(tmp_path))
     assert plan.total == 1
     assert plan.listing.notes == (f"left out of {tmp_path}: 2 .txt, 2 hidden, 1 without a suffix.",)
+
+
+def test_a_table_that_names_a_pipe_does_not_wait_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "table.csv").write_text("id,image\na,pipe.png\nb,/dev/zero\n")
+    records = [record for record in open_source(tmp_path / "table.csv").records() if isinstance(record, Record)]
+    assert [content_of(record) for record in records] == [None, None]  # said where they are decoded
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:

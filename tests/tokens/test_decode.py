@@ -1,6 +1,7 @@
 """Every odd image has a clear outcome: the right pixels, or one line that says what is wrong."""
 
 import io
+import os
 import struct
 import zlib
 from contextlib import suppress
@@ -190,6 +191,13 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         decode(tmp_path / "nowhere.png")
     with pytest.raises(BadRecord, match="this is a folder"):
         decode(tmp_path)
+    with pytest.raises(BadRecord, match="no file or folder can be called 'aaa"):
+        decode("a" * 300)
+    os.mkfifo(tmp_path / "pipe.png")  # to open it would wait for somebody who writes
+    with pytest.raises(BadRecord, match=r"pipe\.png: this is a pipe, not an image"):
+        decode(tmp_path / "pipe.png")
+    with pytest.raises(BadRecord, match="this is a device, not an image"):
+        decode("/dev/zero")  # never ends
 
 
 def test_limits_are_the_callers() -> None:

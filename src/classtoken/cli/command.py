@@ -21,6 +21,7 @@ from typer.core import TyperCommand
 
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import messages, say
+from classtoken.errors import OptionError
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
 from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.places import url_of
@@ -61,6 +62,18 @@ class Given:
 class Command(TyperCommand):
     """A command whose help lists options below headings, the verb's own first: of forty, few are looked for."""
 
+    paths: frozenset[str] = frozenset()
+    """parameters that are paths"""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuses an empty text for a path, of which pathlib makes the folder that one is in (`--out "$UNSET"`)."""
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        empty = [name for name in self.paths if given.get(name) == "" or given.get(name) == [""]]
+        if empty:
+            flag = next(parameter.opts[0] for parameter in self.get_params(ctx) if parameter.name == empty[0])
+            raise OptionError(f"{flag} is empty; name a file or a folder ('.' is the one that you are in).")
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Operands, then every group of options in its order."""
         groups: dict[str, list[tuple[str, str]]] = {OPERANDS: [], OWN: [], OF_SOURCE: [], OF_MODEL: [], OF_EVERY: []}
@@ -83,9 +96,16 @@ class Command(TyperCommand):
 def command_of(verb: str, function: Callable[..., Answer]) -> TyperCommand:
     """The command that runs `function` and gives what it says, its exit code and the messages that follow."""
     single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
-    single.command(verb, cls=Command)(_spread(function))
-    made: TyperCommand = typer.main.get_command(single)  # type: ignore[assignment]
+    spread = _spread(function)
+    single.command(verb, cls=Command)(spread)
+    made: Command = typer.main.get_command(single)  # type: ignore[assignment]
+    made.paths = frozenset(name for name, hint in spread.__annotations__.items() if name == "out" or _is_path(hint))
     return made
+
+
+def _is_path(hint: Any) -> bool:
+    """Whether an annotation says Path, or a list of them, or one that may be left out."""
+    return hint is Path or any(_is_path(part) for part in get_args(hint))
 
 
 def option_kinds(function: Callable[..., Answer]) -> dict[str, tuple[type[Options], ...]]:

@@ -53,7 +53,7 @@ def names_file(item: str) -> bool:
 def _is_there(name: str) -> bool:
     try:
         return bool(name.strip()) and user_path(name).exists()
-    except (OSError, ValueError, RuntimeError):  # longer than a name can be, a NUL in it, or nobody's home
+    except (OSError, OptionError):  # longer than a name can be, a NUL in it, or nobody's home
         return False
 
 

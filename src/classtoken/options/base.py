@@ -70,6 +70,8 @@ class Options:
 
     def __post_init__(self) -> None:
         for field in own_fields(type(self)):
+            if getattr(self, field.name) == "" and Path in field.kinds:
+                raise OptionError(f"`{field.name}` is empty; name a file or a folder, or leave it out.")
             try:
                 value = decode(_plain(getattr(self, field.name), field), field.type, f"`{field.name}`")
             except Misfit as error:

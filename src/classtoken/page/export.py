@@ -47,7 +47,7 @@ def page(walkthrough: Walkthrough) -> str:
 def check_page(out: Path) -> None:
     """Raise `OutputError` for a name that is none of a page."""
     if out.suffix.lower() not in {".html", ".htm"}:
-        raise OutputError(f"`out` is {out}: a walkthrough is one HTML file; name it something.html")
+        raise OutputError(f"`out` is {out}: the page is one HTML file; name it something.html")
 
 
 def write_page(walkthrough: Walkthrough, out: Path | OutputFile) -> int:

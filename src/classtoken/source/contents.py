@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from classtoken.files import special_file
 from classtoken.source.base import Entry, Source, SourceAround
 from classtoken.values import Content, Modality, Record
 
@@ -80,6 +81,9 @@ def _hash(content: bytes) -> bytes:
 
 
 def _hash_of_file(path: Path) -> bytes:
+    """Raises `OSError` for what cannot be read, or is no file that ends."""
+    if (special := special_file(path)) is not None:
+        raise OSError(f"{path} is {special}")
     digest = blake2b(digest_size=CONTENT)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classtoken.errors import SourceError
+from classtoken.files import special_file
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
 from classtoken.values import Rejected
 
@@ -58,6 +59,8 @@ class FilesBelow(Source):
         for path in self.found().paths[start:]:
             if _size_and_time(self.root / path)[0] < 0:
                 yield Rejected(file_id(path), "is a broken link, or has gone since the folder was listed")
+            elif (special := special_file(self.root / path)) is not None:
+                yield Rejected(file_id(path), f"is {special}, not a file")
             else:
                 yield self.record(file_id(path), self.root / path, folder_label(path))
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from classtoken.errors import BadRecord, OptionError
-from classtoken.files import user_path
+from classtoken.files import special_file, user_path
 
 ImageItem = Path | str | bytes | Image.Image | np.ndarray
 
@@ -98,7 +98,7 @@ def decode(item: ImageItem, decoding: Decoding = DEFAULT, *, name: str | None = 
         if isinstance(item, bytes | bytearray):
             return _from_file(BytesIO(item), name, decoding)
         if isinstance(item, str | Path):
-            with user_path(item).open("rb") as file:
+            with _readable(item, name).open("rb") as file:
                 return _from_file(file, name, decoding)
     except BadRecord:
         raise
@@ -112,6 +112,17 @@ def decode(item: ImageItem, decoding: Decoding = DEFAULT, *, name: str | None = 
         said = " ".join(str(error).split()) or type(error).__name__
         raise BadRecord(f"broken or cut short ({said}); save it again, or leave it out", name) from error
     raise BadRecord("not an image; allowed are a path, bytes, a Pillow image or an array (H, W[, 1|3|4])", name)
+
+
+def _readable(item: str | Path, name: str) -> Path:
+    """The path of what may be opened. Raises `BadRecord` for what can be no path, and for what waits or never ends."""
+    try:
+        path = user_path(item)
+    except OptionError as error:
+        raise BadRecord(str(error).rstrip("."), name) from error
+    if (special := special_file(path)) is not None:
+        raise BadRecord(f"this is {special}, not an image", name)
+    return path
 
 
 def _from_file(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
