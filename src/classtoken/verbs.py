@@ -572,6 +572,7 @@ def explain_pair(
     out: str | Path | None = None,
     *,
     pooling: str | None = None,
+    modality: Modality | None = None,
     prompt: str | None = None,
     prompt_text: str | None = None,
     seed: int = 0,
@@ -583,8 +584,8 @@ def explain_pair(
     """Why the vectors of two inputs are like each other: their cosine, taken apart by pairs of parts.
 
     items: two images (paths, PIL images, arrays) or texts, as the model reads; of a model with two sides one may be a
-        text and one an image. out: a file, .html or .json. pooling: of this vector instead of the contract's. prompt,
-        prompt_text: before every text.
+        text and one an image. out: a file, .html or .json. pooling: of this vector instead of the contract's. modality:
+        what both are; "text" takes for a text what is also the name of a file. prompt, prompt_text: before every text.
 
     similarity = sum over pairs of g_i . h_j, and what hangs on no pair; g_i is what part i of the one adds to its unit
     vector, averaged over every order in which its parts can come in (`maps.pairs`). Raises `TraceError` for a model
@@ -592,6 +593,7 @@ def explain_pair(
     """
     options = ExplainPairOptions(
         pooling=pooling,
+        modality=modality,
         prompt=prompt,
         prompt_text=prompt_text,
         seed=seed,

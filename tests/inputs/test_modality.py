@@ -70,6 +70,18 @@ def test_an_item_is_held_against_what_the_model_reads(item: object, side: str, s
         check_item(item, side, "m")
 
 
+def test_what_is_said_to_be_a_text_is_one_whatever_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    name = str(tmp_path / "models")
+    with pytest.raises(OptionError, match="If this is a text, say so: `modality` text"):
+        check_item(name, "text", "m")
+    check_item(name, "text", "m", "text")
+    with pytest.raises(OptionError, match="is the name of a file"):
+        check_item(Path(name), "text", "m", "text")
+    with pytest.raises(OptionError, match="the text is empty"):
+        check_item(" ", "text", "m", "text")
+
+
 def test_a_column_is_asked_for_where_there_are_some() -> None:
     """A file of lines has none."""
     with pytest.raises(SourceError) as said:

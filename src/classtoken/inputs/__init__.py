@@ -10,7 +10,7 @@
 
 from classtoken.inputs.batches import PreparedBatch, batches, item_batches, one_batch, rows
 from classtoken.inputs.items import listed
-from classtoken.inputs.modality import check_item, choose_modality, names_file, names_picture
+from classtoken.inputs.modality import check_item, choose_modality, names_file, names_picture, said_a_text
 from classtoken.inputs.preprocessor import Preprocessor
 from classtoken.inputs.rejecting import computed, each, rejected
 from classtoken.inputs.thumbnail import thumbnail
@@ -36,6 +36,7 @@ __all__ = [
     "rejected",
     "rest_in_words",
     "rows",
+    "said_a_text",
     "thumbnail",
     "unread_in_words",
     "view_of",

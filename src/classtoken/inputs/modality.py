@@ -15,23 +15,31 @@ SHOWN = 80
 PLURAL = {"text": "texts", "image": "images"}
 
 
-def check_item(item: Any, side: str, model: str) -> None:
+def check_item(item: Any, side: str, model: str, asked: str | None = None) -> None:
     """Raise `OptionError` for what a person gave as an input of one side and is plainly none.
 
-    A path (`names_file`) is never taken for a text, and words are no picture's path.
+    A path (`names_file`) is never taken for a text, and words are no picture's path. `asked`: the side that the person
+    named; a string is then a text by their own word, whatever it is called.
     """
-    named = isinstance(item, Path) or (isinstance(item, str) and names_file(item))
+    path = isinstance(item, Path) or (isinstance(item, str) and names_file(item))
+    named = path and not said_a_text(item, asked)
     shown = str(item) if len(str(item)) <= SHOWN else f"{str(item)[: SHOWN - 1]}…"
     if side == "text" and isinstance(item, str) and not item.strip():
         raise OptionError("the text is empty; give one with words.")
     if side == "text" and named:
         raise OptionError(
-            f"'{shown}' is the name of a file or folder, and '{model}' reads texts; give a text, or a model of images."
+            f"'{shown}' is the name of a file or folder, and '{model}' reads texts; give a text, or a model of images. "
+            "If this is a text, say so: `modality` text."
         )
     if side == "image" and isinstance(item, str) and not named and "://" not in item:
         raise OptionError(
             f"'{shown}' is no file here, and '{model}' reads images; give a picture's path, or a model of texts."
         )
+
+
+def said_a_text(item: Any, asked: str | None) -> bool:
+    """Whether a person named the texts' side, so that a string is a text even where a file has its name."""
+    return asked == "text" and isinstance(item, str)
 
 
 def names_picture(item: str | Path) -> bool:

@@ -10,7 +10,7 @@ from classtoken.options import ExplainOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_explanation
 from classtoken.results.explain import Explanation
 from classtoken.study.explanation import explained
-from classtoken.study.inputs import modality_of
+from classtoken.study.inputs import check_one, modality_of
 
 
 def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, options: ExplainOptions) -> Explanation:
@@ -26,7 +26,9 @@ def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, opt
         if isinstance(model, Embedder)
         else load(model, device=options.device, revision=options.revision, accept=options.accept)
     )
-    side = options.modality or modality_of(embedder, item)
+    side = modality_of(embedder, item, options.modality)
+    for donor in options.donors:
+        check_one(embedder, donor, side, options.modality)
     embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
     found = explained(embedder, item, replace(options, modality=side, prompt=prompt, prompt_text=None))
     if place is not None:

@@ -8,7 +8,7 @@ from classtoken.embedder import Embedder, classifying_sides, load, with_prompt
 from classtoken.embedder.zero_shot import worded
 from classtoken.errors import OptionError
 from classtoken.files import user_path
-from classtoken.inputs import check_item, listed, names_file, names_picture, rest_in_words
+from classtoken.inputs import check_item, listed, names_file, names_picture, rest_in_words, said_a_text
 from classtoken.learning.temperature import fitted_temperature
 from classtoken.options import PredictOptions
 from classtoken.results.predict import LabelProbability, PredictedItem
@@ -25,14 +25,14 @@ def predict_item(model: str | Path | Embedder, item: Any, options: PredictOption
     strange = [f"`{name}`" for name in OF_FOLDERS if getattr(options, name) != usual[name]]
     if strange:
         raise OptionError(f"{', '.join(strange)}: only with `out`, a folder for the labels of many records.")
-    item = _only(item)
+    item = _only(item, options.modality)
     embedder = load(
         model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept
     )
     embedder = worded(embedder, options)
     sides = classifying_sides(embedder, options.modality)
     side = options.modality or (sides[0] if len(sides) == 1 or _pictured(item) == (sides[0] == "image") else sides[1])
-    check_item(item, side, embedder.name)
+    check_item(item, side, embedder.name, options.modality)
     classifier = embedder.classifying(side).reading.classifier
     assert classifier is not None
     embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
@@ -58,16 +58,16 @@ def predict_item(model: str | Path | Embedder, item: Any, options: PredictOption
     )
 
 
-def _only(item: Any) -> Any:
+def _only(item: Any, asked: str | None) -> Any:
     """The one input; what may hold many is refused before anything is loaded."""
     several = [item] if isinstance(item, str | Path) else listed(item)
     if len(several) != 1:
         raise OptionError(f"{len(several)} inputs: `out` is missing, the folder that their labels go into.")
     (only,) = several
-    if isinstance(only, str | Path) and not names_picture(only) and _of_many(str(only)):
+    if isinstance(only, str | Path) and not (said_a_text(only, asked) or names_picture(only)) and _of_many(str(only)):
         raise OptionError(
             f"'{only}' may hold many records: `out` is missing, the folder that their labels go into. Without it one "
-            "picture or one text is labelled."
+            "picture or one text is labelled. If this is a text, say so: `modality` text."
         )
     return only
 

@@ -15,6 +15,7 @@ from classtoken.options import ExplainPairOptions, SearchOptions
 from classtoken.report.search import SUFFIXES, write_search
 from classtoken.report.written import check_suffix
 from classtoken.results.search import SearchResult
+from classtoken.values import Modality
 
 
 def search(
@@ -40,12 +41,12 @@ def search(
     if place is not None:
         write_search(result, what.names, what.rows, place)
     if options.explain is not None:
-        _explained(searcher, query, options, result)
+        _explained(searcher, query, options, result, texts=bool(what.rows) and "text" in what.rows[0])
     return result
 
 
-def _explained(searcher: Searcher, query: Any, options: SearchOptions, result: SearchResult) -> None:
-    """Write why the best row is like the query. Raises `OptionError` where there is no pair of inputs."""
+def _explained(searcher: Searcher, query: Any, options: SearchOptions, result: SearchResult, *, texts: bool) -> None:
+    """Write why the best row is like the query; `texts`: a text. Raises `OptionError` where there is no pair."""
     if result.queries or not result.hits:
         there = f"there are {len(result.queries)} queries" if result.queries else "nothing was found"
         raise OptionError(f"`explain` is of one query and its best row, and {there}.")
@@ -56,7 +57,8 @@ def _explained(searcher: Searcher, query: Any, options: SearchOptions, result: S
         item = next(one for one in (query, options.text, options.image) if one is not None)
         item = item[0] if isinstance(item, list | tuple) else item
     best = _input(result.hits[0], str(result.hits[0]["id"]))
-    of = ExplainPairOptions(pooling=searcher.pooling, overwrite=options.overwrite)
+    side: Modality | None = "text" if texts and isinstance(best, str) else None
+    of = ExplainPairOptions(pooling=searcher.pooling, modality=side, overwrite=options.overwrite)
     explain_pair(searcher.embedder, [item, best], options.explain, of)
 
 

@@ -63,12 +63,13 @@ def asked(vectors: Vectors, column: str, query: Any, options: SearchOptions, emb
     if options.queries is not None:
         return model.of_source(options.queries)
     if options.text is not None:
-        return model.of_items([options.text], "text")
+        return model.of_items([options.text], "text", asked="text")
     if options.image is not None:
-        return model.of_items([options.image], "image")
+        return model.of_items([options.image], "image", asked="image")
     many = listed(query)
     several = not (len(many) == 1 and not isinstance(query, list | tuple))
-    return model.of_items(many, options.modality or model.side_of(many), several=several)
+    side = options.modality or model.side_of(many)
+    return model.of_items(many, side, several=several, asked=options.modality)
 
 
 class Asking:
@@ -87,14 +88,16 @@ class Asking:
             return "image"
         return "image" if first.lower().endswith(IMAGE_SUFFIXES) and user_path(first).is_file() else "text"
 
-    def of_items(self, items: Sequence[Any], side: Modality, *, several: bool = False) -> Asked:
-        """Texts or pictures."""
+    def of_items(
+        self, items: Sequence[Any], side: Modality, *, several: bool = False, asked: str | None = None
+    ) -> Asked:
+        """Texts or pictures; `asked` is the side that a person named (`check_item`)."""
         if not items or any(isinstance(item, str) and not item.strip() for item in items):
             raise OptionError(f"{'a query is empty' if items else 'there is no query'}; give a text or a picture.")
         pooling = self.same_space(side)
         embedder, prompt = self.prompted(side)
         for item in items:
-            check_item(item, side, embedder.name)
+            check_item(item, side, embedder.name, asked)
         found = embedder.embed(list(items), pooling=pooling, modality=side, prompt=prompt)
         assert not isinstance(found, dict)
         names = tuple(_name(self.embedder, side, item, place) for place, item in enumerate(items))
@@ -118,7 +121,7 @@ class Asking:
         empty = next((record.id for record, item in zip(records, items, strict=True) if item is None), None)
         if empty is not None:
             raise SourceError(f"the query '{empty}' of {file} has no {side}; leave it out.")
-        found = self.of_items(items, side, several=True)
+        found = self.of_items(items, side, several=True, asked=side)
         if side == "text":
             return found
         names = tuple(record.id for record in records)

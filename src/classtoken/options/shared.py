@@ -36,7 +36,10 @@ Normalize = Annotated[
     bool | None, Option("Unit length or not, whatever the model's own is.", off="no-normalize", group=OF_MODEL)
 ]
 Overwrite = Annotated[bool, Option("Replace results of classtoken's own that are there; nobody else's files.")]
-Side = Annotated[values.Modality | None, Option("Which side of a model that has both.", group=OF_MODEL)]
+Side = Annotated[
+    values.Modality | None,
+    Option("Which side of a model that has both; text: a text, even if a file is called so.", group=OF_MODEL),
+]
 Prompt = Annotated[str | None, Option("A prompt of the model's by name.", metavar="NAME", group=OF_MODEL)]
 PromptText = Annotated[str | None, Option("A prompt in words, put before every text.", metavar="TEXT", group=OF_MODEL)]
 

@@ -274,6 +274,7 @@ class ExplainPairOptions(Options):
     """How the cosine of two inputs is taken apart."""
 
     pooling: Annotated[str | None, Option("Of this vector, not the contract's.", metavar="NAME")] = None
+    modality: Side = None
     prompt: Prompt = None
     prompt_text: PromptText = None
     seed: Seed = 0

@@ -31,13 +31,9 @@ NOTHING = "holds one token or no patch or word piece, so there is nothing to att
 def prepare_item(
     embedder: Embedder, item: Any, *, modality: str | None = None, prompt: str | None = None
 ) -> PreparedInput:
-    """Prepare one item. Raises `OptionError` for several, and for one with nothing to attend to."""
-    items = listed(item)
-    if len(items) != 1:
-        raise OptionError(f"one input is explained at a time, not {len(items)}; explain a data set for many.")
+    """Prepare one item that `modality_of` took. Raises `OptionError` for one with nothing to attend to."""
     tower = embedder.tower(modality)
-    check_item(items[0], tower.modality, embedder.name)
-    found = prepare_one(tower.prepare, items[0], prompt=prompt)
+    found = prepare_one(tower.prepare, listed(item)[0], prompt=prompt)
     tokens = on_device(embedder, tower.prepare, found.tokens)
     check_tokens(tokens)
     if not bool((tokens.roles_BL == Role.CONTENT).any()):
@@ -45,12 +41,24 @@ def prepare_item(
     return replace(found, tokens=tokens)
 
 
-def modality_of(embedder: Embedder, item: Any) -> Modality:
-    """Which side of a model an item is for: a picture, or the name of a file that is there, for the images' side."""
-    if len(embedder.modalities) == 1:
-        return cast(Modality, embedder.modalities[0])
-    named = isinstance(item, str) and len(item) < 4096 and "\n" not in item and Path(item).is_file()
-    return "image" if named or not isinstance(item, str) else "text"
+def modality_of(embedder: Embedder, item: Any, asked: str | None = None) -> Modality:
+    """Which side of a model an item is for: the one `asked` for; else of pictures, and of names of files that are
+    there, the images' side. Raises the errors of `check_one`."""
+    if asked is None and len(embedder.modalities) > 1:
+        named = isinstance(item, str) and len(item) < 4096 and "\n" not in item and Path(item).is_file()
+        side = "image" if named or not isinstance(item, str) else "text"
+    else:
+        side = embedder.tower(asked).modality
+    check_one(embedder, item, side, asked)
+    return cast(Modality, side)
+
+
+def check_one(embedder: Embedder, item: Any, side: str, asked: str | None = None) -> None:
+    """Raise `OptionError` for several items, and for one that this side of a model does not read (`check_item`)."""
+    items = listed(item)
+    if len(items) != 1:
+        raise OptionError(f"one input is explained at a time, not {len(items)}; explain a data set for many.")
+    check_item(items[0], side, embedder.name, asked)
 
 
 def on_device(embedder: Embedder, prepare: Preprocessor, tokens: Tokens) -> Tokens:

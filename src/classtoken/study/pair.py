@@ -105,7 +105,7 @@ def _given(
 
 
 def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:
-    modality = modality_of(embedder, item)
+    modality = modality_of(embedder, item, options.modality)
     prompt = None
     if modality == "text":
         embedder, prompt = with_prompt(embedder, modality, options.prompt, options.prompt_text)

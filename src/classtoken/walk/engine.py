@@ -47,7 +47,7 @@ class Engine:
         self.embedder = side_of(load(model), items, modality)
         self.lock = Lock()
         check_followed(self.embedder)
-        given = items_of(self.embedder, items)
+        given = items_of(self.embedder, items, modality)
         self._compared = self._references(given)
         references = tuple(walk_input(self.embedder, item).tokens for item in self._compared)
         self.subject = self._subject_with_answers(subject_of(self.embedder), references)

@@ -37,8 +37,8 @@ class Item:
     given: bool = False
 
 
-def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
-    """Items from the command line or from code; examples when none is given."""
+def items_of(embedder: Embedder, given: Sequence[str], asked: str | None = None) -> list[Item]:
+    """Items from the command line or from code, of the side that was `asked` for; examples when none is given."""
     if is_image(embedder):
         if not given:
             return example_pictures(embedder)
@@ -46,7 +46,7 @@ def items_of(embedder: Embedder, given: Sequence[str]) -> list[Item]:
             check_item(name, "image", embedder.name)
         return [_picture(Path(name)) for name in given]
     for text in given:
-        check_item(text, "text", embedder.name)
+        check_item(text, "text", embedder.name, asked)
     texts = list(given) or list(SENTENCES)
     return [Item(f"text-{i + 1}", short(text), text, given=bool(given)) for i, text in enumerate(texts)]
 
