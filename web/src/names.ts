@@ -34,7 +34,7 @@ export const afterLayers = (done: number): string => `after ${done} ${done === 1
 export const span = (count: number): string => (count > 1 ? `0 to ${count - 1}` : "0");
 
 /** An input's name where there is little room: of a file's the end tells; a sentence is cut by the page where it must. */
-export function shortTitle(e: Example, most = 16): string {
+export function shortTitle(e: Example, most = 20): string {
   const stem = e.input.kind === "image" && e.title.length > most ? e.title.replace(/\.[A-Za-z]+$/, "") : e.title;
   return e.input.kind === "image" && stem.length > most ? `…${stem.slice(1 - most).trimStart()}` : stem;
 }

@@ -1,7 +1,7 @@
 /** What can be read off a document by comparing attention with effects. */
 import { open } from "../blocks";
 import type { CutEffect, Example, ModelCard } from "../data";
-import { cosine, effectiveTokens, largest, length } from "./basic";
+import { cosine, dot, effectiveTokens, largest, length, scale } from "./basic";
 
 /** How far the first answer falls (negative) or rises when one token is taken away, by token. */
 export function effects(example: Example): Map<number, number> | null {
@@ -115,6 +115,33 @@ function likeness(example: Example): { beside: number; apart: number } | null {
     }
   });
   return near.count && far.count ? { beside: near.sum / near.count, apart: far.sum / far.count } : null;
+}
+
+export interface Alike {
+  tokens: number[]; // content tokens, in their order
+  alike: Float64Array; // the cosine of each with each, row by row
+  low: number; // the least of them, 0 at most: where the scale of colours begins
+}
+const MOST_PLACES = 400; // a picture of more than 160,000 pairs shows nothing
+const alikeOf = new WeakMap<Example, Alike | null>();
+
+/** How alike the position vectors of all content tokens are; null without such vectors, and where there are too many. */
+export function placesAlike(example: Example): Alike | null {
+  if (!alikeOf.has(example)) alikeOf.set(example, everyPair(example));
+  return alikeOf.get(example)!;
+}
+
+function everyPair(example: Example): Alike | null {
+  const tokens = example.tokens.map((_, t) => t).filter((t) => example.tokens[t].role === "content");
+  if (!example.embeddings.position || tokens.length < 2 || tokens.length > MOST_PLACES) return null;
+  const positions = open(example.embeddings.position);
+  const unit = tokens.map((t) => {
+    const row = positions.row(t);
+    return scale(row, 1 / (length(row) || 1));
+  });
+  const alike = new Float64Array(tokens.length ** 2);
+  unit.forEach((a, i) => unit.slice(0, i + 1).forEach((b, j) => (alike[i * unit.length + j] = alike[j * unit.length + i] = dot(a, b))));
+  return { tokens, alike, low: alike.reduce((a, b) => Math.min(a, b), 0) };
 }
 
 /** Over how many tokens one head's attention is spread; of all heads the mean, as it is measured over many inputs. */

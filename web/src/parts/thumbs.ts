@@ -16,6 +16,18 @@ export function pictureOf(source: string): Promise<HTMLImageElement> {
 
 const greys = new WeakMap<HTMLImageElement, HTMLCanvasElement>();
 
+/** Draws a picture without its colours: under others it loses its own. */
+export function greyed(canvas: HTMLCanvasElement, source: string) {
+  const draw = (from: string) =>
+    void pictureOf(from).then((picture) => {
+      const plain = grey(picture);
+      [canvas.width, canvas.height] = [plain.width, plain.height];
+      canvas.getContext("2d")!.drawImage(plain, 0, 0);
+    });
+  draw(source);
+  return { update: draw };
+}
+
 /** The picture without its colours, made once: a filter at every stroke takes a hundred times as long. */
 export function grey(picture: HTMLImageElement): HTMLCanvasElement {
   let made = greys.get(picture);
