@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.nearest.made import folder_of
+from tests.page.reports import violations
 
 import classtoken as ct
 
@@ -98,12 +99,7 @@ def test_fits_and_passes_axe(opened: Opened, root: Path, width: int, scheme: str
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("details summary").first.click()
     page.get_by_role("searchbox").fill("red")
-    axe = root / "web" / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("axe-core is not installed in web/ (npm ci)")
-    page.evaluate(axe.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))")
-    assert found == []
+    assert violations(page, root) == []
 
 
 def test_ten_thousand_points_are_drawn_in_a_frame(opened: Opened) -> None:

@@ -1,5 +1,6 @@
 """What stands beside a step: what each token is needed for, how alike places are, two inputs; as Python has them."""
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -85,3 +86,25 @@ def test_two_inputs_stand_beside_their_class_tokens(open_page: Open, documents: 
     narrow = open_page("sentiment", "#step=2", width=390, height=844)
     assert not narrow.locator(".matter").is_visible()
     assert example.contrast.text in narrow.locator(".compare").inner_text()
+
+
+@pytest.mark.parametrize(("name", "step"), [("mean", 9), ("sentiment", 5)])
+def test_two_texts_lead_to_the_report_of_why_they_are_alike(
+    open_page: Open, documents: Documents, name: str, step: int
+) -> None:
+    document = documents[name]
+    first, second = document.examples[:2]
+    page = open_page(name, f"#step={step}", width=1440)
+    way = "Why this likeness?" if document.model.outcome == "cosine" else "Side by side"
+    page.get_by_role("button", name=way).click()
+    words = shlex.split(page.locator("#beside pre").inner_text())
+    assert words[:2] == ["classtoken", "explain"]
+    assert words[2:5] == [first.input.text, "--with", second.input.text]
+    assert words[5:7] == ["--model", document.model.given]
+
+
+def test_what_the_package_drew_has_no_such_command(open_page: Open) -> None:
+    page = open_page("toy")
+    page.get_by_role("button", name="Side by side").click()
+    assert "no file" in page.locator("#beside .pairing").inner_text()
+    assert page.locator("#beside pre").count() == 0

@@ -10,6 +10,7 @@ from tests.page import reference as ref
 from tests.page.conftest import Open
 from tests.page.fixture import TOY, picture, walkthrough
 from tests.page.recompute import WALK
+from tests.page.reports import violations
 
 from classtoken.page.export import notebook_page
 
@@ -208,15 +209,6 @@ def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
 # -- accessibility -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def axe(root: Path) -> str:
-    """axe-core, from the page's own development packages."""
-    path = root / "web" / "node_modules" / "axe-core" / "axe.min.js"
-    if not path.is_file():
-        pytest.skip("axe-core is not here; run: make web-test")
-    return path.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -230,15 +222,13 @@ def axe(root: Path) -> str:
         ("mean", {"color_scheme": "light", "width": 360, "height": 740}),
     ],
 )
-def test_axe_finds_nothing_at_any_step(open_page: Open, axe: str, name: str, options: dict[str, Any]) -> None:
+def test_axe_finds_nothing_at_any_step(open_page: Open, root: Path, name: str, options: dict[str, Any]) -> None:
     page = open_page(name, **options)
-    page.evaluate(axe)
     page.keyboard.press("c")
     page.evaluate("document.querySelectorAll('#concepts details').forEach(d => d.open = true)")
     found = {}
     for step in STEPS:
-        run = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
-        found[step] = [(v["id"], [n["target"] for n in v["nodes"]][:3]) for v in run["violations"]]
+        found[step] = violations(page, root)
         page.keyboard.press("ArrowRight")
     assert {step: each for step, each in found.items() if each} == {}
 

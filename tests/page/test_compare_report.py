@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.page.reports import check_report
 
 from classtoken.report.compare import comparison_page
 from classtoken.results.compare import CompareResult, Neighbour, NeighbourRow, PositionBias, read_result
@@ -45,22 +46,11 @@ def test_a_report_needs_nothing_else_fits_and_passes_axe(
     found = read_result(root / "docs" / "studies" / "compare" / "clothing-classification.json")
     found = with_texts(found) if texts else found
     (tmp_path / "report.html").write_text(comparison_page(found), encoding="utf-8")
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
-    page, errors = context.new_page(), []
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("requestfailed", lambda request: errors.append(request.url))
-    page.goto((tmp_path / "report.html").as_uri())
-    assert page.locator("h1").inner_text() == found.advice
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    axe = root / "web" / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("axe-core is not installed in web/ (npm ci)")
-    page.evaluate(axe.read_text(encoding="utf-8"))
-    assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))") == []
-    assert errors == []
-    context.close()
+
+    def advised(page: Any) -> None:
+        assert page.locator("h1").inner_text() == found.advice
+
+    check_report(chromium, root, tmp_path / "report.html", width, scheme, advised)
 
 
 def test_on_paper_nothing_is_cut_off_and_nothing_waits_to_be_opened(chromium: Any, root: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tests.page.reports import check_report
 
 import classtoken as ct
 
@@ -42,31 +43,20 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return out
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "dark"), (360, "light")])
-def test_a_report_needs_nothing_else_fits_and_passes_axe(
-    chromium: Any, root: Path, written: Path, width: int, scheme: str
-) -> None:
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
-    page, errors, asked = context.new_page(), [], []
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(written.as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert [url for url in asked if not url.startswith(("data:", written.as_uri()))] == []
+def readable(page: Any) -> None:
+    """No writing in a picture is smaller than 9 px as it is drawn."""
     smallest = """Math.min(...[...document.querySelectorAll('svg text')].map(t => {
         const svg = t.ownerSVGElement
         return parseFloat(getComputedStyle(t).fontSize) * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width
     }))"""
     assert page.evaluate(smallest) >= 9
-    axe = root / "web" / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("axe-core is not installed in web/ (npm ci)")
-    page.evaluate(axe.read_text(encoding="utf-8"))
-    assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))") == []
-    assert errors == []
-    context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "dark"), (360, "light")])
+def test_a_report_needs_nothing_else_fits_and_passes_axe(
+    chromium: Any, root: Path, written: Path, width: int, scheme: str
+) -> None:
+    check_report(chromium, root, written, width, scheme, readable)
 
 
 def test_on_paper_every_section_is_open(chromium: Any, written: Path) -> None:
@@ -92,4 +82,21 @@ def test_a_line_between_words_stands_out_under_the_pointer(chromium: Any, tmp_pa
     before = line.evaluate("l => getComputedStyle(l).stroke")
     met.locator("line.hit").hover(force=True)
     assert line.evaluate("l => getComputedStyle(l).stroke") != before
+    page.close()
+
+
+@pytest.mark.parametrize("kind", ["picture", "pictures"])
+def test_a_picture_stands_as_it_was_given_beside_what_the_model_gets(chromium: Any, tmp_path: Path, kind: str) -> None:
+    wide = Image.linear_gradient("L").convert("RGB").resize((300, 150))
+    if kind == "picture":
+        ct.explain("builtin:toy", wide, tmp_path / "a.html", quick=True)
+    else:
+        ct.explain_pair("builtin:toy", [wide, wide.rotate(180)], tmp_path / "a.html")
+    page = chromium.new_page()
+    page.goto((tmp_path / "a.html").as_uri())
+    shapes = """[...document.querySelectorAll('.given')].map(
+        given => [...given.querySelectorAll('img')].map(i => i.naturalWidth / i.naturalHeight))"""
+    sizes = page.evaluate(shapes)
+    assert len(sizes) == (1 if kind == "picture" else 2)
+    assert all(given == pytest.approx(2) and got == pytest.approx(1) for given, got in sizes)
     page.close()

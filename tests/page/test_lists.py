@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.folders import pictures, tiny_bert, tiny_vit
+from tests.page.reports import check_report
 
 import classtoken as ct
 
@@ -51,32 +52,18 @@ def written(request: pytest.FixtureRequest, place: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (360, "light")])
-def test_a_list_needs_nothing_else_fits_and_passes_axe(
-    chromium: Any, root: Path, written: Path, width: int, scheme: str
-) -> None:
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
-    page, errors, asked = context.new_page(), [], []
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(written.as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert [url for url in asked if not url.startswith(("data:", written.as_uri()))] == []
-    broken = "[...document.images].filter(one => one.complete && !one.naturalWidth).length"
-    assert page.evaluate(broken) == 0
-    folded = page.locator("summary")
-    for one in folded.all():  # what can be opened can be reached and opened by keyboard
+def by_keyboard(page: Any) -> None:
+    """What can be opened can be reached and opened by keyboard."""
+    for one in page.locator("summary").all():
         one.focus()
         before = one.evaluate("s => s.parentElement.open")
         page.keyboard.press("Enter")
         assert one.evaluate("s => s.parentElement.open") != before
         page.keyboard.press("Enter")
-    axe = root / "web" / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("axe-core is not installed in web/ (npm ci)")
-    page.evaluate(axe.read_text(encoding="utf-8"))
-    assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))") == []
-    assert errors == []
-    context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (360, "light")])
+def test_a_list_needs_nothing_else_fits_and_passes_axe(
+    chromium: Any, root: Path, written: Path, width: int, scheme: str
+) -> None:
+    check_report(chromium, root, written, width, scheme, by_keyboard)

@@ -154,3 +154,14 @@ def test_while_another_model_is_loaded_the_page_says_so_and_leads_back(chromium:
     page.wait_for_url(re.compile("model=second"))
     page.close()
     running.stop()
+
+
+def test_why_two_inputs_are_alike_opens_in_a_tab_of_its_own(page: Any) -> None:
+    page.get_by_role("button", name="Side by side").click()
+    page.get_by_role("button", name="Make the report").click()
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open the report").click()
+    report = opened.value
+    heading = report.locator("h1")
+    assert " and " in heading.inner_text()
+    assert heading.evaluate("h => getComputedStyle(h).color") == "rgb(1, 2, 3)"  # its own style is let in

@@ -1,13 +1,14 @@
 """Every step at every size and in every look: no text over another, none cut off, nothing sideways, few words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.page.conftest import PATIENCE, Open
+from tests.page.reports import violations
 from tests.page.sweep import LOOKS, SIZES, STILL, faults
-from tests.page.test_browser import STEPS, axe  # noqa: F401
+from tests.page.test_browser import STEPS
 from tests.page.tiny import drawn
 
 from classtoken.page.export import write_page
@@ -29,6 +30,39 @@ def test_a_page_is_clean_at_every_step(open_page: Open, name: str, size: str) ->
         found[step] = faults(page)
         page.keyboard.press("ArrowRight")
     assert {step: each for step, each in found.items() if each} == {}
+
+
+def opened_drawers(page: Any) -> Iterator[str]:
+    """Whatever lies over a step, one after the other, by its name: all of it unfolded, exercises answered."""
+    page.keyboard.press("Home")
+    for name, key in {"concepts": "c", "exercises": "e", "a teacher's words": "n", "help": "?"}.items():
+        page.keyboard.press(key)
+        page.evaluate("document.querySelectorAll('.drawer details').forEach(one => one.open = true)")
+        yield name
+        if name == "exercises":
+            for question in page.locator("#quiz fieldset").all():
+                question.locator("button, input").first.click()
+            yield "exercises, answered"
+        page.keyboard.press("Escape" if name in ("help", "concepts", "exercises") else key)
+    for name in ("Side by side", "Measured"):
+        button = page.get_by_role("button", name=name, exact=True)
+        if button.is_visible():  # a telephone has no room for it
+            button.click()
+            yield name
+            page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "look"),
+    [("toy", "1440", "light"), ("sentiment", "390", "dark"), ("mean", "1440", "dark"), ("registers", "200 %", "light")],
+)
+def test_what_opens_over_a_step_is_clean(open_page: Open, root: Path, name: str, size: str, look: str) -> None:
+    width, height = SIZES[size]
+    page = open_page(name, width=width, height=height, reduced_motion="reduce", **LOOKS[look])
+    page.add_style_tag(content=STILL)
+    found = {drawer: faults(page) + violations(page, root) for drawer in opened_drawers(page)}
+    assert {"exercises, answered", "a teacher's words", "help"} <= found.keys()
+    assert {drawer: each for drawer, each in found.items() if each} == {}
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +95,7 @@ def real(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
 @pytest.mark.parametrize("name", ["toy", "scenes", "sentiment", "photos", "deit", "minilm"])
 def test_every_model_at_every_size_and_in_every_look(
     chromium: Any,
-    axe: str,  # noqa: F811
+    root: Path,
     real: Callable[[str], Path],
     name: str,
     size: str,
@@ -76,12 +110,12 @@ def test_every_model_at_every_size_and_in_every_look(
     page.goto(real(name).as_uri())
     page.wait_for_selector("h2#step-title")
     page.add_style_tag(content=STILL)
-    page.evaluate(axe)
     found = {}
     for step in STEPS:
-        run = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
-        found[step] = faults(page) + [violation["id"] for violation in run["violations"]]
+        found[str(step)] = faults(page) + violations(page, root)
         page.keyboard.press("ArrowRight")
+    for drawer in opened_drawers(page):
+        found[drawer] = faults(page) + violations(page, root)
     context.close()
     assert {step: each for step, each in found.items() if each} == {}
     assert problems == []

@@ -49,6 +49,11 @@ class FakeBackend:
         found = self.page.examples[0]
         return Experiments(found.knockouts, found.removals, ())
 
+    def pair(self, one: str, other: str) -> str:
+        if "nobody" in (one, other):
+            raise OptionError("there is no input 'nobody'")
+        return f"<!doctype html><title>why</title><style>h1 {{ color: rgb(1, 2, 3) }}</style><h1>{one} and {other}</h1>"
+
     def what_if(self, example: str, change: dict[str, Any]) -> Any:
         if example == "boom":
             raise RuntimeError("secret detail")

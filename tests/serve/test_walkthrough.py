@@ -104,7 +104,25 @@ def test_the_key_is_needed_everywhere(client: httpx.Client) -> None:
         assert client.post("/api/input", content=picture(), headers=headers).status_code == 403
         assert client.get("/api/attention/x/0/0", headers=headers).status_code == 403
         assert client.get("/api/experiments/x", headers=headers).status_code == 403
+        assert client.get("/api/pair/x/y", headers=headers).status_code == 403
         assert client.post("/api/whatif", content=b"{}", headers=headers).status_code == 403
+
+
+def test_a_report_on_two_inputs_is_opened_at_an_address_that_nobody_can_guess(client: httpx.Client) -> None:
+    address = client.get("/api/pair/cat/dog", headers=HEADERS).json()["address"]
+    assert len(address.removeprefix("/report/")) >= 32
+    opened = client.get(address)  # as a browser opens it: without the key
+    assert opened.status_code == 200
+    assert "<h1>cat and dog</h1>" in opened.text
+    policy = opened.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert opened.headers["cache-control"] == "no-store"
+    assert client.get("/report/another").status_code == 404
+    assert client.get("/api/pair/cat/nobody", headers=HEADERS).status_code == 422
+    for _ in range(4):  # only the last few are held
+        client.get("/api/pair/cat/bird", headers=HEADERS)
+    assert client.get(address).status_code == 404
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "strange"])

@@ -41,6 +41,7 @@ export const api = {
   text: (text: string) => call<Example>("api/input", { method: "POST", body: text, headers: { "Content-Type": "text/plain; charset=utf-8" } }),
   experiments: (example: string) => call<Experiments>(`api/experiments/${encodeURIComponent(example)}`),
   matrix: (example: string, layer: number, head: number) => call<Block>(`api/attention/${encodeURIComponent(example)}/${layer}/${head}`),
+  pair: (one: string, other: string) => call<{ address: string }>(`api/pair/${encodeURIComponent(one)}/${encodeURIComponent(other)}`),
   whatIf: (example: string, change: Change) =>
     call<{ values: Block }>("api/whatif", { method: "POST", body: JSON.stringify({ example, ...change }), headers: { "Content-Type": "application/json" } }),
 };

@@ -86,6 +86,7 @@ export interface ModelCard {
   gaps: string[]; // traces that this model cannot give, in words
   shared: SharedWeights;
   causal: boolean; // a token sees only itself and those before it
+  given: string | null; // as a command takes it: a folder's path, builtin:toy, a hub id
   unlike: number; // as typical of the classes as this, or less, is said to look like none of them
 }
 
@@ -98,6 +99,7 @@ export interface ShownInput {
   grid: [number, number] | null; // rows, columns
   text: string | null;
   pixels: Block | null; // (G, Y, X) toys only: channels, height, width as they enter the model
+  given: string | null; // a picture's file as a command takes it; null for texts, which stand in `text`, and for what has no file
   original: string | null; // data URI of the reader's own picture before it was cropped and resized, small
 }
 

@@ -3,7 +3,7 @@
  * All of them count from 0, and nothing on the page adds one to any. Only steps count from 1, and "after k layers" counts
  * layers that are done: after 0 of them a state is what goes into layer 0.
  */
-import type { Example } from "./data";
+import type { Example, ModelCard } from "./data";
 
 /** `patch 86 (row 6, column 2)`, `class token`, `register 0`, “film”: a token's whole name. */
 export function fullName(t: number, e: Example): string {
@@ -27,6 +27,19 @@ const inCut = (t: number, e: Example): string => (e.tokens[t].role === "content"
 export const cutOf = (e: Example, model: string, reader: number, read: number[], layer: number): string =>
   `classtoken explain INPUT --model ${model} --cut "edges:${inCut(reader, e)}>${read.map((t) => inCut(t, e)).join(",")}@${layer}" --mode renormalise`;
 
+/** A word of a command as a shell takes it. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`);
+
+/** An input as a command takes it; null for what has no file. */
+const inCommand = (e: Example): string | null => e.input.text ?? e.input.given;
+
+/** The command that says why two inputs are alike; null where one of them cannot be given to it. */
+export function pairCommand(one: Example, other: Example, model: ModelCard): string | null {
+  const [first, second] = [inCommand(one), inCommand(other)];
+  if (first === null || second === null) return null;
+  return `classtoken explain ${quoted(first)} --with ${quoted(second)} --model ${quoted(model.given ?? model.name)} --out alike.html`;
+}
+
 /** How many layers a state has behind it: 0 is what goes into layer 0. */
 export const afterLayers = (done: number): string => `after ${done} ${done === 1 ? "layer" : "layers"}`;
 
@@ -38,5 +51,8 @@ export function shortTitle(e: Example, most = 20): string {
   const stem = e.input.kind === "image" && e.title.length > most ? e.title.replace(/\.[A-Za-z]+$/, "") : e.title;
   return e.input.kind === "image" && stem.length > most ? `…${stem.slice(1 - most).trimStart()}` : stem;
 }
+
+/** An input as answers that are other inputs name it (walk/engine.py): a text longer than 39 characters is cut at 38. */
+export const titled = (e: Example): string => (e.input.text === null ? e.title : [...e.input.text].length < 40 ? e.input.text : `${[...e.input.text].slice(0, 38).join("")}…`);
 
 export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);

@@ -46,6 +46,7 @@ class View {
   dark = $state(false);
   concepts = $state(false);
   beside = $state(false); // all inputs side by side
+  partner = $state<string | null>(null); // in that drawer: the input that the chosen one is paired with
   claims = $state(false); // the drawer of statistics
   quiz = $state(false); // the drawer of exercises
   printing = $state(false);

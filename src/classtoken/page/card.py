@@ -110,6 +110,8 @@ class ModelCard:
     shared: SharedWeights
     causal: bool = False
     """a token sees only itself and those before it"""
+    given: str | None = None
+    """as a command takes it: a folder's path, builtin:toy, a hub id"""
     unlike: float = UNLIKE
     """as typical of the classes as this, or less, is said to look like none of them"""
 

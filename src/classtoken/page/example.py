@@ -42,6 +42,8 @@ class ShownInput:
     text: str | None = None
     pixels: Annotated[Array, "G Y X"] | None = None
     """toys only: channels, height, width as they enter the model"""
+    given: str | None = None
+    """a picture's file as a command takes it; null for texts, which stand in `text`, and for what has no file"""
     original: str | None = None
     """data URI of the reader's own picture before it was cropped and resized, small"""
 

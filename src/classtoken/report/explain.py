@@ -5,7 +5,7 @@ from dataclasses import replace
 from html import escape
 
 from classtoken.report.charts import Series, lines
-from classtoken.report.html import Section, folded, page, row, table
+from classtoken.report.html import Section, as_given, folded, page, row, table
 from classtoken.report.knockouts import matters, swapped
 from classtoken.report.looking import attention, depth, detours, sinks, unseen
 from classtoken.report.maps import SIDE, heat_map
@@ -100,7 +100,7 @@ def _best(found: Explanation) -> Section:
     colours = f" Blue speaks against the answer, orange for it, in {_unit(found)}." if best.signed else ""
     says = f"{best.says[:1].upper()}{best.says[1:]}: {tested}{not_judged}. {strongest}.{colours}"
     mind = "" if found.believed else "That it says what the answer rests on is not shown: see the verdict."
-    pictures = _map(found, best, side=LARGE, caption=False)
+    pictures = _map(found, best, side=LARGE, caption=False) + as_given(found.original, found.image)
     return Section(f"Which parts of the input: {best.title}", says, pictures, mind, beside=True)
 
 

@@ -60,6 +60,8 @@ padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:cont
 .pairs{list-style:none;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px}
 .pairs li{min-width:0;background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:8px 12px}
 .pairs h3{margin:0 0 .3em;font-size:14px}.pairs li>div{display:grid;grid-template-columns:1fr 1fr;gap:12px}
+.given{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-end;margin-top:10px}
+.given img{max-width:100%;height:120px;width:auto;display:block}
 .pairs figure{min-width:0;overflow-wrap:anywhere}.pairs img{max-width:100%;height:150px;object-fit:contain}
 .pairs p{margin:0;font-size:14px}.goes{color:var(--mark)}.hits dd{margin:0}
 .score{color:var(--mark);font-variant-numeric:tabular-nums}
@@ -141,6 +143,18 @@ def _with_joints(name: re.Match[str]) -> str:
 def row(*items: str) -> str:
     """Figures side by side, wrapping where the window is narrow."""
     return f'<div class="row">{"".join(f"<figure>{item}</figure>" for item in items)}</div>'
+
+
+def as_given(original: str | None, got: str | None) -> str:
+    """A picture as it was given, beside what the model gets of it; nothing where there is no picture."""
+    if original is None or got is None:
+        return ""
+    both = ((original, "as it was given"), (got, "what the model gets of it"))
+    return f'<div class="given">{"".join(_captioned(source, says) for source, says in both)}</div>'
+
+
+def _captioned(source: str, says: str) -> str:
+    return f'<figure><img src="{source}" alt="the picture, {says}"><figcaption>{says}</figcaption></figure>'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:

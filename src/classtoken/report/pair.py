@@ -5,7 +5,7 @@ from html import escape
 
 from classtoken.report.colour import SERIES
 from classtoken.report.heat_table import heat_table
-from classtoken.report.html import Section, folded, page, row, table
+from classtoken.report.html import Section, as_given, folded, page, row, table
 from classtoken.report.maps import heat_map
 from classtoken.report.step_by_step import step_by_step
 from classtoken.report.strip import strip
@@ -151,7 +151,7 @@ def _each(found: PairExplanation) -> Section:
     return Section(
         "Each part with all of the other",
         "What a part contributes to the cosine together with everything in the other input. Blue makes it smaller.",
-        row(*pictures),
+        row(*pictures) + "".join(as_given(side.original, side.image) for side in (found.item, found.other)),
     )
 
 

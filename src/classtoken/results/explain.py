@@ -400,6 +400,8 @@ class Explanation(Result):
     """tokens that draw attention for nothing"""
     image: str | None = None
     """data URI of exactly what the model saw"""
+    original: str | None = None
+    """data URI of the picture as it was given, small"""
     notes: tuple[str, ...] = ()
     typical: float | None = None
     """how typical the input is of the labels (`PredictResult`), of models that know it"""

@@ -13,7 +13,8 @@ FORMAT = 1
 class PairInput(Result):
     """One of the two: its tokens, and the regions (tokens by number) that are taken together.
 
-    image: data URI of exactly what the model saw. exact: every set of regions was computed, not orders of them drawn.
+    image: data URI of exactly what the model saw; original: of the picture as it was given, small. exact: every set of
+    regions was computed, not orders of them drawn.
     names: what regions of a text are called, its own words; regions of a picture are called by where they are.
     """
 
@@ -24,6 +25,7 @@ class PairInput(Result):
     exact: bool
     grid: tuple[int, int] | None = None
     image: str | None = None
+    original: str | None = None
     names: tuple[str, ...] = ()
 
     def called(self, region: int) -> str:

@@ -15,6 +15,7 @@ No cookies, no CORS headers, no multipart parser, no inline script.
 import asyncio
 import hmac
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,6 +43,13 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+REPORT_CSP = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""of a report, which has no script: its style stands in it"""
+REPORTS = 4
+"""reports held in memory; the oldest goes first"""
 HEADERS = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
@@ -67,6 +75,8 @@ class WalkthroughBackend(Protocol):
     def what_if(self, example: str, change: dict[str, Any]) -> Any: ...
 
     def experiments(self, example: str) -> Experiments: ...
+
+    def pair(self, one: str, other: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class WalkthroughService:
         self.bodies = BodyReader(limits.body_seconds)
         self.turn = asyncio.Semaphore(1)
         self.waiting = 0
+        self.reports: dict[str, str] = {}
 
     # -- what a request must bring -------------------------------------------------------------------------------------
 
@@ -213,6 +224,26 @@ class WalkthroughService:
         found = await self.analyse(lambda: backend.experiments(example))
         return _json(dumps(plain(found)))
 
+    async def pair(self, request: Request) -> Response:
+        """Why two inputs are alike: computed, and kept under an address that nobody can guess, since what a browser
+        opens brings no key."""
+        self.admit(request)
+        _, backend = await self.model(request)
+        one, other = (request.path_params[name] for name in ("one", "other"))
+        page = await self.analyse(lambda: backend.pair(one, other), self.limits.opening_seconds)
+        address = f"/report/{secrets.token_urlsafe(24)}"
+        self.reports[address] = page
+        for old in list(self.reports)[:-REPORTS]:
+            del self.reports[old]
+        return _json(dumps({"address": address}))
+
+    async def report(self, request: Request) -> Response:
+        """A report that was made before, at its address."""
+        page = self.reports.get(request.url.path)
+        if page is None:
+            raise RequestError(404, "this report is not held any more; make it again from the walkthrough")
+        return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": REPORT_CSP})
+
     async def what_if(self, request: Request) -> Response:
         """Answers after a change, as JSON in and a block out."""
         self.admit(request)
@@ -256,7 +287,8 @@ def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
             response = _problem(422, str(error))
         except Exception as error:
             response = _problem(500, f"internal error: {type(error).__name__}")
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     return run
@@ -293,6 +325,8 @@ def app_of(
         Route("/api/input", guarded(service.input), methods=["POST"]),
         Route("/api/attention/{example}/{layer:int}/{head:int}", guarded(service.attention)),
         Route("/api/experiments/{example}", guarded(service.experiments)),
+        Route("/api/pair/{one}/{other}", guarded(service.pair)),
+        Route("/report/{address}", guarded(service.report)),
         Route("/api/whatif", guarded(service.what_if), methods=["POST"]),
     ]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS, www_redirect=False)

@@ -14,7 +14,7 @@ from classtoken.embedder import Embedder
 from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import OptionError
 from classtoken.head import PerTokenHead
-from classtoken.inputs import InputView, PreparedInput, Preprocessor, check_item, listed, prepare_one, rows
+from classtoken.inputs import InputView, PreparedInput, Preprocessor, check_item, listed, prepare_one, rows, thumbnail
 from classtoken.maps.table import Setting
 from classtoken.probe.subject import Subject, check_tokens
 from classtoken.readout.classifier import Classifier
@@ -148,6 +148,11 @@ def picture_uri(view: InputView) -> str | None:
     file = io.BytesIO()
     Image.fromarray(view.picture).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def original_of(item: Any, view: InputView) -> str | None:
+    """The picture as it was given, small, as a data URI; None for a text."""
+    return thumbnail(listed(item)[0]) if view.modality == "image" else None
 
 
 def setting_of(prepare: Preprocessor, tokens: Tokens, seed: int) -> Setting:

@@ -24,6 +24,7 @@ from classtoken.study.inputs import (
     modality_of,
     name_of,
     name_of_item,
+    original_of,
     picture_uri,
     prepare_item,
     readable,
@@ -47,6 +48,7 @@ class _Side:
     regions: tuple[tuple[int, ...], ...]
     parts: Parts
     name: str
+    original: str | None
 
     @property
     def tokens(self) -> Tokens:
@@ -62,6 +64,7 @@ class _Side:
             exact=self.parts.exact,
             grid=self.tokens.grid,
             image=picture_uri(view),
+            original=self.original,
             names=names_of(view, self.regions) if view.text is not None else (),
         )
 
@@ -115,7 +118,7 @@ def _side(embedder: Embedder, item: Any, options: ExplainPairOptions) -> _Side:
     name = name_of_item(item, given.view)
     with activity(f"the parts of “{name}”"):
         parts = parts_of(trace(subject, given.tokens), regions, seed=options.seed)
-    return _Side(subject, given, regions, parts, name)
+    return _Side(subject, given, regions, parts, name, original_of(item, given.view))
 
 
 def regions_of(tokens: Tokens, most: int, view: InputView) -> tuple[tuple[int, ...], ...]:

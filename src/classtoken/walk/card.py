@@ -69,6 +69,7 @@ def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> Mod
         gaps=(),
         shared=shared_of(encoder, subject, shown),
         causal=subject.causal,
+        given=embedder.spec.model,
     )
 
 

@@ -13,6 +13,7 @@ from classtoken.activity import activity, work
 from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import OptionError
+from classtoken.options import ExplainPairOptions
 from classtoken.page.document import Walkthrough
 from classtoken.page.evidence import SurveyFindings
 from classtoken.page.example import Example, Experiments
@@ -20,7 +21,9 @@ from classtoken.page.export import page
 from classtoken.probe.accounting import native
 from classtoken.probe.from_embedder import subject_of
 from classtoken.probe.subject import Subject
+from classtoken.report.pair import pair_page
 from classtoken.study.experiments import SwapChange, WhatIf, offered, what_if, with_pooling
+from classtoken.study.pair import explained_pair
 from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.version import __version__
@@ -148,6 +151,13 @@ class Engine:
         walked = self._find(example)
         with self.lock:
             return self.builder.experiments(walked)
+
+    def pair(self, one: str, other: str) -> str:
+        """The page of why two inputs are like each other: which part of the one met which part of the other."""
+        first, second = (self._find(name).prepared.item.content for name in (one, other))
+        options = ExplainPairOptions(modality="image" if self.modality == "image" else "text")
+        with self.lock:
+            return pair_page(explained_pair(self.embedder, first, second, options))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

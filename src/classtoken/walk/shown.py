@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -48,7 +49,7 @@ def walk_input(embedder: Embedder, item: Item) -> WalkInput:
         item,
         tokens,
         shown_tokens(view, classifier),
-        replace(shown_input(view, tokens.grid), original=original(item)),
+        replace(shown_input(view, tokens.grid), original=original(item), given=file_of(item)),
         Truth(item.label if known else None, object_share(tower.prepare, tokens, item)),
         view.roles.index(Role.CLASS) if Role.CLASS in view.roles else len(view.roles) - 1,
     )
@@ -79,6 +80,11 @@ def shown_input(view: InputView, grid: tuple[int, int] | None) -> ShownInput:
         )
     height, width = view.picture.shape[:2]
     return ShownInput("image", data_uri(Image.fromarray(view.picture)), width, height, grid)
+
+
+def file_of(item: Item) -> str | None:
+    """The file that an input came from, as it was named."""
+    return str(item.content) if item.given and isinstance(item.content, Path) else None
 
 
 def original(item: Item) -> str | None:
