@@ -126,7 +126,10 @@ def marked(content: bytes, suffix: str, mark: str) -> bytes:
 
 
 def _check_apart(out: Path, inputs: Mapping[str, Any]) -> None:
-    """Raise `OutputError` for an output that is, or lies inside, what is read."""
+    """Raise `OutputError` for an output that is, or lies inside, what is read, and for a link to nothing, which the
+    output would take the place of."""
+    if out.is_symlink() and not out.exists():
+        raise OutputError(f"'{out}' is a link to '{out.readlink()}', which is not there; give another place.")
     there = out.resolve()
     for name, given in inputs.items():
         value = getattr(given, "folder", given)  # a loaded model lies somewhere, too

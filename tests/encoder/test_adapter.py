@@ -121,6 +121,16 @@ def test_ranks_and_scales_by_module(base: Path, tmp_path: Path) -> None:
     assert_same(base, wanted)
 
 
+@pytest.mark.parametrize("settings", [{"r": 2 * RANK}, {"r": 2, "rank_pattern": {"query": RANK}}])
+def test_a_rank_that_the_weights_have_not(settings: dict, base: Path) -> None:
+    """The change would be scaled by another rank than it was trained with; peft does not open it either."""
+    write(base, low_rank(), **settings)
+    with pytest.raises(
+        WeightsError, match=rf"has rank {RANK} for .*adapter_config.json says \d+ \(r, rank_p"
+    ):
+        ct.load(base)
+
+
 def test_dora(base: Path, tmp_path: Path) -> None:
     tensors = low_rank()
     lengths = {f"{module}.lora_magnitude_vector": 1 + drawn(32, seed=n).abs() for n, module in enumerate(MODULES)}

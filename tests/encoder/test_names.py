@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from classtoken.encoder.families import FAMILIES
 from classtoken.encoder.names import Rename, blocks, fit, to_ours, to_theirs
+from classtoken.errors import WeightsError
 
 # Names with what has a meaning in regular expressions.
 part = st.text(alphabet=string.ascii_letters + ".+*()[]|^$?", min_size=1, max_size=8)
@@ -70,6 +71,15 @@ def test_an_old_and_a_new_spelling_are_read_and_the_first_is_written() -> None:
         ours, _ = to_ours({name: torch.ones(2)}, rules)
         assert list(ours) == ["x.bias"]
         assert list(to_theirs(ours, rules)[0]) == ["new.bias"]
+
+
+def test_one_weight_under_two_names_must_be_one() -> None:
+    """transformers takes gamma where both are there, older readers the weight."""
+    rules = (Rename("LayerNorm.{p}", "norm.{p}"), Rename("new.{p}", "x.{p}"), Rename("old.{p}", "x.{p}"))
+    for one, other in (("LayerNorm.gamma", "LayerNorm.weight"), ("old.bias", "new.bias")):
+        assert len(to_ours({one: torch.ones(2), other: torch.ones(2)}, rules)[0]) == 1
+        with pytest.raises(WeightsError, match=f"two names with different numbers: {one} and {other}"):
+            to_ours({one: torch.ones(2), other: torch.zeros(2)}, rules)
 
 
 def test_a_rule_may_depend_on_what_else_is_there() -> None:

@@ -25,7 +25,7 @@ def run_verb(arguments: list[str]) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-PLACES = ("empty", "same", "other", "stranger's", "file", "read-only", "inside model", "inside source")
+PLACES = ("empty", "same", "other", "stranger's", "file", "read-only", "inside model", "inside source", "lost link")
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,8 @@ def prepared(place: str, writer: Writer, folder: Path) -> Path:
                 (out / name).write_text("mine")
     if place == "file":
         out.mkdir() if writer.suffix else out.write_text("a file")
+    if place == "lost link":
+        out.symlink_to("lost")
     if place == "read-only":
         return writer.place(Path("/proc"))
     if place == "inside model":

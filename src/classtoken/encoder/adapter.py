@@ -126,11 +126,22 @@ class AdapterFiles:
         self._check_parts(targets, modules)
         return Adapter(self.folder, self.settings, targets, modules, kind in TRANSPOSED)
 
+    def _check_rank(self, name: str, parts: Mapping[str, Tensor], module: str) -> None:
+        """Refuse matrices of another rank than the settings say: the change is scaled by the one that is said."""
+        low = parts.get("lora_A", parts.get("lora_embedding_A"))
+        said = _patterned(self.settings.get("rank_pattern"), module, self.settings.get("r", 8))
+        if low is not None and len(low) != said:
+            raise WeightsError(
+                f"the adapter in '{self.folder}' has rank {len(low)} for {name}, and its adapter_config.json says "
+                f"{said} (r, rank_pattern), by which the change is scaled. Copy the adapter again."
+            )
+
     def _check_parts(self, targets: Mapping[str, Mapping[str, Tensor]], modules: Mapping[str, str]) -> None:
         """Refuse weights that contradict the settings, which peft would pass over or draw at random."""
         blocks = self.settings.get("layers_to_transform")
         blocks = [blocks] if isinstance(blocks, int) else blocks
         for name, parts in targets.items():
+            self._check_rank(name, parts, modules[name])
             if self.settings.get("use_dora") and "lora_A" in parts and "lora_magnitude_vector" not in parts:
                 raise WeightsError(f"the adapter in '{self.folder}' says use_dora, and {name} has no magnitudes.")
             if "whole" not in parts and self._leaves_out(modules[name]):

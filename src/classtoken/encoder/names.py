@@ -13,6 +13,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from classtoken.errors import WeightsError
+
 PLACES = {"i": r"(?P<i>\d+)", "p": r"(?P<p>weight|bias)"}
 
 
@@ -67,9 +69,11 @@ def to_ours(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Rename a checkpoint. Returns our tensors, and the names that no rule takes and `ignored` (regexes) does not name.
 
-    The first rule that matches wins. Shapes are made to fit later, by `fit`.
+    The first rule that matches wins. Shapes are made to fit later, by `fit`. Raises `WeightsError` for one weight that
+    stands there under two names with different numbers: libraries disagree on which of them counts.
     """
     ours: dict[str, Tensor] = {}
+    named: dict[str, str] = {}
     unknown = []
     passed_over = [re.compile(pattern) for pattern in ignored]
     for name, tensor in on_disk.items():
@@ -80,7 +84,13 @@ def to_ours(
             tensor = tensor.mT if rule.transposed else tensor
             pieces = tensor.chunk(len(rule.targets)) if len(rule.targets) > 1 else (tensor,)
             for target, piece in zip(rule.targets, pieces, strict=True):
-                ours[target.format(**found.groupdict())] = piece
+                own = target.format(**found.groupdict())
+                if own in ours and not torch.equal(ours[own], piece):
+                    raise WeightsError(
+                        f"the weights hold one tensor under two names with different numbers: {named[own]} and {name}. "
+                        "Nobody can say which was trained: take the other one out of the file."
+                    )
+                ours[own], named[own] = piece, name
             break
         else:
             if not any(pattern.fullmatch(name) for pattern in passed_over):
