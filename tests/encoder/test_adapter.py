@@ -125,9 +125,7 @@ def test_ranks_and_scales_by_module(base: Path, tmp_path: Path) -> None:
 def test_a_rank_that_the_weights_have_not(settings: dict, base: Path) -> None:
     """The change would be scaled by another rank than it was trained with; peft does not open it either."""
     write(base, low_rank(), **settings)
-    with pytest.raises(
-        WeightsError, match=rf"has rank {RANK} for .*adapter_config.json says \d+ \(r, rank_p"
-    ):
+    with pytest.raises(WeightsError, match=rf"has rank {RANK} for .*adapter_config.json says \d+ \(r, rank_p"):
         ct.load(base)
 
 

@@ -19,7 +19,7 @@ from classtoken.contract.reading import (
     steps_of,
 )
 from classtoken.encoder.checkpoint import Checkpoint, check_finite, open_checkpoint
-from classtoken.encoder.families.row import AuthorsReadout
+from classtoken.encoder.families.row import AuthorsReadout, Family
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import UnsupportedModel
 from classtoken.model_folder import ENCODER_SETTINGS, read_json, read_prompts, transformer_folder
@@ -27,11 +27,14 @@ from classtoken.pooling.spec import parse
 from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import size_behind
 from classtoken.readout.saved import SavedReadout, read_saved
+from classtoken.results.inspect import Contract
 from classtoken.tokens.wordpieces import special_tokens, tokenizer_folder
 from classtoken.values import Role
 
 #: sentence-transformers pools every token that is no padding, of images too: class token and registers as well.
 EVERY_TOKEN = frozenset(Role) - {Role.PAD}
+PROJECTED = "the projection's weights"
+"""what says of one side of an image-text model that its vector is the one in the space of both"""
 
 
 def read_model(folder: Path) -> tuple[Reading, ...]:
@@ -72,22 +75,26 @@ def _reading(
     if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
         found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
+    projection = None if classifier is not None and alone else projection_of(loaded, needed=not alone)
+    if alone and projection is not None and authors is not None:
+        says = f"{', '.join(tower.config.get('architectures') or ())}: a projection that is in the file reads it"
+        found.append(PoolingClue(authors.spec, 2, PROJECTED, says))
     unsettled = _unsettled(tower, authors, found) or _left_over(folder, found)
     clue, claim = choose(found, family, authors)
     (before, _), (after, unit_length) = steps_of(clue.before, ends=False), steps_of(clue.steps)
     if clue.rank == 0 and saved is not None:
         unit_length = saved.unit_length
-    elif not alone:
-        projection = None if family is None else projection_of(family, loaded)
+    elif not alone or clue.source == PROJECTED:
         meets = authors or loaded.meant
         unit_length = meets is not None and meets.unit_length
-        if declared is not None:
+        if declared is not None and not alone:
             after, unit_length = steps_of(declared.steps)
         after = ([projection] if projection is not None else []) + after
     learned = dict(saved.learned) if saved is not None else {}
     size = _size(clue.spec, size_behind(before, loaded.encoder.hidden_size), pooler, learned)
     size = size_behind(after, size)
     contract = contract_of(clue, authors, (before, after), unit_length, size, read_prompts(folder))
+    contract = _unprojected(contract, family, lacking=clue.rank >= 9 and projection is None)
     reading = Reading(
         modality=tower.modality,
         folder=folder,
@@ -115,6 +122,13 @@ def _reading(
     for part in (pooler, reading.classifier, *before, *after, *learned.values()):
         check_finite(part or nn.Identity(), str(folder))
     return reading
+
+
+def _unprojected(contract: Contract, family: Family | None, *, lacking: bool) -> Contract:
+    """The contract of a side of an image-text model, which says so where its file lacks the projection of both."""
+    if not lacking or family is None or family.projection is None:
+        return contract
+    return replace(contract, reason=f"{contract.reason}; this file lacks the projection: this is what it reads")
 
 
 def _clues(

@@ -193,12 +193,18 @@ def steps_of(steps: Sequence[Step], *, ends: bool = True) -> tuple[list[nn.Modul
     return (modules[:-1] if unit else modules), unit
 
 
-def projection_of(family: Family, loaded: LoadedEncoder) -> Dense | None:
-    """The projection into the joint space of a two-tower model. Raises `WeightsError` when the file lacks it."""
-    if family.projection is None:
+def projection_of(loaded: LoadedEncoder, *, needed: bool) -> Dense | None:
+    """The projection of a side of an image-text model into the space of both; None where there is none.
+
+    Raises `WeightsError` when the file lacks one that is `needed`.
+    """
+    family = loaded.family
+    if family is None or family.projection is None:
         return None
     ours, _ = to_ours(loaded.rest, family.projection.names)
     if "projection.weight" not in ours:
+        if not needed:
+            return None
         raise WeightsError(f"the projection {family.projection.names[0].theirs} is missing from the checkpoint.")
     return Dense(ours["projection.weight"], ours.get("projection.bias"))
 
