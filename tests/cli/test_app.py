@@ -335,3 +335,12 @@ def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str])
     for words in (["verify", "a" * 300], ["embed", "a" * 300, "--model", "builtin:toy", "--out", "v"]):
         assert main(words) == 2
         assert "no file or folder can be called 'aaa" in capsys.readouterr().err
+
+
+def test_an_option_that_takes_one_value_is_given_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The last would win, and the first be lost without a word."""
+    words = ["embed", "x.csv", "--model", "builtin:toy", "--out", str(tmp_path / "v"), "--pooling", "cls"]
+    assert main([*words, "--pooling", "mean"]) == 2
+    assert "--pooling is given 2 times, and the last would win; give it once" in capsys.readouterr().err
+    assert main([*words, "--strict", "--strict"]) == 2
+    assert "there is no file or folder 'x.csv'" in capsys.readouterr().err

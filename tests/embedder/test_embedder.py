@@ -97,6 +97,19 @@ def test_a_text_classifier_reads_its_own_pooler(tmp_path: Path) -> None:
     np.testing.assert_allclose(embedder.logits(folders.SENTENCES), theirs, atol=1e-5)
 
 
+def test_a_classifier_that_is_not_read_is_not_called_absent(tmp_path: Path) -> None:
+    import transformers
+
+    sizes = {"vocab_size": len(folders.WORDS), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.DebertaV2Config(**sizes, intermediate_size=32)
+    transformers.DebertaV2ForSequenceClassification(config).save_pretrained(tmp_path)
+    folders.bert_tokenizer(tmp_path)
+    with pytest.raises(
+        ContractError, match="is a DebertaV2ForSequenceClassification, and a classifier of this kind is"
+    ):
+        ct.load(tmp_path).logits(["a cat"])
+
+
 def test_no_classifier_is_said(tmp_path: Path) -> None:
     embedder = ct.load(folders.tiny_vit(tmp_path / "vit"))
     with pytest.raises(ContractError, match="has no classifier"):

@@ -88,3 +88,10 @@ def test_a_damaged_name_of_a_column_is_told_as_damage(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"text", b"\x80ext"))
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
         list(open_source(path).records([]))
+
+
+def test_a_list_in_the_place_of_lines_says_what_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    path.write_text('[{"text": "a"}, {"text": "b"}]\n')
+    with pytest.raises(SourceError, match=r"The first is a JSON list, not an object\. Write an object a line\."):
+        list(open_source(path).records())

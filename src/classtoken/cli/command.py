@@ -12,12 +12,13 @@ import inspect
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import messages, say
@@ -66,8 +67,17 @@ class Command(TyperCommand):
     """parameters that are paths"""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuses an empty text for a path, of which pathlib makes the folder that one is in (`--out "$UNSET"`)."""
-        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        """Refuses an empty text for a path, of which pathlib makes the folder that one is in (`--out "$UNSET"`), and an
+        option that takes one value and is given two, of which the first would be lost."""
+        given, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        single = (p for p in order if isinstance(p, TyperOption) and not p.multiple and not p.is_flag)
+        counts = Counter(parameter.name for parameter in single)
+        twice = next((parameter for parameter in order if counts[parameter.name] > 1), None)
+        if twice is not None:
+            raise OptionError(
+                f"{twice.opts[0]} is given {counts[twice.name]} times, and the last would win; give it once (several "
+                "names are joined by commas)."
+            )
         empty = [name for name in self.paths if given.get(name) == "" or given.get(name) == [""]]
         if empty:
             flag = next(parameter.opts[0] for parameter in self.get_params(ctx) if parameter.name == empty[0])

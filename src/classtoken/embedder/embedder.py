@@ -537,10 +537,22 @@ class Embedder:
         for tower in self.towers.values() if modality is None else [self.tower(modality)]:
             if tower.reading.classifier is not None:
                 return tower
+        unread = [name for tower in self.towers.values() for name in published_classifiers(tower.reading.config)]
+        if unread:
+            raise ContractError(
+                f"'{self.name}' is a {unread[0]}, and a classifier of this kind is not read here. Compute its labels "
+                "with transformers, or let the verb train fit one to labelled records on the vectors of this model."
+            )
         raise ContractError(
             f"'{self.name}' has no classifier, so it gives no labels and no logits. The verb train fits one to "
             "labelled records, and leaves a model that has it."
         )
+
+
+def published_classifiers(config: Mapping[str, Any]) -> list[str]:
+    """The classes that config.json names which have a classifier of whole texts or images."""
+    ends = ("ForSequenceClassification", "ForImageClassification")
+    return [str(name) for name in config.get("architectures") or () if str(name).endswith(ends)]
 
 
 def classifying_sides(embedder: Embedder, asked: str | None) -> tuple[str, ...]:

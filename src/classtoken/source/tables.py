@@ -285,11 +285,16 @@ class JsonLines(LineTable):
 
     def names(self, path: Path) -> tuple[str, ...]:
         names: dict[str, None] = {}
+        reasons: list[str] = []
         for row, _ in zip(self.parse(self.lines(path), 0), range(self.LOOKED_AT), strict=False):
-            if not isinstance(row, UnreadableRow):
+            if isinstance(row, UnreadableRow):
+                reasons.append(row.reason)
+            else:
                 names.update(dict.fromkeys(row))
         if not names:
-            raise SourceError(f"{path} has no JSON object with a key in its first {self.LOOKED_AT} lines.")
+            first = f" The first {reasons[0]}." if reasons else ""
+            said = f"{path} has no JSON object with a key in its first {self.LOOKED_AT} lines."
+            raise SourceError(f"{said}{first} Write an object a line.")
         return tuple(names)
 
     def see(self, row: Row) -> None:
