@@ -31,6 +31,7 @@ export interface Geometry {
   large: { w: number; h: number } | null; // the map of the layer that is shown, where a map has little room beside the others
   answers: Box;
   labels: number; // base line of the words below
+  scale: number; // of type, beside its usual size
 }
 
 export interface Content {
@@ -95,7 +96,7 @@ export function geometry(width: number, height: number, { count, depth, grid, le
     width, height, narrow, alone: only > 0, picture, block, gold, ring, layers, map, large,
     start: { x: block.x + Math.max(ring, block.w / 2), y: gold },
     answers: narrow ? { x: PAD, y: height - answersHeight, w: answersWidth, h: answersHeight } : { x: width - PAD - answersWidth, y: 8, w: answersWidth, h: body - 8 },
-    labels: height - answersHeight - 5,
+    labels: height - answersHeight - 5, scale,
   }; // prettier-ignore
 }
 
