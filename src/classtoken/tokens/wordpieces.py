@@ -196,6 +196,8 @@ def _made_by(backend: Any, name: str, settings: Mapping[str, Any], special: Mapp
     plain = dict(settings)
     if "add_prefix_space" in plain and spaces_as_said(backend, plain["add_prefix_space"]):
         settings.get("add_prefix_space")
+    if name in GENERIC_CLASSES:
+        same_parts(backend, class_name(settings), settings, special)  # what the named class reads does nothing then
     same = name in GENERIC_CLASSES or same_parts(backend, name, settings, special)
     return "" if same else name or "the class of its model"
 
