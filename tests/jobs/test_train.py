@@ -67,7 +67,7 @@ def test_a_loss_that_is_not_finite_is_said(tmp_path: Path, squares: Path) -> Non
 def test_what_a_frozen_or_given_encoder_cannot_learn_from_is_refused(tmp_path: Path, squares: Path) -> None:
     vit = tiny_vit(tmp_path / "vit")
     for recipe, said in (
-        (told(teacher="builtin:toy"), "nothing to teach a frozen encoder"),
+        (told(teacher=("builtin:toy",)), "nothing to teach a frozen encoder"),
         (told(unlabelled=["more"]), "only an encoder from scratch"),
         (Recipe.from_dict({"objective": {"kind": "dino"}, "unfreeze": "all"}), "only an encoder from scratch"),
         (Recipe.from_dict({"data": {"size": 16}}), "for an encoder that learns"),
@@ -195,7 +195,7 @@ def test_another_tokenizer_or_teacher_is_other_work(tmp_path: Path) -> None:
     bert = tiny_bert(tmp_path / "bert")
     teacher = tmp_path / "teacher"
     train(tmp_path / "texts.csv", teacher, model=bert, recipe=Recipe())
-    recipe = told(unfreeze="last-1", epochs=1.0, batch=8, teacher=str(teacher), pooling="cls")
+    recipe = told(unfreeze="last-1", epochs=1.0, batch=8, teacher=(str(teacher),), pooling="cls")
 
     def again() -> None:
         train(tmp_path / "texts.csv", tmp_path / "out", model=bert, recipe=recipe)

@@ -69,7 +69,7 @@ def test_options_replace_single_values_and_fine_tuning_has_its_own_defaults() ->
     changed = told(recipe=base.to_dict(), epochs=5.0, head="mlp", balanced=True)
     assert (changed.loop.epochs, changed.loop.seed, changed.head.kind) == (5.0, 4, "mlp")
     assert changed.objective.class_weights == "balanced"
-    tuned = told(unfreeze="all", teacher="m")
+    tuned = told(unfreeze="all", teacher=("m",))
     assert tuned.optimiser.layer_decay < 1
     assert tuned.augment.flip
     assert tuned.objective.kind == "distillation"

@@ -111,8 +111,9 @@ class ObjectiveOptions:
     """part of the target that is spread evenly over all classes"""
     class_weights: Literal["none", "balanced"] = "none"
     """whether every class weighs the same, rare or not"""
-    teacher: str | None = None
-    """distillation: a MODEL; one without a classifier for these labels gets a linear head on its frozen vectors"""
+    teacher: str | tuple[str, ...] | None = None
+    """distillation: a MODEL, or several, whose probabilities are averaged; one without a classifier for these labels
+    gets a linear head on its frozen vectors (texts)"""
     mode: Literal["hard", "soft"] = "hard"
     """distillation: learn the teacher's label (DeiT's hard distillation) or its probabilities"""
     teacher_weight: Share = 0.5
@@ -146,6 +147,11 @@ class ObjectiveOptions:
     """DINO: range of the area of a local crop"""
     masked: PositiveShare = 0.15
     """masked tokens: part of the word pieces that is hidden"""
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Every MODEL that is learned from: none, one or several."""
+        return _several(self.teacher)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,8 +269,8 @@ class Recipe:
     """an `encoder.Shape` as plain values; None when an existing MODEL is trained further"""
     about: str = ""
     """a sentence for the card"""
-    start: str | None = None
-    """a MODEL or training folder whose encoder weights are taken to begin with"""
+    start: str | tuple[str, ...] | None = None
+    """a MODEL or training folder whose encoder weights are taken to begin with; of several the mean"""
     unfreeze: str = ""
     """which blocks of an existing MODEL learn: all, or last-N; empty: none, only a head on its frozen vectors"""
     pooling: str = ""
@@ -275,6 +281,11 @@ class Recipe:
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
     loop: LoopOptions = field(default_factory=LoopOptions)
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """Every MODEL that is begun with: none, one or several."""
+        return _several(self.start)
 
     @classmethod
     def from_file(cls, path: Path | str) -> "Recipe":
@@ -358,6 +369,10 @@ def check_recipe(recipe: Recipe, where: str = "recipe") -> None:
         recipe.shape(where)
 
 
+def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names or ()
+
+
 def _changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
@@ -393,7 +408,7 @@ def recipe_of(options: TrainOptions) -> Recipe:
         "data": {"held_out": options.held_out, "unlabelled": options.unlabelled or None, "limit": options.limit},
         "objective": {
             "class_weights": weights,
-            "teacher": options.teacher,
+            "teacher": options.teacher[0] if len(options.teacher) == 1 else options.teacher or None,
             "kind": kind,
         },
         "optimiser": {"learning_rate": options.learning_rate, "layer_decay": options.layer_decay},

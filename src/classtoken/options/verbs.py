@@ -214,7 +214,9 @@ class TrainOptions(Options):
     ] = None
     balanced: Annotated[bool | None, Option("Every class weighs the same, rare or not.", off="not-balanced")] = None
     augment: Annotated[bool, Option("Fine-tuning on images: crop, flip and RandAugment.", off="no-augment")] = True
-    teacher: Annotated[str | None, Option("Learn from its labels too (distillation).", metavar="MODEL")] = None
+    teacher: Annotated[
+        tuple[str, ...], Option("Learn from its labels too (distillation); several: their mean.", metavar="MODEL")
+    ] = ()
     unlabelled: Annotated[tuple[str, ...], Option("More records, for the teacher to label.", metavar="SOURCE")] = ()
     precision: Annotated[Literal["fp32", "bf16"] | None, Option("Numbers that are computed in.")] = None
     patience: Annotated[Count | None, Option("Stop after N evaluations without a better score.", metavar="N")] = None

@@ -8,8 +8,10 @@ import torch
 from tests.learning.training import LOOP, SHAPE, scratch, train
 
 from classtoken.embedder import load
+from classtoken.encoder.encoder import Encoder
 from classtoken.errors import ContractError, OptionError
 from classtoken.learning.recipe import Recipe
+from classtoken.learning.ways.beginning import begin_with
 from classtoken.learning.ways.scratch import prepare_images
 from classtoken.source import open_source
 
@@ -37,6 +39,24 @@ def test_more_class_tokens_begin_as_copies(tmp_path: Path, squares: Path) -> Non
     assert result.pooling == "cls(0)+cls(1)+cls(2)"
     tokens = load(tmp_path / "three").encoder.stem.class_token
     assert torch.pdist(tokens).min() > 1e-3  # they did not stay equal
+
+
+def test_of_several_beginnings_the_mean_is_taken(tmp_path: Path, squares: Path) -> None:
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    for seed, folder in enumerate(folders):
+        train(squares, Path(folder), recipe=Recipe.from_dict({**scratch().to_dict(), "loop": {**LOOP, "seed": seed}}))
+    one, two = (load(folder).encoder.state_dict() for folder in folders)
+    encoder = Encoder(scratch().shape())
+    begin_with(encoder, folders, 0)
+    for name, weight in encoder.state_dict().items():
+        assert torch.allclose(weight, (one[name] + two[name]) / 2, atol=1e-6), name
+        assert torch.equal(one[name], two[name]) == torch.equal(weight, one[name]), name
+    plain = {**scratch().to_dict(), "start": folders}
+    assert Recipe.from_dict(Recipe.from_dict(plain).to_dict()).starts == tuple(folders)
+    assert train(squares, tmp_path / "on", recipe=Recipe.from_dict(plain)).scores["accuracy"] > 0.8
+    other = scratch(hidden_size=32)
+    with pytest.raises(OptionError, match="does not fit"):
+        begin_with(Encoder(other.shape()), folders, 0)
 
 
 def test_a_shape_that_lacks_something_says_what(tmp_path: Path, squares: Path) -> None:

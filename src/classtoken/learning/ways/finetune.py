@@ -160,9 +160,9 @@ def _prepare_texts(run: TrainingRun, records: Sequence[Record]) -> TrainingSet:
     division = divide(kept, recipe.data.held_out, recipe.loop.seed)
     texts = [str(record.text) for record in kept]
     taught = None
-    if recipe.objective.kind == "distillation" and recipe.objective.teacher is not None:
-        teacher = recipe.objective.teacher
-        taught = text_probabilities(teacher, texts, division.learned, found.targets, found.labels, device).to(device)
+    if recipe.objective.kind == "distillation" and recipe.objective.teachers:
+        teachers = recipe.objective.teachers
+        taught = text_probabilities(teachers, texts, division.learned, found.targets, found.labels, device).to(device)
     return TrainingSet(
         Texts(
             rows, None if targets is None else targets.to(device), prepare, device, recipe.augment.drop_words, taught

@@ -21,7 +21,7 @@ from classtoken.learning.recipe import ObjectiveOptions
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.objective import objective_for, views_for
-from classtoken.learning.ways.teacher import ImageTeacher
+from classtoken.learning.ways.teacher import ImageTeachers
 from classtoken.learning.ways.trained import TrainedModel
 
 
@@ -43,7 +43,7 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
         expect_labels(network.head, rows, run.recipe.objective)
     objective = objective_for(run.recipe.objective, network, rows, run.recipe.loop, run.device)
     teacher = getattr(objective, "teach", None)
-    known = teacher.identity if isinstance(teacher, ImageTeacher) else ""
+    known = teacher.identity if isinstance(teacher, ImageTeachers) else ""
     run = run.claim([encoder_hash(encoder), made_by(network.readout)], rows.preparation, rows.taught or known)
     learned = run_steps(run, objective, views_for(run.recipe.objective, network, rows.data), rows, encoder.depth)
     if isinstance(objective, Dino):  # its authors publish the teacher, and it is what the evaluations have measured

@@ -21,7 +21,7 @@ from classtoken.learning.objectives.masked import MaskedTokens
 from classtoken.learning.objectives.similarity import ScoredPairs
 from classtoken.learning.objectives.supervised import Supervised, class_weights
 from classtoken.learning.recipe import VECTORS, LoopOptions, ObjectiveOptions
-from classtoken.learning.ways.teacher import ImageTeacher
+from classtoken.learning.ways.teacher import ImageTeacher, ImageTeachers
 from classtoken.values import Record
 
 UNSUPERVISED = ("dino", *VECTORS)
@@ -85,11 +85,13 @@ def views_for(wanted: ObjectiveOptions, network: Network, data: Batches) -> Batc
 
 
 def _distillation(wanted: ObjectiveOptions, network: Network, rows: TrainingSet, device: str) -> Objective:
-    if wanted.teacher is None:
+    if not wanted.teachers:
         raise OptionError("[objective] kind = 'distillation' needs a teacher: the name of a MODEL.")
     teach = precomputed_several if rows.several else precomputed
     if isinstance(rows.data, Pictures):
-        teach = ImageTeacher(wanted.teacher, rows.labels, rows.data.mean, rows.data.std, device)
+        mean, std = rows.data.mean, rows.data.std
+        members = [ImageTeacher(model, rows.labels, mean, std, device) for model in wanted.teachers]
+        teach = ImageTeachers(members, rows.task)
     return Distillation(
         network,
         teach,

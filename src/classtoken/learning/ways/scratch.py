@@ -119,9 +119,9 @@ def prepare_texts(
     taught = None
     if targets is None:
         division = division.with_more(len(extra), len(usable))
-    elif recipe.objective.kind == "distillation" and recipe.objective.teacher:
-        teacher = recipe.objective.teacher
-        taught = text_probabilities(teacher, texts, division.learned, targets, found.labels, device).to(device)
+    elif recipe.objective.kind == "distillation" and recipe.objective.teachers:
+        teachers = recipe.objective.teachers
+        taught = text_probabilities(teachers, texts, division.learned, targets, found.labels, device).to(device)
         targets = with_nothing(targets, len(extra))
         division = division.with_more(len(extra), len(usable))
     if taught is not None or targets is None:
@@ -150,8 +150,8 @@ def first_network(recipe: Recipe, shape: Shape, rows: TrainingSet) -> Network:
     """Fresh weights: the encoder's by its own rule, readout's and head's from the recipe's seed too."""
     seed, options = recipe.loop.seed, recipe.loop
     encoder = Encoder(shape).initialise(seed_of(seed, WEIGHTS))
-    if recipe.start is not None:
-        begin_with(encoder, recipe.start, seed)
+    if recipe.starts:
+        begin_with(encoder, recipe.starts, seed)
     set_regularisation(encoder, options)
     tokens = shape.stem.class_tokens if isinstance(shape.stem, ImageStem) else 1
     if recipe.head.kind == "distilled" and not shape.layout.count(Role.DISTILLATION):

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from classtoken.embedder import Embedder, load
 from classtoken.errors import ContractError, OptionError
+from classtoken.fingerprint import hash_value
 from classtoken.head import probabilities
 from classtoken.learning.data.batches import TrainingBatch
+from classtoken.learning.objectives.supervised import Task
 from classtoken.run.classifying import ClassifyStage
 from classtoken.tensors import Tokens
 from classtoken.tokens.image import ImagePreprocessor
@@ -28,13 +30,20 @@ def order_of(embedder: Embedder, labels: Sequence[str]) -> list[int] | None:
 
 
 def text_probabilities(
-    model: str, texts: Sequence[str], rows: Tensor, targets: Tensor, labels: Sequence[str], device: str
+    models: Sequence[str], texts: Sequence[str], rows: Tensor, targets: Tensor, labels: Sequence[str], device: str
 ) -> Tensor:
-    """The teacher's probabilities (N, C) for every text.
+    """The teachers' probabilities (N, C) for every text; of several teachers their mean.
 
     A teacher without a classifier for these labels gets a logistic regression on its frozen vectors of the labelled
     `rows` (C = 1, scikit-learn). Raises `OptionError` where it would need one for several labels a row.
     """
+    found = [_text_probabilities(model, texts, rows, targets, labels, device) for model in models]
+    return torch.stack(found).mean(0)
+
+
+def _text_probabilities(
+    model: str, texts: Sequence[str], rows: Tensor, targets: Tensor, labels: Sequence[str], device: str
+) -> Tensor:
     embedder = load(model, device=device)
     order = order_of(embedder, labels)
     if order is not None:
@@ -94,3 +103,30 @@ class ImageTeacher:
         tokens = Tokens(image_roles(encoder.layout, len(x), grid).to(device), pixels=x, grid=grid)
         states = encoder(tokens, layers=readout.layers, rows=readout.rows)
         return classifier(states)[:, self.order]
+
+
+class ImageTeachers:
+    """Several image classifiers as one: their probabilities p are averaged (Hinton et al. 2015), and given as scores,
+    log p of one class among several, log p / (1 - p) where a picture may have several labels."""
+
+    def __init__(self, members: Sequence[ImageTeacher], task: Task):
+        self.members, self.task = tuple(members), task
+
+    @property
+    def identity(self) -> str:
+        """A hash of what all their answers are made of; a single one's is its own."""
+        known = [member.identity for member in self.members]
+        return known[0] if len(known) == 1 else hash_value(known)
+
+    def __deepcopy__(self, memo: dict) -> "ImageTeachers":
+        """Itself, as its members."""
+        return self
+
+    def __call__(self, batch: TrainingBatch) -> Tensor:
+        """Scores (B, C) in the order of our labels."""
+        if len(self.members) == 1:
+            return self.members[0](batch)
+        several = self.task == "multi"
+        answers = [probabilities(member(batch).float(), multilabel=several) for member in self.members]
+        mean = torch.stack(answers).mean(0)
+        return torch.logit(mean, eps=1e-6) if several else mean.clamp(min=1e-8).log()
