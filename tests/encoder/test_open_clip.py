@@ -42,7 +42,7 @@ def vector(tower: LoadedTower, tokens: Tokens) -> Tensor:
     loaded = tower.loaded
     assert loaded.family is not None
     pooler, _ = own_pooler_of(loaded.family, tower.config, loaded)
-    projection = projection_of(loaded.family, loaded)
+    projection = projection_of(loaded, needed=True)
     spec = parse(loaded.family.authors_readout(tower.config).spec)
     after = () if projection is None else (projection,)
     readout = Readout(spec, loaded.encoder.depth, IMAGE_POOLED, pooler=pooler, after=after)

@@ -127,7 +127,7 @@ def test_words_find_pictures_with_a_model_of_both_sides(tmp_path: Path) -> None:
     [
         ({}, "nothing is searched for"),
         ({"text": "a", "id": "b"}, "`text` and `id` are given"),
-        ({"text": "cat.png"}, "is the name of a file"),
+        ({"query": "cat.png"}, "is the name of a file"),  # `text` says that it is one
         ({"text": "a", "k": 0}, "`k` must be 1 or more"),
         ({"text": "a", "column": "gem"}, "holds no vectors 'gem'"),
         ({"text": "a", "where": "nothing = 1"}, "no column 'nothing'"),
