@@ -145,7 +145,7 @@ class Attention(nn.Module):
         q = self.query(self.wanted(x_BLD, [view]))
         q, k, v = self.split_and_rotate(q, self.key(x_BLD), self.value(x_BLD), view)
         q, k = trace(f"{name}.queries", q), trace(f"{name}.keys", k)
-        scores_BHLL = q @ k.mT * self.scale
+        scores_BHLL = q @ k.transpose(-2, -1) * self.scale
         mask = view.combined(q.dtype)
         if mask is not None:
             hidden = scores_BHLL.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores_BHLL + mask

@@ -231,7 +231,7 @@ def has_tiles() -> bool:
 
 def _by_products(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, scale: float) -> Tensor:
     q, k, v = (t.flatten(0, 1) for t in (q_BHLK, k_BHLK, v_BHLK))
-    weights = torch.bmm(q, k.mT).mul_(scale).softmax(-1)
+    weights = torch.bmm(q, k.transpose(-2, -1)).mul_(scale).softmax(-1)
     return torch.bmm(weights, v).view(*q_BHLK.shape[:2], *v_BHLK.shape[2:])
 
 
@@ -242,7 +242,7 @@ def _is_learned_in_bf16(q_BHLK: Tensor) -> bool:
 def _by_learned_products(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """Written out, for the gradient. The softmax adds up in fp32 by itself; autocast would keep its result in that."""
     with torch.autocast("cpu", enabled=False):
-        scores_BHLL = (q_BHLK * scale) @ k_BHLK.mT
+        scores_BHLL = (q_BHLK * scale) @ k_BHLK.transpose(-2, -1)
         if mask is None:
             return scores_BHLL.softmax(-1) @ v_BHLK
         hidden = mask.dtype == torch.bool

@@ -20,7 +20,7 @@ def rotate(x_BHLK: Float[Tensor, "B H L K"], angles_BLK: Float[Tensor, "b L K"])
 def halves(x_BHLK: Float[Tensor, "B H L K"]) -> Float[Tensor, "B H L K"]:
     """Heads whose neighbouring numbers belong together, in the order that `rotate` takes: the first of each, then the
     second."""
-    return x_BHLK.unflatten(-1, (-1, 2)).mT.flatten(-2)
+    return x_BHLK.unflatten(-1, (-1, 2)).transpose(-2, -1).flatten(-2)
 
 
 def text_angles(order_BL: Int[Tensor, "b L"], head_size: int, base: float) -> Float[Tensor, "b L K"]:

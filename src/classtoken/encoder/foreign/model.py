@@ -432,7 +432,7 @@ def by_patch(last: Tensor, *, numbers_last: bool) -> tuple[Tensor, tuple[int, in
     """A map of patches as (B, L, D), row by row, and its grid."""
     if numbers_last:
         return last.flatten(1, 2), (last.shape[1], last.shape[2])
-    return last.flatten(2).mT, (last.shape[2], last.shape[3])
+    return last.flatten(2).transpose(-2, -1), (last.shape[2], last.shape[3])
 
 
 def _first_position(table: nn.Embedding) -> int:

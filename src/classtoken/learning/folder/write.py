@@ -7,6 +7,7 @@ training.json                     recipe, figures, machine, time; README.md is t
 """
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -70,9 +71,10 @@ def saved_readout(
 def write_own(folder: Path, encoder: Encoder, saved: SavedReadout, *, half: bool = False) -> None:
     """An encoder that was trained from scratch, with its readout and head."""
     config, weights = files_of(encoder, saved.labels, saved.multilabel)
+    named: dict[str, Tensor] = {}
     if isinstance(saved.head, nn.Module) and saved.pooling == "cls":
-        weights |= classifier_names(encoder, saved.head.state_dict())
-    _write(folder, config, weights, half)
+        named = classifier_names(encoder, saved.head.state_dict())
+    _write(folder, config if named else _without_classifier(config), weights | named, half)
     write_saved(folder, saved, half=half)
 
 
@@ -99,7 +101,7 @@ def write_tuned(
         "label2id": {name: i for i, name in enumerate(saved.labels)},
         "problem_type": "multi_label_classification" if saved.multilabel else "single_label_classification",
     }
-    _write(folder, {**config, **labels}, weights, half)
+    _write(folder, {**(config if named else _without_classifier(config)), **labels}, weights, half)
     write_saved(folder, saved, half=half)
 
 
@@ -178,6 +180,17 @@ def write_modules(
 def write_json(path: Path, value: Any) -> None:
     """A JSON file for people and programs."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=list) + "\n")
+
+
+def _without_classifier(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config of an encoder whose file holds no published classifier: of a class that has one, transformers would
+    make it up at random, and answer with it."""
+    if not config.get("architectures"):
+        return config
+    return {**config, "architectures": [_CLASSIFIER.sub("Model", str(name)) for name in config["architectures"]]}
+
+
+_CLASSIFIER = re.compile(r"For(?:Sequence|Image)Classification\w*$")
 
 
 def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool) -> None:
