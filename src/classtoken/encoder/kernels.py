@@ -211,7 +211,7 @@ def attend(q_BHLK: Tensor, k_BHLK: Tensor, v_BHLK: Tensor, mask: Tensor | None, 
     if _is_learned_in_bf16(q_BHLK) and k_BHLK.shape[2] <= LEARNED:
         return _by_learned_products(q_BHLK, k_BHLK, v_BHLK, mask, scale)
     alike = mask is None and length == k_BHLK.shape[2] and q_BHLK.device.type == "cpu"
-    if alike and not torch.is_grad_enabled():
+    if alike and not torch.is_grad_enabled() and not torch.jit.is_tracing():  # a graph is for any processor and size
         if not has_tiles():
             if length <= SHORT:
                 return _by_products(q_BHLK, k_BHLK, v_BHLK, scale)
