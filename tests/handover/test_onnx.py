@@ -11,6 +11,7 @@ from tests import folders
 
 import classtoken as ct
 from classtoken.cli import main
+from classtoken.encoder import kernels
 from classtoken.errors import ContractError, OptionError, OutputError
 from classtoken.results.export import ExportResult
 
@@ -48,8 +49,11 @@ MODELS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize("tiles", [True, False])
 @pytest.mark.parametrize("name", MODELS)
-def test_the_whole_contract_is_proved(name: str, tmp_path: Path) -> None:
+def test_the_whole_contract_is_proved(name: str, tiles: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On processors with matrix tiles and without: attention takes other ways there."""
+    monkeypatch.setattr(kernels, "has_tiles", lambda: tiles)
     MODELS[name](tmp_path / "model")
     found = ct.export(tmp_path / "model", tmp_path / "graph")
     (graph,) = found.graphs

@@ -27,7 +27,7 @@ from classtoken.inputs import PreparedBatch, choose_modality, computed, item_bat
 from classtoken.readout.classifier import Classifier
 from classtoken.readout.readout import Readout, StatesReader, one_pass
 from classtoken.results.inspect import Contract
-from classtoken.tensors import Recorder, States, Tokens, Trace
+from classtoken.tensors import Recorder, States, Tokens, Trace, multiplies_bf16, say_no_bf16
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout, Modality, Record, Role
 
@@ -40,19 +40,25 @@ class Embedder:
     def __init__(self, spec: ModelSpec, folder: Path, towers: Mapping[str, Tower]):
         self.spec, self.folder, self.towers = spec, folder, dict(towers)
         self.device = device_of(spec.device)
-        self.dtype = PRECISIONS[spec.precision]
+        rounded = PRECISIONS[spec.precision]
+        exact = rounded == torch.float32
+        self.dtype = rounded if multiplies_bf16(self.device.type) else torch.float32
+        if self.dtype != rounded:
+            say_no_bf16()
         self.routes: Mapping[str, Embedder] = {}
         self.usual_route: str | None = None
         self._fast: dict[str, Products | None] = {}
         # Hashed from the file's own numbers; in fp32 the encoders' weights are these, and are hashed when needed.
-        exact = self.dtype == torch.float32
         self._encoders: dict[str, str] = {}
         self._encoders = {} if exact else self._hashes()
         for modality, tower in self.towers.items():
-            if spec.precision == "int8":
-                self._fast[modality] = self._whole_numbers(tower.reading.encoder)
+            whole = self._whole_numbers(tower.reading.encoder) if spec.precision == "int8" else None
+            if whole is not None:
+                self._fast[modality] = whole
                 LOG.info("%s, %s, int8: products of whole numbers, by oneDNN", self.name, modality)
-            tower.reading.encoder.to(self.device, self.dtype)
+            tower.reading.encoder.to(self.device, rounded)
+            if self.dtype != rounded:  # the weights are what they are in bf16
+                tower.reading.encoder.to(self.device, self.dtype)
             for module in (tower.reading.pooler, tower.reading.classifier, *tower.reading.before, *tower.reading.after):
                 if module is not None:
                     module.to(self.device)

@@ -11,6 +11,7 @@ from classtoken.results.base import Result
 from classtoken.values import Precision
 
 #: Precision -> what states are kept in. With int8 the products are of whole numbers, everything between them is bf16.
+#: A processor that does not multiply bf16 numbers computes with them as fp32 (`tensors.multiplies_bf16`).
 PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}
 
 

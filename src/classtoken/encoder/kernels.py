@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from classtoken.remembered import remembered
-from classtoken.tensors import ACTIVATIONS
+from classtoken.tensors import ACTIVATIONS, multiplies_bf16
 
 LOG = logging.getLogger("classtoken")
 #: Activations that oneDNN computes within a product: name here -> what its operator is told.
@@ -110,7 +110,7 @@ class Int8(Product):
         whole = (weight / scales[:, None]).round_().to(torch.int8)
         self.weight = torch.ops.onednn.qlinear_prepack(whole, [LaidOut.ROWS, weight.shape[1]])
         self.scales, self.zeros = scales, torch.zeros(len(scales), dtype=torch.int64)
-        self.bias = None if bias is None else bias.detach().to(torch.bfloat16)
+        self.bias = None if bias is None else bias.detach().to(between())
         self.activate = None if activation == "identity" else ACTIVATIONS[activation]
 
     def __call__(
@@ -123,6 +123,11 @@ class Int8(Product):
         y = y.mul_(scales) if self.bias is None else torch.addcmul(self.bias, y, scales)
         y = (y if self.activate is None else self.activate(y)).view(*x.shape[:-1], -1)
         return y if residual is None else y.add_(residual)
+
+
+def between() -> torch.dtype:
+    """What the numbers between products of whole numbers are."""
+    return torch.bfloat16 if multiplies_bf16("cpu") else torch.float32
 
 
 def quantised(x: Float[Tensor, "T K"]) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from classtoken.encoder.kernels import AGREE, Int8, Kind, LaidOut, Plain, Product, attend, right, slower
+from classtoken.encoder.kernels import AGREE, Int8, Kind, LaidOut, Plain, Product, attend, between, right, slower
 
 Norm = Callable[[Tensor], Tensor]
 
@@ -111,7 +111,7 @@ def products_of(encoder: Any, kind: Kind | None = None) -> Products | None:
         return None
     if kind is None:
         kind = LaidOut if not slower(weight.dtype, *weight.shape) else Plain
-    if kind is Plain or not right(kind, torch.bfloat16 if kind is Int8 else weight.dtype):
+    if kind is Plain or not right(kind, between() if kind is Int8 else weight.dtype):
         return None
     distinct = len(encoder.blocks)
     made = [

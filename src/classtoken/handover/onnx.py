@@ -86,7 +86,7 @@ def noted(graph: Path, mark: str, about: str) -> bytes:
 def _check_exported(embedder: Embedder) -> None:
     need("onnx", "exporting to ONNX")
     need("onnxruntime", "proving an ONNX graph")
-    if embedder.device.type != "cpu" or embedder.dtype != torch.float32:
+    if embedder.device.type != "cpu" or embedder.spec.precision != "fp32":
         raise ContractError(
             "graphs are made on the CPU in fp32; load the model with device='cpu' and precision='fp32'."
         )

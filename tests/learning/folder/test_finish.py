@@ -1,16 +1,19 @@
 """What training leaves opens again: here, in transformers and sentence-transformers, with the same numbers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tests.folders import SENTENCES, sentence_transformer, tiny_vit
 from tests.learning.training import LOOP, MOVING, SHAPE, predict, predictions, scratch, texts, told, train
 
 import classtoken as ct
 from classtoken.embedder import load
+from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.learning.recipe import Recipe
 from classtoken.results.predict import PredictResult
 from classtoken.results.train import TrainResult
@@ -68,6 +71,44 @@ def test_a_linear_head_on_the_class_token_is_transformers_own_classifier(
     with torch.no_grad():
         expected = theirs(pixel_values=model.tokens(paths).pixels).logits.numpy()
     assert np.abs(model.logits(paths) - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("way", ["frozen, mean", "scratch, mean", "scratch, cls"])
+def test_no_class_is_claimed_whose_classifier_is_not_in_the_file(tmp_path: Path, squares: Path, way: str) -> None:
+    """transformers would make it up at random, warn, and answer."""
+    if way == "frozen, mean":
+        model = tiny_vit(tmp_path / "vit", head=True)
+        sharded(model)
+        assert json.loads((model / "config.json").read_text())["architectures"] == ["ViTForImageClassification"]
+        train(squares, tmp_path / "model", model=model, recipe=Recipe(pooling="mean"))
+    else:
+        train(squares, tmp_path / "model", recipe=replace(scratch(), pooling=way.removeprefix("scratch, ")))
+    weights = open_checkpoint(tmp_path / "model").weights.names
+    held = "classifier.weight" in weights
+    assert held == way.endswith("cls")
+    assert len(weights) > 10
+    name = "ViTForImageClassification" if held else "ViTModel"
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["architectures"] == [name]
+
+
+def sharded(folder: Path) -> None:
+    """The same weights in two files with an index."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    parts = {f"model-{i + 1:05}-of-00002.safetensors": sorted(weights)[i::2] for i in range(2)}
+    for file, names in parts.items():
+        save_file({name: weights[name] for name in names}, folder / file, metadata={"format": "pt"})
+    places = {name: file for file, names in parts.items() for name in names}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+def test_weights_in_several_files_become_one(tmp_path: Path, squares: Path) -> None:
+    """The parts of the model that was begun with, and their index, do not lie beside the weights that were learned."""
+    model = tiny_vit(tmp_path / "vit")
+    sharded(model)
+    train(squares, tmp_path / "model", model=model, recipe=told(unfreeze="all", epochs=1.0, batch=16))
+    files = {path.name for path in (tmp_path / "model").iterdir()}
+    assert {name for name in files if "model" in name} == {"model.safetensors"}
 
 
 def test_texts_from_scratch_open_in_sentence_transformers(tmp_path: Path) -> None:

@@ -53,6 +53,16 @@ def test_a_run_that_was_cut_ends_bit_equal(tmp_path: Path, kind: str) -> None:
     assert same(kept[0]["average"], kept[1]["average"])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_processor_without_bf16_learns_in_fp32(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("loop", "muon"):
+        monkeypatch.setattr(f"classtoken.learning.loop.{name}.multiplies_bf16", lambda device: False)
+    runs = [prepared(tmp_path / precision, kind, precision) for precision in ("fp32", "bf16")]
+    for run in runs:
+        run.run()
+    assert same(*(run.objective.state_dict() for run in runs))
+
+
 def test_ctrl_c_ends_after_the_step_and_the_run_goes_on_bit_equal(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -20,7 +20,7 @@ from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import list_files
 from classtoken.measure.statistics import independence
 from classtoken.model_folder import TRAINING, read_prompts
-from classtoken.readout.saved import SavedReadout, write_saved
+from classtoken.readout.saved import SavedReadout
 from classtoken.results.base import counted, write
 from classtoken.results.train import PoolingFigures, TrainResult
 from classtoken.sink import write_quarantine
@@ -221,13 +221,12 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
     family = reading.family
     if family is not None and is_trainable(encoder) and (moved or files.published_head(family, reading.config, saved)):
         files.write_tuned(run.out, origin, reading.config, family, encoder, saved, half=run.half)
-    else:
+    elif moved:
+        assert is_trainable(encoder)
         files.copy_files(origin, run.out)
-        if moved:
-            assert is_trainable(encoder)
-            files.write_own(run.out, encoder, saved, half=run.half)
-        else:
-            write_saved(run.out, saved, half=run.half)
+        files.write_own(run.out, encoder, saved, half=run.half)
+    else:
+        files.write_frozen(run.out, origin, saved, half=run.half)
     if run.modality == "text" and len(run.embedder.towers) == 1 and reading.family is not None:
         include = read_prompts(origin).include
         files.write_modules(run.out, saved, encoder.hidden_size, include_prompt=include)

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from classtoken.encoder.checkpoint import reference_names
+from classtoken.encoder.checkpoint import INDEX, reference_names
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
 from classtoken.encoder.names import to_theirs
@@ -24,7 +24,7 @@ from classtoken.errors import OutputError
 from classtoken.files import whole_file, write_text
 from classtoken.head import Head, LinearHead
 from classtoken.learning.folder.formats import classifier_names, files_of
-from classtoken.model_folder import read_modules, transformer_folder
+from classtoken.model_folder import read_json, read_modules, transformer_folder
 from classtoken.pooling.table import POOLINGS
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
@@ -105,11 +105,34 @@ def write_tuned(
     write_saved(folder, saved, half=half)
 
 
+def write_frozen(folder: Path, origin: Path, saved: SavedReadout, *, half: bool = False) -> None:
+    """A published encoder as its files have it, with a head of ours; a classifier that they hold stays behind.
+
+    Its labels are other ones, and transformers would answer with them.
+    """
+    copy_files(origin, folder)
+    config = read_json(folder / "config.json") or {}
+    if saved.head is not None and any(_CLASSIFIER.search(str(name)) for name in config.get("architectures") or ()):
+        of_labels = {"id2label", "label2id", "problem_type"}
+        kept = {key: value for key, value in config.items() if key not in of_labels}
+        write_json(folder / "config.json", _without_classifier(kept))
+        for path in folder.glob("*.safetensors"):
+            weights = load_file(path)
+            left = {name: tensor for name, tensor in weights.items() if not _OF_CLASSIFIERS.match(name)}
+            if len(left) < len(weights):
+                with whole_file(path) as temporary:
+                    save_file(left, temporary, metadata={"format": "pt"})
+        index = read_json(folder / INDEX)
+        if index is not None:
+            names = index["weight_map"]
+            index["weight_map"] = {name: file for name, file in names.items() if not _OF_CLASSIFIERS.match(name)}
+            write_json(folder / INDEX, index)
+    write_saved(folder, saved, half=half)
+
+
 def write_whole(folder: Path, origin: Path, weights: Mapping[str, Tensor], *, half: bool = False) -> None:
     """A model of two sides that was trained further, in its own format: its files with other weights."""
     copy_files(origin, folder)
-    for path in folder.glob("*.safetensors"):
-        path.unlink()
     _write_weights(folder, weights, half)
 
 
@@ -190,6 +213,8 @@ def _without_classifier(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**config, "architectures": [_CLASSIFIER.sub("Model", str(name)) for name in config["architectures"]]}
 
 
+#: What transformers calls the weights of classifiers, outside the encoder's own names.
+_OF_CLASSIFIERS = re.compile(r"(?:(?:pre_|cls_|distillation_)?classifier|classification_head|score)\.")
 _CLASSIFIER = re.compile(r"For(?:Sequence|Image)Classification\w*$")
 
 
@@ -200,6 +225,10 @@ def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor
 
 
 def _write_weights(folder: Path, weights: Mapping[str, Tensor], half: bool) -> None:
+    """In one file, in the place of those that were copied with the folder."""
+    for path in (folder / INDEX, *folder.glob("*.safetensors")):
+        if path.name != "classtoken.safetensors":
+            path.unlink(missing_ok=True)
     plain = {}
     for name, tensor in weights.items():
         tensor = tensor.detach().cpu()

@@ -29,6 +29,7 @@ from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.loop.seeds import FORWARD, own_randomness, seed_of
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.recipe import LoopOptions, OptimiserOptions
+from classtoken.tensors import multiplies_bf16, say_no_bf16
 from classtoken.values import Progress
 
 
@@ -264,7 +265,11 @@ class Loop:
         self.objective.eval()
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
+        asked = self.options.precision == "bf16"
+        lower = asked and multiplies_bf16(self.device.type)
+        if asked and not lower:
+            say_no_bf16()
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=lower)
 
     def _rate(self) -> float:
         return max(float(group["lr"]) for optimiser in self.optimisers for group in optimiser.param_groups)

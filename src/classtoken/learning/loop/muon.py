@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from classtoken.tensors import multiplies_bf16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """of the quintic p(s) = a s + b s^3 + c s^5, steep at 0 and within 0.3 of 1 near 1, from the same source"""
 
@@ -53,8 +55,10 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight)
                 momentum = state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
                 ahead = weight.grad.lerp(momentum, group["momentum"]).flatten(1)
-                # the products need no more than bfloat16; on the CPU and the GPU that is the faster kernel
-                update = orthogonal(ahead.bfloat16()).to(weight.dtype)
+                # the products need no more than bfloat16, and where that is multiplied it is the faster kernel
+                if multiplies_bf16(weight.device.type):
+                    ahead = ahead.bfloat16()
+                update = orthogonal(ahead).to(weight.dtype)
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(
                     update.view_as(weight), alpha=-group["lr"] * max(1.0, ahead.shape[0] / ahead.shape[1]) ** 0.5
