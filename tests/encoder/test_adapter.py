@@ -216,7 +216,9 @@ def test_without_its_base_it_says_what_it_is_and_both_ways_work(base: Path, tmp_
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"peft_type": "IA3"}, "peft_type 'IA3'"),
+        ({"peft_type": "IA3"}, "peft_type 'IA3'.*merge_and_unload"),
+        ({"peft_type": "PREFIX_TUNING"}, "PREFIX_TUNING.*no weights of a model can hold"),
+        ({"peft_type": "ADAPTION_PROMPT"}, "ADAPTION_PROMPT.*embed with peft itself"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights 'pissa'"),
         ({"layer_replication": [[0, 2]]}, "layer_replication"),
     ],

@@ -168,3 +168,27 @@ def test_a_model_opens_where_neither_its_folder_nor_the_cache_can_be_written(
         assert np.array_equal(ct.load(folder).embed("the cat"), ct.load(bert).embed("the cat"))
     finally:
         folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("kind", ["folder", "built in", "address"])
+def test_a_revision_is_of_models_on_the_hub(kind: str, tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path / "bert")
+    name, there = {
+        "folder": (str(folder), "is a folder here"),
+        "built in": ("builtin:toy", "comes with the package"),
+        "address": ("s3://bucket/model", "is an address"),
+    }[kind]
+    with pytest.raises(ct.errors.OptionError, match=f"`revision` \\('main'\\).*{there}; leave it out"):
+        ct.load(name, revision="main")
+
+
+def test_the_token_that_is_the_vector_stands_in_every_text(tmp_path: Path) -> None:
+    """CLIP pools its end token by number; where no text has it, transformers pools the first token, always the same."""
+    folder = folders.tiny_clip(tmp_path / "clip")
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["eos_token_id"] = 9
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ct.errors.ModelError, match=r"token 9 \(eos_token_id.*puts \[CLS\] \(2\), \[SEP\] \(3\) around one"
+    ):
+        ct.load(folder)

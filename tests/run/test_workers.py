@@ -213,6 +213,7 @@ class TestSlices:
     ("options", "words"),
     [
         ({"tasks": "0", "overwrite": True}, "`overwrite` needs all of it"),
+        ({"update": True, "overwrite": True}, "`overwrite` replaces it; give one of them"),
         ({"gone": "keep"}, "set `update`, too"),
         ({"address": "auto"}, "set `engine` to ray"),
     ],

@@ -170,6 +170,11 @@ class AdapterFiles:
             odd.insert(0, f"peft_type {kind!r}")
         elif beginning not in PLAIN_BEGINNINGS:
             odd.append(f"init_lora_weights {beginning!r}, which changes the base as well")
+        if str(kind).endswith("_TUNING") or kind == "ADAPTION_PROMPT":
+            raise UnsupportedModel(
+                f"'{self.folder}' holds a PEFT adapter of peft_type {kind!r}: learned states that stand beside the text's, "
+                "which no weights of a model can hold. Only LoRA is merged here; embed with peft itself."
+            )
         if odd:
             raise UnsupportedModel(
                 f"'{self.folder}' holds a PEFT adapter with {', '.join(odd)}; only LoRA is merged here. Merge it with "

@@ -6,7 +6,7 @@ from importlib import resources
 from itertools import islice
 from pathlib import Path
 
-from classtoken.errors import HubError, ModelError
+from classtoken.errors import HubError, ModelError, OptionError
 from classtoken.files import called_alike
 from classtoken.places import fetch_folder, url_of
 
@@ -24,13 +24,16 @@ def builtin_names() -> tuple[str, ...]:
 
 
 def locate(model: str | Path, revision: str | None = None) -> Path:
-    """The local folder of a MODEL. Raises `ModelError` or `HubError` with the way out."""
+    """The local folder of a MODEL. Raises `ModelError` or `HubError` with the way out, `OptionError` for a revision of
+    what is not on the hub."""
     name = str(model)
     if name.startswith("builtin:"):
+        _check_revision(revision, f"'{name}' comes with the package")
         return _builtin(name.removeprefix("builtin:"))
     name = name.removeprefix(HUB).rstrip("/") if HUB_ID.fullmatch(name.removeprefix(HUB).rstrip("/")) else name
     url = url_of(name)
     if url is not None:
+        _check_revision(revision, f"'{name}' is an address")
         try:
             return fetch_folder(url)
         except OSError as error:
@@ -38,6 +41,7 @@ def locate(model: str | Path, revision: str | None = None) -> Path:
     path = Path(name).expanduser()
     try:
         if path.is_dir() and name.strip():
+            _check_revision(revision, f"'{name}' is a folder here")
             return path
         if path.is_file():
             raise ModelError(_a_file(path))
@@ -54,6 +58,11 @@ def locate(model: str | Path, revision: str | None = None) -> Path:
         f"there is no folder {name!r}. A model is a local folder, a hub id such as org/name, or one of "
         f"{', '.join('builtin:' + n for n in builtin_names()) or 'the built-in models'}."
     )
+
+
+def _check_revision(revision: str | None, is_there: str) -> None:
+    if revision is not None:
+        raise OptionError(f"`revision` ({revision!r}) is a state of a model on the hub, and {is_there}; leave it out.")
 
 
 #: How files of weights end that are not read, and the way to those that are.

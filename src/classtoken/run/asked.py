@@ -103,6 +103,8 @@ def check_options(options: EmbedOptions) -> None:
     if options.tasks is not None and (options.overwrite or options.finish):
         other = "overwrite" if options.overwrite else "finish"
         raise OptionError(f"`tasks` does a slice of a run, and `{other}` needs all of it; give one of them.")
+    if options.update and options.overwrite:
+        raise OptionError("`update` goes on from what the folder holds, and `overwrite` replaces it; give one of them.")
     if options.gone == "keep" and not options.update:
         raise OptionError("`gone` says what an update does with rows that are gone; set `update`, too.")
     if options.address is not None and options.engine != "ray":

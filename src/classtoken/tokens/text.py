@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from classtoken.errors import BadRecord, OptionError
+from classtoken.errors import BadRecord, ModelError, OptionError
 from classtoken.fingerprint import hash_value
 from classtoken.model_folder import changed, read_json
 from classtoken.plain import encode
@@ -110,6 +110,7 @@ class TextPreprocessor:
         )
         if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
             recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")
+        _check_end(recipe, tokenizer)
         special = special_tokens(inner, settings)
         # transformers takes these two out of a tokenizer's own file, and follows them where they are handed over
         overruled.asked.update(settings.asked - {"add_bos_token", "add_eos_token"})
@@ -313,6 +314,18 @@ class TextPreprocessor:
         A piece of the text may merge with the prompt's last piece; sentence-transformers counts the same way.
         """
         return len(self.tokenizer.ids([self.recipe.clean(before)])[0]) - self.tokenizer.ends[1]
+
+
+def _check_end(recipe: TextRecipe, tokenizer: Tokenizer) -> None:
+    """Raise `ModelError` where the token whose state is the vector stands in no text."""
+    around = tokenizer.ids([""])[0]
+    if recipe.end == "first" and around and recipe.end_id not in around:
+        words = ", ".join(f"{name} ({i})" for name, i in zip(tokenizer.words(around), around, strict=True))
+        raise ModelError(
+            f"the vector of a text is that of token {recipe.end_id} (eos_token_id of config.json), and its tokenizer "
+            f"puts it into no text: it puts {words} around one. transformers would read each text's first token. "
+            "Correct eos_token_id, or copy the tokenizer that the model was trained with."
+        )
 
 
 def checked(text: str, row: int) -> str:
