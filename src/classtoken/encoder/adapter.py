@@ -172,7 +172,7 @@ class AdapterFiles:
             odd.append(f"init_lora_weights {beginning!r}, which changes the base as well")
         if str(kind).endswith("_TUNING") or kind == "ADAPTION_PROMPT":
             raise UnsupportedModel(
-                f"'{self.folder}' holds a PEFT adapter of peft_type {kind!r}: learned states that stand beside the text's, "
+                f"'{self.folder}' holds a PEFT adapter of peft_type {kind!r}: learned states beside those of the text, "
                 "which no weights of a model can hold. Only LoRA is merged here; embed with peft itself."
             )
         if odd:
