@@ -292,3 +292,15 @@ def test_one_folder_too_deep_is_told_as_that(tmp_path: Path, squares: Path) -> N
     vit = tiny_vit(tmp_path / "vit")
     with pytest.raises(TrainingError, match=f"labels are the names of the folders in '{inside}', and it lies in none"):
         ct.train(vit, inside, tmp_path / "out")
+
+
+@pytest.mark.parametrize("rows", ["the cat,a\nthe dog,b\n", "the cat,a\na cat,a\nthe dog,b\na dog,b\n"])
+def test_records_too_few_to_be_judged_by_are_refused_before_a_folder_is_begun(rows: str, tmp_path: Path) -> None:
+    """So that with more of them the same command goes."""
+    model, source = tiny_bert(tmp_path / "bert"), tmp_path / "few.csv"
+    source.write_text("text,label\n" + rows)
+    with pytest.raises(TrainingError, match=r"records are too few|nothing can be held out"):
+        train(source, tmp_path / "model", model=model)
+    assert not (tmp_path / "model").exists()
+    source.write_text(source.read_text() + "".join(f"the {w},{w[0]}\n" for w in ("ab", "ac", "ad", "ba", "bc", "bd")))
+    assert train(source, tmp_path / "model", model=model).records == rows.count("\n") + 6

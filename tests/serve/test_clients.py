@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,9 @@ def test_the_node_client(running: RunningService, model: Path, tmp_path: Path) -
 def begun(model: Path, port: int) -> tuple[subprocess.Popen, str]:
     """A server in a process of its own, and its address, once it says so."""
     command = [sys.executable, "-m", "classtoken", "serve", "--model", str(model), "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # a shell that puts what it runs into the background has it ignore Ctrl-C, and all its children
+    usual = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=usual)
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"http://[^/]+", line):

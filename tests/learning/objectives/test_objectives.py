@@ -432,7 +432,7 @@ CHOOSING = {
     "one label": (lambda: (Supervised(network(), "single"), pictures(108)), right, 24),
     "several labels": (several_labels, right, 24),
     "distillation": (taught, right, 24),
-    "pairs": (lambda: (SentenceContrast(text_network()), Pairs(108)), rank, 60),
+    "pairs": (lambda: (SentenceContrast(text_network()), Pairs(108)), rank, 240),
     "similarity": (lambda: (ScoredPairs(text_network()), Scored(108)), order, 60),
     "masked": (lambda: (MaskedTokens(text_network().encoder, 16, 17, 4, part=0.2), Counting(108)), pieces, 60),
     "clip": (lambda: (Clip(network(seed=1), text_network()), ClassesInWords()), rank, 24),

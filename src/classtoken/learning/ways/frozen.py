@@ -35,7 +35,7 @@ from classtoken.learning.ways.trained import JudgedPooling, TrainedModel
 from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout
 from classtoken.results.train import Trial
-from classtoken.values import Progress
+from classtoken.values import Progress, Record
 
 JUDGED_IN_FOLDS = 1000
 """rows below which a tenth of them says too little"""
@@ -88,7 +88,9 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
     later = [spec for spec in specs if _pooled_later(spec)]
     if not recipe.data.held_out and (later or recipe.head.kind != "linear" or len(specs) > 1):
         raise OptionError("this head is chosen on held-out records, and held_out is 0; set it above 0.")
-    labelling(records.kept)  # what it refuses, it refuses before the encoder's work
+    labels = labelling(records.kept)  # what it refuses, it refuses before the encoder's work
+    if recipe.head.kind == "linear" and not later:
+        _check_parts(recipe, records.kept, labels)
     over = sorted(role.name for role in tower.reading.over)
     read = [over if spec in later else made_by(tower.reading.readout(spec)) for spec in specs]
     run = run.claim([encoder_hash(tower.reading.encoder), read], prepared_by(tower.prepare))
@@ -322,7 +324,22 @@ def learned_pooling(run: TrainingRun, spec: Spec, encoder: Any, rows: TrainingSe
     )
 
 
-def _task(recipe: Recipe, rows: TrainingSet) -> FitTask:
+def _check_parts(recipe: Recipe, records: Sequence[Record], labels: Labelling) -> None:
+    """Raise `TrainingError` where the records cannot be parted as `linear_head` does, before any of them is encoded.
+
+    It does so again with those that could be read, of which there may be fewer.
+    """
+    division, targets = divide(records, recipe.data.held_out, recipe.loop.seed), labels.targets.numpy()
+    task, groups = _task(recipe, labels), division.units
+    parts = [(division.learned.numpy(), division.held_out.numpy())] if len(division.held_out) else []
+    whole = task.folds(targets, groups)
+    if parts and len(targets) < JUDGED_IN_FOLDS:
+        parts = whole
+    for learned, _ in parts:
+        task.folds(targets[learned], None if groups is None else groups[learned])
+
+
+def _task(recipe: Recipe, rows: TrainingSet | Labelling) -> FitTask:
     balanced = recipe.objective.class_weights == "balanced"
     return FitTask(rows.several, balanced, recipe.loop.seed, len(rows.labels), recipe.loop.metric, len(rows.targets))
 
