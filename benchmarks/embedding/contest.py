@@ -160,10 +160,13 @@ def products(rows: int, inputs: int, outputs: int) -> dict[str, float]:
     import torch
     from torch.nn import functional as F
 
+    from classtoken.tensors import multiplies_bf16
+
     found = {}
     flops = 2 * rows * inputs * outputs / 1e9
     with torch.inference_mode():
-        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        kinds = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bf16("cpu") else {})
+        for name, dtype in kinds.items():
             x, weight = torch.ones(rows, inputs, dtype=dtype), torch.ones(outputs, inputs, dtype=dtype)
             laid = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
             ways: tuple[Callable[[], object], ...] = (

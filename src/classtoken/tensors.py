@@ -52,7 +52,7 @@ def multiplies_bf16(device: str) -> bool:
 @cache
 def say_no_bf16() -> None:
     """Say once that what was asked for in bf16 is computed in fp32."""
-    LOG.warning("this processor does not multiply bf16 numbers; fp32, which is far quicker here, is computed in.")
+    LOG.warning("this processor does not multiply bf16 numbers: computing in fp32, which is far quicker here.")
 
 
 #: Activation functions by name, everywhere in the package.
