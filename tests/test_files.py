@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from classtoken.errors import OptionError, OutputError
-from classtoken.files import remove_unfinished, special_file, user_path, whole_file, whole_folder, write_text
+from classtoken.files import (
+    last_part,
+    remove_unfinished,
+    shown_name,
+    special_file,
+    user_path,
+    whole_file,
+    whole_folder,
+    write_text,
+)
 
 
 def here(folder: Path) -> dict[str, str]:
@@ -150,3 +159,21 @@ def test_what_waits_or_never_ends_is_told_from_a_file(tmp_path: Path) -> None:
     found = {name: special_file(tmp_path / name) for name in ("pipe", "link", "file", ".", "nothing")}
     assert found == {"pipe": "a pipe", "link": "a pipe", "file": None, ".": None, "nothing": None}
     assert special_file(Path("/dev/zero")) == "a device"
+
+
+def test_what_is_shown_is_called_as_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "minilm").symlink_to(tmp_path / "model")
+    monkeypatch.chdir(tmp_path / "model")
+    names = {
+        tmp_path / "minilm": ("minilm", "minilm"),
+        "../minilm/": ("minilm", "minilm"),
+        ".": ("model", "model"),
+        "..": (tmp_path.name, tmp_path.name),
+        "org/name": ("org/name", "name"),
+        "builtin:toy": ("builtin:toy", "builtin:toy"),
+        "s3://bucket/rows.parquet": ("s3://bucket/rows.parquet", "rows.parquet"),
+        "": ("", ""),
+        "x" * 5000: ("x" * 5000, "x" * 5000),
+    }
+    assert {given: (shown_name(given), last_part(given)) for given in names} == names

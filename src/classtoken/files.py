@@ -61,6 +61,22 @@ def user_path(path: str | Path) -> Path:
     return found
 
 
+def shown_name(given: str | Path) -> str:
+    """What a folder or a file is called for a reader: by the last part of its path as it was given, so that a link is
+    called as it is here and `.` by the folder's own name. What is no path, as a hub id or an address, as it is."""
+    try:
+        path = Path(given).expanduser()
+        there = path.exists()
+    except (RuntimeError, ValueError, OSError):
+        return str(given)
+    return (Path(os.path.abspath(path)).name if there else "") or str(given)  # noqa: PTH100  (resolve() follows links)
+
+
+def last_part(given: str | Path) -> str:
+    """What a source is called for a reader: as `shown_name`, and of an address its last part."""
+    return Path(shown_name(given)).name or str(given)
+
+
 def _no_name(path: str | Path, why: str) -> OptionError:
     text = str(path)
     short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -10,7 +10,7 @@ import torch
 
 from classtoken.destination import output_file
 from classtoken.errors import OutputError
-from classtoken.files import user_path
+from classtoken.files import last_part, user_path
 from classtoken.inputs import thumbnail
 from classtoken.nearest.carried import values_at
 from classtoken.nearest.clusters import Cluster, clusters, described
@@ -69,7 +69,7 @@ def drawn(
     model = Path(vectors.manifest.model).name
     lead = f"{len(rows)} of {counted(len(vectors), 'row')}, vectors '{column}' of {model}. {_said(trusted)}"
     page = AtlasPage(
-        f"Atlas of {Path(vectors.manifest.source).name}",
+        f"Atlas of {last_part(vectors.manifest.source)}",
         lead,
         points,
         [(one.name, one.typical, one.odd) for one in found],

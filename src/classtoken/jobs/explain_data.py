@@ -7,6 +7,7 @@ from pathlib import Path
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.errors import OptionError
+from classtoken.files import last_part
 from classtoken.model_folder import columns_learned_from
 from classtoken.options import ExplainDataOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_findings
@@ -46,7 +47,7 @@ def explain_data(
     side = embedder.modality_of(records[0], options.modality, source=opened.name)
     embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)
     options = replace(options, modality=side, prompt=prompt, prompt_text=None)
-    found = findings(embedder, Path(opened.name).name, records, options, unread=len(unread), report=report)
+    found = findings(embedder, last_part(opened.name), records, options, unread=len(unread), report=report)
     held = (f"{counted(copies, 'record')} held what an earlier one holds; left out",) if copies else ()
     found = replace(found, notes=(*held, *opened.notes, *found.notes))
     if place is not None:

@@ -8,6 +8,7 @@ from classtoken.contract.experiments import experiments
 from classtoken.contract.offered import advice, has_own_pooler, lines_to_copy, uses, vectors
 from classtoken.contract.settling import Side
 from classtoken.embedder import Embedder, ModelSpec, Tower, open_model
+from classtoken.files import shown_name
 from classtoken.options import InspectOptions
 from classtoken.results.against import Against
 from classtoken.results.inspect import Claim, Evidence, InspectedTower, Inspection, Kind, Verdict
@@ -23,9 +24,8 @@ def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     ways = embedder.routes.values() or (embedder,)
     towers = tuple(_tower(str(model), tower, way, verify) for way in ways for tower in way.towers.values())
     labels = next((len(t.reading.classifier.labels) for t in embedder.towers.values() if t.reading.classifier), 0)
-    name = str(model) if str(model).startswith("builtin:") or not Path(model).exists() else Path(model).resolve().name
     return Inspection(
-        model=name,
+        model=shown_name(model),
         towers=towers,
         labels=labels,
         verified=verify,

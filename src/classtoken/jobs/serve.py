@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.errors import OptionError
 from classtoken.extras import need
-from classtoken.files import user_path
+from classtoken.files import shown_name, user_path
 from classtoken.nearest.searcher import Searcher
 from classtoken.options import SearchOptions, ServeOptions
 
@@ -105,11 +105,11 @@ def named_model(model: Served) -> tuple[str, Served]:
     """The name that requests call a model by: what stands before `=`, a folder's own name, or the model as it was
     asked for."""
     if isinstance(model, Embedder):
-        return _short(model.name), model
+        return shown_name(model.name), model
     given = re.fullmatch(r"([\w.:-]+)=(.+)", text := str(model))
     if given and not user_path(text).exists():
         return given[1], given[2]
-    return _short(text), model
+    return shown_name(text), model
 
 
 def read_keys(path: Path) -> tuple[str, ...]:
@@ -127,11 +127,6 @@ def read_keys(path: Path) -> tuple[str, ...]:
             "without spaces, such as: openssl rand -hex 32."
         )
     return keys
-
-
-def _short(name: str) -> str:
-    folder = user_path(name)
-    return folder.resolve().name if folder.is_dir() else name
 
 
 def _loaded(model: Served, options: ServeOptions) -> Embedder:

@@ -11,7 +11,7 @@ from classtoken.embedder import load
 from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, TrainingError
-from classtoken.files import user_path
+from classtoken.files import last_part, user_path
 from classtoken.jobs.train_errors import with_errors
 from classtoken.learning.data.features import ReadRecords
 from classtoken.learning.data.partners import partner_columns
@@ -89,7 +89,7 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
         run = replace(run, recipe=replace(run.recipe, data=found))
     opened = open_source(source, columns, columns_learned_from(model))
     data, seed = run.recipe.data, run.recipe.loop.seed
-    run = replace(run, source=Path(opened.name).name, called=opened.called(), notes=lambda: opened.notes)
+    run = replace(run, source=last_part(opened.name), called=opened.called(), notes=lambda: opened.notes)
 
     def taken(bad: list[Rejected]) -> Iterator[Record]:
         def read() -> Iterator[Record]:

@@ -2,8 +2,8 @@
 
 import math
 from html import escape
-from pathlib import Path
 
+from classtoken.files import last_part
 from classtoken.report.charts import Dot, Series, Spot, dots, lines, spots
 from classtoken.report.heat_table import heat_table
 from classtoken.report.html import Section, folded, page, row, table
@@ -80,7 +80,7 @@ def _ranking(found: CompareResult) -> Section:
         smallest = f"; {smallest_in_words(found.detectable, found.detectable_before, found.metric)}"
     return Section(
         "Which is best",
-        f"Judged on {found.items} items{units} of {Path(found.source).name or found.source}. Candidates under one "
+        f"Judged on {found.items} items{units} of {last_part(found.source)}. Candidates under one "
         "heading cannot be told apart with these. In brackets: where the true figure lies, in 95 of 100 such tests"
         f"{smallest}.",
         row(drawn) + more,

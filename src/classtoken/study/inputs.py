@@ -13,6 +13,7 @@ from PIL import Image
 from classtoken.embedder import Embedder
 from classtoken.encoder.protocol import has_open_weights
 from classtoken.errors import OptionError
+from classtoken.files import shown_name
 from classtoken.head import PerTokenHead
 from classtoken.inputs import InputView, PreparedInput, Preprocessor, check_item, listed, prepare_one, rows, thumbnail
 from classtoken.maps.table import Setting
@@ -184,7 +185,7 @@ def patch_side(tokens: Tokens) -> int:
 
 def name_of(embedder: Embedder) -> str:
     """The model's name for a reader: a built-in's or a hub's, or the folder's own name."""
-    return Path(embedder.name).resolve().name if Path(embedder.name).exists() else embedder.name
+    return shown_name(embedder.name)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from math import isfinite
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ import classtoken.drawn as drawn
 from classtoken.activity import activity, did, work
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
+from classtoken.files import last_part
 from classtoken.measure.statistics import LEAST, exact, mean_interval
 from classtoken.model_folder import read_json
 from classtoken.page.evidence import (
@@ -78,7 +78,7 @@ def survey_of(embedder: Embedder, source: Source, limit: int) -> Survey:
             raise OptionError(f"{source.name}: record '{record.id}' has none of the {kind} that this model reads.")
         label = "|".join(record.label) if isinstance(record.label, tuple) else record.label
         items.append(Item(record.id, record.id, content, label))
-    return Survey(tuple(items), Path(source.name).name)
+    return Survey(tuple(items), last_part(source.name))
 
 
 def own_kind(embedder: Embedder) -> Own | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from classtoken.files import shown_name
 from classtoken.results.base import counted
 from classtoken.version import __version__
 
@@ -44,7 +45,7 @@ def _processor() -> str:
 
 def base_name(model: str) -> str:
     """What a MODEL is called: a hub id or builtin:NAME as it is, a folder by its own name, wherever it lies."""
-    return Path(model).name if Path(model).exists() else model
+    return shown_name(model)
 
 
 def licence_of(folder: Path) -> str:
