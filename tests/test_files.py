@@ -173,7 +173,6 @@ def test_what_is_shown_is_called_as_it_was_named(tmp_path: Path, monkeypatch: py
         "org/name": ("org/name", "name"),
         "builtin:toy": ("builtin:toy", "builtin:toy"),
         "s3://bucket/rows.parquet": ("s3://bucket/rows.parquet", "rows.parquet"),
-        "": ("", ""),
         "x" * 5000: ("x" * 5000, "x" * 5000),
     }
     assert {given: (shown_name(given), last_part(given)) for given in names} == names
