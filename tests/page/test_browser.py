@@ -398,3 +398,19 @@ def test_the_document_is_data_not_markup(pages: dict[str, Path]) -> None:
     assert "<" not in inside
     assert json.loads(inside)["examples"][0]["input"]["text"].startswith("Seven small <b>")
     assert "default-src 'none'" in text
+
+
+def test_on_a_projector_each_step_stands_whole(open_page: Open) -> None:
+    """1280 x 720, as many have: nobody scrolls in front of a room."""
+    for name in ("toy", "photo", "sentiment"):
+        page = open_page(name, width=1280, height=720)
+        page.keyboard.press("p")
+        for step in STEPS:
+            page.wait_for_timeout(300)  # the strip on top has come to its height
+            over = page.evaluate(
+                "[...document.querySelectorAll('.panel')]"
+                ".filter(e => /auto|scroll/.test(getComputedStyle(e).overflowY))"
+                ".map(e => e.scrollHeight - e.clientHeight).filter(over => over > 2)"
+            )
+            assert over == [], (name, step)
+            page.keyboard.press("ArrowRight")
