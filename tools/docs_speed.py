@@ -11,6 +11,8 @@ from classtoken.report.charts import Dot, dots
 PAGE = DOCS / "speed.md"
 PICTURES = DOCS / "speed"
 RESULT = ROOT / "benchmarks" / "results" / "embed.json"
+#: The same contests, some of them, on a processor without instructions for bf16 and whole numbers.
+PLAINER = ROOT / "benchmarks" / "results" / "embed-avx2.json"
 #: Contest -> its heading.
 HEADINGS = {
     "texts": "Short sentences, all-MiniLM-L6-v2",
@@ -25,30 +27,48 @@ HEADINGS = {
 }
 
 
+WITHOUT = (
+    "This processor does not multiply bf16 numbers, and sums products of whole numbers in 16 bits, which overflow: what "
+    "is asked for in bf16 or int8 is computed in fp32, which is said. Nearly all of the time goes into matrix products, "
+    "so that all who compute in fp32 are about equally quick; ONNX Runtime's int8 has products for such a processor and "
+    "is quicker, at what stands beside it. One text a call costs more of Python than of the processor: there ONNX "
+    "Runtime and OpenVINO are ahead."
+)
+
+
 def pages() -> dict[Path, str]:
     """The page and its pictures as the committed results are now."""
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    result, plainer = (json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, PLAINER))
     pictures = {
         _picture(name): _chart(contest, heading) for name, heading in HEADINGS.items() if (contest := result.get(name))
     }
-    return {PAGE: text(result), **pictures}
+    return {PAGE: text(result, plainer), **pictures}
 
 
-def text(result: dict[str, Any]) -> str:
+def text(result: dict[str, Any], plainer: dict[str, Any]) -> str:
     """The page with its tables."""
-    machine = next(iter(result.values()))["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    loads = sorted(contest["machine"]["load"] for contest in result.values())
-    parts = [
-        f"Measured on {machine['date']}: {machine['processor']}, {machine['cores']} cores, {machine['threads']} "
-        f"thread{'s' * (machine['threads'] != 1)} for everybody, load of the machine {loads[0]} to {loads[-1]}; Python "
-        f"{machine['python']}, {versions}."
-    ]
+    parts = [_measured(result)]
     for name, heading in HEADINGS.items():
         if contest := result.get(name):
             picture = f"![times as fast, by processor time](speed/{_picture(name).name})"
             parts += [f"### {heading}", _about(contest), picture, _table(contest)]
+    parts += ["## Without AVX-512 and AMX", _measured(plainer), WITHOUT]
+    for name, heading in HEADINGS.items():
+        if contest := plainer.get(name):
+            parts += [f"### {heading}, there", _about(contest), _table(contest)]
     return into(PAGE.read_text(encoding="utf-8"), "docs_speed.py", wrapped("\n\n".join(filter(None, parts))))
+
+
+def _measured(result: dict[str, Any]) -> str:
+    """When, on what machine, with what."""
+    machine = next(iter(result.values()))["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    loads = sorted(contest["machine"]["load"] for contest in result.values())
+    return (
+        f"Measured on {machine['date']}: {machine['processor']}, {machine['cores']} cores, {machine['threads']} "
+        f"thread{'s' * (machine['threads'] != 1)} for everybody, load of the machine {loads[0]} to {loads[-1]}; Python "
+        f"{machine['python']}, {versions}."
+    )
 
 
 def _picture(name: str) -> Path:

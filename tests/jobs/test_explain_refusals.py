@@ -75,7 +75,8 @@ def test_refused(
     out = capsys.readouterr()
     *before, said = out.err.strip().splitlines()
     assert message in said
-    assert all("is new here: checking once" in line for line in before)  # of a foreign model, at its first load
+    # of a foreign model, at its first load; and what is said to somebody who waits
+    assert all("is new here: checking once" in line or line.startswith("explaining: ") for line in before)
     assert out.out == ""
 
 
