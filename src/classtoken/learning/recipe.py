@@ -235,7 +235,7 @@ class LoopOptions:
     seed: Count = 0
     """of everything that is drawn"""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """numbers that are computed in"""
+    """numbers that are computed in; fp32 in any case on a processor that does not multiply bf16"""
     ema: Decay = 0.0
     """decay of the moving average of the weights; 0 keeps none"""
     drop_path: Rate = 0.0
