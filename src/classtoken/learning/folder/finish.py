@@ -219,11 +219,13 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         return
     origin, reading, moved = run.embedder.folder, run.embedder.tower(run.modality).reading, run.way == "finetune"
     family = reading.family
-    if family is not None and is_trainable(encoder) and (moved or files.published_head(family, reading.config, saved)):
+    opens = family is not None and is_trainable(encoder) and files.opens_by_config(origin, reading.config)
+    if family is not None and opens and (moved or files.published_head(family, reading.config, saved)):
         files.write_tuned(run.out, origin, reading.config, family, encoder, saved, half=run.half)
     elif moved:
         assert is_trainable(encoder)
         files.copy_files(origin, run.out)
+        (run.out / "open_clip_config.json").unlink(missing_ok=True)
         files.write_own(run.out, encoder, saved, half=run.half)
     else:
         files.write_frozen(run.out, origin, saved, half=run.half)
@@ -231,7 +233,8 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         include = read_prompts(origin).include
         files.write_modules(run.out, saved, encoder.hidden_size, include_prompt=include)
     prepare = run.embedder.tower(run.modality).prepare
-    if run.recipe.data.size and isinstance(prepare, ImagePreprocessor):
+    said_there = opens or not moved  # how pictures are prepared
+    if isinstance(prepare, ImagePreprocessor) and (run.recipe.data.size or not said_there):
         files.write_image_settings(run.out, prepare.recipe)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from classtoken.encoder.checkpoint import INDEX, reference_names
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
+from classtoken.encoder.families.timm_config import is_timm
 from classtoken.encoder.names import to_theirs
 from classtoken.errors import OutputError
 from classtoken.files import whole_file, write_text
@@ -96,12 +97,16 @@ def write_tuned(
         assert saved.head is not None
         named = dict(to_theirs(saved.head.state_dict(), family.head.names)[0])
     weights = reference_names(encoder, family, family.prefixes[0] if family.prefixes else "") | named
-    labels = {
-        "id2label": {str(i): name for i, name in enumerate(saved.labels)},
-        "label2id": {name: i for i, name in enumerate(saved.labels)},
-        "problem_type": "multi_label_classification" if saved.multilabel else "single_label_classification",
-    }
-    _write(folder, {**(config if named else _without_classifier(config)), **labels}, weights, half)
+    published = read_json(folder / "config.json") or {}
+    if is_timm(published):  # `config` is what its row made of it
+        _write(folder, _timm_config(published, saved.labels if named else ()), weights, half)
+    else:
+        labels = {
+            "id2label": {str(i): name for i, name in enumerate(saved.labels)},
+            "label2id": {name: i for i, name in enumerate(saved.labels)},
+            "problem_type": "multi_label_classification" if saved.multilabel else "single_label_classification",
+        }
+        _write(folder, {**(config if named else _without_classifier(config)), **labels}, weights, half)
     write_saved(folder, saved, half=half)
 
 
@@ -112,22 +117,47 @@ def write_frozen(folder: Path, origin: Path, saved: SavedReadout, *, half: bool 
     """
     copy_files(origin, folder)
     config = read_json(folder / "config.json") or {}
-    if saved.head is not None and any(_CLASSIFIER.search(str(name)) for name in config.get("architectures") or ()):
+    if saved.head is not None and is_timm(config):
+        _leave_out(folder, _OF_TIMMS_CLASSIFIERS)
+        write_json(folder / "config.json", _timm_config(config, ()))
+    elif saved.head is not None and any(_CLASSIFIER.search(str(name)) for name in config.get("architectures") or ()):
+        _leave_out(folder, _OF_CLASSIFIERS)
         of_labels = {"id2label", "label2id", "problem_type"}
         kept = {key: value for key, value in config.items() if key not in of_labels}
         write_json(folder / "config.json", _without_classifier(kept))
-        for path in folder.glob("*.safetensors"):
-            weights = load_file(path)
-            left = {name: tensor for name, tensor in weights.items() if not _OF_CLASSIFIERS.match(name)}
-            if len(left) < len(weights):
-                with whole_file(path) as temporary:
-                    save_file(left, temporary, metadata={"format": "pt"})
-        index = read_json(folder / INDEX)
-        if index is not None:
-            names = index["weight_map"]
-            index["weight_map"] = {name: file for name, file in names.items() if not _OF_CLASSIFIERS.match(name)}
-            write_json(folder / INDEX, index)
     write_saved(folder, saved, half=half)
+
+
+def _leave_out(folder: Path, names: re.Pattern[str]) -> None:
+    """Take weights out of a folder's files, and of their index."""
+    for path in folder.glob("*.safetensors"):
+        weights = load_file(path)
+        left = {name: tensor for name, tensor in weights.items() if not names.match(name)}
+        if len(left) < len(weights):
+            with whole_file(path) as temporary:
+                save_file(left, temporary, metadata={"format": "pt"})
+    index = read_json(folder / INDEX)
+    if index is not None:
+        index["weight_map"] = {name: file for name, file in index["weight_map"].items() if not names.match(name)}
+        write_json(folder / INDEX, index)
+
+
+def opens_by_config(origin: Path, config: Mapping[str, Any]) -> bool:
+    """Whether config.json of a model's folder describes this encoder, so that it opens with other weights as well.
+
+    open_clip's describes both sides, in a file of another name; `config` is then what was made of one.
+    """
+    published = read_json(transformer_folder(origin) / "config.json") or {}
+    return is_timm(published) or (bool(config.get("model_type")) and not is_timm(config))
+
+
+def _timm_config(published: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """timm's own config with other labels, or none: then timm makes a model without a classifier."""
+    config = {key: value for key, value in published.items() if key not in ("label_names", "label_descriptions")}
+    for table in ("model_args", "pretrained_cfg"):
+        if "num_classes" in (config.get(table) or {}):
+            config[table] = {**config[table], "num_classes": len(labels)}
+    return {**config, "num_classes": len(labels), **({"label_names": list(labels)} if labels else {})}
 
 
 def write_whole(folder: Path, origin: Path, weights: Mapping[str, Tensor], *, half: bool = False) -> None:
@@ -215,6 +245,7 @@ def _without_classifier(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 #: What transformers calls the weights of classifiers, outside the encoder's own names.
 _OF_CLASSIFIERS = re.compile(r"(?:(?:pre_|cls_|distillation_)?classifier|classification_head|score)\.")
+_OF_TIMMS_CLASSIFIERS = re.compile(r"(?:timm_model\.)?head(?:_dist)?\.(?:fc\.)?(?:weight|bias)$")
 _CLASSIFIER = re.compile(r"For(?:Sequence|Image)Classification\w*$")
 
 

@@ -64,14 +64,18 @@ def unfreeze(encoder: Encoder, which: str) -> int:
 def finetune(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
     """Train the encoder of a loaded MODEL further on labelled records, as the recipe says."""
     recipe, reading = run.recipe, run.embedder.tower(run.modality).reading
-    encoder = trainable(run, reading)
-    rows = _prepare_images(run, records) if run.modality == "image" else _prepare_texts(run, records)
-    unfreeze(encoder, recipe.unfreeze)
-    set_regularisation(encoder, recipe.loop)
-    spec = parse(recipe.pooling)
+    encoder, spec = trainable(run, reading), parse(recipe.pooling)
     for term in spec.terms:
         if not term.learned:
             reading.check(term)
+        if term.name == "pooler":
+            raise OptionError(
+                f"the vector of '{run.embedder.name}' is its own pooled output, not trained here. Name "
+                "another `pooling` (cls, last, mean), or unfreeze nothing: a head on frozen vectors can be trained."
+            )
+    rows = _prepare_images(run, records) if run.modality == "image" else _prepare_texts(run, records)
+    unfreeze(encoder, recipe.unfreeze)
+    set_regularisation(encoder, recipe.loop)
     seeds = seed_of(recipe.loop.seed, WEIGHTS), seed_of(recipe.loop.seed, WEIGHTS, 1)
     headless = recipe.objective.kind in UNSUPERVISED
     if headless and reading.after and recipe.pooling == reading.contract.pooling:
