@@ -28,11 +28,10 @@ HEADINGS = {
 
 
 WITHOUT = (
-    "This processor does not multiply bf16 numbers, and sums products of whole numbers in 16 bits, which overflow: what "
-    "is asked for in bf16 or int8 is computed in fp32, which is said. Nearly all of the time goes into matrix products, "
-    "so that all who compute in fp32 are about equally quick; ONNX Runtime's int8 has products for such a processor and "
-    "is quicker, at what stands beside it. One text a call costs more of Python than of the processor: there ONNX "
-    "Runtime and OpenVINO are ahead."
+    "This processor does not multiply bf16 numbers, and sums products of whole numbers in 16 bits, which overflow: "
+    "what is asked for in bf16 or int8 is computed in fp32, which is said. Most of the time goes into matrix products, "
+    "so that all who compute in fp32 are about equally quick. ONNX Runtime's int8 has products for such a processor "
+    "and is quicker, at what stands beside it; at one text a call ONNX Runtime and OpenVINO are ahead."
 )
 
 

@@ -42,7 +42,7 @@ def one_thread() -> Iterator[None]:
 def multiplies_bf16(device: str) -> bool:
     """Whether a device multiplies bf16 numbers with instructions of its own.
 
-    A processor that does not (AVX2 alone) takes 50 times as long as for fp32, so what is asked for in bf16 is
+    A processor that does not (AVX2 alone) takes many times as long as for fp32, so what is asked for in bf16 is
     computed there in fp32, which holds every bf16 number.
     """
     found = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
