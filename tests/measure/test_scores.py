@@ -58,6 +58,15 @@ def test_f1_and_intersection_over_union_are_scikit_learns(generator: np.random.G
     assert value == pytest.approx(metrics.jaccard_score(truth, predicted, average="macro"), abs=1e-12)
 
 
+def test_a_label_that_is_nowhere_does_not_count(generator: np.random.Generator) -> None:
+    truth, predicted = generator.integers(0, 3, 40), generator.integers(0, 4, 40)
+    one_hot = np.eye(7, dtype=bool)
+    for given in (predicted, truth):
+        value, items = scores.of_counts(scores.f1_counts(one_hot[given], one_hot[truth]), scores.macro_f1)
+        assert value == pytest.approx(metrics.f1_score(truth, given, average="macro", zero_division=0), abs=1e-12)
+        assert items.mean() == pytest.approx(value, abs=1e-12)
+
+
 def test_v_measure_is_scikit_learns_and_its_items_the_jackknifes(generator: np.random.Generator) -> None:
     truth = generator.integers(0, 4, 60)
     found = np.where(generator.random(60) < 0.6, truth, generator.integers(0, 5, 60))

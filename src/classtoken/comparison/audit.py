@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classtoken.comparison.columns import values_of
-from classtoken.comparison.contest import Entrant
+from classtoken.comparison.contest import Entrant, within
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.retrieval import Retrieval
 from classtoken.comparison.similarity import Similarity
@@ -16,6 +16,7 @@ from classtoken.errors import OptionError
 from classtoken.measure.paired import Units, intervals
 from classtoken.measure.statistics import LEAST
 from classtoken.results.compare import Gap, MetricScore
+from classtoken.results.statistics import Interval
 
 SHUFFLES = 2000
 
@@ -66,46 +67,60 @@ def parts_of(one: Entrant, task: JudgedTask, audit: Audit) -> dict[str, MetricSc
     """The metric that ranks for every value, each with its interval."""
     values, found = one.judged.values[task.metric], {}
     for name in audit.values:
-        rows = np.flatnonzero(audit.of_item == name)
-        (interval,) = intervals(values[rows], task.units.of_items(rows), seed=task.choices.seed)
+        interval = _interval(values, task, audit.of_item == name)
         found[name] = MetricScore(interval.estimate, interval.low, interval.high, interval.method)
     return found
 
 
 def gaps_of(entrants: Sequence[Entrant], task: JudgedTask, audit: Audit) -> tuple[Gap, ...]:
-    """The gap between the best and the worst value of every candidate; its interval by resampling units, and how often
-    items that were handed to the values at random give as large a gap."""
+    """The gap between the best and the worst value of every candidate, its interval, and how often chance alone gives
+    as large a gap."""
     found = []
     for one in entrants:
         values = one.judged.values[task.metric]
-        means = {name: float(values[audit.of_item == name].mean()) for name in audit.values}
-        best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-        low, high = _interval(values, task.units, audit, best, worst, task.choices.seed)
-        p = _chance(values, audit, means[best] - means[worst], task.choices.seed)
-        found.append(Gap(one.name, best, worst, means[best] - means[worst], low, high, p))
+        parts = {name: _interval(values, task, audit.of_item == name) for name in audit.values}
+        best = max(parts, key=lambda name: parts[name].estimate)
+        worst = min(parts, key=lambda name: parts[name].estimate)
+        low, high = _between(parts[best], parts[worst])
+        apart = parts[best].estimate - parts[worst].estimate
+        p = chance_of_gap(values, task.units, audit, task.choices.seed)
+        found.append(Gap(one.name, best, worst, apart, low, high, p))
     return tuple(found)
 
 
-def _interval(values: NDArray, units: Units, audit: Audit, best: str, worst: str, seed: int) -> tuple[float, float]:
-    """Of the difference between two fixed values of the column, by the percentile bootstrap over units."""
-    generator = np.random.default_rng(seed)
-    sums = [units.sums(np.stack([values * (audit.of_item == n), (audit.of_item == n) * 1.0])) for n in (best, worst)]
-    drawn = generator.integers(0, units.count, (SHUFFLES, units.count))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = [s[0][drawn].sum(1) / s[1][drawn].sum(1) for s in sums]
-    apart = (shares[0] - shares[1])[np.isfinite(shares[0] - shares[1])]
-    return float(np.quantile(apart, 0.025)), float(np.quantile(apart, 0.975))
+def _interval(values: NDArray, task: JudgedTask, inside: NDArray) -> Interval:
+    """The mean of some items, with its interval."""
+    rows = np.flatnonzero(inside)
+    (found,) = intervals(values[rows], task.units.of_items(rows), seed=task.choices.seed)
+    return within(task.metric, found)
 
 
-def _chance(values: NDArray, audit: Audit, seen: float, seed: int) -> float:
-    """The share of random orders of the items in which the best and the worst value are as far apart."""
-    generator = np.random.default_rng(seed)
-    inside = np.isin(audit.of_item, audit.values)
-    some, names = values[inside], audit.of_item[inside]
+def _between(best: Interval, worst: Interval) -> tuple[float, float]:
+    """The interval of a difference, from those of both means (Zou, Donner 2008): as wide as they are, where one of them
+    is of items that are all right, too. None (from -inf to inf) where one of them is not known."""
+    apart = best.estimate - worst.estimate
+    below = np.hypot(best.estimate - best.low, worst.high - worst.estimate)
+    above = np.hypot(best.high - best.estimate, worst.estimate - worst.low)
+    return float(apart - below), float(apart + above)
+
+
+def chance_of_gap(values: NDArray, units: Units, audit: Audit, seed: int) -> float:
+    """How often chance alone puts the best and the worst value as far apart.
+
+    Items are handed to the values at random. Where they come in clusters, a cluster's items are not independent: each
+    cluster's sums of departures from the mean could as well have the other sign (the wild bootstrap over clusters,
+    Cameron, Gelbach, Miller 2008), whether a cluster lies in one value or in several.
+    """
+    rows = np.flatnonzero(np.isin(audit.of_item, audit.values))
+    some, names, units = values[rows] - values[rows].mean(), audit.of_item[rows], units.of_items(rows)
     member = np.stack([names == name for name in audit.values]).astype(np.float64)
     member /= member.sum(1, keepdims=True)
-    reached = 0
+    seen, generator, reached = np.ptp(member @ some), np.random.default_rng(seed), 0
+    sums = units.sums(member * some)
     for _ in range(SHUFFLES):
-        means = member @ generator.permutation(some)
-        reached += means.max() - means.min() >= seen - 1e-12
+        if units.alone:
+            means = member @ generator.permutation(some)
+        else:
+            means = sums @ (1.0 - 2 * generator.integers(0, 2, units.count))
+        reached += np.ptp(means) >= seen - 1e-12
     return (reached + 1) / (SHUFFLES + 1)

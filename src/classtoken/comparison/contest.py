@@ -1,7 +1,7 @@
 """All candidates on one task: judged item by item, then intervals, tests, groups and advice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from classtoken.measure.paired import (
     standard_errors,
 )
 from classtoken.results.compare import ComparedVector, Cost, Difference, MetricScore
+from classtoken.results.statistics import Interval
 from classtoken.values import Record
 
 NAMED = 5
@@ -85,11 +86,17 @@ def scores_of(several: Sequence[Judged], units: Units, seed: int = 0) -> list[di
     scores: list[dict[str, MetricScore]] = [{} for _ in several]
     for (n, name), interval in zip(rows, found, strict=True):
         spread, draws = several[n].spread.get(name, (None, 0))
-        low, high = interval.low, interval.high
-        if interval.known:
-            low, high = max(-1.0 if name.startswith(SIGNED) else 0.0, low), min(1.0, high)
-        scores[n][name] = MetricScore(interval.estimate, low, high, interval.method, spread, draws)
+        inside = within(name, interval)
+        scores[n][name] = MetricScore(inside.estimate, inside.low, inside.high, inside.method, spread, draws)
     return scores
+
+
+def within(metric: str, interval: Interval) -> Interval:
+    """An interval that leaves out what the metric cannot be."""
+    if not interval.known:
+        return interval
+    least = -1.0 if metric.startswith(SIGNED) else 0.0
+    return replace(interval, low=max(least, interval.low), high=min(1.0, interval.high))
 
 
 def standing(task: JudgedTask, entrants: Sequence[Entrant], *, seed: int = 0) -> Standing:

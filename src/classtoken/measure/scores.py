@@ -118,17 +118,15 @@ def micro_f1(sums: Floats) -> Floats:
 
 
 def macro_f1(sums: Floats) -> Floats:
-    """The mean over labels of 2 TP / (2 TP + FP + FN); 0 for a label that neither is nor is predicted."""
+    """The mean of 2 TP / (2 TP + FP + FN) over the labels that occur or are predicted: of others nothing is known."""
     tp, fp, fn = np.split(sums, 3, axis=-1)
-    return _share(2 * tp, 2 * tp + fp + fn).mean(-1)
+    return _mean_where(_share(2 * tp, 2 * tp + fp + fn), tp + fp + fn > 0)
 
 
 def mean_iou(sums: Floats) -> Floats:
     """The mean over classes of TP / (TP + FP + FN), over the classes that occur."""
     tp, fp, fn = np.split(sums, 3, axis=-1)
-    there = tp + fn > 0
-    shares = np.where(there, _share(tp, tp + fp + fn), 0)
-    return shares.sum(-1) / np.maximum(there.sum(-1), 1)
+    return _mean_where(_share(tp, tp + fp + fn), tp + fn > 0)
 
 
 def v_measure_items(truth: ArrayLike, found: ArrayLike) -> tuple[float, Floats]:
@@ -183,6 +181,10 @@ def ranking_items(
         "recall@10": hits[:, :10].sum(1) / totals,
         "map": (hits * hits.cumsum(1) / places).sum(1) / totals,
     }
+
+
+def _mean_where(shares: Floats, there: NDArray[np.bool_]) -> Floats:
+    return np.where(there, shares, 0).sum(-1) / np.maximum(there.sum(-1), 1)
 
 
 def _share(part: Floats, whole: Floats) -> Floats:

@@ -10,7 +10,7 @@ from classtoken.report.html import Section, folded, page, row, table
 from classtoken.report.maps import heat_map
 from classtoken.report.svg import shown
 from classtoken.results.base import counted
-from classtoken.results.compare import BEST_LAYER, CompareResult, MetricScore, Neighbour, SplitOverlap
+from classtoken.results.compare import BEST_LAYER, CompareResult, Gap, MetricScore, Neighbour, SplitOverlap
 from classtoken.results.compare_words import METRICS, SHARES, left_out_in_words, smallest_in_words
 
 FEWEST_SHOWN = 6
@@ -280,21 +280,24 @@ def _audit(found: CompareResult) -> Section | None:
         return None
     values = list(found.candidates[0].parts)
     rows = [(one.name, *(str(one.parts[value]) for value in values)) for one in found.candidates]
-    gaps = [
-        (g.candidate, shown(g.value), f"[{shown(g.low)}, {shown(g.high)}]", g.best, g.worst, shown(g.p))
-        for g in found.gaps
-    ]
+    gaps = [(g.candidate, shown(g.value), _range_of(g), g.best, g.worst, shown(g.p)) for g in found.gaps]
     head = ("candidate", "gap", "95 %", "best", "worst", "p")
     body = table(head, gaps, numbers=(1, 5)) + table(("candidate", *values), rows, numbers=range(1, len(values) + 1))
     body += _overlooked(found)
     return Section(
         f"By {found.audited}",
-        "The gap between the part that is served best and the one that is served worst, and how often items handed to "
-        "the parts at random give as large a gap.",
+        "The gap between the part that is served best and the one that is served worst, and how often chance alone "
+        "gives as large a gap (p): items handed to the parts at random; where items come in clusters, clusters whose "
+        "departures from the mean may as well have the other sign.",
         body,
         "A gap may lie in the data (harder items, rarer classes) as well as in the vector: compare candidates, not "
         "only parts.",
     )
+
+
+def _range_of(gap: Gap) -> str:
+    """`[0.01, 0.12]`; a dash where a part has too few items for an interval."""
+    return f"[{shown(gap.low)}, {shown(gap.high)}]" if math.isfinite(gap.low) and math.isfinite(gap.high) else "–"
 
 
 def _overlooked(found: CompareResult) -> str:
