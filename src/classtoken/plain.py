@@ -166,7 +166,12 @@ def _decode_scalar(plain: Any, hint: Any, where: str) -> Any:
     fits = isinstance(plain, (int, float) if hint is float else hint)
     if not fits or (isinstance(plain, bool) and hint is not bool):
         _misfit(plain, _WORDS[hint], where)
-    return float(plain) if hint is float else plain
+    if hint is not float:
+        return plain
+    try:
+        return float(plain)
+    except OverflowError:
+        return _misfit(plain, "a number of at most 308 digits", where)
 
 
 def _within(value: Any, limits: tuple[Any, ...], where: str) -> Any:

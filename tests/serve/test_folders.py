@@ -94,6 +94,7 @@ def test_folders_are_listed(client: httpx.Client) -> None:
         ({"query": "x", "k": True}, 400, "k must be"),
         ({"query": "x", "k": 10**9}, 400, "k must be"),
         ({"query": "x", "above": "much"}, 400, "above must be"),
+        ({"query": "x", "above": 10**400}, 400, "above must be"),
         ({"query": "x", "where": "label = 1 or"}, 400, "where"),
         ({"query": "x", "where": "'; drop table vectors; --"}, 400, "where"),
         ({"query": "x", "where": "(" * 3000}, 400, "where"),

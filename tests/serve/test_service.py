@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import gc
 import io
 import json
 import random
@@ -30,7 +31,7 @@ from classtoken.options import ServeOptions
 from classtoken.serve.impatient import impatient
 from classtoken.serve.local import bound, checked_host, served_host
 from classtoken.serve.served import ServedModel
-from classtoken.serve.service import EmbeddingService, ServiceLimits
+from classtoken.serve.service import JSON, EmbeddingService, ServiceLimits
 
 TEXTS = [*folders.SENTENCES, "the dog sits under the red house", "a bird " * 12]
 
@@ -213,6 +214,12 @@ class TestAnswers:
         refused = client.post("/v1/embeddings", json=body, headers={"X-Classtoken-Space": "another"})
         assert refused.status_code == 409
 
+    def test_of_a_space_that_is_wanted_in_fewer_numbers(self, client: httpx.Client) -> None:
+        body = {"input": "cat", "model": "texts", "dimensions": 8}
+        whole, short = ask(client, "cat").json()["space"], ask(client, "cat", dimensions=8).json()["space"]
+        assert client.post("/v1/embeddings", json=body, headers={"X-Classtoken-Space": short}).status_code == 200
+        assert client.post("/v1/embeddings", json=body, headers={"X-Classtoken-Space": whole}).status_code == 409
+
     def test_models_health_and_metrics(self, client: httpx.Client) -> None:
         listed = client.get("/v1/models").json()["data"]
         assert [model["id"] for model in listed] == ["texts", "pictures", "both"]
@@ -275,6 +282,15 @@ MALFORMED: list[tuple[Any, int]] = [
     ({"input": "data:image/png;base64,%%%", "model": "pictures"}, 400),
     ({"input": "data:image/png,abc", "model": "pictures"}, 400),
     ({"input": "a" * 300_000}, 413),
+    ({"input": "cat", "truncate": 0}, 400),
+    ({"input": "cat", "truncate": 1.0}, 400),
+    ({"input": "cat", "encoding_format": 0}, 400),
+    ({"input": "cat", "encoding_format": ""}, 400),
+    ({"input": "cat", "encoding_format": []}, 400),
+    ({"input": {"text": "cat", "txet": "dog"}}, 400),
+    ({"input": [{"text": "cat", "image": data_url(png())}], "model": "both"}, 400),
+    ({"input": [{"image": {"url": data_url(png()), "size": 3}}], "model": "both"}, 400),
+    (b'{"input": "cat", "model": "texts", "user": NaN}', 400),
 ]
 
 
@@ -351,6 +367,31 @@ def test_ten_thousand_malformed_requests_in_flat_memory(client: httpx.Client, te
     before = resident()
     malformed(client, 8000, texts)
     assert resident() - before < 40_000_000
+
+
+def test_a_client_that_goes_away_leaves_nothing_on_stderr(texts: Embedder, caplog: pytest.LogCaptureFixture) -> None:
+    slow = ServedModel("texts", texts, most_pixels=1)
+    compute, begun, go = slow.vectors, threading.Event(), threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        go.wait(10)
+        return compute(*given)
+
+    slow.vectors = slowly  # type: ignore[method-assign]
+    running = RunningService(EmbeddingService([slow], ServiceLimits()).app())
+    try:
+        content = body_of({"input": "cat"})
+        head = f"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {len(content)}\r\n"
+        with socket.create_connection(("127.0.0.1", running.port)) as connection:
+            connection.sendall(f"{head}\r\n".encode() + content)
+            assert begun.wait(10)
+        time.sleep(0.2)
+        go.set()
+    finally:
+        running.stop()
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 class TestOverload:

@@ -6,6 +6,7 @@ checked when it is made, goes to JSON and comes back equal, and is all that a co
 """
 
 import dataclasses
+import math
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
@@ -76,6 +77,8 @@ class Options:
                 value = decode(_plain(getattr(self, field.name), field), field.type, f"`{field.name}`")
             except Misfit as error:
                 raise OptionError(f"{error}.") from None
+            if isinstance(value, float) and math.isnan(value):
+                raise OptionError(f"`{field.name}` is nan, which is no number; give one, or leave it out.")
             object.__setattr__(self, field.name, user_path(value) if isinstance(value, Path) else value)
 
     def to_dict(self) -> dict[str, Any]:

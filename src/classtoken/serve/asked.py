@@ -11,6 +11,8 @@ from classtoken.serve.bodies import RequestError
 from classtoken.serve.served import ServedItem
 
 KNOWN = ("input", "model", "encoding_format", "dimensions", "user", "input_type", "prompt_name", "truncate")
+PARTS = ("text", "image", "image_url")
+"""how an input that is an object holds what is to be embedded"""
 LARGEST_ID = 2**31
 
 
@@ -32,13 +34,13 @@ def read_request(raw: bytes, *, most_items: int) -> EmbeddingRequest:
     """Raises `RequestError` 400 that names the field."""
     body = read_body(raw, "input")
     only_known(body, KNOWN)
-    encoding = body.get("encoding_format") or "float"
+    encoding = "float" if body.get("encoding_format") is None else body["encoding_format"]
     if encoding not in ("float", "base64"):
         raise RequestError(400, "encoding_format may be float or base64", about="encoding_format")
     dimensions = body.get("dimensions")
     if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
         raise RequestError(400, "dimensions must be a whole number of 1 or more", about="dimensions")
-    if body.get("truncate") not in (None, True, False):
+    if not isinstance(body.get("truncate"), bool | None):
         raise RequestError(400, "truncate must be true or false", about="truncate")
     return EmbeddingRequest(
         short_text(body, "model"),
@@ -52,9 +54,9 @@ def read_request(raw: bytes, *, most_items: int) -> EmbeddingRequest:
 
 
 def read_body(raw: bytes, field: str) -> dict[str, Any]:
-    """A JSON object, which should have this field."""
+    """A JSON object, which should have this field. NaN and Infinity, which Python's reader takes, are no JSON."""
     try:
-        body = json.loads(raw)
+        body = json.loads(raw, parse_constant=_no_json)
     except (ValueError, RecursionError):
         raise RequestError(400, "the body is not JSON") from None
     if not isinstance(body, dict):
@@ -62,12 +64,20 @@ def read_body(raw: bytes, field: str) -> dict[str, Any]:
     return body
 
 
-def only_known(body: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse fields that are not known, so that a misspelt one is not ignored."""
+def _no_json(name: str) -> float:
+    raise ValueError(name)
+
+
+def only_known(body: Mapping[str, Any], known: Sequence[str], about: str | None = None) -> None:
+    """Refuse fields that are not known, so that a misspelt one is not ignored; errors call them `about`, or by their
+    own names."""
     unknown = [name for name in body if name not in known]
     if unknown:
+        there = "" if about is None else f"{about}: "
         raise RequestError(
-            400, f"'{unknown[0][:60]}' is not known; known are {', '.join(known)}", about=unknown[0][:60]
+            400,
+            f"{there}'{unknown[0][:60]}' is not known; known are {', '.join(known)}",
+            about=about or unknown[0][:60],
         )
 
 
@@ -108,11 +118,19 @@ def served_item(value: Any, about: str) -> ServedItem:
 
 
 def _part(value: Mapping[str, Any], about: str) -> Any:
-    """`{"text": ...}`, `{"image": ...}`, `{"type": "image_url", "image_url": {"url": ...}}`."""
-    inner = value.get("image_url", value.get("image"))
-    address = inner.get("url") if isinstance(inner, dict) else inner
-    if address is None:
+    """`{"text": ...}`, `{"image": ...}`, `{"type": "image_url", "image_url": {"url": ...}}`: one of them."""
+    only_known(value, (*PARTS, "type"), about)
+    given = [name for name in PARTS if value.get(name) is not None]
+    if len(given) > 1:
+        raise RequestError(
+            400, f"{about} has {' and '.join(given)}; each input has a vector of its own: give them as two", about=about
+        )
+    if given in ([], ["text"]):
         return value.get("text")
+    address = value[given[0]]
+    if isinstance(address, dict):
+        only_known(address, ("url", "detail"), about)
+        address = address.get("url")
     if not isinstance(address, str) or address[:11].lower() != "data:image/":
         raise RequestError(
             400,

@@ -25,6 +25,8 @@ from classtoken.serve.service import JSON, EmbeddingService, json_answer
 KNOWN = ("query", "id", "folder", "k", "above", "where", "prompt_name")
 MOST = 1000
 """hits of a request"""
+LARGEST = 1e30
+"""that `above` may be: more than any product of two vectors"""
 COST = 256
 """tokens that a search counts as among what waits; it is done by the thread that computes (`batching.apart`)"""
 LOOKS = 2.0
@@ -159,7 +161,7 @@ def read_search(raw: bytes) -> SearchRequest:
     k, above = body.get("k", 10), body.get("above")
     if type(k) is not int or not 1 <= k <= MOST:
         raise RequestError(400, f"k must be a whole number of 1 to {MOST}", about="k")
-    if above is not None and (isinstance(above, bool) or not isinstance(above, int | float)):
-        raise RequestError(400, "above must be a number", about="above")
+    if above is not None and (isinstance(above, bool) or not isinstance(above, int | float) or abs(above) > LARGEST):
+        raise RequestError(400, f"above must be a number of -{LARGEST:g} to {LARGEST:g}", about="above")
     options = SearchOptions(k=k, above=above, where=short_text(body, "where", 4000))
     return SearchRequest(item, identity, short_text(body, "folder"), options, short_text(body, "prompt_name"))

@@ -132,7 +132,7 @@ class EmbeddingService:
         model = self._model(asked.model)
         self._check_size(asked, model)
         for side in model.modalities:
-            _check_space(request, model.space(side))
+            _check_space(request, _space(model, side, asked.dimensions))
         async with self.in_time():
             return await self._embed(request, asked, model)
 
@@ -264,6 +264,7 @@ class EmbeddingService:
                 jobs.append(job)
                 waiting.append(future)
             every = asyncio.gather(*waiting)
+            every.add_done_callback(_seen)
             await asyncio.wait((every, gone), return_when=asyncio.FIRST_COMPLETED)
             if not every.done():
                 every.cancel()
@@ -395,11 +396,15 @@ def _check_space(request: Request, space: str) -> None:
         )
 
 
+def _space(model: ServedModel, modality: str, size: int | None) -> str:
+    """The space of one side's vectors, or of so many first numbers of them."""
+    space = model.space(modality)
+    return hash_value(["cut", space, size]) if size is not None and size < model.size else space
+
+
 def _identity(model: ServedModel, shares: Sequence[PreparedShare], size: int | None) -> dict[str, Any]:
     """What the answer says of its vectors: the fingerprint of each side, the space, and what was put before texts."""
-    space = model.space(shares[0].modality)
-    if size is not None and size < model.size:
-        space = hash_value(["cut", space, size])
+    space = _space(model, shares[0].modality, size)
     prompts = [model.fingerprint(share.modality, share.prompt).prompt for share in shares if share.modality == "text"]
     return {
         "fingerprints": {share.modality: model.fingerprint(share.modality, share.prompt).hash() for share in shares},
@@ -433,6 +438,12 @@ def _caught(work: Callable[[], Any]) -> Any:
         return work()
     except Exception as error:
         return error
+
+
+def _seen(future: asyncio.Future) -> None:
+    """Look at how it ended: what nobody has looked at is written on stderr, where a client has gone away too."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _gone(request: Request) -> None:
