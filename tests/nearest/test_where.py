@@ -14,6 +14,9 @@ TABLE = pa.table(
         "label": ["shirt", "hat", "shirt", None, "it's"],
         "odd name": [1.5, -2.0, 0.0, 1e3, None],
         "sold": [True, False, None, True, False],
+        "large": [2**60 + 1, 2**60, -(2**62), None, 3],
+        "day": pa.array([0, 19_753, None, 19_754, 19_755], pa.date32()),
+        "time": pa.array([0, 1_706_700_000, None, 1_706_745_600, 1_706_832_000], pa.timestamp("s")),
     }
 )
 
@@ -38,6 +41,15 @@ TABLE = pa.table(
         "not (sold = true or price = 20)",
         "not not price = 1",
         "price > 1.5",
+        "large = 1152921504606846977",
+        "large < 1152921504606846977",
+        "large > 1.5 or large < -99999999999999999999",
+        "large <= 99999999999999999999",
+        "day >= '2024-01-31'",
+        "day = '2024-02-01' or day < '1970-01-02'",
+        "day between '2024-01-31' and '2024-02-01'",
+        "time > '2024-01-31' and time <= '2024-02-01 00:00:00'",
+        "time in ('1970-01-01', '2024-02-01T00:00:00')",
     ],
 )
 def test_as_duckdb_reads_it(text: str) -> None:
@@ -56,7 +68,10 @@ def test_as_duckdb_reads_it(text: str) -> None:
         ("price < 20 price", "'price' stands where 'and', 'or' or the end"),
         ("cost < 20", "no column 'cost'; there are price, label"),
         ("price < '20'", "holds int64, which cannot be compared with '20'"),
-        ("label > 3", "holds string"),
+        ("label > 3", "holds string, and not only numbers"),
+        ("label = true", "holds string, which"),
+        ("day > 3", "dates as 2024-01-31"),
+        ("time > 'soon'", "dates as 2024-01-31"),
         ("price like 'a'", "holds int64"),
         ("label = shirt", "'shirt' stands where a number"),
         ("price < 20; drop table x", "cannot be read at '; drop"),
@@ -73,3 +88,25 @@ def test_what_is_no_condition_is_said(text: str, said: str) -> None:
     with pytest.raises(OptionError, match=r"`where`.*") as raised:
         parse(text, TABLE.column_names).holds(TABLE)
     assert said in str(raised.value)
+
+
+def test_texts_that_are_numbers_are_compared_as_numbers() -> None:
+    texts = pa.table({"price": ["9", " 10", "", None, "-2"], "size": ["1.5", "20", "3", "1e2", ""]})
+
+    def holds(text: str) -> list[int]:
+        found: list[int] = np.flatnonzero(parse(text, texts.column_names).holds(texts)).tolist()
+        return found
+
+    assert holds("price < 10") == [0, 4]
+    assert holds("price in (10, -2)") == [1, 4]
+    assert holds("price is null") == [3]
+    assert holds("not price > 9") == [0, 4]
+    assert holds("size > 2 and size < 99.5") == [1, 2]
+    assert holds("price = '9'") == [0]
+
+
+def test_a_time_without_a_zone_is_one_of_the_columns() -> None:
+    kind = pa.timestamp("s", tz="Europe/Berlin")
+    table = pa.table({"taken": pa.array([1_706_738_400, 1_706_742_000], kind)})  # 22:00 and 23:00 UTC
+    assert parse("taken >= '2024-02-01'", ["taken"]).holds(table).tolist() == [False, True]
+    assert parse("taken >= '2024-01-31 22:00:00Z'", ["taken"]).holds(table).tolist() == [True, True]

@@ -4,9 +4,10 @@
     comparison := NAME = 3, != <> < <= > >= ; NAME in ('a', 'b'), NAME not in (...); NAME between 1 and 5;
                   NAME like 'sh%' (% any text, _ any sign); NAME is null, NAME is not null
 
-Names of columns as they are, or in double quotes; texts in single quotes (a quote in one is doubled); numbers; true and
-false. As in SQL, a comparison with an empty value is neither true nor false, and such a row is left out. A condition is
-parsed here and computed by Arrow: nothing of it is ever run as code.
+Texts that are numbers, as every column of a CSV file holds, are compared with a number as numbers, and dates and times
+with a text in ISO 8601. Names of columns as they are, or in double quotes; texts in single quotes (a quote in one is
+doubled); numbers; true and false. As in SQL, a comparison with an empty value is neither true nor false, and such a row
+is left out. A condition is parsed here and computed by Arrow: nothing of it is ever run as code.
 """
 
 import re
@@ -163,11 +164,12 @@ class _Parser:
             try:
                 if kernel == "match_like":
                     return pc.match_like(column, value)
-                return getattr(pc, kernel)(column, pa.scalar(value))
+                return getattr(pc, kernel)(*_alike(column, value))
             except (pa.ArrowException, TypeError) as error:
                 raise OptionError(
-                    f"`where`: the column '{name}' holds {column.type}, which cannot be compared with {value!r}; "
-                    "texts stand in single quotes, numbers do not."
+                    f"`where`: the column '{name}' holds {column.type}{_why(column.type, value)}, which cannot be "
+                    f"compared with {value!r}; texts stand in single quotes, numbers do not"
+                    f"{', dates as 2024-01-31' if pa.types.is_temporal(column.type) else ''}."
                 ) from error
 
         return test
@@ -198,7 +200,7 @@ class _Parser:
         if token is not None and token.kind == "text":
             return token.value
         if token is not None and token.kind == "number":
-            return int(token.value) if re.fullmatch(r"[-+]?\d{1,18}", token.value) else float(token.value)
+            return int(token.value) if re.fullmatch(r"[-+]?\d{1,19}", token.value) else float(token.value)
         if token is not None and token.kind == "name" and token.value.lower() in ("true", "false"):
             return token.value.lower() == "true"
         raise self.wrong("a number, a text in single quotes, true or false", token)
@@ -256,6 +258,48 @@ def _tokens(text: str) -> Iterator[_Token]:
             value = value.replace(mark * 2, mark)
         yield _Token(kind, value, found.start(kind) - (kind in ("text", "quoted")))
         at = found.end()
+
+
+def _alike(column: pa.ChunkedArray, value: Any) -> tuple[pa.ChunkedArray, pa.Scalar]:
+    """A column and a value as Arrow compares them. Raises `pa.ArrowException` for what cannot be brought together."""
+    kind, number = column.type, isinstance(value, int | float) and not isinstance(value, bool)
+    if number and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        column = _numbers(column)
+        kind = column.type
+    if isinstance(value, int) and value >= 2**63:
+        value = pa.scalar(value, pa.uint64()) if pa.types.is_uint64(kind) else float(value)
+    if isinstance(value, float) and pa.types.is_integer(kind):
+        return column.cast(pa.float64(), safe=False), pa.scalar(value)
+    if isinstance(value, str) and pa.types.is_temporal(kind):
+        return column, _moment(value, kind)
+    return column, pa.scalar(value)
+
+
+def _numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts as the numbers that they are; nothing where there is no text."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    there = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, texts.type), trimmed)
+    try:
+        return there.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return there.cast(pa.float64())
+
+
+def _moment(text: str, kind: pa.DataType) -> pa.Scalar:
+    """A date or a time of a column's type; where that has a zone and the text has none, in the column's."""
+    zone = kind.tz if pa.types.is_timestamp(kind) else None
+    try:
+        return pa.scalar(text).cast(kind)
+    except pa.ArrowInvalid:
+        if zone is None:
+            raise
+        return pc.assume_timezone(pa.scalar(text).cast(pa.timestamp(kind.unit)), zone)
+
+
+def _why(kind: pa.DataType, value: Any) -> str:
+    """What a comparison of texts with a number lacks."""
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return ", and not only numbers" if texts and not isinstance(value, str | bool) else ""
 
 
 def _is_word(token: _Token) -> bool:
