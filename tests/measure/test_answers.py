@@ -73,3 +73,10 @@ def test_groups_give_no_interval() -> None:
     assert alone.interval is not None
     assert alone.interval.low == pytest.approx(0.8316, abs=1e-4)
     assert grouped.interval is None
+
+
+def test_labels_that_the_model_lacks_make_no_decision_of_its_own_wrong() -> None:
+    answers = JudgedAnswers(NAMES, multilabel=True)
+    answers.count(AnsweredRecord("0", "dog|fox|owl|emu|ant", np.array([0.9, 0.2, 0.1])))
+    assert (answers.right, answers.unknown) == (0, ("dog", "emu", "fox", "owl"))
+    assert answers.label_accuracy == 1

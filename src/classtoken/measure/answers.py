@@ -94,7 +94,7 @@ class JudgedAnswers:
         self._truth.update(given)
         self._predicted.update(chosen)
         self._hits.update(set(given) & set(chosen))
-        self._agreeing += len(self.labels) - len(set(chosen) ^ set(given))
+        self._agreeing += len(self.labels) - len(set(chosen) ^ (set(given) & self._index.keys()))
         if not self.multilabel:
             self._count_certainty(float(record.probabilities.max()), given == chosen)
         right, seen = set(given) == set(chosen), record.id in self.seen
@@ -162,7 +162,8 @@ class JudgedAnswers:
 
     @property
     def label_accuracy(self) -> float | None:
-        """Labels given or withheld rightly, of all labels of all judged records; for several labels a row."""
+        """Labels given or withheld rightly, of all the model's labels of all judged records; for several labels a
+        row."""
         return self._agreeing / (self.judged * len(self.labels)) if self.judged and self.multilabel else None
 
     @property
