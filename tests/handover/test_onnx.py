@@ -76,6 +76,22 @@ def test_ids_in_vector_out_on_either_side_of_padding(tmp_path: Path) -> None:
         np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("pooling", ["max", "gem", "max@1", "weightedmean", "last"])
+def test_every_pooling_is_right_for_rows_of_any_length(tmp_path: Path, pooling: str) -> None:
+    """Longer ones than those that the graph was traced with too, and padded on either side."""
+    model = folders.sentence_transformer(tmp_path / "model")
+    ct.export(model, tmp_path / "graph", pooling=pooling)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "graph")
+    session = onnxruntime.InferenceSession(str(tmp_path / "graph" / "onnx" / "model.onnx"))
+    texts = ["cat", "a bird " * 4, "the dog sits"]
+    expected = ct.load(model, pooling=pooling).embed(texts)
+    for side in ("right", "left"):
+        inputs = tokenizer(texts, padding="max_length", truncation=True, max_length=12, padding_side=side)
+        feed = {name: np.array(inputs[name], np.int64) for name in ("input_ids", "attention_mask")}
+        (vectors,) = session.run(["sentence_embedding"], feed)
+        np.testing.assert_allclose(vectors, expected, atol=2e-5)
+
+
 def test_states_are_the_references_and_its_modules_lie_beside(tmp_path: Path) -> None:
     """What sentence-transformers' ONNX backend and transformers.js read: `last_hidden_state`, then the modules."""
     from sentence_transformers.sentence_transformer import modules

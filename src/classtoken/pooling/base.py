@@ -150,8 +150,10 @@ def filled(
     """Set the states of tokens that are not kept to `value`.
 
     First drops the columns before and behind all kept tokens; for images that leaves kept tokens only, and nothing is
-    copied.
+    copied. Not while a graph is traced, which is for rows of any length: these columns would be those of all of them.
     """
+    if torch.jit.is_tracing():
+        return states_BLD.masked_fill(~kept_BL[..., None], value), kept_BL
     columns = kept_BL.any(0).nonzero().flatten()
     first, end = int(columns[0]), int(columns[-1]) + 1
     states_BlD, kept_Bl = states_BLD[:, first:end], kept_BL[:, first:end]
@@ -163,4 +165,4 @@ def to_front(states_BLD: Float[Tensor, "B L D"], kept_BL: Bool[Tensor, "B L"], p
     order_BL = torch.argsort((~kept_BL).to(torch.uint8), dim=1, stable=True)[:, :places]
     front_BPD = states_BLD.gather(1, order_BL[..., None].expand(-1, -1, states_BLD.shape[-1]))
     front_BPD = front_BPD.masked_fill(~kept_BL.gather(1, order_BL)[..., None], 0.0)
-    return nn.functional.pad(front_BPD, (0, 0, 0, places - front_BPD.shape[1]))
+    return nn.functional.pad(front_BPD, (0, 0, 0, places))[:, :places]  # a traced graph is for any number of tokens
