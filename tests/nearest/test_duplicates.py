@@ -151,3 +151,26 @@ def test_rows_without_a_vector_are_nobodys_duplicates(tmp_path: Path) -> None:
     rows[0], rows[1] = 0, np.nan
     found = duplicates_in(read(folder_of(tmp_path / "made", rows)), "cls", 0.5, "first")
     assert (found.pairs, dict(found.gone), found.table.without) == ([], {}, 2)
+
+
+def test_equal_rows_have_another_one(tmp_path: Path) -> None:
+    texts = ["same", "same", "same", "odd", "far"]
+    vectors = read(folder_of(tmp_path, on_circle(0, 0, 0, 60, 90), carried={"text": texts}))
+    for _ in range(2):  # found, and out of the cache
+        table = duplicates_in(vectors, "cls", 0.9, "first").table
+        assert table.share_below(0.9) == 2 / 5
+        assert table.share_below(0.6) == 0
+        assert table.quantiles[[0, 400, 401, 1000]] == pytest.approx([cos(30), cos(30), 1, 1], abs=1e-6)
+    assert table.reused
+    copies = read(folder_of(tmp_path / "copies", on_circle(0, 0), carried={"text": ["same", "same"]}))
+    assert duplicates_in(copies, "cls", 0.9, "first").table.share_below(0.9) == 0
+
+
+@pytest.mark.parametrize("rows", [2, 3, 6, 7, 300])
+def test_the_share_of_few_rows_is_so_many_of_them(tmp_path: Path, rows: int) -> None:
+    numbers = unit(rows)
+    full = numbers @ numbers.T
+    np.fill_diagonal(full, -1)
+    table = duplicates_in(read(folder_of(tmp_path, numbers)), "cls", 0.9, "first").table
+    for score in (-1.0, 0.5, 0.8, 1.0):
+        assert table.share_below(score) == pytest.approx((full.max(1) < score).mean(), abs=1e-12)

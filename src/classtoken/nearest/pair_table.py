@@ -30,22 +30,26 @@ BELOW = 0.05
 STEPS = 1000
 """steps of the distribution of nearest similarities"""
 ABOUT = b"classtoken.pairs"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class PairTable:
     """Pairs down to `pairs.floor`; `quantiles` (STEPS + 1) are those of every row's similarity to its nearest other
-    one; `without` rows have no vector to compare; `reused` says that nothing was computed."""
+    one, which of equal rows is an equal one; `without` of all `rows` have no vector to compare; `reused` says that
+    nothing was computed."""
 
     pairs: Pairs
     quantiles: np.ndarray
     without: int
+    rows: int
     reused: bool
 
     def share_below(self, score: float) -> float:
-        """The share of rows whose nearest other row is less alike than this."""
-        return float(np.searchsorted(self.quantiles, score)) / (STEPS + 1)
+        """The share of rows whose nearest other row is less alike than this: of no more than a few hundred rows so many
+        of them, else to a step of the distribution."""
+        share = max(0.0, float(np.searchsorted(self.quantiles, score)) - 1) / STEPS
+        return round(share * self.rows) / self.rows
 
 
 def pair_table(
@@ -61,7 +65,7 @@ def pair_table(
     key = hash_value([FORMAT, _state(vectors, column), other and _state(*other), hash_value(same.first.tolist())])
     name = f"{META}/pairs{'' if other is None else '-' + key[:8]}.parquet"
     with contextlib.suppress(ClasstokenError, OSError, ValueError, KeyError):  # a cache: whatever is wrong, do without
-        there = _read(vectors.place.read(name), key)
+        there = _read(vectors.place.read(name), key, len(vectors))
         if there.pairs.floor <= above:
             return there
     rows, without = unit_matrix(vectors, column)
@@ -71,13 +75,20 @@ def pair_table(
     back = representatives.numpy()
     second = back[found.second] if other is None else found.second
     pairs = Pairs(back[found.first], second, found.scores, found.nearest, found.floor)
-    nearest = found.nearest if len(found.nearest) else np.zeros(1)
-    table = PairTable(
-        pairs, np.quantile(nearest, np.linspace(0, 1, STEPS + 1), method="inverted_cdf"), int(without.sum()), False
-    )
+    quantiles = np.quantile(_nearest(found.nearest, same), np.linspace(0, 1, STEPS + 1), method="inverted_cdf")
+    table = PairTable(pairs, quantiles, int(without.sum()), len(vectors), False)
     with contextlib.suppress(ClasstokenError, OSError):  # a folder that may not be written is searched all the same
         vectors.place.put(name, _written(table, key))
     return table
+
+
+def _nearest(of_representatives: np.ndarray, same: Equals) -> np.ndarray:
+    """The similarity of every row to its nearest other one, from those of one row of each group of equals: where there
+    are others in the group, these are equal to it."""
+    found = np.ones(len(same.first))
+    alone = np.bincount(same.first, minlength=len(found))[same.representatives] == 1
+    found[same.representatives[alone]] = of_representatives[alone]
+    return found
 
 
 def _state(vectors: Vectors, column: str) -> list[str]:
@@ -99,7 +110,7 @@ def _written(table: PairTable, key: str) -> bytes:
     return out.getvalue()
 
 
-def _read(content: bytes, key: str) -> PairTable:
+def _read(content: bytes, key: str, rows: int) -> PairTable:
     """Raises `ValueError` or `KeyError` for what is not the pairs of this state."""
     made = table_in(content)
     about = json.loads((made.schema.metadata or {})[ABOUT])
@@ -107,4 +118,4 @@ def _read(content: bytes, key: str) -> PairTable:
         raise ValueError("pairs of another state of the folder")
     first, second, scores = (made.column(name).to_numpy() for name in ("first", "second", "score"))
     pairs = Pairs(first, second, scores, np.empty(0, np.float32), float(about["floor"]))
-    return PairTable(pairs, np.array(about["quantiles"]), int(about["without"]), True)
+    return PairTable(pairs, np.array(about["quantiles"]), int(about["without"]), rows, True)
