@@ -99,6 +99,21 @@ def test_what_no_pooling_gives_is_not_trained_on_in_silence(squares: Path, tmp_p
         pooling_of(f"best:{tmp_path / 'r.json'}")
 
 
+def test_stored_vectors_are_shortened_and_whitened_as_a_models_are(vit: Path, squares: Path, tmp_path: Path) -> None:
+    ct.embed(vit, squares, tmp_path / "stored", pooling="mean")
+    fresh = ct.compare(vit, squares, pooling="mean", dim=[8], whiten=True, draws=2)
+    again = ct.compare(None, squares, vectors=[str(tmp_path / "stored")], dim=[8], whiten=True, draws=2)
+    assert {one.name: one.metrics for one in again.candidates} == {
+        f"stored: {one.name}": one.metrics for one in fresh.candidates
+    }
+    short = next(one for one in again.candidates if one.name.endswith("first 8"))
+    assert (short.pooling, short.dim, short.cost.size) == ("mean", 8, 8)
+    with pytest.raises(OptionError, match="cannot be shortened"):
+        ct.compare(None, squares, vectors=[str(tmp_path / "stored")], dim=[1000], draws=2)
+    with pytest.raises(OptionError, match=r"`by_layer` is of a model's vectors"):
+        ct.compare(None, squares, vectors=[str(tmp_path / "stored")], by_layer=True, draws=2)
+
+
 def test_inspect_names_compare_where_a_contract_is_only_assumed(tmp_path: Path) -> None:
     found = ct.inspect(tiny_vit(tmp_path / "bare", pooler=False))
     assert any("classtoken compare" in line for line in found.advice)

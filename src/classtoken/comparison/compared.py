@@ -49,6 +49,8 @@ from classtoken.results.compare import BEST_LAYER, CompareResult, LayerCurve, Po
 from classtoken.results.compare_words import METRICS, difference_in_words
 from classtoken.version import __version__
 
+ONLY_OF_MODELS = ("pooling", "by_layer", "prompt", "prompt_text")
+"""options that change nothing about stored vectors"""
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "transformers")
 
 
@@ -64,6 +66,9 @@ def compared(
     began = monotonic()
     if not models and not options.vectors:
         raise OptionError("nothing is to be compared; give a model, or stored vectors as `vectors`.")
+    idle = [name for name in ONLY_OF_MODELS if not models and getattr(options, name)]
+    if idle:
+        raise OptionError(f"`{idle[0]}` is of a model's vectors, and only stored ones are given; leave it out.")
     task = open_task(source, options, columns_of_candidates(models, options.vectors))
     audit_of(task)
     before = detectable(task.deviation, task.units.count)

@@ -88,7 +88,8 @@ def read_all(model: ModelSide, asked: AskedOfModel, records: Sequence[Record], r
 
 
 def stored_vectors(options: CompareOptions, task: JudgedTask) -> dict[str, Stored]:
-    """The stored candidates by name: of several folders, or beside a model, the place stands before."""
+    """The stored candidates by name: of several folders, or beside a model, the place stands before. As those of a
+    model they are shortened and whitened too, where that is asked for."""
     every: dict[str, Stored] = {}
     for place in options.vectors:
         stem = Path(place).stem
@@ -98,6 +99,12 @@ def stored_vectors(options: CompareOptions, task: JudgedTask) -> dict[str, Store
         }
         refuse_repeated([*every, *found])
         every |= found
+    plain = dict(every)
+    for dim in options.dim:
+        for name, one in plain.items():
+            every[f"{name} first {dim}"] = replace(one, vectors=shortened(one.vectors, dim), dim=dim)
+    if options.whiten:
+        every |= {f"{name} whitened": replace(one, pooling=None, whiten=True) for name, one in plain.items()}
     return every
 
 
@@ -228,7 +235,7 @@ def stored_entrants(found: Mapping[str, Stored], keeping: Kept) -> tuple[list[En
     made, left_out = [], {}
     for name, one in found.items():
         vectors = one.vectors[keeping.rows]
-        judged = judged_or_fault(keeping.task, vectors)
+        judged = judged_or_fault(keeping.task, vectors, whiten=one.whiten)
         if isinstance(judged, str):
             left_out[name] = judged
         else:

@@ -131,11 +131,12 @@ def _placed(parts: list[tuple[tuple[int, ...], dict[str, NDArray]]], name: str, 
 @dataclass(frozen=True)
 class Stored:
     """Vectors that somebody has stored, a row a record, and the pooling and length that give them, where that is
-    known."""
+    known; `whiten` is done to them when they are judged."""
 
     vectors: NDArray[np.float32]
     pooling: str | None = None
     dim: int | None = None
+    whiten: bool = False
 
 
 def stored(
