@@ -135,6 +135,9 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
         pass
     with pytest.raises(OutputError, match="is a file"), whole_folder(tmp_path / "f" / "x"):
         pass
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "f", replacing=True) as folder:
+        raise ZeroDivisionError
+    assert list((tmp_path / "f").iterdir()) != []
     with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "g") as folder:
         (folder / "x").write_text(str(1 / 0))
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["f", "f/x"]

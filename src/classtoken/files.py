@@ -120,15 +120,16 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """An empty temporary folder to fill; when the block ends, it appears as `path`, which must be absent or empty.
+def whole_folder(path: Path, *, replacing: bool = False) -> Iterator[Path]:
+    """An empty temporary folder to fill; when the block ends, it appears as `path`, which must be absent or empty;
+    `replacing` what is there, which stays where the block fails.
 
     Raises `OutputError` as `whole_file` does, when `path` is a file or holds something, and when another process is
     filling it.
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"'{path}' is a file; name a new folder.")
-    if path.exists() and (there := sorted(inside.name for inside in path.iterdir())):
+    if not replacing and path.exists() and (there := sorted(inside.name for inside in path.iterdir())):
         raise OutputError(f"'{path}' is there already and holds something ('{there[0]}'). Name a new folder.")
     temporary = _temporary(path)
     with _as_output_error(path, temporary):
@@ -144,13 +145,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 yield temporary
                 for inside in (*temporary.rglob("*"), temporary):
                     _flush(inside)
-                if path.exists():
-                    path.rmdir()
-                temporary.rename(path)
+                if replacing:
+                    _put_instead(temporary, path)
+                else:
+                    if path.exists():
+                        path.rmdir()
+                    temporary.rename(path)
                 _flush(path.parent)
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
+
+
+def _put_instead(temporary: Path, path: Path) -> None:
+    """Rename a whole folder; what was there before goes when the new one stands."""
+    before = temporary.with_name(f"{temporary.name}-before")
+    shutil.rmtree(before, ignore_errors=True)
+    path.rename(before)
+    temporary.rename(path)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

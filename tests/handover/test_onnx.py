@@ -171,6 +171,8 @@ class TestOfVectors:
         with pytest.raises(OptionError, match="`pooling` is missing"):
             ct.export(vectors, tmp_path / "index", format="faiss")
         ct.export(vectors, tmp_path / "index", format="faiss", pooling="cls")
+        with pytest.raises(OptionError, match="`pooling` is 'max'"):  # and what is there stays
+            ct.export(vectors, tmp_path / "index", format="faiss", pooling="max", overwrite=True)
         index = faiss.read_index(str(tmp_path / "index" / "index.faiss"))
         found = ct.read(vectors).arrays["cls"]
         unit = found / np.linalg.norm(found, axis=1, keepdims=True)

@@ -1,6 +1,5 @@
 """`export`: a model as an ONNX graph with its proof, a folder of vectors for LanceDB or FAISS."""
 
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -49,13 +48,10 @@ def _there(place: Path) -> ExportResult | None:
     return ours
 
 
-def _make_room(place: Path, there: ExportResult | None, planned: ExportResult, *, overwrite: bool) -> None:
-    """Remove an export of the same work, or of another one with `overwrite`, which is an `OutputError` without."""
-    if there is None:
-        return
-    if not overwrite and _work(there) != _work(planned):
+def _check_room(place: Path, there: ExportResult | None, planned: ExportResult, *, overwrite: bool) -> None:
+    """An export of the same work is replaced, of another one with `overwrite`; without, that is an `OutputError`."""
+    if there is not None and not overwrite and _work(there) != _work(planned):
         raise OutputError(f"'{place}' holds an export of something else; set `overwrite` to replace it.")
-    shutil.rmtree(place)
 
 
 def _work(result: ExportResult) -> tuple[str, ...]:
@@ -68,8 +64,8 @@ def _model(
 ) -> ExportResult:
     embedder = _opened(model, options)
     planned = _planned(embedder, place)
-    _make_room(place, there, planned, overwrite=options.overwrite)
-    with whole_folder(place) as folder:
+    _check_room(place, there, planned, overwrite=options.overwrite)
+    with whole_folder(place, replacing=there is not None) as folder:
         return _written(replace(planned, graphs=write_onnx(embedder, folder)), folder)
 
 
@@ -130,8 +126,8 @@ def _vectors(
         contract=options.pooling or "",
         rows=len(vectors),
     )
-    _make_room(place, there, planned, overwrite=options.overwrite)
-    with whole_folder(place) as folder:
+    _check_room(place, there, planned, overwrite=options.overwrite)
+    with whole_folder(place, replacing=there is not None) as folder:
         if options.format == "lance":
             write_lance(vectors, folder)
         else:
