@@ -136,6 +136,40 @@ def test_the_folder_brings_its_model_and_is_read_anew(place: Path, monkeypatch: 
         running.stop()
 
 
+def test_a_folder_that_has_changed_since_it_was_looked_at_is_read_anew(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is carried lies in its files, which are others by now."""
+    monkeypatch.setattr(module, "LOOKS", 1000.0)
+    (tmp_path / "some.txt").write_text("\n".join(TEXTS))
+    ct.embed(place / "texts", tmp_path / "some.txt", tmp_path / "growing")
+    running = RunningService(ct.service(folder=tmp_path / "growing"))
+    try:
+        with httpx.Client(base_url=running.url, timeout=30, trust_env=False) as client:
+            (tmp_path / "some.txt").write_text("\n".join([*TEXTS, "one more cat"]))
+            ct.embed(place / "texts", tmp_path / "some.txt", tmp_path / "growing", update=True)
+            assert found(client, query="one more cat", k=1).hits[0]["text"] == "one more cat"
+    finally:
+        running.stop()
+
+
+def test_a_folder_that_has_come_to_lie_in_another_space_is_refused(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOKS", 0.0)
+    ct.embed(place / "texts", place / "texts.csv", tmp_path / "vectors", pooling="cls")
+    running = RunningService(ct.service(place / "texts", folder=tmp_path / "vectors", pooling="cls"))
+    try:
+        with httpx.Client(base_url=running.url, timeout=30, trust_env=False) as client:
+            assert found(client, query="a cat").rows == 5
+            ct.embed(place / "texts", place / "texts.csv", tmp_path / "vectors", pooling="mean", overwrite=True)
+            answer = client.post("/v1/search", json={"query": "a cat"})
+            assert answer.status_code == 409
+            assert "another space" in answer.json()["error"]["message"]
+    finally:
+        running.stop()
+
+
 def test_a_picture_that_is_none_is_named(client: httpx.Client) -> None:
     buffer = io.BytesIO(b"no picture")
     data = base64.b64encode(buffer.getvalue()).decode()

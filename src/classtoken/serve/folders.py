@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from classtoken.errors import OptionError
+from classtoken.errors import ClasstokenError, OptionError
 from classtoken.nearest.asking import QUERY, Asked
 from classtoken.nearest.searcher import Searcher
 from classtoken.options import SearchOptions
+from classtoken.results.search import SearchResult
 from classtoken.serve.asked import only_known, read_body, served_item, short_text
 from classtoken.serve.bodies import RequestError
 from classtoken.serve.served import ServedItem, ServedModel
@@ -67,23 +68,45 @@ class ServedFolder:
     def _sides(self, model: ServedModel) -> tuple[str, ...]:
         return tuple(side for side in model.modalities if self.space is not None and model.space(side) == self.space)
 
-    def current(self) -> Searcher:
-        """The folder as it is now: read anew where it holds other vectors than when it was read."""
+    def current(self, *, look: bool = False) -> Searcher:
+        """The folder as it is now: read anew where it holds other vectors than when it was read. It is looked at after
+        `LOOKS` seconds, or with `look`. Raises `RequestError` 409 where those lie in another space."""
         with self._lock:
-            if time.monotonic() - self._looked > LOOKS:
+            if look or time.monotonic() - self._looked > LOOKS:
                 if self.searcher.stale:
-                    self.searcher = Searcher(self.searcher.vectors.place, options=self.searcher.options)
+                    self.searcher = self._anew()
                 self._looked = time.monotonic()
             return self.searcher
+
+    def _anew(self) -> Searcher:
+        fresh = Searcher(self.searcher.vectors.place, options=self.searcher.options)
+        if fresh.vectors.manifest.fingerprint.spaces.get(fresh.column) != self.space:
+            says = f"'{self.name}' holds vectors of another space by now, and is not searched; start the service anew"
+            raise RequestError(409, says, about="folder")
+        return fresh
+
+    def _answer(self, ask: Callable[[Searcher], SearchResult]) -> str:
+        """What the folder answers, as JSON. What is carried lies in its files: where these are others by now, it is
+        asked anew."""
+        searcher = self.current()
+        try:
+            return ask(searcher).to_json()
+        except ClasstokenError:
+            again = self.current(look=True)
+            if again is searcher:
+                raise
+            return ask(again).to_json()
 
     def by_vector(self, vector: np.ndarray, name: str, prompt: str | None, options: SearchOptions) -> str:
         """The answer for a query's vector, as JSON."""
         what = Asked((name,), torch.from_numpy(vector[None]), model=self.model.name, prompt=prompt)
-        return self.current().found(what, options).to_json()
+        return self._answer(lambda searcher: searcher.found(what, options))
 
     def by_row(self, identity: str, options: SearchOptions) -> str:
         """The answer for a row of the folder, as JSON."""
-        return self.current().search(id=identity, k=options.k, above=options.above, where=options.where).to_json()
+        return self._answer(
+            lambda searcher: searcher.search(id=identity, k=options.k, above=options.above, where=options.where)
+        )
 
     def about(self) -> Mapping[str, Any]:
         """What `GET /v1/folders` says of it."""
