@@ -57,6 +57,7 @@ def test_dataclasses_of_one_union_are_told_apart_by_their_kind() -> None:
         ({"form": {"kind": "square", "radius": 10}}, r"Whole.form.radius must be 1 or more, at most 9, not 10"),
         ({"form": {"kind": "round", "radius": 0}}, r"Whole.form.radius must be above 0, not 0"),
         ({"form": {"kind": "round", "radius": "NaN"}}, r"Whole.form.radius must be above 0, not nan"),
+        ({"form": {"kind": "round", "radius": 10**400}}, r"Whole.form.radius must be a number of at most 308 digits"),
         ({"form": {"kind": "oval", "radius": 2}}, "Whole.form.kind must be one of round, square, not 'oval'"),
         ({"form": {"kind": "round", "radius": 2}, "color": "red"}, "Whole has no field color; it has form, colour"),
         ({"form": {"kind": "round", "radius": 2}, "colour": "green"}, "Whole.colour must be one of red, blue"),

@@ -12,6 +12,7 @@ from tests.nearest.made import folder_of
 import classtoken as ct
 from classtoken.cli import main
 from classtoken.errors import ClasstokenError, OptionError, OutputError
+from classtoken.options import SearchOptions
 from classtoken.results.search import SearchResult
 
 TEXTS = ["the cat sits on a mat", "a dog runs", "the red bird", "a blue house far away", "the cat", "a dog", "bird"]
@@ -217,3 +218,9 @@ def test_the_best_row_is_explained(made: Path, bert: Path, tmp_path: Path) -> No
     bare = folder_of(tmp_path / "bare", np.eye(5, dtype=np.float32))
     with pytest.raises(OptionError, match="does not carry"):
         ct.search(bare, id=ct.read(bare).ids[0], explain=tmp_path / "other.html", model=ct.load(bert))
+
+
+@pytest.mark.parametrize("value", [float("nan"), np.float32("nan")])
+def test_an_option_that_is_no_number_is_refused(value: float) -> None:
+    with pytest.raises(OptionError, match="`above` is nan, which is no number"):
+        SearchOptions(above=value)
