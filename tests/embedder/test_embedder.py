@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -216,33 +217,46 @@ def test_bfloat16_is_near_and_comes_out_as_float32(tmp_path: Path) -> None:
     assert cosine.min() > 0.99
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_a_processor_without_bf16_computes_in_fp32(
-    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its weights are what they are in bf16, so its vectors are those of other processors within bf16; said once."""
-    folder = folders.tiny_bert(tmp_path / "bert")
-    whole = ct.load(folder).embed(folders.SENTENCES)
+@pytest.fixture
+def without_bf16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A processor that does not multiply bf16 numbers."""
     monkeypatch.setattr("classtoken.embedder.embedder.multiplies_bf16", lambda device: False)
     monkeypatch.setattr("classtoken.encoder.kernels.multiplies_bf16", lambda device: False)
     kernels.right.cache_clear()
     say_no_bf16.cache_clear()
-    embedders = [ct.load(folder, precision=precision) for _ in range(2)]
+    yield
+    kernels.right.cache_clear()
+
+
+@pytest.mark.usefixtures("without_bf16")
+def test_a_processor_without_bf16_computes_in_fp32(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its weights are what they are in bf16, so its vectors are those of other processors within bf16; said once."""
+    folder = folders.tiny_bert(tmp_path / "bert")
+    whole = ct.load(folder).embed(folders.SENTENCES)
+    embedders = [ct.load(folder, precision="bf16") for _ in range(2)]
     assert caplog.text.count("does not multiply bf16") == 1
     weights = embedders[0].tower().reading.encoder.state_dict().values()
     assert all(weight.dtype == torch.float32 and torch.equal(weight, weight.bfloat16().float()) for weight in weights)
     found = embedders[0].embed(folders.SENTENCES)
     assert not np.array_equal(found, whole)
-    assert (unit(whole) * unit(found)).sum(1).min() > 0.97
+    assert (unit(whole) * unit(found)).sum(1).min() > 0.99
     with pytest.raises(ContractError, match="in fp32"):
         ct.export(embedders[0], tmp_path / "graph")
-    kernels.right.cache_clear()
+
+
+@pytest.mark.usefixtures("without_bf16")
+def test_int8_does_without_bf16(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Products are of whole numbers there too, as was asked for: there is nothing to say."""
+    folder = folders.tiny_bert(tmp_path / "bert")
+    embedder = ct.load(folder, precision="int8")
+    assert embedder.products() == "int8"
+    assert not caplog.text
+    whole, found = (model.embed(folders.SENTENCES) for model in (ct.load(folder), embedder))
+    assert 0.97 < (unit(whole) * unit(found)).sum(1).min() < 0.9999
 
 
 class TestWholeNumbers:
     def test_they_are_near(self, minilm: Path) -> None:
-        if not kernels.right(kernels.Int8, kernels.between()):
-            pytest.skip("this processor sums products of whole numbers in 16 bits")
         whole, exact = (ct.load(minilm, precision=p).embed(folders.SENTENCES) for p in ("int8", "fp32"))
         cosine = (unit(whole) * unit(exact)).sum(1)
         assert cosine.min() > 0.97

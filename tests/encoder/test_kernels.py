@@ -20,8 +20,8 @@ def fresh() -> Iterator[None]:
     """What was found out about this build of torch is found out again."""
     with torch.inference_mode():
         yield
-    kernels.right.cache_clear()
-    kernels.slower.cache_clear()
+    for found in (kernels.right, kernels.slower, kernels.weight_levels):
+        found.cache_clear()
 
 
 def text_encoder() -> Encoder:
@@ -59,10 +59,41 @@ class TestProducts:
         whole, scales = quantised(x)
         assert whole.dtype == torch.int8
         assert int(whole.abs().max()) <= kernels.LEVELS
-        step = weight.abs().amax(1) / 127
+        step = weight.abs().amax(1) / kernels.weight_levels()
         w = (weight / step[:, None]).round()
         expected = (whole.double() @ w.double().T) * step.double() * scales.double() + bias.bfloat16().double()
         torch.testing.assert_close(Int8(weight, bias)(x).double(), expected, rtol=0.02, atol=0.05)
+
+    @pytest.mark.parametrize("tiles", [True, False])
+    def test_the_largest_numbers_are_summed_exactly(self, tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With a sign and without: neighbours that are both the largest are what a sum in 16 bits would cut off."""
+        monkeypatch.setattr(kernels, "has_tiles", lambda: tiles)
+        signs = torch.where(numbers(40, 64) > 0, 1.0, -1.0)
+        x, weight = signs[:8] * numbers(8, 1, seed=1).abs(), signs[8:] * numbers(32, 1, seed=2).abs()
+        x, weight = torch.cat([x, x.abs(), -x.abs()]), torch.cat([weight, weight.abs(), -weight.abs()])
+        found = Int8(weight, None)(x)
+        torch.testing.assert_close(found.double(), x.double() @ weight.double().T, rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize("cut_off", [True, False])
+    def test_weights_have_fewer_levels_where_sums_are_cut_off(
+        self, cut_off: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two products of the largest token without a sign, 255, and of the largest weight, in 16 bits or in enough."""
+
+        def summed(whole: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, dtype: torch.dtype) -> Tensor:
+            pair = min(2 * 255 * 127, 2**15 - 1) if cut_off else 2 * 255 * 127
+            return torch.full((len(whole), len(scales)), float(whole.shape[1] // 2 * (pair - 2 * 128 * 127)))
+
+        monkeypatch.setattr(kernels, "_whole_product", summed)
+        assert kernels.weight_levels() == (63 if cut_off else 127)
+
+    def test_without_a_sign_they_are_the_same(self) -> None:
+        x = numbers(9, 64)
+        signed, scales = quantised(x)
+        without, again = quantised(x, 128)
+        assert without.dtype == torch.uint8
+        assert torch.equal(without.int() - 128, signed.int())
+        assert torch.equal(scales, again)
 
     def test_a_token_does_not_depend_on_its_mates(self) -> None:
         x, product = numbers(50, 64).bfloat16(), Int8(numbers(32, 64, seed=1), numbers(32, seed=2), "gelu")
@@ -75,7 +106,9 @@ class TestProducts:
         assert not whole.any()
         assert bool(torch.isfinite(scales).all())
 
-    @pytest.mark.parametrize("fault", ["the scale of the channel beside", "a scale a tensor", "bias twice"])
+    @pytest.mark.parametrize(
+        "fault", ["the scale of the channel beside", "a scale a tensor", "bias twice", "the zero point ignored"]
+    )
     def test_a_fault_in_them_is_noticed(self, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """`right` is what stands between a wrong operator and a wrong vector."""
         assert kernels.right(Int8, torch.bfloat16)
@@ -88,9 +121,11 @@ class TestProducts:
                 self.scales = self.scales.roll(1)
             elif fault == "a scale a tensor":
                 self.scales = self.scales.mean().expand_as(self.scales).contiguous()
-            elif self.bias is not None:
+            elif fault == "bias twice" and self.bias is not None:
                 self.bias = self.bias * 2
 
+        if fault == "the zero point ignored":
+            monkeypatch.setattr(kernels, "quantised", lambda x, zero: quantised(x, 0 if zero else 128))
         monkeypatch.setattr(Int8, "__init__", wrong)
         assert not kernels.right(Int8, torch.bfloat16)
 

@@ -43,7 +43,7 @@ class Embedder:
         rounded = PRECISIONS[spec.precision]
         exact = rounded == torch.float32
         self.dtype = rounded if multiplies_bf16(self.device.type) else torch.float32
-        if self.dtype != rounded:
+        if self.dtype != rounded and spec.precision == "bf16":  # int8 has products of its own
             say_no_bf16()
         self.routes: Mapping[str, Embedder] = {}
         self.usual_route: str | None = None

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from functools import cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,7 +36,7 @@ SLOWER = 1.3
 PROBED_ROWS, PROBED_TIMES = 512, 8
 #: Relative difference of two ways to sum the same products.
 AGREE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
-#: Whole numbers go to 127; one is left for what rounding a scale may add.
+#: Whole numbers go to 127; one is left for what rounding a token's scale may add.
 LEVELS = 127
 #: The smallest scale: of a token that is all zeros.
 TINY = 1e-30
@@ -99,14 +99,15 @@ class LaidOut(Product):
 class Int8(Product):
     """y = s_t s_n (round(x / s_t) . round(W / s_n)) + b: a scale s_t a token, a scale s_n an output channel.
 
-    Each is the largest number of its row over 127 (symmetric, no zero point, no calibration data).
+    Each is the largest number of its row over 127, or over `weight_levels()` for the weights (symmetric, no zero point,
+    no calibration data).
     """
 
     name = "int8"
 
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "identity"):
         weight = weight.detach().float()
-        scales = (weight.abs().amax(1) / LEVELS).clamp(min=TINY)
+        scales = (weight.abs().amax(1) / weight_levels()).clamp(min=TINY)
         whole = (weight / scales[:, None]).round_().to(torch.int8)
         self.weight = torch.ops.onednn.qlinear_prepack(whole, [LaidOut.ROWS, weight.shape[1]])
         self.scales, self.zeros = scales, torch.zeros(len(scales), dtype=torch.int64)
@@ -116,10 +117,8 @@ class Int8(Product):
     def __call__(
         self, x: Float[Tensor, "*b K"], residual: Float[Tensor, "*b N"] | None = None
     ) -> Float[Tensor, "*b N"]:
-        whole, scales = quantised(x.flatten(0, -2))
-        y = torch.ops.onednn.qlinear_pointwise(
-            whole, 1.0, 0, self.weight, self.scales, self.zeros, None, 1.0, 0, x.dtype, "none", [], ""
-        )
+        whole, scales = quantised(x.flatten(0, -2), zero())
+        y = _whole_product(whole, self.weight, self.scales, self.zeros, x.dtype)
         y = y.mul_(scales) if self.bias is None else torch.addcmul(self.bias, y, scales)
         y = (y if self.activate is None else self.activate(y)).view(*x.shape[:-1], -1)
         return y if residual is None else y.add_(residual)
@@ -130,13 +129,49 @@ def between() -> torch.dtype:
     return torch.bfloat16 if multiplies_bf16("cpu") else torch.float32
 
 
-def quantised(x: Float[Tensor, "T K"]) -> tuple[Tensor, Tensor]:
-    """Tokens as whole numbers of eight bits, and a scale for each: x is about whole * scale.
+def zero() -> int:
+    """The whole number that stands for a token's 0: with matrix tiles 0 itself, else 128, so that none has a sign.
+
+    Processors without tiles multiply bytes without a sign by bytes with one. Of tokens with a sign oneDNN makes such
+    first, and sums the weights anew in every call to take that out again: at few rows it takes twice as long.
+    """
+    return 0 if has_tiles() else 128
+
+
+def quantised(x: Float[Tensor, "T K"], zero: int = 0) -> tuple[Tensor, Tensor]:
+    """Tokens as whole numbers of eight bits, and a scale for each: x is about (whole - zero) * scale.
 
     The scale is a number of x's own precision, so that dividing and multiplying by it is one and the same.
     """
     scales = (x.abs().amax(-1, keepdim=True) / (LEVELS - 1)).clamp_(min=TINY)
-    return (x / scales).round_().to(torch.int8), scales
+    whole = (x / scales).round_().to(torch.int8)
+    return (whole.bitwise_xor_(-zero).view(torch.uint8) if zero else whole), scales  # the highest bit: 128 more
+
+
+def _whole_product(
+    whole: Integer[Tensor, "T K"], weight: Tensor, scales: Tensor, zeros: Tensor, dtype: torch.dtype
+) -> Float[Tensor, "T N"]:
+    """Tokens by laid-out weights, both whole numbers, times the scale of each output channel."""
+    product: Tensor = torch.ops.onednn.qlinear_pointwise(
+        whole, 1.0, zero(), weight, scales, zeros, None, 1.0, 0, dtype, "none", [], ""
+    )
+    return product
+
+
+@cache
+def weight_levels() -> int:
+    """The largest whole number that a weight becomes: 127, or 63 where products with 127 are summed wrongly.
+
+    A processor without instructions for it (VNNI, tiles) multiplies bytes and sums neighbours in 16 bits, where
+    2 * 255 * 127 does not fit and is cut off silently; 2 * 255 * 63 < 2^15 does. Found out by multiplying the largest.
+    """
+    with torch.inference_mode():
+        most = torch.full((16, 64), LEVELS, dtype=torch.int8)
+        packed = torch.ops.onednn.qlinear_prepack(most, [LaidOut.ROWS, most.shape[1]])
+        ones, zeros = torch.ones(len(most)), torch.zeros(len(most), dtype=torch.int64)
+        tokens = (most.int() + zero()).to(torch.uint8 if zero() else torch.int8)
+        summed = _whole_product(tokens, packed, ones, zeros, torch.float32)
+    return LEVELS if bool((summed == most.shape[1] * LEVELS**2).all()) else LEVELS // 2
 
 
 Kind = type[Product]
