@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of, times_of
 from classtoken.source.columns import to_label
 from classtoken.source.images import SUFFIXES
 from classtoken.source.kinds import Kinds
@@ -60,7 +60,8 @@ class Archive(Source):
             shards.append(Shard(name, count, digest.hexdigest(), tuple(offsets)))
         notes = (f"left out of {self.name}: {left_out} members that are no image, .txt, .cls or .json.",)
         meta_types: Mapping[str, pa.DataType] = kinds.types()
-        return Listing(tuple(shards), meta_types, notes if left_out else (), ids_given=True)
+        times = times_of(self.files.values(), copies=self.copies)  # a member's header does not tell what it holds
+        return Listing(tuple(shards), meta_types, notes if left_out else (), ids_given=True, times=times)
 
     def beside(self) -> tuple[str, ...]:
         return ("label",)

@@ -188,7 +188,7 @@ def _piped(name: str, path: Path, options: SourceOptions) -> Source:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    source.images_from = Path.cwd()
+    source.images_from, source.copies = Path.cwd(), True
     weakref.finalize(source, shutil.rmtree, folder, True)
     return source
 
