@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from classtoken.errors import ClasstokenError, OptionError
 from classtoken.extras import need
-from classtoken.fingerprint import hash_value
+from classtoken.fingerprint import hash_opened, hash_value
 from classtoken.places import LocalPlace, Place
 from classtoken.plain import to_json
 from classtoken.results.base import Result
@@ -42,10 +42,12 @@ WRITTEN = "beside.json"
 
 @dataclass(frozen=True)
 class Written(Result):
-    """The files of one format, and a hash of the parts that they were made of."""
+    """The files of one format (of Lance, the folder), a hash of the parts that they were made of, and the checksum of
+    each file that holds numbers or ids."""
 
     files: tuple[str, ...]
     parts: str
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def write_beside(place: Place, manifest: Manifest, format: Format) -> tuple[str,
     for name in sorted(wanted):
         one = formats.get(name)
         if one is None or one.parts != parts or not all(_is_there(file, there) for file in one.files):
-            formats[name] = Written(_WRITERS[name](place, manifest), parts)
+            files = _WRITERS[name](place, manifest)
+            formats[name] = Written(files, parts, {file: _checksum(place, file) for file in _inside(place, files)})
             for file in set(() if one is None else one.files) - set(formats[name].files):
                 place.delete(file)
     if formats != known.formats:
@@ -106,6 +109,31 @@ def stale(place: Place, manifest: Manifest) -> list[str]:
     """Files beside the parts that were made of an earlier state of them."""
     parts = hash_value([part.checksum for part in manifest.parts])
     return [name for one in read_beside(place).formats.values() if one.parts != parts for name in one.files]
+
+
+def changed(place: Place) -> Iterator[str]:
+    """What is wrong with the files beside the parts, compared with what was written."""
+    there = place.sizes()
+    if f"{META}/{WRITTEN}" in there and not {*read_beside(place).formats} & {*_WRITERS}:
+        yield f"{META}/{WRITTEN}, which says what stands beside the parts, cannot be read"
+    for one in read_beside(place).formats.values():
+        yield from (f"{file} is missing" for file in one.files if not _is_there(file, there))
+        for file, checksum in one.checksums.items():
+            if file not in there and "/" in file:
+                yield f"{file} is missing"
+            elif file in there and _checksum(place, file) != checksum:
+                yield f"{file} has changed since it was written (another checksum); remove it, and run embed again"
+
+
+def _inside(place: Place, files: Sequence[str]) -> list[str]:
+    """Files, and of folders those that hold the data: Lance itself writes the others anew."""
+    data = tuple(f"{file}/data/" for file in files)
+    return [name for name in place.sizes() if name in files or name.startswith(data)]
+
+
+def _checksum(place: Place, file: str) -> str:
+    with place.open(file) as opened:
+        return hash_opened(opened)
 
 
 def _is_there(file: str, there: Mapping[str, int]) -> bool:

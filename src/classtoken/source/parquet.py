@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of, times_of
-from classtoken.source.columns import Columns, resolve, to_entry, to_id
+from classtoken.source.columns import Columns, resolve, rows_in, to_entry, to_id
 
 #: Rows decoded at once; images are held as encoded bytes.
 BATCH = 256
@@ -148,7 +148,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 def _python_rows(path: Path, file: pq.ParquetFile, groups: list[int], names: list[str]) -> Iterator[dict[str, Any]]:
     try:
         for batch in file.iter_batches(BATCH, row_groups=groups, columns=names):
-            yield from batch.to_pylist()
+            yield from rows_in(batch, path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
 
