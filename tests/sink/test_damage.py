@@ -69,5 +69,4 @@ def test_a_file_beside_the_parts_that_is_gone_or_another_is_written_again(whole:
     (whole / name).unlink()
     assert ct.verify(whole).problems == (f"{name} is missing",)
     ct.embed("builtin:sentiment", whole.parent / "a.csv", whole, part_rows=20)
-    assert (whole / name).read_bytes() == content
     assert ct.verify(whole).ok
