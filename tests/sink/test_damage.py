@@ -1,12 +1,15 @@
 """A folder of vectors whose bytes have changed anywhere: `verify` says so."""
 
 import random
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import classtoken as ct
-from classtoken.errors import ClasstokenError
+from classtoken.errors import ClasstokenError, OutputError
 from classtoken.places import place_of
 from classtoken.sink.quarantine import write_quarantine
 from classtoken.values import Rejected
@@ -70,3 +73,30 @@ def test_a_file_beside_the_parts_that_is_gone_or_another_is_written_again(whole:
     assert ct.verify(whole).problems == (f"{name} is missing",)
     ct.embed("builtin:sentiment", whole.parent / "a.csv", whole, part_rows=20)
     assert ct.verify(whole).ok
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system refuses to write more into one file, as it does where a disk is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("format", ["npy", "safetensors", "lance"])
+def test_a_disk_without_room_for_another_format_is_one_line(tmp_path: Path, format: str) -> None:
+    if format == "lance":
+        pytest.importorskip("lancedb")
+    ct.embed("builtin:sentiment", ["some words"] * 40, tmp_path / "out")
+    before = {file.relative_to(tmp_path) for file in tmp_path.rglob("*")}
+    with files_of_at_most(12_000), pytest.raises(OutputError, match=r"cannot be written: .*large"):
+        ct.embed("builtin:sentiment", ["some words"] * 40, tmp_path / "out", format=format)
+    assert {file for file in tmp_path.rglob("*") if file.is_file() and ".lance" not in str(file)} == {
+        tmp_path / file for file in before if (tmp_path / file).is_file()
+    }
+    assert ct.verify(tmp_path / "out").ok
+    ct.embed("builtin:sentiment", ["some words"] * 40, tmp_path / "out", format=format)
+    assert ct.verify(tmp_path / "out").ok

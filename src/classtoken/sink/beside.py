@@ -7,17 +7,20 @@ lance        vectors.lance, a Lance data set of all columns
 Each says what made it: in the metadata of the schema or of the file, and for .npy in fingerprint.json.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import ClasstokenError, OptionError
+from classtoken.errors import ClasstokenError, OptionError, OutputError
 from classtoken.extras import need
+from classtoken.files import whole_file
 from classtoken.fingerprint import hash_opened, hash_value
 from classtoken.places import LocalPlace, Place
 from classtoken.plain import to_json
@@ -145,17 +148,33 @@ def _npy(place: Place, manifest: Manifest) -> tuple[str, ...]:
     names = []
     for name, size in manifest.columns.items():
         names.append(_file_name(name) + ".npy")
-        with tempfile.TemporaryDirectory(dir=_beside(place)) as folder:
-            made = Path(folder) / "whole.npy"
-            whole = np.lib.format.open_memmap(made, "w+", kind, (manifest.rows, size))
-            begin = 0
+        with _file_of(place, names[-1]) as file:
+            _write_head(file, kind, (manifest.rows, size))
             for block in _stored(place, manifest, name):
-                whole[begin : begin + len(block)] = block
-                begin += len(block)
-            whole.flush()
-            del whole
-            place.put_file(names[-1], made)
-    return (*names, *(_npy_states(place, manifest) if manifest.tokens else ()), *_ids(place, manifest))
+                file.write(np.ascontiguousarray(block, kind).data)
+    if manifest.tokens:
+        names += _npy_states(place, manifest)
+    return (*names, *_ids(place, manifest))
+
+
+@contextmanager
+def _file_of(place: Place, name: str) -> Iterator[BinaryIO]:
+    """A file to be written piece by piece, which is in the place when the block ends.
+
+    None is written through memory: where the disk is full, the system ends a process that does.
+    """
+    here = place.path if isinstance(place, LocalPlace) else None
+    with contextlib.nullcontext(here) if here else tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            yield file
+        if not here:
+            place.put_file(name, path)
+
+
+def _write_head(file: BinaryIO, kind: Any, shape: tuple[int, ...]) -> None:
+    about = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
 
 
 def _npy_states(place: Place, manifest: Manifest) -> tuple[str, ...]:
@@ -164,24 +183,19 @@ def _npy_states(place: Place, manifest: Manifest) -> tuple[str, ...]:
     lengths = np.array([len(one) for one in vectors.states()], np.int64)
     starts = np.cumsum([0, *lengths])
     grids = np.zeros((len(lengths), 2), np.int32)
+    roles = np.zeros(int(starts[-1]), np.uint8)
     kind = TYPES[manifest.store].to_pandas_dtype()
-    with tempfile.TemporaryDirectory(dir=_beside(place)) as folder:
-        files = {
-            name: Path(folder) / f"{name}.npy" for name in (STATES, *(f"{STATES}-{part}" for part in _STATE_PARTS))
-        }
-        whole = np.lib.format.open_memmap(files[STATES], "w+", kind, (int(starts[-1]), manifest.tokens))
-        roles = np.zeros(int(starts[-1]), np.uint8)
+    names = [f"{name}.npy" for name in (STATES, *(f"{STATES}-{part}" for part in _STATE_PARTS))]
+    with _file_of(place, names[0]) as file:
+        _write_head(file, kind, (int(starts[-1]), manifest.tokens))
         for row, one in enumerate(vectors.states()):
-            whole[starts[row] : starts[row + 1]] = one.states
+            file.write(np.ascontiguousarray(one.states, kind).data)
             roles[starts[row] : starts[row + 1]] = one.roles
             grids[row] = one.grid or (0, 0)
-        whole.flush()
-        del whole
-        for part, array in zip(_STATE_PARTS, (starts, roles, grids), strict=True):
-            np.save(files[f"{STATES}-{part}"], np.asarray(array))
-        for file in files.values():
-            place.put_file(file.name, file)
-    return tuple(file.name for file in files.values())
+    for name, array in zip(names[1:], (starts, roles, grids), strict=True):
+        with _file_of(place, name) as file:
+            np.save(file, np.asarray(array))
+    return tuple(names)
 
 
 def _safetensors_states(place: Place, manifest: Manifest, made: Mapping[str, str]) -> Iterator[str]:
@@ -240,11 +254,15 @@ def _lance(place: Place, manifest: Manifest) -> tuple[str, ...]:
             yield from table.to_batches()
 
     schema, name = first.schema.with_metadata(made), "vectors.lance"
-    lancedb.connect(folder.as_posix()).create_table(
-        "vectors",
-        pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches())),
-        mode="overwrite" if (folder / name).exists() else "create",  # Lance warns of overwriting nothing
-    )
+    try:
+        lancedb.connect(folder.as_posix()).create_table(
+            "vectors",
+            pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches())),
+            mode="overwrite" if (folder / name).exists() else "create",  # Lance warns of overwriting nothing
+        )
+    except (OSError, RuntimeError) as error:
+        said = str(error).partition(", /")[0]  # what follows is a place in Lance's own source
+        raise OutputError(f"{folder / name} cannot be written: {said}. Fix that, then run it again.") from error
     return (name,)
 
 
@@ -273,10 +291,8 @@ def _shards(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 def _ids(place: Place, manifest: Manifest) -> Sequence[str]:
     """The ids of all rows, which NumPy reads without pickles, and what made the vectors."""
-    with tempfile.TemporaryDirectory(dir=_beside(place)) as folder:
-        made = Path(folder) / IDS
-        np.save(made, np.array(Vectors(place, manifest).ids, dtype=np.str_))
-        place.put_file(IDS, made)
+    with _file_of(place, IDS) as file:
+        np.save(file, np.array(Vectors(place, manifest).ids, dtype=np.str_))
     about: Mapping[str, object] = {"store": manifest.store, **manifest.fingerprint.to_dict()}
 
     place.put(MADE_BY, to_json(about, indent=2).encode())
@@ -288,11 +304,6 @@ _WRITERS: Mapping[str, Callable[[Place, Manifest], tuple[str, ...]]] = {
     "safetensors": _safetensors,
     "lance": _lance,
 }
-
-
-def _beside(place: Place) -> str | None:
-    """Where a temporary folder is: on the same file system, for a place of this machine."""
-    return str(place.path / "_meta") if isinstance(place, LocalPlace) else None
 
 
 def _file_name(column: str) -> str:

@@ -5,9 +5,10 @@ import json
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -42,7 +43,7 @@ class Archive(Source):
             if left <= 0:
                 break
             digest, offsets, count = hashlib.blake2b(digest_size=16), [], 0
-            with path.open("rb") as file:
+            with _opened(path) as file:
                 for key, members in _groups(path, file, 0):
                     if count == left:
                         break
@@ -68,7 +69,7 @@ class Archive(Source):
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         path = self.files[shard]
-        with path.open("rb") as file:
+        with _opened(path) as file:
             for key, members in _groups(path, file, offset):
                 yield self._entry(self._before(shard) + key, members, file)
 
@@ -78,7 +79,7 @@ class Archive(Source):
     def ids(self, listing: Listing) -> Iterator[str]:
         for shard in listing.shards:
             path = self.files[shard.name]
-            with path.open("rb") as file:
+            with _opened(path) as file:
                 keys = (self._before(shard.name) + key for key, _ in _groups(path, file, 0))
                 yield from islice(keys, shard.rows)
 
@@ -106,6 +107,18 @@ class Archive(Source):
             label=to_label(label, self.options.label_separator),
             meta=meta,
         )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """An archive to read. Raises `SourceError` for one that cannot be read (any more)."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read ({error.strerror or error}); is it still there, and may you read it?"
+        ) from None
 
 
 def _groups(path: Path, file: Any, offset: int) -> Iterator[tuple[str, Members]]:
