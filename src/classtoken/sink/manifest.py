@@ -77,7 +77,7 @@ class Manifest(Result):
     `store` says in which numbers vectors are stored; of bytes, `ranges` are what they stand for in each column, and
     `clipped` counts numbers that lay outside. `sampled` is what was measured on some records before the run.
     `products` says by which means the blocks' matrix products were computed where the run was begun. `seal` is a hash
-    of everything else that is written here, put to it when the run is complete.
+    of everything else that is written here but the lineage, put to it when the run is complete.
     """
 
     model: str
@@ -165,7 +165,8 @@ def is_as_sealed(place: Place) -> bool:
 
 
 def _seal_of(plain: dict[str, Any]) -> str:
-    return hash_value({name: value for name, value in plain.items() if name != "seal"})
+    # The lineage is that of the place, and receipts have it too: equal work has equal seals.
+    return hash_value({name: value for name, value in plain.items() if name not in ("seal", "lineage")})
 
 
 def read_manifest(folder: str | Path | Place) -> Manifest:
