@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -36,6 +37,8 @@ def start(arguments: Sequence[str] | None = None) -> NoReturn:
         code = main(arguments)
     except KeyboardInterrupt:  # before any verb was found
         code = INTERRUPTED
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who presses it again wants the end, which is what follows
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # whoever read it has gone; closed; none at all

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from classtoken.results.base import Result
 from classtoken.version import NUMBERS, __version__
@@ -86,10 +86,15 @@ def hash_bytes(content: bytes) -> str:
 
 def hash_file(path: Path) -> str:
     """A hash of a file's bytes."""
-    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+        return hash_opened(file)
+
+
+def hash_opened(file: BinaryIO) -> str:
+    """A hash of the bytes that a file has left."""
+    digest = hashlib.blake2b(digest_size=16)
+    while block := file.read(_BLOCK):
+        digest.update(block)
     return digest.hexdigest()
 
 

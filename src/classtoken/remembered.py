@@ -34,7 +34,8 @@ def remembered(question: str, ask: Callable[[], dict[str, Any] | None]) -> dict[
     return plain
 
 
-#: Files of more bytes are told apart by their size and when they were written.
+#: Files of more bytes are told apart by their size, and by when they were written and put there: packages and images
+#: of containers give all files one time.
 SMALL = 100_000
 
 
@@ -47,5 +48,5 @@ def folder_fingerprint(folder: Path) -> str:
         if path.suffix == ".json" and stat.st_size <= SMALL:
             found.append([name, path.read_text(errors="replace")])
         else:
-            found.append([name, stat.st_size, stat.st_mtime_ns])
+            found.append([name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
     return hash_value(found)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -355,3 +356,33 @@ class TestOneInput:
         expected = ct.read(many.out).arrays["probabilities"][0]
         one = ct.predict(clip, picture, classes=["cat", "dog"])
         assert [each.probability for each in one.probabilities] == pytest.approx(sorted(expected)[::-1], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["folder", "table", "texts"])
+def test_what_holds_something_else_behind_the_same_name_is_labelled_anew(tmp_path: Path, kind: str) -> None:
+    folder, source, model = tmp_path / "in", tmp_path / "in", "builtin:toy"
+    folder.mkdir()
+    if kind == "texts":
+        model, changed = "builtin:sentiment", folder / "1.md"
+        for number, text in enumerate(("a wonderful film", "a great story", "a fine evening")):
+            (folder / f"{number}.md").write_text(text)
+    else:
+        changed = folder / "1.bmp"
+        for number, record in enumerate(open_source("builtin:tiny?count=3&seed=2").records()):
+            PIL.Image.open(BytesIO(record.image)).save(folder / f"{number}.bmp")  # of one size
+    if kind == "table":
+        source = tmp_path / "a.csv"
+        source.write_text("id,image\n" + "".join(f"{n}.bmp,in/{n}.bmp\n" for n in range(3)))
+    ct.predict(model, source, tmp_path / "out", part_rows=1)
+    before = rows_of(tmp_path / "out")
+    if kind == "texts":
+        changed.write_text("a dreary tale")
+    else:
+        shutil.copyfile(folder / "0.bmp", changed)
+    os.utime(changed, ns=(1, 1))
+    result = ct.predict(model, source, tmp_path / "out", part_rows=1)
+    assert result.before == 2
+    ct.predict(model, source, tmp_path / "fresh", part_rows=1)
+    after = rows_of(tmp_path / "out")
+    assert after == rows_of(tmp_path / "fresh")
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]

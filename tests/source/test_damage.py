@@ -95,3 +95,24 @@ def test_a_list_in_the_place_of_lines_says_what_to_write(tmp_path: Path) -> None
     path.write_text('[{"text": "a"}, {"text": "b"}]\n')
     with pytest.raises(SourceError, match=r"The first is a JSON list, not an object\. Write an object a line\."):
         list(open_source(path).records())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", b"some words\n" * 20),
+        ("a.csv", csv()),
+        ("a.jsonl", b'{"text": "some words"}\n' * 20),
+        ("a.tar", tar()),
+        ("a.parquet", parquet()),
+    ],
+)
+def test_a_file_that_has_gone_since_it_was_listed_is_an_error_of_the_source(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    source = open_source(tmp_path / name)
+    (shard,) = source.listed(5).shards
+    (tmp_path / name).unlink()
+    with pytest.raises(SourceError, match=name):
+        list(source.rows(shard.name, 0, 0, shard.offsets[0]))

@@ -1,10 +1,12 @@
 """What a program holds as a source: every shape of it, and a hash that says whether it is the same work."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -136,6 +138,35 @@ def test_the_same_contents_are_the_same_work(tmp_path: Path) -> None:
     others += [[PICTURE], [PICTURE[:, ::-1]], [Image.fromarray(PICTURE)]]
     hashes = {make_plan(open_source(given)).hash for given in others}
     assert len(hashes) == 8
+
+
+def test_a_picture_that_cannot_be_decoded_costs_nobody_else_anything(tmp_path: Path) -> None:
+    whole = BytesIO()
+    Image.fromarray(PICTURE).save(whole, "PNG")
+    cut = Image.open(BytesIO(whole.getvalue()[:-60]))  # which Pillow opens
+    closed = Image.fromarray(PICTURE)
+    closed.close()
+    result = ct.embed("builtin:photos", [Image.fromarray(PICTURE), cut, closed], tmp_path / "out")
+    assert (result.rows, [entry.id for entry in result.examples]) == (1, ["1", "2"])
+
+
+def test_pictures_of_the_same_numbers_and_other_colours_are_other_pictures() -> None:
+    def hash_of(picture: Image.Image) -> str:
+        return make_plan(open_source([picture])).hash
+
+    grey, red, turned = (Image.fromarray(PICTURE[:, :, 0]).convert("P") for _ in range(3))
+    red.putpalette([number for value in range(256) for number in (value, 0, 0)])
+    turned.getexif()[0x0112] = 6
+    assert len({hash_of(picture) for picture in (grey, red, turned)}) == 3
+    assert hash_of(grey) == hash_of(grey.copy())
+
+
+def test_a_time_that_python_has_no_value_for_is_named_with_its_column(tmp_path: Path) -> None:
+    table = pa.table({"text": ["a"], "until": pa.array([10**18], pa.timestamp("us"))})
+    pq.write_table(table, tmp_path / "a.parquet")
+    for given in (table, tmp_path / "a.parquet"):
+        with pytest.raises(SourceError, match=r"the column 'until' of .* \(timestamp\[us\]\) holds what Python cannot"):
+            list(open_source(given).records())
 
 
 def test_every_verb_takes_them(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from classtoken.places import Place
 from classtoken.results.verify import Proof
 from classtoken.sink.manifest import META, Manifest
 from classtoken.sink.parquet import PROBES as NAME
-from classtoken.sink.rows import FINGERPRINT, table_in
+from classtoken.sink.rows import CONTENTS, FINGERPRINT, contents_of, table_in
 from classtoken.tokens.text import TextPreprocessor
 
 #: Below this cosine a vector is another one, whatever the precision.
@@ -39,7 +39,8 @@ def keep_golden(place: Place, embedder: Embedder, modality: str, prompt: str | N
         flat = pa.array(np.ascontiguousarray(block, np.float32).reshape(-1))
         columns[name] = pa.FixedSizeListArray.from_arrays(flat, block.shape[1])
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns).replace_schema_metadata(made), buffer)
+    table = pa.table(columns)
+    pq.write_table(table.replace_schema_metadata(made | {CONTENTS: contents_of(table)}), buffer)
     place.put(f"{META}/{NAME}", buffer.getvalue().to_pybytes())
 
 

@@ -23,9 +23,11 @@ from classtoken.results.base import write
 from classtoken.results.predict import PredictResult
 from classtoken.run import run
 from classtoken.run.classifying import ClassifyStage
+from classtoken.run.onto import redo_altered
 from classtoken.sink import ParquetSink, Vectors, carried_columns, check_place, read_quarantine
 from classtoken.sink.manifest import META
 from classtoken.source import Source, first_record, make_plan, open_source
+from classtoken.source.contents import KnownContents
 from classtoken.values import Progress, Rejected
 
 EXAMPLES = 10
@@ -65,7 +67,8 @@ def predict(
     carried = carried_columns(first, {}, stage.columns)
     manifest = stage.manifest(opened, plan, carried=tuple(column.name for column in carried))
     with ParquetSink(out, manifest, carried, overwrite=options.overwrite) as sink:
-        finished, progress = run(opened, plan, stage, sink, report=report)
+        redo_altered(sink, opened, plan, stage, side)
+        finished, progress = run(KnownContents(opened, side), plan, stage, sink, report=report)
         write_table(out / "predictions.csv", Vectors(out, finished), options.every, answers)
     examples = read_quarantine(out, EXAMPLES)
     if not finished.rows:

@@ -20,7 +20,7 @@ from classtoken.sink.manifest import META, has_manifest
 from classtoken.sink.parquet import PROBES, receipts
 from classtoken.sink.quarantine import quarantine_is_whole
 from classtoken.source import Plan, Source, make_plan
-from classtoken.source.base import TASK_ROWS
+from classtoken.source.base import IMAGES, TASK_ROWS
 from classtoken.version import NUMBERS, __version__
 
 #: Options that say who computes and what becomes of what is there, not what the vectors are.
@@ -77,14 +77,14 @@ def _of_the_same(model: object, place: Place, options: EmbedOptions) -> Manifest
         return None
     if manifest is None or not manifest.complete or not manifest.rows or (options.strict and manifest.refused):
         return None
-    named = manifest.fingerprint.modality == "image" and not manifest.times  # in a table: each file has to be looked at
+    named = manifest.fingerprint.modality == "image" and manifest.kind != IMAGES  # each has to be looked at
     return None if named or not manifest.asked or manifest.asked != asked(model, options) else manifest
 
 
 def rows_of_part(options: EmbedOptions, source: Source) -> int:
     """Records of one file where nobody says: what a stopped run may have to do again. Fewer of pictures, which take
     long, and where the states of all tokens are kept, which take much room."""
-    return TASK_ROWS // 8 if options.tokens or source.kind == "images" else TASK_ROWS
+    return TASK_ROWS // 8 if options.tokens or source.kind == IMAGES else TASK_ROWS
 
 
 def check_options(options: EmbedOptions) -> None:

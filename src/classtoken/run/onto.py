@@ -10,12 +10,14 @@ from classtoken.run.engine import RunWork
 from classtoken.run.known import ledger_of_state, state_of
 from classtoken.run.local import do_what_is_left
 from classtoken.run.staff import SentStage, Staff
+from classtoken.run.stage import Stage
 from classtoken.run.update import Changes, Update, altered, compare, take_over, unchanged
 from classtoken.sink import Manifest, ParquetSink, check_place, read_manifest
 from classtoken.sink.manifest import has_manifest, summed, write_manifest
 from classtoken.sink.parquet import receipt_of, receipts
 from classtoken.sink.quarantine import quarantine_is_whole, write_quarantine
 from classtoken.source import Plan, Source, first_record
+from classtoken.source.base import IMAGES
 from classtoken.source.contents import KnownContents
 from classtoken.values import Modality, Progress
 
@@ -56,8 +58,11 @@ def run_onto(
     and no update was asked for, and what `run` raises.
     """
     there = _begun(sink)
-    if there is not None and (how.update or there.plan != plan.hash or _touched(there, source, plan, how)):
+    touched = there is not None and _touched(there, source, plan, how.modality)
+    if there is not None and (how.update or there.plan != plan.hash or (touched and there.complete)):
         return _onto_another(sink, there, _Asked(source, plan, stage, how), report)
+    if touched:
+        _forget_altered(sink, source, plan, stage, how)
     work = RunWork(KnownContents(source, how.modality), sink.writer(), how.strict)
     progress = do_what_is_left(plan, how.staff.engine_for(stage), sink, work, report, how.only)
     _check_unchanged(sink, work.source, plan, stage)
@@ -168,17 +173,32 @@ def _check_unchanged(sink: ParquetSink, source: Source, plan: Plan, stage: SentS
         )
 
 
-def _touched(there: Manifest, source: Source, plan: Plan, how: Onto) -> bool:
-    """Whether files of images may hold something else, though their names and sizes are those that they were.
+def redo_altered(sink: ParquetSink, source: Source, plan: Plan, stage: Stage, modality: Modality) -> None:
+    """Leave those tasks to be done again whose parts were made of something else than the source holds now, where it
+    is listed as it was: before a run that has no updates."""
+    there = _begun(sink)
+    if there is not None and there.plan == plan.hash and _touched(there, source, plan, modality):
+        _forget_altered(sink, source, plan, stage, Onto(modality))
 
-    A folder says so by its times. In a table that names images nothing does, so they are looked at one by one: those
-    whose time is another are read.
+
+def _forget_altered(sink: ParquetSink, source: Source, plan: Plan, stage: Stage, how: Onto) -> None:
+    """Take back the receipts of tasks, of those that are ours to do, that were made of something else."""
+    known = KnownContents(source, how.modality, ledger_of_state(sink.folder).file_hash)
+    tasks = tuple(task for task in plan.tasks if how.only is None or task.number in how.only)
+    for number in altered(sink.folder, known, replace(plan, tasks=tasks), stage, sink.carried):
+        sink.folder.delete(receipt_of(number))
+
+
+def _touched(there: Manifest, source: Source, plan: Plan, modality: Modality) -> bool:
+    """Whether files may hold something else, though they are listed as they were.
+
+    Where the listing does not cover all that they hold, their times say so. Of images that a table names nothing does:
+    they are looked at one by one, and those whose time is another are read.
     """
-    if how.modality != "image" or not there.complete:
-        return False
-    if plan.listing.times:
-        return plan.listing.times != there.times
-    return isinstance(first_record(source, plan).image, Path)
+    if plan.listing.times != there.times:
+        return True
+    named = modality == "image" and source.kind != IMAGES
+    return named and isinstance(first_record(source, plan).image, Path)
 
 
 def _refuse(sink: ParquetSink, source: Source, changes: Changes) -> NoReturn:

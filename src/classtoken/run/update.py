@@ -166,12 +166,17 @@ class Update:
         return self.sink
 
     def _give_up_another(self) -> None:
-        """A state that was begun for yet another source, or to keep other rows, gives way; its vectors stay known."""
+        """A state that was begun for yet another source, or to keep other rows, gives way; its vectors stay known.
+
+        So does one whose source's files have other times; but not where others do their slices of it, each of whom may
+        have a copy of the source.
+        """
         state, wanted = self.place.below(STATE), self.sink.manifest
         if not has_manifest(state):
             return
         there = read_manifest(state)
-        if (there.plan, there.tasks, there.kept) == (wanted.plan, wanted.tasks, wanted.kept):
+        same = (there.plan, there.tasks, there.kept) == (wanted.plan, wanted.tasks, wanted.kept)
+        if same and (self.sink.shared or there.times == wanted.times):
             return
         for receipt in receipts(state):
             state.put(f"{META}/{GIVEN_UP}/{receipt.part.file}.json", receipt.to_json().encode())

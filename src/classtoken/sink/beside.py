@@ -7,18 +7,21 @@ lance        vectors.lance, a Lance data set of all columns
 Each says what made it: in the metadata of the schema or of the file, and for .npy in fingerprint.json.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import ClasstokenError, OptionError
+from classtoken.errors import ClasstokenError, OptionError, OutputError
 from classtoken.extras import need
-from classtoken.fingerprint import hash_value
+from classtoken.files import whole_file
+from classtoken.fingerprint import hash_opened, hash_value
 from classtoken.places import LocalPlace, Place
 from classtoken.plain import to_json
 from classtoken.results.base import Result
@@ -42,10 +45,12 @@ WRITTEN = "beside.json"
 
 @dataclass(frozen=True)
 class Written(Result):
-    """The files of one format, and a hash of the parts that they were made of."""
+    """The files of one format (of Lance, the folder), a hash of the parts that they were made of, and the checksum of
+    each file that holds numbers or ids."""
 
     files: tuple[str, ...]
     parts: str
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def write_beside(place: Place, manifest: Manifest, format: Format) -> tuple[str,
     for name in sorted(wanted):
         one = formats.get(name)
         if one is None or one.parts != parts or not all(_is_there(file, there) for file in one.files):
-            formats[name] = Written(_WRITERS[name](place, manifest), parts)
+            files = _WRITERS[name](place, manifest)
+            formats[name] = Written(files, parts, {file: _checksum(place, file) for file in _inside(place, files)})
             for file in set(() if one is None else one.files) - set(formats[name].files):
                 place.delete(file)
     if formats != known.formats:
@@ -108,6 +114,31 @@ def stale(place: Place, manifest: Manifest) -> list[str]:
     return [name for one in read_beside(place).formats.values() if one.parts != parts for name in one.files]
 
 
+def changed(place: Place) -> Iterator[str]:
+    """What is wrong with the files beside the parts, compared with what was written."""
+    there = place.sizes()
+    if f"{META}/{WRITTEN}" in there and not {*read_beside(place).formats} & {*_WRITERS}:
+        yield f"{META}/{WRITTEN}, which says what stands beside the parts, cannot be read"
+    for one in read_beside(place).formats.values():
+        yield from (f"{file} is missing" for file in one.files if not _is_there(file, there))
+        for file, checksum in one.checksums.items():
+            if file not in there and "/" in file:
+                yield f"{file} is missing"
+            elif file in there and _checksum(place, file) != checksum:
+                yield f"{file} has changed since it was written (another checksum); remove it, and run embed again"
+
+
+def _inside(place: Place, files: Sequence[str]) -> list[str]:
+    """Files, and of folders those that hold the data: Lance itself writes the others anew."""
+    data = tuple(f"{file}/data/" for file in files)
+    return [name for name in place.sizes() if name in files or name.startswith(data)]
+
+
+def _checksum(place: Place, file: str) -> str:
+    with place.open(file) as opened:
+        return hash_opened(opened)
+
+
 def _is_there(file: str, there: Mapping[str, int]) -> bool:
     return file in there or any(name.startswith(f"{file}/") for name in there)
 
@@ -117,17 +148,33 @@ def _npy(place: Place, manifest: Manifest) -> tuple[str, ...]:
     names = []
     for name, size in manifest.columns.items():
         names.append(_file_name(name) + ".npy")
-        with tempfile.TemporaryDirectory(dir=_beside(place)) as folder:
-            made = Path(folder) / "whole.npy"
-            whole = np.lib.format.open_memmap(made, "w+", kind, (manifest.rows, size))
-            begin = 0
+        with _file_of(place, names[-1]) as file:
+            _write_head(file, kind, (manifest.rows, size))
             for block in _stored(place, manifest, name):
-                whole[begin : begin + len(block)] = block
-                begin += len(block)
-            whole.flush()
-            del whole
-            place.put_file(names[-1], made)
-    return (*names, *(_npy_states(place, manifest) if manifest.tokens else ()), *_ids(place, manifest))
+                file.write(np.ascontiguousarray(block, kind).data)
+    if manifest.tokens:
+        names += _npy_states(place, manifest)
+    return (*names, *_ids(place, manifest))
+
+
+@contextmanager
+def _file_of(place: Place, name: str) -> Iterator[BinaryIO]:
+    """A file to be written piece by piece, which is in the place when the block ends.
+
+    None is written through memory: where the disk is full, the system ends a process that does.
+    """
+    here = place.path if isinstance(place, LocalPlace) else None
+    with contextlib.nullcontext(here) if here else tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            yield file
+        if not here:
+            place.put_file(name, path)
+
+
+def _write_head(file: BinaryIO, kind: Any, shape: tuple[int, ...]) -> None:
+    about = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
 
 
 def _npy_states(place: Place, manifest: Manifest) -> tuple[str, ...]:
@@ -136,24 +183,19 @@ def _npy_states(place: Place, manifest: Manifest) -> tuple[str, ...]:
     lengths = np.array([len(one) for one in vectors.states()], np.int64)
     starts = np.cumsum([0, *lengths])
     grids = np.zeros((len(lengths), 2), np.int32)
+    roles = np.zeros(int(starts[-1]), np.uint8)
     kind = TYPES[manifest.store].to_pandas_dtype()
-    with tempfile.TemporaryDirectory(dir=_beside(place)) as folder:
-        files = {
-            name: Path(folder) / f"{name}.npy" for name in (STATES, *(f"{STATES}-{part}" for part in _STATE_PARTS))
-        }
-        whole = np.lib.format.open_memmap(files[STATES], "w+", kind, (int(starts[-1]), manifest.tokens))
-        roles = np.zeros(int(starts[-1]), np.uint8)
+    names = [f"{name}.npy" for name in (STATES, *(f"{STATES}-{part}" for part in _STATE_PARTS))]
+    with _file_of(place, names[0]) as file:
+        _write_head(file, kind, (int(starts[-1]), manifest.tokens))
         for row, one in enumerate(vectors.states()):
-            whole[starts[row] : starts[row + 1]] = one.states
+            file.write(np.ascontiguousarray(one.states, kind).data)
             roles[starts[row] : starts[row + 1]] = one.roles
             grids[row] = one.grid or (0, 0)
-        whole.flush()
-        del whole
-        for part, array in zip(_STATE_PARTS, (starts, roles, grids), strict=True):
-            np.save(files[f"{STATES}-{part}"], np.asarray(array))
-        for file in files.values():
-            place.put_file(file.name, file)
-    return tuple(file.name for file in files.values())
+    for name, array in zip(names[1:], (starts, roles, grids), strict=True):
+        with _file_of(place, name) as file:
+            np.save(file, np.asarray(array))
+    return tuple(names)
 
 
 def _safetensors_states(place: Place, manifest: Manifest, made: Mapping[str, str]) -> Iterator[str]:
@@ -212,11 +254,15 @@ def _lance(place: Place, manifest: Manifest) -> tuple[str, ...]:
             yield from table.to_batches()
 
     schema, name = first.schema.with_metadata(made), "vectors.lance"
-    lancedb.connect(folder.as_posix()).create_table(
-        "vectors",
-        pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches())),
-        mode="overwrite" if (folder / name).exists() else "create",  # Lance warns of overwriting nothing
-    )
+    try:
+        lancedb.connect(folder.as_posix()).create_table(
+            "vectors",
+            pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches())),
+            mode="overwrite" if (folder / name).exists() else "create",  # Lance warns of overwriting nothing
+        )
+    except (OSError, RuntimeError) as error:
+        said = str(error).partition(", /")[0]  # what follows is a place in Lance's own source
+        raise OutputError(f"{folder / name} cannot be written: {said}. Fix that, then run it again.") from error
     return (name,)
 
 
@@ -245,10 +291,8 @@ def _shards(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 def _ids(place: Place, manifest: Manifest) -> Sequence[str]:
     """The ids of all rows, which NumPy reads without pickles, and what made the vectors."""
-    with tempfile.TemporaryDirectory(dir=_beside(place)) as folder:
-        made = Path(folder) / IDS
-        np.save(made, np.array(Vectors(place, manifest).ids, dtype=np.str_))
-        place.put_file(IDS, made)
+    with _file_of(place, IDS) as file:
+        np.save(file, np.array(Vectors(place, manifest).ids, dtype=np.str_))
     about: Mapping[str, object] = {"store": manifest.store, **manifest.fingerprint.to_dict()}
 
     place.put(MADE_BY, to_json(about, indent=2).encode())
@@ -260,11 +304,6 @@ _WRITERS: Mapping[str, Callable[[Place, Manifest], tuple[str, ...]]] = {
     "safetensors": _safetensors,
     "lance": _lance,
 }
-
-
-def _beside(place: Place) -> str | None:
-    """Where a temporary folder is: on the same file system, for a place of this machine."""
-    return str(place.path / "_meta") if isinstance(place, LocalPlace) else None
 
 
 def _file_name(column: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
-from classtoken.fingerprint import Fingerprint
+from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.places import Place, place_of
 from classtoken.results.base import Result
 from classtoken.results.embed import Sampled
@@ -29,7 +29,7 @@ class Part:
 
     `refused` counts the records of its task that are not in it, `cut` those that were longer than the model takes,
     `clipped` the numbers that lay outside of the folder's ranges, `extra` the rows beyond one for each record. `stamp`
-    is that of its task: a task of the same stamp has the same rows.
+    is that of its task: a task of the same stamp has the same rows. `made_of` is the checksum of its ledger.
     """
 
     task: int
@@ -42,6 +42,7 @@ class Part:
     clipped: int = 0
     extra: int = 0
     stamp: str = ""
+    made_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Manifest(Result):
 
     `store` says in which numbers vectors are stored; of bytes, `ranges` are what they stand for in each column, and
     `clipped` counts numbers that lay outside. `sampled` is what was measured on some records before the run.
-    `products` says by which means the blocks' matrix products were computed where the run was begun.
+    `products` says by which means the blocks' matrix products were computed where the run was begun. `seal` is a hash
+    of everything else that is written here but the lineage, put to it when the run is complete.
     """
 
     model: str
@@ -108,6 +110,7 @@ class Manifest(Result):
     asked: str = field(default="", compare=False)
     beside: tuple[str, ...] = ("label", "group")
     called: Mapping[str, str] = field(default_factory=dict, compare=False)
+    seal: str = field(default="", compare=False)
     format: int = FORMAT
 
     def differences(self, there: "Manifest") -> tuple[str, ...]:
@@ -151,7 +154,19 @@ def has_manifest(place: Place) -> bool:
 
 def write_manifest(place: Place, manifest: Manifest) -> None:
     """Put a manifest into a folder of vectors. Raises `OutputError`."""
-    place.put(f"{META}/{NAME}", f"{manifest.to_json()}\n".encode())
+    sealed = dataclasses.replace(manifest, seal=_seal_of(json.loads(manifest.to_json())))
+    place.put(f"{META}/{NAME}", f"{sealed.to_json()}\n".encode())
+
+
+def is_as_sealed(place: Place) -> bool:
+    """Whether a manifest says what it said when it was written, as far as it has a seal."""
+    plain = json.loads(place.read(f"{META}/{NAME}"))
+    return not plain.get("seal") or plain["seal"] == _seal_of(plain)
+
+
+def _seal_of(plain: dict[str, Any]) -> str:
+    # The lineage is that of the place, and receipts have it too: equal work has equal seals.
+    return hash_value({name: value for name, value in plain.items() if name not in ("seal", "lineage")})
 
 
 def read_manifest(folder: str | Path | Place) -> Manifest:

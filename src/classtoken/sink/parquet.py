@@ -76,6 +76,7 @@ class ParquetPartWriter:
     def put(self, begun: Part, table: pa.Table, made_of: np.ndarray, refused: tuple[Rejected, ...] = ()) -> Receipt:
         """A part's rows as they are, and the ledger of what they were made of; `begun` says what neither does."""
         content = parquet_bytes(table, self.vectors)
+        ledger = to_bytes(made_of)
         checksum = hash_bytes(content)
         part = replace(
             begun,
@@ -85,8 +86,9 @@ class ParquetPartWriter:
             checksum=checksum,
             refused=len(refused),
             cut=int(made_of["cut"].sum()),
+            made_of=hash_bytes(ledger),
         )
-        self.place.put(ledger_of(part), to_bytes(made_of))
+        self.place.put(ledger_of(part), ledger)
         self.place.put(part.file, content)
         return commit(self.place, Receipt(part, refused))
 

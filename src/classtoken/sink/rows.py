@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import OptionError
+from classtoken.fingerprint import hash_bytes
 from classtoken.sink.states import NAMES as STATE_NAMES
 from classtoken.sink.states import TokenStates, state_fields, to_arrays
 from classtoken.values import Record, writable
 
 #: Key of the schema's metadata, in every part and every format.
 FINGERPRINT = "classtoken.fingerprint"
+#: Another such key: a hash of what a small table holds.
+CONTENTS = "classtoken.contents"
 #: Columns of the record itself; the source's own may have any name.
 FIXED = ("id", "label", "group")
 #: What is added to the name of a column of the source that is taken.
@@ -33,6 +36,11 @@ def table_in(content: bytes | BinaryIO, columns: Sequence[str] | None = None) ->
     file = pa.BufferReader(content) if isinstance(content, bytes) else content
     names = None if columns is None else list(columns)
     return pq.read_table(file, columns=names, use_threads=False, pre_buffer=False)
+
+
+def contents_of(table: pa.Table) -> str:
+    """A hash of what a small table holds, for `CONTENTS`."""
+    return hash_bytes(repr([(name, table.column(name).to_pylist()) for name in table.column_names]).encode())
 
 
 @dataclass(frozen=True)

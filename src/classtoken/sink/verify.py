@@ -1,25 +1,28 @@
 """Is a folder of vectors whole: files, checksums, counts, unique ids, finite vectors."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import ManifestMismatch
+from classtoken.errors import ClasstokenError, ManifestMismatch
 from classtoken.fingerprint import hash_bytes
 from classtoken.places import Place, place_of
 from classtoken.results.verify import Norms, VerifyResult
-from classtoken.sink.beside import stale
+from classtoken.sink.beside import changed, stale
 from classtoken.sink.ledger import RECORDS, ledger_of
-from classtoken.sink.manifest import META, Manifest, Part, read_manifest
+from classtoken.sink.manifest import META, Manifest, Part, Receipt, is_as_sealed, read_manifest
 from classtoken.sink.numbers import NUMBERS, TYPES, to_floats
+from classtoken.sink.parquet import PROBES, receipt_of
 from classtoken.sink.quarantine import NAME as QUARANTINE
-from classtoken.sink.rows import table_in
+from classtoken.sink.quarantine import read_quarantine
+from classtoken.sink.rows import CONTENTS, contents_of, table_in
 from classtoken.sink.states import from_table, state_fields
 from classtoken.sink.vectors import check_made_alike
-from classtoken.values import Role
+from classtoken.values import Rejected, Role
 
 #: Problems of one kind that are listed.
 NAMED = 5
@@ -134,17 +137,63 @@ class _Check:
             refused = f"{self.manifest.refused} refused"
             yield f"{self.rows} vectors and {refused} do not make {self.manifest.total} records{more}"
         yield from self.quarantine()
+        yield from dict.fromkeys(changed(self.place))  # formats share their ids
+        if self.manifest.complete:
+            yield from self.kept()
 
     def quarantine(self) -> Iterator[str]:
-        """The quarantine has a row for each record that was refused."""
+        """The quarantine has a row for each record that was refused, as the receipts name them."""
         try:
-            content = self.place.read(f"{META}/{QUARANTINE}")
-            rows = table_in(content).num_rows
-        except (pa.ArrowException, OSError, UnicodeDecodeError):
+            rows = read_quarantine(self.place)
+        except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError):
             yield f"{META}/{QUARANTINE} is missing or cannot be read"
             return
-        if self.manifest.complete and rows != self.manifest.refused:
-            yield f"{META}/{QUARANTINE} has {rows} rows instead of {self.manifest.refused}"
+        if self.manifest.complete and len(rows) != self.manifest.refused:
+            yield f"{META}/{QUARANTINE} has {len(rows)} rows instead of {self.manifest.refused}"
+        elif self.manifest.complete:
+            told = yield from self.receipts()
+            if told is not None and told != rows:
+                yield f"{META}/{QUARANTINE} names other records or reasons than the receipts"
+
+    def receipts(self) -> Generator[str, None, tuple[Rejected, ...] | None]:
+        """The receipts say what the manifest does; the records that they name as refused, where all are there."""
+        refused: list[Rejected] = []
+        missing = 0
+        for part in self.manifest.parts:
+            name = receipt_of(part.task)
+            try:
+                receipt = Receipt.from_json(self.place.read(name).decode())
+            except FileNotFoundError:
+                missing += 1  # its task is done again by the next run: nothing is wrong by that
+                continue
+            except (ClasstokenError, OSError, UnicodeDecodeError):
+                yield f"{name} cannot be read; remove it, and run the same embed again"
+                missing += 1
+                continue
+            if (receipt.part, receipt.lineage) != (part, self.manifest.lineage):
+                yield f"{name} says something else than the manifest; remove it, and run the same embed again"
+            refused += receipt.refused
+        return None if missing else tuple(refused)
+
+    def kept(self) -> Iterator[str]:
+        """What is kept beside the parts, for later runs and proofs: the manifest itself, ledgers, golden vectors."""
+        if not is_as_sealed(self.place):
+            yield f"{META}/manifest.json has changed since it was written"
+        for part in self.manifest.parts:
+            name = ledger_of(part)
+            with contextlib.suppress(FileNotFoundError):  # then its rows are computed again by an update
+                if part.made_of and hash_bytes(self.place.read(name)) != part.made_of:
+                    yield f"{name} has changed since it was written; remove it, and an update computes its rows again"
+        with contextlib.suppress(FileNotFoundError):
+            content = self.place.read(f"{META}/{PROBES}")
+            try:
+                table = table_in(content)
+                said = (table.schema.metadata or {}).get(CONTENTS.encode())
+                same = said is None or said.decode() == contents_of(table)
+            except (pa.ArrowException, OSError, UnicodeDecodeError):
+                same = False
+            if not same:
+                yield f"{META}/{PROBES} has changed since it was written; remove it, and run the same embed again"
 
 
 def garbage(place: Place, manifest: Manifest) -> list[str]:

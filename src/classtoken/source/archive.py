@@ -5,14 +5,15 @@ import json
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of, times_of
 from classtoken.source.columns import to_label
 from classtoken.source.images import SUFFIXES
 from classtoken.source.kinds import Kinds
@@ -42,7 +43,7 @@ class Archive(Source):
             if left <= 0:
                 break
             digest, offsets, count = hashlib.blake2b(digest_size=16), [], 0
-            with path.open("rb") as file:
+            with _opened(path) as file:
                 for key, members in _groups(path, file, 0):
                     if count == left:
                         break
@@ -60,14 +61,15 @@ class Archive(Source):
             shards.append(Shard(name, count, digest.hexdigest(), tuple(offsets)))
         notes = (f"left out of {self.name}: {left_out} members that are no image, .txt, .cls or .json.",)
         meta_types: Mapping[str, pa.DataType] = kinds.types()
-        return Listing(tuple(shards), meta_types, notes if left_out else (), ids_given=True)
+        times = times_of(self.files.values(), copies=self.copies)  # a member's header does not tell what it holds
+        return Listing(tuple(shards), meta_types, notes if left_out else (), ids_given=True, times=times)
 
     def beside(self) -> tuple[str, ...]:
         return ("label",)
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         path = self.files[shard]
-        with path.open("rb") as file:
+        with _opened(path) as file:
             for key, members in _groups(path, file, offset):
                 yield self._entry(self._before(shard) + key, members, file)
 
@@ -77,7 +79,7 @@ class Archive(Source):
     def ids(self, listing: Listing) -> Iterator[str]:
         for shard in listing.shards:
             path = self.files[shard.name]
-            with path.open("rb") as file:
+            with _opened(path) as file:
                 keys = (self._before(shard.name) + key for key, _ in _groups(path, file, 0))
                 yield from islice(keys, shard.rows)
 
@@ -105,6 +107,18 @@ class Archive(Source):
             label=to_label(label, self.options.label_separator),
             meta=meta,
         )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """An archive to read. Raises `SourceError` for one that cannot be read (any more)."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read ({error.strerror or error}); is it still there, and may you read it?"
+        ) from None
 
 
 def _groups(path: Path, file: Any, offset: int) -> Iterator[tuple[str, Members]]:

@@ -5,6 +5,7 @@ often as needed (`rows`). Nothing but the listing is ever held in memory.
 """
 
 import contextlib
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,9 +34,24 @@ def states_of(files: Iterable[Path]) -> tuple[tuple[int, ...], ...]:
     return tuple(found)
 
 
+def times_of(files: Iterable[Path], *, copies: bool) -> str:
+    """A hash of when files were changed last, for `Listing.times`; of what they hold where they are `copies`, made just
+    now of what cannot be asked when it was changed."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        if copies:
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "blake2b").digest())
+        else:
+            digest.update(b"%d\n" % file.stat().st_mtime_ns)
+    return digest.hexdigest()
+
+
 #: The parts of a record that a table has columns for, and what these are called when nothing names them; the first that
 #: is there is taken.
 USUAL = {"id": ("id",), "text": ("text", "sentence"), "image": ("image",), "label": ("label",), "group": ("group",)}
+#: The kind of a source of image files, each of which its listing looks at.
+IMAGES = "images"
 #: One record, or why there is none in its place.
 Entry = Record | Rejected
 
@@ -87,6 +103,8 @@ class Source(ABC):
     notes: tuple[str, ...] = ()
     #: Where relative paths of images begin; None: beside the file that names them.
     images_from: Path | None = None
+    #: Whether its files are copies that were made to be read: then their own times say nothing.
+    copies: bool = False
 
     @classmethod
     def opens(cls, name: str) -> bool:

@@ -102,6 +102,27 @@ def _listed(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "") if names else "no columns"
 
 
+def rows_in(batch: Any, where: object) -> list[dict[str, Any]]:
+    """The rows of an Arrow table, or of a batch of one, as Python has them. Raises `SourceError` for a column that
+    holds what Python has no value for: a day after the year 9999, a fraction of a microsecond."""
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except UnicodeDecodeError:
+        raise
+    except (OverflowError, ValueError):
+        for field in batch.schema:
+            try:
+                batch.column(field.name).to_pylist()
+            except (OverflowError, ValueError) as error:
+                said = " ".join(str(error).split())
+                raise SourceError(
+                    f"the column '{field.name}' of {where} ({field.type}) holds what Python cannot ({said}); leave the "
+                    "column out, or write it as a text."
+                ) from error
+        raise
+    return rows
+
+
 def to_entry(
     row: Mapping[str, Any],
     columns: Columns,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from classtoken.source.base import Entry
+from classtoken.source.base import IMAGES, Entry
 from classtoken.source.folders import FilesBelow
 from classtoken.values import Record
 
@@ -30,7 +30,7 @@ SUFFIXES = frozenset(
 class Images(FilesBelow):
     """Image files, a record each; decoding is left to the stage that needs pixels."""
 
-    kind = "images"
+    kind = IMAGES
     what = "images"
     suffixes = SUFFIXES
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from classtoken.errors import SourceError
 from classtoken.extras import need
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
-from classtoken.source.columns import Columns, resolve, to_entry, to_id
+from classtoken.source.columns import Columns, resolve, rows_in, to_entry, to_id
 from classtoken.source.parquet import BATCH, used
 
 
@@ -49,7 +49,7 @@ class Lance(Source):
     def _from(self, start: int, names: set[str]) -> Iterator[dict[str, Any]]:
         reader: pa.RecordBatchReader = self._table().search().offset(start).select(sorted(names)).to_batches(BATCH)
         for batch in reader:
-            yield from batch.to_pylist()
+            yield from rows_in(batch, self.name)
 
     def names_of_columns(self) -> tuple[str, ...]:
         return tuple(self._table().schema.names)

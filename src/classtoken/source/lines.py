@@ -93,7 +93,10 @@ class Lines:
             raise SourceError(f"{self.path} is not {self.encoding or 'UTF-16'} ({error}); say what it is.") from None
         except (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException) as error:
             if not packed:
-                raise
+                why = getattr(error, "strerror", None) or error
+                raise SourceError(
+                    f"{self.path} cannot be read ({why}); is it still there, and may you read it?"
+                ) from None
             raise SourceError(f"{self.path} cannot be unpacked ({error}); is it whole?") from None
 
     def _not_utf8(self, byte: int, place: int) -> SourceError:

@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions
-from classtoken.source.columns import Columns, resolve, to_entry
+from classtoken.source.columns import Columns, resolve, rows_in, to_entry
 from classtoken.source.images import SUFFIXES
 from classtoken.source.kinds import Kinds
 from classtoken.values import Rejected
 
 Rows = Sequence[Mapping[str, Any]]
+ORIENTATION = 0x0112
+"""the number in a picture's EXIF that says which side is up"""
 
 
 class InMemory(Source):
@@ -149,7 +151,7 @@ class _ArrowRows(Sequence):
         return int(self._table.num_rows)
 
     def __getitem__(self, number: Any) -> Any:
-        return self._table.slice(number, 1).to_pylist()[0]
+        return rows_in(self._table.slice(number, 1), "the table")[0]
 
 
 class _Named(Sequence):
@@ -184,7 +186,21 @@ def _bytes(value: Any) -> bytes:
     elif isinstance(value, np.ndarray):
         content = f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes()
     elif hasattr(value, "convert") and hasattr(value, "tobytes"):  # Pillow
-        content = f"{value.mode}{value.size}".encode() + value.tobytes()
+        content = _pixels(value)
     else:
         content = str(value).encode("utf-8", "surrogatepass")
     return f"{type(value).__name__}:{len(content)}:".encode() + content
+
+
+def _pixels(image: Any) -> bytes:
+    """What a picture of Pillow shows: its numbers, and what says which colours they are and which side is up.
+
+    One that cannot be decoded (Pillow opens a file before it reads it) is known by what is wrong with it: it is refused
+    as a record, where it is decoded again.
+    """
+    try:
+        colours = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
+        shown = (image.mode, image.size, colours, image.info.get("transparency"), image.getexif().get(ORIENTATION))
+        return repr(shown).encode() + bytes(image.tobytes())
+    except Exception as error:  # whatever a decoder raises
+        return f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace")

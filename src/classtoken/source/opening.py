@@ -19,7 +19,7 @@ from classtoken.files import called_alike, user_path
 from classtoken.places import url_of
 from classtoken.source.archive import Archive
 from classtoken.source.base import Source, SourceOptions
-from classtoken.source.columns import headerless, known_names
+from classtoken.source.columns import headerless, known_names, rows_in
 from classtoken.source.delimited import separator_of
 from classtoken.source.documents import SUFFIXES as TEXTS
 from classtoken.source.documents import Documents
@@ -92,7 +92,7 @@ def read_table(path: Path, refused: list[Rejected] | None = None) -> list[dict[s
         raise SourceError(f"there is no file {path}; check the path.")
     if kind is Parquet:
         with open_parquet(path) as file:
-            return file.read().to_pylist()
+            return rows_in(file.read(), path)
     if kind not in (DelimitedTable, JsonLines):
         raise SourceError(f"{path} is not a table; give a .csv, .tsv, .jsonl or .parquet file.")
     table = kind(path.as_posix(), [path], SourceOptions())
@@ -188,7 +188,7 @@ def _piped(name: str, path: Path, options: SourceOptions) -> Source:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    source.images_from = Path.cwd()
+    source.images_from, source.copies = Path.cwd(), True
     weakref.finalize(source, shutil.rmtree, folder, True)
     return source
 

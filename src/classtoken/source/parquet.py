@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.errors import SourceError
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of
-from classtoken.source.columns import Columns, resolve, to_entry, to_id
+from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of, times_of
+from classtoken.source.columns import Columns, resolve, rows_in, to_entry, to_id
 
 #: Rows decoded at once; images are held as encoded bytes.
 BATCH = 256
@@ -40,7 +40,8 @@ class Parquet(Source):
             shards.append(Shard(name, rows, _stamp(path), tuple(range(0, rows, every))))
         schema = self._common_schema()
         meta = {column: schema.field(column).type for column in columns.meta}
-        return Listing(tuple(shards), meta, ids_given=columns.id is not None)
+        times = times_of(self.files.values(), copies=self.copies)  # a footer does not tell all that the pages hold
+        return Listing(tuple(shards), meta, ids_given=columns.id is not None, times=times)
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         path, columns = self.files[shard], self._columns()
@@ -147,7 +148,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 def _python_rows(path: Path, file: pq.ParquetFile, groups: list[int], names: list[str]) -> Iterator[dict[str, Any]]:
     try:
         for batch in file.iter_batches(BATCH, row_groups=groups, columns=names):
-            yield from batch.to_pylist()
+            yield from rows_in(batch, path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
 

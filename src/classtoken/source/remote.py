@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from classtoken.errors import SourceError
 from classtoken.places import ask_store, store_of, tag_of
-from classtoken.source.base import Entry, Listing, Shard, Source, SourceAround, SourceOptions
+from classtoken.source.base import IMAGES, Entry, Listing, Shard, Source, SourceAround, SourceOptions
 from classtoken.source.folders import counted, file_id, folder_label
 from classtoken.source.images import SUFFIXES
 from classtoken.values import Record, Rejected
@@ -31,7 +31,7 @@ AT_ONCE = 64
 class RemoteImages(Source):
     """Image files below a URL, in the order of their paths. The id is the path below it, the label its first folder."""
 
-    kind = "images"
+    kind = IMAGES
 
     def __init__(self, url: str, options: SourceOptions):
         self.name = self.url = url
@@ -107,6 +107,7 @@ class RemoteFiles(SourceAround):
             raise SourceError(f"no file fits '{url}'; check the URL.")
         super().__init__(open_here(str(self.folder / (PurePosixPath(path).name if many else names[0])), options))
         self.name = url
+        self.inner.copies = True
 
     def __reduce__(self) -> tuple[Any, ...]:
         url, _, open_here = self._opened
@@ -120,7 +121,7 @@ class RemoteFiles(SourceAround):
         listing = self.inner.scan(every, limit)
         local = self.folder.as_posix() + "/"
         shards = [replace(s, name=s.name.removeprefix(local)) for s in listing.shards]
-        return Listing(tuple(shards), listing.meta, listing.notes, listing.ids_given)
+        return replace(listing, shards=tuple(shards))
 
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         return self.inner.rows((self.folder / shard).as_posix(), start, first, offset)
