@@ -68,6 +68,27 @@ def test_an_index_of_other_vectors_is_none(tmp_path: Path, monkeypatch: pytest.M
     assert approximate.open_index(read(second), "cls") is None
 
 
+@pytest.mark.parametrize("column", ["cls", "another"])
+def test_an_index_stays_where_another_recall_is_not_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    monkeypatch.setattr(approximate, "SMALL", 300)
+    monkeypatch.setattr(approximate, "QUERIES", 60)
+    folder = made_up.folder_of(tmp_path / "made", clustered(600), part_rows=300)
+    found = ct.index(folder, recall=0.5)
+    about = folder / "_meta" / "index" / "about.json"
+    if column == "another":  # so that it has to be made anew
+        about.write_text(json.dumps({**json.loads(about.read_text()), "column": column}))
+    before = about.read_text()
+    monkeypatch.setattr(approximate, "_recalls", lambda *a: np.zeros(60))
+    with pytest.raises(OptionError, match="no settings reach"):
+        ct.index(folder, recall=0.9)
+    assert about.read_text() == before
+    assert sorted(path.name for path in about.parent.parent.glob("index*")) == ["index"]
+    if column == "cls":
+        assert ct.search(folder, id="row9").recall == found.recall
+
+
 def test_an_index_grows_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has gone is no longer found, what is new is, and what stayed is neither read nor written again."""
     monkeypatch.setattr(approximate, "SMALL", 300)

@@ -103,7 +103,8 @@ def build_index(
     above it.
 
     Settings are chosen on rows of the folder as queries, each without itself, and the recall is measured on others.
-    Raises `OptionError` for folders that are too small and where no settings reach the recall.
+    Raises `OptionError` for folders that are too small and where no settings reach the recall; an index that is there
+    stays then, unless it had to grow.
     """
     if not isinstance(vectors.place, LocalPlace):
         raise OutputError("an index lies beside its vectors on this machine; copy the folder here first.")
@@ -115,7 +116,9 @@ def build_index(
         )
     folder = vectors.place.path / META / FOLDER
     rows = FileRows(vectors, column)
-    table, begun = _grown(vectors, column, folder) or (_made(vectors, column, folder), len(vectors))
+    new = folder.with_name(f"{FOLDER}-new")
+    grown = _grown(vectors, column, folder)
+    table, begun = grown or (_made(vectors, column, new), len(vectors))
     indexed = IndexedRows(table, vectors)
     drawn = np.random.default_rng(0).permutation(len(vectors))[: 2 * QUERIES]
     choosing, judging = (torch.from_numpy(np.sort(part)) for part in np.array_split(drawn, 2))
@@ -131,9 +134,14 @@ def build_index(
         if judged.low >= recall:
             measured = judged.estimate, judged.low, judged.high
             about = IndexAbout(column, _parts(vectors), begun, settings, *measured, k, len(judging))
-            write_text(folder / ABOUT, to_json(asdict(about)) + "\n")
+            write_text((folder if grown else new) / ABOUT, to_json(asdict(about)) + "\n")
+            if not grown:
+                shutil.rmtree(folder, ignore_errors=True)
+                new.rename(folder)
             return about
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(new, ignore_errors=True)
+    if not (folder / ABOUT).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
     raise OptionError(f"no settings reach a `recall` of {recall:g} here; ask for less, or use exact search.")
 
 
@@ -199,10 +207,12 @@ def _grown(vectors: Vectors, column: str, folder: Path) -> tuple[Any, int] | Non
         stay = parts.keys() & set(about.parts)
         if about.column != column or sum(sizes[parts[one]] for one in stay) < GROWN * max(len(vectors), about.begun):
             return None
+        gone, new = set(about.parts) - stay, sorted(parts[one] for one in parts.keys() - stay)
+        if not (gone or new):
+            return table, about.begun
         (folder / ABOUT).unlink()  # what is half is not whole
-        if gone := set(about.parts) - stay:
+        if gone:
             table.delete(f"part IN ({', '.join(str(_number(one)) for one in sorted(gone))})")
-        new = sorted(parts[one] for one in parts.keys() - stay)
         if new:
             table.add(_rows_of(vectors, column, new))
         table.optimize()
