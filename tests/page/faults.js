@@ -55,5 +55,11 @@
     if (!r.width || getComputedStyle(svg).overflow === 'visible') continue;
     if (r.left < outer.left - 1.5 || r.right > outer.right + 1.5 || r.bottom > outer.bottom + 3 || r.top < outer.top - 3) found.push(`beyond its picture: "${text.textContent}"`);
   }
+  // What a step is about stands on the stage without scrolling sideways; of choices that scroll, two can be seen.
+  for (const stage of document.querySelectorAll('.panel.middle')) if (stage.scrollWidth > stage.clientWidth + 1) found.push(`the stage scrolls sideways: ${stage.scrollWidth - stage.clientWidth} px are out of sight`);
+  for (const row of document.querySelectorAll('.heads')) {
+    const widest = Math.max(...[...row.querySelectorAll('button')].map((e) => e.getBoundingClientRect().width));
+    if (row.scrollWidth > row.clientWidth + 1 && row.clientWidth < 2 * widest) found.push(`no room to choose: ${row.clientWidth} px of "${row.innerText.slice(0, 20)}"`);
+  }
   return [...new Set(found)];
 }

@@ -414,3 +414,18 @@ def test_on_a_projector_each_step_stands_whole(open_page: Open) -> None:
             )
             assert over == [], (name, step)
             page.keyboard.press("ArrowRight")
+
+
+def test_a_link_keeps_the_number_and_the_direction_that_are_looked_at(open_page: Open) -> None:
+    page = open_page("toy", "#step=5&layer=0&head=1&number=3&reads=back")
+    turned = page.get_by_role("button", name="who reads it")
+    assert turned.get_attribute("aria-pressed") == "true"
+    assert place(page)["number"] == "3"
+    page.reload()
+    page.wait_for_selector("h2#step-title")
+    assert turned.get_attribute("aria-pressed") == "true"
+    turned.page.get_by_role("button", name="what it reads").click()
+    assert "reads" not in place(page)
+    page.evaluate("location.hash = '#step=2&number=5'")
+    page.locator("main.step-2").wait_for()
+    assert place(page)["number"] == "5"

@@ -29,3 +29,10 @@ def test_marks_of_html_are_never_taken_apart() -> None:
 
 def test_every_page_is_made_so() -> None:
     assert "balance_<wbr>not_<wbr>updated" in page("t", "l", [Section("s", "balance_not_updated", "")])
+
+
+def test_words_from_right_to_left_leave_their_sentence_in_order() -> None:
+    name = "\u0642\u0631\u0634 \u0623\u0628\u064a\u0636"
+    assert breakable(f"<p>{name} 37.3 %, b</p>") == f"<p><bdi>{name}</bdi> 37.3 %, b</p>"
+    command = f"<pre>classtoken walkthrough '{name}'</pre>"
+    assert breakable(command) == command

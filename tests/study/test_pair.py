@@ -1,6 +1,7 @@
 """Two inputs explained together, by the verb and on the command line: which part met which, and whether it matters."""
 
 import json
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -143,3 +144,13 @@ def test_a_pair_ends_with_the_command_that_walks_both_through(tmp_path: Path) ->
     ct.explain_pair(folder, ["a cat's dog", "the red dog"], tmp_path / "pair.html")
     command = f"""classtoken walkthrough 'a cat'"'"'s dog' 'the red dog' --model {folder} --out page.html"""
     assert f"<pre>{escape(command)}</pre>" in (tmp_path / "pair.html").read_text()
+
+
+def test_a_list_of_what_brings_two_together_has_an_entry_or_is_not_there() -> None:
+    found = replace(opposed(), pairs=((-0.3, -0.5), (-0.1, 0.0)), met=-0.9)
+    said = str(found)
+    assert "of what pairs add (" not in said
+    assert "of what pairs take away (-0.9000): part of the first  /  of the second" in said
+    both = str(opposed())
+    assert "of what pairs add (+0.4000): part of the first  /  of the second" in both
+    assert "of what pairs take away (-0.5000)\n" in both

@@ -55,3 +55,10 @@ def test_a_model_without_classes_answers_with_cosines(made: Callable[[str], Made
     assert model.classes is None
     assert model.norm == "post"
     assert not model.readout.reads_class_token
+
+
+@pytest.mark.parametrize(("name", "normed"), [("sentiment", False), ("scenes-multi", True)])
+def test_a_final_norm_is_said_only_where_there_is_one(made: Callable[[str], Made], name: str, normed: bool) -> None:
+    page = made(name)[1]
+    assert (page.model.shared.final_norm is not None) == normed
+    assert ("after the final norm" in page.model.readout.says) == normed

@@ -1,4 +1,4 @@
-/** Deep links: `#step=5&layer=2&head=0&token=17&input=cat`. Layers and heads count from 0 there, as everywhere. */
+/** Deep links: `#step=5&layer=2&head=0&token=17&number=3&reads=back&input=cat`. All but steps count from 0 there, as everywhere. */
 import { classTokens } from "./classTokens";
 import { lab, type Mode } from "./lab.svelte";
 import { start, toOwnHead, view } from "./state.svelte";
@@ -38,6 +38,8 @@ export function readHash(hash: string): void {
     view.token = token;
     view.picked = true;
   }
+  view.back = part.get("reads") === "back";
+  view.dimension = whole("number", 0, model.hidden - 1) ?? view.dimension;
   const mode = part.get("try");
   if (mode && MODES.includes(mode as Mode)) lab.mode = mode as Mode;
   const removed = (part.get("without") ?? "").split(".").filter((text) => /^\d+$/.test(text)).map(Number);
@@ -55,6 +57,8 @@ export function writeHash(): string {
   part.set("layer", String(view.layer));
   part.set("head", view.head === null ? "all" : String(view.head));
   part.set("token", String(view.token));
+  if (view.dimension) part.set("number", String(view.dimension));
+  if (view.back && view.step === 5) part.set("reads", "back");
   if (view.chosen !== null) part.set("class", String(view.chosen));
   if (view.step === 10 && lab.mode !== "remove") part.set("try", lab.mode);
   if (view.step === 10 && lab.removed.size) part.set("without", [...lab.removed].sort((a, b) => a - b).join("."));

@@ -3,6 +3,7 @@
  * All of them count from 0, and nothing on the page adds one to any. Only steps count from 1, and "after k layers" counts
  * layers that are done: after 0 of them a state is what goes into layer 0.
  */
+import { bare, isolated } from "./bidi";
 import type { Example, ModelCard } from "./data";
 
 /** `patch 86 (row 6, column 2)`, `class token`, `register 0`, “film”: a token's whole name. */
@@ -48,11 +49,12 @@ export const span = (count: number): string => (count > 1 ? `0 to ${count - 1}` 
 
 /** An input's name where there is little room: of a file's the end tells; a sentence is cut by the page where it must. */
 export function shortTitle(e: Example, most = 20): string {
-  const stem = e.input.kind === "image" && e.title.length > most ? e.title.replace(/\.[A-Za-z]+$/, "") : e.title;
-  return e.input.kind === "image" && stem.length > most ? `…${stem.slice(1 - most).trimStart()}` : stem;
+  const title = bare(e.title);
+  const stem = e.input.kind === "image" && title.length > most ? title.replace(/\.[A-Za-z]+$/, "") : title;
+  return isolated(e.input.kind === "image" && stem.length > most ? `…${stem.slice(1 - most).trimStart()}` : stem);
 }
 
 /** An input as answers that are other inputs name it (walk/engine.py): a text longer than 39 characters is cut at 38. */
-export const titled = (e: Example): string => (e.input.text === null ? e.title : [...e.input.text].length < 40 ? e.input.text : `${[...e.input.text].slice(0, 38).join("")}…`);
+export const titled = (e: Example): string => (e.input.text === null ? e.title : isolated([...e.input.text].length < 40 ? e.input.text : `${[...e.input.text].slice(0, 38).join("")}…`));
 
 export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);

@@ -1,4 +1,5 @@
 /** What the reader is looking at. Everything that a deep link can hold lives here. */
+import { withIsolatedNames } from "./bidi";
 import { open } from "./blocks";
 import type { Shown } from "./cards.svelte";
 import type { Example, Walkthrough } from "./data";
@@ -54,7 +55,7 @@ class View {
   headed = false; // the reader chose a head, or all of them
   settled = false; // the reader chose layer, head or token: no input moves them any more
 
-  examples = $derived<Example[]>([...(this.document?.examples ?? []), ...this.added]);
+  examples = $derived<Example[]>([...(this.document?.examples ?? []), ...this.added].map(withIsolatedNames));
   whole = $derived<Example | null>(this.examples[this.which] ?? this.examples[0] ?? null);
   example = $derived<Example | null>(this.whole && seenFrom(this.whole, this.chosen));
   watched = $derived(this.example?.watched ?? 0);

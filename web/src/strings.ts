@@ -1,4 +1,5 @@
 /** Every sentence that the page says, in one place; a translation is another file with the same shape. */
+import { bare, isolated } from "./bidi";
 import type { Example, ModelCard, RoleName } from "./data";
 import { number, percent, points } from "./format";
 import { afterLayers, capital, headName, headOrMean, layerName, numberName, span, tokenName } from "./names";
@@ -42,6 +43,7 @@ function counted(m: ModelCard, e: Example): string {
 }
 
 const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", content: "all the rest", register: "the registers", end: "the end token" };
+const counting = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
 const several = (e: Example) => e.tokens.filter((token) => token.role === "class").length > 1;
 
 /** The token that is watched: the class token, or one of those that the vector is made from. */
@@ -77,7 +79,7 @@ function placesSay(m: ModelCard, e: Example): string {
   const alike = neighbours(e);
   if (!alike) return "What the model makes of places was learned, not built in.";
   const pair = `(${number(alike.beside, 2)}, others ${number(alike.apart, 2)})`;
-  return alike.beside > alike.apart + 0.05 ? `That neighbours are alike ${pair} was learned, not built in.` : `Neighbours are hardly more alike than others here ${pair}: nothing built that in.`;
+  return alike.beside > alike.apart + 0.05 ? `That neighbours are alike ${pair} was learned, not built in.` : `Neighbours are ${alike.beside < alike.apart ? "no" : "hardly"} more alike than others here ${pair}: nothing built that in.`;
 }
 
 /** Step 2 of a model without a class token. */
@@ -172,8 +174,8 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     title: `${capital(reader(e))} compares itself with every token${m.causal ? " before it" : ""}`,
     says: [`Its query times a token's key gives a score: how well the token fits.`],
     more: [
-      `The query is its question, a key a token's label. This happens in ${m.depth} rounds, called layers. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. ${divided(m) ? `The product is divided by √${m.head_size}.` : ""} ${m.position.kind === "bias" ? "A learned number for the distance is added." : ""} ${capital(reader(e))} scores itself as well.`,
-      `${m.heads} heads do this side by side, each with a question of its own.`,
+      `The query is its question, a key a token's label. This happens in ${m.depth === 1 ? "one round, called a layer" : `${m.depth} rounds, called layers`}. Query and key are ${m.head_size} numbers each, made from the token's vector by learned weights. ${divided(m) ? `The product is divided by √${m.head_size}.` : ""} ${m.position.kind === "bias" ? "A learned number for the distance is added." : ""} ${capital(reader(e))} scores itself as well.`,
+      m.heads === 1 ? "One head does this; larger models have several side by side." : `${m.heads} heads do this side by side, each with a question of its own.`,
     ],
     hands: "Choose layer and head in the bar at the bottom.",
     formula: `score = query · key${divided(m) ? " / √d" : ""}${m.position.kind === "bias" ? " + distance" : ""}`,
@@ -211,11 +213,11 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     short: "Depth",
     look: "Where the lens curve rises most.",
     note: `If it had to answer after this layer? Press play, and let the room call out the layer in which it turns.`,
-    title: `The same again, ${m.depth} times`,
+    title: m.depth === 1 ? "One layer, and no more" : `The same again, ${m.depth} times`,
     says: [`The lens asks: what would it answer, stopped here?`],
     more: [`Each layer has its own learned numbers.`],
     hands: "Press play; drag the layer in the bar at the bottom, or click a small map.",
-    formula: "state 0 → state 1 → … → answer",
+    formula: m.depth === 1 ? "state 0 → state 1 → answer" : "state 0 → state 1 → … → answer",
     beware: "What the lens cannot read yet may be there all the same.",
   }),
   (m, e) => ({
@@ -370,10 +372,10 @@ export function className(index: number, e: Example): string {
 }
 
 /** A class's name without its synonyms: ImageNet calls a cat "tabby, tabby cat". */
-export const shortLabel = (text: string): string => text.split(",")[0];
+export const shortLabel = (text: string): string => isolated(bare(text).split(/,|،/)[0]);
 /** An answer inside a sentence; where answers are whole sentences, their first words. */
-export const mention = (m: ModelCard, text: string): string => (m.outcome === "cosine" ? text.split(" ").slice(0, 2).join(" ") + (text.includes(" ") ? " …" : "") : shortLabel(text));
-const clip = (title: string): string => (title.length > 24 ? `${title.slice(0, 23).trimEnd()}…` : title);
+export const mention = (m: ModelCard, text: string): string => (m.outcome === "cosine" ? isolated(bare(text).split(" ").slice(0, 2).join(" ") + (text.includes(" ") ? " …" : "")) : shortLabel(text));
+const clip = (title: string): string => isolated(bare(title).length > 24 ? `${bare(title).slice(0, 23).trimEnd()}…` : title);
 export const answerName = (e: Example): string => shortLabel(e.answers.labels[0].text);
 
 /** A short name of an address, for links inside sentences and for the trail. */
@@ -391,11 +393,11 @@ export const words = {
     slider: (e: Example) => `Layer: what ${reader(e)} reads, and how sure ${story(e) === "class" ? "it" : "the model"} is`,
     at: (layer: number, peak: boolean) => `${layerName(layer)}${peak ? ", where the answer rises most" : ""}`,
     watched: (e: Example) => (story(e) === "class" ? "class token" : reader(e)),
-    count: (e: Example, n: number) => (e.input.grid ? String(n) : `${n} pieces`),
+    count: (e: Example, n: number) => (e.input.grid ? String(n) : `${n} ${n === 1 ? "piece" : "pieces"}`),
     vectors: (n: number, word: string, size: number, long: boolean) => (long ? `${n} ${word}, ${size} numbers each` : `${n} ${word}`),
     layers: (m: ModelCard, e: Example, long: boolean) => {
       const reads = story(e) === "class" ? "the class token reads all tokens" : m.causal ? "each token reads those before it" : "every token reads all the others";
-      return long ? `${m.depth} layers: in each, ${reads}` : `${m.depth} layers`;
+      return long ? `${counting(m.depth, "layer")}: in ${m.depth === 1 ? "it" : "each"}, ${reads}` : counting(m.depth, "layer");
     },
     answer: "Answer",
     changed: "the answer now",
@@ -449,7 +451,7 @@ export const words = {
   cosineProduct: "the two, multiplied",
   cosine: "cosine",
   logit: "logit",
-  through: (n: number) => `${n} ${n === 1 ? "layer" : "layers"}`,
+  through: (n: number) => counting(n, "layer"),
   beside: { title: (layer: number) => `All inputs in ${layerName(layer)}`, button: "Side by side" },
   pair: {
     title: "Why are two of them alike?",
@@ -528,7 +530,7 @@ export const words = {
   theme: "Dark",
   print: "Print",
   keys: "Keys",
-  size: (m: ModelCard) => `${m.depth} layers × ${m.heads} heads`,
+  size: (m: ModelCard) => `${counting(m.depth, "layer")} × ${counting(m.heads, "head")}`,
   modelCard: "Model",
   models: "Another model",
   opening: (name: string, seconds: number) => `Loading ${name} and walking its examples through … ${seconds} s`,
@@ -539,7 +541,7 @@ export const words = {
   cardRows: (m: ModelCard): [string, string][] => [
     ["family", m.family],
     ["tokens", m.layout],
-    ["size", `${m.depth} layers, ${m.heads} heads of ${m.head_size}, ${m.hidden} numbers a token, ${m.parameters.toLocaleString("en")} learned numbers`],
+    ["size", `${counting(m.depth, "layer")}, ${counting(m.heads, "head")} of ${m.head_size}, ${m.hidden} numbers a token, ${m.parameters.toLocaleString("en")} learned numbers`],
     ["read-out", m.readout.says],
     ["positions", m.position.says],
     ["trained on", m.trained_on],
@@ -628,7 +630,7 @@ export const words = {
       asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts do as much`,
     p: (p: string, together: number, corrected: string, layers: boolean, rare: boolean) => {
       const all = `${together} ${layers ? "layers" : "heads"}`;
-      if (rare) return `p = ${p} here, but of ${all} one may be so by chance (${corrected})`;
+      if (rare) return `p = ${p} here, but ${all} were tried (${corrected})`;
       return together > 1 ? `p = ${p} (corrected for ${all}: ${corrected})` : `p = ${p}`;
     },
     verdict: {
@@ -651,8 +653,10 @@ export const words = {
     command: "The same by command:",
     more: "What else is known",
     none: "No knock-out was computed for this layer.",
+    alone: (word: string) => `This input is one ${word}: there is none beside it to compare with.`,
     removal: (what: string, change: string) => `Taking ${what} away altogether: ${change}.`,
     needed: (m: ModelCard, what: string, word: string) => `${m.outcome === "cosine" ? "Likeness to " : ""}“${mention(m, what)}”, without one ${word} at a time:`,
+    still: (word: string, least: string) => `Without any one ${word} it stays within ${least}.`,
     map: "how much the answer falls or rises without each patch, drawn over the picture",
     without: "answer without it",
     working: "The tests are being run …",
@@ -704,7 +708,7 @@ export const words = {
   beforeNorm: "before the final norm",
   axisFrom: "in",
   axisTo: "end",
-  depth: (n: number) => `all ${n} layers`,
+  depth: (n: number) => (n === 1 ? "the only layer" : `all ${n} layers`),
   lens: "Lens",
   lensSays: "if it had to answer now",
   noLens: "There is no classifier, so there is nothing to ask.",

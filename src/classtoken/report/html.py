@@ -78,6 +78,9 @@ MARKUP = re.compile(r"<(svg|pre|style|title)\b.*?</\1>|<[^>]*>", re.DOTALL)
 """what is no text to be broken: tags, and what stands as it is"""
 LONG_NAME = re.compile(r"(?:&#?\w+;|[^\s&]){8,}")
 JOINT = re.compile(r"(?<=\w)([_/-]+|\.(?!\d))(?=\w)")
+_RIGHT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc"
+TURNED = re.compile(rf"[{_RIGHT}](?:[{_RIGHT}\s.,:;!?'-]*[{_RIGHT}])?")
+"""words of a script that runs from right to left, with what stands between them"""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -128,12 +131,17 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 def breakable(html: str) -> str:
     """The same HTML whose long names may be broken where a reader would break them: behind `_ / . -` between letters or
-    digits, and so not in the middle of a word."""
+    digits, and so not in the middle of a word; words from right to left leave the sentence around them in order."""
     made, at = [], 0
     for found in MARKUP.finditer(html):
-        made += [LONG_NAME.sub(_with_joints, html[at : found.start()]), found[0]]
+        made += [_readable(html[at : found.start()]), found[0]]
         at = found.end()
-    return "".join([*made, LONG_NAME.sub(_with_joints, html[at:])])
+    return "".join([*made, _readable(html[at:])])
+
+
+def _readable(text: str) -> str:
+    """Text with its long names breakable, and each run of words from right to left kept apart from what follows it."""
+    return LONG_NAME.sub(_with_joints, TURNED.sub(r"<bdi>\g<0></bdi>", text))
 
 
 def _with_joints(name: re.Match[str]) -> str:

@@ -139,8 +139,9 @@ def _numbered(side: PairInput, which: int, best: Sequence[Meeting]) -> str:
         )
         parts.append(text(place["x"] + 6, place["y"] + 15, label, style="fill:#fff", font_size=12))
     heading = f"the {'second' if which else 'first'}: {side.name}"
-    drawn = [text(0, 14, heading, within=SIDE, class_="title"), element("g", parts, transform="translate(0 22)")]
-    return figure(columns * step, rows * step + 24, drawn, label=f"{heading}; equal numbers met")
+    wide = columns * step
+    drawn = [text(0, 14, heading, within=wide, class_="title"), element("g", parts, transform="translate(0 22)")]
+    return figure(wide, rows * step + 24, drawn, label=f"{heading}; equal numbers met")
 
 
 def _each(found: PairExplanation) -> Section:

@@ -146,10 +146,12 @@ class PairExplanation(Result):
             "",
             self.conclusion,
         ]
-        lines += ["", f"share  together  of what pairs add ({self.together:+.4f}): part of the first  /  of the second"]
-        lines += [self._line(m) for m in self.strongest()]
+        sides = ": part of the first  /  of the second"
+        if met := self.strongest():
+            lines += ["", f"share  together  of what pairs add ({self.together:+.4f}){sides}"]
+            lines += [self._line(m) for m in met]
         if opposed := self.strongest(3, apart=True):
-            lines += ["", f"share  apart     of what pairs take away ({self.apart:+.4f})"]
+            lines += ["", f"share  apart     of what pairs take away ({self.apart:+.4f}){'' if met else sides}"]
             lines += [self._line(m) for m in opposed]
         lines += [
             "",

@@ -140,16 +140,18 @@ def readout_in_words(embedder: Embedder, subject: Subject) -> str:
         "weightedmean": f"a mean of the {content} in which later ones count more",
     }
     poolings = subject.readout.poolings if isinstance(subject.readout, Readout) else ()
+    normed = not isinstance(native(subject).final_norm, nn.Identity)
     for pooling in poolings:
         if isinstance(pooling, OwnPooler):
-            words["pooler"] = meaning(pooling.row)
+            says = meaning(pooling.row)
+            words["pooler"] = says if normed else says.replace("state after the final norm", "last state")
     contract, classifier = reading.contract, reading.classifier
     spec = str(contract.pooling if classifier is None else classifier.readout.spec)
     numbered = {f"cls({i})": f"class token {i}" for i in range(64)}
     parts = [{**words, **numbered}.get(part, f"the pooling '{part}'") for part in spec.split("+")]
     says = " and ".join([", ".join(parts[:-1]), parts[-1]]) + ", side by side" if len(parts) > 1 else parts[0]
     if classifier is not None:
-        return f"{says}, after the final norm"
+        return f"{says}, after the final norm" if normed and "pooler" not in spec else says
     return ", then ".join([says, *contract.after, *(["brought to length 1"] if contract.unit_length else [])])
 
 

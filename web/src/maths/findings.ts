@@ -3,6 +3,9 @@ import { open } from "../blocks";
 import type { CutEffect, Example, ModelCard } from "../data";
 import { cosine, dot, effectiveTokens, largest, length, scale } from "./basic";
 
+/** A smaller change of the answer is no need that anybody would name: it would be written as 0.0 points. */
+export const WORTH = 0.0005;
+
 /** How far the first answer falls (negative) or rises when one token is taken away, by token. */
 export function effects(example: Example): Map<number, number> | null {
   if (!example.removals) return null;
