@@ -1,6 +1,6 @@
 """What was passed over in a folder, settled before its first vector: by a reference where one can run."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
     for side in sides:
         side.reading.refusals += _other_kinds(side)
     harmless = frozenset(key for side in sides if side.reading.family for key in side.reading.family.harmless)
-    found = tuple(one for one in unread(folder, opened, harmless) if not _reproduced(one, sides))
-    found += _made_anew(sides)
+    passed = (*unread(folder, opened, harmless), *_of_base(folder, sides, opened, harmless))
+    found = tuple(one for one in passed if not _reproduced(one, sides)) + _made_anew(sides)
     if not found:
         return
     compare: dict[Part, Compare] = {
@@ -49,13 +49,27 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
         "tokenizer": lambda: _ids(folder, sides),
         "pixels": lambda: _pixels(folder, sides),
     }
-    done = settled(found, accept, compare, f"{folder_fingerprint(folder)} {TRICKY + RARE} {LONG} {OWN_WORDS}")
+    places = dict.fromkeys((folder, *(side.reading.home for side in sides)))
+    asked = f"{[folder_fingerprint(place) for place in places]} {TRICKY + RARE} {LONG} {OWN_WORDS}"
+    done = settled(found, accept, compare, asked)
     done = tuple(one for one in done if one.key != TOKENIZER_CLASS or (one.refused and one.found) or one.accepted)
     for side in sides:
         side.reading.claims += tuple(one.claim() for one in done)
         side.reading.accepted = tuple(sorted(f"{one.file}:{one.key}" for one in done if one.accepted))
         side.reading.refusals += tuple(one.refusal() for one in done if one.refused and one.part != "readout")
         side.reading.unsettled += tuple(one.refusal() for one in done if one.refused and one.part == "readout")
+
+
+def _of_base(
+    folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], harmless: frozenset[str]
+) -> Iterator[Unread]:
+    """What was passed over in the base of an adapter that lies elsewhere, as far as its files count."""
+    for side in sides[:1]:
+        base = side.reading.home
+        if base.is_relative_to(folder):
+            return
+        counts = {"encoder"} | ({"tokenizer", "pixels"} if side.reading.inputs_at(folder) == base else set())
+        yield from (one for one in unread(base, opened, harmless) if one.part in counts)
 
 
 def _other_kinds(side: Side) -> tuple[str, ...]:
@@ -120,15 +134,14 @@ def _ids(folder: Path, sides: Sequence[Side]) -> Compared | None:
     prepare = next((side.prepare for side in sides if isinstance(side.prepare, TextPreprocessor)), None)
     if prepare is None:
         return Compared(True, "no text side")
-    defaults = next(side.reading.inputs for side in sides if side.prepare is prepare)
+    reading = next(side.reading for side in sides if side.prepare is prepare)
+    defaults, place = reading.inputs, tokenizer_folder(reading.inputs_at(folder))
     if defaults.separator_zeroed:
         return None
-    special_too = not defaults.bare and read_calls(tokenizer_folder(folder)).special
+    special_too = not defaults.bare and read_calls(place).special
     try:
         with quietly():
-            theirs = AutoTokenizer.from_pretrained(
-                tokenizer_folder(folder), trust_remote_code=False, local_files_only=True
-            )
+            theirs = AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=True)
             if getattr(theirs, "backend_tokenizer", None) is not None:
                 without_dropout(theirs.backend_tokenizer)
             texts = [*TRICKY, *RARE, *own_words(theirs)]
@@ -157,11 +170,12 @@ def _pixels(folder: Path, sides: Sequence[Side]) -> Compared | None:
     """Pixels beside those of transformers' image processor, of pictures of several sizes."""
     from transformers import AutoImageProcessor
 
-    prepare = next((side.prepare for side in sides if not isinstance(side.prepare, TextPreprocessor)), None)
-    if prepare is None:
+    side = next((side for side in sides if not isinstance(side.prepare, TextPreprocessor)), None)
+    if side is None:
         return Compared(True, "no image side")
+    prepare = side.prepare
     shown = [picture[:high] for picture, high in zip(pictures(), (256, 190), strict=True)]
-    place = first_module(folder, ("preprocessor_config.json", "processor_config.json"))
+    place = first_module(side.reading.inputs_at(folder), ("preprocessor_config.json", "processor_config.json"))
     try:
         with quietly():
             theirs = AutoImageProcessor.from_pretrained(place, trust_remote_code=False, local_files_only=True)
