@@ -23,7 +23,7 @@ from tests.shares import rotation, shared_out
 
 import classtoken as ct
 from classtoken.contract.model import read_model
-from classtoken.contract.settling import TRICKY
+from classtoken.contract.samples import TRICKY
 from classtoken.contract.unread import unread
 from classtoken.encoder.foreign.quietly import quietly
 from classtoken.errors import UnsupportedModel

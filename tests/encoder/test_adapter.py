@@ -6,16 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peft
 import pytest
 import torch
+import transformers
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tests.contract.ordinary import GROUPED, qwen_pieces
 from tests.folders import SENTENCES, randomise, tiny_bert
 from torch import Tensor
 
 import classtoken as ct
 from classtoken.encoder import adapter as rooms
 from classtoken.encoder.adapter import Adapter
-from classtoken.errors import ClasstokenError, ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
+from classtoken.encoder.foreign.quietly import quietly
+from classtoken.errors import (
+    ClasstokenError,
+    ContractError,
+    ModelError,
+    UnsafeCheckpoint,
+    UnsupportedModel,
+    WeightsError,
+)
 
 MODULES = [f"encoder.layer.{i}.attention.self.{part}" for i in range(2) for part in ("query", "value")]
 RANK, ALPHA = 4, 16
@@ -178,8 +190,72 @@ def test_weights_that_lie_turned(tmp_path: Path) -> None:
     assert torch.allclose(merged, weight + 4 * (b @ a).T, atol=1e-6)
 
 
+PEFT_WARNS = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning", "ignore:Setting .save_emb")
+
+
+@PEFT_WARNS
+@pytest.mark.parametrize(
+    ("dora", "targets"),
+    [(True, ["word_embeddings", "query"]), (True, ["position_embeddings", "token_type_embeddings", "dense"])],
+)
+def test_tables_of_words_with_trained_lengths(dora: bool, targets: list[str], base: Path, tmp_path: Path) -> None:
+    assert_as_peft(base, tmp_path / "adapter", target_modules=targets, use_dora=dora)
+
+
+@PEFT_WARNS
+@pytest.mark.parametrize("dora", [False, True])
+def test_a_table_of_words_that_was_kept_whole_is_changed_as_well(dora: bool, tmp_path: Path) -> None:
+    """peft keeps the table itself beside its change, where it is called embed_tokens."""
+    tokenizer = qwen_pieces()
+    tokenizer.save_pretrained(tmp_path / "base")
+    config = transformers.Qwen2Config(vocab_size=len(tokenizer), **{**GROUPED, "max_position_embeddings": 256})
+    randomise(transformers.Qwen2Model(config)).save_pretrained(tmp_path / "base")  # type: ignore[attr-defined]
+    assert_as_peft(tmp_path / "base", tmp_path / "adapter", target_modules=["embed_tokens", "q_proj"], use_dora=dora)
+    with safe_open(tmp_path / "adapter" / rooms.WEIGHTS, framework="pt") as file:
+        assert "base_model.model.embed_tokens.base_layer.weight" in file.keys()  # noqa: SIM118
+
+
+def assert_as_peft(base: Path, folder: Path, **settings: Any) -> None:
+    """An adapter that peft writes on a base gives the vectors that peft computes."""
+    with quietly():
+        model = peft.get_peft_model(transformers.AutoModel.from_pretrained(base), peft.LoraConfig(r=4, **settings))
+        with torch.no_grad():
+            for n, (name, tensor) in enumerate(model.named_parameters()):
+                if "lora_" in name:
+                    tensor += drawn(*tensor.shape, seed=n)
+        model.eval().save_pretrained(folder)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+        with torch.no_grad():
+            ids = [torch.tensor([tokenizer(text, truncation=True)["input_ids"]]) for text in SENTENCES]
+            wanted = np.stack([model(input_ids=one).last_hidden_state[0].mean(0) for one in ids])
+    assert np.abs(vectors(folder) - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_what_the_base_says_beyond_what_is_understood_counts_for_an_adapter_alone(base: Path, tmp_path: Path) -> None:
+    """Its base lies beside it, and so do the files that decide its vectors."""
+    write(tmp_path / "alone", low_rank(), base_model_name_or_path="base")
+    assert np.isfinite(vectors(tmp_path / "alone")).all()
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "another_key": 1}))
+    assert np.isfinite(vectors(tmp_path / "alone")).all()  # the states are transformers' own, so it is harmless
+    (base / "config.json").write_text(json.dumps({**config, "is_causal": True}))
+    with pytest.raises(ContractError, match="is_causal"):
+        ct.load(tmp_path / "alone")
+    (base / "config.json").write_text(json.dumps(config))
+    tokenizer = json.loads((base / "tokenizer_config.json").read_text())
+    (base / "tokenizer_config.json").write_text(json.dumps({**tokenizer, "tokenizer_class": "RobertaTokenizer"}))
+    with pytest.raises(ContractError, match="tokenizer_class"):
+        ct.load(tmp_path / "alone")
+
+
+def test_lengths_that_the_settings_do_not_speak_of_are_refused(base: Path) -> None:
+    lengths = {f"{module}.lora_magnitude_vector": drawn(32, seed=n) for n, module in enumerate(MODULES)}
+    write(base, {**low_rank(), **lengths})  # peft would pass them over
+    with pytest.raises(WeightsError, match="does not say use_dora"):
+        ct.load(base)
+
+
 def test_on_a_model_that_transformers_computes(base: Path, tmp_path: Path) -> None:
-    import transformers
 
     config = transformers.ErnieConfig(**{**json.loads((base / "config.json").read_text()), "model_type": "ernie"})
     randomise(transformers.ErnieModel(config, add_pooling_layer=False)).save_pretrained(base)

@@ -13,8 +13,9 @@ from tests.encoder.parity import TOLERANCE, relative
 import classtoken as ct
 from classtoken.contract.reading import classifier_of, own_pooler_of
 from classtoken.encoder.checkpoint import open_checkpoint, reference_names
+from classtoken.encoder.families.row import PoolerRow
 from classtoken.encoder.families.timm import timm_spec
-from classtoken.encoder.families.timm_config import heads_of
+from classtoken.encoder.families.timm_config import heads_of, timm_config
 from classtoken.encoder.families.timm_table import TIMM, timm_family
 from classtoken.encoder.kernels import LaidOut
 from classtoken.encoder.products import products_of
@@ -26,6 +27,8 @@ from classtoken.readout import Readout
 from classtoken.tensors import Recorder, names_of_trace
 from classtoken.values import IMAGE_POOLED
 
+#: Architecture -> what it is by name alone, as timm builds it (`tools/make_timm_names.py`).
+NAMES = json.loads((GOLDEN / "timm_names.json").read_text())
 MODELS = tuple(sorted(path.name for path in (GOLDEN / "timm").iterdir()))
 
 
@@ -108,6 +111,29 @@ def test_heads_that_the_files_do_not_name(architecture: str, hidden: int, heads:
     assert heads_of(architecture, hidden) == heads
 
 
+@pytest.mark.parametrize("architecture", NAMES)
+def test_what_an_architecture_is_by_its_name_alone(architecture: str) -> None:
+    wanted = NAMES[architecture]
+    hidden, family = wanted["hidden_size"], timm_family({"architecture": architecture})
+    sizes = {"patch_embed.proj.weight": (hidden, 3, 16, 16), "blocks.0.mlp.fc2.weight": (hidden, 4 * hidden)}
+    config = timm_config({"architecture": architecture}, sizes)
+    assert config["pool"] == wanted["pool"]
+    block, position = family.shape(config).block, family.shape(config).position
+    assert (block.heads, block.norm_eps) == (wanted["heads"], wanted["norm_eps"])
+    assert config["activation"] == wanted["activation"]
+    if "pool_heads" in wanted:
+        assert family.pooler_row(config).heads in (wanted["pool_heads"], None)
+        assert (family.pooler_row(config).heads or block.heads) == wanted["pool_heads"]
+        assert family.pooler_row(config).activation == wanted["pool_activation"]
+    if "reference" in wanted:
+        counted = position.counted
+        assert counted is not None
+        found = list(counted.reference), counted.offset, "xy" if counted.columns_first else "ij"
+        assert found == (wanted["reference"], wanted["offset"], wanted["order"])
+    if "base" in wanted:
+        assert (position.rotary[0], position.rotary_pairs) == (wanted["base"], not wanted["rotates_half"])
+
+
 @pytest.mark.parametrize("architecture", ["resnet50", "vit_small_patch16_18x2_224", "swin_tiny_patch4_window7_224"])
 def test_other_architectures_are_refused_by_name(architecture: str, tmp_path: Path) -> None:
     shutil.copytree(GOLDEN / "timm" / "vit_tiny_patch16_224", tmp_path / "model")
@@ -122,3 +148,19 @@ def test_everything_that_timm_writes_is_understood() -> None:
     for name in MODELS:
         (tower,) = ct.load(GOLDEN / "timm" / name).towers.values()
         assert not [claim for claim in tower.reading.claims if claim.subject == "not understood"], name
+
+
+def map_pooled(architecture: str, **more: tuple[int, ...]) -> PoolerRow:
+    sizes = {"patch_embed.proj.weight": (64, 3, 16, 16), "blocks.0.mlp.fc2.weight": (64, 256), **more}
+    config = timm_config({"architecture": architecture, "model_args": {"global_pool": "map"}}, sizes)
+    return timm_family({"architecture": architecture}).pooler_row(config)
+
+
+def test_the_heads_of_an_attention_pool_are_those_of_its_line_of_models() -> None:
+    assert map_pooled("vit_pe_core_base_patch16_224").heads == 8
+    assert map_pooled("vit_pe_spatial_base_patch16_512").heads is None  # as many as a block's
+
+
+def test_a_norm_behind_an_attention_pool_is_refused() -> None:
+    with pytest.raises(UnsupportedModel, match="a norm behind it"):
+        map_pooled("vit_tiny_patch16_224", **{"fc_norm.weight": (64,)})

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from classtoken.contract.experiments import pictures
 from classtoken.contract.reading import Reading
-from classtoken.contract.settling import TRICKY, Side
+from classtoken.contract.samples import TRICKY
+from classtoken.contract.settling import Side
 from classtoken.errors import ClasstokenError
 from classtoken.inputs import one_batch
 from classtoken.plain import encode

@@ -39,7 +39,9 @@ def settle_company(folder: Path, readings: Sequence[Reading]) -> None:
         logging.getLogger(__name__).warning("'%s' is new here: checking once whether company moves its vectors", folder)
         return {reading.modality: _tried(reading) for reading in foreign}
 
-    found = remembered(f"company {__version__} {folder_fingerprint(folder)}", ask) or {}
+    places = dict.fromkeys((folder, *(reading.home for reading in readings)))
+    files = [folder_fingerprint(place) for place in places]
+    found = remembered(f"company {__version__} {files}", ask) or {}
     for reading in foreign:
         answer = found.get(reading.modality) or {}
         if answer.get("alone"):

@@ -22,13 +22,13 @@ from classtoken.encoder.checkpoint import Checkpoint, check_finite, open_checkpo
 from classtoken.encoder.families.row import AuthorsReadout, Family
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import UnsupportedModel
-from classtoken.model_folder import ENCODER_SETTINGS, read_json, read_prompts, transformer_folder
+from classtoken.model_folder import ENCODER_SETTINGS, read_prompts, transformer_folder
 from classtoken.pooling.spec import parse
 from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import size_behind
 from classtoken.readout.saved import SavedReadout, read_saved
 from classtoken.results.inspect import Contract
-from classtoken.tokens.wordpieces import special_tokens, tokenizer_folder
+from classtoken.tokens.wordpieces import read_settings, special_tokens, tokenizer_folder
 from classtoken.values import Role
 
 #: sentence-transformers pools every token that is no padding, of images too: class token and registers as well.
@@ -198,7 +198,7 @@ def _as_pooled_there(spec: str, folder: Path, tower: LoadedTower) -> str:
         same = layout.runs[0][0] is Role.CLASS and layout.count(Role.CLASS) == 1
     else:
         inner = tokenizer_folder(folder)
-        same = "cls_token" in special_tokens(inner, read_json(inner / "tokenizer_config.json") or {})
+        same = "cls_token" in special_tokens(read_settings(inner))
     return spec if same else "+".join("first" if name == "cls" else name for name in spec.split("+"))
 
 

@@ -22,6 +22,9 @@ from classtoken.readout.classifier import PublishedHead
 from classtoken.results.inspect import Claim, Contract, Evidence, Kind, Verdict
 from classtoken.values import IMAGE_POOLED, NO_DEFAULTS, TEXT_POOLED, InputDefaults, Role
 
+#: Any of these says how inputs are prepared.
+INPUT_FILES = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+
 
 @dataclass
 class Reading:
@@ -82,6 +85,13 @@ class Reading:
             before=before,
             unit_length=unit if unit_length is None else unit_length,
         )
+
+    def inputs_at(self, folder: Path) -> Path:
+        """Where the files lie that say how inputs are prepared: an adapter that brings none has its base's."""
+        if self.home.is_relative_to(folder):
+            return folder
+        own = any((place / name).is_file() for place in (folder, *folder.iterdir()) for name in INPUT_FILES)
+        return folder if own else self.home
 
     def meant(self) -> str:
         """The contract's pooling. Raises `ContractError` where what its authors meant is not settled."""

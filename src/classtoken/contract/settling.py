@@ -1,6 +1,6 @@
 """What was passed over in a folder, settled before its first vector: by a reference where one can run."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from classtoken.contract.checks import TOLERANCE, difference
-from classtoken.contract.experiments import TEXTS, pictures
+from classtoken.contract.experiments import pictures
 from classtoken.contract.reading import Reading
 from classtoken.contract.reference import gaps, reference_of
+from classtoken.contract.samples import LONG, OWN_WORDS, RARE, TRICKY, own_words, several_inputs
 from classtoken.contract.unread import Compare, Compared, Part, Unread, settled, unread
 from classtoken.encoder.foreign.quietly import quietly
 from classtoken.inputs import Preprocessor, one_batch
@@ -20,10 +21,8 @@ from classtoken.model_folder import first_module, transformer_folder
 from classtoken.remembered import folder_fingerprint
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.tokens.text_recipe import read_calls
-from classtoken.tokens.wordpieces import tokenizer_folder
+from classtoken.tokens.wordpieces import tokenizer_folder, without_dropout
 
-#: Texts that tokenizers treat differently: capitals, accents, spaces, numbers, other scripts, spelt special tokens.
-TRICKY = (*TEXTS, "Zebra", "  two  spaces ", "Äpfel, NAÏVE café", "12,345.67 %", "你好 мир 😀", "it's [SEP] </s> done")
 #: What `accept` takes for a tokenizer that transformers' own class makes otherwise.
 TOKENIZER_CLASS = "tokenizer_class"
 
@@ -41,8 +40,8 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
     for side in sides:
         side.reading.refusals += _other_kinds(side)
     harmless = frozenset(key for side in sides if side.reading.family for key in side.reading.family.harmless)
-    found = tuple(one for one in unread(folder, opened, harmless) if not _reproduced(one, sides))
-    found += _made_anew(sides)
+    passed = (*unread(folder, opened, harmless), *_of_base(folder, sides, opened, harmless))
+    found = tuple(one for one in passed if not _reproduced(one, sides)) + _made_anew(sides)
     if not found:
         return
     compare: dict[Part, Compare] = {
@@ -50,13 +49,27 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
         "tokenizer": lambda: _ids(folder, sides),
         "pixels": lambda: _pixels(folder, sides),
     }
-    done = settled(found, accept, compare, folder_fingerprint(folder))
+    places = dict.fromkeys((folder, *(side.reading.home for side in sides)))
+    asked = f"{[folder_fingerprint(place) for place in places]} {TRICKY + RARE} {LONG} {OWN_WORDS}"
+    done = settled(found, accept, compare, asked)
     done = tuple(one for one in done if one.key != TOKENIZER_CLASS or (one.refused and one.found) or one.accepted)
     for side in sides:
         side.reading.claims += tuple(one.claim() for one in done)
         side.reading.accepted = tuple(sorted(f"{one.file}:{one.key}" for one in done if one.accepted))
         side.reading.refusals += tuple(one.refusal() for one in done if one.refused and one.part != "readout")
         side.reading.unsettled += tuple(one.refusal() for one in done if one.refused and one.part == "readout")
+
+
+def _of_base(
+    folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], harmless: frozenset[str]
+) -> Iterator[Unread]:
+    """What was passed over in the base of an adapter that lies elsewhere, as far as its files count."""
+    for side in sides[:1]:
+        base = side.reading.home
+        if base.is_relative_to(folder):
+            return
+        counts = {"encoder"} | ({"tokenizer", "pixels"} if side.reading.inputs_at(folder) == base else set())
+        yield from (one for one in unread(base, opened, harmless) if one.part in counts)
 
 
 def _other_kinds(side: Side) -> tuple[str, ...]:
@@ -81,7 +94,7 @@ def _states(folder: Path, sides: Sequence[Side]) -> Compared | None:
         model = reference_of(inner)
         if model is None or side.reading.family is None:
             return None
-        for tokens in several_inputs(side.prepare):
+        for tokens in several_inputs(side.prepare, side.reading.config):
             found = gaps(model, side.reading, tokens)
             if found is None:
                 return None
@@ -114,12 +127,6 @@ def _own_code(reading: Reading) -> bool:
     return reading.family is None or str(named).rsplit(".", 1)[-1] not in reading.family.code
 
 
-def several_inputs(prepare: Preprocessor) -> list[Any]:
-    """Inputs of several lengths, each a batch of its own."""
-    items: Sequence[Any] = TRICKY[:4] if isinstance(prepare, TextPreprocessor) else pictures()
-    return [one_batch(prepare, [item]) for item in items]
-
-
 def _ids(folder: Path, sides: Sequence[Side]) -> Compared | None:
     """Token ids beside those of transformers' tokenizer."""
     from transformers import AutoTokenizer
@@ -127,37 +134,48 @@ def _ids(folder: Path, sides: Sequence[Side]) -> Compared | None:
     prepare = next((side.prepare for side in sides if isinstance(side.prepare, TextPreprocessor)), None)
     if prepare is None:
         return Compared(True, "no text side")
-    defaults = next(side.reading.inputs for side in sides if side.prepare is prepare)
+    reading = next(side.reading for side in sides if side.prepare is prepare)
+    defaults, place = reading.inputs, tokenizer_folder(reading.inputs_at(folder))
     if defaults.separator_zeroed:
         return None
-    special_too = not defaults.bare and read_calls(tokenizer_folder(folder)).special
+    special_too = not defaults.bare and read_calls(place).special
     try:
         with quietly():
-            theirs = AutoTokenizer.from_pretrained(
-                tokenizer_folder(folder), trust_remote_code=False, local_files_only=True
-            )
-            special = {one for one in theirs.all_special_tokens if isinstance(one, str)}
-            texts = [*TRICKY, *(f"a {token} b{token}c" for token in sorted(special))]
+            theirs = AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=True)
+            if getattr(theirs, "backend_tokenizer", None) is not None:
+                without_dropout(theirs.backend_tokenizer)
+            texts = [*TRICKY, *RARE, *own_words(theirs)]
             if prepare.recipe.lower_case:
                 texts = [text.lower() for text in texts]
-            wanted = [theirs(text, add_special_tokens=special_too)["input_ids"] for text in texts]
+            wanted = [_given(lambda one: theirs(one, add_special_tokens=special_too)["input_ids"], t) for t in texts]
     except Exception:  # transformers raises many kinds for one cause: it does not read this folder
         return None
-    ours = prepare.tokenizer.ids([prepare.recipe.clean(text) for text in texts])
-    unlike = [text for text, ids, own in zip(texts, wanted, ours, strict=True) if list(ids) != list(own)]
+    if not any(wanted):
+        return None
+    ours = [_given(lambda one: prepare.tokenizer.ids([prepare.recipe.clean(one)])[0], text) for text in texts]
+    unlike = [text for text, ids, own in zip(texts, wanted, ours, strict=True) if ids is not None and ids != own]
     says = f"transformers' tokenizer gives {'the same ids' if not unlike else 'other ids'} for "
     return Compared(not unlike, says + (f"{len(texts)} texts" if not unlike else repr(unlike[0])))
+
+
+def _given(ids: Callable[[str], Sequence[int]], text: str) -> list[int] | None:
+    """The ids of one text; None where the tokenizer fails at it."""
+    try:
+        return [int(one) for one in ids(text)]
+    except Exception:  # compiled tokenizers raise plain exceptions: a word piece without [UNK], say
+        return None
 
 
 def _pixels(folder: Path, sides: Sequence[Side]) -> Compared | None:
     """Pixels beside those of transformers' image processor, of pictures of several sizes."""
     from transformers import AutoImageProcessor
 
-    prepare = next((side.prepare for side in sides if not isinstance(side.prepare, TextPreprocessor)), None)
-    if prepare is None:
+    side = next((side for side in sides if not isinstance(side.prepare, TextPreprocessor)), None)
+    if side is None:
         return Compared(True, "no image side")
+    prepare = side.prepare
     shown = [picture[:high] for picture, high in zip(pictures(), (256, 190), strict=True)]
-    place = first_module(folder, ("preprocessor_config.json", "processor_config.json"))
+    place = first_module(side.reading.inputs_at(folder), ("preprocessor_config.json", "processor_config.json"))
     try:
         with quietly():
             theirs = AutoImageProcessor.from_pretrained(place, trust_remote_code=False, local_files_only=True)

@@ -20,9 +20,6 @@ from classtoken.tokens.image import ImagePreprocessor
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Layout, Role
 
-#: Any of these says how inputs are prepared.
-INPUT_FILES = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
-
 
 @dataclass
 class Tower:
@@ -83,9 +80,7 @@ class Tower:
 def preprocessor(folder: Path, reading: Reading, max_length: int | None = None) -> Preprocessor:
     """The authors' preprocessing of one tower, texts cut at `max_length` tokens where that is given."""
     encoder, usual = reading.encoder, reading.inputs
-    elsewhere = not reading.home.is_relative_to(folder)
-    if elsewhere and not any((place / name).is_file() for place in (folder, *folder.iterdir()) for name in INPUT_FILES):
-        folder = reading.home  # an adapter that brings no tokenizer has its base's
+    folder = reading.inputs_at(folder)
     if reading.modality == "text":
         return TextPreprocessor.from_folder(
             folder, positions=encoder.positions, vocabulary=encoder.vocabulary, usual=usual, max_length=max_length

@@ -32,8 +32,9 @@ NOT_DONE = (
 class Adapter:
     """A LoRA adapter: W becomes W + scale * B A, with scale = alpha / r, or alpha / sqrt(r) (rsLoRA).
 
-    With DoRA every row of the sum is brought to its trained length. Whole weights that were trained beside the low-rank
-    ones (`modules_to_save`, `bias`) take the place of the base's. Hu et al. 2021; Liu et al. 2024; as `peft` merges.
+    With DoRA every row of the sum (every column of a table of words) is brought to its trained length. Whole weights
+    that were trained beside the low-rank ones (`modules_to_save`, `bias`) take the place of the base's. Hu et al. 2021;
+    Liu et al. 2024; as `peft` merges.
     """
 
     folder: Path
@@ -55,12 +56,12 @@ class Adapter:
         parts = self.targets.get(name)
         if parts is None:
             return weight
-        if "whole" in parts:
-            changed = parts["whole"].float()
-        elif "bias" in parts:
-            changed = weight + self._scale(name, parts) * parts["bias"].float()
-        else:
-            changed = self._changed(name, weight, {part: tensor.float() for part, tensor in parts.items()})
+        parts = {part: tensor.float() for part, tensor in parts.items()}
+        changed = parts.pop("whole", weight)  # a whole weight may be changed in turn: peft keeps tables of words so
+        if "bias" in parts:
+            changed = changed + self._scale(name, parts) * parts["bias"]
+        elif parts:
+            changed = self._changed(name, changed, parts)
         if changed.shape != weight.shape:
             raise WeightsError(
                 f"{self.folder / WEIGHTS}: the change of {name} is {tuple(changed.shape)}, the base's weight "
@@ -71,7 +72,11 @@ class Adapter:
     def _changed(self, name: str, weight: Tensor, parts: Mapping[str, Tensor]) -> Tensor:
         scale = self._scale(name, parts)
         if "lora_embedding_A" in parts:
-            return weight + scale * (parts["lora_embedding_B"] @ parts["lora_embedding_A"]).T
+            change = scale * (parts["lora_embedding_B"] @ parts["lora_embedding_A"]).T
+            found = weight + change if weight.shape == change.shape else change
+            if "lora_magnitude_vector" in parts:  # a table's columns are what a matrix's rows are
+                found = found * (parts["lora_magnitude_vector"].flatten() / found.norm(dim=0))
+            return found
         low, high = parts["lora_A"], parts["lora_B"]
         change = scale * torch.tensordot(high.flatten(1), low, 1)
         if self.transposed:
@@ -142,9 +147,14 @@ class AdapterFiles:
         blocks = [blocks] if isinstance(blocks, int) else blocks
         for name, parts in targets.items():
             self._check_rank(name, parts, modules[name])
-            if self.settings.get("use_dora") and "lora_A" in parts and "lora_magnitude_vector" not in parts:
-                raise WeightsError(f"the adapter in '{self.folder}' says use_dora, and {name} has no magnitudes.")
-            if "whole" not in parts and self._leaves_out(modules[name]):
+            low, dora = {"lora_A", "lora_embedding_A"} & {*parts}, bool(self.settings.get("use_dora"))
+            if low and dora != ("lora_magnitude_vector" in parts):
+                says, has = ("says", "no magnitudes") if dora else ("does not say", "magnitudes")
+                raise WeightsError(
+                    f"the adapter_config.json of the adapter in '{self.folder}' {says} use_dora, and {name} has {has}. "
+                    "Copy the adapter again."
+                )
+            if {*parts} != {"whole"} and self._leaves_out(modules[name]):
                 raise WeightsError(
                     f"the adapter in '{self.folder}' has weights for {name}, which target_modules and exclude_modules "
                     "of its adapter_config.json leave out. Copy the adapter again."

@@ -11,13 +11,20 @@ import torch
 
 from classtoken.errors import BadRecord, ModelError, OptionError
 from classtoken.fingerprint import hash_value
-from classtoken.model_folder import changed, read_json
+from classtoken.model_folder import changed
 from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.beginnings import ids_kept
 from classtoken.tokens.text_recipe import TextRecipe, processor_settings, read_calls, read_text_recipe
-from classtoken.tokens.wordpieces import Tokenizer, hands_kinds_over, open_tokenizer, special_tokens, tokenizer_folder
+from classtoken.tokens.wordpieces import (
+    Tokenizer,
+    hands_kinds_over,
+    open_tokenizer,
+    read_settings,
+    special_tokens,
+    tokenizer_folder,
+)
 from classtoken.values import NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role
 
 #: Tokens of a batch; benchmarks/embed.py --budgets compares others.
@@ -94,7 +101,7 @@ class TextPreprocessor:
         """
         folder = Path(folder)
         inner = tokenizer_folder(folder)
-        settings = read_json(inner / "tokenizer_config.json") or {}
+        settings = read_settings(inner)
         overruled = processor_settings(inner)
         settings = changed(settings, overruled)
         recipe = read_text_recipe(folder, settings, positions=positions, usual=usual)
@@ -111,7 +118,7 @@ class TextPreprocessor:
         if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
             recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")
         _check_end(recipe, tokenizer)
-        special = special_tokens(inner, settings)
+        special = special_tokens(settings)
         # transformers takes these two out of a tokenizer's own file, and follows them where they are handed over
         overruled.asked.update(settings.asked - {"add_bos_token", "add_eos_token"})
         known = {name: tokenizer.id_of(token) for name, token in special.items()}

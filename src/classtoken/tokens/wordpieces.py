@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from classtoken.errors import BadRecord, ModelError, UnsafeCheckpoint
-from classtoken.model_folder import first_module, read_json
+from classtoken.model_folder import changed, first_module, read_json, whole
 from classtoken.tokens.pipelines import same_parts, spaces_as_said
 from classtoken.tokens.sentencepiece import without_the_package
 from classtoken.values import NO_DEFAULTS, InputDefaults
@@ -168,11 +168,13 @@ def open_tokenizer(
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         _try(backend, file)
-        notes = _without_dropout(backend) + _apply_bert_flags(backend, settings, class_name(settings, usual))
+        notes = without_dropout(backend) + _apply_bert_flags(backend, settings, class_name(settings, usual))
         backend.encode_special_tokens = bool(settings.get("split_special_tokens"))  # spelt ones are words like others
-        _add_missing(backend, settings, read_json(folder / "special_tokens_map.json") or {})
-        special = special_tokens(folder, settings)
+        added = _add_missing(backend, folder, settings)
+        special = special_tokens(settings)
         made_by = _made_by(backend, class_name(settings, usual), settings, special)
+        if added and not made_by:
+            made_by = class_name(settings, usual)
         notes += _unheeded_flags(backend, settings, special)
     else:
         tokenizer = _converted(folder, settings)
@@ -186,7 +188,7 @@ def open_tokenizer(
         _lower(backend)
     if bare:
         backend.post_processor = None
-    separator = special_tokens(folder, settings).get("sep_token") if zeroed else None
+    separator = special_tokens(settings).get("sep_token") if zeroed else None
     return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator), made_by)
 
 
@@ -202,7 +204,7 @@ def _made_by(backend: Any, name: str, settings: Mapping[str, Any], special: Mapp
     return "" if same else name or "the class of its model"
 
 
-def _without_dropout(backend: Any) -> tuple[str, ...]:
+def without_dropout(backend: Any) -> tuple[str, ...]:
     """Byte pairs that are left apart at random are for training: no two runs would give the same vector."""
     rate = getattr(backend.model, "dropout", None)
     if not rate:
@@ -328,21 +330,41 @@ def _unheeded_flags(backend: Any, settings: Mapping[str, Any], special: Mapping[
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
-def _add_missing(backend: Any, settings: Mapping[str, Any], old: Mapping[str, Any]) -> None:
-    """Tokens that the settings list and tokenizer.json has not, or not with these flags: added as transformers does."""
-    have = {repr(token) for token in backend.get_added_tokens_decoder().values()}
+def _add_missing(backend: Any, folder: Path, settings: Mapping[str, Any]) -> bool:
+    """Tokens that the settings list and tokenizer.json has not, or not with these flags: added as transformers does.
+
+    Whether there were any: its class may then make them otherwise.
+    """
+    there = backend.get_added_tokens_decoder()
+    have = {repr(token) for token in there.values()}
     listed = sorted((settings.get("added_tokens_decoder") or {}).items(), key=lambda item: int(item[0]))
     found = [_added(token) for _, token in listed if isinstance(token, dict)]
+    if "added_tokens_decoder" not in settings:
+        found = _listed_before(folder, settings, there)
     found = [token for token in found if repr(token) not in have]
-    names = {token.content for token in (*backend.get_added_tokens_decoder().values(), *found)}
+    names = {token.content for token in (*there.values(), *found)}
     more = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
     more = more.values() if isinstance(more, dict) else more
-    for token in (*(settings.get(name, old.get(name)) for name in NAMED), *more):
+    for token in (*(settings.get(name) for name in NAMED), *more):
         if token is not None and (added := _added(token)).content not in names:
             added.special = True
             found.append(added)
             names.add(added.content)
     backend.add_tokens(found)
+    return bool(found)
+
+
+def _listed_before(folder: Path, settings: Mapping[str, Any], there: Mapping[int, Any]) -> list[Any]:
+    """Tokens of added_tokens.json, which version 4 of transformers wrote, at places that tokenizer.json leaves free."""
+    from tokenizers import AddedToken
+
+    special = {_text_of(settings.get(name)) for name in NAMED}
+    listed = sorted((whole(read_json(folder / "added_tokens.json")) or {}).items(), key=lambda item: int(item[1]))
+    return [
+        AddedToken(token, normalized=token not in special, special=token in special)
+        for token, number in listed
+        if number not in there
+    ]
 
 
 def _added(token: Any) -> Any:
@@ -373,13 +395,20 @@ def tokenizer_folder(folder: Path) -> Path:
     return first_module(folder, ("tokenizer_config.json", "tokenizer.json"))
 
 
-def special_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
-    """`cls_token`, `eos_token`, `pad_token` ... -> the token's text; tokenizer_config.json wins over the older map."""
-    old = read_json(folder / "special_tokens_map.json") or {}
-    found = {}
-    for key in NAMED:
-        value = settings.get(key, old.get(key))
-        text = value.get("content") if isinstance(value, dict) else value
-        if isinstance(text, str):
-            found[key] = text
-    return found
+def read_settings(folder: Path) -> dict[str, Any]:
+    """tokenizer_config.json with special_tokens_map.json, which wins, as in transformers, where the former lists no
+    added tokens (folders of older versions); else it says what the former leaves out."""
+    settings = read_json(folder / "tokenizer_config.json") or {}
+    old = whole(read_json(folder / "special_tokens_map.json")) or {}
+    return changed(settings, old, under="added_tokens_decoder" in settings)
+
+
+def special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
+    """`cls_token`, `eos_token`, `pad_token` ... -> the token's text. `settings` are those of `read_settings`."""
+    found = {key: _text_of(settings.get(key)) for key in NAMED}
+    return {key: text for key, text in found.items() if text is not None}
+
+
+def _text_of(token: Any) -> str | None:
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else None

@@ -95,6 +95,11 @@ REDUCES: Mapping[str, Literal["mean", "max", "mean_max", "cls"]] = {
 def timm_pooler(config: Config) -> PoolerRow:
     """timm's `forward_head(..., pre_logits=True)`, where it is more than one of the poolings by name."""
     pool, every = config["pool"], config["pool_every_token"]
+    if pool == "map" and config["fc_norm"]:
+        raise UnsupportedModel(
+            "timm's global_pool 'map' with a norm behind it (fc_norm) is not computed here; compute this model's "
+            "vectors with timm."
+        )
     if pool == "map":
         act = activation(config["activation"])
         return PoolerRow(kind="map", names=MAP, activation=act, every_token=every, optional=False)

@@ -16,8 +16,14 @@ from classtoken.values import Role
 
 Sizes = Mapping[str, tuple[int, ...]]
 """name of a tensor -> its shape"""
-#: Where heads are not of 64 numbers.
-HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
+#: Where heads are not of 64 numbers, or a size is split otherwise in one line of models than in the rest: the first
+#: pattern that is in the architecture's name and has its hidden size -> how many heads.
+HEADS: tuple[tuple[str, Mapping[int, int]], ...] = (
+    ("_dinov3", {1280: 20, 4096: 32}),
+    ("giantopt|_pe_", {1536: 16}),
+    ("^vit_base_patch16_gap_224$", {768: 16}),
+    ("", {1152: 16, 1280: 16, 1408: 16, 1664: 16}),
+)
 #: SigLIP trunks with the tanh form of GELU.
 TANH = re.compile(r"patch32_siglip|large_patch16_siglip(_gap)?_512|so400m_patch16_siglip|giantopt")
 
@@ -176,9 +182,10 @@ def _refuse_another_mlp(arguments: Mapping[str, Any], hidden: int, sizes: Sizes)
 
 def heads_of(architecture: str, hidden: int) -> int:
     """Heads of a timm architecture: of 64 numbers each, but for the largest models."""
-    if architecture == "vit_base_patch16_gap_224" or (hidden == 1536 and "giantopt" in architecture):
-        return 16
-    return HEADS.get(hidden, hidden // 64)
+    for pattern, sizes in HEADS:
+        if hidden in sizes and re.search(pattern, architecture):
+            return sizes[hidden]
+    return hidden // 64
 
 
 def _activation(architecture: str, asked: object) -> str:
@@ -192,9 +199,9 @@ def _activation(architecture: str, asked: object) -> str:
 
 
 def _usual_pool(architecture: str) -> str:
-    if "siglip" in architecture or "_pe_core_" in architecture:
+    if "_gap_" not in architecture and ("siglip" in architecture or "_pe_core_" in architecture):
         return "map"
-    if "gap" in architecture or (USUALLY_MEAN.search(architecture) and "_clip_" not in architecture):
+    if "_gap_" in architecture or (USUALLY_MEAN.search(architecture) and "_clip_" not in architecture):
         return "avg"
     return "token"
 

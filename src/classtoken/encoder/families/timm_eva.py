@@ -62,17 +62,19 @@ def eva02_shape(config: Config) -> Shape:
 
 
 def pe_shape(config: Config) -> Shape:
-    """The Perception Encoder counts columns first, from 1."""
+    """The Perception Encoder counts columns first, from 1; its largest models from 0."""
     found = re.search(r"pe_(core|lang|spatial)_[a-z]+_(patch\d+_\d+)", config["architecture"])
     assert found is not None, "the row takes no other architecture"
     side = PE_GRIDS.get(found[1], {}).get(found[2], 32)
-    return counted_shape(config, CountedGrid(reference=(side, side), offset=1.0, columns_first=True))
+    first = 0.0 if "_gigantic_" in config["architecture"] else 1.0
+    return counted_shape(config, CountedGrid(reference=(side, side), offset=first, columns_first=True))
 
 
 def pe_pooler(config: Config) -> PoolerRow:
-    """One query with 8 heads over every token, the class token among them."""
+    """One query over every token, the class token among them; with 8 heads in the models that were trained with it."""
     row = timm_pooler(config)
-    return replace(row, every_token=True, heads=8) if row.kind == "map" else row
+    heads = 8 if "_core_" in config["architecture"] else row.heads
+    return replace(row, every_token=True, heads=heads) if row.kind == "map" else row
 
 
 def eva_pooler(config: Config) -> PoolerRow:
