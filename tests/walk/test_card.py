@@ -62,3 +62,9 @@ def test_a_final_norm_is_said_only_where_there_is_one(made: Callable[[str], Made
     page = made(name)[1]
     assert (page.model.shared.final_norm is not None) == normed
     assert ("after the final norm" in page.model.readout.says) == normed
+
+
+def test_class_tokens_are_called_by_their_classes_in_the_readout_too(made: Callable[[str], Made]) -> None:
+    _, page = made("scenes-multi")
+    named = [token.name for token in page.examples[0].tokens if token.role == "class"]
+    assert page.model.readout.says.startswith(f"{', '.join(named[:-1])} and {named[-1]}")

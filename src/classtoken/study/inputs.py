@@ -95,7 +95,7 @@ def token_names(view: InputView, classifier: Classifier | None = None) -> tuple[
     """What every token is called, in whatever is said of it: a word piece, `class token`, `patch 86 (row 6, column 2)`,
     `register 0`. Numbers count from 0, as in a cut (`tokens:p86`); several class tokens are called by the class that
     each one answers for, where the classifier reads them so."""
-    of_class = classifier.labels if classifier is not None and isinstance(classifier.head, PerTokenHead) else ()
+    of_class = class_token_names(classifier)
     found: list[str] = []
     counts: dict[Role, int] = {}
     for role, word, cell in zip(view.roles, view.words, view.cells, strict=True):
@@ -105,11 +105,18 @@ def token_names(view: InputView, classifier: Classifier | None = None) -> tuple[
         elif role == Role.CONTENT:
             found.append(f"patch {number}" + ("" if cell is None else f" (row {cell[0]}, column {cell[1]})"))
         elif role == Role.CLASS and view.roles.count(role) > 1 and number < len(of_class):
-            found.append(f"class token “{of_class[number]}”")
+            found.append(of_class[number])
         else:
             alone = view.roles.count(role) == 1 and role != Role.REGISTER
             found.append(NAMES.get(role, role.name.lower()) + ("" if alone else f" {number}"))
     return tuple(found)
+
+
+def class_token_names(classifier: Classifier | None) -> tuple[str, ...]:
+    """Several class tokens by the class that each answers for; nothing where the classifier does not read them so."""
+    if classifier is None or not isinstance(classifier.head, PerTokenHead):
+        return ()
+    return tuple(f"class token “{label}”" for label in classifier.labels)
 
 
 def token_views(view: InputView, classifier: Classifier | None = None) -> tuple[TokenView, ...]:

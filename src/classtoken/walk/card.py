@@ -27,6 +27,7 @@ from classtoken.probe.accounting import native, output_bias
 from classtoken.probe.subject import Cosines, Subject
 from classtoken.readout.own import OwnPooler, meaning
 from classtoken.readout.readout import Readout
+from classtoken.study.inputs import class_token_names
 from classtoken.values import Role
 from classtoken.walk.items import is_image
 from classtoken.walk.rows import numbers
@@ -148,6 +149,7 @@ def readout_in_words(embedder: Embedder, subject: Subject) -> str:
     contract, classifier = reading.contract, reading.classifier
     spec = str(contract.pooling if classifier is None else classifier.readout.spec)
     numbered = {f"cls({i})": f"class token {i}" for i in range(64)}
+    numbered |= {f"cls({i})": name for i, name in enumerate(class_token_names(classifier))}
     parts = [{**words, **numbered}.get(part, f"the pooling '{part}'") for part in spec.split("+")]
     says = " and ".join([", ".join(parts[:-1]), parts[-1]]) + ", side by side" if len(parts) > 1 else parts[0]
     if classifier is not None:
