@@ -61,3 +61,10 @@ def test_keys_of_a_config_are_read_harmless_or_named(case: Case, tmp_path: Path)
         again = case.tower(model)(**bench.inputs.reference).last_hidden_state
     kept_BL = bench.inputs.tokens.roles_BL != Role.PAD  # the state of a padding token is of nothing, and differs
     assert relative(bench.last_BLD, again, kept_BL) < TOLERANCE, f"one of {tried} moves the states of {case.name}"
+
+
+def test_what_is_handed_to_a_tokenizer_is_never_harmless() -> None:
+    """`language` moves nothing in a config, and the tokens around a text where open_clip hands it to NLLB's class."""
+    assert is_harmless("language", "encoder")
+    assert is_harmless("model_cfg.text_cfg.language", "encoder")
+    assert not is_harmless("model_cfg.text_cfg.tokenizer_kwargs.language", "encoder")

@@ -123,6 +123,8 @@ def test_other_image_sides_are_refused_by_name(change: dict[str, object], says: 
         ({"pool_type": "first"}, "first"),
         ({"pool_type": "last", "proj_type": "mlp"}, "mlp"),
         ({"proj_type": "none"}, "none"),
+        ({"proj_bias": True}, "proj_bias"),
+        ({"proj_bias": True, "pool_type": "eos"}, "proj_bias"),
         ({"embed_cls": True}, "embed_cls"),
     ],
 )
