@@ -127,6 +127,8 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
     assert (ours.recipe.max_length, ours.recipe.end) == (20, "highest")
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"width": 16}}}))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 30}))
     silent = TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs({})).recipe
     assert silent.max_length == 77  # whatever the tokenizer's files say
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))

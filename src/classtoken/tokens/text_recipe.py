@@ -16,6 +16,7 @@ NO_LIMIT = 1_000_000
 """transformers writes 10^30 as model_max_length where it knows none"""
 CANONICAL, LOWERING = "SiglipTokenizer", "Siglip2Tokenizer"
 """tokenizer classes that rewrite a text before they cut it into pieces"""
+WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 PAD_LEFT = ("GemmaTokenizer", "Siglip2Tokenizer", "XLNetTokenizer", "LlamaTokenizer")
 
 
@@ -87,9 +88,6 @@ class TextRecipe:
     def rewritten(self) -> bool:
         """Whether signs are left out of a text, so that no token's place in it is known."""
         return self.canonical or self.cleaning == "canonicalize"
-
-
-WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def tidied(text: str, cleaning: str) -> str:
