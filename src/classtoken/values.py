@@ -97,6 +97,10 @@ class InputDefaults:
     """what a text is padded with, whatever the tokenizer calls its padding"""
     separator_zeroed: bool = False
     """the separator behind a text is put in as the number 0 (CLIPA)"""
+    cleaning: Literal["", "whitespace", "lower", "canonicalize"] = ""
+    """what open_clip does to a text before its tokenizer, see `tokens.text_recipe.tidied`"""
+    special_split: bool = False
+    """a special token that a text spells is cut into pieces like any word"""
     bare: bool = False
     """no special tokens are put around a text"""
     end: Literal["template", "first", "highest"] = "template"

@@ -123,6 +123,8 @@ def test_other_image_sides_are_refused_by_name(change: dict[str, object], says: 
         ({"pool_type": "first"}, "first"),
         ({"pool_type": "last", "proj_type": "mlp"}, "mlp"),
         ({"proj_type": "none"}, "none"),
+        ({"proj_bias": True}, "proj_bias"),
+        ({"proj_bias": True, "pool_type": "eos"}, "proj_bias"),
         ({"embed_cls": True}, "embed_cls"),
     ],
 )
@@ -156,3 +158,15 @@ def test_every_key_that_published_configs_have_is_understood(name: str, tmp_path
     image = embedder.embed([np.zeros((20, 30, 3), np.uint8)], modality="image")
     assert text.shape[1] == image.shape[1] == config["model_cfg"]["embed_dim"]
     assert np.allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
+
+
+def test_an_unknown_key_of_the_tokenizer_is_settled_with_texts_as_open_clip_cleans_them(tmp_path: Path) -> None:
+    """transformers' tokenizer neither cleans a text first nor takes a special token that is spelt in it for words."""
+    folder = shutil.copytree(GOLDEN / "open_clip" / "clip", tmp_path / "clip")
+    folders.bert_tokenizer(folder, longest=10)
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] |= {"pool_type": "eos", "eos_id": 3, "tokenizer_kwargs": {"clean": "canonicalize"}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "a_key_of_tomorrow": 1}))
+    assert ct.load(folder).embed(["a cat, the boat"], modality="text").shape[0] == 1

@@ -131,13 +131,39 @@ def test_open_clip(tmp_path: Path) -> None:
         "size": [64, 32],
         "interpolation": "bilinear",
     }
+    model["vision_cfg"]["image_size"] = [64, 32]
     recipe = read_recipe(folder_of(tmp_path, open_clip_config={"model_cfg": model, "preprocess_cfg": settings}))
     assert (recipe.resize, recipe.size, recipe.crop, recipe.interpolation) == ("squash", (64, 32), None, "bilinear")
+    assert not recipe.notes
     settings = {"resize_mode": "longest", "fill_color": 5}
     recipe = read_recipe(folder_of(tmp_path, open_clip_config={"model_cfg": model, "preprocess_cfg": settings}))
     assert (recipe.resize, recipe.fill) == ("fit", (5, 5, 5))
     with pytest.raises(ModelError, match="resize_mode 'odd' is not known"):
         read_recipe(folder_of(tmp_path, open_clip_config={"preprocess_cfg": {"resize_mode": "odd"}}))
+
+
+@pytest.mark.parametrize(
+    ("vision", "mode", "size"),
+    [
+        ({"image_size": 64}, "shortest", (64, 64)),
+        ({"image_size": [64, 32]}, "squash", (64, 32)),
+        ({"image_size": [64, 32]}, "longest", (64, 32)),
+        ({}, "shortest", (224, 224)),  # the image_size of a CLIPVisionCfg that says none
+    ],
+)
+def test_open_clips_images_have_the_size_of_the_model(
+    vision: dict[str, Any], mode: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Every version of open_clip from 2.20 to 3.3 puts `visual.image_size` in the place of preprocess_cfg's size."""
+    settings = {"size": 40, "resize_mode": mode, "interpolation": "bilinear"}
+    config = {"model_cfg": {"vision_cfg": {"patch_size": 8, **vision}}, "preprocess_cfg": settings}
+    recipe = read_recipe(folder_of(tmp_path, open_clip_config=config))
+    assert recipe.size == size
+    assert recipe.crop == (None if mode == "squash" else size)
+    says = (
+        f"says 40x40 pixels in preprocess_cfg and {size[0]}x{size[1]} in vision_cfg: images are prepared at {size[0]}"
+    )
+    assert says in recipe.advice()[0]
 
 
 def test_without_a_file_the_default_is_taken_and_said(tmp_path: Path) -> None:

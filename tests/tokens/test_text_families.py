@@ -1,6 +1,7 @@
 """What families do differently with text: prompts, lower case, CLIP's pooled token, SigLIP's fixed length."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from tests.tokens.tiny import ENCODER, PLAIN, siglip2, unigrams, usual_of, wordp
 from transformers import AutoTokenizer, BertTokenizer, T5Tokenizer
 
 from classtoken.encoder.families.open_clip import text_inputs
-from classtoken.errors import OptionError
+from classtoken.errors import OptionError, UnsupportedModel
 from classtoken.tokens.text import TextPreprocessor
+from classtoken.tokens.text_recipe import origins, tidied
 from classtoken.values import TEXT_POOLED, Role
 
 
@@ -124,6 +126,12 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
     ours = TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs({}))
     assert (ours.recipe.max_length, ours.recipe.end) == (20, "highest")
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"width": 16}}}))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 30}))
+    silent = TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs({})).recipe
+    assert silent.max_length == 77  # whatever the tokenizer's files say
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
     bidirectional = text_inputs({"no_causal_mask": True})
     batch = TextPreprocessor.from_folder(folder, PLAIN, usual=bidirectional)(["fox", "the quick brown fox"])
     ends = (batch.roles_BL == Role.END).long().argmax(1)
@@ -132,6 +140,7 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
     assert batch.ids_BL[:, -1].tolist() == [0, 0]  # filled up with zeros, which are read
     assert bool(batch.mask_BL.all())
     siglip = {
+        "hf_tokenizer_name": "timm/ViT-B-16-SigLIP",
         "context_length": 64,
         "no_causal_mask": True,
         "pool_type": "last",
@@ -139,7 +148,93 @@ def test_open_clip_text(folders: dict[str, Path], tmp_path: Path) -> None:
     }
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": siglip}}))
     recipe = TextPreprocessor.from_folder(folder, usual=text_inputs(siglip)).recipe
-    assert (recipe.pad_to, recipe.pads_attended, recipe.canonical, recipe.end) == (64, True, True, "template")
+    assert (recipe.pad_to, recipe.pads_attended, recipe.rewritten, recipe.end) == (64, True, True, "template")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_last_position_of_open_clips_own_tokenizer_is_a_zero(
+    bidirectional: bool, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """`pool_type` last reads position -1 of rows that are filled up with zeros, whatever the mask."""
+    folder = shutil.copytree(folders["clip"], tmp_path / "open")
+    (folder / "config.json").unlink()
+    config = {"context_length": 20, "pool_type": "last", "no_causal_mask": bidirectional}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": config}}))
+    ours = TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs(config))
+    batch = ours(["fox", "the " * 30])
+    assert batch.ids_BL.shape == (2, 20)
+    end = ours.tokenizer.id_of("<|endoftext|>")
+    behind = batch.ids_BL[0].tolist().index(end) + 1
+    assert batch.ids_BL[0, behind:].tolist() == [0] * (20 - behind)
+    assert bool(batch.mask_BL.all())
+    named = text_inputs({**config, "hf_tokenizer_name": "some/clip"})
+    filled = TextPreprocessor.from_folder(folder, PLAIN, usual=named)(["fox"])
+    assert filled.ids_BL[0, behind:].tolist() == [end] * (20 - behind)
+    assert bool(filled.mask_BL.all())
+
+
+CLEANED = {
+    # what open_clip.tokenizer.get_clean_fn makes of them
+    "whitespace": ["A snake_case word, IT'S", "\u039f\u0394\u039f\u03a3, \u0130__X", "a_-_b ..."],
+    "lower": ["a snake_case word, it's", "\u03bf\u03b4\u03bf\u03c2, i\u0307__x", "a_-_b ..."],
+    "canonicalize": ["a snake case word its", "\u03bf\u03b4\u03bf\u03c2 i\u0307 x", "a b"],
+}
+UNCLEANED = ["  A  snake_case\u00a0word,\tIT'S\n", "\u039f\u0394\u039f\u03a3, \u0130__X", "a_-_b ..."]
+
+
+@pytest.mark.parametrize("kind", CLEANED)
+def test_open_clip_cleans_a_text_first(kind: str) -> None:
+    assert [tidied(text, kind) for text in UNCLEANED] == CLEANED[kind]
+    if kind != "canonicalize":
+        for text in UNCLEANED:
+            places = origins(text, kind)
+            assert len(places) == len(tidied(text, kind))
+            found = zip(places, tidied(text, kind), strict=True)
+            assert all(text[at].lower().startswith(sign.lower()) or sign in "\u0307\u03c2 " for at, sign in found)
+
+
+def test_which_cleaning_open_clip_does() -> None:
+    named = {"hf_tokenizer_name": "some/clip"}
+    assert text_inputs({}).cleaning == "lower"
+    assert text_inputs(named).cleaning == "whitespace"
+    for kind in CLEANED:
+        assert text_inputs({**named, "tokenizer_kwargs": {"clean": kind}}).cleaning == kind
+    assert text_inputs({"tokenizer_kwargs": {"clean": "canonicalize"}}).cleaning == "canonicalize"
+    with pytest.raises(UnsupportedModel, match="clean 'whitespace' is not computed; for open_clip's own tokenizer low"):
+        text_inputs({"tokenizer_kwargs": {"clean": "whitespace"}})
+    with pytest.raises(UnsupportedModel, match="clean 'odd' is not computed; for a tokenizer of transformers whites"):
+        text_inputs({**named, "tokenizer_kwargs": {"clean": "odd"}})
+
+
+def test_places_of_tokens_are_those_in_the_text_before_it_was_cleaned(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(folders["clip"], tmp_path / "open")
+    (folder / "config.json").unlink()
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
+    ours = TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs({}))
+    text = "  The   FOX \u0130 quick "
+    assert ours.ready([text])[0].ids.tolist() == ours.ready(["the fox i\u0307 quick"])[0].ids.tolist()
+    covered = {at for span in ours.spans(text) if span for at in range(*span)}
+    assert "".join(text[at] for at in sorted(covered)) == "TheFOX\u0130quick"
+    assert ours.spans("quick fox") == TextPreprocessor.from_folder(folders["clip"], PLAIN).spans("quick fox")
+
+
+def test_open_clips_own_tokenizer_takes_spelt_special_tokens_for_words(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(folders["clip"], tmp_path / "open")
+    (folder / "config.json").unlink()
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {"context_length": 20}}}))
+    own, named = (
+        TextPreprocessor.from_folder(folder, PLAIN, usual=text_inputs({"hf_tokenizer_name": name}))
+        for name in ("", "some/clip")
+    )
+    end = own.tokenizer.id_of("<|endoftext|>")
+    text = "fox <|endoftext|> fox"
+    assert own.ready([text])[0].ids.tolist().count(end) == 1
+    assert named.ready([text])[0].ids.tolist().count(end) == 2
+    assert own.tokenizer.content() != named.tokenizer.content()
+    again = pickle.loads(pickle.dumps(own))  # as it goes to another process
+    assert again.ready([text])[0].ids.tolist() == own.ready([text])[0].ids.tolist()
 
 
 def test_clipas_separator_is_written_as_zero(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -147,6 +242,7 @@ def test_clipas_separator_is_written_as_zero(folders: dict[str, Path], tmp_path:
     folder = shutil.copytree(folders["bert"], tmp_path / "clipa")
     (folder / "config.json").unlink(missing_ok=True)
     config = {
+        "hf_tokenizer_name": "bert-base-uncased",
         "context_length": 12,
         "no_causal_mask": True,
         "pool_type": "last",
@@ -159,7 +255,7 @@ def test_clipas_separator_is_written_as_zero(folders: dict[str, Path], tmp_path:
     ids = theirs(text, padding="max_length", max_length=12)["input_ids"]
     assert theirs.sep_token_id in ids
     assert ours([text]).ids_BL[0].tolist() == [0 if one == theirs.sep_token_id else one for one in ids]
-    assert not ours.recipe.canonical
+    assert not ours.recipe.rewritten
     plain = TextPreprocessor.from_folder(folder, usual=text_inputs({**config, "tokenizer_kwargs": {}}))
     assert plain.identity() != ours.identity()
 

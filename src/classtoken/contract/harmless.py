@@ -95,7 +95,13 @@ HARMLESS: Mapping[str, frozenset[str]] = {
 
 
 def is_harmless(key: str, part: str, more: frozenset[str] = frozenset()) -> bool:
-    """Whether a key, `text_config.dropout` say, of a file that says something about `part` moves no vector."""
+    """Whether a key, `text_config.dropout` say, of a file that says something about `part` moves no vector.
+
+    What a file hands to a tokenizer's class (open_clip's `tokenizer_kwargs`) never counts as such: `language`, harmless
+    elsewhere, puts other tokens around a text there.
+    """
     steps = key.split(".")
+    if "tokenizer_kwargs" in steps[:-1]:
+        return False
     inside = {".".join(steps[i:j]) + ".*" for i in range(len(steps)) for j in range(i + 1, len(steps))}
     return not (HARMLESS[part] | more).isdisjoint({key, steps[-1], *inside})

@@ -20,7 +20,7 @@ from classtoken.inputs import Preprocessor, one_batch
 from classtoken.model_folder import first_module, transformer_folder
 from classtoken.remembered import folder_fingerprint
 from classtoken.tokens.text import TextPreprocessor
-from classtoken.tokens.text_recipe import read_calls
+from classtoken.tokens.text_recipe import read_calls, tidied
 from classtoken.tokens.wordpieces import tokenizer_folder, without_dropout
 
 #: What `accept` takes for a tokenizer that transformers' own class makes otherwise.
@@ -144,7 +144,10 @@ def _ids(folder: Path, sides: Sequence[Side]) -> Compared | None:
             theirs = AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=True)
             if getattr(theirs, "backend_tokenizer", None) is not None:
                 without_dropout(theirs.backend_tokenizer)
-            texts = [*TRICKY, *RARE, *own_words(theirs)]
+            if defaults.special_split:
+                theirs.split_special_tokens = True
+            # what open_clip does to a text it does before its tokenizer
+            texts = [tidied(text, prepare.recipe.cleaning) for text in (*TRICKY, *RARE, *own_words(theirs))]
             if prepare.recipe.lower_case:
                 texts = [text.lower() for text in texts]
             wanted = [_given(lambda one: theirs(one, add_special_tokens=special_too)["input_ids"], t) for t in texts]

@@ -202,11 +202,20 @@ def timm_recipe(settings: Settings) -> ImageRecipe:
 
 
 def open_clip_recipe(config: Settings) -> ImageRecipe:
-    """open_clip_config.json -> the recipe of its evaluation transform (`open_clip.image_transform`)."""
+    """open_clip_config.json -> the recipe of its evaluation transform (`open_clip.image_transform`).
+
+    Of two sizes the model's own counts, as in every version of open_clip's that was looked at (2.20 to 3.3): it writes
+    `image_size` over what the preprocessing says. That they differ is noted.
+    """
     source = "open_clip_config.json"
     settings = config.get("preprocess_cfg") or {}
-    size = settings.get("size") or (config.get("model_cfg") or {}).get("vision_cfg", {}).get("image_size") or 224
-    height, width = (size, size) if isinstance(size, int) else size
+    vision, size = (config.get("model_cfg") or {}).get("vision_cfg"), settings.get("size")
+    height, width = _pair((size if vision is None else vision.get("image_size")) or 224)
+    said = _pair(size or (height, width))
+    other = (
+        f"{source} says {said[0]}x{said[1]} pixels in preprocess_cfg and {height}x{width} in vision_cfg: images are "
+        f"prepared at {height}x{width}, as by open_clip, which takes the model's size",
+    )
     mode = settings.get("resize_mode") or "shortest"
     resize = {"shortest": "short side", "squash": "squash", "longest": "fit"}.get(mode)
     if resize is None:
@@ -231,7 +240,14 @@ def open_clip_recipe(config: Settings) -> ImageRecipe:
         std=_three(settings.get("std"), CLIP_STD),
         rounding="torchvision",
         source=source,
+        notes=() if said == (height, width) else other,
     )
+
+
+def _pair(size: Any) -> Size:
+    """A side, or height and width, as open_clip writes them."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return (int(height), int(width))
 
 
 def _class_name(settings: Settings) -> str:

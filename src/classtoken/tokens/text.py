@@ -16,7 +16,7 @@ from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.beginnings import ids_kept
-from classtoken.tokens.text_recipe import TextRecipe, processor_settings, read_calls, read_text_recipe
+from classtoken.tokens.text_recipe import TextRecipe, origins, processor_settings, read_calls, read_text_recipe
 from classtoken.tokens.wordpieces import (
     Tokenizer,
     hands_kinds_over,
@@ -164,7 +164,10 @@ class TextPreprocessor:
         """What decides the ids and roles, as plain values; not which file said so, nor which prompts there are."""
         recipe = replace(self.recipe, max_length_source="", notes=(), prompts={}, default_prompt=None)
         leading = [role.name for role in self.leading]
-        return [encode(recipe), hash_value(self.tokenizer.content()), leading, self.pad_id]
+        plain = encode(recipe)
+        if not recipe.cleaning:
+            del plain["cleaning"]  # what vectors of other models were made with keeps the name that it had before
+        return [plain, hash_value(self.tokenizer.content()), leading, self.pad_id]
 
     def prompt_text(self, prompt: str | None) -> str:
         """The text put before every text: a named prompt, a literal one, or (for None) the checkpoint's default."""
@@ -239,7 +242,7 @@ class TextPreprocessor:
         Empty spans become None. Raises `OptionError` where the tokenizer cannot tell, or the text is rewritten first.
         """
         before = self.prompt_text(prompt)
-        found = None if self.recipe.canonical else self.tokenizer.spans(before + checked(text, 0))
+        found = self._places(before + checked(text, 0))
         if found is None:
             raise OptionError("this tokenizer cannot say where in the text a token stands; ask for words() instead.")
         kept = self._kept(len(found))
@@ -255,12 +258,23 @@ class TextPreprocessor:
 
         Raises `OptionError` as `spans` does, and `BadRecord` for what is no text.
         """
-        found = None if self.recipe.canonical else self.tokenizer.spans(checked(text, 0))
+        found = self._places(checked(text, 0))
         if found is None:
             raise OptionError("this tokenizer cannot say where in the text a token stands, so it cannot be cut there.")
         before, behind = self.tokenizer.ends
         content = found[before : len(found) - behind]
         return [(begin, end) for begin, end in content if end > begin]
+
+    def _places(self, text: str) -> list[tuple[int, int]] | None:
+        """Where each token of the whole text begins and ends in it; None where that is not known."""
+        if self.recipe.rewritten:
+            return None
+        cleaned = self.recipe.clean(text)
+        found = self.tokenizer.spans(cleaned)
+        if found is None or cleaned == text:
+            return found
+        at = origins(text, self.recipe.cleaning)
+        return [(at[begin], at[end - 1] + 1) if end > begin else (0, 0) for begin, end in found]
 
     def room(self, prompt: str | None = None) -> int | None:
         """Word pieces of a text that are read, besides the special tokens and the prompt; None for any number."""

@@ -1,5 +1,6 @@
 """How texts are prepared, as plain values read from a model folder; without torch."""
 
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ NO_LIMIT = 1_000_000
 """transformers writes 10^30 as model_max_length where it knows none"""
 CANONICAL, LOWERING = "SiglipTokenizer", "Siglip2Tokenizer"
 """tokenizer classes that rewrite a text before they cut it into pieces"""
+WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 PAD_LEFT = ("GemmaTokenizer", "Siglip2Tokenizer", "XLNetTokenizer", "LlamaTokenizer")
 
 
@@ -37,6 +39,8 @@ class TextRecipe:
     lower_case: bool = False
     canonical: bool = False
     """SigLIP: lower case, without punctuation, single spaces"""
+    cleaning: Literal["", "whitespace", "lower", "canonicalize"] = ""
+    """what open_clip does before all, see `tidied`"""
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt: str | None = None
     include_prompt: bool = True
@@ -51,9 +55,9 @@ class TextRecipe:
         parts.append(f"always padded to {self.pad_to}" if self.pad_to else f"padded {self.pad_side}")
         if self.pads_attended:
             parts.append("padding is attended to")
-        if self.canonical:
+        if self.rewritten:
             parts.append("lower case without punctuation")
-        elif self.lower_case:
+        elif self.lower_case or self.cleaning == "lower":
             parts.append("lower case")
         if self.prompts:
             shown = ", ".join(f"{name} {text!r}" for name, text in self.prompts.items())
@@ -74,10 +78,38 @@ class TextRecipe:
         return replace(self, max_length=most, max_length_source="asked for", pad_to=fixed)
 
     def clean(self, text: str) -> str:
-        """What is done before the tokenizer sees the text (SigLIP's canonical form; nothing for others)."""
+        """What is done before the tokenizer sees the text (open_clip's, SigLIP's; nothing for others)."""
+        text = tidied(text, self.cleaning)
         if not self.canonical:
             return text
-        return " ".join(text.lower().translate(str.maketrans("", "", string.punctuation)).split())
+        return " ".join(text.lower().translate(WITHOUT_PUNCTUATION).split())
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether signs are left out of a text, so that no token's place in it is known."""
+        return self.canonical or self.cleaning == "canonicalize"
+
+
+def tidied(text: str, cleaning: str) -> str:
+    """A text as open_clip's `clean` leaves it, but for its repairs (see the note): single spaces (`whitespace`), in
+    lower case besides (`lower`), without punctuation too (`canonicalize`: an underscore is a space then)."""
+    if not cleaning:
+        return text
+    if cleaning == "canonicalize":
+        text = text.replace("_", " ").translate(WITHOUT_PUNCTUATION)
+    return " ".join((text if cleaning == "whitespace" else text.lower()).split())
+
+
+def origins(text: str, cleaning: str) -> list[int]:
+    """For each character of `tidied(text, cleaning)` its place in `text`; of no use for `canonicalize`."""
+    if not cleaning:
+        return list(range(len(text)))
+    found: list[int] = []
+    for word in re.finditer(r"\S+", text):
+        found += [word.start() - 1] * bool(found)  # the blank before it
+        for place in range(*word.span()):
+            found += [place] * (1 if cleaning == "whitespace" else len(text[place].lower()))
+    return found
 
 
 def read_text_recipe(
@@ -102,12 +134,11 @@ def read_text_recipe(
         "max_length in sentence_bert_config.json": calls.longest,
         "model_max_length in sentence_bert_config.json": overruled.get("model_max_length"),
         "max_seq_length in sentence_bert_config.json": stored.get("max_seq_length"),
-        "context_length in open_clip_config.json": open_clip.get("context_length"),
+        "context_length in open_clip_config.json": open_clip.get("context_length", 77) if open_clip else None,
         "model_max_length in tokenizer_config.json": settings.get("model_max_length"),
     }
     max_length, source = _limit(limits if calls.cut else {}, usual.longest if positions is None else positions)
     name, prompts = class_name(settings, usual), read_prompts(folder)
-    cleaning = (open_clip.get("tokenizer_kwargs") or {}).get("clean")
     return TextRecipe(
         max_length=max_length,
         max_length_source=source,
@@ -116,7 +147,8 @@ def read_text_recipe(
         pads_attended=usual.pads_attended,
         cut_side=settings.get("truncation_side") or "right",
         lower_case=bool(stored.get("do_lower_case")) or usual.lower_case or name == LOWERING,
-        canonical=cleaning == "canonicalize" or name == CANONICAL,
+        canonical=name == CANONICAL,
+        cleaning=usual.cleaning,
         prompts=prompts.texts,
         default_prompt=prompts.default,
         include_prompt=prompts.include,

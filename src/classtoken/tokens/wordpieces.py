@@ -65,8 +65,13 @@ class CompiledTokenizer:
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
+        self.split = bool(backend.encode_special_tokens)  # special tokens that a text spells are words like others
         self.ends = self._ends()
         self.kinds = tuple(sorted(set(backend.encode("a").type_ids)))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.backend.encode_special_tokens = self.split  # its own serialisation leaves that out
 
     def _ends(self) -> tuple[int, int]:
         """Special tokens that the post-processor puts before and behind a text."""
@@ -96,6 +101,7 @@ class CompiledTokenizer:
 
     def content(self) -> str:
         text: str = self.backend.to_str()
+        text += " with special tokens split" * self.split
         return text if self.zeroed is None else f"{text} with 0 for {self.zeroed}"
 
 
@@ -169,7 +175,6 @@ def open_tokenizer(
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         _try(backend, file)
         notes = without_dropout(backend) + _apply_bert_flags(backend, settings, class_name(settings, usual))
-        backend.encode_special_tokens = bool(settings.get("split_special_tokens"))  # spelt ones are words like others
         added = _add_missing(backend, folder, settings)
         special = special_tokens(settings)
         made_by = _made_by(backend, class_name(settings, usual), settings, special)
@@ -184,6 +189,7 @@ def open_tokenizer(
         if converted is None:
             return PlainTokenizer(tokenizer)
         backend = Backend.from_str(converted.to_str())  # a copy of our own
+    backend.encode_special_tokens = bool(settings.get("split_special_tokens")) or usual.special_split
     if lower_case:
         _lower(backend)
     if bare:

@@ -137,6 +137,7 @@ BERT = Family(
     names=ENCODER_NAMES,
     prefixes=("bert.", "ernie."),
     ignored=(r"embeddings\.position_ids", r"cls\..*"),
+    harmless=frozenset({"task_type_vocab_size"}),  # of a table that ERNIE has with `use_task_id` only
     pooler=BERT_POOLER,
     head=HeadRow(
         reads="pooler", names=(Rename("classifier.{p}", "output.{p}"),), architectures=("ForSequenceClassification",)

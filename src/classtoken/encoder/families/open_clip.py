@@ -1,7 +1,7 @@
 """open_clip's own layout of CLIP and SigLIP: `visual.transformer.resblocks...`, or a timm trunk for the image side."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from classtoken.encoder.families.clip import CLIP_TEXT_READOUT, SIGLIP_TEXT_READOUT
 from classtoken.encoder.families.clip_vision import CLIP_READOUT
@@ -149,20 +149,48 @@ def last_pooler(config: Config) -> PoolerRow:
 
 
 def text_inputs(config: Config) -> InputDefaults:
-    """The highest id closes a text (`pool_type` argmax); a side without a causal mask reads its padding.
+    """The highest id closes a text (`pool_type` argmax); a side without a causal mask reads its padding, and so does
+    `pool_type` last under any mask: its vector is the state of the last position, which most texts leave to padding.
 
-    open_clip's own tokenizer fills a text up with zeros, one of transformers with its padding token.
+    open_clip's own tokenizer fills a text up with zeros, and takes "<|endoftext|>" in a text for words; one of
+    transformers fills it up with its padding token.
     """
+    own = not config.get("hf_tokenizer_name")
+    usual = InputDefaults(
+        pad_id=0 if own else None,
+        cleaning=cleaning(config, own),
+        special_split=own,  # it knows its special tokens by other names
+        separator_zeroed=not own and bool((config.get("tokenizer_kwargs") or {}).get("strip_sep_token")),
+    )
     pool = config.get("pool_type") or "argmax"
-    attended = config.get("no_causal_mask") is True and not config.get("use_pad_mask")
-    zeroed = bool((config.get("tokenizer_kwargs") or {}).get("strip_sep_token"))
     if pool == "last":
-        usual = "SiglipTokenizer" if attended and not zeroed else ""
-        return InputDefaults(tokenizer=usual, pads_attended=attended, separator_zeroed=zeroed)
-    zeros = 0 if attended and not config.get("hf_tokenizer_name") else None
+        return replace(usual, pads_attended=True)
+    attended = config.get("no_causal_mask") is True and not config.get("use_pad_mask")
+    usual = replace(usual, pads_attended=attended, pad_id=usual.pad_id if attended else None)
     if pool == "eos":
-        return InputDefaults(end="first", end_id=int(config.get("eos_id", 2)), pads_attended=attended, pad_id=zeros)
-    return InputDefaults(end="highest", pads_attended=attended, pad_id=zeros)
+        return replace(usual, end="first", end_id=int(config.get("eos_id", 2)))
+    return replace(usual, end="highest")
+
+
+def cleaning(config: Config, own: bool) -> Literal["whitespace", "lower", "canonicalize"]:
+    """What is done to a text before the tokenizer sees it: as the file says, else the habit of either tokenizer class
+    (`own`: open_clip's). Raises `UnsupportedModel` for what is not done here.
+
+    open_clip's own tokenizer on a text that keeps its case takes 'S for 's; no file of transformers does that.
+    """
+    match (config.get("tokenizer_kwargs") or {}).get("clean") or ("lower" if own else "whitespace"):
+        case "lower":
+            return "lower"
+        case "canonicalize":
+            return "canonicalize"
+        case "whitespace" if not own:
+            return "whitespace"
+        case odd:
+            allowed = "lower and canonicalize" if own else "whitespace, lower and canonicalize"
+            whose = "open_clip's own tokenizer" if own else "a tokenizer of transformers"
+            raise UnsupportedModel(
+                f"open_clip's text side with clean {odd!r} is not computed; for {whose} {allowed} are."
+            )
 
 
 def trunk_readout(config: Config) -> AuthorsReadout:
@@ -284,6 +312,11 @@ def text_side(model: Config) -> tuple[Family, dict[str, Any]]:
         raise UnsupportedModel(
             f"open_clip's text side with pool_type '{pool}' and proj_type '{config['proj_type']}' is not computed; "
             f"known are {' and '.join(kinds)}."
+        )
+    if pool != "last" and config.get("proj_bias"):
+        raise UnsupportedModel(
+            f"open_clip's text side with pool_type '{pool}' and a bias in its projection (proj_bias) is not computed; "
+            "without one it is, and with one for pool_type 'last'."
         )
     return (OPEN_CLIP_SIGLIP_TEXT if pool == "last" else OPEN_CLIP_TEXT), config
 
