@@ -161,7 +161,8 @@ def _put_instead(temporary: Path, path: Path) -> None:
     """Rename a whole folder; what was there before goes when the new one stands."""
     before = temporary.with_name(f"{temporary.name}-before")
     shutil.rmtree(before, ignore_errors=True)
-    path.rename(before)
+    if path.exists():
+        path.rename(before)
     temporary.rename(path)
     shutil.rmtree(before, ignore_errors=True)
 

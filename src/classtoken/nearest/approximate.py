@@ -22,7 +22,7 @@ from torch import Tensor
 
 from classtoken.errors import OptionError, OutputError
 from classtoken.extras import need
-from classtoken.files import write_text
+from classtoken.files import whole_folder, write_text
 from classtoken.measure.statistics import mean_interval
 from classtoken.nearest.rows import FileRows, unit
 from classtoken.nearest.scan import Found, search
@@ -115,11 +115,36 @@ def build_index(
             "search, which needs none."
         )
     folder = vectors.place.path / META / FOLDER
-    rows = FileRows(vectors, column)
-    new = folder.with_name(f"{FOLDER}-new")
     grown = _grown(vectors, column, folder)
-    table, begun = grown or (_made(vectors, column, new), len(vectors))
-    indexed = IndexedRows(table, vectors)
+    if grown is None:
+        with whole_folder(folder, replacing=True) as new:
+            table = _made(vectors, column, new)
+            about = _about(table, vectors, column, len(vectors), (recall, k), report)
+            write_text(new / ABOUT, to_json(asdict(about)) + "\n")
+        return about
+    table, begun = grown
+    try:
+        about = _about(table, vectors, column, begun, (recall, k), report)
+    except OptionError:
+        if not (folder / ABOUT).is_file():  # it has grown
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    write_text(folder / ABOUT, to_json(asdict(about)) + "\n")
+    return about
+
+
+def _about(
+    table: Any,
+    vectors: Vectors,
+    column: str,
+    begun: int,
+    wanted: tuple[float, int],
+    report: Callable[[Progress], object] | None,
+) -> IndexAbout:
+    """The first settings that reach a recall among so many neighbours (`wanted`), and the recall that was measured.
+    Raises `OptionError` where none do."""
+    recall, k = wanted
+    indexed, rows = IndexedRows(table, vectors), FileRows(vectors, column)
     drawn = np.random.default_rng(0).permutation(len(vectors))[: 2 * QUERIES]
     choosing, judging = (torch.from_numpy(np.sort(part)) for part in np.array_split(drawn, 2))
     queries = [unit(rows.take(part)) for part in (choosing, judging)]
@@ -133,15 +158,7 @@ def build_index(
         judged = mean_interval(_recalls(indexed, queries[1], judging, truth[1], settings), bounds=(0, 1))
         if judged.low >= recall:
             measured = judged.estimate, judged.low, judged.high
-            about = IndexAbout(column, _parts(vectors), begun, settings, *measured, k, len(judging))
-            write_text((folder if grown else new) / ABOUT, to_json(asdict(about)) + "\n")
-            if not grown:
-                shutil.rmtree(folder, ignore_errors=True)
-                new.rename(folder)
-            return about
-    shutil.rmtree(new, ignore_errors=True)
-    if not (folder / ABOUT).is_file():
-        shutil.rmtree(folder, ignore_errors=True)
+            return IndexAbout(column, _parts(vectors), begun, settings, *measured, k, len(judging))
     raise OptionError(f"no settings reach a `recall` of {recall:g} here; ask for less, or use exact search.")
 
 
@@ -222,9 +239,7 @@ def _grown(vectors: Vectors, column: str, folder: Path) -> tuple[Any, int] | Non
 
 
 def _made(vectors: Vectors, column: str, folder: Path) -> Any:
-    """The table with its index; rows at unit length, those that have no vector are left out."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    """The table with its index in an empty folder; rows at unit length, those that have no vector are left out."""
     reader = _rows_of(vectors, column, range(len(vectors.manifest.parts)))
     table = need("lancedb", "an index").connect(folder.as_posix()).create_table(TABLE, reader)
     kind = need("lancedb.index", "an index").IvfRq(distance_type="dot", num_partitions=_partitions(len(vectors)))
