@@ -12,6 +12,7 @@ import pytest
 
 from classtoken.errors import OptionError, OutputError
 from classtoken.files import (
+    UNFINISHED,
     last_part,
     remove_unfinished,
     shown_name,
@@ -141,6 +142,34 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "g") as folder:
         (folder / "x").write_text(str(1 / 0))
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["f", "f/x"]
+
+
+def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the renames there is a moment without either: it fails there, or is killed and tried again."""
+    place, rename = tmp_path / "f", Path.rename
+
+    def failing(path: Path, to: Path) -> Path:
+        if to == place and not path.name.endswith("-before"):
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    def replaced(text: str) -> None:
+        with whole_folder(place, replacing=True) as folder:
+            (folder / "x").write_text(text)
+
+    replaced("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", failing)
+        with pytest.raises(KeyboardInterrupt):
+            replaced("new")
+        assert here(place) == {"x": "old"}
+        rename(place, tmp_path / f".f{UNFINISHED}-before")
+        with pytest.raises(KeyboardInterrupt):
+            replaced("new")
+        assert here(place) == {"x": "old"}
+    replaced("new")
+    assert here(tmp_path / "f") == {"x": "new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
 def test_what_no_file_can_be_called_is_one_line(tmp_path: Path) -> None:

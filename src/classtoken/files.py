@@ -158,12 +158,19 @@ def whole_folder(path: Path, *, replacing: bool = False) -> Iterator[Path]:
 
 
 def _put_instead(temporary: Path, path: Path) -> None:
-    """Rename a whole folder; what was there before goes when the new one stands."""
+    """Rename a whole folder; what was there before goes when the new one stands, and comes back where it cannot."""
     before = temporary.with_name(f"{temporary.name}-before")
+    if before.exists() and not path.exists():  # killed between the two renames
+        before.rename(path)
     shutil.rmtree(before, ignore_errors=True)
     if path.exists():
         path.rename(before)
-    temporary.rename(path)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        if before.exists() and not path.exists():
+            before.rename(path)
+        raise
     shutil.rmtree(before, ignore_errors=True)
 
 
