@@ -158,6 +158,18 @@ def test_images_are_pooled_over_every_token(mode: str, tmp_path: Path) -> None:
     assert_same(asked, states.last_BLD[:, 1:].mean(1).numpy())
 
 
+@pytest.mark.parametrize("filling", [{"padding": "max_length"}, {"pad_to_multiple_of": 16}])
+def test_a_prompt_that_is_not_pooled_beside_filled_up_texts_is_refused(
+    filling: dict[str, Any], base: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, base, pooling(include_prompt=False), prompts={"query": "the red bird: "})
+    changed(folder / "sentence_bert_config.json", processing_kwargs={"text": filling})
+    with pytest.raises(ModelError, match=r"leaves texts out\. Take one of the two out"):
+        ct.load(folder)
+    changed(folder / "1_Pooling" / "config.json", include_prompt=True)
+    assert_same(ct.load(folder).embed(SENTENCES, prompt="query"), theirs(folder, SENTENCES, prompt_name="query"))
+
+
 def modules_json(folder: Path, *kinds: str, prefix: str = "sentence_transformers.models.") -> Path:
     folder.mkdir(exist_ok=True)
     entries = [

@@ -63,6 +63,8 @@ class ImageRecipe:
             raise ModelError(f"{self.source}: std {self.std} has a zero.")
         if self.resize == "patches" and not (self.patch and self.most_patches):
             raise ModelError(f"{self.source}: resizing to patches needs the patch size and the most patches.")
+        if self.resize == "patches" and self.channels != 3:
+            raise ModelError(f"{self.source}: pictures are cut into patches of 3 colours; the model reads 1 channel.")
         if self.rescale_first and self.interpolation not in ("bilinear", "bicubic"):
             raise ModelError(f"{self.source}: rescaling before resizing is done bilinear or bicubic only.")
 
