@@ -118,6 +118,31 @@ def test_a_prompt_that_is_not_pooled(mode: Any, base: Path, tmp_path: Path) -> N
     assert_same(embedder.embed(SENTENCES), theirs(folder, SENTENCES))
 
 
+@pytest.mark.parametrize("template", ["$A", "[CLS] $A", "[CLS] $A [SEP] [SEP]"])
+@pytest.mark.parametrize("mode", ["mean", ("cls", "weightedmean")])
+def test_a_prompt_is_counted_less_one_special_token_at_its_end(
+    template: str, mode: Any, base: Path, tmp_path: Path
+) -> None:
+    prompts = {"unknown": "the red bird : ", "spelled": "the red [SEP]", "plain": "the red ", "long": "the cat " * 40}
+    folder = saved(tmp_path, base, pooling(mode, include_prompt=False), prompts=prompts)
+    special = {
+        token: {"id": token, "ids": [number], "tokens": [token]} for token, number in (("[CLS]", 2), ("[SEP]", 3))
+    }
+    single = [
+        {"Sequence": {"id": "A", "type_id": 0}} if part == "$A" else {"SpecialToken": {"id": part, "type_id": 0}}
+        for part in template.split()
+    ]
+    made = {"type": "TemplateProcessing", "single": single, "pair": [*single, *single], "special_tokens": special}
+    changed(folder / "tokenizer.json", post_processor=made)
+    embedder = ct.load(folder)
+    for name in prompts:
+        if name == "long" and not template.endswith("[SEP]"):  # nothing is left of a text
+            with pytest.raises(ClasstokenError):
+                embedder.embed(SENTENCES, prompt=name)
+        else:
+            assert_same(embedder.embed(SENTENCES, prompt=name), theirs(folder, SENTENCES, prompt_name=name))
+
+
 @pytest.mark.parametrize("mode", ["cls", "mean", "max", "lasttoken", "weightedmean"])
 def test_images_are_pooled_over_every_token(mode: str, tmp_path: Path) -> None:
     from PIL import Image
@@ -131,6 +156,18 @@ def test_images_are_pooled_over_every_token(mode: str, tmp_path: Path) -> None:
     asked = embedder.embed(pictures, pooling="mean")  # by name it is the mean of the patches, as everywhere
     states = embedder.states(pictures)
     assert_same(asked, states.last_BLD[:, 1:].mean(1).numpy())
+
+
+@pytest.mark.parametrize("filling", [{"padding": "max_length"}, {"pad_to_multiple_of": 16}])
+def test_a_prompt_that_is_not_pooled_beside_filled_up_texts_is_refused(
+    filling: dict[str, Any], base: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, base, pooling(include_prompt=False), prompts={"query": "the red bird: "})
+    changed(folder / "sentence_bert_config.json", processing_kwargs={"text": filling})
+    with pytest.raises(ModelError, match=r"leaves texts out\. Take one of the two out"):
+        ct.load(folder)
+    changed(folder / "1_Pooling" / "config.json", include_prompt=True)
+    assert_same(ct.load(folder).embed(SENTENCES, prompt="query"), theirs(folder, SENTENCES, prompt_name="query"))
 
 
 def modules_json(folder: Path, *kinds: str, prefix: str = "sentence_transformers.models.") -> Path:
@@ -400,4 +437,17 @@ def test_an_encoder_asked_for_something_else(settings: dict[str, Any], reason: s
         entries = [entries[0]]
     (folder / "modules.json").write_text(json.dumps(entries))
     with pytest.raises(UnsupportedModel, match=reason):
+        ct.load(folder)
+
+
+@pytest.mark.parametrize("way", [{}, {"format": "flat"}, {"format": "structured"}])
+def test_texts_that_go_through_a_chat_template_are_refused(way: dict[str, str], base: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path, base, pooling())
+    stored = json.loads((folder / "sentence_bert_config.json").read_text())["modality_config"]
+    template = "{% for m in messages %}the cat sits {{ m['content'] }}{% endfor %}"
+    changed(folder / "tokenizer_config.json", chat_template=template)
+    assert_same(ct.load(folder).embed(SENTENCES), theirs(folder, SENTENCES))  # a template that nobody asks for
+    modalities = {**stored, "message": {**stored["text"], **way}}
+    changed(folder / "sentence_bert_config.json", modality_config=modalities)
+    with pytest.raises(UnsupportedModel, match=r"chat template \('message' in modality_config\).*take 'message' out"):
         ct.load(folder)

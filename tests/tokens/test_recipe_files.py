@@ -298,3 +298,8 @@ def test_patches_are_not_given_to_a_model_that_reads_whole_images(tmp_path: Path
     folder_of(tmp_path, preprocessor_config=settings)
     with pytest.raises(ModelError, match="prepares patches of 8 pixels, and its model reads whole images"):
         ct.load(tmp_path)
+
+
+def test_patches_of_one_channel_are_refused_when_the_model_is_opened() -> None:
+    with pytest.raises(ModelError, match=r"resizing to patches needs .* a model of 3 colours, not 1 \(1\)"):
+        ImageRecipe(resize="patches", patch=8, most_patches=4, channels=1)

@@ -127,6 +127,12 @@ def _encoder_features(module: Module) -> dict[str, Flow]:
             f"sentence_bert_config.json of '{module.folder}' asks for the task {task!r}; classtoken gives vectors of "
             "states ('feature-extraction'). Compute this model's output with sentence-transformers."
         )
+    if "message" in (settings.get("modality_config") or {}):  # which goes before `text` there, whatever it holds
+        raise UnsupportedModel(
+            f"sentence_bert_config.json of '{module.folder}' writes every text into its tokenizer's chat template "
+            "('message' in modality_config), which classtoken does not: the template's words would be missing. Compute "
+            "this model's with sentence-transformers, or take 'message' out if the model was trained on bare texts."
+        )
     ways = [(way.get("method", "forward"), way.get("method_output_name")) for way in _ways(settings)]
     odd = [way for way in ways if way not in (("forward", None), ("forward", "last_hidden_state"))]
     if name == VECTOR:

@@ -61,8 +61,11 @@ class ImageRecipe:
                 raise ModelError(f"{self.source}: {name} {three} must be three numbers, one a colour.")
         if self.std is not None and 0 in self.std:
             raise ModelError(f"{self.source}: std {self.std} has a zero.")
-        if self.resize == "patches" and not (self.patch and self.most_patches):
-            raise ModelError(f"{self.source}: resizing to patches needs the patch size and the most patches.")
+        if self.resize == "patches" and not (self.patch and self.most_patches and self.channels == 3):
+            raise ModelError(
+                f"{self.source}: resizing to patches needs the patch size ({self.patch}), the most patches "
+                f"({self.most_patches}) and a model of 3 colours, not 1 ({self.channels})."
+            )
         if self.rescale_first and self.interpolation not in ("bilinear", "bicubic"):
             raise ModelError(f"{self.source}: rescaling before resizing is done bilinear or bicubic only.")
 

@@ -20,6 +20,7 @@ from classtoken.tokens.text_recipe import TextRecipe, origins, processor_setting
 from classtoken.tokens.wordpieces import (
     Tokenizer,
     hands_kinds_over,
+    more_special,
     open_tokenizer,
     read_settings,
     special_tokens,
@@ -79,6 +80,8 @@ class TextPreprocessor:
         self.leading = tuple(leading)[:before] + (Role.CONTENT,) * (before - len(leading))
         self.kinds: tuple[int, ...] = ()
         """kinds of tokens (`token_type_ids`) that the tokenizer hands over with a text, where it does"""
+        self.special: frozenset[int] = frozenset()
+        """ids of the tokens that the tokenizer's settings call special"""
 
     @classmethod
     def from_folder(
@@ -129,6 +132,8 @@ class TextPreprocessor:
         else:
             leading = _leading(layout)
         made = cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id, vocabulary=vocabulary)
+        called = (tokenizer.id_of(token) for token in (*special.values(), *more_special(settings)))
+        made.special = frozenset(i for i in called if i is not None)
         made.kinds = tokenizer.kinds if hands_kinds_over(settings, usual) else ()
         return made
 
@@ -280,8 +285,9 @@ class TextPreprocessor:
         """Word pieces of a text that are read, besides the special tokens and the prompt; None for any number."""
         if self.recipe.max_length is None:
             return None
-        before, words = self.tokenizer.ends[0], self.prompt_text(prompt)
-        return self.recipe.max_length - max(before, self._prompt_tokens(words) if words else 0) - self.tokenizer.ends[1]
+        (before, behind), words = self.tokenizer.ends, self.prompt_text(prompt)
+        prompted = len(self.tokenizer.ids([self.recipe.clean(words)])[0]) - behind if words else 0
+        return self.recipe.max_length - max(before, prompted) - behind
 
     def _kept(self, length: int) -> list[int]:
         """Places of a row that are left when its middle is cut to the longest text; special tokens always stay."""
@@ -317,10 +323,11 @@ class TextPreprocessor:
         before, behind = self.tokenizer.ends
         roles = np.full(len(ids), int(Role.CONTENT), dtype=np.int64)
         roles[:before] = self.leading
-        place = np.arange(len(ids))
-        roles[(place < prompted) & (roles == Role.CONTENT)] = int(Role.PROMPT)
         if behind:
             roles[-behind:] = int(Role.END)
+        # where a prompt is not pooled, its count of tokens stands above what they are
+        of_prompt = (Role.CONTENT,) if self.recipe.include_prompt else (Role.CONTENT, Role.END)
+        roles[:prompted][np.isin(roles[:prompted], of_prompt)] = int(Role.PROMPT)
         if self.recipe.end != "template":
             wanted = ids.max() if self.recipe.end == "highest" else self.recipe.end_id
             found = np.flatnonzero(ids == wanted)
@@ -332,9 +339,13 @@ class TextPreprocessor:
     def _prompt_tokens(self, before: str) -> int:
         """Tokens at the start of a row that belong to the prompt, counted on the prompt alone.
 
-        A piece of the text may merge with the prompt's last piece; sentence-transformers counts the same way.
+        As in sentence-transformers it is cut like a text and one special token at its end is not counted, whoever put
+        it there; a piece of the text may merge with the prompt's last piece.
         """
-        return len(self.tokenizer.ids([self.recipe.clean(before)])[0]) - self.tokenizer.ends[1]
+        ids = self.tokenizer.ids([self.recipe.clean(before)])[0]
+        kept = self._kept(len(ids))
+        closed = self.tokenizer.ends[1] > 0 or ids[kept[-1]] in self.special
+        return len(kept) - closed
 
 
 def _check_end(recipe: TextRecipe, tokenizer: Tokenizer) -> None:

@@ -139,6 +139,12 @@ def read_text_recipe(
     }
     max_length, source = _limit(limits if calls.cut else {}, usual.longest if positions is None else positions)
     name, prompts = class_name(settings, usual), read_prompts(folder)
+    if calls.filled and not prompts.include:
+        raise ModelError(
+            f"sentence_bert_config.json of '{inner}' fills up every text (padding or pad_to_multiple_of in "
+            "processing_kwargs), and prompts are not pooled (include_prompt): sentence-transformers then counts what "
+            "fills up as the prompt's and leaves texts out. Take one of the two out."
+        )
     return TextRecipe(
         max_length=max_length,
         max_length_source=source,
@@ -165,6 +171,8 @@ class TokenizerCalls:
     longest: int | None = None
     cut: bool = True
     special: bool = True
+    filled: bool = False
+    """rows are filled up further than to the longest of a batch"""
 
 
 #: Arguments of a tokenizer's call that move padding about, which nothing reads.
@@ -185,6 +193,7 @@ def read_calls(inner: Path) -> TokenizerCalls:
         given.get("max_length"),
         given.get("truncation", True) not in (False, "do_not_truncate"),
         bool(given.get("add_special_tokens", True)),
+        given.get("padding") == "max_length" or bool(given.get("pad_to_multiple_of")),
     )
 
 

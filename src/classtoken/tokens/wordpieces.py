@@ -415,6 +415,13 @@ def special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
     return {key: text for key, text in found.items() if text is not None}
 
 
+def more_special(settings: Mapping[str, Any]) -> list[str]:
+    """Texts of the special tokens besides the named ones."""
+    more = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
+    texts = [_text_of(token) for token in (more.values() if isinstance(more, Mapping) else more)]
+    return [text for text in texts if text is not None]
+
+
 def _text_of(token: Any) -> str | None:
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else None

@@ -1,6 +1,6 @@
 """ALBERT: one set of weights serves all blocks, and the embeddings are smaller than the states (Lan et al. 2020)."""
 
-from classtoken.encoder.families.bert import BERT_DEFAULTS, EMBEDDINGS, TEXT_MEAN, bert_shape
+from classtoken.encoder.families.bert import BERT_DEFAULTS, EMBEDDINGS, TEXT_MEAN, bert_shape, bidirectional
 from classtoken.encoder.families.row import Config, Family, HeadRow, Note, PoolerRow, complete
 from classtoken.encoder.names import Rename
 from classtoken.encoder.shape import Shape
@@ -40,7 +40,9 @@ def albert_shape(config: Config) -> Shape:
         raise UnsupportedModel(
             f"ALBERT with inner_group_num {config['inner_group_num']} is not supported; published checkpoints have 1."
         )
-    return bert_shape(config, embedding_size=config["embedding_size"], shared=config["num_hidden_groups"])
+    return bidirectional(
+        bert_shape(config, embedding_size=config["embedding_size"], shared=config["num_hidden_groups"])
+    )
 
 
 ALBERT = Family(

@@ -90,6 +90,11 @@ def bert_shape(config: Config, *, offset: int = 0, embedding_size: int | None = 
     )
 
 
+def bidirectional(shape: Shape) -> Shape:
+    """The same shape without a causal mask: of classes that read no `is_decoder`."""
+    return replace(shape, block=replace(shape.block, causal=False))
+
+
 def block_config(block: BlockShape) -> dict[str, Any]:
     """What the configs of BERT and ViT say of a block."""
     return {

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import BASE_SIZE, BERT, activation
+from classtoken.encoder.families.bert import BASE_SIZE, BERT, activation, bert_shape, bidirectional
 from classtoken.encoder.families.clip import CLIP_TEXT, METACLIP2_TEXT, SIGLIP2_TEXT, SIGLIP_TEXT, TOWER_BLOCKS
 from classtoken.encoder.families.row import (
     AuthorsReadout,
@@ -258,6 +258,7 @@ CHINESE_CLIP_TEXT = replace(
     prefixes=("text_model.",),
     config_key="text_config",
     reads=lambda config: True,
+    shape=lambda config: bidirectional(bert_shape(config)),
     pooler=PoolerRow(kind="none"),
     head=None,
     config=None,

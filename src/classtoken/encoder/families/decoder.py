@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import TEXT_MEAN
+from classtoken.encoder.families.bert import TEXT_MEAN, bidirectional
 from classtoken.encoder.families.qwen import DECODER, QWEN3_DEFAULTS, decoder_names, decoder_shape, windows
-from classtoken.encoder.families.rotary import is_plain, longest_of, window
+from classtoken.encoder.families.rotary import ONLY_SOME, decoder_config, is_plain, longest_of, sliding_reach
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
 from classtoken.encoder.shape import NO_BIASES, Shape
+from classtoken.errors import UnsupportedModel
+from classtoken.model_folder import changed
 from classtoken.values import InputDefaults
 
 LLAMA_DEFAULTS = {
@@ -19,7 +21,6 @@ LLAMA_DEFAULTS = {
     "rms_norm_eps": 1e-6,
     "attention_bias": False,
     "mlp_bias": False,
-    "is_causal": True,
 }
 MISTRAL_DEFAULTS = {
     **LLAMA_DEFAULTS,
@@ -39,23 +40,20 @@ EUROBERT_DEFAULTS = {
     "num_attention_heads": 12,
     "rms_norm_eps": 1e-5,
     "max_position_embeddings": 8192,
-    "is_causal": False,
 }
 
 
 def eurobert_shape(config: Config) -> Shape:
-    """Llama's blocks, in which every token reads every other, whatever `is_causal` says."""
-    return _bidirectional(llama_shape(complete(config, EUROBERT_DEFAULTS)))
-
-
-def _bidirectional(shape: Shape) -> Shape:
-    """The same shape without a causal mask."""
-    return replace(shape, block=replace(shape.block, causal=False))
+    """Llama's blocks, in which every token reads every other. Refuses `is_causal`, with which transformers masks a text
+    alone and not one that is padded."""
+    if config.get("is_causal"):
+        raise UnsupportedModel(f"EuroBERT with is_causal true {ONLY_SOME}: write false into config.json.")
+    return bidirectional(llama_shape(complete(changed(config, {"is_causal": False}), EUROBERT_DEFAULTS)))
 
 
 def llama_shape(config: Config) -> Shape:
     """Biases where the config asks for them."""
-    config = complete(config, LLAMA_DEFAULTS)
+    config = decoder_config(config, LLAMA_DEFAULTS)
     attention = {"query", "key", "value", "output"} if config["attention_bias"] else set()
     return decoder_shape(config, frozenset(attention | ({"up", "down"} if config["mlp_bias"] else set())))
 
@@ -63,15 +61,15 @@ def llama_shape(config: Config) -> Shape:
 def mistral_shape(config: Config) -> Shape:
     """A window in every block, unless the config says null."""
     reach = config.get("sliding_window", 4096)
-    config = complete(config, MISTRAL_DEFAULTS)
+    config = decoder_config(config, MISTRAL_DEFAULTS)
     return decoder_shape(
-        config, NO_BIASES, (window(reach - 1),) * config["num_hidden_layers"] if reach is not None else ()
+        config, NO_BIASES, (sliding_reach(config, reach),) * config["num_hidden_layers"] if reach is not None else ()
     )
 
 
 def qwen2_shape(config: Config) -> Shape:
     """Biases on query, key and value."""
-    config = complete(config, QWEN2_DEFAULTS)
+    config = decoder_config(config, QWEN2_DEFAULTS)
     return decoder_shape(config, frozenset({"query", "key", "value"}), windows(config))
 
 

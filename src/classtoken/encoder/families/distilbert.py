@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import EMBEDDINGS, TEXT_MEAN, bert_shape
+from classtoken.encoder.families.bert import EMBEDDINGS, TEXT_MEAN, bert_shape, bidirectional
 from classtoken.encoder.families.row import Config, Family, HeadRow, Note, complete, respelled
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import Shape, TextStem
@@ -46,7 +46,7 @@ def distilbert_shape(config: Config) -> Shape:
     """BERT's under other names; positions may be fixed sinusoids, which the file holds like learned ones."""
     config = complete(config, DISTILBERT_DEFAULTS)
     config = respelled(config, SPELLING)
-    shape = bert_shape(changed(config, {"type_vocab_size": 0, "layer_norm_eps": 1e-12}))
+    shape = bidirectional(bert_shape(changed(config, {"type_vocab_size": 0, "layer_norm_eps": 1e-12})))
     assert isinstance(shape.stem, TextStem)
     return replace(shape, stem=replace(shape.stem, sinusoidal=bool(config["sinusoidal_pos_embds"])))
 

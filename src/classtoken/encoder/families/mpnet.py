@@ -2,7 +2,14 @@
 
 from dataclasses import replace
 
-from classtoken.encoder.families.bert import BERT_DEFAULTS, BERT_POOLER, ENCODER_NAMES, TEXT_MEAN, bert_shape
+from classtoken.encoder.families.bert import (
+    BERT_DEFAULTS,
+    BERT_POOLER,
+    ENCODER_NAMES,
+    TEXT_MEAN,
+    bert_shape,
+    bidirectional,
+)
 from classtoken.encoder.families.roberta import DENSE_HEAD
 from classtoken.encoder.families.row import Config, Family, HeadRow, Note, complete
 from classtoken.encoder.names import Rename, blocks
@@ -39,7 +46,7 @@ def mpnet_shape(config: Config) -> Shape:
             f"MPNet with relative_attention_num_buckets {config['relative_attention_num_buckets']} is not supported; "
             f"its reference computes with {BUCKETS} whatever the config says."
         )
-    shape = bert_shape(changed(config, {"type_vocab_size": 0}), offset=PADDING_POSITION + 1)
+    shape = bidirectional(bert_shape(changed(config, {"type_vocab_size": 0}), offset=PADDING_POSITION + 1))
     return replace(shape, position=PositionShape(buckets=BUCKETS, bucket_reach=REACH))
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from classtoken.encoder.families.bert import TEXT_MEAN, activation
-from classtoken.encoder.families.rotary import base_of, longest_of, window
-from classtoken.encoder.families.row import AuthorsReadout, Config, Family, complete
+from classtoken.encoder.families.rotary import base_of, decoder_config, is_plain, longest_of, sliding_reach
+from classtoken.encoder.families.row import AuthorsReadout, Config, Family
 from classtoken.encoder.names import Rename, blocks
 from classtoken.encoder.shape import NO_BIASES, BlockShape, PositionShape, Shape, TextStem
 from classtoken.errors import UnsupportedModel
@@ -24,7 +24,6 @@ QWEN3_DEFAULTS = {
     "use_sliding_window": False,
     "sliding_window": 4096,
     "max_window_layers": 28,
-    "is_causal": True,
 }
 
 
@@ -37,7 +36,9 @@ def windows(config: Config) -> tuple[int, ...]:
         raise UnsupportedModel(f"layer_types names '{unknown[0]}'; known are sliding_attention and full_attention.")
     if not config["use_sliding_window"]:
         return ()
-    return tuple(window(config["sliding_window"] - 1) if kind == "sliding_attention" else 0 for kind in kinds)
+    return tuple(
+        sliding_reach(config, config["sliding_window"]) if kind == "sliding_attention" else 0 for kind in kinds
+    )
 
 
 def decoder_shape(
@@ -69,7 +70,7 @@ def decoder_shape(
 
 def qwen3_shape(config: Config) -> Shape:
     """A decoder whose query and key heads are normalised."""
-    config = complete(config, QWEN3_DEFAULTS)
+    config = decoder_config(config, QWEN3_DEFAULTS)
     biases = frozenset({"query", "key", "value", "output"}) if config["attention_bias"] else NO_BIASES
     return decoder_shape(config, biases, windows(config), head_norm=True)
 
@@ -116,6 +117,7 @@ QWEN3 = Family(
     types=("qwen3",),
     modality="text",
     shape=qwen3_shape,
+    reads=is_plain,
     names=decoder_names({**DECODER, **HEAD_NORMS}),
     prefixes=("model.",),
     inputs=lambda config: InputDefaults(longest=longest_of(config)),
