@@ -12,11 +12,10 @@ from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, TrainingError
 from classtoken.files import last_part, user_path
-from classtoken.jobs.train_errors import with_errors
+from classtoken.jobs.train_errors import written
 from classtoken.learning.data.features import ReadRecords
 from classtoken.learning.data.partners import partner_columns
 from classtoken.learning.data.records import drawn, renamed, with_labels
-from classtoken.learning.folder.finish import finish
 from classtoken.learning.loop.processes import joined
 from classtoken.learning.loop.seeds import own_randomness
 from classtoken.learning.recipe import PARTNERED, VECTORS, Recipe, recipe_of
@@ -106,9 +105,9 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
                 trained = train_from_scratch(run, records, unlabelled=more)
             else:
                 run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
-            return run.processes.agreed(
-                lambda: with_errors(finish(trained, run, refused, monotonic() - began), trained, run, lambda: taken([]))
-            )
+
+            seconds = monotonic() - began
+            return run.processes.agreed(lambda: written(trained, run, refused, seconds, lambda: taken([])))
     except TrainingError as error:
         raise TrainingError(f"{error}{left_out_in_words(refused)}") from None
     except FinishedBefore as before:
