@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,10 +13,11 @@ from classtoken.embedder.spec import device_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, TrainingError
 from classtoken.files import last_part, user_path
-from classtoken.jobs.train_errors import written
+from classtoken.jobs.train_errors import with_errors
 from classtoken.learning.data.features import ReadRecords
 from classtoken.learning.data.partners import partner_columns
 from classtoken.learning.data.records import drawn, renamed, with_labels
+from classtoken.learning.folder.finish import finish
 from classtoken.learning.loop.processes import joined
 from classtoken.learning.loop.seeds import own_randomness
 from classtoken.learning.recipe import PARTNERED, VECTORS, Recipe, recipe_of
@@ -52,9 +54,7 @@ def train(
     if source is None and recipe.data.source is None:
         raise OptionError("there is nothing to learn from: give a source, or a recipe with [data] source.")
     if model is None and recipe.model is None:
-        raise OptionError(
-            "give a model to train a head or to fine-tune, or a recipe with a [model] table to train one anew."
-        )
+        raise OptionError("give a model to train a head or to fine-tune, or a recipe with a [model] to train one anew.")
     if model is None and recipe.data.size:
         raise OptionError("[data] size is for a model that is fine-tuned; one from scratch has [model.stem] image.")
     source, device = recipe.data.source if source is None else source, str(device_of(options.device))
@@ -106,8 +106,8 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
             else:
                 run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
 
-            seconds = monotonic() - began
-            return run.processes.agreed(lambda: written(trained, run, refused, seconds, lambda: taken([])))
+            seconds, more = monotonic() - began, partial(with_errors, trained=trained, run=run, again=lambda: taken([]))
+            return run.processes.agreed(lambda: finish(trained, run, refused, seconds, more))
     except TrainingError as error:
         raise TrainingError(f"{error}{left_out_in_words(refused)}") from None
     except FinishedBefore as before:

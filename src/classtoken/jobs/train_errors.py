@@ -1,36 +1,22 @@
-"""What a training leaves: its folder, and the errors among the records that judged it, as a page to look at."""
+"""The errors that a training has made among the records that judged it, as a page to look at."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from classtoken.files import write_text
 from classtoken.inputs import thumbnail
-from classtoken.learning.folder.finish import finish
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.trained import TrainedModel
-from classtoken.learning.work import being_written
 from classtoken.measure.answers import AnsweredRecord, JudgedAnswers
 from classtoken.report.predictions import predictions_page
 from classtoken.results.base import write
 from classtoken.results.predict import PredictResult
 from classtoken.results.train import TrainResult
 from classtoken.sink.manifest import META
-from classtoken.values import Record, Rejected
+from classtoken.values import Record
 
 PAGE = "errors.html"
-
-
-def written(
-    trained: TrainedModel,
-    run: TrainingRun,
-    refused: Sequence[Rejected],
-    seconds: float,
-    again: Callable[[], Iterable[Record]],
-) -> TrainResult:
-    """Judge a trained model and write all of its folder, which nobody opens before it is whole."""
-    with being_written(run.out):
-        return with_errors(finish(trained, run, refused, seconds), trained, run, again)
 
 
 def with_errors(

@@ -34,7 +34,7 @@ def same(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("where", ["learning.folder.write.write_saved", "jobs.train_errors.with_errors"])
+@pytest.mark.parametrize("where", ["learning.folder.write.write_saved", "jobs.train.with_errors"])
 def test_what_a_full_disk_cuts_off_is_not_opened_and_the_same_command_makes_it_whole(
     tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
