@@ -105,9 +105,8 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
                 trained = train_from_scratch(run, records, unlabelled=more)
             else:
                 run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
-
-            seconds, more = monotonic() - began, partial(with_errors, trained=trained, run=run, again=lambda: taken([]))
-            return run.processes.agreed(lambda: finish(trained, run, refused, seconds, more))
+            seconds, page = monotonic() - began, partial(with_errors, trained=trained, run=run, again=lambda: taken([]))
+            return run.processes.agreed(lambda: finish(trained, run, refused, seconds, page))
     except TrainingError as error:
         raise TrainingError(f"{error}{left_out_in_words(refused)}") from None
     except FinishedBefore as before:
