@@ -77,3 +77,9 @@ def test_images(tmp_path: Path) -> None:
 def test_not_fitted(bert: str) -> None:
     with pytest.raises(NotFittedError):
         ClassTokenTransformer(bert).transform(["a"])
+
+
+def test_a_loaded_model_is_refused_by_name() -> None:
+    """It has weights, and a transformer that is cloned and pickled has none."""
+    with pytest.raises(OptionError, match="`model` is of type Embedder; here it is named by a folder, a hub id"):
+        ClassTokenTransformer(ct.load("builtin:sentiment")).fit(["a text"])  # type: ignore[arg-type]

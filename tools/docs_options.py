@@ -1,18 +1,24 @@
 """The table of options on every verb's page, and of a source's on docs/sources.md, out of the options values."""
 
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import typer
 from generated import DOCS, finish_all, into, table
 
+import classtoken
 from classtoken.cli import VERBS
 from classtoken.cli.app import app
 from classtoken.cli.command import option_kinds
 from classtoken.options import SourceOptions, all_fields
 
 TOOL = "docs_options.py"
+#: The functions of a verb in Python, where they are not called as its command is.
+FUNCTIONS = {"explain": ("explain", "explain_data", "explain_pair"), "serve": ("service",)}
+#: Operands that are called something else in Python.
+CALLED = {"inputs": "items"}
 HEAD = ["on the command line", "in Python", "if left out", "what it is"]
 
 
@@ -25,6 +31,8 @@ def rows_of(verb: str) -> list[list[str]]:
     fields = {field.name: field for kind in kinds for field in all_fields(kind)}
     hidden = [field for field in fields.values() if not field.about.shown]
     columns = [field for field in fields.values() if field.inside == "source_options"]
+    functions = FUNCTIONS.get(verb, (verb,))
+    known = {name for one in functions for name in signature(getattr(classtoken, one)).parameters}
     found, told = [], False
     for parameter in command.params:
         field = fields.get(parameter.name)
@@ -37,11 +45,8 @@ def rows_of(verb: str) -> list[list[str]]:
         names = [*parameter.opts, *parameter.secondary_opts]
         flag = ", ".join(f"`{name}`" for name in names) if names[0].startswith("-") else f"`{parameter.metavar}`"
         default = "" if parameter.default in (None, False, ()) else f"`{parameter.default}`"
-        python = (
-            ""
-            if parameter.name in ("json", "evidence", "serve", "host", "port", "api_key_file")
-            else f"`{parameter.name}`"
-        )
+        called = CALLED.get(parameter.name, parameter.name)
+        python = f"`{called}`" if called in known else ""
         found.append([flag, python, "it is needed" if parameter.required else default, parameter.help])
     return found + [["", f"`{field.name}`", f"`{field.default}`", field.about.help] for field in hidden]
 

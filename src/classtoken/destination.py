@@ -101,8 +101,18 @@ def refuse_strangers(out: Path | str, strange: Iterable[str], what: str) -> None
 
 
 def entries(folder: Path) -> set[str]:
-    """What is in a folder, but for what a killed process was writing."""
-    return {path.name for path in folder.iterdir() if not path.name.endswith(UNFINISHED)} if folder.is_dir() else set()
+    """What is in a folder, but for what a killed process was writing, and folders that hold no more than that: it had
+    come no further."""
+    return {path.name for path in folder.iterdir() if _is_something(path)} if folder.is_dir() else set()
+
+
+def _is_something(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return not path.name.endswith(UNFINISHED)
+    try:
+        return any(map(_is_something, path.iterdir()))
+    except OSError:  # a folder that may not be looked into
+        return True
 
 
 def marked(content: bytes, suffix: str, mark: str) -> bytes:

@@ -12,6 +12,8 @@ from classtoken.errors import ModelError
 
 TRAINING = "training.json"
 """what a training leaves in the folder of its model: its result and its recipe"""
+WRITING = "_meta/writing"
+"""there while a training writes the files of its model: some of them may be of another one"""
 
 
 class Watched(dict[str, Any]):

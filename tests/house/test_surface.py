@@ -106,6 +106,17 @@ FUNCTIONS = {verb: (verb,) for verb in VERBS} | {
 
 
 @pytest.mark.parametrize("verb", VERBS)
+def test_a_page_names_no_keyword_that_python_does_not_take(verb: str) -> None:
+    """In the table of a verb's options, which has a column for Python."""
+    taken = {p for name in FUNCTIONS[verb] for p in inspect.signature(getattr(classtoken, name)).parameters}
+    page = Path(__file__).parents[2] / f"docs/{'indexing' if verb == 'index' else verb}.md"
+    rows = page.read_text(encoding="utf-8").partition("| on the command line | in Python |")[2].splitlines()[2:]
+    named = {cells[2].strip() for row in rows if len(cells := row.split("|")) > 4}
+    assert len(named) > 3
+    assert named - {""} <= {f"`{name}`" for name in (*taken, "source_options")}
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_a_command_a_function_and_an_options_value_offer_the_same(verb: str) -> None:
     """By name, type and default: what can be chosen on the command line can be chosen in Python, and the reverse."""
     function = getattr(importlib.import_module(f"classtoken.cli.{verb}"), verb)

@@ -64,6 +64,18 @@ def test_a_loss_that_is_not_finite_is_said(tmp_path: Path, squares: Path) -> Non
         train(squares, tmp_path / "model", recipe=recipe)
 
 
+def test_a_last_step_that_goes_too_far_is_said(tmp_path: Path, squares: Path) -> None:
+    """No loss is computed after it, and the weights are finite: a model whose answers are not is not written."""
+    moving = {"kind": "sgd", "learning_rate": 1e30, "warmup": 0.0, "clip": 0.0}
+    plain = {"unfreeze": "all", "loop": {"epochs": 1.0, "batch": 60}, "optimiser": moving}
+    recipe = Recipe.from_dict({**plain, "data": {"held_out": 0.2}})
+    with pytest.raises(
+        TrainingError, match=r"answers to 6 of 6 held-out records are not finite.* Lower the learning ra"
+    ):
+        train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"), recipe=recipe)
+    assert not (tmp_path / "model/model.safetensors").exists()
+
+
 def test_what_a_frozen_or_given_encoder_cannot_learn_from_is_refused(tmp_path: Path, squares: Path) -> None:
     vit = tiny_vit(tmp_path / "vit")
     for recipe, said in (
@@ -83,6 +95,7 @@ def test_what_a_frozen_or_given_encoder_cannot_learn_from_is_refused(tmp_path: P
         ({"loop": {"epochs": -1.0}}, r"recipe\.loop\.epochs must be above 0, not -1"),
         ({"loop": {"batch": 0}}, r"recipe\.loop\.batch must be 1 or more, not 0"),
         ({"data": {"held_out": 1.5}}, r"recipe\.data\.held_out must be 0 or more, at most 0.9, not 1.5"),
+        ({"optimiser": {"learning_rate": 1e40}}, r"recipe\.optimiser\.learning_rate must be 0 or more, at most 1e\+30"),
         ({"head": {"kind": "per_token"}}, "on frozen vectors there are linear, cosine, mlp"),
         ({"head": {"kind": "distilled"}}, "on frozen vectors there are linear, cosine, mlp"),
     ],

@@ -1,15 +1,21 @@
 """What a training keeps to say that a record looks like none of its labels, and what `predict` says with it."""
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tests.learning.training import predict, scratch, told, train
 
 import classtoken as ct
 from classtoken.errors import ContractError
+from classtoken.learning.data.frozen import FrozenVectors
+from classtoken.learning.data.split import Division
+from classtoken.learning.data.training_set import TrainingSet
+from classtoken.learning.typical import fit_typical
 from classtoken.results.predict import UNLIKE, PredictResult
 from classtoken.source import open_source
 
@@ -54,6 +60,33 @@ def test_predict_says_it(trained: Path, tmp_path: Path) -> None:
     assert PredictResult.from_json(result.to_json()) == result
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     assert ("Records that look like none of the labels" in page) == bool(result.untypical)
+
+
+@pytest.mark.parametrize("copies", [1, 10])
+def test_of_new_records_one_in_twenty_is_called_unlike_whatever_the_copies(copies: int) -> None:
+    """Independent draws of three labels; the held-out records are there `copies` times. Of six that are there ten times
+    each, a seventh of all new records would be called unlike: nothing is said."""
+    rng, low, size, distinct = np.random.default_rng(0), 0.0, 6, 40
+    means, rounds = rng.normal(0, 3, (3, size)), 60
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = rng.integers(0, 3, count)
+        return means[labels] + rng.standard_t(3, (count, size)), labels
+
+    for _ in range(rounds):
+        (learned, of_learned), (held, of_held), (new, _) = draw(90), draw(distinct), draw(50)
+        vectors = torch.from_numpy(np.concatenate([learned, np.repeat(held, copies, 0)])).float()
+        targets = torch.from_numpy(np.concatenate([of_learned, np.repeat(of_held, copies)]))
+        units = np.concatenate([np.arange(90), np.repeat(np.arange(90, 90 + distinct), copies)])
+        division = Division(torch.arange(90), torch.arange(90, len(vectors)), units)
+        rows = TrainingSet(FrozenVectors(vectors, targets), ("a", "b", "c"), False, division, (), ())
+        found = fit_typical(rows, vectors.__getitem__, division.held_out, 0)
+        assert found is not None
+        assert len(found.distances_N) == distinct
+        low += float((found(torch.from_numpy(new).float()) <= UNLIKE).float().mean())
+    assert 0.02 < low / rounds < 0.065
+    few = dataclasses.replace(rows, division=dataclasses.replace(division, held_out=division.held_out[: 6 * copies]))
+    assert fit_typical(few, vectors.__getitem__, few.held_out, 0) is None
 
 
 def test_every_way_of_training_keeps_it(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class ModelSpec(Result):
     revision: of a hub model. accept: keys of its files that are not understood here and move no vector.
     max_length: most tokens of a text, in the place of its files' own limit. route: of a model that sends queries and
     documents through modules of their own, which of them; None for the one that its files name, and for all other
-    models. Raises `OptionError` for a precision that is not known.
+    models. Raises `OptionError` for a precision that is not known, and for a model that is no name or path.
     """
 
     model: str
@@ -38,6 +38,11 @@ class ModelSpec(Result):
     route: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, str | Path):
+            raise OptionError(
+                f"`model` is of type {type(self.model).__name__}; here it is named by a folder, a hub id or "
+                "builtin:NAME, so that it can be loaded again in another process."
+            )
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision '{self.precision}' is not known; known are {', '.join(PRECISIONS)}.")
 

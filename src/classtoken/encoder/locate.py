@@ -8,6 +8,7 @@ from pathlib import Path
 
 from classtoken.errors import HubError, ModelError, OptionError
 from classtoken.files import called_alike
+from classtoken.model_folder import WRITING
 from classtoken.places import fetch_folder, url_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -26,7 +27,17 @@ def builtin_names() -> tuple[str, ...]:
 def locate(model: str | Path, revision: str | None = None) -> Path:
     """The local folder of a MODEL. Raises `ModelError` or `HubError` with the way out, `OptionError` for a revision of
     what is not on the hub."""
-    name = str(model)
+    folder = _located(str(model), revision)
+    if (folder / WRITING).exists():
+        raise ModelError(
+            f"'{model}' is half written: a training was stopped, or is still at it, while it wrote the model, and some "
+            "of the files may be of another one. Give that `train` again: it goes on from there."
+        )
+    return folder
+
+
+def _located(name: str, revision: str | None) -> Path:
+    """The local folder of a MODEL, whatever is in it."""
     if name.startswith("builtin:"):
         _check_revision(revision, f"'{name}' comes with the package")
         return _builtin(name.removeprefix("builtin:"))

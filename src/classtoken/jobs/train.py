@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -53,9 +54,7 @@ def train(
     if source is None and recipe.data.source is None:
         raise OptionError("there is nothing to learn from: give a source, or a recipe with [data] source.")
     if model is None and recipe.model is None:
-        raise OptionError(
-            "give a model to train a head or to fine-tune, or a recipe with a [model] table to train one anew."
-        )
+        raise OptionError("give a model to train a head or to fine-tune, or a recipe with a [model] to train one anew.")
     if model is None and recipe.data.size:
         raise OptionError("[data] size is for a model that is fine-tuned; one from scratch has [model.stem] image.")
     source, device = recipe.data.source if source is None else source, str(device_of(options.device))
@@ -106,9 +105,8 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
                 trained = train_from_scratch(run, records, unlabelled=more)
             else:
                 run, trained = _further(run, model, ReadRecords.of(lambda: taken([]), records), options, opened.name)
-            return run.processes.agreed(
-                lambda: with_errors(finish(trained, run, refused, monotonic() - began), trained, run, lambda: taken([]))
-            )
+            seconds, page = monotonic() - began, partial(with_errors, trained=trained, run=run, again=lambda: taken([]))
+            return run.processes.agreed(lambda: finish(trained, run, refused, seconds, page))
     except TrainingError as error:
         raise TrainingError(f"{error}{left_out_in_words(refused)}") from None
     except FinishedBefore as before:

@@ -26,6 +26,8 @@ Share = Annotated[float, Limits(ge=0, le=1)]
 PositiveShare = Annotated[float, Limits(gt=0, le=1)]
 Rate = Annotated[float, Limits(ge=0, le=0.99)]
 """of what is dropped or smoothed: never everything"""
+LearningRate = Annotated[float, Limits(ge=0, le=1e30)]
+"""what a 32-bit number holds, with the factors that optimisers put before it"""
 Decay = Annotated[float, Limits(ge=0, le=0.999999)]
 
 
@@ -196,9 +198,9 @@ class OptimiserOptions:
 
     kind: Literal["adamw", "sgd", "muon"] = "adamw"
     """how gradients become steps"""
-    learning_rate: NotNegative = 1e-3
+    learning_rate: LearningRate = 1e-3
     """the highest"""
-    matrix_learning_rate: NotNegative = 0.02
+    matrix_learning_rate: LearningRate = 0.02
     """muon: of the matrices inside the blocks and the convolutions; the rest learns with AdamW at `learning_rate`"""
     weight_decay: NotNegative = 0.05
     """of matrices and kernels only"""

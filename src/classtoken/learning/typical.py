@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
@@ -25,9 +26,11 @@ def fit_typical(
     """Means and spread of records that were learned from, distances of records that were not.
 
     vectors_of: row numbers -> the vectors that the head reads, (n, V). held_out: rows that neither the weights nor the
-    choice among them have seen. None for several labels a record, for fewer than `FEWEST` held-out records, and for
-    vectors longer than `LONGEST`.
+    choice among them have seen; one of each unit counts, since a p value is one among independent records: with copies,
+    or records of one group, counted each, too many new ones come out low. None for several labels a record, for fewer
+    than `FEWEST` such held-out records, and for vectors longer than `LONGEST`.
     """
+    held_out = _one_of_each(held_out, rows.groups, seed)
     if rows.several or len(held_out) < FEWEST:
         return None
     learned = _some(rows.learned[rows.targets[rows.learned].cpu() >= 0], LEARNED, seed)
@@ -44,6 +47,14 @@ def fit_typical(
     fitted = Typical(torch.from_numpy(means_CV @ whitening_VV), torch.from_numpy(whitening_VV), torch.empty(0))
     distances_N = fitted.distances(vectors_of(_some(held_out, HELD_OUT, seed)).cpu())
     return Typical(fitted.centres_CV, fitted.whitening_VV, distances_N)
+
+
+def _one_of_each(rows: Tensor, units: NDArray[np.intp] | None, seed: int) -> Tensor:
+    """One row of every unit, drawn."""
+    if units is None:
+        return rows
+    drawn = rows[torch.randperm(len(rows), generator=generator_of(seed, WEIGHTS, 4))]
+    return drawn[torch.from_numpy(np.unique(units[drawn.numpy()], return_index=True)[1])].sort().values
 
 
 def _some(rows: Tensor, most: int, seed: int) -> Tensor:

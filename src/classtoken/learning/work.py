@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import torch
 
 from classtoken.destination import entries, refuse_strangers
 from classtoken.errors import ClasstokenError, ManifestMismatch
-from classtoken.files import write_text
+from classtoken.files import flush_folder, write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
-from classtoken.model_folder import TRAINING
+from classtoken.model_folder import TRAINING, WRITING
 from classtoken.plain import to_json
 from classtoken.results.base import Result, write
 from classtoken.results.train import TrainResult
@@ -25,7 +26,8 @@ from classtoken.version import __version__
 
 CODE = f"classtoken {__version__}, torch {torch.__version__}"
 FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
-DURING = frozenset({"_meta", "features", "checkpoint.pt", "log.csv", "tokenizer.json", "tokenizer_config.json"})
+FEATURES = "features"
+DURING = frozenset({"_meta", FEATURES, "checkpoint.pt", "log.csv", "tokenizer.json", "tokenizer_config.json"})
 """what is in the folder of a training that has not finished"""
 BY_CONTENT = ("start", "objective.teacher", "data.unlabelled")
 """fields that name what is compared by what it holds"""
@@ -129,6 +131,8 @@ class Work(Result):
 
     def finished(self, folder: Path, half: bool) -> TrainResult | None:
         """What this very work has found, where a folder holds all of it."""
+        if (folder / WRITING).exists():
+            return None
         try:
             record = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
             there = json.loads((folder / FILES).read_text(encoding="utf-8"))
@@ -141,21 +145,21 @@ class Work(Result):
     def claim(self, folder: Path, *, overwrite: bool = False, may_differ: Sequence[str] = ()) -> None:
         """Write down that a folder is of this work; fields of the recipe that `may_differ` are written anew.
 
-        Raises `ManifestMismatch` for a folder of another one, naming what differs; with `overwrite` its results are
-        removed.
+        Raises `ManifestMismatch` for a folder of another one, naming what differs; with `overwrite` what it holds is
+        removed, of this very work too: it is done anew.
         """
         path = folder / FILE
         if path.exists():
+            unlike = self._unlike(path)
             allowed = tuple(f"recipe.{name} " for name in may_differ)
-            different = [what for what in self._unlike(path) if not what.startswith(allowed)]
-            if different and not overwrite:
+            if not overwrite and (different := [what for what in unlike if not what.startswith(allowed)]):
                 raise ManifestMismatch(
                     f"'{folder}' belongs to another run: {'; '.join(different)}. Give the same, another folder, or set "
                     "`overwrite` to replace it."
                 )
-            if different:
+            if overwrite:  # nothing of its steps stays; vectors of a frozen model are those that would be made again
                 check_training(folder, overwrite=True)
-                _remove(folder, _ours(folder))
+                _remove(folder, _ours(folder) - (set() if unlike else {FEATURES}))
         path.parent.mkdir(parents=True, exist_ok=True)
         write(self, path)
 
@@ -181,6 +185,24 @@ def begin_folder(folder: Path, *, overwrite: bool = False) -> None:
         (folder / BEGUN).touch()
 
 
+@contextmanager
+def being_written(folder: Path) -> Iterator[None]:
+    """A block that writes a model into a folder, which may hold an earlier one: a model is several files, and until the
+    last is there nobody opens a mixture of two (`locate`). Where the block fails, so it stays."""
+    mark = _mark_writing(folder)
+    yield
+    mark.unlink()
+    flush_folder(mark.parent)
+
+
+def _mark_writing(folder: Path) -> Path:
+    """From now on nobody opens the model in a folder."""
+    mark = folder / WRITING
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    write_text(mark, "")
+    return mark
+
+
 def list_files(folder: Path) -> None:
     """Write down what a finished training has put into its folder, which is all that is there the first time."""
     if not (folder / FILES).exists():
@@ -194,12 +216,20 @@ def _ours(folder: Path) -> set[str]:
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
-    for name in names:
-        path = folder / name
-        if path.is_dir():
+    """Remove what a training has put into a folder; what tells that it was one goes last, so that a kill in between
+    leaves a folder that is known, and that nobody opens."""
+    if (folder / TRAINING).exists():
+        _mark_writing(folder)
+    last = [folder / name for name in (WRITING, FILES, BEGUN, FILE)]
+    below = (folder / FILE).parent
+    others = [folder / name for name in names if folder / name != below]
+    for path in (*others, *(path for path in below.glob("*") if path not in last), *last):
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    if below.is_dir() and not any(below.iterdir()):
+        below.rmdir()
 
 
 def _differs(name: str) -> str:

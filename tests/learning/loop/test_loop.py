@@ -203,3 +203,21 @@ def test_a_run_that_was_cut_reports_what_was_done_before(tmp_path: Path) -> None
     seen: list[Progress] = []
     prepared(tmp_path, "adamw", report=seen.append).run()
     assert {now.before for now in seen} == {4}
+
+
+def test_weights_that_a_step_has_made_infinite_are_in_no_checkpoint(tmp_path: Path) -> None:
+    """The loss before the last step was finite, and so were its gradients; no loss comes after it."""
+    net = network()
+    objective = Supervised(net, "single")
+    run = loop(tmp_path, objective=objective, options=LoopOptions(epochs=1, batch=24, checkpoint_steps=2))
+
+    def overflow(part: float) -> None:
+        if part == 1.0:
+            next(net.parameters()).data.fill_(float("inf"))
+
+    objective.stepped = overflow  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"weights became infinite at step 3 of 3, .* The last good checkpoint is "):
+        run.run()
+    kept = torch.load(tmp_path / resume.NAME, weights_only=True)
+    assert kept["state"]["step"] == 2
+    assert all(bool(value.isfinite().all()) for value in kept["objective"].values())

@@ -1,11 +1,12 @@
 """What comes after learning: judge on the held-out part, write the folder, its record and its card."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem, TextStem
+from classtoken.errors import TrainingError
 from classtoken.files import write_text
 from classtoken.learning.folder import write as files
 from classtoken.learning.folder.formats import published_form
@@ -17,7 +18,7 @@ from classtoken.learning.objectives.supervised import metric_for
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
-from classtoken.learning.work import list_files
+from classtoken.learning.work import being_written, list_files
 from classtoken.measure.statistics import independence
 from classtoken.model_folder import TRAINING, read_prompts
 from classtoken.readout.saved import SavedReadout
@@ -33,14 +34,26 @@ REFUSED = 10
 """records that could not be read, and are named"""
 
 
-def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], seconds: float) -> TrainResult:
-    """Judge a trained model on the held-out part and write its folder.
+def finish(
+    model: TrainedModel,
+    run: TrainingRun,
+    refused: Sequence[Rejected],
+    seconds: float,
+    more: Callable[[TrainResult], TrainResult],
+) -> TrainResult:
+    """Judge a trained model on the held-out part and write its folder, which nobody opens before it is whole.
 
     `refused` are records that could not be read at all, besides those that could not be prepared; `seconds` are those
-    of the whole run.
+    of the whole run; `more` writes what else belongs into the folder. Raises `TrainingError` for answers that are no
+    numbers.
     """
     judged = Judgement(dict(model.scores))
     if model.logits is not None and model.targets is not None:
+        if wrong := int((~model.logits.isfinite()).any(1).sum()):
+            raise TrainingError(
+                f"the answers to {wrong} of {len(model.logits)} held-out records are not finite: the weights have "
+                "become too large. Lower the learning rate, or set a clip, and give another folder."
+            )
         independent = independence(model.folds) * model.rows.division.independent
         judged = judge(model.logits, model.targets, model.rows.task, model.shipped, independent)
     every = (*refused, *model.rows.refused)
@@ -57,9 +70,10 @@ def finish(model: TrainedModel, run: TrainingRun, refused: Sequence[Rejected], s
         training={"way": run.way, "scores": dict(judged.scores)},
         typical=model.typical,
     )
-    _write_model(model, run, saved)
-    _write_record(model, run, result, every)
-    return result
+    with being_written(run.out):
+        _write_model(model, run, saved)
+        _write_record(model, run, result, every)
+        return more(result)
 
 
 def _result(

@@ -30,6 +30,7 @@ from classtoken.pooling.table import POOLINGS
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.readout.typical import Typical
+from classtoken.sink.manifest import META
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.recipe_settings import hugging_face_settings
 
@@ -186,13 +187,14 @@ def copy_files(origin: Path, folder: Path) -> None:
         inside = path.relative_to(top if path.is_relative_to(top) else origin)
         kept = path.suffix in (".json", ".safetensors", ".txt", ".model") and not inside.name.startswith("classtoken.")
         of_module = path.parent.resolve() in modules - {top.resolve()}
-        if path.is_file() and kept and not of_module and len(inside.parts) <= 2 and inside.name not in _OF_THE_ORIGIN:
+        kept = kept and inside.parts[0] != META and inside.name not in _OF_THE_ORIGIN
+        if path.is_file() and kept and not of_module and len(inside.parts) <= 2:
             (folder / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / inside)
 
 
-_OF_THE_ORIGIN = ("training.json", "result.json", "work.json", "modules.json")
-"""what is said of the origin alone"""
+_OF_THE_ORIGIN = ("training.json", "result.json", "modules.json")
+"""what is said of the origin alone, as is all that a training has written down below `_meta`"""
 
 
 def write_image_settings(folder: Path, recipe: ImageRecipe) -> None:

@@ -290,6 +290,9 @@ class Loop:
         )
 
     def _save(self) -> None:
+        # The last step may have moved them there, after a loss and gradients that were finite.
+        if not (self.objective.may_diverge or all(bool(p.isfinite().all()) for p in self.parameters)):
+            raise TrainingError(self._not_finite(self.state.step - 1, "weights became infinite"))
         if not self.processes.first:
             return
         resume.save(

@@ -110,6 +110,7 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
     spec = max(specs, key=lambda spec: made[spec].best)
     chosen, rows = made[spec], sets[spec]
     logits = _chosen_anew(list(made.values())) if len(specs) > 1 and not halves else None
+    unseen = chosen.judged if chosen.pooling_arguments and chosen.judged is not None else rows.held_out
     learned_weights = (*chosen.head.parameters(), *(chosen.readout.parameters() if chosen.pooling_arguments else ()))
     return TrainedModel(
         tower.reading.encoder,
@@ -128,7 +129,7 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
         trials=tuple(_named(trial, s) for s in specs for trial in made[s].trials) if len(specs) > 1 else chosen.trials,
         chosen=f"{spec}, {chosen.chosen}" if len(specs) > 1 else chosen.chosen,
         features_cached=found.cached,
-        typical=fit_typical(rows, _vectors(chosen.readout, rows.data), rows.held_out, recipe.loop.seed),
+        typical=fit_typical(rows, _vectors(chosen.readout, rows.data), unseen, recipe.loop.seed),
         poolings=tuple(_judged(s, made[s], sets[s]) for s in specs) if len(specs) > 1 else (),
     )
 
