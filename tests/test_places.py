@@ -347,7 +347,7 @@ def test_what_a_store_denies_is_one_line_and_no_damage(tmp_path: Path, server: F
         lambda: read(out).table if kind == "GET" else place_of(out).put("part-x", b""),
         lambda: verify(out) if kind == "GET" else place_of(out).copy({"_meta/manifest.json": "part-y"}),
     ):
-        with pytest.raises(StoreError if kind == "GET" else OutputError, match="Access Denied.*what is finished is"):
+        with pytest.raises(StoreError if kind == "GET" else OutputError, match=r"Access Denied.*what is finished is"):
             ask()
     server.denied = lambda method, path: False
     assert before <= set(place_of(out).sizes())
@@ -356,7 +356,7 @@ def test_what_a_store_denies_is_one_line_and_no_damage(tmp_path: Path, server: F
 
 
 def test_a_bucket_that_is_not_there(tmp_path: Path, server: Faulty) -> None:
-    with pytest.raises(OutputError, match="s3://none/out/.* cannot be written .*bucket does not exist"):
+    with pytest.raises(OutputError, match=r"s3://none/out/.* cannot be written .*bucket does not exist"):
         onto(table(tmp_path / "a.csv", FIRST), "s3://none/out", FakeStage())
     with pytest.raises(OutputError, match="holds no vectors"):
         read("s3://none/out")
