@@ -20,10 +20,14 @@ class Faulty:
     def __init__(self, inner: Callable[..., Iterable[bytes]], seed: int):
         self.inner, self.chance = inner, random.Random(seed)
         self.share, self.faults, self.most = 0.0, 0, 0
+        self.denied: Callable[[str, str], bool] = lambda method, path: False
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         with self._lock:
+            if self.denied(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+                said = b"<Code>AccessDenied</Code><Message>Access Denied</Message>"
+                return self._said(environ, start, "403 Forbidden", said)
             fault = self.chance.random() < self.share and self.faults < self.most
             kind = self.chance.choice(["503", "done, then 500", "late"]) if fault else ""
             self.faults += fault

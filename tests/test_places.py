@@ -18,7 +18,7 @@ from tests.run.test_update import FIRST, changed, table
 from tests.stores import Faulty, s3_server
 
 import classtoken as ct
-from classtoken.errors import ManifestMismatch, OutputError, SourceError
+from classtoken.errors import ManifestMismatch, OutputError, SourceError, StoreError
 from classtoken.places import LocalPlace, Place, RemotePlace, place_of, url_of
 from classtoken.sink import read, verify
 
@@ -299,3 +299,105 @@ def test_files_of_records_in_a_store(tmp_path: Path) -> None:
     assert [record.text for record in opened.records()][5] == "text 1 1"
     with pytest.raises((SourceError, OSError)):
         open_source("memory://nowhere/x.csv")
+
+
+def photos_of(store: Any, folder: Path, count: int) -> None:
+    """Pictures in a bucket, and here."""
+    folder.mkdir()
+    for number, picture in enumerate(pictures(count, (16, 16))):
+        picture.save(folder / f"{number:02d}.png")
+        store.put_file(str(folder / f"{number:02d}.png"), f"bucket/denied/{number:02d}.png")
+
+
+def test_pictures_of_a_store_that_begins_to_deny_are_no_bad_pictures(
+    tmp_path: Path, server: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys that end in the middle of a run cost no record its vector: the run stops, and goes on with new ones."""
+    import fsspec
+
+    photos_of(fsspec.filesystem("s3"), tmp_path / "photos", 12)
+    monkeypatch.setattr("classtoken.source.remote.AT_ONCE", 4)
+    source, out, asked = "s3://bucket/denied", tmp_path / "out", 0
+
+    def after_a_while(method: str, path: str) -> bool:
+        nonlocal asked
+        asked += (method, path.endswith(".png")) == ("GET", True)
+        return path.endswith(".png") and asked > 14
+
+    server.denied = after_a_while
+    with pytest.raises(StoreError, match=r"s3://bucket/denied/\d\d.png may not be read \(Access Denied\)"):
+        ct.embed("builtin:toy", source, out, part_rows=2)
+    server.denied = lambda method, path: path.endswith("/11.png")  # one alone is its own affair
+    result = ct.embed("builtin:toy", source, out, part_rows=2)
+    assert (result.rows, result.refused, result.before > 0) == (11, 1, True)
+    assert result.examples[0].id == "11.png"
+    here = ct.embed("builtin:toy", tmp_path / "photos", tmp_path / "here")
+    assert here.rows == 12
+
+
+@pytest.mark.parametrize("kind", ["PUT", "GET"])
+def test_what_a_store_denies_is_one_line_and_no_damage(tmp_path: Path, server: Faulty, kind: str) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/rights"
+    onto(source, out, FakeStage())
+    before = set(place_of(out).sizes())
+    table(source, changed(FIRST, id_00="new"))
+    server.denied = lambda method, path: method == kind and ("part-" in path or "receipts" in path)
+    for ask in (
+        lambda: onto(source, out, FakeStage(), update=True),
+        lambda: read(out).table if kind == "GET" else place_of(out).put("part-x", b""),
+        lambda: verify(out) if kind == "GET" else place_of(out).copy({"_meta/manifest.json": "part-y"}),
+    ):
+        with pytest.raises(StoreError if kind == "GET" else OutputError, match=r"Access Denied.*what is finished is"):
+            ask()
+    server.denied = lambda method, path: False
+    assert before <= set(place_of(out).sizes())
+    onto(source, out, FakeStage(), update=True)
+    fresh(tmp_path, source, out)
+
+
+def test_a_bucket_that_is_not_there(tmp_path: Path, server: Faulty) -> None:
+    with pytest.raises(OutputError, match=r"s3://none/out/.* cannot be written .*bucket does not exist"):
+        onto(table(tmp_path / "a.csv", FIRST), "s3://none/out", FakeStage())
+    with pytest.raises(OutputError, match="holds no vectors"):
+        read("s3://none/out")
+
+
+def test_parts_are_read_though_a_store_fails_now_and_then(tmp_path: Path, server: Faulty) -> None:
+    source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/failing"
+    onto(source, out, FakeStage())
+    wanted = read(out).table
+    server.share, server.most = 0.3, 12
+    for _ in range(4):
+        assert read(out).table.equals(wanted)
+    assert server.faults > 4
+
+
+def test_a_source_in_a_store_that_is_away_for_a_moment_is_what_it_is(server: Faulty) -> None:
+    """Not taken for a folder of pictures, nor for nothing."""
+    import fsspec
+
+    from classtoken.source import open_source
+
+    fsspec.filesystem("s3").pipe_file("bucket/a.csv", b"text\none\n")
+    for seed in range(6):
+        server.chance.seed(seed)
+        server.share, server.faults, server.most = 1.0, 0, 2
+        assert [record.text for record in open_source("s3://bucket/a.csv").records()] == ["one"]
+
+
+def test_a_worker_reads_the_records_that_were_listed() -> None:
+    """A file of a store that was replaced between the listing and the worker's copy of it is noticed."""
+    import pickle
+
+    import fsspec
+
+    from classtoken.source import open_source
+
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/replaced/a.csv", b"text\none\ntwo\n")
+    source = open_source("memory://replaced/a.csv")
+    sent = pickle.dumps(source)
+    assert [record.text for record in pickle.loads(sent).records()] == ["one", "two"]
+    store.pipe_file("/replaced/a.csv", b"text\nsix\nten\n")
+    with pytest.raises(SourceError, match="changed while it was being read"):
+        pickle.loads(sent)

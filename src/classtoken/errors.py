@@ -12,6 +12,7 @@
   + SpecError                   a pooling's name that cannot be read
   + SourceError                 records that cannot be read, found or told apart
     - BadRecord                 one record, to be put into quarantine
+    - StoreError                a store (s3:// ...) that denies what is asked, or stays away
   + OptionError                 an option's value is not allowed
   + OutputError                 an output folder that must not be written to
     - ManifestMismatch          it holds vectors made in another way
@@ -81,6 +82,13 @@ class BadRecord(SourceError):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}" if self.name else self.reason
+
+
+class StoreError(SourceError, OSError):
+    """A store (`s3://` ...) denies a file, or stays away: nothing is known of what the file holds.
+
+    An `OSError` too, for who reads files wherever they are.
+    """
 
 
 class OptionError(ClasstokenError):

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-from classtoken.errors import OptionError, OutputError
+from classtoken.errors import ClasstokenError, OptionError, OutputError
 
 UNFINISHED = ".unfinished"
 SPECIAL = {
@@ -294,6 +294,8 @@ def _as_output_error(path: Path, temporary: Path) -> Iterator[None]:
     """`OutputError` for what the system says about `path`; errors about other files (an input) stay as they are."""
     try:
         yield
+    except ClasstokenError:  # which says what it is about, though it may be an `OSError` too
+        raise
     except OSError as error:
         about = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
         ours = about is None or about in (path, path.parent) or about.is_relative_to(temporary)

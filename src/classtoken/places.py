@@ -8,6 +8,7 @@ error for a put that succeeded) is asked again; a put done twice is the same put
 
 import contextlib
 import fcntl
+import io
 import os
 import re
 import time
@@ -20,7 +21,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, TypeVar, cast
 
-from classtoken.errors import OutputError
+from classtoken.errors import OutputError, StoreError
 from classtoken.extras import need
 from classtoken.files import (
     UNFINISHED,
@@ -40,7 +41,7 @@ ATTEMPTS, PAUSE = 5, 0.2
 #: Copies that a store makes at once.
 COPIES = 8
 #: Answers that asking again would not change.
-FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 #: Files of a model, as they are fetched: no pickles.
 FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.md")
 #: What stores say of a file that is another when its contents are, the first that is there: S3, Google, Hugging Face.
@@ -224,7 +225,9 @@ class RemotePlace:
 
         def listed() -> Mapping[str, Any]:
             store.invalidate_cache()
-            return cast(Mapping[str, Any], store.find(f"{root}/{below}" if below else root, detail=True))
+            with contextlib.suppress(FileNotFoundError):  # not even a bucket
+                return cast(Mapping[str, Any], store.find(f"{root}/{below}" if below else root, detail=True))
+            return {}
 
         found = ask_store(self.url, listed)
         return {name[len(root) :].lstrip("/"): entry["size"] for name, entry in found.items()}
@@ -237,7 +240,8 @@ class RemotePlace:
     def open(self, name: str) -> BinaryIO:
         """See `Place.open`."""
         store, root = self._store()
-        return cast(BinaryIO, ask_store(f"{self.url}/{name}", lambda: store.open(f"{root}/{name}", "rb")))
+        url = f"{self.url}/{name}"
+        return cast(BinaryIO, _AskedFile(url, ask_store(url, lambda: store.open(f"{root}/{name}", "rb"))))
 
     def put(self, name: str, content: bytes) -> None:
         """See `Place.put`."""
@@ -276,8 +280,12 @@ class RemotePlace:
     def delete(self, name: str) -> None:
         """See `Place.delete`."""
         store, root = self._store()
-        with contextlib.suppress(FileNotFoundError):
-            ask_store(f"{self.url}/{name}", lambda: store.rm_file(f"{root}/{name}"), writing=True)
+
+        def gone() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                store.rm_file(f"{root}/{name}")
+
+        ask_store(f"{self.url}/{name}", gone, writing=True)
 
     def lock(self, name: str, *, shared: bool = False) -> Lock | None:
         """Nobody is kept out: of two runs each receipt is the first one's, and what the other has put is garbage."""
@@ -286,6 +294,38 @@ class RemotePlace:
     def _store(self) -> tuple[Any, str]:
         store, root = store_of(self.url)
         return store, root.rstrip("/")
+
+
+class _AskedFile(io.RawIOBase):
+    """A file of a store, open to be read: what cannot be fetched is asked for again, from the same place on."""
+
+    def __init__(self, url: str, file: Any):
+        self._url, self._file = url, file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def read(self, size: int | None = -1) -> bytes:
+        return cast(bytes, ask_store(self._url, lambda: self._file.read(-1 if size is None else size)))
+
+    def readinto(self, buffer: Any) -> int:
+        found = self.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 class _NoLock:
@@ -336,24 +376,35 @@ def tag_of(about: Mapping[str, Any]) -> str:
 def ask_store(what: str, ask: Callable[[], T], *, writing: bool = False) -> T:
     """What a store answers, asked again after errors that may pass.
 
-    Raises `FINAL` as they come, and for anything else after `ATTEMPTS` times `OutputError` where something was
-    `writing`, `OSError` elsewhere.
+    Raises `FINAL` as they come. For what is denied, and after `ATTEMPTS` times for anything else, `OutputError` where
+    something was `writing`, `StoreError` elsewhere; where something was `writing` also for a bucket that there is not.
     """
+    done = "written" if writing else "read"
+    kind = OutputError if writing else StoreError
     for attempt in range(ATTEMPTS):
         try:
             return ask()
-        except FINAL:
+        except FINAL as error:
+            if writing and not isinstance(error, FileExistsError):
+                raise kind(f"{what} cannot be {done} ({_said(error)}); check the URL.") from error
             raise
+        except PermissionError as error:
+            raise kind(
+                f"{what} may not be {done} ({_said(error)}); see to the rights and the keys for it, and run it again: "
+                "what is finished is kept."
+            ) from error
         except Exception as error:
             if attempt + 1 == ATTEMPTS:
-                said = " ".join(f"{type(error).__name__}: {error}".split())
-                kind = OutputError if writing else OSError
                 raise kind(
-                    f"{what} cannot be {'written' if writing else 'read'} ({said}), asked {ATTEMPTS} times; what is "
-                    "finished is kept, run it again."
+                    f"{what} cannot be {done} ({type(error).__name__}: {_said(error)}), asked {ATTEMPTS} times; what "
+                    "is finished is kept, run it again."
                 ) from error
             time.sleep(PAUSE * 2**attempt)
     raise AssertionError("unreachable")
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:

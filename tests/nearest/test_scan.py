@@ -8,7 +8,8 @@ import torch
 from tests.nearest.made import folder_of
 
 from classtoken.nearest import scan
-from classtoken.nearest.rows import ChosenRows, FileRows, ResidentRows, Rows, Similarity
+from classtoken.nearest.coded import CodedRows
+from classtoken.nearest.rows import ChosenRows, FileRows, ResidentRows, Rows, Similarity, unit
 from classtoken.sink import read
 
 
@@ -104,3 +105,30 @@ def test_memory_is_bounded_by_the_block() -> None:
     rows = Watched(clustered(20000))
     scan.search(rows, torch.from_numpy(clustered(256, seed=1)), 5)
     assert rows.largest <= 24 * 4096
+
+
+@pytest.mark.parametrize("exponents", [(-29, -15), (15, 29), (-29, 29)])
+def test_lengths_whose_squares_no_32_bit_number_holds(exponents: tuple[int, int]) -> None:
+    """In every way in which rows are compared: the cosines are those of 64-bit numbers."""
+    rng = np.random.default_rng(0)
+    plain = rng.standard_normal((3000, 8))
+    scaled = (plain * 10.0 ** rng.integers(*exponents, (3000, 1))).astype(np.float32)
+    queries = torch.from_numpy((rng.standard_normal((5, 8)) * 10.0 ** exponents[0]).astype(np.float32))
+    rows = ResidentRows(scaled)
+    whole = scaled.astype(np.float64)
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    asked = queries.double().numpy()
+    true = whole @ (asked / np.linalg.norm(asked, axis=1, keepdims=True)).T
+    for found in (scan.search(rows, queries, 10), CodedRows(rows).search(queries, 10)):
+        assert found.without == 0
+        np.testing.assert_allclose(found.scores.numpy(), np.sort(true, axis=0)[::-1][:10].T, atol=1e-6)
+    np.testing.assert_allclose(unit(torch.from_numpy(scaled)).numpy(), whole, atol=1e-6)
+
+
+def test_products_of_short_rows_are_searched_from_codes() -> None:
+    """No row is found twice where the squares of what the codes lose are zero in 32 bits."""
+    rng = np.random.default_rng(0)
+    rows = ResidentRows((rng.standard_normal((40, 3)) * 1e-25).astype(np.float32))
+    queries = torch.from_numpy(rng.standard_normal((60, 3)).astype(np.float32))
+    found, wanted = CodedRows(rows, "dot").search(queries, 40), scan.search(rows, queries, 40, similarity="dot")
+    torch.testing.assert_close(found.places, wanted.places)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from tests.run.fake import FakeStage, onto
 from tests.run.test_update import FIRST, alike, changed, table
 
+from classtoken.errors import ContractError
 from classtoken.run.staff import Staff
 from classtoken.sink import read_quarantine, verify
 
@@ -42,6 +44,25 @@ def test_actors_write_what_this_process_writes(tmp_path: Path, cluster: Any) -> 
     onto(source, tmp_path / "out", FakeStage(), staff=Staff(2, "ray", cluster.address))
     onto(source, tmp_path / "one", FakeStage())
     alike(tmp_path / "out", tmp_path / "one")
+
+
+@dataclass(frozen=True)
+class OtherModel:
+    """A stage that cannot be opened where a worker is."""
+
+    def open(self) -> FakeStage:
+        raise ContractError("the model gives other vectors here; give the same files everywhere.")
+
+
+class OpenedElsewhere(FakeStage):
+    def specs(self, count: int, *, spread: bool) -> list[Any]:
+        return [OtherModel()] * count
+
+
+def test_what_keeps_an_actor_from_opening_the_model_is_said(tmp_path: Path, cluster: Any) -> None:
+    source = table(tmp_path / "a.csv", FIRST)
+    with pytest.raises(ContractError, match="gives other vectors here"):
+        onto(source, tmp_path / "out", OpenedElsewhere(), staff=Staff(2, "ray", cluster.address))
 
 
 @pytest.mark.soak

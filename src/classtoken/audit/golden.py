@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from classtoken.audit.diagnosis import DRIFTS
 from classtoken.audit.probes import NATURAL, vocabulary_words
 from classtoken.embedder import Embedder, PromptWords
-from classtoken.errors import OutputError
+from classtoken.errors import OutputError, StoreError
 from classtoken.measure.geometry import cosines
 from classtoken.places import Place
 from classtoken.results.verify import Proof
@@ -54,6 +54,8 @@ def prove(place: Place, manifest: Manifest, embedder: Embedder, *, model: str) -
         table = table_in(place.read(f"{META}/{NAME}"))
         items = table.column(modality).to_pylist()
         golden = {name: np.array(table.column(name).to_pylist(), np.float32) for name in manifest.columns}
+    except StoreError:
+        raise
     except (OSError, KeyError, ValueError, pa.ArrowException):
         raise OutputError(
             f"{place.name} has no golden vectors ({META}/{NAME}), or they cannot be read; with texts beside the "

@@ -24,7 +24,7 @@ from classtoken.errors import OptionError, OutputError
 from classtoken.extras import need
 from classtoken.files import whole_folder, write_text
 from classtoken.measure.statistics import mean_interval
-from classtoken.nearest.rows import FileRows, unit
+from classtoken.nearest.rows import FileRows, has_direction, lengths_of, unit
 from classtoken.nearest.scan import Found, search
 from classtoken.places import LocalPlace
 from classtoken.plain import to_json
@@ -256,7 +256,7 @@ def _rows_of(vectors: Vectors, column: str, parts: Iterable[int]) -> pa.RecordBa
     def batches() -> Iterator[pa.RecordBatch]:
         for number in parts:
             numbers = torch.from_numpy(np.array(vectors.numbers(number, column), dtype=np.float32))
-            good = torch.isfinite(numbers).all(1) & numbers.any(1)
+            good = has_direction(lengths_of(numbers))
             flat = pa.FixedSizeListArray.from_arrays(pa.array(unit(numbers[good]).reshape(-1).numpy()), size)
             part = np.full(len(flat), _number(checksums[number]))
             row = good.nonzero()[:, 0].to(torch.int32).numpy()

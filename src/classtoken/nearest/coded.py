@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from classtoken.nearest import scan
-from classtoken.nearest.rows import ResidentRows, Similarity, unit
+from classtoken.nearest.rows import ResidentRows, Similarity, lengths_of, unit
 
 GROUP = 32
 LEVELS = 127
@@ -57,8 +57,8 @@ class CodedRows:
             code = (rest / self.step).round_()
             self.codes[begin : begin + len(code)] = code
             code *= self.step
-            self.longest = max(self.longest, float(torch.linalg.vector_norm(code, dim=1).max()))
-            self.lost = max(self.lost, float(torch.linalg.vector_norm(rest.sub_(code), dim=1).max()))
+            self.longest = max(self.longest, float(lengths_of(code).max()))
+            self.lost = max(self.lost, float(lengths_of(rest.sub_(code)).max()))
 
     def _units(self, begin: int, end: int) -> Tensor:
         """Rows as they are scored; those that have no score are zeros."""
@@ -92,9 +92,9 @@ class CodedRows:
         steps_Q = weighted.abs().amax(1).clamp_min(1e-30) / LEVELS
         codes_QD = (weighted / steps_Q.unsqueeze(1)).round()
         meant_QD = codes_QD * (steps_Q.unsqueeze(1) / self.step)
-        lengths_Q = torch.linalg.vector_norm(queries_QD, dim=1)
-        error_Q = self.lost * lengths_Q + self.longest * torch.linalg.vector_norm(queries_QD - meant_QD, dim=1)
-        error_Q += ROUNDING * self.size**0.5 * lengths_Q * (self.longest + float(torch.linalg.vector_norm(self.mean)))
+        lengths_Q = lengths_of(queries_QD)
+        error_Q = self.lost * lengths_Q + self.longest * lengths_of(queries_QD - meant_QD)
+        error_Q += ROUNDING * self.size**0.5 * lengths_Q * (self.longest + float(lengths_of(self.mean.unsqueeze(0))))
         asked_DQ = codes_QD.to(torch.int8).T
         maxima_QG = self._maxima(asked_DQ)
         first_Qk = maxima_QG.topk(min(k, maxima_QG.shape[1]), dim=1).indices

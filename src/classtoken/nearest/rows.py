@@ -21,6 +21,10 @@ Similarity = Literal["cosine", "dot"]
 T = TypeVar("T")
 UNIT = 1e-5
 """how far a squared length may be from 1 for a row to count as of unit length"""
+LEAST, MOST = 1e-30, 1e30
+"""lengths between which the direction of a vector can be told in 32-bit numbers"""
+EASY = 1e15
+"""lengths up to it, and down to its inverse, have squares that 32-bit numbers hold"""
 AHEAD = 2
 """files that are read ahead, for each thread"""
 
@@ -34,7 +38,8 @@ class Lengths:
     """What scores of rows are multiplied by (`inverse`), and which rows have no score (`without`, `missing` of them);
     None where there is nothing to do.
 
-    A row has no score where a number in it is NaN or infinite, or, in cosines, where it is nothing but zeros.
+    A row has no score where a number in it is NaN or infinite, or, in cosines, where it is nothing but zeros; lengths
+    beyond `LEAST` and `MOST` count as these.
     """
 
     inverse: Tensor | None
@@ -44,13 +49,13 @@ class Lengths:
     @classmethod
     def of(cls, vectors: Tensor, similarity: Similarity) -> "Lengths":
         """Those of these rows."""
-        squares = torch.linalg.vector_norm(vectors, dim=1).square()  # eight times as fast as vecdot
-        without = ~torch.isfinite(squares) | (squares == 0 if similarity == "cosine" else False)
+        lengths = lengths_of(vectors)
+        without = ~(has_direction(lengths) if similarity == "cosine" else lengths <= MOST)
         missing = int(without.sum())
         which = without if missing else None
-        if similarity == "dot" or bool((((squares - 1).abs() < UNIT) | without).all()):
+        if similarity == "dot" or bool((((lengths.square() - 1).abs() < UNIT) | without).all()):
             return cls(None, which, missing)
-        return cls(squares.clamp_min(torch.finfo(torch.float32).tiny).rsqrt(), which, missing)
+        return cls(lengths.reciprocal(), which, missing)
 
     def __getitem__(self, part: slice) -> "Lengths":
         without = None if self.without is None else self.without[part]
@@ -166,9 +171,24 @@ class ChosenRows:
         return self.rows.take(places)
 
 
+def lengths_of(vectors: Tensor) -> Tensor:
+    """The length of each row, (N,), also where squares of its numbers are beyond what 32 bits hold."""
+    lengths = torch.linalg.vector_norm(vectors, dim=1)  # eight times as fast as vecdot
+    odd = ~((lengths > 1 / EASY) & (lengths < EASY))
+    if bool(odd.any()):
+        lengths[odd] = torch.linalg.vector_norm(vectors[odd].double(), dim=1).to(lengths.dtype)
+    return lengths
+
+
+def has_direction(lengths: Tensor) -> Tensor:
+    """Which rows of these lengths can be compared by cosine."""
+    return (lengths >= LEAST) & (lengths <= MOST)
+
+
 def unit(vectors: Tensor) -> Tensor:
     """Vectors at unit length; those of no length stay as they are."""
-    return vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    lengths = lengths_of(vectors)
+    return vectors / torch.where(has_direction(lengths), lengths, 1).unsqueeze(1)
 
 
 def column_of(vectors: Vectors, asked: str | None) -> str:
@@ -222,8 +242,8 @@ def without_in_words(vectors: Vectors, column: str, count: int, lacks: str, *, w
     named: list[str] = []
     begin, ids = 0, vectors.ids
     for block in vectors.blocks(column) if whole else ():
-        sums = np.abs(block).sum(1, dtype=np.float64)
-        named += [ids[begin + row] for row in np.flatnonzero(~np.isfinite(sums) | (sums == 0)).tolist()]
+        there = has_direction(lengths_of(torch.from_numpy(np.array(block))))
+        named += [ids[begin + row] for row in (~there).nonzero()[:, 0].tolist()]
         begin += len(block)
         if len(named) >= NAMED:
             break
@@ -234,8 +254,8 @@ def without_in_words(vectors: Vectors, column: str, count: int, lacks: str, *, w
 def unit_matrix(vectors: Vectors, column: str) -> tuple[Tensor, Tensor]:
     """All rows in memory at unit length (N, D), and which of them have none: those are zeros here."""
     matrix = torch.from_numpy(vectors.matrix(column))
-    lengths = torch.linalg.vector_norm(matrix, dim=1, keepdim=True)
-    without = ~(torch.isfinite(lengths) & (lengths > 0))[:, 0]
-    matrix /= lengths
+    lengths = lengths_of(matrix)
+    without = ~has_direction(lengths)
+    matrix /= lengths.unsqueeze(1)
     matrix[without] = 0
     return matrix, without

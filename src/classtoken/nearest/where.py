@@ -13,6 +13,7 @@ is left out. A condition is parsed here and computed by Arrow: nothing of it is 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
@@ -200,7 +201,7 @@ class _Parser:
         if token is not None and token.kind == "text":
             return token.value
         if token is not None and token.kind == "number":
-            return int(token.value) if re.fullmatch(r"[-+]?\d{1,19}", token.value) else float(token.value)
+            return int(token.value) if re.fullmatch(r"[-+]?\d{1,30}", token.value) else float(token.value)
         if token is not None and token.kind == "name" and token.value.lower() in ("true", "false"):
             return token.value.lower() == "true"
         raise self.wrong("a number, a text in single quotes, true or false", token)
@@ -266,8 +267,11 @@ def _alike(column: pa.ChunkedArray, value: Any) -> tuple[pa.ChunkedArray, pa.Sca
     if number and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         column = _numbers(column)
         kind = column.type
-    if isinstance(value, int) and value >= 2**63:
-        value = pa.scalar(value, pa.uint64()) if pa.types.is_uint64(kind) else float(value)
+    if number and isinstance(value, int) and not -(2**63) <= value < 2**63:
+        if pa.types.is_integer(kind):
+            # exactly: as floating numbers the largest that 64 bits hold would be equal to the next one
+            return column.cast(pa.decimal128(20)), pa.scalar(Decimal(value)).cast(pa.decimal128(38))
+        value = float(value)
     if isinstance(value, float) and pa.types.is_integer(kind):
         return column.cast(pa.float64(), safe=False), pa.scalar(value)
     if isinstance(value, str) and pa.types.is_temporal(kind):

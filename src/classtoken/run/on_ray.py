@@ -45,13 +45,14 @@ class RayWorker:
     def __init__(self, spec: StageSpec, work: RunWork, folder: str):
         if Path(folder).is_dir():  # names of files are relative to where the run was started
             os.chdir(folder)
-        self.stage: Stage = spec.open()
-        if "torch" in sys.modules:  # a processor each, whatever OMP_NUM_THREADS says here
-            sys.modules["torch"].set_num_threads(1)
-        self.work = work
+        self.spec, self.work = spec, work
 
     def ready(self) -> bool:
-        """Answers when the stage is open."""
+        """Opens the stage; what goes wrong with that is raised here, since Ray takes an actor whose making fails for
+        one that died."""
+        self.stage: Stage = self.spec.open()
+        if "torch" in sys.modules:  # a processor each, whatever OMP_NUM_THREADS says here
+            sys.modules["torch"].set_num_threads(1)
         return True
 
     def do(self, task: Task) -> tuple[Receipt, int]:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import ClasstokenError, OptionError, OutputError
+from classtoken.errors import ClasstokenError, OptionError, OutputError, StoreError
 from classtoken.extras import need
 from classtoken.files import whole_file
 from classtoken.fingerprint import hash_opened, hash_value
@@ -91,6 +91,8 @@ def read_beside(place: Place) -> Beside:
     """What stands beside the parts of a folder."""
     try:
         return Beside.from_json(place.read(f"{META}/{WRITTEN}").decode())
+    except StoreError:  # which says nothing of what stands there
+        raise
     except (OSError, UnicodeDecodeError, ClasstokenError):
         return Beside()
 

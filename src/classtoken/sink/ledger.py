@@ -13,7 +13,7 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import OutputError
+from classtoken.errors import OutputError, StoreError
 from classtoken.places import Place
 from classtoken.sink.manifest import META, Part
 from classtoken.sink.numbers import Ranges, to_floats
@@ -197,6 +197,8 @@ def gone(ledger: RowLedger, seen: np.ndarray) -> Iterator[tuple[KnownPart, np.nd
 def _read(known: KnownPart) -> np.ndarray | None:
     try:
         rows = np.load(io.BytesIO(known.place.read(ledger_of(known.part))), allow_pickle=False)
+    except StoreError:  # which says nothing of the ledger
+        raise
     except (OSError, ValueError, EOFError):
         return None
     return rows if rows.dtype == ROW and len(rows) == known.part.rows else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
+from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError, StoreError
 from classtoken.fingerprint import Fingerprint, hash_value
 from classtoken.places import Place, place_of
 from classtoken.results.base import Result
@@ -180,6 +180,8 @@ def read_manifest(folder: str | Path | Place) -> Manifest:
         raise OutputError(
             f"{place.name} holds no vectors (no {META}/{NAME}); give a folder that `classtoken embed` made."
         ) from None
+    except StoreError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path} cannot be read: {error}; put it back, or embed into a new folder.") from error
     try:

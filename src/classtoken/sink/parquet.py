@@ -10,7 +10,6 @@ A part is called by a hash of its bytes, and its receipt is put only where there
 one wins, whatever a store loses or does twice, and what the other has put is a file that nothing lists.
 """
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classtoken.destination import check_folder, refuse_strangers
-from classtoken.errors import ClasstokenError, OutputError
+from classtoken.errors import ClasstokenError, OutputError, StoreError
 from classtoken.fingerprint import hash_bytes, hash_value
 from classtoken.places import LocalPlace, Lock, Place, place_of
 from classtoken.sink.base import TaskRows
@@ -268,11 +267,15 @@ def receipts(place: Place, kind: str = RECEIPTS, *, remove: bool = False) -> Ite
     names = sorted(place.sizes(f"{META}/{kind}"))
     files = place.sizes()  # after the receipts: a part is there before its receipt is
     for name in names:
-        with contextlib.suppress(ClasstokenError, OSError, UnicodeDecodeError):
+        try:
             receipt = Receipt.from_json(place.read(name))
             if files.get(receipt.part.file) == receipt.part.bytes and receipt.lineage == lineage:
                 yield receipt
                 continue
+        except StoreError:  # which says nothing of the receipt
+            raise
+        except (ClasstokenError, OSError, UnicodeDecodeError):
+            pass
         if remove:
             place.delete(name)
 

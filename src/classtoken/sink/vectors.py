@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classtoken.errors import ClasstokenError, ManifestMismatch, OptionError, OutputError
+from classtoken.errors import ClasstokenError, ManifestMismatch, OptionError, OutputError, StoreError
 from classtoken.fingerprint import Fingerprint
 from classtoken.places import LocalPlace, Place, place_of
 from classtoken.sink.manifest import Manifest, Part, has_manifest, read_manifest, refuse_first_format, summed
@@ -154,6 +154,8 @@ class Vectors:
         name = self.manifest.parts[number].file
         try:
             table = read_part(self.place, name, columns)
+        except StoreError:
+            raise
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             said = " ".join(str(error).split())
             raise OutputError(
@@ -250,6 +252,8 @@ def _schema(place: Place, name: str) -> tuple[pa.Schema, int]:
         with place.open(name) as file:
             opened = pq.ParquetFile(file)
             return opened.schema_arrow, opened.metadata.num_rows
+    except StoreError:
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{name} of {place.name} cannot be read ({' '.join(str(error).split())}).") from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from classtoken.errors import ClasstokenError, ManifestMismatch
+from classtoken.errors import ClasstokenError, ManifestMismatch, StoreError
 from classtoken.fingerprint import hash_bytes
 from classtoken.places import Place, place_of
 from classtoken.results.verify import Norms, VerifyResult
@@ -166,6 +166,8 @@ class _Check:
             except FileNotFoundError:
                 missing += 1  # its task is done again by the next run: nothing is wrong by that
                 continue
+            except StoreError:  # which says nothing of the receipt
+                raise
             except (ClasstokenError, OSError, UnicodeDecodeError):
                 yield f"{name} cannot be read; remove it, and run the same embed again"
                 missing += 1
