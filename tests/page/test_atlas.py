@@ -49,6 +49,26 @@ def opened(chromium: Any, page_file: Path) -> Iterator[Opened]:
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 
 
+def test_paper_gets_the_map_in_light_colours_and_in_its_own_shape(opened: Opened) -> None:
+    page = opened(color_scheme="dark")
+    shape = "c => c.width / c.height"
+    before = page.locator("canvas").evaluate(shape)
+    corner = "c => [...c.getContext('2d').getImageData(2, 2, 1, 1).data].slice(0, 3).every(x => x > 200)"
+    assert not page.locator("canvas").evaluate(corner)
+    page.set_viewport_size({"width": 700, "height": 990})
+    page.emulate_media(media="print", color_scheme="dark")
+    box = page.locator("canvas").bounding_box()
+    assert page.locator("canvas").evaluate(corner)
+    assert box["width"] / box["height"] == pytest.approx(page.locator("canvas").evaluate(shape), rel=0.02)
+    assert box["width"] <= 700
+    assert page.locator(".dot").first.evaluate("e => getComputedStyle(e).printColorAdjust") == "exact"
+    assert not page.locator(".stage .bar").is_visible()
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_function(f"() => !({corner})(document.querySelector('canvas'))")
+    assert page.locator("canvas").evaluate(shape) == pytest.approx(before, rel=0.02)
+
+
 def test_find_choose_and_copy(opened: Opened) -> None:
     page = opened()
     page.get_by_role("searchbox").fill("blue 13")

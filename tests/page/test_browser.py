@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.page import reference as ref
-from tests.page.conftest import Open
+from tests.page.conftest import PATIENCE, Open
 from tests.page.fixture import TOY, picture, walkthrough
 from tests.page.recompute import WALK
 from tests.page.reports import violations
 
+import classtoken as ct
 from classtoken.page.export import notebook_page
 
 pytestmark = pytest.mark.browser
@@ -190,7 +191,7 @@ def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
     page = open_page("toy", "#step=9")
     page.emulate_media(media="print")
     page.locator(".handout").wait_for()
-    *steps, last = page.locator(".handout h2").all_inner_texts()
+    *steps, last = page.locator(".handout > section > h2").all_inner_texts()
     assert [title.partition(".")[0] for title in steps] == [str(step) for step in STEPS]
     assert last == "Exercises"
     assert all(section.is_visible() for section in page.locator(".handout section").all())
@@ -204,6 +205,83 @@ def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
     page.emulate_media(media="screen")
     page.locator(".handout").wait_for(state="detached")
     assert page.locator("h2#step-title").is_visible()
+
+
+def test_paper_is_light_and_has_what_its_sentences_speak_of(open_page: Open) -> None:
+    """From a dark screen and a projector's large type: light colours and ordinary type, backgrounds that carry meaning
+    kept, the maps of step 3 and both strips of step 8 there; and the screen as it was afterwards."""
+    page = open_page("photo", "#step=5", color_scheme="dark")
+    page.keyboard.press("p")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.locator(".handout").wait_for()
+    root = page.locator("html")
+    assert root.get_attribute("data-theme") == "light"
+    assert "presenter" not in (root.get_attribute("class") or "")
+    kept = "e => getComputedStyle(e).printColorAdjust"
+    for what in (".handout .chip.content", ".handout .strip canvas", ".river .bar i", ".handout .funnel .tick"):
+        assert page.locator(what).first.evaluate(kept) == "exact", what
+    sections = page.locator(".handout > section")
+    maps = sections.nth(2).locator("[role=img]").last.bounding_box()
+    assert maps["width"] > 80
+    assert maps["height"] > 80
+    assert sections.nth(7).locator(".strip canvas").count() == 2
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.locator(".handout").wait_for(state="detached")
+    assert root.get_attribute("data-theme") == "dark"
+    assert "presenter" in root.get_attribute("class")
+
+
+@pytest.mark.parametrize("name", ["toy", "mean", "query"])
+def test_exercises_on_paper_ask_what_the_model_has(open_page: Open, name: str) -> None:
+    page = open_page(name)
+    page.emulate_media(media="print")
+    asked = page.locator(".handout .exercises").inner_text()
+    assert ("of a class token that stands first" in asked) == (name == "toy")
+    assert ("lowers the likeness to" in asked) == (name != "toy")
+
+
+def test_a_link_keeps_what_was_swapped_and_how_it_is_pooled(open_page: Open) -> None:
+    page = open_page("toy", "#step=10")
+    page.get_by_role("button", name="Swap").click()
+    page.locator("input[type=range]").first.fill("1")
+    page.wait_for_function("location.hash.includes('before=1')")
+    link, answers = page.evaluate("location.hash"), page.locator(".lab .bars").inner_text()
+    other = open_page("toy", link)
+    other.wait_for_function("(said) => document.querySelector('.lab .bars').innerText === said", arg=answers)
+    other.get_by_role("button", name="Other pooling").click()
+    other.get_by_role("button", name="maximum").click()
+    other.wait_for_function("location.hash.includes('pooling=max')")
+    third = open_page("toy", other.evaluate("location.hash"))
+    assert third.get_by_role("button", name="maximum").get_attribute("aria-pressed") == "true"
+    third.evaluate("location.hash = '#step=10'")  # an older link, of the first experiment
+    third.locator(".modes button[aria-pressed=true]", has_text="Take away").wait_for()
+    wrong = open_page("toy", "#step=10&try=swap&before=99&donor=nobody&pooling=nothing&layer=-1&token=1e9&input=<b>")
+    assert wrong.locator("h2#step-title").is_visible()
+
+
+def test_a_link_keeps_the_donor_and_each_input_is_offered_once(chromium: Any, tmp_path: Path) -> None:
+    ct.walkthrough("builtin:toy", out=tmp_path / "toy.html")
+    page = chromium.new_page()
+    page.goto(f"{(tmp_path / 'toy.html').as_uri()}#step=10&try=swap&before=1&donor=bird")
+    chosen = page.locator(".lab select")
+    chosen.wait_for()
+    assert chosen.input_value() == "bird"
+    assert "donor=bird" in page.evaluate("location.hash")
+    assert chosen.locator("option").all_inner_texts() == ["a drawn dog", "a drawn bird"]
+    page.close()
+
+
+def test_a_page_that_was_copied_in_part_says_so(chromium: Any, pages: dict[str, Path], tmp_path: Path) -> None:
+    """Its script stands at the end: without this sentence there is an empty window."""
+    text = pages["toy"].read_text(encoding="utf-8")
+    (tmp_path / "part.html").write_text(text[: len(text) // 2], encoding="utf-8")
+    page = chromium.new_page()
+    page.goto((tmp_path / "part.html").as_uri())
+    page.locator("#part").wait_for(state="visible", timeout=PATIENCE)
+    page.goto(pages["toy"].as_uri())
+    page.wait_for_selector("h2#step-title")
+    assert page.locator("#part").count() == 0
+    page.close()
 
 
 # -- accessibility -----------------------------------------------------------------------------------------------------
@@ -237,7 +315,7 @@ def test_axe_finds_nothing_at_any_step(open_page: Open, root: Path, name: str, o
 
 
 def plain(text: str) -> float:
-    digits, _, power = text.replace("−", "-").replace(" %", "").partition(" · 10⁻")
+    digits, _, power = text.replace("−", "-").replace("\u00a0%", "").partition(" · 10⁻")
     return float(digits) / 10 ** int("".join(str("⁰¹²³⁴⁵⁶⁷⁸⁹".index(each)) for each in power) or 0)
 
 

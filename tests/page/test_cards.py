@@ -98,7 +98,7 @@ def test_a_ring_says_what_the_lens_reads_there(open_page: Open, documents: Docum
     page.keyboard.press("Tab")
     page.locator(".water").focus()
     page.keyboard.press("ArrowRight")
-    before, after = (f"{100 * float(example.lens.values[i][0]):.1f} %" for i in (1, 2))
+    before, after = (f"{100 * float(example.lens.values[i][0]):.1f}\u00a0%" for i in (1, 2))
     assert f"{before} → {after}" in spoken(page)
 
 
@@ -106,7 +106,7 @@ def test_the_river_answers_while_something_is_taken_away(open_page: Open) -> Non
     page = open_page("toy", "#step=10&without=6", width=1440)
     assert page.locator(".outcome .what").inner_text() == "the answer now"
     now = page.locator(".lab .bars li .num").first.inner_text()
-    assert round(float(now.removesuffix(" %"))) == int(page.locator(".outcome .num").first.inner_text().split()[0])
+    assert round(float(now.removesuffix("\u00a0%"))) == int(page.locator(".outcome .num").first.inner_text().split()[0])
 
 
 def test_a_table_is_copied_with_all_its_digits(open_page: Open, documents: Documents) -> None:

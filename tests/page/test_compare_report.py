@@ -54,17 +54,21 @@ def test_a_report_needs_nothing_else_fits_and_passes_axe(
 
 
 def test_on_paper_nothing_is_cut_off_and_nothing_waits_to_be_opened(chromium: Any, root: Path, tmp_path: Path) -> None:
-    """At the width of a sheet, from a dark screen: on white, no line wider than the sheet, what is folded left out."""
+    """At the width of a sheet, from a dark screen: on white, no line wider than the sheet, what is folded is named."""
     found = read_result(root / "docs" / "studies" / "compare" / "clothing-classification.json")
     (tmp_path / "report.html").write_text(comparison_page(found), encoding="utf-8")
     context = chromium.new_context(viewport={"width": 700, "height": 990}, color_scheme="dark", offline=True)
     page = context.new_page()
     page.goto((tmp_path / "report.html").as_uri())
     page.emulate_media(media="print", color_scheme="dark")
-    cut = "[...document.querySelectorAll('pre, .wide, figure')].filter(e => e.scrollWidth > innerWidth).length"
+    seen = "[...document.querySelectorAll('pre, .wide, figure')].filter(e => e.checkVisibility())"
+    cut = f"{seen}.filter(e => e.scrollWidth > innerWidth).length"
     assert page.evaluate(cut) == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 700
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("details").count() > 0
-    assert not any(one.is_visible() for one in page.locator("details").all())
+    inside = "[...document.querySelectorAll('details')].filter(d => d.children[1].checkVisibility()).length"
+    assert page.evaluate(inside) == 0
+    said = "[...document.querySelectorAll('details > summary')].map(e => getComputedStyle(e, '::after').content)"
+    assert set(page.evaluate(said)) == {'": to be opened on the page"'}  # no section is a heading with nothing below
     context.close()

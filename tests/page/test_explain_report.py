@@ -73,6 +73,17 @@ def test_on_paper_every_section_is_open(chromium: Any, written: Path) -> None:
     context.close()
 
 
+def test_on_paper_a_word_keeps_the_colour_that_says_how_strong_it_is(chromium: Any, tmp_path: Path) -> None:
+    """Without it the strongest words, white on dark, are the faintest on the sheet."""
+    _pair(tmp_path / "pair.html")
+    page = chromium.new_page(color_scheme="dark")
+    page.goto((tmp_path / "pair.html").as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    kept = "[...document.querySelectorAll('.word')].map(e => getComputedStyle(e).printColorAdjust)"
+    assert set(page.evaluate(kept)) == {"exact"}
+    page.close()
+
+
 def test_a_line_between_words_stands_out_under_the_pointer(chromium: Any, tmp_path: Path) -> None:
     _pair(tmp_path / "pair.html")
     page = chromium.new_page()

@@ -69,14 +69,14 @@ def test_what_is_added_adds_up_to_the_digits_shown(
 
 def test_a_token_that_looks_mostly_at_itself_is_said_to(open_page: Open) -> None:
     """In layer 0 of this page 70 % of the attention stays at the class token; in layer 1 it does not."""
-    assert "Mostly at itself (70.0 %)" in open_page("itself", "#step=5&layer=0").locator(".beware").inner_text()
+    assert "Mostly at itself (70.0\u00a0%)" in open_page("itself", "#step=5&layer=0").locator(".beware").inner_text()
     assert "at itself" not in open_page("itself", "#step=5&layer=1").locator(".beware").inner_text()
 
 
 def test_what_lies_beyond_the_scale_is_named(open_page: Open) -> None:
     """Special tokens are left out of the scale, or they would leave all else dark; the legend names them."""
     legend = open_page("itself", "#step=5&layer=0").locator(".legend").inner_text()
-    assert "70.00 %" in legend
+    assert "70.00\u00a0%" in legend
     assert "≥" in legend
     assert "≥" not in open_page("itself", "#step=5&layer=1").locator(".legend").inner_text()
 
@@ -109,7 +109,7 @@ def test_an_input_that_looks_like_none_of_the_classes_is_called_so(open_page: Op
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     assert "It looks like none of its classes." in page.locator(".typical").inner_text()
-    assert "1.0 % of held-out inputs look less so" in page.locator(".typical").inner_text()
+    assert "1.0\u00a0% of held-out inputs look less so" in page.locator(".typical").inner_text()
     usual = open_page("usual", "#step=9").locator(".typical").inner_text()
     assert usual.startswith("It looks like its classes.")
     assert open_page("toy", "#step=9").locator(".typical").count() == 0

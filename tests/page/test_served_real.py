@@ -62,7 +62,7 @@ def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
 def bars(page: Any) -> list[float]:
     page.locator(".lab [aria-busy=false]").wait_for()
     found = page.locator(".lab .bars span.num:not(.delta)").all_inner_texts()
-    return [float(each.replace("\u2212", "-").replace(" %", "")) for each in found]
+    return [float(each.replace("\u2212", "-").replace("\u00a0%", "")) for each in found]
 
 
 def test_ones_own_sentence_and_free_play(text: tuple[Engine, Running], visit: Callable[..., Any]) -> None:

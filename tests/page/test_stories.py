@@ -66,7 +66,7 @@ def test_six_poolings_with_the_models_own_among_them(open_page: Open, documents:
     assert rows.count() == len(example.race) == 6
     own = page.locator(".race tr.mine").inner_text()
     assert "class token" in own
-    assert f"{100 * float(example.answers.values[0]):.1f} %" in own
+    assert f"{100 * float(example.answers.values[0]):.1f}\u00a0%" in own
     for lane, row in zip(example.race, rows.all(), strict=True):
         if lane.values is None:
             assert "no head here fits" in row.inner_text()

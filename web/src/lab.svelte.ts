@@ -54,8 +54,14 @@ function donated(example: Example): ArrayLike<number> {
   return open("layers" in donor ? donor.layers.states : donor.states).row(lab.swapLayer);
 }
 
-/** Inputs whose class token can be put in: any other where the model can be run, here or at the server. */
-export const donors = (): Example[] => (free() ? view.examples.filter((each) => each.id !== view.example?.id) : []);
+/** Inputs whose class token can be put in beside the one that was computed with the input: any other where the model can
+  be run, here or at the server. */
+export function donors(): Example[] {
+  if (!free()) return [];
+  const others = view.examples.filter((each) => each.id !== view.example?.id);
+  const computed = others.findIndex((each) => each.title === view.example?.swaps[0]?.donor);
+  return others.filter((_, i) => i !== computed);
+}
 
 /** What a page on disk holds; null where it was not computed. */
 function precomputed(example: Example): Float64Array | null {

@@ -1,6 +1,6 @@
 /** Deep links: `#step=5&layer=2&head=0&token=17&number=3&reads=back&input=cat`. All but steps count from 0 there, as everywhere. */
 import { classTokens } from "./classTokens";
-import { lab, type Mode } from "./lab.svelte";
+import { donors, lab, type Mode } from "./lab.svelte";
 import { start, toOwnHead, view } from "./state.svelte";
 
 const MODES: Mode[] = ["remove", "pooling", "swap", "causal", "two", "untrained"];
@@ -41,7 +41,11 @@ export function readHash(hash: string): void {
   view.back = part.get("reads") === "back";
   view.dimension = whole("number", 0, model.hidden - 1) ?? view.dimension;
   const mode = part.get("try");
-  if (mode && MODES.includes(mode as Mode)) lab.mode = mode as Mode;
+  lab.mode = mode && MODES.includes(mode as Mode) ? (mode as Mode) : "remove";
+  lab.swapLayer = whole("before", 0, model.depth) ?? lab.swapLayer;
+  const donor = part.get("donor");
+  lab.donor = donors().some((each) => each.id === donor) ? donor : null;
+  lab.pooling = view.example.poolings.find((each) => each.name === part.get("pooling"))?.name ?? lab.pooling;
   const removed = (part.get("without") ?? "").split(".").filter((text) => /^\d+$/.test(text)).map(Number);
   lab.removed = new Set(removed.filter((t) => view.example!.tokens[t]?.role === "content"));
 }
@@ -61,6 +65,11 @@ export function writeHash(): string {
   if (view.back && view.step === 5) part.set("reads", "back");
   if (view.chosen !== null) part.set("class", String(view.chosen));
   if (view.step === 10 && lab.mode !== "remove") part.set("try", lab.mode);
+  if (view.step === 10 && lab.mode === "swap") {
+    part.set("before", String(lab.swapLayer));
+    if (lab.donor) part.set("donor", lab.donor);
+  }
+  if (view.step === 10 && lab.mode === "pooling") part.set("pooling", lab.pooling);
   if (view.step === 10 && lab.removed.size) part.set("without", [...lab.removed].sort((a, b) => a - b).join("."));
   if (view.models.length > 1 && view.model!.name !== view.models[0]) part.set("model", view.model!.name);
   if (view.example) part.set("input", view.example.id);

@@ -51,6 +51,7 @@ class View {
   claims = $state(false); // the drawer of statistics
   quiz = $state(false); // the drawer of exercises
   printing = $state(false);
+  night = $derived(this.dark && !this.printing); // dark as it is drawn: paper is light
   presenter = $state(false); // larger, and without the text beside the stage
   headed = false; // the reader chose a head, or all of them
   settled = false; // the reader chose layer, head or token: no input moves them any more

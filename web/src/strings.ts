@@ -43,6 +43,12 @@ function counted(m: ModelCard, e: Example): string {
 }
 
 const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", content: "all the rest", register: "the registers", end: "the end token" };
+/** Those tokens that are no piece of the input, the watched one among them. */
+function marks(e: Example): string {
+  const others = e.tokens.some((token, t) => token.role !== "content" && t !== e.watched);
+  if (e.watched === null || e.tokens[e.watched].role === "content") return "special tokens";
+  return others ? "itself and other special tokens" : "itself";
+}
 const counting = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
 const several = (e: Example) => e.tokens.filter((token) => token.role === "class").length > 1;
 
@@ -374,7 +380,14 @@ export function className(index: number, e: Example): string {
 /** A class's name without its synonyms: ImageNet calls a cat "tabby, tabby cat". */
 export const shortLabel = (text: string): string => isolated(bare(text).split(/,|،/)[0]);
 /** An answer inside a sentence; where answers are whole sentences, their first words. */
-export const mention = (m: ModelCard, text: string): string => (m.outcome === "cosine" ? isolated(bare(text).split(" ").slice(0, 2).join(" ") + (text.includes(" ") ? " …" : "")) : shortLabel(text));
+export const mention = (m: ModelCard, text: string): string => (m.outcome === "cosine" ? begun(text, 2) : begun(shortLabel(text), 3));
+/** The first words of a text of more than `most`: it stands whole beside its bar. */
+function begun(text: string, most: number): string {
+  const parts = bare(text).trim().split(/\s+/);
+  return parts.length <= most ? isolated(text) : isolated(`${parts.slice(0, most).join(" ")} …`);
+}
+/** What an experiment lowers or raises: a class's confidence, called by its name, or a likeness. */
+export const asked = (m: ModelCard, text: string): string => `${m.outcome === "cosine" ? "the likeness to " : ""}“${mention(m, text)}”`;
 const clip = (title: string): string => isolated(bare(title).length > 24 ? `${bare(title).slice(0, 23).trimEnd()}…` : title);
 export const answerName = (e: Example): string => shortLabel(e.answers.labels[0].text);
 
@@ -483,7 +496,8 @@ export const words = {
     is: "What it is.",
     isSays: (m: ModelCard, e: Example) => story(e) !== "class" ? `One vector for this ${thing(m)}, without a class token. ${pooling(m, e)} The page followed ${reader(e)}.` : `${m.hidden} learned numbers that became one vector for this ${thing(m)}${m.readout.reads_class_token ? "" : `; the result is ${m.readout.says}`}.`,
     looked: "What it looked at.",
-    lookedSays: (_: ModelCard, names: string, share: string) => `Most at ${names} (together ${share}, over all layers and heads).`,
+    lookedSays: (m: ModelCard, e: Example, names: string, share: string, special: string | null) =>
+      special === null ? `Most at ${names} (together ${share}, over all layers and heads).` : `${special} at ${marks(e)}; of the ${piece(m, true)} most at ${names} (together ${share}, over all layers and heads).`,
     object: (attention: string, area: string) => `${attention} on the object (area ${area}).`,
     not: "What you must not conclude.",
     notSays: (_m: ModelCard, _best: string) => `To look is not to use:`,
@@ -613,7 +627,7 @@ export const words = {
   highest: "highest scores",
   darkest: "looked at least",
   mostIgnored: (n: number, total: number, mass: number, word: string) =>
-    `Half of the ${word} (${n} of ${total}) share ${percent(mass)} of this attention.`,
+    `The ${n} of ${total} ${word} that are looked at least get ${percent(mass)} of this attention.`,
   lookedUnused: "Looked at, but not needed",
   lookedUnusedSays: "among the most attended, yet taking it away hardly moves the answer",
   unlookedUsed: "Hardly looked at, but needed",
@@ -647,7 +661,7 @@ export const words = {
       "too few to tell": "Too few to tell: with so few others to compare with, chance cannot be ruled out.",
       "no control": "There is nothing to compare with.",
     },
-    small: "More than others do, yet next to nothing",
+    small: "More than others, yet tiny",
     rare: "It may be chance",
     rareMeans: (together: number, layers: boolean) => `Few other cuts change the answer as much. But ${together} ${layers ? "layers" : "layers and heads"} were tried, and among so many one stands out by chance alone.`,
     command: "The same by command:",

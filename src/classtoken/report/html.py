@@ -68,8 +68,12 @@ padding:10px}.hits img{display:block;max-width:100%;height:180px;object-fit:cont
 @media print{body{max-width:none;padding:0}h2,h3,h2+p{break-after:avoid}
 .wide{overflow:visible}.wide svg{max-width:100%;height:auto}.near>div{width:64px;font-size:9px}
 .heat{font-size:9px}.heat td{padding:1px;min-width:1.6em}
-p,tr,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}details:not(.section,[open]){display:none}
+*{print-color-adjust:exact}
+p,tr,pre,figure,.note,.entry,.card,.hits li,.pairs li{break-inside:avoid}
+details:not(.section,[open])>summary{list-style:none}
+details:not(.section,[open])>summary::after{content:": to be opened on the page"}
 .section>summary{list-style:none}.section::details-content{content-visibility:visible;block-size:auto}}
+@page{margin:14mm}
 @media (max-width:520px){body{padding:16px 12px}th,td{padding-right:8px;font-size:14px}
 nav ol{columns:1}.heat tbody th{max-width:9em}
 .near>div{width:calc(25% - 8px)}.near .said{width:calc(50% - 8px)}}

@@ -442,8 +442,11 @@ canvas.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-new ResizeObserver(() => { fit(); showAll(); }).observe(canvas);
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colours(); draw(); });
+const onPaper = window.matchMedia("print");
+// Paper gets the map as it stands, in light colours, at once: no frame comes before it is printed.
+const repaint = () => { colours(); paint(); };
+new ResizeObserver(() => { if (!onPaper.matches) { fit(); showAll(); } }).observe(canvas);
+for (const media of [onPaper, window.matchMedia("(prefers-color-scheme: dark)")]) media.addEventListener("change", repaint);
 legends();
 listed();
 fit();
