@@ -29,7 +29,7 @@ class Classification(Labelled):
     def settings(self) -> dict[str, str]:
         return {
             "split": self.split_in_words(),
-            "accuracy, macro_f1": "logistic regression (L-BFGS) on vectors standardised by the learned part; C from "
+            "accuracy, macro_f1": "logistic regression on vectors standardised by the learned part; C from "
             f"{GRID[0]:g} to {GRID[-1]:g}, chosen on a held-out fifth of the learned part (at most {MOST_CHOOSING} "
             "records), then fitted on all of it",
             "knn_accuracy": f"weighted k-NN (DINO): cosine, k = {NEIGHBOURS}, votes exp(cosine / {TEMPERATURE})",

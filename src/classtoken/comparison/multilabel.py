@@ -42,7 +42,7 @@ class MultiLabel(Labelled):
             "split": self.split_in_words(),
             "labels": f"{len(self.counted)} that are on {FEWEST_OF_A_LABEL} or more judged items and missing on as many"
             + (f"; {rare} others do not count" if rare else ""),
-            "map, micro_f1, macro_f1": "one logistic regression (L-BFGS) a label on standardised vectors; C from "
+            "map, micro_f1, macro_f1": "one logistic regression a label on standardised vectors; C from "
             f"{GRID[0]:g} to {GRID[-1]:g}, one for all labels, chosen by mean average precision on a held-out fifth of "
             "the learned part; F1 at probability 0.5",
             "knn_map": f"votes of weighted k-NN (cosine, k = {NEIGHBOURS}, exp(cosine / {TEMPERATURE}))",

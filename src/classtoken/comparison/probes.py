@@ -18,8 +18,7 @@ GRID = tuple(float(c) for c in 10.0 ** np.linspace(-5, 2, 8))
 """values of C"""
 NEIGHBOURS, TEMPERATURE = 20, 0.07
 CHOOSING = 1e-4
-"""how nearly a regression is solved that only chooses C: a third of the time less than what judges, which is solved to
-1e-5"""
+"""how nearly a regression is solved that only chooses C; what judges is solved to 1e-6"""
 MOST_CHOOSING = 3000
 """training items that C is chosen on, at most"""
 
@@ -54,8 +53,8 @@ def nearest_neighbours(learned: NDArray, targets: NDArray, judged: NDArray, clas
 def logistic(
     learned: NDArray, targets: NDArray, judged: NDArray, task: FitTask, groups: NDArray | None = None
 ) -> Fitted:
-    """Logistic regression on standardised vectors, L-BFGS, C chosen on a held-out fifth of the learned vectors (classes
-    in proportion, clusters whole), then fitted on all of them."""
+    """Logistic regression on standardised vectors, C chosen on a held-out fifth of the learned vectors (classes in
+    proportion, clusters whole), then fitted on all of them."""
     x = np.asarray(learned, dtype=np.float64)
     rows = np.arange(len(x))
     if len(x) > MOST_CHOOSING:

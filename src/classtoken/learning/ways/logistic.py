@@ -1,12 +1,14 @@
 """Logistic regression over a grid of C: what every other head has to beat, and often the best one.
 
-DINOv2's protocol (45 values of C from 1e-6 to 1e5, L-BFGS, C chosen on a held-out tenth) with three changes: vectors
-are standardised or not, whichever is better; on fewer than 5,000 rows C is chosen by five-fold cross-validation; and it
-is chosen by the loss. On few rows many C have nearly the same accuracy, and probabilities that are worlds apart: the
+DINOv2's protocol (45 values of C from 1e-6 to 1e5, C chosen on a held-out tenth) with three changes: vectors are
+standardised or not, whichever is better; on fewer than 5,000 rows C is chosen by five-fold cross-validation; and it is
+chosen by the loss. On few rows many C have nearly the same accuracy, and probabilities that are worlds apart: the
 error of calibration was three times as large where accuracy chose, and the accuracy no better (`benchmarks/training`).
 
-Two things make it quick and leave the optimum where it is: C rises, and each fit begins with the weights of the last;
-and one thread computes, because on matrices this small several spend their time waiting for each other.
+Three things make it quick and leave the optimum where it is: Newton's steps by conjugate gradients, which do not mind
+raw vectors of which a few directions carry nearly everything (L-BFGS, DINOv2's choice, takes thousands of steps there,
+and ends before the optimum; `benchmarks/training/solvers.py`); C rises, and each fit begins with the weights of the
+last; and one thread computes, because on matrices this small several spend their time waiting for each other.
 """
 
 import warnings
@@ -33,6 +35,10 @@ Floats = NDArray[np.float64]
 GRID = tuple(float(c) for c in 10.0 ** np.linspace(-4, 4, 17))
 FOLDED_BELOW = 5000
 FOLDS = 5
+SOLVER = "newton-cg"
+MOST_STEPS = 2000
+CHOOSING, SHIPPED = 1e-5, 1e-6
+"""how nearly a regression is solved that only chooses a setting, and one that is used: the largest slope left"""
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,10 @@ def fit_logistic(
     tried: list[tuple[tuple[float, float], bool, float]] = []
     with threadpool_limits(1):
         for standardised in (True, False):
-            paths = [Regressions(x[learned], targets[learned], standardised, task) for learned, _ in folds]
+            paths = [
+                Regressions(x[learned], targets[learned], standardised, task, tolerance=CHOOSING)
+                for learned, _ in folds
+            ]
             for c in sorted(grid):
                 tried.append((_score(x, targets, [path.at(c) for path in paths], folds, task), standardised, c))
                 recent = [score for (score, _), same, _ in tried if same == standardised]
@@ -159,14 +168,14 @@ class Regressions:
     """Logistic regressions on the same rows for one C after another; each begins where the last one ended."""
 
     def __init__(
-        self, x: Floats, targets: NDArray, standardised: bool, task: FitTask, *, tolerance: float = 1e-5
+        self, x: Floats, targets: NDArray, standardised: bool, task: FitTask, *, tolerance: float = SHIPPED
     ) -> None:
         self.mean = x.mean(0) if standardised else np.zeros(x.shape[1])
         self.scale = np.maximum(x.std(0), 1e-8) if standardised else np.ones(x.shape[1])
         self.z, self.targets, self.task = (x - self.mean) / self.scale, targets, task
         weights = "balanced" if task.balanced else None
         self.models = [
-            LogisticRegression(max_iter=2000, tol=tolerance, class_weight=weights, warm_start=True)
+            LogisticRegression(solver=SOLVER, max_iter=MOST_STEPS, tol=tolerance, class_weight=weights, warm_start=True)
             for _ in range(task.classes if task.several else 1)
         ]
 
@@ -182,7 +191,9 @@ class Regressions:
 
     def _fitted(self, model: LogisticRegression, targets: NDArray, c: float) -> LogisticRegression:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # at large C: the score decides, not the last digit
+            # At large C, and where no step lowers the loss by a last digit: the score decides.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "Line Search failed", UserWarning)
             return model.set_params(C=c).fit(self.z, targets)
 
     def _softmax(self, c: float) -> tuple[Floats, Floats]:
