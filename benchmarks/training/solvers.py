@@ -1,4 +1,4 @@
-"""Logistic regression over the grid of C by Newton's steps with conjugate gradients and by another solver, on the same vectors.
+"""Logistic regression over the grid of C by Newton's steps with conjugate gradients, and by another solver.
 
     python benchmarks/training/solvers.py --text-model MINILM [--rows 800] [--against lbfgs] [--keep RESULT.json]
 
@@ -92,8 +92,8 @@ def main() -> None:
             ours, theirs = (fitted((x, targets), solver) for solver in (SOLVER, given.against))
             more = theirs[2] / ours[2] - 1
             print(
-                f"{name:12} {form:13} {SOLVER} {ours[0]:6.2f} s, {ours[1]:3d} steps; {given.against} {theirs[0]:6.2f} s, "
-                f"{theirs[1]:4d} steps, loss {more:+.1e}",
+                f"{name:12} {form:13} {SOLVER} {ours[0]:6.2f} s, {ours[1]:3d} steps; "
+                f"{given.against} {theirs[0]:6.2f} s, {theirs[1]:4d} steps, loss {more:+.1e}",
                 flush=True,
             )
             found.append({"kind": name, "form": form, "newton": ours, given.against: theirs, "more": more})
