@@ -83,6 +83,13 @@ def classes_in(hint: Any) -> Iterator[type]:
         yield from classes_in(part)
 
 
+def part_of(hint: Any) -> str:
+    """The class of what a field holds; `[]` behind it where it holds several, `?` where it may be null."""
+    bare = [part for part in get_args(hint) if part is not type(None)] if get_origin(hint) in UNIONS else [hint]
+    null, held = bare[0] is not hint, get_args(bare[0])[0] if get_origin(bare[0]) is Annotated else bare[0]
+    return f"{next(classes_in(hint)).__name__}{'[]' * (get_origin(held) is tuple)}{'?' * null}"
+
+
 def hints_of(kind: type) -> dict[str, Any]:
     """The fields of a dataclass and their types."""
     return get_type_hints(kind, include_extras=True)
@@ -146,16 +153,14 @@ def text() -> str:
     for kind in kinds:
         hints = hints_of(kind)
         axes[kind.__name__] = {name: found for name, hint in hints.items() if (found := axes_of(hint))}
-        parts[kind.__name__] = {
-            name: next(classes_in(hint)).__name__ for name, hint in hints.items() if any(classes_in(hint))
-        }
+        parts[kind.__name__] = {name: part_of(hint) for name, hint in hints.items() if any(classes_in(hint))}
     return "\n".join(
         [
             HEAD,
             f"export type RoleName = {literal(RoleName)};\n",
             *map(interface, kinds),
             table("AXES", "Class and field -> its axes; `?` after them: it may be null.", axes),
-            table("PARTS", "Class and field -> the class of what it holds, one or several.", parts),
+            table("PARTS", "Class and field -> the class of what it holds; `[]`: several, `?`: it may be null.", parts),
         ]
     )
 

@@ -191,7 +191,6 @@ def modules_json(folder: Path, *kinds: str, prefix: str = "sentence_transformers
         (("WordEmbeddings", "LSTM", "Pooling"), "without an encoder"),
         (("Transformer", "WordWeights", "Pooling"), "a table of its own"),
         (("BoW",), "counts words"),
-        (("Transformer", "Router"), "a router again"),
     ],
 )
 def test_what_gives_no_one_vector_is_refused_by_its_name(kinds: tuple[str, ...], reason: str, tmp_path: Path) -> None:

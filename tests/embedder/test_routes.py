@@ -103,6 +103,47 @@ def check(folder: Path) -> None:
     assert len({space for one in spaces for space in one.values()}) == 1
 
 
+def behind_the_encoder(folder: Path, base: Path, routes: tuple[str, ...], **settings: Any) -> Path:
+    """One encoder for all texts and a matrix for each route: what Asym was made for."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+
+    ways = {name: [folders.randomise(dense(32, 16), place)] for place, name in enumerate(routes)}
+    chain = [encoder(base), pooling("mean"), Router(ways), other("Normalize")]
+    SentenceTransformer(modules=chain, device="cpu", **settings).save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_router_behind_the_encoder(settings: str, bases: tuple[Path, Path], tmp_path: Path) -> None:
+    given = {**SETTINGS[settings], **({"truncate_dim": 10} if settings == "cut" else {})}
+    check(behind_the_encoder(tmp_path / "model", bases[0], ("query", "document"), **given))
+
+
+def test_routes_of_other_names_take_no_query_and_no_document(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    folder = behind_the_encoder(tmp_path / "model", bases[0], ("question", "answer"))
+    there, here = SentenceTransformer(str(folder), device="cpu"), ct.load(folder)
+    assert_same(here.embed(SENTENCES), np.asarray(there.encode(SENTENCES)))
+    assert_same(here.embed(SENTENCES, prompt="answer"), np.asarray(there.encode(SENTENCES, task="answer")))
+    with pytest.raises(ValueError, match="No route found"):
+        there.encode_document(SENTENCES)
+    with pytest.raises(OptionError, match=r"no prompt called 'document'; its prompts are 'question', 'answer'\."):
+        here.embed(SENTENCES, prompt="document")
+
+
+def test_a_second_router_is_refused(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+
+    two = [Router({"query": [dense(32, 16)], "document": [dense(32, 16)]}) for _ in range(2)]
+    chain = [encoder(bases[0]), pooling("mean"), *two]
+    SentenceTransformer(modules=chain, device="cpu").save(str(tmp_path / "model"), create_model_card=False)
+    with pytest.raises(UnsupportedModel, match="lists the module 'Router': it is a second router"):
+        ct.load(tmp_path / "model")
+
+
 @pytest.fixture(scope="module")
 def model(bases: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("routed") / "model"
@@ -144,7 +185,7 @@ def test_one_route_by_itself(model: Path, tmp_path: Path) -> None:
         load(ModelSpec(str(model), route="passage"))
     with pytest.raises(OptionError, match="has no route 'query': it reads all texts in one way"):
         load(ModelSpec("builtin:sentiment", route="query"))
-    with pytest.raises(OptionError, match="no prompt called 'passage'"):
+    with pytest.raises(OptionError, match="no prompt called 'passage'; its prompts are 'document', 'query'"):
         whole.embed(SENTENCES, prompt="passage")
 
 

@@ -1,11 +1,15 @@
 """Several class tokens: each class read from its own token, what a readout reads, and what probes know of each."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from tests import folders
 from tests.probe.subjects import images, randomise, vit
 from torch import Tensor
 
+import classtoken as ct
 from classtoken.encoder.encoder import Encoder
 from classtoken.errors import OptionError
 from classtoken.head import PerTokenHead
@@ -13,7 +17,7 @@ from classtoken.maps.relevance import attention
 from classtoken.measure.specialisation import read_out, readable, specialisation
 from classtoken.pooling.spec import parse
 from classtoken.probe.accounting import attribute_logit
-from classtoken.probe.from_embedder import classifying
+from classtoken.probe.from_embedder import classifying, subject_of
 from classtoken.probe.subject import Subject
 from classtoken.probe.traced import trace
 from classtoken.readout.classifier import Classifier
@@ -82,6 +86,19 @@ def test_the_reader_is_the_poolings_own(spec: str, first: float, last: float) ->
     reader: Tensor = subject.reader(tokens.roles_BL)
     assert reader.sum(1).tolist() == pytest.approx([1, 1])
     assert (float(reader[0, 0]), float(reader[0, -1])) == pytest.approx((first, last))
+
+
+def test_the_reader_of_a_pooled_output_is_its_one_token(tmp_path: Path) -> None:
+    """CLIP's text side reads its end token, BERT's pooler its class token: no map begins anywhere else."""
+    for folder, modality, place in (
+        (folders.tiny_clip(tmp_path / "clip"), "text", -1),
+        (folders.tiny_bert(tmp_path / "bert"), None, 0),
+    ):
+        embedder = ct.load(folder)
+        subject = subject_of(embedder, pooling="pooler", modality=modality)
+        tokens = embedder.tokens(["the cat sits on a mat"], modality=modality)
+        reader_L = subject.reader(tokens.roles_BL)[0]
+        assert reader_L.nonzero().flatten().tolist() == [place % len(reader_L)]
 
 
 def test_probes_tell_specialists_from_interchangeable_tokens() -> None:

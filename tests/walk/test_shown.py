@@ -43,13 +43,13 @@ def test_a_label_that_the_model_does_not_know_is_no_truth(made: Callable[[str], 
     embedder = made("registers")[0].embedder
     items = example_pictures(embedder)
     assert {item.label for item in items} == {"cat", "dog", "bird"}
-    assert all(walk_input(embedder, item).truth.label is None for item in items)
+    assert all(walk_input(embedder, made("registers")[0].subject, item).truth.label is None for item in items)
 
 
 def test_the_object_covers_the_patches_that_its_mask_covers(made: Callable[[str], Made]) -> None:
     embedder = made("toy")[0].embedder
     (cat, *_) = example_pictures(embedder)
-    share = walk_input(embedder, cat).truth.object
+    share = walk_input(embedder, made("toy")[0].subject, cat).truth.object
     assert cat.mask is not None
     assert share is not None
     assert share.mean() == pytest.approx(cat.mask.mean(), abs=0.03)
@@ -63,4 +63,4 @@ def test_ones_own_picture_stands_beside_what_the_model_gets(made: Callable[[str]
     assert mine.input.original is not None
     picture = Image.open(io.BytesIO(base64.b64decode(mine.input.original.partition(",")[2])))
     assert max(picture.size) <= 160
-    assert walk_input(engine.embedder, example_pictures(engine.embedder)[0]).input.original is None
+    assert walk_input(engine.embedder, engine.subject, example_pictures(engine.embedder)[0]).input.original is None

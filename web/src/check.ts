@@ -50,13 +50,18 @@ function checkPart(problems: Problem[], kind: string, where: string, part: Field
     if (part[field] === null && axes.endsWith("?")) continue;
     checkShape(problems, `${where}, ${field}`, part[field], axes.replace("?", "").split(" "), sizes);
   }
-  for (const [field, partKind] of Object.entries(PARTS[kind] ?? {})) {
+  for (const [field, told] of Object.entries(PARTS[kind] ?? {})) {
     const value = part[field];
-    if (value === undefined) problems.push(`${where}, ${field} is missing`);
-    const several = Array.isArray(value);
-    for (const [i, each] of (several ? value : [value ?? []]).flat().entries()) {
-      const name = several ? `${field} ${(each as { id?: string }).id ?? i + 1}` : field;
-      checkPart(problems, partKind, `${where}, ${name}`, each as Fields, inner);
+    if (value === null && told.endsWith("?")) continue;
+    const several = told.includes("[]");
+    if (value === undefined || value === null) problems.push(`${where}, ${field} is missing`);
+    else if (Array.isArray(value) !== several) problems.push(`${where}, ${field} is ${several ? "no list" : "a list"}`);
+    else {
+      for (const [i, each] of (several ? (value as unknown[]) : [value]).flat().entries()) {
+        const name = several ? `${field} ${(each as { id?: string } | null)?.id ?? i + 1}` : field;
+        if (typeof each === "object" && each) checkPart(problems, told.replace(/[[\]?]/g, ""), `${where}, ${name}`, each as Fields, inner);
+        else problems.push(`${where}, ${name} is missing`);
+      }
     }
   }
 }
@@ -68,15 +73,16 @@ export function check(value: unknown): Problem[] {
     return [`This walkthrough has format version ${String(document.version)}; this page reads version ${VERSION}. Make it again with the classtoken that you have.`];
   }
   const problems: Problem[] = [];
-  const { depth: N, heads: H, hidden: D, head_size: K } = document.model;
+  const { depth: N, heads: H, hidden: D, head_size: K } = document.model ?? {};
   checkPart(problems, "Walkthrough", "walkthrough", document as unknown as Fields, { N, H, D, K });
-  if (!document.examples.length) problems.push("The walkthrough holds no input.");
-  for (const { id, watched, tokens } of document.examples) {
-    const classed = tokens.some((token) => token.role === "class");
+  const examples = (document.examples ?? []).filter((example) => example?.tokens);
+  if (!document.examples?.length) problems.push("The walkthrough holds no input.");
+  for (const { id, watched, tokens } of examples) {
+    const classed = tokens.some((token) => token?.role === "class");
     if (watched !== null && classed && tokens[watched]?.role !== "class") problems.push(`example ${id}: token ${watched} is watched and is no class token`);
   }
-  for (const claim of document.claims) {
-    if (!(claim.n > 0) || !claim.value) problems.push(`claim ${claim.id} comes without n or interval`);
+  for (const claim of document.claims ?? []) {
+    if (!(claim?.n > 0) || !claim.value) problems.push(`claim ${claim?.id} comes without n or interval`);
   }
   return problems;
 }

@@ -454,23 +454,23 @@ export const AXES: Record<string, Record<string, string>> = {
   ToyWeights: { class_token: "D", positions: "L D" },
 };
 
-/** Class and field -> the class of what it holds, one or several. */
+/** Class and field -> the class of what it holds; `[]`: several, `?`: it may be null. */
 export const PARTS: Record<string, Record<string, string>> = {
   BlockNorms: { first: "NormWeights", second: "NormWeights" },
-  SharedWeights: { embedding_norm: "NormWeights", norms: "BlockNorms", final_norm: "NormWeights", head: "ClassifierRows" },
+  SharedWeights: { embedding_norm: "NormWeights?", norms: "BlockNorms[]?", final_norm: "NormWeights?", head: "ClassifierRows?" },
   ModelCard: { position: "PositionCard", readout: "ReadoutCard", shared: "SharedWeights" },
-  Answers: { labels: "AnswerLabel" },
-  ContrastInput: { tokens: "ShownToken" },
-  OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect", swaps: "SwapEffects", causal: "CausalMaskEffect" },
-  Example: { input: "ShownInput", tokens: "ShownToken", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput", lens: "LensAnswers", knockouts: "CutEffect", removals: "RemovalEffects", swaps: "SwapEffects", causal: "CausalMaskEffect", poolings: "PoolingAnswers", race: "PoolingLane", two: "SecondClassToken", others: "OtherClassToken", pooled: "PooledTokens", untrained: "UntrainedModel" },
-  ControlBand: { values: "Statistic" },
-  LayerBand: { values: "Statistic", control: "ControlBand" },
+  Answers: { labels: "AnswerLabel[]" },
+  ContrastInput: { tokens: "ShownToken[]" },
+  OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect[]", swaps: "SwapEffects[]", causal: "CausalMaskEffect?" },
+  Example: { input: "ShownInput", tokens: "ShownToken[]", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput?", lens: "LensAnswers?", knockouts: "CutEffect[]", removals: "RemovalEffects?", swaps: "SwapEffects[]", causal: "CausalMaskEffect?", poolings: "PoolingAnswers[]", race: "PoolingLane[]", two: "SecondClassToken?", others: "OtherClassToken[]", pooled: "PooledTokens?", untrained: "UntrainedModel?" },
+  ControlBand: { values: "Statistic[]" },
+  LayerBand: { values: "Statistic[]", control: "ControlBand?" },
   ControlStatistic: { value: "Statistic" },
-  MeasuredClaim: { value: "Statistic", control: "ControlStatistic" },
-  ConfidenceBin: { accuracy: "Statistic" },
-  CalibrationChart: { bins: "ConfidenceBin" },
+  MeasuredClaim: { value: "Statistic", control: "ControlStatistic?" },
+  ConfidenceBin: { accuracy: "Statistic?" },
+  CalibrationChart: { bins: "ConfidenceBin[]" },
   ToyBlock: { norm1: "ToyNorm", query: "LinearWeights", key: "LinearWeights", value: "LinearWeights", output: "LinearWeights", norm2: "ToyNorm", up: "LinearWeights", down: "LinearWeights" },
-  ToyWeights: { stem: "LinearWeights", blocks: "ToyBlock", final_norm: "ToyNorm", head: "LinearWeights" },
-  Walkthrough: { model: "ModelCard", examples: "Example", bands: "LayerBand", claims: "MeasuredClaim", calibration: "CalibrationChart", families: "FamilyRow", toy: "ToyWeights" },
-  Experiments: { knockouts: "CutEffect", removals: "RemovalEffects", others: "CutEffect" },
+  ToyWeights: { stem: "LinearWeights", blocks: "ToyBlock[]", final_norm: "ToyNorm", head: "LinearWeights" },
+  Walkthrough: { model: "ModelCard", examples: "Example[]", bands: "LayerBand[]", claims: "MeasuredClaim[]", calibration: "CalibrationChart?", families: "FamilyRow[]", toy: "ToyWeights?" },
+  Experiments: { knockouts: "CutEffect[]", removals: "RemovalEffects?", others: "CutEffect[]" },
 };

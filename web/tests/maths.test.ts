@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { half, open } from "../src/blocks";
 import { check } from "../src/check";
+import { PARTS } from "../src/data";
 import type { Example, Walkthrough } from "../src/data";
 import { cosine, effectiveTokens, erf, softmax } from "../src/maths/basic";
 import { forward } from "../src/maths/forward";
@@ -171,5 +172,27 @@ describe("validator", () => {
     expect(changed((d) => (d.model.shared.final_norm!.bias!.shape = [3]))[0]).toContain("final_norm, bias has shape 3, expected 8");
     expect(changed((d) => delete (d.examples[0] as Partial<Example>).lens)).toEqual(["walkthrough, examples disc, lens is missing"]);
     expect(changed((d) => (d.examples[0].watched = 1))[0]).toContain("no class token");
+  });
+  it("tells null from a part that may be absent, wherever it stands", () => {
+    const held: [string, (d: Walkthrough) => unknown][] = [
+      ["Walkthrough", (d) => d],
+      ["ModelCard", (d) => d.model],
+      ["Example", (d) => d.examples[0]],
+      ["Answers", (d) => d.examples[0].answers],
+      ["ContrastInput", (d) => d.examples[0].contrast],
+    ];
+    for (const [kind, of] of held) {
+      for (const [field, told] of Object.entries(PARTS[kind])) {
+        const damaged = structuredClone(golden);
+        (of(damaged) as Record<string, unknown>)[field] = null;
+        if (told.endsWith("?")) expect(check(damaged), `${kind}, ${field}`).toEqual([]);
+        else expect(check(damaged).join(), `${kind}, ${field}`).toContain(`${field} is missing`);
+      }
+    }
+    const document = structuredClone(golden);
+    document.examples[0].tokens[1] = null!;
+    expect(check(document)).toContain("walkthrough, examples disc, tokens 2 is missing");
+    document.examples[0].layers = [] as never;
+    expect(check(document)).toContain("walkthrough, examples disc, layers is a list");
   });
 });

@@ -37,8 +37,8 @@ OTHERWISE: Mapping[str, str] = {
     "BoW": "it counts words, without an encoder",
     "CNN": "it is a convolutional network over word vectors",
     "LSTM": "it is a recurrent network over word vectors",
-    "Router": "one of several ways through it is a router again",
-    "Asym": "one of several ways through it is a router again",
+    "Router": "it is a second router, behind another or within it",
+    "Asym": "it is a second router, behind another or within it",
     "WeightedLayerPooling": "it mixes the states of several layers by learned weights",
 }
 

@@ -426,7 +426,7 @@ class Embedder:
     def _told(self, tower: Tower, prompt: str | None, words: str | None) -> str | None:
         """The prompt that is put before texts: one of the checkpoint's by name, or in words."""
         known = words is None and isinstance(prompt, PromptWords)
-        return prompt if known else told_prompt(tower.prepare, self.name, prompt, words)
+        return prompt if known else told_prompt(tower.prepare, self.name, prompt, words, self.prompts(tower.modality))
 
     def _readouts(self, tower: Tower, pooling: str | None) -> dict[str, Readout]:
         """Readouts of the poolings asked for, else of those that `load` was given."""
@@ -580,4 +580,4 @@ def with_prompt(
     asked = embedder.route(name)
     if name is None and words is None:
         return asked, None
-    return asked, told_prompt(asked.tower(modality).prepare, asked.name, name, words)
+    return asked, told_prompt(asked.tower(modality).prepare, asked.name, name, words, asked.prompts(modality))

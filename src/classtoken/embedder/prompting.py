@@ -30,8 +30,11 @@ def prompt_for_role(prompts: Collection[str], role: str) -> str | None:
     return next((known for known in ROLES[named] if known in prompts), None)
 
 
-def told_prompt(prepare: Preprocessor, model: str, name: str | None, words: str | None) -> str | None:
+def told_prompt(
+    prepare: Preprocessor, model: str, name: str | None, words: str | None, names: Collection[str]
+) -> str | None:
     """What a preprocessor is given as its prompt: one of the model's by `name`, or `words`; None for the model's own.
+    `names` are those that the model takes, with those of its routes (`Embedder.prompts`).
 
     Raises `OptionError` for both at once, for pictures, for a name that the model has no prompt of, and for words that
     are the name of one.
@@ -43,9 +46,9 @@ def told_prompt(prepare: Preprocessor, model: str, name: str | None, words: str 
     if not isinstance(prepare, TextPreprocessor):
         raise OptionError("a prompt stands before a text, and pictures are read here; leave it out.")
     known = prepare.recipe.prompts
-    listed = f"its prompts are {', '.join(map(repr, known))}" if known else "it has none"
+    listed = f"its prompts are {', '.join(map(repr, names))}" if names else "it has none"
     if name is not None and name not in known:
         raise OptionError(f"'{model}' has no prompt called '{name}'; {listed}. Words go into `prompt_text`.")
-    if words in known:
+    if words in names:
         raise OptionError(f"'{words}' is the name of a prompt of '{model}'; give it as `prompt`.")
     return PromptWords(words) if name is None else name

@@ -1,7 +1,7 @@
 """Folders that send queries and documents through modules of their own: sentence-transformers' Router (once Asym).
 
-Each route is laid out as a folder by itself, of links: its modules.json lists the route's modules and those behind the
-router. So a route is read, settled and checked as any other folder of sentence-transformers.
+Each route is laid out as a folder by itself, of links: its modules.json lists the modules before the router (an encoder
+that all routes share), the route's, and those behind it. So a route is read, settled and checked as any other folder.
 """
 
 import ast
@@ -14,7 +14,7 @@ from typing import Any
 from classtoken.errors import ModelError, OutputError, UnsupportedModel
 from classtoken.files import whole_folder, write_text
 from classtoken.fingerprint import hash_value
-from classtoken.model_folder import Module, read_json, read_modules
+from classtoken.model_folder import USUAL_PROMPTS, Module, read_json, read_modules
 from classtoken.plain import to_json
 from classtoken.remembered import cache_folder, folder_fingerprint
 
@@ -40,9 +40,10 @@ def routes_of(folder: Path) -> TextRoutes | None:
     Raises `ModelError` for a broken file, `UnsupportedModel` for a router of something else than texts.
     """
     modules = read_modules(folder)
-    if not modules or modules[0].kind not in ROUTERS:
+    at = next((place for place, module in enumerate(modules) if module.kind in ROUTERS), None)
+    if at is None:
         return None
-    router, path = modules[0], modules[0].folder / ROUTER
+    router, path = modules[at], modules[at].folder / ROUTER
     written = read_json(path) or read_json(router.folder / "config.json") or {}
     structure, kinds = written.get("structure") or {}, written.get("types") or {}
     parameters = written.get("parameters") or {}
@@ -51,7 +52,7 @@ def routes_of(folder: Path) -> TextRoutes | None:
     if any(not isinstance(listed, list) or not listed for listed in structure.values()):
         raise ModelError(f"{path} has a route without modules (structure). Copy the file again.")
     mapped = _mapped(path, parameters.get("route_mappings") or {})
-    _check_texts(folder, router, structure, mapped)
+    _check_texts(folder, at, structure, mapped)
     tasks = dict.fromkeys([*(task for task, _ in mapped if task is not None), *structure])
     named = {task: _resolved(task, mapped) or task for task in tasks}
     lost = next((route for route in (*named.values(), *mapped.values()) if route not in structure), None)
@@ -62,7 +63,7 @@ def routes_of(folder: Path) -> TextRoutes | None:
     for name, route in named.items():
         listed = [_found(router, str(one), str(kinds.get(one) or ""), path) for one in structure[route]]
         settings = {**strange, **_settings(folder, name, tuple(named))}
-        places[name] = _laid_out(folder, name, [*listed, *modules[1:]], settings)
+        places[name] = _laid_out(folder, name, [*modules[:at], *listed, *modules[at + 1 :]], settings)
     first = next(iter(structure)) if parameters.get("allow_empty_key", True) else None
     usual = _resolved(None, mapped) or parameters.get("default_route") or first
     return TextRoutes(places, next((name for name, route in named.items() if route == usual), None))
@@ -82,19 +83,18 @@ def _mapped(path: Path, written: Mapping[str, Any]) -> dict[tuple[Any, Any], str
     return mapped
 
 
-def _check_texts(
-    folder: Path, router: Module, structure: Mapping[str, Any], mapped: Mapping[tuple[Any, Any], str]
-) -> None:
-    """Refuse routes for something else than texts, with the lines that save one of them."""
+def _check_texts(folder: Path, at: int, structure: Mapping[str, Any], mapped: Mapping[tuple[Any, Any], str]) -> None:
+    """Refuse routes for something else than texts, with the lines that save one of them; `at` is the router's place."""
     kinds = [kind for _, kind in mapped if kind not in (None, "text")]
     kinds += [name for name in structure if name in ("image", "audio", "video", "message")]
     if kinds:
-        route = next(iter(structure))
+        kind = read_modules(folder)[at].kind
+        route, before = next(iter(structure)), f"*list(m)[:{at}], " if at else ""
         raise UnsupportedModel(
-            f"{folder / MODULES} lists the module '{router.kind}', one of whose routes is for {kinds[0]!r} "
+            f"{folder / MODULES} lists the module '{kind}', one of whose routes is for {kinds[0]!r} "
             f"({', '.join(structure)}); read are routes of texts. Save one with sentence-transformers and name NEW: "
-            f"m = SentenceTransformer('{folder}'); SentenceTransformer(modules=[*m[0].sub_modules['{route}'], "
-            "*list(m)[1:]], prompts=m.prompts, default_prompt_name=m.default_prompt_name, "
+            f"m = SentenceTransformer('{folder}'); SentenceTransformer(modules=[{before}*m[{at}].sub_modules"
+            f"['{route}'], *list(m)[{at + 1}:]], prompts=m.prompts, default_prompt_name=m.default_prompt_name, "
             "truncate_dim=m.truncate_dim).save('NEW')."
         )
 
@@ -113,11 +113,16 @@ def _found(router: Module, name: str, kind: str, path: Path) -> Module:
 
 
 def _settings(folder: Path, name: str, routes: Sequence[str]) -> dict[str, Any]:
-    """The folder's settings for one route: its own prompt under its name, and none of another route's."""
+    """The folder's settings for one route: its own prompt under its name, and none of another route's.
+
+    The empty prompts of queries and documents, which sentence-transformers writes into every folder, are none where no
+    route has that name: there a text that asks for it goes no way at all.
+    """
     settings = dict(read_json(folder / SETTINGS) or {})
     prompts, usual = dict(settings.get("prompts") or {}), settings.get("default_prompt_name")
     own = next((prompts[one] for one in OWN_PROMPTS.get(name, (name,)) if one in prompts), "")
-    kept = {key: text for key, text in prompts.items() if key not in routes} | {name: own}
+    unsaid = {key for key in USUAL_PROMPTS if not prompts.get(key)}
+    kept = {key: text for key, text in prompts.items() if key not in (*routes, *unsaid)} | {name: own}
     if usual in prompts and usual not in kept:  # put before a text of any route where no prompt is named
         kept["default"], usual = prompts[usual], "default"
     return {**settings, "prompts": kept, "default_prompt_name": usual}
@@ -147,4 +152,5 @@ def _laid_out(folder: Path, name: str, modules: Sequence[Module], settings: Mapp
 
 
 def _link(path: str, to: str) -> None:
-    Path(to).symlink_to(Path(path).resolve())
+    if not Path(to).is_symlink():  # a module that is the model's folder itself has brought those below it
+        Path(to).symlink_to(Path(path).resolve())

@@ -15,7 +15,7 @@ from classtoken.pooling.fixed import RolePooling
 from classtoken.pooling.spec import parse
 from classtoken.probe.subject import Linear, Subject
 from classtoken.readout.classifier import Classifier
-from classtoken.readout.own import OwnPooler
+from classtoken.readout.own import EVERY, OneState, OverTokens, OwnPooler
 from classtoken.readout.readout import Readout
 from classtoken.values import Role
 
@@ -75,18 +75,28 @@ def terms_of(readout: Readout) -> tuple[frozenset[Role], ...]:
     terms = []
     for pooling in readout.poolings:
         if isinstance(pooling, OwnPooler):
-            terms.append(pooling.roles or (frozenset({Role.CONTENT}) if pooling.row.kind != "tanh" else readout.over))
+            terms.append(pooling.roles or _roles_of(pooling))
         elif isinstance(pooling, Pooling):
             terms.append(pooling.reads(readout.over))
     return tuple(terms)
 
 
+def _roles_of(pooling: OwnPooler) -> frozenset[Role]:
+    """Roles of the tokens of which a pooled output reads one (the last, CLIP's end token), or all."""
+    if isinstance(pooling, OneState):
+        return EVERY
+    return pooling.over if isinstance(pooling, OverTokens) else frozenset({Role.CONTENT})
+
+
 def shares_of(readout: Readout) -> tuple[Callable[[Tensor], Tensor] | None, ...]:
     """For each term that is a weighted sum of tokens their weights; None for the others (a maximum, say)."""
-    return tuple(
-        partial(pooling.shares, over=readout.over) if isinstance(pooling, RolePooling) else None
-        for pooling in readout.poolings
-    )
+    return tuple(_share_of(pooling, readout) for pooling in readout.poolings)
+
+
+def _share_of(pooling: nn.Module, readout: Readout) -> Callable[[Tensor], Tensor] | None:
+    if isinstance(pooling, RolePooling):
+        return partial(pooling.shares, over=readout.over)
+    return pooling.share if isinstance(pooling, OneState) else None
 
 
 def linear_of(readout: Readout, head: nn.Module) -> Linear | None:

@@ -136,6 +136,17 @@ class Subject:
         """Roles whose final states the readout reads."""
         return frozenset().union(*self.terms)
 
+    def told(self, roles: Sequence[Role]) -> tuple[Role, ...]:
+        """The roles of a row, by which its story is told.
+
+        Under a causal mask a class token in front has read nothing but itself. Where the readout does not tell it from
+        the other tokens, it is one of them, as the first token of a decoder is.
+        """
+        apart = any((Role.CLASS in term) != (Role.CONTENT in term) for term in self.terms)
+        if not self.causal or apart or roles[0] != Role.CLASS:
+            return tuple(roles)
+        return (Role.PROMPT if Role.PROMPT in roles else Role.CONTENT, *roles[1:])
+
     def readable(self, roles: Iterable[int]) -> bool:
         """Whether a row of tokens of these roles has one for every term, so that there is a vector."""
         there = {Role(int(role)) for role in roles}

@@ -78,6 +78,10 @@ class OneState(OwnPooler):
     def _state(self, states: States) -> Tensor:
         return take_rows(states.last_BLD, self.place(states.roles_BL)[:, None])[:, 0]
 
+    def share(self, roles_BL: Tensor) -> Tensor:
+        """1 for each row's pooled token and 0 for all others (B, L), as the weights of a sum over tokens."""
+        return nn.functional.one_hot(self.place(roles_BL), roles_BL.shape[1]).float()
+
     def place(self, roles_BL: Tensor) -> Tensor:
         """Where each row's pooled token stands (B). CLIP's older rule may put END before a row's last token; a row
         without END has been cut by a tokenizer that keeps none, and its last token is read."""

@@ -108,7 +108,8 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
         notes.append(f"this model has {several} class tokens; rows and maps are means over those that are read out")
     has_one = bool((tokens.roles_BL == Role.CLASS).any())
     if has_one and subject.reads != {Role.CLASS}:
-        names = ", ".join(sorted(role.name for role in subject.reads))
+        read_L = subject.reader(tokens.roles_BL)[0] != 0
+        names = ", ".join(sorted(Role(role).name for role in set(tokens.roles_BL[0, read_L].tolist())))
         notes.append(
             f"the vector is not the class token's alone: it reads {names} tokens. The class token's rows are shown all "
             "the same; relevance maps are of the vector that is really read out"

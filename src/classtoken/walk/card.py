@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from classtoken.probe.subject import Cosines, Subject
 from classtoken.readout.own import OwnPooler, meaning
 from classtoken.readout.readout import Readout
 from classtoken.study.inputs import class_token_names
-from classtoken.values import Role
+from classtoken.values import Layout, Role
 from classtoken.walk.items import is_image
 from classtoken.walk.rows import numbers
 
@@ -55,7 +56,7 @@ def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> Mod
         position=position_of(encoder),
         patch=shape.stem.patch if isinstance(shape.stem, ImageStem) else None,
         stem=stem_of(shape.stem),
-        layout=str(embedder.tower().layout),
+        layout=str(layout_told(embedder.tower().layout, subject)),
         readout=ReadoutCard(
             str(reading.contract.pooling),
             reads,
@@ -72,6 +73,12 @@ def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> Mod
         causal=subject.causal,
         given=embedder.spec.model,
     )
+
+
+def layout_told(layout: Layout, subject: Subject) -> Layout:
+    """The roles by which the page tells of an input (`Subject.told`)."""
+    roles = subject.told([role for role, _ in layout.runs])
+    return replace(layout, runs=tuple((role, count) for role, (_, count) in zip(roles, layout.runs, strict=True)))
 
 
 def outcome_of(subject: Subject) -> Literal["probability", "sigmoid", "cosine"]:

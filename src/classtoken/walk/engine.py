@@ -52,8 +52,9 @@ class Engine:
         check_followed(self.embedder)
         given = items_of(self.embedder, items, modality)
         self._compared = self._references(given)
-        references = tuple(walk_input(self.embedder, item).tokens for item in self._compared)
-        self.subject = self._subject_with_answers(subject_of(self.embedder), references)
+        subject = subject_of(self.embedder)
+        references = tuple(walk_input(self.embedder, subject, item).tokens for item in self._compared)
+        self.subject = self._subject_with_answers(subject, references)
         untrained = self._untrained(references)
         self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references, untrained)
         self.walked: dict[str, WalkedExample] = {}

@@ -84,7 +84,7 @@ class ExampleBuilder:
 
     def build(self, item: Item, partner: Item, *, full: bool) -> WalkedExample:
         """The example of an item beside a partner; `full`: with what takes many forwards."""
-        prepared, other = walk_input(self.embedder, item), walk_input(self.embedder, partner)
+        prepared, other = (walk_input(self.embedder, self.subject, one) for one in (item, partner))
         traced = trace(self.subject, prepared.tokens, PARTS)
         beside = trace(self.subject, other.tokens, PARTS)
         shown = self._shown(traced, item)

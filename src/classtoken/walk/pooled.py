@@ -44,8 +44,9 @@ def pooled_of(traced: Traced) -> PooledTokens | None:
 
 def followed(traced: Traced, pooled: PooledTokens | None) -> list[int]:
     """Tokens worth watching where there is no class token: the one that is read, else those that give the vector
-    most."""
+    most; not a first one that a causal mask lets read itself alone, since there is nothing to watch."""
     content = [t for t, role in enumerate(traced.roles_BL[0].tolist()) if role != Role.PAD]
+    content = content[1:] if traced.subject.causal and len(content) > 1 else content
     if pooled is None:
         return content[-1:]
     given = pooled.weights
@@ -58,8 +59,7 @@ def followed(traced: Traced, pooled: PooledTokens | None) -> list[int]:
 def _of_pooling(readout: Readout, states: States) -> PooledTokens | None:
     pooling, roles_BL = readout.poolings[0], states.roles_BL
     if isinstance(pooling, OneState):
-        one_L = torch.nn.functional.one_hot(pooling.place(roles_BL)[0], roles_BL.shape[1]).float()
-        return _sum(one_L, states.last_BLD)
+        return _sum(pooling.share(roles_BL)[0], states.last_BLD)
     if isinstance(pooling, AttentionPool):
         return _queries(pooling.map, states.last_BLD, roles_BL, pooling.over)
     if isinstance(pooling, PoolerOfTokens) and pooling.row.reduce in ("mean", "max"):

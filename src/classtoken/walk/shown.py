@@ -13,6 +13,7 @@ from classtoken.errors import OptionError
 from classtoken.inputs import InputView, prepare_one
 from classtoken.inputs.thumbnail import thumbnail
 from classtoken.page.example import ShownInput, ShownToken, Truth, role_name
+from classtoken.probe.subject import Subject
 from classtoken.readout.classifier import Classifier
 from classtoken.study.inputs import readable, token_names
 from classtoken.tensors import Tokens
@@ -37,12 +38,14 @@ class WalkInput:
     watched: int
 
 
-def walk_input(embedder: Embedder, item: Item) -> WalkInput:
-    """Prepare one item as the checkpoint's authors do. Raises `BadRecord`, and `OptionError` for what is no single
-    picture."""
+def walk_input(embedder: Embedder, subject: Subject, item: Item) -> WalkInput:
+    """Prepare one item as the checkpoint's authors do, its tokens with the roles by which the subject's story is told.
+    Raises `BadRecord`, and `OptionError` for what is no single picture."""
     tower = embedder.tower()
     prepared = prepare_one(tower.prepare, item.content)
-    view, tokens = prepared.view, prepared.tokens.to(embedder.device)
+    view = replace(prepared.view, roles=subject.told(prepared.view.roles))
+    tokens = prepared.tokens.to(embedder.device)
+    tokens = replace(tokens, roles_BL=tokens.roles_BL.new_tensor([[int(role) for role in view.roles]]))
     classifier = tower.reading.classifier
     known = classifier is not None and item.label in classifier.labels
     return WalkInput(

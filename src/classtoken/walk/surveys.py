@@ -124,7 +124,7 @@ def surveyed(embedder: Embedder, subject: Subject, survey: Survey) -> SurveyFind
     runs = []
     with activity(f"{len(survey.items)} inputs for the page's statistics"), work(len(survey.items)):
         for item in survey.items:
-            run = SurveyRun(prepared := walk_input(embedder, item), trace(subject, prepared.tokens, PARTS))
+            run = SurveyRun(prepared := walk_input(embedder, subject, item), trace(subject, prepared.tokens, PARTS))
             gather(run.traced, found)
             gather(trace(random, prepared.tokens, PARTS), control)
             runs.append(run)
