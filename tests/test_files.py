@@ -13,6 +13,7 @@ import pytest
 from classtoken.errors import OptionError, OutputError
 from classtoken.files import (
     UNFINISHED,
+    in_shell,
     last_part,
     remove_unfinished,
     shown_name,
@@ -208,3 +209,20 @@ def test_what_is_shown_is_called_as_it_was_named(tmp_path: Path, monkeypatch: py
         "x" * 5000: ("x" * 5000, "x" * 5000),
     }
     assert {given: (shown_name(given), last_part(given)) for given in names} == names
+
+
+@pytest.mark.parametrize(
+    "name", [b"a b", b"it's", b"-odd", b"$HOME", b"x\xff'", b"a\nb", "ü".encode(), b"\\x41", b"~x"]
+)
+def test_a_path_in_a_command_is_read_by_the_shell_as_it_was(name: bytes) -> None:
+    said = subprocess.run(
+        ["bash", "-c", f"printf %s {in_shell(os.fsdecode(name))}"], capture_output=True, check=True
+    ).stdout
+    assert said.removeprefix(b"./") == name
+
+
+def test_a_name_that_begins_with_a_tilde_is_one_behind_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert user_path("./~x") == tmp_path / "~x"

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shlex
 import shutil
 import stat
 import threading
@@ -51,7 +52,8 @@ def user_path(path: str | Path) -> Path:
     if path == "":
         raise OptionError("an empty text is no path; name a file or a folder ('.' is the one that you are in).")
     try:
-        found = Path(path).expanduser()
+        here = isinstance(path, str) and path.startswith("./") and path.lstrip("./").startswith("~")
+        found = Path.cwd() / path if here else Path(path).expanduser()  # a Path has lost what says that `~` is a name
         found.lstat()
     except (RuntimeError, ValueError) as error:  # nobody's home; a NUL
         raise _no_name(path, str(error).rstrip(".")) from None
@@ -70,6 +72,16 @@ def shown_name(given: str | Path) -> str:
     except (RuntimeError, ValueError, OSError):
         return str(given)
     return (Path(os.path.abspath(path)).name if there else "") or str(given)  # noqa: PTH100  (resolve() follows links)
+
+
+def in_shell(path: str) -> str:
+    """A path as one word of a command to copy: quoted where it must be, no option where it begins with a dash, and
+    where it has bytes that are no text or signs that end a line, as bash and zsh write them: `$'a\\xff'`."""
+    text = f"./{path}" if path.startswith("-") else path
+    if text.isprintable():
+        return shlex.quote(text)
+    signs = (chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}" for byte in os.fsencode(text))
+    return f"$'{''.join(signs)}'"
 
 
 def last_part(given: str | Path) -> str:

@@ -185,6 +185,9 @@ class Rejected:
     id: str
     reason: str
     """why it gives none"""
+    passing: bool = False
+    """whether that lies around the record (rights, a file that is not there yet, a store): it may be read another time
+    without being another one"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", writable(self.id))

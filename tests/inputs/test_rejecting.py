@@ -2,12 +2,15 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from classtoken.errors import BadRecord, EmptyRow, ModelError, OptionError
-from classtoken.inputs.rejecting import attempt, computed, each, in_order
+from classtoken.inputs.rejecting import attempt, computed, each, in_order, rejected
 from classtoken.testing.stages import FakeBatch
+from classtoken.tokens.decode import decode
 from classtoken.values import Record, Rejected
 
 
@@ -117,3 +120,13 @@ def test_what_is_no_records_fault_stops_the_work(error: BaseException) -> None:
 
     with pytest.raises(type(error)):
         list(computed(work, FakeBatch((0, 1), ["a", "b"], 0)))
+
+
+def test_what_lies_around_a_record_may_pass(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.png"
+    Image.new("RGB", (9, 9)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:20])
+    for path, passing in ((tmp_path / "missing.png", True), (tmp_path, True), (cut, False)):
+        bad = attempt(decode, path)
+        assert isinstance(bad, BadRecord)
+        assert rejected("x", bad).passing is passing, path

@@ -3,6 +3,7 @@
 import os
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from tests.run.fake import FakeStage, onto
 
 from classtoken.errors import ManifestMismatch
-from classtoken.sink import read
+from classtoken.places import place_of
+from classtoken.sink import read, read_manifest
+from classtoken.sink.manifest import write_manifest
 from classtoken.sink.parquet import receipt_of
 from classtoken.source import make_plan, open_source
 
@@ -55,6 +58,51 @@ def later(write: Write, source: Path) -> None:
     write(source.with_suffix(""), LATER)
     os.utime(source / "07.md" if source.is_dir() else source, ns=(1, 1))
     assert make_plan(open_source(source)).hash == listed  # or this file shows nothing
+
+
+def test_what_stood_around_a_record_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, out = documents(tmp_path / "texts", FIRST), tmp_path / "out"
+    read = Path.read_bytes
+
+    def denied(path: Path) -> bytes:
+        if path.name == "07.md":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", denied)
+        first, _ = onto(source, out, FakeStage())
+        again, changes = onto(source, out, FakeStage(), update=True)
+        assert (first.refused, again.refused, changes.any) == (1, 1, False)  # nothing has been put right
+    with pytest.raises(ManifestMismatch, match="0 records new, 1 changed, 0 gone"):
+        onto(source, out, FakeStage())
+    later, changes = onto(source, out, FakeStage(), update=True)
+    assert (later.refused, changes.changed, changes.computed) == (0, 1, 1)
+    assert list(read_ids(out)) == [f"{number:02d}.md" for number in range(12)]
+    assert not onto(source, out, FakeStage())[1].any
+
+
+def test_a_stopped_run_does_such_a_record_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, out = documents(tmp_path / "texts", FIRST), tmp_path / "out"
+    read = Path.read_bytes
+
+    def denied(path: Path) -> bytes:
+        if path.name == "02.md":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", denied)
+        onto(source, out, FakeStage())
+    (out / receipt_of(2)).unlink()
+    manifest = read_manifest(out)
+    write_manifest(place_of(out), replace(manifest, complete=False))
+    again, _ = onto(source, out, FakeStage())
+    assert (again.rows, again.refused) == (12, 0)
+
+
+def read_ids(out: Path) -> Texts:
+    return list(read(out).ids)
 
 
 @KINDS

@@ -175,6 +175,25 @@ class TestSlices:
         ct.embed("builtin:sentiment", lines, tmp_path / "whole", part_rows=5)
         alike(out, tmp_path / "whole")
 
+    def test_files_that_change_between_two_slices_are_told_at_the_end(self, tmp_path: Path) -> None:
+        texts, out = tmp_path / "texts", tmp_path / "out"
+        texts.mkdir()
+        for i in range(6):
+            (texts / f"{i}.md").write_text(f"text {i}")
+            os.utime(texts / f"{i}.md", ns=(1, 1))
+
+        def go(**more):  # type: ignore[no-untyped-def]
+            return ct.embed("builtin:sentiment", texts, out, part_rows=3, **more)
+
+        go(tasks="0")
+        (texts / "1.md").write_text("text z")
+        go(tasks="1")
+        assert "that were changed meanwhile" in go(finish=True).notes[-1]
+        with pytest.raises(ct.errors.ManifestMismatch, match="1 changed"):
+            go()
+        assert go(update=True).computed == 1
+        assert go().notes == ()
+
     def test_an_update_in_slices(self, tmp_path: Path) -> None:
         lines, out = tmp_path / "a.txt", tmp_path / "out"
 

@@ -75,14 +75,22 @@ class _Comparison:
         verdict, found, drift = "differs", "", ""
         differs: tuple[str, ...] = ("model",)
         best = self._simplest(ranked)
+        zeros, same = int((~self.theirs.any(axis=1)).sum()), self._are_one()
+        if zeros:
+            evidence.append(f"{zeros} of the {len(self.theirs)} short texts have a vector of zeros")
         limit: Limit | None = None
         if best is None:
             evidence.append(f"they have {self.size} numbers, and no readout of this model has")
+        elif same:
+            evidence.append("all short texts have the same vector")
         elif self.fits[best].mean() < FITS:
             high = float(self.fits[best].mean())
-            if high >= UNRELATED:
+            order = self._order()
+            if order is not None:
+                differs = ("order",)
+            elif high >= UNRELATED and not zeros:
                 verdict, differs = "unknown", ()
-            evidence.append(f"no readout of this model comes nearer than a cosine of {high:.3f}")
+            evidence.append(order or f"no readout of this model comes nearer than a cosine of {high:.3f}")
         else:
             limit = self._limit(best, evidence)
             differs = self._axes(best, limit, lengths)
@@ -110,6 +118,25 @@ class _Comparison:
             nearest=tuple(
                 Resembling(each.words(self.reader.steps), float(self.fits[each].mean())) for each in ranked[:SHOWN]
             ),
+        )
+
+    def _are_one(self) -> bool:
+        """Whether all short texts have the same vector, which no encoder gives."""
+        return len(self.theirs) > 1 and bool(np.allclose(self.theirs, self.theirs[0], rtol=1e-6, atol=0))
+
+    def _order(self) -> str | None:
+        """Where the vectors are those that are meant, each of another text: that, in words."""
+        if self.contract.shape != self.theirs.shape:
+            return None
+        similar = unit(self.theirs) @ unit(self.contract).T
+        whose = similar.argmax(1)
+        moved = np.flatnonzero(whose != np.arange(len(whose)))
+        if len(set(whose.tolist())) < len(whose) or not len(moved) or similar.max(1).mean() < FITS:
+            return None
+        first = int(moved[0])
+        return (
+            f"{len(moved)} of {len(whose)} short texts have another one's vector (cosine {similar.max(1).mean():.4f}): "
+            f"{self.sample.short[first]!r} has that of {self.sample.short[whose[first]]!r}"
         )
 
     def _simplest(self, ranked: Sequence[Hypothesis]) -> Hypothesis | None:
@@ -163,7 +190,7 @@ class _Comparison:
     def _common(self, best: Hypothesis) -> str | None:
         """What all texts' vectors have in common that the best hypothesis does not explain, in words."""
         ours = self._vectors_of(best)
-        theirs = self.theirs / np.linalg.norm(self.theirs, axis=1, keepdims=True)
+        theirs = unit(self.theirs)
         left = theirs - ours * (theirs * ours).sum(1, keepdims=True)
         part = np.linalg.norm(left.mean(0)) / max(float(np.sqrt((left**2).sum(1).mean())), 1e-12)
         mean = float(self.fits[best].mean())
@@ -180,7 +207,7 @@ class _Comparison:
             found = every[best][:, : self.size].astype(np.float64)
         else:
             found = self.contract
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        return unit(found)
 
     def _drift(self, best: Hypothesis) -> str:
         off = 1 - float(self.fits[best].mean())
@@ -191,8 +218,8 @@ class _Comparison:
         if lengths is None:
             said.append("unit length" if self.reader.unit_length else "lengths as they come")
         else:
-            unit = bool((np.abs(lengths - 1) < 0.02).all())
-            said.append("unit length" if unit else f"lengths {lengths.min():.3g} to {lengths.max():.3g}")
+            ones = bool((np.abs(lengths - 1) < 0.02).all())
+            said.append("unit length" if ones else f"lengths {lengths.min():.3g} to {lengths.max():.3g}")
             if self.contract.size and self.contract.shape[1] > self.size:
                 said.append(f"the first {self.size} numbers")
         if limit is not None:
@@ -208,7 +235,13 @@ class _Comparison:
 
 def nearest(vectors: np.ndarray) -> np.ndarray:
     """For each row the other one of the highest cosine."""
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    similar = unit @ unit.T
+    similar = unit(vectors) @ unit(vectors).T
     np.fill_diagonal(similar, -np.inf)
     return similar.argmax(1)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Each row at length 1; a row of zeros, which a service may give, stays one."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    made: np.ndarray = vectors / np.where(lengths > 0, lengths, 1)
+    return made

@@ -3,12 +3,14 @@
 import base64
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import numpy as np
 
@@ -20,18 +22,25 @@ SECONDS = 120
 #: Bytes of an answer that are read.
 LARGEST = 200_000_000
 LOCAL = ("127.0.0.1", "::1", "localhost")
+#: What a service answers that has no time just now, whatever it is asked; and besides, what may pass. A few of them
+#: answer 500 to a text that is too long: asked again they do so again.
+BUSY = (408, 425, 429, 502, 503, 504)
+PASSING = (*BUSY, 500)
+#: How often a service is asked that may answer later; seconds between, where it says none; the most that it may say.
+ATTEMPTS, PAUSE, LONGEST_PAUSE = 4, 0.5, 30.0
 
 
 class NoService(SourceError):
-    """There is nobody at an address."""
+    """There is nobody at an address, or nobody who answers there and now."""
 
 
 class ServiceRefusal(Exception):
-    """The service answered, and not with vectors: its status and the first of what it said."""
+    """The service answered, and not with vectors: its status, the first of what it said, and in how many seconds it
+    may be asked again, where it said so."""
 
-    def __init__(self, status: int, says: str):
+    def __init__(self, status: int, says: str, seconds: float | None = None):
         super().__init__(says)
-        self.status, self.says = status, says
+        self.status, self.says, self.seconds = status, says, seconds
 
 
 @dataclass(frozen=True)
@@ -69,13 +78,11 @@ class VectorService:
     """
 
     def __init__(self, url: str, *, name: str | None = None, key: str | None = None):
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SourceError(f"'{url}' is no address of a service; write http://HOST:PORT, or with the path to ask.")
+        parts = _address(url)
         self.url, self.key = url.rstrip("/"), key
         handlers = [urllib.request.ProxyHandler({})] if parts.hostname in LOCAL else []
-        self.opener = urllib.request.build_opener(*handlers)
-        self.way, self.address = self._find(parts.path.rstrip("/"))
+        self.opener = urllib.request.build_opener(_NotElsewhere, *handlers)
+        self.way, self.address = self._find(parts.path.rstrip("/"), url)
         self.name = name or _listed(self, self.address) or "default"
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
@@ -96,15 +103,16 @@ class VectorService:
             raise SourceError(
                 f"{self.address} answers with {shown}, which is not what {self.way.name} gives."
             ) from None
-        if found.ndim != 2 or len(found) != len(texts) or not np.isfinite(found).all():
+        if found.ndim != 2 or len(found) != len(texts) or not found.size or not np.isfinite(found).all():
             raise SourceError(f"{self.address} gives {len(found)} vectors for {len(texts)} texts, or not all numbers.")
         return found
 
-    def _find(self, path: str) -> tuple[Way, str]:
-        """The way whose path the address ends with; else the first that the service knows."""
+    def _find(self, path: str, given: str) -> tuple[Way, str]:
+        """The way whose path the address ends with, which is then asked as it is given; else the first that the service
+        knows."""
         for way in WAYS:
             if path.endswith(way.path) or (way.name == "OpenAI" and path.endswith("/embeddings")):
-                return way, self.url
+                return way, given
         said = "no answer"
         for way in WAYS:
             address = self.url.removesuffix("/v1") + way.path
@@ -125,7 +133,27 @@ class VectorService:
         )
 
     def asked(self, address: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The JSON that an address answers with. Raises `ServiceRefusal`, and `SourceError` where there is none."""
+        """The JSON that an address answers with, asked again where the service may answer later.
+
+        Raises `ServiceRefusal`, `NoService` for one that has no time or sends on to another address, and `SourceError`
+        where there is no JSON.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._once(address, body)
+            except ServiceRefusal as refusal:
+                last = attempt + 1 == ATTEMPTS
+                if last and refusal.status in BUSY:
+                    raise NoService(
+                        f"{address} has no time (status {refusal.status}: {refusal.says}), asked {ATTEMPTS} times; try "
+                        "again later."
+                    ) from None
+                if last or refusal.status not in PASSING:
+                    raise
+                time.sleep(refusal.seconds if refusal.seconds is not None else PAUSE * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _once(self, address: str, body: Mapping[str, Any] | None) -> Any:
         request = urllib.request.Request(address, None if body is None else json.dumps(body).encode())
         request.add_header("Content-Type", "application/json")
         if self.key is not None:
@@ -135,24 +163,61 @@ class VectorService:
                 return json.loads(answer.read(LARGEST))
         except urllib.error.HTTPError as error:
             with error:
-                says = " ".join(error.read(500).decode("utf-8", "replace").split())
-            raise ServiceRefusal(error.code, says[:200]) from None
-        except (OSError, ValueError) as error:
+                raise _refusal(address, error) from None
+        except (OSError, ValueError, HTTPException, RecursionError) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ConnectionRefusedError | socket.gaierror):
                 what = (
                     "there is no machine called so" if isinstance(reason, socket.gaierror) else "nothing listens there"
                 )
                 raise NoService(f"{request.host}: {what}; start the service, or give its address.") from None
-            said = " ".join(str(getattr(error, "reason", error)).split())
+            said = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
             raise SourceError(
                 f"{address} does not answer as a service of vectors does ({said}); is it running?"
             ) from None
 
 
+class _NotElsewhere(urllib.request.HTTPRedirectHandler):
+    """Follows no address that a service sends on to: a key would go along, and what is asked would be lost."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Nothing: the answer is an error, as any other that is no JSON."""
+
+
+def _refusal(address: str, error: urllib.error.HTTPError) -> ServiceRefusal | NoService:
+    """What the status of an answer means."""
+    elsewhere = error.headers.get("Location")
+    if 300 <= error.code < 400 and elsewhere:
+        there = urljoin(address, elsewhere)[:200]
+        return NoService(f"{address} sends on to '{there}', which is not followed; give that address.")
+    try:
+        says = " ".join(error.read(500).decode("utf-8", "replace").split())
+    except (OSError, HTTPException):
+        says = ""
+    told = error.headers.get("Retry-After", "")
+    return ServiceRefusal(error.code, says[:200], min(float(told), LONGEST_PAUSE) if told.isdecimal() else None)
+
+
+def _address(url: str) -> SplitResult:
+    """An address in its parts. Raises `SourceError` for what is none."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close; a port that is no number
+        usable = False
+    if not usable or any(sign <= " " or sign == "\x7f" for sign in url):
+        raise SourceError(f"{url!r} is no address of a service; write http://HOST:PORT, or with the path to ask.")
+    if parts.username is not None:
+        raise SourceError(
+            f"the address of '{parts.hostname}' has a name or a password before its @, and neither is sent; leave them "
+            "out, and give a key in `api_key_file`."
+        )
+    return parts
+
+
 def _listed(service: VectorService, address: str) -> str | None:
     """The first model that the service lists, where it lists any."""
-    base = address
+    base = address.rstrip("/")
     for way in WAYS:
         base = base.removesuffix(way.path)
     base = base.removesuffix("/embeddings").removesuffix("/v1")

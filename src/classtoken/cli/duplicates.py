@@ -1,7 +1,6 @@
 """`classtoken duplicates DIR`."""
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ import typer
 from classtoken.cli.operands import Folder
 from classtoken.cli.output import Answer, wrote
 from classtoken.cli.progress import progress
+from classtoken.files import in_shell
 from classtoken.options import DuplicatesOptions
 
 
@@ -34,5 +34,5 @@ def duplicates(
         from classtoken.jobs.duplicates import duplicates as job
 
         result = job(folder, out, options, report=report)
-    look = (f"look at them: classtoken duplicates {quote(folder)} --out pairs.html",) if result.pairs else ()
+    look = (f"look at them: classtoken duplicates {in_shell(folder)} --out pairs.html",) if result.pairs else ()
     return Answer(result, after=wrote(out) or look)

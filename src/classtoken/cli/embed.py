@@ -1,6 +1,5 @@
 """`classtoken embed SOURCE`."""
 
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +8,7 @@ from classtoken.cli.operands import Model, Source
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import events as events_of
 from classtoken.cli.progress import progress
+from classtoken.files import in_shell
 from classtoken.options import EmbedOptions
 
 if TYPE_CHECKING:
@@ -60,4 +60,4 @@ def next_of(result: "EmbedResult") -> str:
             return "next: the other tasks, then the same command with --finish"
         return "next: the same command with --finish in the place of --tasks"
     asked = '"some words"' if result.modality == "text" else "PICTURE.jpg"
-    return f"next: classtoken search {shlex.quote(result.out)} {asked}"
+    return f"next: classtoken search {in_shell(result.out)} {asked}"

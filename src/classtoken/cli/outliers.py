@@ -1,7 +1,6 @@
 """`classtoken outliers DIR`."""
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ import typer
 from classtoken.cli.operands import Folder
 from classtoken.cli.output import Answer, wrote
 from classtoken.cli.progress import progress
+from classtoken.files import in_shell
 from classtoken.options import OutliersOptions
 
 
@@ -28,5 +28,5 @@ def outliers(
         from classtoken.jobs.outliers import outliers as job
 
         result = job(folder, out, options, report=report)
-    look = (f"look at them: classtoken outliers {quote(folder)} --out odd.html",) if result.odd else ()
+    look = (f"look at them: classtoken outliers {in_shell(folder)} --out odd.html",) if result.odd else ()
     return Answer(result, after=wrote(out) or look)

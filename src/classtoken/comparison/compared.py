@@ -39,6 +39,7 @@ from classtoken.comparison.overlooked import overlooked
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.words import advice_of
 from classtoken.errors import OptionError
+from classtoken.files import in_shell
 from classtoken.fingerprint import hash_value
 from classtoken.inputs import unread_in_words
 from classtoken.measure.paired import detectable
@@ -282,7 +283,7 @@ def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> t
 
 def _command(passed: Sequence[Passed], source: str, options: CompareOptions) -> str:
     """The command line that does the same again."""
-    parts = ["classtoken", "compare", source]
+    parts: list[str] = []
     for one in passed:
         parts += ["--model", one.model.embedder.name]
     usual = CompareOptions()
@@ -299,4 +300,4 @@ def _command(passed: Sequence[Passed], source: str, options: CompareOptions) -> 
             parts.append(field.flag)
         else:
             parts += [field.flag, str(value)]
-    return shlex.join(parts)
+    return f"classtoken compare {in_shell(source)} {shlex.join(parts)}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from classtoken.contract.reading import Reading
 from classtoken.encoder.families.row import PoolerRow
+from classtoken.files import in_shell
 from classtoken.readout import own
 from classtoken.results.inspect import OPEN, Claim, Vector
 from classtoken.values import Layout, Role
@@ -116,7 +117,7 @@ def lines_to_copy(model: str, reading: Reading, *, sides: int, route: str = "") 
     keyword, flag = (f', modality="{reading.modality}"', f" --modality {reading.modality}") if sides > 1 else ("", "")
     keyword, flag = (f', prompt="{route}"', f" --prompt {shlex.quote(route)}") if route else (keyword, flag)
     python = f'ct.load({json.dumps(model, ensure_ascii=False)}).embed(["{item}"]{keyword})'
-    return python, f"classtoken embed {source} --model {shlex.quote(model)} --out VECTORS{flag}"
+    return python, f"classtoken embed {source} --model {in_shell(model)} --out VECTORS{flag}"
 
 
 def advice(reading: Reading, layout: Layout, claims: Sequence[Claim]) -> Iterable[str]:

@@ -88,7 +88,9 @@ def each(
 
 def rejected(name: str, error: BadRecord) -> Rejected:
     """The record of that id, and why it is rejected: on one line and without the id."""
-    return Rejected(name, " ".join(error.reason.split()))
+    cause = error.__cause__
+    around = isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno is not None)
+    return Rejected(name, " ".join(error.reason.split()), passing=around)  # decoders raise `OSError` without a number
 
 
 def in_order(work: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:

@@ -11,7 +11,7 @@ from classtoken.options import EmbedOptions
 from classtoken.places import Place, place_of
 from classtoken.results.embed import EmbedPlan, EmbedResult
 from classtoken.run.asked import check_options, finished
-from classtoken.run.onto import Onto, RunOutcome, closed, run_onto, slice_of
+from classtoken.run.onto import Onto, RunOutcome, closed, read_at_other_times, run_onto, slice_of
 from classtoken.run.staff import Staff
 from classtoken.run.update import unchanged
 from classtoken.sink import ParquetSink, check_place, read_manifest, read_quarantine
@@ -100,10 +100,12 @@ def embed_plan(model: "str | Path | Embedder", source: Any, out: str | Path, opt
 def _closed(place: Place, options: EmbedOptions) -> EmbedResult:
     """Close a folder whose tasks were done in slices."""
     with ParquetSink(place, read_manifest(place)) as sink:
+        other = read_at_other_times(sink)
         manifest = closed(sink)
     done = Progress(manifest.total, manifest.total, manifest.total, manifest.refused)
     files = write_beside(place, manifest, options.format)
-    return _result(place, RunOutcome(manifest, done, unchanged()), None, files)
+    found = _result(place, RunOutcome(manifest, done, unchanged()), None, files)
+    return replace(found, notes=(*found.notes, *filter(None, (other,))))
 
 
 def _result(place: Place, outcome: RunOutcome, listing: Listing | None, files: tuple[str, ...] = ()) -> EmbedResult:

@@ -1,10 +1,10 @@
 """What `train` gives back."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from classtoken.files import in_shell
 from classtoken.results.base import Result, counted, listed
 from classtoken.results.statistics import Interval
 from classtoken.values import Rejected
@@ -204,7 +204,7 @@ class TrainResult(Result):
     @property
     def next(self) -> tuple[str, ...]:
         """The command that a person would give next; behind it the one for many inputs at once."""
-        folder = shlex.quote(self.out)
+        folder = in_shell(self.out)
         if not self.labels:
             return (f"classtoken embed SOURCE --model {folder} --out VECTORS",)
         item = "PICTURE.jpg" if self.modality == "image" else '"some words"'

@@ -88,9 +88,10 @@ class Diagnosis(Result):
 
     `verdict`: they are what is meant (`matches`), they are something else (`differs`), or that cannot be said
     (`unknown`). `differs_by` names the axes: pooling, normalization, prompt, truncation, end_token, model, layer,
-    dense. `cosine` is their mean cosine to what is meant (None: of another size), `found` what fits them best, in
-    words, `found_cosine` and `lowest` its mean and smallest cosine, `drift` how far off numbers of less precision are.
-    `neighbours`: the part of the short texts whose nearest other one is the same.
+    dense; order, where each is the vector of another text. `cosine` is their mean cosine to what is meant (None: of
+    another size), `found` what fits them best, in words, `found_cosine` and `lowest` its mean and smallest cosine,
+    `drift` how far off numbers of less precision are. `neighbours`: the part of the short texts whose nearest other one
+    is the same.
     """
 
     of: str

@@ -3,7 +3,6 @@
 Without torch: a finished folder costs a look at its source and its receipts.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +60,12 @@ def finished(model: object, source: Source, place: Place, options: EmbedOptions)
     plan = make_plan(source, task_rows=options.part_rows or rows_of_part(options, source), limit=options.limit)
     if (plan.hash, plan.listing.times) != (manifest.plan, manifest.times):
         return None
-    done: Sequence[int] = [receipt.part.task for receipt in receipts(place)]
-    whole = sorted(done) == list(range(manifest.tasks)) and quarantine_is_whole(place, manifest.refused)
+    done = list(receipts(place))
+    if any(receipt.may_pass for receipt in done):
+        return None
+    whole = sorted(receipt.part.task for receipt in done) == list(range(manifest.tasks)) and quarantine_is_whole(
+        place, manifest.refused
+    )
     beside = f"{META}/{PROBES}" in place.sizes(META) and is_up_to_date(place, manifest, options.format)
     return FinishedRun(manifest, plan) if whole and beside else None
 

@@ -58,7 +58,7 @@ def run_onto(
     and no update was asked for, and what `run` raises.
     """
     there = _begun(sink)
-    touched = there is not None and _touched(there, source, plan, how.modality)
+    touched = there is not None and _touched(sink, there, source, plan, how.modality)
     if there is not None and (how.update or there.plan != plan.hash or (touched and there.complete)):
         return _onto_another(sink, there, _Asked(source, plan, stage, how), report)
     if touched:
@@ -91,6 +91,18 @@ def closed(sink: ParquetSink) -> Manifest:
     return finished
 
 
+def read_at_other_times(sink: ParquetSink) -> str:
+    """What a user should be told where slices listed the source's files with different times: copies of it, or files
+    that were changed between two slices. Empty where all are of one listing."""
+    times = {receipt.times for receipt in receipts(sink.folder)} - {""}
+    if len(times) < 2 or has_manifest(state_of(sink.folder)):  # parts that stay have the times of older runs
+        return ""
+    return (
+        f"slices read {sink.manifest.source} with different times of its files, as copies of it have, or files that "
+        "were changed meanwhile; the same run, neither a slice nor the end of slices, compares what they hold"
+    )
+
+
 def slice_of(tasks: str, count: int) -> range:
     """`100-199`, or `7`: numbers of tasks from 0, both ends among them. Raises `OptionError`."""
     first, dash, last = tasks.partition("-")
@@ -119,7 +131,7 @@ def _onto_another(sink: ParquetSink, there: Manifest, asked: _Asked, report: Rep
     plan, how = asked.plan, asked.how
     ledger = ledger_of_state(sink.folder)
     hashed = KnownContents(asked.source, how.modality, ledger.file_hash)
-    bad = [entry.id for receipt in receipts(sink.folder) for entry in receipt.refused]
+    bad = [entry for receipt in receipts(sink.folder) for entry in receipt.refused]
     changes = compare(hashed, plan, ledger, bad, sink.carried, asked.stage)
     same = there.complete and not changes.any
     if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
@@ -177,7 +189,7 @@ def redo_altered(sink: ParquetSink, source: Source, plan: Plan, stage: Stage, mo
     """Leave those tasks to be done again whose parts were made of something else than the source holds now, where it
     is listed as it was: before a run that has no updates."""
     there = _begun(sink)
-    if there is not None and there.plan == plan.hash and _touched(there, source, plan, modality):
+    if there is not None and there.plan == plan.hash and _touched(sink, there, source, plan, modality):
         _forget_altered(sink, source, plan, stage, Onto(modality))
 
 
@@ -189,13 +201,13 @@ def _forget_altered(sink: ParquetSink, source: Source, plan: Plan, stage: Stage,
         sink.folder.delete(receipt_of(number))
 
 
-def _touched(there: Manifest, source: Source, plan: Plan, modality: Modality) -> bool:
-    """Whether files may hold something else, though they are listed as they were.
+def _touched(sink: ParquetSink, there: Manifest, source: Source, plan: Plan, modality: Modality) -> bool:
+    """Whether files may hold something else, though they are listed as they were, or may be read that could not be.
 
     Where the listing does not cover all that they hold, their times say so. Of images that a table names nothing does:
     they are looked at one by one, and those whose time is another are read.
     """
-    if plan.listing.times != there.times:
+    if plan.listing.times != there.times or any(receipt.may_pass for receipt in receipts(sink.folder)):
         return True
     named = modality == "image" and source.kind != IMAGES
     return named and isinstance(first_record(source, plan).image, Path)

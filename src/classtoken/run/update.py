@@ -31,7 +31,7 @@ from classtoken.sink.rows import CHUNK_COLUMNS, CarriedColumn
 from classtoken.sink.vectors import read_part
 from classtoken.source import Plan, Reader, Source
 from classtoken.source.contents import KnownContents
-from classtoken.values import Record, Task
+from classtoken.values import Record, Rejected, Task
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,16 @@ def compare(
     source: KnownContents,
     plan: Plan,
     ledger: RowLedger,
-    refused: Sequence[str],
+    refused: Sequence[Rejected],
     carried: Sequence[CarriedColumn],
     stage: Stage,
 ) -> Changes:
-    """Hold every row that a stage makes of a source against a ledger; `refused` are ids that had no vector, and are no
-    new ones. Tasks whose stamp is that of a part are not read."""
+    """Hold every row that a stage makes of a source against a ledger; what is `refused` had no vector, and is no new
+    record: a changed one where what stood in its way has passed. Tasks whose stamp is that of a part are not read."""
     reader = Reader(source)
     seen = np.zeros(len(ledger.rows), bool)
-    known_bad = short_hashes(refused)
+    known_bad = short_hashes(entry.id for entry in refused)
+    passing = short_hashes(entry.id for entry in refused if entry.passing)
     counts = np.zeros(3, np.int64)
     stays = {}
     stamped = {} if source.modality == "image" else ledger.by_stamp()  # a file may change where its name does not
@@ -111,7 +112,7 @@ def compare(
         same[there] = _same(ledger.rows[places[there]], rows[there])
         counts += (
             np.sum(~there & ~np.isin(rows["identity"], known_bad)),
-            np.sum(there & ~same),
+            np.sum(there & ~same) + np.sum(~there & np.isin(rows["identity"], passing) & _readable(rows)),
             np.sum(ledger.known(rows["content"]) < 0),
         )
         whole = ledger.whole_part(places) if same.all() and len(rows) == len(found) else None
@@ -128,12 +129,14 @@ def altered(place: Place, source: Source, plan: Plan, stage: Stage, carried: Seq
     for task in plan.tasks:
         if (receipt := done.get(task.number)) is None:
             continue
-        refused = {entry.id for entry in receipt.refused}
+        refused = {entry.id for entry in receipt.refused if not entry.passing}
+        passing = {entry.id for entry in receipt.refused if entry.passing}
         try:
             found = [row for entry in Reader(source)(task) for row in rows_of(entry, stage)]
         except SourceError:
             found = []
-        now = entries([row for row in found if isinstance(row, Record) and row.id not in refused], carried)
+        rows = [row for row in found if isinstance(row, Record) and row.id not in refused]
+        now = entries([row for row in rows if row.content is not None or row.id not in passing], carried)
         ledger = RowLedger([KnownPart(place, receipt.part)])
         if len(ledger.rows) != len(now) or not _same(ledger.rows, now).all():
             yield task.number
@@ -244,4 +247,10 @@ def _remove_all(place: Place, names: Sequence[str]) -> None:
 def _same(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Of each row, whether it was made of the same and has the same beside its vector."""
     same: np.ndarray = (old["content"] == new["content"]).all(axis=1) & (old["beside"] == new["beside"])
-    return same & (new["content"] != 0).any(axis=1)
+    return same & _readable(new)
+
+
+def _readable(rows: np.ndarray) -> np.ndarray:
+    """Of each row, whether it is known what it is made of: not so of files that cannot be read."""
+    found: np.ndarray = (rows["content"] != 0).any(axis=1)
+    return found

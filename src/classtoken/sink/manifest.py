@@ -48,11 +48,17 @@ class Part:
 @dataclass(frozen=True)
 class Receipt(Result):
     """Says that a task is done: its part will outlive a crash, and these records are not in it; `lineage` is that of
-    the folder's manifest."""
+    the folder's manifest, `times` those of the source's files as whoever did the task listed them."""
 
     part: Part
     refused: tuple[Rejected, ...]
     lineage: str = ""
+    times: str = ""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it lacks records only for what lay around them, so that they are worth another look."""
+        return any(entry.passing for entry in self.refused)
 
 
 @dataclass(frozen=True)

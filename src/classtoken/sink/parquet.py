@@ -62,6 +62,7 @@ class ParquetPartWriter:
     vectors: tuple[str, ...]
     store: Store = "fp32"
     ranges: Mapping[str, Ranges] = field(default_factory=dict)
+    times: str = ""
 
     def write(self, rows: TaskRows) -> Receipt:
         """One task's file, then its receipt; when this returns, both are there to stay."""
@@ -89,7 +90,7 @@ class ParquetPartWriter:
         )
         self.place.put(ledger_of(part), ledger)
         self.place.put(part.file, content)
-        return commit(self.place, Receipt(part, refused))
+        return commit(self.place, Receipt(part, refused, times=self.times))
 
 
 def parquet_bytes(table: pa.Table, vectors: Sequence[str]) -> bytes:
@@ -152,6 +153,7 @@ class ParquetSink:
             tuple(manifest.columns),
             manifest.store,
             manifest.ranges,
+            manifest.times,
         )
         self._lock: Lock | None = None
 

@@ -25,7 +25,7 @@ class Documents(FilesBelow):
             size = file.stat().st_size
             content = file.read_bytes() if size <= LARGEST else b""
         except OSError as error:
-            return Rejected(id, f"cannot be read ({error.strerror})")
+            return Rejected(id, f"cannot be read ({error.strerror})", passing=True)
         if size > LARGEST:
             return Rejected(id, f"has {size >> 20} MB; a file of one text has at most {LARGEST >> 20}")
         marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

@@ -58,7 +58,8 @@ class FilesBelow(Source):
     def rows(self, shard: str, start: int, first: int, offset: int) -> Iterator[Entry]:
         for path in self.found().paths[start:]:
             if _size_and_time(self.root / path)[0] < 0:
-                yield Rejected(file_id(path), "is a broken link, or has gone since the folder was listed")
+                why = "is a broken link, or has gone since the folder was listed"
+                yield Rejected(file_id(path), why, passing=True)
             elif (special := special_file(self.root / path)) is not None:
                 yield Rejected(file_id(path), f"is {special}, not a file")
             else:

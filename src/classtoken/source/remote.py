@@ -66,7 +66,7 @@ class RemoteImages(Source):
                     meta = {"path": f"{self.url}/{name}"}
                     yield Record(id=file_id(name), image=found, label=folder_label(name), meta=meta)
                 else:
-                    yield Rejected(file_id(name), f"cannot be fetched ({found})")
+                    yield Rejected(file_id(name), f"cannot be fetched ({found})", passing=True)
 
     @property
     def files(self) -> dict[str, tuple[int, str]]:
