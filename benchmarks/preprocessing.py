@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 import classtoken as ct
+from classtoken.plain import to_json
 from classtoken.tokens.decode import decode
 from classtoken.tokens.pixels import Pixels, prepare
 from classtoken.tokens.recipe_files import read_recipe
@@ -62,7 +63,7 @@ def both(settings: dict[str, Any], image: Image.Image) -> dict[str, np.ndarray]:
 def folder_of(settings: dict[str, Any]) -> Path:
     """A folder with these settings and nothing else."""
     folder = Path(tempfile.mkdtemp())
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    (folder / "preprocessor_config.json").write_text(to_json(settings))
     return folder
 
 
@@ -105,7 +106,7 @@ def main() -> None:
     report = {"pictures": len(paths), "rows": rows, "versions": {name: version(name) for name in names}}
     print(json.dumps(report, indent=2))
     if options.keep:
-        options.keep.write_text(json.dumps(report, indent=2) + "\n")
+        options.keep.write_text(to_json(report, indent=2) + "\n")
     del announced
 
 

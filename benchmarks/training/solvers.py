@@ -11,7 +11,6 @@ over the grid, as a share of it.
 import argparse
 import csv
 import io
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 import classtoken as ct
 from classtoken.learning.ways.logistic import GRID, SOLVER, FitTask, Regressions
+from classtoken.plain import to_json
 from classtoken.source import open_source
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
@@ -98,7 +98,7 @@ def main() -> None:
             )
             found.append({"kind": name, "form": form, "newton": ours, given.against: theirs, "more": more})
     if given.keep is not None:
-        given.keep.write_text(json.dumps({"rows": given.rows, "found": found}, indent=1) + "\n", encoding="utf-8")
+        given.keep.write_text(to_json({"rows": given.rows, "found": found}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
