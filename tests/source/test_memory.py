@@ -1,5 +1,8 @@
 """What a program holds as a source: every shape of it, and a hash that says whether it is the same work."""
 
+import os
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -190,3 +193,54 @@ def test_every_verb_takes_them(tmp_path: Path) -> None:
 def test_what_is_no_source_is_called_by_its_name(given: Any, why: str) -> None:
     with pytest.raises(SourceError, match=why):
         make_plan(open_source(given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        PICTURE.transpose(2, 0, 1),  # was three grey pictures
+        PICTURE[..., :2],
+        PICTURE.transpose(2, 0, 1)[None],
+        PICTURE[None, None],
+        np.arange(5.0),
+        np.array(5),
+        np.array("a text"),
+        np.array([["a", "b"]]),
+        np.array([["a", "b"]], dtype=object),
+    ],
+)
+def test_an_array_whose_records_are_not_plain_is_refused(given: np.ndarray) -> None:
+    with pytest.raises(SourceError, match="is no source; allowed are one picture") as caught:
+        open_source(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_pictures_have_the_records_on_their_first_axis() -> None:
+    grey = PICTURE[..., 0]
+    for given, count in ((PICTURE, 1), (grey, 1), (np.stack([PICTURE] * 2), 2), ([grey] * 3, 3)):
+        assert len(list(open_source(given).records())) == count
+
+
+HASHED = """
+import numpy as np
+from classtoken.source import make_plan, open_source
+words = np.array(["word " * 3, "another " * 3, np.array(["deeper " * 2, None], dtype=object)], dtype=object)
+print(make_plan(open_source({"text": ["a"], "tags": [words], "set": [{"aa", "bb", "cc", "dd"}]})).hash)
+"""
+
+
+def test_the_same_contents_have_the_same_hash_in_every_process() -> None:
+    """A list in a column of Parquet's is an array of objects in pandas."""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", HASHED],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for seed in "12"
+    ]
+    assert len({run.stdout for run in runs}) == 1
+    others = [np.array(["a", "b"], dtype=object), np.array(["a", "c"], dtype=object)]
+    assert len({make_plan(open_source({"text": ["a"], "tags": [tags]})).hash for tags in others}) == 2
