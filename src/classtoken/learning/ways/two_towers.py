@@ -23,7 +23,7 @@ from classtoken.learning.objectives.base import known_metric
 from classtoken.learning.objectives.clip import Clip
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.finetune import pictures_of, trainable, unfreeze
-from classtoken.learning.ways.learn import run_steps
+from classtoken.learning.ways.learn import check_patience, run_steps
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.model_folder import transformer_folder
 from classtoken.tokens.text import TextPreprocessor
@@ -57,6 +57,7 @@ def train_two_towers(run: TrainingRun, records: Sequence[Record]) -> TrainedMode
     objective.chosen = known_metric(objective.metrics, recipe.loop.metric)
     rows = _prepared(run, records)
     made_of = [[encoder_hash(encoders[name]), made_by(networks[name].readout)] for name in SIDES]
+    check_patience(recipe, objective)
     run = run.claim([made_of, module_hash(objective)], rows.preparation)
     learned = run_steps(run, objective, rows.data, rows, max(encoder.depth for encoder in encoders.values()))
     objective.cpu().eval()
