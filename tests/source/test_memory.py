@@ -16,6 +16,7 @@ from PIL import Image
 import classtoken as ct
 from classtoken.errors import SourceError
 from classtoken.source import SourceOptions, make_plan, open_source
+from classtoken.source.contents import KnownContents, content_of
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
 
@@ -244,3 +245,35 @@ def test_the_same_contents_have_the_same_hash_in_every_process() -> None:
     assert len({run.stdout for run in runs}) == 1
     others = [np.array(["a", "b"], dtype=object), np.array(["a", "c"], dtype=object)]
     assert len({make_plan(open_source({"text": ["a"], "tags": [tags]})).hash for tags in others}) == 2
+
+
+def test_pictures_in_memory_are_known_by_what_they_show() -> None:
+    """Of Pillow's, and arrays that are views of others: copies are known, and what is another picture is another."""
+    same = [PICTURE, PICTURE.copy(), np.asfortranarray(PICTURE), PICTURE[::-1][::-1]]
+    shown = [Image.fromarray(PICTURE), Image.fromarray(PICTURE.copy())]
+    others = [PICTURE[::-1], PICTURE.reshape(12, 48, 3), Image.fromarray(PICTURE[::-1])]
+    for known in (content_of, KnownContents(open_source([PICTURE]), "image")._content):
+        found = [
+            [known(record).hash for record in open_source(given).records()]  # type: ignore[union-attr]
+            for given in (same, shown, others)
+        ]
+        assert [len(set(hashes)) for hashes in found] == [1, 1, 3]
+        assert not {found[0][0], found[1][0]} & set(found[2])
+
+
+def test_pictures_of_pillow_are_learned_from(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 256, (24, 24, 3), dtype=np.uint8) for _ in range(12)]
+    rows = {"image": [Image.fromarray(array) for array in arrays], "label": ["a", "b"] * 6}
+    found = ct.train("builtin:photos", rows, tmp_path / "pillow")
+    assert found.scores == ct.train("builtin:photos", rows | {"image": arrays}, tmp_path / "arrays").scores
+
+
+def test_an_update_computes_the_pictures_that_are_others(tmp_path: Path) -> None:
+    whole = [Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1]), PICTURE[:, ::-1]]
+    ct.embed("builtin:photos", whole, tmp_path / "out")
+    found = ct.embed("builtin:photos", [whole[0], whole[2], PICTURE], tmp_path / "out", update=True)
+    assert found.computed == 1
+    (vectors,) = ct.read(tmp_path / "out").arrays.values()
+    expected = ct.load("builtin:photos").embed([whole[0], whole[2], PICTURE])
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)

@@ -37,7 +37,7 @@ class InMemory(Source):
         for number in range(count):
             row = self._rows[number]
             kinds.see({name: row.get(name) for name in columns.meta})
-            digest.update(_bytes(row))
+            digest.update(bytes_of(row))
         shard = Shard("", count, digest.hexdigest(), tuple(range(0, count, every)))
         return Listing((shard,), kinds.types(), ids_given=columns.id is not None)
 
@@ -188,16 +188,16 @@ class _Named(Sequence):
         return row
 
 
-def _bytes(value: Any) -> bytes:
+def bytes_of(value: Any) -> bytes:
     """What a value holds, for the hash: equal exactly when it would be read the same, in any process."""
     if isinstance(value, Mapping):
-        return b"{" + b"".join(_bytes(str(key)) + _bytes(inner) for key, inner in value.items()) + b"}"
+        return b"{" + b"".join(bytes_of(str(key)) + bytes_of(inner) for key, inner in value.items()) + b"}"
     if isinstance(value, list | tuple):
-        return b"[" + b"".join(map(_bytes, value)) + b"]"
+        return b"[" + b"".join(map(bytes_of, value)) + b"]"
     if isinstance(value, Set):  # in an order of their own, which is another one in every process
-        return b"(" + b"".join(sorted(map(_bytes, value))) + b")"
+        return b"(" + b"".join(sorted(map(bytes_of, value))) + b")"
     if isinstance(value, np.ndarray) and value.dtype.hasobject:  # its own bytes are addresses
-        return f"{value.shape}".encode() + _bytes(value.tolist())
+        return f"{value.shape}".encode() + bytes_of(value.tolist())
     if isinstance(value, Path):
         size = value.expanduser().stat().st_size if value.expanduser().is_file() else -1
         content = f"{value}:{size}".encode("utf-8", "surrogatepass")

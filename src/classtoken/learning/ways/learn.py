@@ -8,7 +8,7 @@ from torch import Tensor
 
 from classtoken.embedder.identity import encoder_hash, made_by
 from classtoken.encoder.protocol import is_trainable
-from classtoken.errors import OptionError
+from classtoken.errors import OptionError, TrainingError
 from classtoken.head import Head
 from classtoken.learning.data.batches import Batches, Feed
 from classtoken.learning.data.training_set import TrainingSet
@@ -23,6 +23,9 @@ from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.objective import objective_for, views_for
 from classtoken.learning.ways.teacher import ImageTeachers
 from classtoken.learning.ways.trained import TrainedModel
+
+LOOKED_AT = 64
+"""records whose vectors are looked at where nothing judges"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     if head is not None and len(learned.judging):
         with torch.no_grad():
             logits, targets = (t.cpu() for t in collect(network, Feed(rows.data, learned.judging, 256, 0).in_order()))
+    else:
+        check_finite(_vectors(network, rows.data)(rows.learned[:LOOKED_AT]))
     typical = None
     if head is not None:
         typical = fit_typical(rows, _vectors(network, rows.data), learned.judging, run.recipe.loop.seed)
@@ -93,6 +98,16 @@ def _vectors(network: Network, data: Batches) -> Callable[[Tensor], Tensor]:
             return torch.cat([network.vectors(batch.views[0]).cpu() for batch in Feed(data, some, 256, 0).in_order()])
 
     return vectors
+
+
+def check_finite(vectors: Tensor) -> None:
+    """Raise `TrainingError` for vectors that are no numbers, where no answers are judged that would tell: the last step
+    may have made weights that are finite and too large to compute with."""
+    if wrong := int((~vectors.isfinite()).any(1).sum()):
+        raise TrainingError(
+            f"the vectors of {wrong} of {len(vectors)} records that were learned from are not finite: the weights have "
+            "become too large. Lower the learning rate, or set a clip, and give another folder."
+        )
 
 
 def check_patience(recipe: Recipe, objective: Objective) -> None:
