@@ -83,3 +83,12 @@ def test_a_loaded_model_is_refused_by_name() -> None:
     """It has weights, and a transformer that is cloned and pickled has none."""
     with pytest.raises(OptionError, match="`model` is of type Embedder; here it is named by a folder, a hub id"):
         ClassTokenTransformer(ct.load("builtin:sentiment")).fit(["a text"])  # type: ignore[arg-type]
+
+
+def test_parameters_set_on_a_fitted_one_hold_at_once_and_where_it_is_unpickled(bert: str) -> None:
+    for changed in ({"pooling": "cls,mean"}, {"normalize": True}, {"prompt_text": "the red "}):
+        transformer = ClassTokenTransformer(bert, pooling="cls").fit(folders.SENTENCES).set_params(**changed)
+        expected = clone(transformer).fit_transform(folders.SENTENCES)
+        for one in (pickle.loads(pickle.dumps(transformer)), transformer):
+            assert len(one.get_feature_names_out()) == expected.shape[1] == one.transform([]).shape[1]
+            np.testing.assert_array_equal(one.transform(folders.SENTENCES), expected)

@@ -18,6 +18,7 @@ class ClassTokenTransformer(TransformerMixin, BaseEstimator):
 
     The parameters are those of `classtoken.load` and of `Embedder.embed`; a pooling that names several vectors gives
     them side by side. A pickled or cloned transformer holds no weights: the model is loaded again where it is used.
+    Parameters that are set on a fitted transformer hold at once, as those that it shows.
 
     X is a sequence of texts, image paths, Pillow images or arrays; a column of a table (pandas, or an array of shape
     (n, 1) as `ColumnTransformer` hands it on) is taken too. Raises what `load` and `embed` raise.
@@ -48,30 +49,41 @@ class ClassTokenTransformer(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Sequence[Any], y: Any = None) -> Self:
         """Load the model; X and y are not looked at."""
-        self._embedder = self._load()
-        self.columns_ = self._embedder.columns(modality=self.modality)
+        self._read()
         return self
 
     def transform(self, X: Sequence[Any]) -> np.ndarray:
         """Vectors (n, d) float32."""
-        check_is_fitted(self, "columns_")
+        self._check()
         items = _items(X)
         if not items:
             return np.empty((0, sum(self.columns_.values())), np.float32)
-        if getattr(self, "_embedder", None) is None:
-            self._embedder = self._load()
-        vectors = self._embedder.embed(items, modality=self.modality, prompt=self.prompt, prompt_text=self.prompt_text)
+        embedder = getattr(self, "_embedder", None) or self._read()
+        vectors = embedder.embed(items, modality=self.modality, prompt=self.prompt, prompt_text=self.prompt_text)
         return np.hstack(list(vectors.values())) if isinstance(vectors, dict) else vectors
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """`cls_0`, `cls_1`, ...: the vector's name and the number's place in it."""
-        check_is_fitted(self, "columns_")
+        self._check()
         names = [f"{name}_{place}" for name, size in self.columns_.items() for place in range(size)]
         return np.asarray(names, dtype=object)
 
-    def _load(self) -> Embedder:
+    def _check(self) -> None:
+        """That it is fitted; and what was read of a model goes by the parameters that it has now."""
+        check_is_fitted(self, "columns_")
+        if self._asked() != getattr(self, "_found", None):
+            self._read()
+
+    def _read(self) -> Embedder:
+        asked = self._asked()
+        self._embedder: Embedder = load(asked[0])
+        self.columns_, self._found = self._embedder.columns(modality=self.modality), asked
+        return self._embedder
+
+    def _asked(self) -> tuple[ModelSpec, str | None]:
+        """What decides which vectors there are and what they are called."""
         spec = ModelSpec(self.model, self.pooling, self.normalize, self.precision, self.device, self.revision)
-        return load(spec)
+        return spec, self.modality
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

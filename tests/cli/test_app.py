@@ -20,6 +20,7 @@ from classtoken.cli.command import OPERANDS, OWN
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import say
 from classtoken.errors import ClasstokenError, InternalError
+from classtoken.options import TrainOptions
 from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.results.base import Result
 from classtoken.version import __version__
@@ -103,6 +104,19 @@ def test_an_interrupt_is_130_and_says_what_is_kept(
     (receipts / "0").touch()
     assert main(["fake", "--out", str(tmp_path)]) == 130
     assert f"kept in '{tmp_path}'; the same command goes on from there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("overwrite", "said"), [([], "command"), (["--overwrite"], "command without --overwrite")])
+def test_a_training_that_overwrites_goes_on_without_it_only(
+    verb: Callable, capsys: pytest.CaptureFixture[str], tmp_path: Path, overwrite: list[str], said: str
+) -> None:
+    def fake(out: Annotated[Path, typer.Option("--out")], options: TrainOptions) -> Answer:
+        raise KeyboardInterrupt
+
+    verb(fake)
+    (tmp_path / "checkpoint.pt").touch()
+    assert main(["fake", "--out", str(tmp_path), *overwrite]) == 130
+    assert f"kept in '{tmp_path}'; the same {said} goes on from there" in capsys.readouterr().err
 
 
 def test_an_error_is_json_where_json_is_asked_for(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:

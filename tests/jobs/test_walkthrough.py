@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import classtoken as ct
 from classtoken.cli import main
+from classtoken.errors import OptionError
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +44,15 @@ def test_statistics_over_what_a_program_holds(tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     ct.walkthrough("builtin:sentiment", ["a warm film"], out, data=texts, limit=12)
     assert out.stat().st_size > 10_000
+
+
+def test_one_input_is_one_and_a_picture_in_memory_is_told_what_to_do(tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    text = "a warm film"
+    assert [item.title for item in ct.walkthrough("builtin:sentiment", text, out).inputs] == [text]
+    picture = Image.new("RGB", (30, 30))
+    for given in (picture, [picture], np.asarray(picture), np.asarray(picture)[None], [str(out), 3]):
+        with pytest.raises(OptionError, match=r"path of an image or a text, .* of type .*; save a picture"):
+            ct.walkthrough("builtin:toy", given, out)  # type: ignore[arg-type]
+        with pytest.raises(OptionError, match="path of an image or a text"):
+            ct.notebook("builtin:toy", given)  # type: ignore[arg-type]

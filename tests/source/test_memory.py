@@ -1,5 +1,8 @@
 """What a program holds as a source: every shape of it, and a hash that says whether it is the same work."""
 
+import os
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from PIL import Image
 import classtoken as ct
 from classtoken.errors import SourceError
 from classtoken.source import SourceOptions, make_plan, open_source
+from classtoken.source.contents import KnownContents, content_of
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
 
@@ -190,3 +194,86 @@ def test_every_verb_takes_them(tmp_path: Path) -> None:
 def test_what_is_no_source_is_called_by_its_name(given: Any, why: str) -> None:
     with pytest.raises(SourceError, match=why):
         make_plan(open_source(given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        PICTURE.transpose(2, 0, 1),  # was three grey pictures
+        PICTURE[..., :2],
+        PICTURE.transpose(2, 0, 1)[None],
+        PICTURE[None, None],
+        np.arange(5.0),
+        np.array(5),
+        np.array("a text"),
+        np.array([["a", "b"]]),
+        np.array([["a", "b"]], dtype=object),
+    ],
+)
+def test_an_array_whose_records_are_not_plain_is_refused(given: np.ndarray) -> None:
+    with pytest.raises(SourceError, match="is no source; allowed are one picture") as caught:
+        open_source(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_pictures_have_the_records_on_their_first_axis() -> None:
+    grey = PICTURE[..., 0]
+    for given, count in ((PICTURE, 1), (grey, 1), (np.stack([PICTURE] * 2), 2), ([grey] * 3, 3)):
+        assert len(list(open_source(given).records())) == count
+
+
+HASHED = """
+import numpy as np
+from classtoken.source import make_plan, open_source
+words = np.array(["word " * 3, "another " * 3, np.array(["deeper " * 2, None], dtype=object)], dtype=object)
+print(make_plan(open_source({"text": ["a"], "tags": [words], "set": [{"aa", "bb", "cc", "dd"}]})).hash)
+"""
+
+
+def test_the_same_contents_have_the_same_hash_in_every_process() -> None:
+    """A list in a column of Parquet's is an array of objects in pandas."""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", HASHED],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for seed in "12"
+    ]
+    assert len({run.stdout for run in runs}) == 1
+    others = [np.array(["a", "b"], dtype=object), np.array(["a", "c"], dtype=object)]
+    assert len({make_plan(open_source({"text": ["a"], "tags": [tags]})).hash for tags in others}) == 2
+
+
+def test_pictures_in_memory_are_known_by_what_they_show() -> None:
+    """Of Pillow's, and arrays that are views of others: copies are known, and what is another picture is another."""
+    same = [PICTURE, PICTURE.copy(), np.asfortranarray(PICTURE), PICTURE[::-1][::-1]]
+    shown = [Image.fromarray(PICTURE), Image.fromarray(PICTURE.copy())]
+    others = [PICTURE[::-1], PICTURE.reshape(12, 48, 3), Image.fromarray(PICTURE[::-1])]
+    for known in (content_of, KnownContents(open_source([PICTURE]), "image")._content):
+        found = [
+            [known(record).hash for record in open_source(given).records()]  # type: ignore[union-attr]
+            for given in (same, shown, others)
+        ]
+        assert [len(set(hashes)) for hashes in found] == [1, 1, 3]
+        assert not {found[0][0], found[1][0]} & set(found[2])
+
+
+def test_pictures_of_pillow_are_learned_from(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 256, (24, 24, 3), dtype=np.uint8) for _ in range(12)]
+    rows = {"image": [Image.fromarray(array) for array in arrays], "label": ["a", "b"] * 6}
+    found = ct.train("builtin:photos", rows, tmp_path / "pillow")
+    assert found.scores == ct.train("builtin:photos", rows | {"image": arrays}, tmp_path / "arrays").scores
+
+
+def test_an_update_computes_the_pictures_that_are_others(tmp_path: Path) -> None:
+    whole = [Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1]), PICTURE[:, ::-1]]
+    ct.embed("builtin:photos", whole, tmp_path / "out")
+    found = ct.embed("builtin:photos", [whole[0], whole[2], PICTURE], tmp_path / "out", update=True)
+    assert found.computed == 1
+    (vectors,) = ct.read(tmp_path / "out").arrays.values()
+    expected = ct.load("builtin:photos").embed([whole[0], whole[2], PICTURE])
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)

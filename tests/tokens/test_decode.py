@@ -150,6 +150,12 @@ def test_zero_to_one_gives_the_eight_bits_back(value: int) -> None:
     assert decode(array).getpixel((0, 0)) == (value,) * 3
 
 
+@pytest.mark.parametrize("scale", [1, 255])
+def test_what_arithmetic_leaves_beyond_a_range_is_rounded(scale: int) -> None:
+    array = np.array([[-1e-7, 0.5, 1 + 1e-7]]) * scale
+    assert [decode(array).getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
+
+
 def bomb() -> bytes:
     """A PNG of a few bytes that claims 100000 x 100000 pixels."""
 
@@ -172,6 +178,11 @@ BROKEN = {
     "no pixels": (np.zeros((0, 5), np.uint8), "has no pixels"),
     "NaN": (np.array([[np.nan, 1.0]]), r"floating point pixels from nan to nan; allowed are 0..1 or 0..255"),
     "too bright": (np.array([[0.0, 300.0]]), "from 0 to 300"),
+    "beyond 0..1": (
+        np.array([[0.0, 1.01]]),
+        r"from 0 to 1.01: beyond 0..1, and all black as 0..255; clip them to 0..1",
+    ),
+    "below 0..1": (np.array([[-0.01, 1.0]]), "from -0.01 to 1; allowed"),
     "negative": (np.array([[-1, 3]]), "integer pixels from -1 to 3"),
     "words": (np.array([["a", "b"]]), "pixels of type"),
     "number": (7, "value of type int: not an image"),

@@ -149,7 +149,7 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
             with contextlib.redirect_stderr(io.StringIO()) if quiet else messages(verbose):
                 answer = function(**values)
         except KeyboardInterrupt as stopped:
-            said = str(stopped) or _kept(values.get("out"), options.get("features"))
+            said = str(stopped) or _kept(values.get("out"), options)
             say(f"classtoken: {said}")  # typer keeps nothing but the exit code
             raise KeyboardInterrupt from None
         return answer.written(json), answer.exit_code, () if quiet else answer.after
@@ -173,15 +173,18 @@ def with_flags(words: str, flags: Mapping[str, str]) -> str:
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], words)
 
 
-def _kept(out: str | Path | None, features: Path | None = None) -> str:
-    """What an interrupt says: what is kept, and how to go on; `features` is where a training keeps vectors."""
-    there = [str(place) for place in (out, features) if place is not None]
+def _kept(out: str | Path | None, options: Mapping[str, Any]) -> str:
+    """What an interrupt says: what is kept, and how to go on. A training has a second place, for vectors, and takes up
+    no step where it is to overwrite."""
+    there = [str(place) for place in (out, options.get("features")) if place is not None]
     if not there:
         return "stopped. Nothing was written."
     kept = [place for place in there if url_of(place) is not None or _has_finished(Path(place))]
     if kept:
         where = " and ".join(f"'{place}'" for place in kept)
-        return f"stopped. What is finished is kept in {where}; the same command goes on from there."
+        anew = options.get("overwrite") and any(_has_steps(Path(place)) for place in kept)
+        without = " without --overwrite" * bool(anew)
+        return f"stopped. What is finished is kept in {where}; the same command{without} goes on from there."
     begun = [place for place in there if Path(place).is_dir()]
     what = "No part was finished yet" if begun else "Nothing was written"
     return f"stopped. {what}; the same command begins anew."
@@ -189,9 +192,12 @@ def _kept(out: str | Path | None, features: Path | None = None) -> str:
 
 def _has_finished(folder: Path) -> bool:
     """Whether a folder holds a part that a run has finished, of its own or of frozen vectors below it, or a result."""
-    return any(any(folder.glob(f"{below}_meta/receipts/*")) for below in ("", "*/", "*/*/")) or any(
-        (folder / name).is_file() for name in ("checkpoint.pt", "result.json")
-    )
+    return any(any(folder.glob(f"{below}_meta/receipts/*")) for below in ("", "*/", "*/*/")) or _has_steps(folder)
+
+
+def _has_steps(folder: Path) -> bool:
+    """Whether a training has come so far in a folder that it goes on from its own steps, or is done."""
+    return any((folder / name).is_file() for name in ("checkpoint.pt", "result.json"))
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

@@ -18,6 +18,7 @@ from classtoken.page.export import NotebookPage, check_page, notebook_page, writ
 from classtoken.results.walkthrough import WalkedInput, WalkthroughResult
 from classtoken.source import open_source
 from classtoken.walk.engine import Engine
+from classtoken.walk.items import given_items
 from classtoken.walk.surveys import default_survey, survey_of, surveyed
 
 Opener = Callable[[], tuple[Walkthrough, Engine]]
@@ -28,7 +29,7 @@ def walkthrough(
     model: str | Path, items: Sequence[str], out: str | Path, options: WalkthroughOptions
 ) -> WalkthroughResult:
     """Write a walkthrough of `items` through a MODEL as one HTML file: see `classtoken.walkthrough`."""
-    start, place = time.monotonic(), Path(out)
+    start, place, items = time.monotonic(), Path(out), given_items(items)
     check_page(place)
     work = (model, items, options.data, options.limit, options.modality)
     read = {"model": model, "source": options.data, **{f"input {i + 1}": item for i, item in enumerate(items)}}
@@ -47,7 +48,7 @@ def walkthrough(
 def engine_of(model: str | Path, items: Sequence[str], options: WalkthroughOptions) -> Engine:
     """The loaded model with its items."""
     spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
-    return Engine(spec, items, options.modality)
+    return Engine(spec, given_items(items), options.modality)
 
 
 def document_of(engine: Engine, options: WalkthroughOptions) -> Walkthrough:
@@ -88,6 +89,7 @@ def serve_walkthrough(
 
     sock, key = bound(checked_host(host), port), new_key()
     say("Walking through the examples first ...")
+    items = given_items(items)
     engine = engine_of(model, items, options)
     document = document_of(engine, options)
 

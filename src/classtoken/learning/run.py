@@ -1,5 +1,6 @@
 """What a training run is given besides its records; every way of training and the folder that it leaves read it."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,6 +42,8 @@ class TrainingRun:
     """those that compute the steps together"""
     work: Work | None = None
     """what the folder has been claimed for"""
+    made: Path | None = None
+    """a folder of files that had to be made before the training's own was claimed, and go into that one then"""
 
     @property
     def features(self) -> Path:
@@ -78,6 +81,8 @@ class TrainingRun:
             raise FinishedBefore(before)
         going_on = () if self.way == "frozen" else GOING_ON
         work.claim(self.out, overwrite=self.overwrite, may_differ=going_on)
+        if self.made is not None:
+            shutil.copytree(self.made, self.out, dirs_exist_ok=True)
         return replace(self, work=work)
 
     @property

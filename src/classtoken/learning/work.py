@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from classtoken.source.contents import content_of
 from classtoken.values import Content, Record
 from classtoken.version import __version__
 
+LOG = logging.getLogger("classtoken")
 CODE = f"classtoken {__version__}, torch {torch.__version__}"
 FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
 FEATURES = "features"
@@ -159,6 +161,7 @@ class Work(Result):
                 )
             if overwrite:  # nothing of its steps stays; vectors of a frozen model are those that would be made again
                 check_training(folder, overwrite=True)
+                _say_removed(folder)
                 _remove(folder, _ours(folder) - (set() if unlike else {FEATURES}))
         path.parent.mkdir(parents=True, exist_ok=True)
         write(self, path)
@@ -176,10 +179,8 @@ def check_training(folder: Path, *, overwrite: bool = False) -> None:
         refuse_strangers(folder, entries(folder) - _ours(folder), "results of classtoken alone")
 
 
-def begin_folder(folder: Path, *, overwrite: bool = False) -> None:
-    """Make a folder that is known to be a training's before its work is; with `overwrite`, without earlier results."""
-    if overwrite and folder.exists():
-        _remove(folder, _ours(folder))
+def begin_folder(folder: Path) -> None:
+    """Make a folder that is known to be a training's before its work is."""
     (folder / BEGUN).parent.mkdir(parents=True, exist_ok=True)
     if not (folder / FILE).exists():
         (folder / BEGUN).touch()
@@ -230,6 +231,12 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
     if below.is_dir() and not any(below.iterdir()):
         below.rmdir()
+
+
+def _say_removed(folder: Path) -> None:
+    """Say it while it can still be copied from elsewhere: where the new training fails, there is neither."""
+    if (folder / TRAINING).exists():
+        LOG.warning("the model in '%s' is removed, to train it anew; until that is done there is none", folder)
 
 
 def _differs(name: str) -> str:

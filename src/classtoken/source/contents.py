@@ -7,9 +7,11 @@ that was hashed before is not read again.
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from classtoken.files import special_file
 from classtoken.source.base import Entry, Source, SourceAround
+from classtoken.source.memory import bytes_of
 from classtoken.values import Content, Modality, Record
 
 #: Bytes of the hash of a content.
@@ -39,7 +41,7 @@ class KnownContents(SourceAround):
             return _of_text(record.text)
         if isinstance(record.image, Path):
             return self._of_file(record.id, record.image)
-        return Content(_hash(record.image)) if isinstance(record.image, bytes) else None
+        return None if record.image is None else Content(_hash_of_image(record.image))
 
     def _of_file(self, identity: str, path: Path) -> Content | None:
         """None for a file that cannot be read: why will be said where it is decoded."""
@@ -58,9 +60,7 @@ def content_of(record: Record) -> Content | None:
             return Content(_hash_of_file(record.image))
         except OSError:
             return None
-    if record.image is not None:
-        return Content(_hash(record.image))
-    return _of_text(record.text)
+    return _of_text(record.text) if record.image is None else Content(_hash_of_image(record.image))
 
 
 def _of_text(text: str | None) -> Content | None:
@@ -74,6 +74,11 @@ def state_of(path: Path) -> tuple[int, int]:
     except OSError:
         return -1, -1
     return status.st_size, status.st_mtime_ns
+
+
+def _hash_of_image(image: Any) -> bytes:
+    """Of the bytes of a file, or of what a picture in memory shows: one of Pillow's, an array."""
+    return _hash(image if isinstance(image, bytes) else bytes_of(image))
 
 
 def _hash(content: bytes) -> bytes:

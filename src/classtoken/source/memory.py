@@ -37,7 +37,7 @@ class InMemory(Source):
         for number in range(count):
             row = self._rows[number]
             kinds.see({name: row.get(name) for name in columns.meta})
-            digest.update(_bytes(row))
+            digest.update(bytes_of(row))
         shard = Shard("", count, digest.hexdigest(), tuple(range(0, count, every)))
         return Listing((shard,), kinds.types(), ids_given=columns.id is not None)
 
@@ -67,6 +67,8 @@ def in_memory(given: Any, options: SourceOptions) -> Source:
     """Lists and tuples of texts, paths, Pillow images, arrays or dictionaries; a column (pandas, polars, Arrow, numpy);
     a table (pandas, polars, Arrow, `datasets`); a dictionary of columns. Raises `SourceError` for anything else."""
     what = type(given).__name__
+    if isinstance(given, np.ndarray):
+        _check_array(given)
     if _is_picture(given):
         given = [given]
     if isinstance(given, Mapping):
@@ -125,6 +127,20 @@ def _is_missing(value: Any) -> bool:
     return (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
 
 
+def _check_array(given: np.ndarray) -> None:
+    """Raise `SourceError` for an array whose first axis is not known to be that of the records: channels that come
+    first would be so many grey pictures."""
+    if given.dtype.kind in "OUS":
+        right, fields = given.ndim == 1, "or (n,) of texts"
+    else:
+        right, fields = _is_picture(given) or (given.ndim == 4 and given.shape[-1] in (1, 3, 4)), "channels last"
+    if not right:
+        raise SourceError(
+            f"an array of shape {given.shape} and type {given.dtype} is no source; allowed are one picture, (H, W) or "
+            f"(H, W, 1|3|4), and several, (N, H, W, 1|3|4), {fields}. Give a list of its records."
+        )
+
+
 def _is_picture(given: Any) -> bool:
     """One picture: of Pillow, or an array (H, W) or (H, W, 1|3|4)."""
     if isinstance(given, np.ndarray) and given.dtype.kind not in "OUS":
@@ -172,12 +188,16 @@ class _Named(Sequence):
         return row
 
 
-def _bytes(value: Any) -> bytes:
+def bytes_of(value: Any) -> bytes:
     """What a value holds, for the hash: equal exactly when it would be read the same, in any process."""
     if isinstance(value, Mapping):
-        return b"{" + b"".join(_bytes(str(key)) + _bytes(inner) for key, inner in value.items()) + b"}"
+        return b"{" + b"".join(bytes_of(str(key)) + bytes_of(inner) for key, inner in value.items()) + b"}"
     if isinstance(value, list | tuple):
-        return b"[" + b"".join(map(_bytes, value)) + b"]"
+        return b"[" + b"".join(map(bytes_of, value)) + b"]"
+    if isinstance(value, Set):  # in an order of their own, which is another one in every process
+        return b"(" + b"".join(sorted(map(bytes_of, value))) + b")"
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:  # its own bytes are addresses
+        return f"{value.shape}".encode() + bytes_of(value.tolist())
     if isinstance(value, Path):
         size = value.expanduser().stat().st_size if value.expanduser().is_file() else -1
         content = f"{value}:{size}".encode("utf-8", "surrogatepass")

@@ -6,7 +6,8 @@ Everything that can be wrong with one image is a `BadRecord` that says which ima
 * alpha is dropped, as `convert("RGB")` does in torchvision, timm, open_clip and the pipelines of transformers; with
   `alpha="white"` the image is laid on white instead (as transformers' processors do with an RGBA image in memory);
 * 16-bit greyscale is scaled, v / 257, where Pillow's own conversion clips everything above 255 to white;
-* floating point is read as 0..1 or as 0..255, whichever holds for all its values, and rounded;
+* floating point is read as 0..1 or as 0..255, whichever holds for all its values, and rounded; what goes beyond 0..1
+  and would be all black as 0..255 is refused;
 * CMYK is converted by Pillow, which reads every JPEG in CMYK as inverted, the way Adobe writes them;
 * of an animation the first frame is taken.
 
@@ -52,6 +53,8 @@ class Decoding:
 
 
 DEFAULT = Decoding()
+BLACK = 2.0
+"""of 255: a floating point picture whose highest value is below it is all black, or one of 0..1 that went beyond"""
 
 #: How files begin that people take for images, and what they are.
 OTHERS = (
@@ -203,12 +206,23 @@ def _eight_bits(values: np.ndarray, name: str) -> np.ndarray:
         raise BadRecord(f"pixels of type {values.dtype} are not read; allowed are integers and floats", name)
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f":
-        if not (low >= 0 and high <= 255):  # also when there is a NaN
-            raise BadRecord(f"floating point pixels from {low:g} to {high:g}; allowed are 0..1 or 0..255", name)
-        return np.rint(values.astype(np.float64) * (255 if high <= 1 else 1)).astype(np.uint8)
+        return _of_floats(values, low, high, name)
     sixteen = values.dtype.itemsize == 2 and values.dtype.kind == "u"
     if low < 0 or high > 65535:
         raise BadRecord(f"integer pixels from {low:g} to {high:g}; allowed are 0..255 or 16 bits, 0..65535", name)
     if sixteen or high > 255:
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return values.astype(np.uint8)
+
+
+def _of_floats(values: np.ndarray, low: float, high: float, name: str) -> np.ndarray:
+    """0..1 or 0..255, with what arithmetic leaves beyond them: less than half a step of the eight bits."""
+    scale = 255 if high * 255 < 255.5 else 1
+    if not (low * scale > -0.5 and high * scale < 255.5):  # also when there is a NaN
+        raise BadRecord(f"floating point pixels from {low:g} to {high:g}; allowed are 0..1 or 0..255", name)
+    if scale == 1 and high < BLACK:
+        raise BadRecord(
+            f"floating point pixels from {low:g} to {high:g}: beyond 0..1, and all black as 0..255; clip them to 0..1",
+            name,
+        )
+    return np.rint(values.astype(np.float64) * scale).clip(0, 255).astype(np.uint8)

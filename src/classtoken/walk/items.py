@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -10,7 +11,7 @@ from PIL import Image
 import classtoken.drawn as drawn
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.inputs import check_item
+from classtoken.inputs import check_item, listed
 from classtoken.study.inputs import modality_of
 
 SENTENCES = (
@@ -35,6 +36,18 @@ class Item:
     label: str | None = None
     mask: np.ndarray | None = field(default=None, compare=False)
     given: bool = False
+
+
+def given_items(items: Any) -> list[str]:
+    """The inputs that a person gave, one or several. Raises `OptionError` for what is no file and no text."""
+    given = listed(items)
+    wrong = next((item for item in given if not isinstance(item, str | Path)), None)
+    if wrong is not None:
+        raise OptionError(
+            f"an input of a walkthrough is the path of an image or a text, and one here is of type "
+            f"{type(wrong).__name__}; save a picture to a file and give its path."
+        )
+    return given
 
 
 def items_of(embedder: Embedder, given: Sequence[str], asked: str | None = None) -> list[Item]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from classtoken.embedder.identity import encoder_hash, made_by
 from classtoken.encoder.protocol import is_trainable
-from classtoken.errors import OptionError
+from classtoken.errors import OptionError, TrainingError
 from classtoken.head import Head
 from classtoken.learning.data.batches import Batches, Feed
 from classtoken.learning.data.training_set import TrainingSet
@@ -17,12 +17,15 @@ from classtoken.learning.model import Network, label_shares, pooling_arguments
 from classtoken.learning.objectives.base import Objective
 from classtoken.learning.objectives.dino import Dino
 from classtoken.learning.objectives.supervised import collect
-from classtoken.learning.recipe import ObjectiveOptions
+from classtoken.learning.recipe import ObjectiveOptions, Recipe
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.objective import objective_for, views_for
 from classtoken.learning.ways.teacher import ImageTeachers
 from classtoken.learning.ways.trained import TrainedModel
+
+LOOKED_AT = 64
+"""records whose vectors are looked at where nothing judges"""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,10 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     objective = objective_for(run.recipe.objective, network, rows, run.recipe.loop, run.device)
     teacher = getattr(objective, "teach", None)
     known = teacher.identity if isinstance(teacher, ImageTeachers) else ""
+    views = views_for(run.recipe.objective, network, rows.data)
+    check_patience(run.recipe, objective)
     run = run.claim([encoder_hash(encoder), made_by(network.readout)], rows.preparation, rows.taught or known)
-    learned = run_steps(run, objective, views_for(run.recipe.objective, network, rows.data), rows, encoder.depth)
+    learned = run_steps(run, objective, views, rows, encoder.depth)
     if isinstance(objective, Dino):  # its authors publish the teacher, and it is what the evaluations have measured
         network.load_state_dict(objective.teacher.state_dict())
     network.eval()
@@ -54,6 +59,8 @@ def learn(run: TrainingRun, network: Network, rows: TrainingSet) -> TrainedModel
     if head is not None and len(learned.judging):
         with torch.no_grad():
             logits, targets = (t.cpu() for t in collect(network, Feed(rows.data, learned.judging, 256, 0).in_order()))
+    else:
+        check_finite(_vectors(network, rows.data)(rows.learned[:LOOKED_AT]))
     typical = None
     if head is not None:
         typical = fit_typical(rows, _vectors(network, rows.data), learned.judging, run.recipe.loop.seed)
@@ -93,17 +100,31 @@ def _vectors(network: Network, data: Batches) -> Callable[[Tensor], Tensor]:
     return vectors
 
 
+def check_finite(vectors: Tensor) -> None:
+    """Raise `TrainingError` for vectors that are no numbers, where no answers are judged that would tell: the last step
+    may have made weights that are finite and too large to compute with."""
+    if wrong := int((~vectors.isfinite()).any(1).sum()):
+        raise TrainingError(
+            f"the vectors of {wrong} of {len(vectors)} records that were learned from are not finite: the weights have "
+            "become too large. Lower the learning rate, or set a clip, and give another folder."
+        )
+
+
+def check_patience(recipe: Recipe, objective: Objective) -> None:
+    """Raise `OptionError` for a patience that no score goes with."""
+    if recipe.loop.patience and not objective.chooses:
+        raise OptionError(
+            f"`patience` = {recipe.loop.patience}: without labels no score of [objective] kind = "
+            f"'{recipe.objective.kind}' is known to grow with what is wanted. Leave it 0; the last weights are kept."
+        )
+
+
 def run_steps(run: TrainingRun, objective: Objective, data: Batches, rows: TrainingSet, depth: int) -> Learned:
     """All steps of a run whose folder is claimed; the objective holds the weights that are kept.
 
     Where an evaluation chooses, one half of the held-out rows does and the other judges.
     """
     recipe, options = run.recipe, run.recipe.loop
-    if options.patience and not objective.chooses:
-        raise OptionError(
-            f"`patience` = {options.patience}: without labels no score of [objective] kind = "
-            f"'{recipe.objective.kind}' is known to grow with what is wanted. Leave it 0; the last weights are kept."
-        )
     chosen = objective.chooses and (options.keep == "best" or bool(options.patience))
     choosing, judging = rows.halves() if chosen else (rows.held_out, rows.held_out)
     loop = Loop(
@@ -119,7 +140,14 @@ def run_steps(run: TrainingRun, objective: Objective, data: Batches, rows: Train
         report=run.report,
         processes=run.processes,
     )
-    outcome = loop.run()
+    try:
+        outcome = loop.run()
+    except KeyboardInterrupt as stopped:
+        if not run.overwrite:
+            raise
+        raise KeyboardInterrupt(
+            str(stopped).replace("the same command", "the same command without --overwrite")
+        ) from None
     scores: Mapping[str, float] = {}
     if len(judging) and not has_head(objective):
         with torch.no_grad():

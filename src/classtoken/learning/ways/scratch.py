@@ -1,6 +1,9 @@
 """Encoders from scratch: from a recipe and records to a trained network."""
 
+import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +58,14 @@ def train_from_scratch(
     shape, kind = shape_of(run.recipe), run.recipe.objective.kind
     if kind in FURTHER:
         raise OptionError(f"[objective] kind = '{kind}' trains a MODEL further; give one, and leave out [model].")
-    begin_folder(run.out, overwrite=run.overwrite)
+    if run.overwrite:  # what is there is not touched before all that may be refused has been read
+        with tempfile.TemporaryDirectory() as folder:
+            return _trained(replace(run, made=Path(folder)), shape, records, unlabelled)
+    begin_folder(run.out)
+    return _trained(run, shape, records, unlabelled)
+
+
+def _trained(run: TrainingRun, shape: Shape, records: Iterable[Record], unlabelled: Sequence[Record]) -> TrainedModel:
     if isinstance(shape.stem, ImageStem):
         rows = prepare_images(run.recipe, shape, records, unlabelled, run.device)
     else:
@@ -98,11 +108,11 @@ def prepare_images(
 def prepare_texts(
     run: TrainingRun, stem: TextStem, records: Sequence[Record], unlabelled: Sequence[Record]
 ) -> TrainingSet:
-    """A vocabulary (`out/tokenizer.json`), tokens, targets (-1: no label), and the split.
+    """A vocabulary (`tokenizer.json` in the run's folder), tokens, targets (-1: no label), and the split.
 
     The vocabulary is learned from the texts that are learned from, those without labels among them.
     """
-    recipe, out, device = run.recipe, run.out, run.device
+    recipe, out, device = run.recipe, run.made or run.out, run.device
     usable, refused = with_text(records)
     extra, bad = with_text(unlabelled)
     labels_for(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from classtoken.contract.reading import Reading
@@ -14,6 +15,7 @@ from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError, TrainingError
 from classtoken.inputs import unread_in_words
 from classtoken.inputs.preprocessor import prepared_by
+from classtoken.learning.data.batches import Feed
 from classtoken.learning.data.captions import Captions
 from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, tokenized
@@ -23,7 +25,7 @@ from classtoken.learning.objectives.base import known_metric
 from classtoken.learning.objectives.clip import Clip
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.finetune import pictures_of, trainable, unfreeze
-from classtoken.learning.ways.learn import run_steps
+from classtoken.learning.ways.learn import LOOKED_AT, check_finite, check_patience, run_steps
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.model_folder import transformer_folder
 from classtoken.tokens.text import TextPreprocessor
@@ -57,9 +59,14 @@ def train_two_towers(run: TrainingRun, records: Sequence[Record]) -> TrainedMode
     objective.chosen = known_metric(objective.metrics, recipe.loop.metric)
     rows = _prepared(run, records)
     made_of = [[encoder_hash(encoders[name]), made_by(networks[name].readout)] for name in SIDES]
+    check_patience(recipe, objective)
     run = run.claim([made_of, module_hash(objective)], rows.preparation)
     learned = run_steps(run, objective, rows.data, rows, max(encoder.depth for encoder in encoders.values()))
-    objective.cpu().eval()
+    objective.eval()
+    with torch.no_grad():
+        for vectors in objective.outputs(next(Feed(rows.data, rows.learned[:LOOKED_AT], LOOKED_AT, 0).in_order())):
+            check_finite(vectors)
+    objective.cpu()
     return TrainedModel(
         nn.ModuleList(encoders.values()),
         networks["image"].readout,

@@ -1,0 +1,110 @@
+"""`overwrite`: what is there stays until nothing may be refused any more, goes with a word, and a stop tells how to go
+on."""
+
+import logging
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.folders import tiny_vit
+from tests.learning.training import scratch, texts, train
+
+import classtoken as ct
+from classtoken.destination import entries
+from classtoken.embedder import load
+from classtoken.errors import ClasstokenError
+from classtoken.learning.recipe import Recipe
+
+TEXTS = {
+    "model": {
+        "hidden_size": 16,
+        "depth": 1,
+        "stem": {"kind": "text", "vocabulary": 60, "positions": 16, "kinds": 2},
+        "block": {"heads": 2, "feedforward_size": 32, "order": "post", "final_norm": False, "norm_eps": 1e-12},
+    },
+    "loop": {"epochs": 1.0, "batch": 12},
+    "data": {"longest": 16, "held_out": 0.2},
+}
+
+
+def with_tables(recipe: dict[str, Any], **tables: Any) -> dict[str, Any]:
+    return {**recipe, **{name: {**recipe.get(name, {}), **table} for name, table in tables.items()}}
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+PICTURES = scratch().to_dict()
+REFUSED = {
+    "no label": (PICTURES, {}, "has no label"),
+    "crops of no whole patches": (
+        PICTURES,
+        {"objective": {"kind": "dino", "local_size": 13}},
+        "whole number of patches",
+    ),
+    "a patience without a score": (
+        PICTURES,
+        {"objective": {"kind": "dino"}, "loop": {"patience": 2}},
+        "without labels no score",
+    ),
+    "one label of texts": (TEXTS, {}, r"have 1 label \(a\)"),
+    "two views that are one": (TEXTS, {"objective": {"kind": "contrast"}, "loop": {"dropout": 0.0}}, "dropout above 0"),
+    "lengths beyond the vector": (
+        TEXTS,
+        {"objective": {"kind": "contrast", "matryoshka": [64]}, "loop": {"dropout": 0.1}},
+        "lengths below",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_costs_no_earlier_model(tmp_path: Path, squares: Path, case: str) -> None:
+    recipe, tables, message = REFUSED[case]
+    rows = {"text": texts(24), "label": ["a", "b"] * 12}
+    source: Any = rows if recipe is TEXTS else squares
+    ct.train(None, source, tmp_path / "out", recipe=PICTURES if source is squares else TEXTS)
+    before = held(tmp_path / "out")
+    if "label" in case:
+        source = {**rows, "label": ["a"] * 24} if recipe is TEXTS else {"image": sorted(squares.rglob("*.png"))}
+    if "score" in case:
+        source = {"image": sorted(squares.rglob("*.png"))}
+    with pytest.raises(ClasstokenError, match=message):
+        ct.train(None, source, tmp_path / "out", recipe=with_tables(recipe, **tables), overwrite=True)
+    assert held(tmp_path / "out") == before
+    load(tmp_path / "out")
+
+
+def test_a_vocabulary_that_is_learned_before_the_old_one_goes_comes_to_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = {"text": texts(24), "label": ["a", "b"] * 12}
+    ct.train(None, rows, tmp_path / "fresh", recipe=TEXTS)
+    other = {"text": [f"{text} another" for text in texts(24)], "label": ["a", "b"] * 12}
+    ct.train(None, other, tmp_path / "out", recipe=TEXTS)
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING, logger="classtoken"):
+        ct.train(None, rows, tmp_path / "out", recipe=TEXTS, overwrite=True)
+    assert "is removed, to train it anew" in caplog.text
+    names = ("tokenizer.json", "model.safetensors", "classtoken.safetensors")
+    assert all((tmp_path / "out" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in names)
+    assert entries(tmp_path / "out") == entries(tmp_path / "fresh")
+
+
+def test_a_stop_says_that_the_same_command_would_begin_anew(tmp_path: Path, squares: Path) -> None:
+    vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
+    recipe = {"unfreeze": "last-1", "loop": {"epochs": 2.0, "batch": 12}, "optimiser": {"learning_rate": 1e-3}}
+
+    def press(progress: Any) -> None:
+        if progress.what == "training":
+            signal.raise_signal(signal.SIGINT)
+
+    fresh = ct.train(vit, squares, out, recipe=recipe)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped at step 1 .* without --overwrite goes on from there"):
+        ct.train(vit, squares, out, recipe=recipe, overwrite=True, report=press)
+    steps = list[int]()
+    found = ct.train(vit, squares, out, recipe=recipe, report=lambda p: steps.append(p.done))
+    assert (min(steps), found.steps, found.scores) == (2, fresh.steps, fresh.scores)
+    with pytest.raises(KeyboardInterrupt, match="; the same command goes on from there"):
+        train(squares, tmp_path / "new", model=vit, recipe=Recipe.from_dict(recipe), report=press)
