@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -86,8 +87,9 @@ def finished(folder: Path) -> Path:
     return folder
 
 
-def test_what_was_put_is_read_back(tmp_path: Path) -> None:
-    found = read(finished(tmp_path / "out"))
+@pytest.mark.parametrize("name", [b"out", b"x\xff"])  # the second is no UTF-8, which a name need not be
+def test_what_was_put_is_read_back(tmp_path: Path, name: bytes) -> None:
+    found = read(finished(tmp_path / os.fsdecode(name)))
     assert found.ids == ("a", "b", "d", "e")
     for name in ("cls", "mean@-2"):
         expected = np.concatenate([vectors(2, 0)[name], vectors(2, 1)[name]])

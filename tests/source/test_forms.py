@@ -130,6 +130,15 @@ def test_packed_files_read_as_unpacked_ones(tmp_path: Path, suffix: str, kind: s
         texts(packed)
 
 
+@pytest.mark.parametrize("kind", [".csv", ".jsonl.zst", ".parquet"])
+def test_a_files_name_need_not_be_utf_8(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / (os.fsdecode(b"a\xff") + kind)
+    table = io.BytesIO()
+    pq.write_table(pa.table({"text": ["one"]}), table)
+    path.write_bytes({".csv": b"text\none\n", ".jsonl.zst": zstd(b'{"text": "one"}\n')}.get(kind, table.getvalue()))
+    assert texts(path) == [("0", "one")]
+
+
 @pytest.mark.parametrize(
     ("content", "options"),
     [

@@ -1,6 +1,7 @@
 """Texts and their vectors, as somebody stored them: a Parquet or JSON lines file, or a folder that `embed` made."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +52,9 @@ def _table(place: Path) -> pa.Table:
             files = sorted(file for file in place.glob("*.parquet") if META not in file.parts)
             if not files:
                 raise SourceError(f"'{place}' holds no .parquet files; give a file, or a folder that embed made.")
-            return pa.concat_tables([pq.read_table(file) for file in files])
+            return pa.concat_tables([pq.read_table(pa.OSFile(os.fsencode(file))) for file in files])
         if place.suffix == ".parquet":
-            return pq.read_table(place)
+            return pq.read_table(pa.OSFile(os.fsencode(place)))
         if place.suffix in (".jsonl", ".ndjson"):
             lines = [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines() if line.strip()]
             return pa.Table.from_pylist(lines)

@@ -1,5 +1,6 @@
 """Every candidate's vectors from one pass through its encoder, and stored vectors of anybody's."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -217,7 +219,7 @@ def _of_npy(path: Path) -> NDArray:
 def _of_parquet(path: Path, key: str) -> tuple[list, dict[str, NDArray]]:
     if not path.is_file() or path.suffix != ".parquet":
         raise OptionError(f"'{path}' holds no vectors; give a folder of embed, a .npy or a .parquet file.")
-    table = pq.read_table(path)
+    table = pq.read_table(pa.OSFile(os.fsencode(path)))
     if key not in table.column_names:
         raise OptionError(f"'{path}' has no column '{key}'; it has {', '.join(table.column_names)}.")
     arrays = {}

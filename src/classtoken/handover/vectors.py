@@ -1,5 +1,6 @@
 """A folder of vectors for other engines: a Lance data set, or a FAISS index with its ids beside."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def write_lance(vectors: Vectors, folder: Path) -> None:
     Raises `MissingExtra` without lancedb.
     """
     lancedb = need("lancedb", "exporting to Lance")
-    parts = (pq.read_table(file) for file in vectors.files)
+    parts = (pq.read_table(pa.OSFile(os.fsencode(file))) for file in vectors.files)
     first = next(parts)
     table = lancedb.connect(str(folder)).create_table("vectors", first)
     for part in parts:

@@ -1,6 +1,7 @@
 """Vectors read back: ids, one matrix per pooling, and the table they lie in; each part only when it is asked for."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -113,7 +114,7 @@ class Vectors:
         if isinstance(self.place, LocalPlace) and self.manifest.store == "fp32":
             with (
                 contextlib.suppress(NotPlain, pa.ArrowException, OSError, UnicodeDecodeError),
-                pa.memory_map((self.place.path / part).as_posix()) as mapped,
+                pa.memory_map(os.fsencode(self.place.path / part)) as mapped,
             ):
                 file = pq.ParquetFile(mapped)
                 check_made_alike(file.schema_arrow, self.manifest, f"{self.place.name}/{part}")
@@ -185,7 +186,8 @@ def as_floats(table: pa.Table, manifest: Manifest) -> pa.Table:
 def read_part(place: Place, name: str, columns: list[str] | None = None) -> pa.Table:
     """A Parquet file of a place, mapped into memory where it lies on this machine."""
     if isinstance(place, LocalPlace):
-        return pq.read_table(place.path / name, columns=columns, memory_map=True, use_threads=False)
+        # Arrow's own opening takes no name that is not UTF-8
+        return pq.read_table(pa.memory_map(os.fsencode(place.path / name)), columns=columns, use_threads=False)
     with place.open(name) as file:
         return table_in(file, columns)
 

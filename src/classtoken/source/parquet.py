@@ -1,6 +1,7 @@
 """Parquet files: columns of texts, image paths, or images as the struct {bytes, path} that `datasets` writes."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -138,7 +139,7 @@ def used(columns: Columns) -> set[str]:
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a file, or raise `SourceError`."""
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(pa.OSFile(os.fsencode(path)))
         _ = file.schema_arrow.names  # of a damaged file they may be no text
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
