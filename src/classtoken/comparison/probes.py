@@ -18,7 +18,7 @@ GRID = tuple(float(c) for c in 10.0 ** np.linspace(-5, 2, 8))
 """values of C"""
 NEIGHBOURS, TEMPERATURE = 20, 0.07
 CHOOSING = 1e-4
-"""how nearly a regression is solved that only chooses C; what judges is solved to 1e-6"""
+"""how nearly a regression is solved that only chooses C; what judges is solved to 1e-8"""
 MOST_CHOOSING = 3000
 """training items that C is chosen on, at most"""
 

@@ -101,7 +101,7 @@ def test_a_stop_says_that_the_same_command_would_begin_anew(tmp_path: Path, squa
             signal.raise_signal(signal.SIGINT)
 
     fresh = ct.train(vit, squares, out, recipe=recipe)
-    with pytest.raises(KeyboardInterrupt, match=r"stopped at step 1 .* without --overwrite goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match=r"stopped at step 1 .* without `overwrite` goes on from there"):
         ct.train(vit, squares, out, recipe=recipe, overwrite=True, report=press)
     steps = list[int]()
     found = ct.train(vit, squares, out, recipe=recipe, report=lambda p: steps.append(p.done))

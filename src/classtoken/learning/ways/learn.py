@@ -146,7 +146,7 @@ def run_steps(run: TrainingRun, objective: Objective, data: Batches, rows: Train
         if not run.overwrite:
             raise
         raise KeyboardInterrupt(
-            str(stopped).replace("the same command", "the same command without --overwrite")
+            str(stopped).replace("the same command", "the same command without `overwrite`")
         ) from None
     scores: Mapping[str, float] = {}
     if len(judging) and not has_head(objective):

@@ -37,7 +37,7 @@ FOLDED_BELOW = 5000
 FOLDS = 5
 SOLVER = "newton-cg"
 MOST_STEPS = 2000
-CHOOSING, SHIPPED = 1e-5, 1e-6
+CHOOSING, SHIPPED = 1e-5, 1e-8
 """how nearly a regression is solved that only chooses a setting, and one that is used: the largest slope left"""
 
 
