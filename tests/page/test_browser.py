@@ -162,6 +162,15 @@ def test_layer_and_head_are_in_reach_of_the_thumb(open_page: Open) -> None:
     assert page.locator(".picture [role=option]").nth(5).get_attribute("aria-label") != before
 
 
+def test_the_name_of_the_heads_stays_in_sight(open_page: Open) -> None:
+    """Where the heads do not fit they scroll below it, whichever is chosen."""
+    page = open_page("sentiment", "#step=5", width=360, height=740)
+    heads = page.locator(".heads").first
+    heads.evaluate("node => { node.scrollLeft = node.scrollWidth }")
+    assert heads.evaluate("node => node.scrollLeft") > 0
+    assert heads.locator("> span").bounding_box()["x"] >= heads.bounding_box()["x"] - 0.5
+
+
 def test_reduced_motion_moves_nothing(open_page: Open) -> None:
     still = open_page("photo", "#step=9", reduced_motion="reduce")
     moving = open_page("photo", "#step=9", reduced_motion="no-preference")
