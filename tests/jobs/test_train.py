@@ -36,7 +36,7 @@ def test_what_cannot_be_learned_from_is_said_in_one_line(tmp_path: Path, squares
     Image.new("RGB", (24, 24)).save(one / "red/a.png")
     for call, error, said in (
         (lambda: train(one, tmp_path / "a", model=vit), TrainingError, "two or more"),
-        (lambda: train(squares, tmp_path / "b"), OptionError, r"a recipe with a \[model\] table"),
+        (lambda: train(squares, tmp_path / "b"), OptionError, r"a recipe with a \[model\]"),
         (lambda: train(None, tmp_path / "c", model=vit), OptionError, "nothing to learn from"),
         (
             lambda: train(squares, tmp_path / "d", model=vit, recipe=Recipe(unfreeze="last-9")),

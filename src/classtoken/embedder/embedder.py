@@ -295,14 +295,15 @@ class Embedder:
         (1 + held-out records at least as far from the nearest label) / (1 + held-out records), far in units of the
         spread within labels (Mahalanobis; Lee et al. 2018): a conformal p value, so that of new records of the labels a
         share a comes out at a or below. Raises `ContractError` for a model that does not know it: one that
-        `classtoken train` has not made, or with several labels a record, or from fewer than 40 held-out records.
+        `classtoken train` has not made, or with several labels a record, or from fewer than 40 held-out
+        records that differ, belong to no common group, and chose nothing.
         """
         tower = self.classifying()
         assert tower.reading.classifier is not None
         if tower.reading.classifier.typical is None:
             raise ContractError(
                 f"'{self.name}' does not know how typical a record is of its labels: only models that `train` made do, "
-                "with one label a record and 40 or more records held out."
+                "with one label a record and 40 or more different records held out (80 where half of them choose)."
             )
         told, given = self._told(tower, prompt, prompt_text), listed(items)
         if not given:
