@@ -60,17 +60,22 @@ def later(write: Write, source: Path) -> None:
     assert make_plan(open_source(source)).hash == listed  # or this file shows nothing
 
 
-def test_what_stood_around_a_record_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, out = documents(tmp_path / "texts", FIRST), tmp_path / "out"
+def denying(name: str) -> Callable[[Path], bytes]:
+    """`Path.read_bytes`, but for files of this name."""
     read = Path.read_bytes
 
-    def denied(path: Path) -> bytes:
-        if path.name == "07.md":
+    def given(path: Path) -> bytes:
+        if path.name == name:
             raise PermissionError(13, "Permission denied")
         return read(path)
 
+    return given
+
+
+def test_what_stood_around_a_record_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, out = documents(tmp_path / "texts", FIRST), tmp_path / "out"
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "read_bytes", denied)
+        patched.setattr(Path, "read_bytes", denying("07.md"))
         first, _ = onto(source, out, FakeStage())
         again, changes = onto(source, out, FakeStage(), update=True)
         assert (first.refused, again.refused, changes.any) == (1, 1, False)  # nothing has been put right
@@ -84,15 +89,8 @@ def test_what_stood_around_a_record_is_looked_at_again(tmp_path: Path, monkeypat
 
 def test_a_stopped_run_does_such_a_record_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, out = documents(tmp_path / "texts", FIRST), tmp_path / "out"
-    read = Path.read_bytes
-
-    def denied(path: Path) -> bytes:
-        if path.name == "02.md":
-            raise PermissionError(13, "Permission denied")
-        return read(path)
-
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "read_bytes", denied)
+        patched.setattr(Path, "read_bytes", denying("02.md"))
         onto(source, out, FakeStage())
     (out / receipt_of(2)).unlink()
     manifest = read_manifest(out)
