@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import classtoken as ct
 from classtoken.errors import ClasstokenError, OutputError
 from classtoken.places import place_of
-from classtoken.sink.quarantine import write_quarantine
+from classtoken.sink.quarantine import read_quarantine, write_quarantine
 from classtoken.values import Rejected
 
 ROWS = "".join(f"r{number},text number {number},{'ab'[number % 2]}\n" for number in range(40))
@@ -60,6 +61,18 @@ def test_what_the_quarantine_names_is_what_was_refused(whole: Path) -> None:
     write_quarantine(place_of(whole), [Rejected("bad", "has something else in the column 'text'")])
     assert any("names other records or reasons" in problem for problem in ct.verify(whole).problems)
     (whole / SUMMARY).write_bytes(content)
+
+
+def test_a_record_that_may_be_readable_another_time_leaves_the_folder_sound(tmp_path: Path) -> None:
+    """Such a reason is marked in the receipt and not in the quarantine, which say the same all the same."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (8, 8)).save(pictures / "a.png")
+    (pictures / "b.png").symlink_to(tmp_path / "gone.png")
+    ct.embed("builtin:toy", pictures, tmp_path / "v")
+    (refused,) = read_quarantine(tmp_path / "v")
+    assert "broken link" in refused.reason
+    assert ct.verify(tmp_path / "v").problems == ()
 
 
 @pytest.mark.parametrize("name", ["cls.npy", "ids.npy", "cls-00000-of-00001.safetensors"])
