@@ -43,8 +43,13 @@ class Limits:
         return self.ge <= value <= self.le and (value > self.gt or self.gt == -math.inf)
 
     def __str__(self) -> str:
-        least = f"above {self.gt:g}" if self.gt > -math.inf else f"{self.ge:g} or more"
-        return least + ("" if self.le == math.inf else f", at most {self.le:g}")
+        least = f"above {_short(self.gt)}" if self.gt > -math.inf else f"{_short(self.ge)} or more"
+        return least + ("" if self.le == math.inf else f", at most {_short(self.le)}")
+
+
+def _short(number: float) -> str:
+    """A limit in full: 4294967295, not 4.29497e+09; 1, not 1.0."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else f"{number:.6g}"
 
 
 Count = Annotated[int, Limits(ge=0)]

@@ -193,8 +193,26 @@ def test_a_result_is_text_or_one_object() -> None:
             "classtoken: No such option: --poling (Possible options: --encoding, --plan, --pooling). "
             "See: classtoken embed",
         ),
-        (["embed", "x", "--limit", "many"], "classtoken: Invalid value for '--limit': "),
-        (["embed", "x", "--limit", "0"], "classtoken: Invalid value for '--limit': "),
+        (
+            ["embed", "x", "--limit", "many"],
+            "classtoken: Invalid value for '--limit': must be a whole number, 1 or more, not 'many'. See: ",
+        ),
+        (
+            ["index", "x", "--recall", "0"],
+            "classtoken: Invalid value for '--recall': must be a number, above 0, at most 1",
+        ),
+        (
+            ["index", "x", "--recall", "nan"],
+            "classtoken: Invalid value for '--recall': must be a number, above 0, at most",
+        ),
+        (
+            ["train", "x", "--seed", "-1"],
+            "classtoken: Invalid value for '--seed': must be a whole number, 0 or more, at most 4294967295, not '-1'",
+        ),
+        (
+            ["serve", "--port", "70000"],
+            "classtoken: Invalid value for '--port': must be a whole number, 0 or more, at most",
+        ),
         (["--nonsense"], "classtoken: No such option: --nonsense"),
         (
             ["explain", "a.jpg", "--model", "x", "--faithful", "3", "--text-column", "b"],

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from classtoken.cli.numbers import port_option
 from classtoken.cli.operands import Folder
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import progress, say
@@ -21,7 +22,7 @@ def atlas(
         bool, typer.Option("--serve", help="Serve the page to this machine; its search box finds by meaning.")
     ] = False,
     host: Annotated[str, typer.Option("--host", help="With --serve: a loopback address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="With --serve: 0 takes a free one.")] = 0,
+    port: Annotated[int, port_option("With --serve: 0 takes a free one.")] = 0,
 ) -> Answer:
     """Draw a folder of vectors as one page: neighbours near each other, with their pictures or texts.
 

@@ -20,12 +20,14 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from classtoken.cli.numbers import number_of
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import messages, say
 from classtoken.errors import OptionError
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
 from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.places import url_of
+from classtoken.plain import Limits
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Quiet = Annotated[
@@ -205,6 +207,11 @@ def _was_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
+def _above(limits: Limits | None) -> str:
+    """The limit that the brackets behind an option's help do not show: one that is not itself allowed."""
+    return "" if limits is None or limits.gt == -math.inf else f" Above {limits.gt:g}."
+
+
 def _parameter(field: OptionField, flags: Mapping[str, str]) -> inspect.Parameter:
     """One option as typer reads it; others that its help names are named as `flags` say."""
     kinds, limits = field.kinds, field.limits
@@ -218,12 +225,14 @@ def _parameter(field: OptionField, flags: Mapping[str, str]) -> inspect.Paramete
     names = [f"{field.flag}/--{field.about.off}" if field.about.off else field.flag]
     if not field.flag.startswith("--"):  # every option has a long name
         names.append(f"--{field.name}")
+    number = field.kinds[0] if field.kinds in ((int,), (float,)) else None
     about = typer.Option(
         *names,
-        metavar=field.about.metavar,
-        min=None if limits is None else limits.ge,
+        metavar=field.about.metavar or ("N" if number else None),
+        parser=number and number_of(number, limits),
+        min=None if limits is None or limits.ge == -math.inf else limits.ge,
         max=None if limits is None or limits.le == math.inf else limits.le,
-        help=with_flags(field.about.help, flags),
+        help=with_flags(field.about.help, flags) + _above(limits),
         rich_help_panel=field.about.group,
     )
     default = None if several else field.default

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from classtoken.cli.numbers import port_option
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import say
 from classtoken.options import ServeOptions
@@ -19,7 +20,7 @@ def serve(
     host: Annotated[
         str, typer.Option("--host", help="An address; other than this machine's own only with keys.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[int, port_option("0 takes a free one.")] = 8000,
     api_key_file: Annotated[
         Path | None,
         typer.Option("--api-key-file", metavar="FILE", help="Keys of which requests must bring one, a line each."),
