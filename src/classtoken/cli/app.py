@@ -118,6 +118,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _unread() if asks_help else _failed(broken, arguments)
     except Exception as error:
         return _failed(error, arguments)
+    return _answered(answer, arguments)
+
+
+def _answered(answer: Any, arguments: Sequence[str]) -> int:
+    """Say what a command has found; the exit code, another one where it cannot be said."""
     try:
         return _spoken(answer)
     except KeyboardInterrupt:
