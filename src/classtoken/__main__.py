@@ -25,6 +25,21 @@ def wait_less() -> None:
         os.environ.update(WAITING)
 
 
+def open_closed() -> None:
+    """Put something where a standard stream was closed (`<&-`, a service without a terminal).
+
+    Otherwise the next file that is opened takes its number, and what a library says is written into that file. stdin is
+    empty then, what goes to stderr is lost, and an answer that stdout should take is an error: it can only be read.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR if name == "stderr" else os.O_RDONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace"))
+
+
 def start(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command as a process of its own, and end it.
 
@@ -32,6 +47,7 @@ def start(arguments: Sequence[str] | None = None) -> NoReturn:
     lets go of them while the interpreter ends aborts the process after its answer (exit code 134). What was registered
     to be done at the end is done, and what was said is written; files are whole long before (`classtoken.files`).
     """
+    open_closed()
     wait_less()
     try:
         code = main(arguments)

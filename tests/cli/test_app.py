@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import json
 import os
 import re
@@ -259,6 +260,78 @@ def test_a_reader_that_has_gone_is_no_error(verb: Callable, monkeypatch: pytest.
     verb(lambda: Answer("the answer"))
     monkeypatch.setattr(sys, "stdout", Gone())
     assert main(["fake"]) == 0
+
+
+def test_a_broken_pipe_of_the_work_itself_is_a_failure(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    """To a worker, or to a store: nothing was answered, and nobody may take it for done."""
+    verb(raising(BrokenPipeError(errno.EPIPE, "Broken pipe")))
+    assert main(["fake"]) == 1
+    assert "classtoken: internal error: BrokenPipeError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_an_answer_that_cannot_be_written_is_one_line(
+    verb: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    verb(lambda: Answer("the answer"))
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(["fake", *more]) == 2
+    assert capsys.readouterr().err.startswith("classtoken: the answer cannot be written to stdout: No space left")
+    monkeypatch.setattr(sys, "stderr", Full())  # a log on a full disk costs no answer
+    verb(lambda: Answer("", after=("a message",)))
+    assert main(["fake", *more]) == 0
+    assert main(["fake", "--nothing", *more]) == 2
+
+
+def test_a_deleted_current_folder_is_named(
+    verb: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone() -> str:
+        raise FileNotFoundError
+
+    verb(lambda: Answer("the answer"))
+    monkeypatch.setattr(os, "getcwd", gone)
+    assert main(["fake"]) == 2
+    assert capsys.readouterr().err == (
+        "classtoken: the current folder has been deleted; change (cd) to one that is there.\n"
+    )
+    assert main(["--version"]) == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_signs_that_stdout_has_not_are_written_as_json_writes_them(
+    verb: Callable, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    said = 'na\u00efve \u65e5 \U0001f600 "'
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    verb(lambda: Answer(json.dumps({"text": said}, ensure_ascii=False)))
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["fake"]) == 0
+    assert json.loads(stream.buffer.getvalue().decode(encoding)) == {"text": said}  # type: ignore[attr-defined]
+
+
+CLOSED = """
+import os, sys
+from classtoken.__main__ import open_closed
+open_closed()
+assert sys.stdin.read() == ""
+assert os.open(os.devnull, os.O_RDONLY) > 2
+sys.stderr.write("lost")
+try:
+    print("an answer", flush=True)
+except OSError:
+    os._exit(7)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes them")
+def test_streams_that_are_closed_are_opened_on_nothing() -> None:
+    run = ["/bin/sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, CLOSED]
+    assert subprocess.run(run, check=False).returncode == 7
 
 
 ENDING = """

@@ -279,6 +279,13 @@ TEXT_CASES: tuple[Case, ...] = (
         tower=lambda model: model.get_encoder(),
     ),
     Case(
+        "t5 that labels tokens",
+        "t5",
+        lambda: hf.T5ForTokenClassification(t5(**LABELS)),
+        without_class_token,
+        tower=lambda model: model.transformer,
+    ),
+    Case(
         "mt5 encoder",
         "t5",
         lambda: hf.MT5EncoderModel(hf.MT5Config(**T5_SIZES)),

@@ -12,8 +12,8 @@ import torch
 import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tests.contract.ordinary import GROUPED, qwen_pieces
-from tests.folders import SENTENCES, randomise, tiny_bert
+from tests.contract.ordinary import GROUPED, ORDINARY, Ordinary, qwen_pieces
+from tests.folders import SENTENCES, pictures, randomise, tiny_bert
 from torch import Tensor
 
 import classtoken as ct
@@ -342,3 +342,31 @@ def test_a_mistake_in_the_merge_is_noticed(
             ct.load(base)
     else:
         assert np.abs(vectors(base) - wanted).max() > 0.1
+
+
+IMAGE_FAMILIES = [one for one in ORDINARY if one.processor is not None and one.tokenizer is None]
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for it
+@pytest.mark.parametrize("dora", [False, True], ids=["lora", "dora"])
+@pytest.mark.parametrize("one", IMAGE_FAMILIES, ids=lambda one: one.name)
+def test_modules_that_files_call_otherwise(one: Ordinary, dora: bool, tmp_path: Path) -> None:
+    """peft writes the modules' names, and transformers 5 calls modules of image models otherwise than its files do."""
+    base = one.save(tmp_path / "base")
+    model = transformers.AutoModel.from_pretrained(base)
+    names = [name for name, part in model.named_modules() if name.endswith(("q_proj", "query", "fc1"))]
+    assert names
+    settings = peft.LoraConfig(r=4, target_modules=names, init_lora_weights=False, use_dora=dora, bias="all")
+    wrapped = peft.get_peft_model(model, settings)
+    with torch.no_grad():
+        for name, weight in wrapped.named_parameters():
+            if name.endswith("bias"):
+                weight += 0.1
+    wrapped.save_pretrained(tmp_path / "tuned")
+    settings_file = tmp_path / "tuned" / "adapter_config.json"
+    settings_file.write_text(json.dumps({**json.loads(settings_file.read_text()), "base_model_name_or_path": "base"}))
+    merged = shutil.copytree(base, tmp_path / "merged")
+    wrapped.merge_and_unload().save_pretrained(merged)
+    found, wanted = (ct.load(folder).embed(pictures(), pooling="mean") for folder in (tmp_path / "tuned", merged))
+    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    assert np.abs(found - ct.load(base).embed(pictures(), pooling="mean")).max() > 1e-3

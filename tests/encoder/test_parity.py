@@ -9,8 +9,10 @@ import pkgutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from tests.encoder.cases import CASES
-from tests.encoder.parity import TOLERANCE, Case, errors, names_that_do_not_come_back, set_up
+from tests.encoder.parity import TOLERANCE, Case, errors, load, names_that_do_not_come_back, randomise, set_up
 
 from classtoken.encoder import families
 from classtoken.encoder.families import FAMILIES
@@ -38,6 +40,21 @@ def test_parity(family: Family, case: Case | None, tmp_path: Path) -> None:
     too_far = {name: error for name, error in found.items() if not error < TOLERANCE}
     assert not too_far, f"{case.name}: {too_far}"
     assert names_that_do_not_come_back(bench) == []
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.respell is None], ids=lambda case: case.name)
+def test_a_file_of_the_models_bare_state_is_read_too(case: Case, tmp_path: Path) -> None:
+    """transformers 5 calls modules of image models otherwise than the files that it writes."""
+    bench = set_up(case, tmp_path)
+    wanted = load(bench)[0].encoder.state_dict()
+    torch.manual_seed(0)
+    model = case.build()
+    randomise(model)
+    state = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, tmp_path / "model.safetensors")
+    found = load(bench)[0].encoder.state_dict()
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
 
 
 def test_every_row_is_in_the_table() -> None:

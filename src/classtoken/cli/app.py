@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +15,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from classtoken.cli import VERBS
 from classtoken.cli.command import CONTEXT, command_of, with_flags
-from classtoken.cli.output import one_line
+from classtoken.cli.output import in_encoding, one_line
 from classtoken.cli.progress import say
-from classtoken.errors import ClasstokenError, ExtensionError, InternalError
+from classtoken.errors import ClasstokenError, ExtensionError, InternalError, OptionError
 from classtoken.extensions import extension_function, extension_names
 from classtoken.plain import to_json
 from classtoken.version import __version__
@@ -99,32 +100,69 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] == "help" and "help" not in _others():  # what other programs call it
         arguments = [*arguments[1:2], "--help"]
     command = typer.main.get_command(app)
+    # --help and completions are written on stdout at once. What a command's libraries say must not get there, so that
+    # --json stays one object.
+    asks_help = COMPLETE in os.environ or not TALKING.isdisjoint(word.partition("=")[0] for word in arguments)
     try:
-        # --help and completions are written on stdout at once. What a command's libraries say must not get there, so
-        # that --json stays one object.
-        asks_help = COMPLETE in os.environ or not TALKING.isdisjoint(word.partition("=")[0] for word in arguments)
+        if not asks_help:
+            _check_here()
         with contextlib.nullcontext() if asks_help else contextlib.redirect_stdout(sys.stderr):
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as stopped:
+        broken = stopped.__context__
+        if not isinstance(broken, BrokenPipeError):
+            raise  # completions were asked for
+        # Typer makes an exit of any broken pipe, also of one to a worker or a store: then the work is not done.
+        return _unread() if asks_help else _failed(broken, arguments)
+    except Exception as error:
+        return _failed(error, arguments)
+    return _answered(answer, arguments)
+
+
+def _answered(answer: Any, arguments: Sequence[str]) -> int:
+    """Say what a command has found; the exit code, another one where it cannot be said."""
+    try:
         return _spoken(answer)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit) as stopped:
-        if isinstance(stopped, SystemExit) and not isinstance(stopped.__context__, BrokenPipeError):
-            raise  # completions were asked for
-        # Whoever read our output has gone, of which typer makes an exit; there is nobody to tell.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return 0
+    except BrokenPipeError:
+        return _unread()
+    except OSError as error:
+        said = f"the answer cannot be written to stdout: {error.strerror}. Send it to another file, or to a terminal."
+        return _failed(ClasstokenError(said), arguments)
     except Exception as error:
-        if "--debug" in arguments[:1]:
-            raise
-        verb = next((word for word in arguments if not word.startswith("-")), "COMMAND")
-        code, line = _explained(error, verb)
-        sys.stderr.write(f"classtoken: {line}\n")
-        if "--json" in arguments:
-            said = {"kind": type(error).__name__, "message": line, "exit_code": code}
+        return _failed(error, arguments)
+
+
+def _check_here() -> None:
+    """Raises `OptionError` where the current folder has been deleted: paths lead nowhere, and libraries abort."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise OptionError("the current folder has been deleted; change (cd) to one that is there.") from None
+
+
+def _unread() -> int:
+    """The exit code where whoever read our answer has gone: there is nobody to tell."""
+    with contextlib.suppress(OSError):
+        sys.stdout.close()
+    return 0
+
+
+def _failed(error: Exception, arguments: Sequence[str]) -> int:
+    """Say what went wrong, on stderr and to a program on stdout, where they can be written; the exit code."""
+    if "--debug" in arguments[:1]:
+        raise error
+    verb = next((word for word in arguments if not word.startswith("-")), "COMMAND")
+    code, line = _explained(error, verb)
+    say(f"classtoken: {line}")
+    if "--json" in arguments:
+        said = {"kind": type(error).__name__, "message": line, "exit_code": code}
+        with contextlib.suppress(OSError):
             _write(to_json({"format": "classtoken.Error/1", "error": said}))
-        return code
+    return code
 
 
 def _spoken(answer: Any) -> int:
@@ -140,7 +178,8 @@ def _spoken(answer: Any) -> int:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    text = text if text.endswith("\n") else text + "\n"
+    sys.stdout.write(in_encoding(text, sys.stdout))
     sys.stdout.flush()
 
 

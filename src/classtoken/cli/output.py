@@ -1,12 +1,13 @@
 """What a command says: its answer on stdout, everything else on stderr."""
 
+import json
 import re
 import shutil
 import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """signs in names and texts that would steer a terminal"""
@@ -86,3 +87,20 @@ def one_line(text: str) -> str:
     """A message with its line breaks and runs of white space folded, and words that go on for pages cut."""
     words = (word if len(word) <= LONGEST else f"{word[: LONGEST // 2]}…{word[-20:]}" for word in text.split())
     return " ".join(words)
+
+
+def in_encoding(text: str, stream: TextIO) -> str:
+    """A text as a stream can take it: signs that its encoding has not as JSON writes them, `\\u65e5`.
+
+    So JSON stays the same JSON, and a person still sees that something is there.
+    """
+    encoding, errors = getattr(stream, "encoding", None) or "utf-8", getattr(stream, "errors", None) or "strict"
+
+    def has(signs: str) -> bool:
+        try:
+            signs.encode(encoding, errors)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    return text if has(text) else "".join(sign if has(sign) else json.dumps(sign)[1:-1] for sign in text)

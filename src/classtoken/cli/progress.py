@@ -3,6 +3,7 @@
 Nobody waits in silence: a verb that has reported nothing yet says after `FIRST` seconds that it is at work.
 """
 
+import contextlib
 import logging
 import sys
 import threading
@@ -94,8 +95,9 @@ def events(what: str) -> Iterator[Callable[[Progress], None]]:
 
 
 def say(line: str) -> None:
-    """One message on stderr."""
-    sys.stderr.write(f"{line}\n")
+    """One message on stderr; where that cannot be written (a full disk, a reader that has gone), nothing is lost."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{line}\n")
 
 
 @contextmanager

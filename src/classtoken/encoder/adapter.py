@@ -11,6 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from classtoken.encoder.families.row import Family
+from classtoken.encoder.names import meanings
 from classtoken.errors import ClasstokenError, ModelError, UnsafeCheckpoint, UnsupportedModel, WeightsError
 from classtoken.model_folder import read_json
 
@@ -111,8 +113,8 @@ class AdapterFiles:
         """The base as the adapter names it."""
         return str(self.settings.get("base_model_name_or_path") or "")
 
-    def on(self, names: Iterable[str], kind: str = "") -> Adapter:
-        """The adapter on a base of a `model_type` with weights of these names.
+    def on(self, names: Iterable[str], kind: str = "", family: Family | None = None) -> Adapter:
+        """The adapter on a base of a `model_type` with weights of these names; `family` knows other names of theirs.
 
         Raises `UnsupportedModel`, `WeightsError`.
         """
@@ -126,7 +128,7 @@ class AdapterFiles:
             end, part = ("", "whole") if found is None else (".weight", found[2])
             if found is not None and found[3] == "bias":
                 end, part = ".bias", "bias"
-            name = self._of_base(module + end if end else stored, known)
+            name = self._of_base(module + end if end else stored, known, family)
             targets.setdefault(name, {})[part], modules[name] = tensor, module
         self._check_parts(targets, modules)
         return Adapter(self.folder, self.settings, targets, modules, kind in TRANSPOSED)
@@ -207,15 +209,20 @@ class AdapterFiles:
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"the adapter {path} cannot be read ({error}). Copy the file again.") from error
 
-    def _of_base(self, name: str, known: list[str]) -> str:
-        """The base's name for an adapter's: files of a task's model write a prefix that others leave out."""
+    def _of_base(self, name: str, known: list[str], family: Family | None) -> str:
+        """The base's name for an adapter's: files of a task's model write a prefix that others leave out, and an
+        adapter has the names of modules, which transformers 5 calls otherwise in files."""
         found = [one for one in known if one == name]
         found = found or [one for one in known if one.endswith("." + name) or name.endswith("." + one)]
+        if not found and family is not None:
+            wanted = meanings(name, family.names, family.prefixes)
+            found = [one for one in known if wanted and meanings(one, family.names, family.prefixes) == wanted]
         if len(found) != 1:
             many = f"{len(found)} weights" if found else "no weight"
             raise WeightsError(
                 f"the adapter in '{self.folder}' changes {name}, and its base has {many} of that name. It belongs to "
-                f"another base{f': {self.base}' if self.base else ''}."
+                f"another base{f': {self.base}' if self.base else ''}; or where modules have other names, merge it "
+                "with peft (merge_and_unload) and name what that saves."
             )
         return found[0]
 

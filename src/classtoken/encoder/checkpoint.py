@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from classtoken.encoder.adapter import Adapter, adapter_in, base_folder
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
+from classtoken.encoder.families.table import family_of
 from classtoken.encoder.locate import ELSEWHERE, locate, no_model
 from classtoken.encoder.names import fit, to_ours, to_theirs
 from classtoken.encoder.shape import Shape
@@ -177,7 +178,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if adapter is not None:
         whole = (folder / "config.json").is_file() and _holds_weights(folder)
         base = _opened(folder) if whole else open_checkpoint(transformer_folder(base_folder(adapter, locate)))
-        adapters = (*base.weights.adapters, adapter.on(base.weights.names, base.model_type))
+        adapters = (*base.weights.adapters, adapter.on(base.weights.names, base.model_type, family_of(base.config)))
         return replace(base, weights=replace(base.weights, adapters=adapters))
     return _opened(folder)
 

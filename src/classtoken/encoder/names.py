@@ -7,7 +7,7 @@ fused qkv). `dims` is the number of dimensions on disk where it differs from our
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -62,6 +62,32 @@ def blocks(prefix: str, pairs: Mapping[str, str | tuple[str, ...]]) -> tuple[Ren
         Rename(f"{prefix}{theirs}.{{p}}", ours(part) if isinstance(part, str) else tuple(ours(x) for x in part))
         for theirs, part in pairs.items()
     )
+
+
+def also(rules: Sequence[Rename], spelling: Mapping[str, str]) -> tuple[Rename, ...]:
+    """The rules, and behind them those that change when parts of the names on disk are spelled in another way.
+
+    transformers 5 calls modules otherwise than its files do: a file of a model's bare state, and an adapter, have the
+    modules' names. Of a file's part and a longer one that holds it the longer must come first.
+    """
+    spelled = []
+    for rule in rules:
+        theirs = rule.theirs
+        for part, other in spelling.items():
+            theirs = theirs.replace(part, other)
+        if theirs != rule.theirs:
+            spelled.append(replace(rule, theirs=theirs))
+    return (*rules, *spelled)
+
+
+def meanings(name: str, rules: Sequence[Rename], prefixes: Iterable[str] = ()) -> frozenset[str]:
+    """Our names for a name on disk, with or without one of the prefixes; empty where no rule takes it."""
+    for prefix in ("", *prefixes):
+        for rule in rules:
+            found = rule.pattern.fullmatch(_spelled_anew(name.removeprefix(prefix)))
+            if found is not None:
+                return frozenset(target.format(**found.groupdict()) for target in rule.targets)
+    return frozenset()
 
 
 def to_ours(

@@ -10,11 +10,12 @@ from classtoken.encoder.families.vit import (
     EMBEDDINGS,
     FINAL_NORM,
     IMAGENET,
+    SPELLED,
     VIT_DEFAULTS,
     pair,
     square,
 )
-from classtoken.encoder.names import Rename
+from classtoken.encoder.names import Rename, also
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, PositionShape, Shape
 from classtoken.errors import UnsupportedModel
 from classtoken.values import InputDefaults, Role
@@ -28,13 +29,19 @@ BEIT_DEFAULTS = {
     "layer_scale_init_value": 0.1,
 }
 TABLE = "relative_position_bias.relative_position_bias_table"
+SHARED = "shared_position_bias.relative_position_bias_table"
 NAMES = (
     *EMBEDDINGS,
     *BLOCKS,
-    Rename("encoder.layer.{i}.lambda_1", "blocks.{i}.attention_scale.weight"),
-    Rename("encoder.layer.{i}.lambda_2", "blocks.{i}.feedforward_scale.weight"),
-    Rename("encoder.layer.{i}.attention.attention." + TABLE, "tables.{i}.weight"),
-    Rename("encoder." + TABLE, "table.weight"),
+    *also(
+        (
+            Rename("encoder.layer.{i}.lambda_1", "blocks.{i}.attention_scale.weight"),
+            Rename("encoder.layer.{i}.lambda_2", "blocks.{i}.feedforward_scale.weight"),
+            Rename("encoder.layer.{i}.attention.attention." + TABLE, "tables.{i}.weight"),
+            Rename("encoder." + TABLE, "table.weight"),
+        ),
+        {"attention.attention." + TABLE: TABLE, "encoder." + TABLE: SHARED} | SPELLED,
+    ),
     *FINAL_NORM,
 )
 

@@ -4,6 +4,7 @@ from classtoken.encoder.families.bert import activation
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow, complete
 from classtoken.encoder.families.vit import (
     ATTENTION,
+    ATTENTION_SPELLED,
     CLASSIFIER,
     EMBEDDINGS,
     FINAL_NORM,
@@ -12,7 +13,7 @@ from classtoken.encoder.families.vit import (
     qkv_biases,
     square,
 )
-from classtoken.encoder.names import Rename, blocks
+from classtoken.encoder.names import Rename, also, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, PositionShape, Resize, Shape
 from classtoken.values import InputDefaults, Role
 
@@ -61,20 +62,19 @@ def scales(prefix: str) -> tuple[Rename, ...]:
     )
 
 
+GATED_SPELLED = {"gate_proj": "feedforward.gate", "up_proj": "feedforward.up", "down_proj": "feedforward.down"}
 GATE = "blocks.{i}.feedforward.gate.{p}"
 DINOV2_NAMES = (
     *EMBEDDINGS,
     Rename("encoder.layer.{i}.mlp.weights_in.{p}", (GATE, "blocks.{i}.feedforward.up.{p}")),
     Rename("encoder.layer.{i}.mlp.weights_out.{p}", "blocks.{i}.feedforward.down.{p}", beside=GATE),
-    *blocks(
-        "encoder.layer.{i}.",
-        {
-            **ATTENTION,
-            **NORMS,
-            "mlp.fc1": "feedforward.up",
-            "mlp.fc2": "feedforward.down",
-        },
+    *also(
+        blocks(
+            "encoder.layer.{i}.", {**ATTENTION, **NORMS, "mlp.fc1": "feedforward.up", "mlp.fc2": "feedforward.down"}
+        ),
+        ATTENTION_SPELLED,
     ),
+    *blocks("encoder.layer.{i}.mlp.", GATED_SPELLED),
     *scales("encoder.layer.{i}."),
     *FINAL_NORM,
 )
@@ -82,20 +82,23 @@ DINOV3_NAMES = (
     EMBEDDINGS[0],
     REGISTERS,
     Rename("embeddings.patch_embeddings.{p}", "stem.patch.{p}"),
-    *blocks(
-        "layer.{i}.",
-        {
-            "attention.q_proj": "attention.query",
-            "attention.k_proj": "attention.key",
-            "attention.v_proj": "attention.value",
-            "attention.o_proj": "attention.output",
-            **NORMS,
-            "mlp.gate_proj": "feedforward.gate",
-            "mlp.up_proj": "feedforward.up",
-            "mlp.down_proj": "feedforward.down",
-        },
+    *also(
+        (
+            *blocks(
+                "layer.{i}.",
+                {
+                    "attention.q_proj": "attention.query",
+                    "attention.k_proj": "attention.key",
+                    "attention.v_proj": "attention.value",
+                    "attention.o_proj": "attention.output",
+                    **NORMS,
+                    **{f"mlp.{part}": ours for part, ours in GATED_SPELLED.items()},
+                },
+            ),
+            *scales("layer.{i}."),
+        ),
+        {"layer.": "model.layer."},
     ),
-    *scales("layer.{i}."),
     Rename("norm.{p}", "final_norm.{p}"),
 )
 

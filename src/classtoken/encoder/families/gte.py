@@ -1,6 +1,7 @@
 """GTE: BERT with rotary positions and a gated feed-forward (Zhang et al. 2024)."""
 
 from classtoken.encoder.families.bert import BERT_POOLER, activation
+from classtoken.encoder.families.nomic import MODULES
 from classtoken.encoder.families.rotary import base_of, is_plain, longest_of
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, complete
 from classtoken.encoder.names import Rename, blocks
@@ -73,6 +74,7 @@ GTE = Family(
                 "mlp_ln": "feedforward_norm",
             },
         ),
+        *MODULES,
     ),
     prefixes=("gte.", "new."),
     ignored=(r"lm_head\..*",),

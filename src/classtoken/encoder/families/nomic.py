@@ -15,6 +15,21 @@ NOMIC_DEFAULTS = {
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
 }
+#: What transformers 5 calls the modules of a block, and so a file of a model's bare state.
+MODULES = blocks(
+    "layers.{i}.",
+    {
+        "self_attn.q_proj": "attention.query",
+        "self_attn.k_proj": "attention.key",
+        "self_attn.v_proj": "attention.value",
+        "self_attn.o_proj": "attention.output",
+        "post_attention_layernorm": "attention_norm",
+        "post_mlp_layernorm": "feedforward_norm",
+        "mlp.up_proj": "feedforward.up",
+        "mlp.gate_proj": "feedforward.gate",
+        "mlp.down_proj": "feedforward.down",
+    },
+)
 #: names in the configs that the authors published -> Hugging Face's
 SPELLING = {
     "n_embd": "hidden_size",
@@ -96,6 +111,8 @@ NOMIC = Family(
                 "mlp.fc2": "feedforward.down",
             },
         ),
+        Rename("embeddings.LayerNorm.{p}", "stem.norm.{p}"),
+        *MODULES,
     ),
     prefixes=("bert.", "nomic_bert."),
     ignored=(r"embeddings\.position_ids", r"cls\..*"),

@@ -76,6 +76,7 @@ GATED = (
 T5 = Family(
     name="t5",
     types=("t5", "mt5"),
+    prefixes=("transformer.",),
     modality="text",
     shape=t5_shape,
     names=(

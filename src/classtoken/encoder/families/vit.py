@@ -5,7 +5,7 @@ from typing import Any
 
 from classtoken.encoder.families.bert import BASE_SIZE, activation, block_config
 from classtoken.encoder.families.row import AuthorsReadout, Config, Family, HeadRow, Note, PoolerRow, complete
-from classtoken.encoder.names import Rename, blocks
+from classtoken.encoder.names import Rename, also, blocks
 from classtoken.encoder.shape import ALL_BIASES, BlockShape, ImageStem, Shape
 from classtoken.errors import ModelError
 from classtoken.tensors import ACTIVATIONS
@@ -32,15 +32,31 @@ ATTENTION = {
     "attention.attention.value": "attention.value",
     "attention.output.dense": "attention.output",
 }
-BLOCKS = blocks(
-    "encoder.layer.{i}.",
-    {
-        **ATTENTION,
-        "layernorm_before": "attention_norm",
-        "layernorm_after": "feedforward_norm",
-        "intermediate.dense": "feedforward.up",
-        "output.dense": "feedforward.down",
-    },
+#: Parts of names in files -> in transformers' modules.
+ATTENTION_SPELLED = {
+    "attention.attention.query": "attention.q_proj",
+    "attention.attention.key": "attention.k_proj",
+    "attention.attention.value": "attention.v_proj",
+    "attention.output.dense": "attention.o_proj",
+}
+SPELLED = {
+    **ATTENTION_SPELLED,
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+    "encoder.layer.": "layers.",
+}
+BLOCKS = also(
+    blocks(
+        "encoder.layer.{i}.",
+        {
+            **ATTENTION,
+            "layernorm_before": "attention_norm",
+            "layernorm_after": "feedforward_norm",
+            "intermediate.dense": "feedforward.up",
+            "output.dense": "feedforward.down",
+        },
+    ),
+    SPELLED,
 )
 FINAL_NORM = (Rename("layernorm.{p}", "final_norm.{p}"),)
 CLASSIFIER = (Rename("classifier.{p}", "output.{p}"),)
