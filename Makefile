@@ -39,8 +39,11 @@ setup: $(INSTALLED) ## Make .venv with the pinned packages
 demo: setup ## Inspect a model, embed real input, look at the result
 	$(BIN)/python examples/demo.py
 
-test: setup browser web-test ## Every test but the long ones
-	$(BIN)/python -m pytest -n $(WORKERS) -rsfE -m "not soak and not network and not gpu"
+# ALL=1 leaves only out what no ordinary machine can run, or what takes hours.
+LEFT_OUT := not soak and not network and not gpu$(if $(ALL),, and not slow)
+
+test: setup browser web-test ## The tests, but those that take seconds each; with those: make test ALL=1
+	$(BIN)/python -m pytest -n $(WORKERS) -rsfE -m "$(LEFT_OUT)"
 
 check: setup ## Style, types, floors
 	$(BIN)/ruff check .

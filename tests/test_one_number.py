@@ -23,6 +23,7 @@ MODELS = ("builtin:toy", "builtin:scenes", "builtin:photos", "builtin:scenes-mul
 TEXT = "A wonderful film, if somewhat long."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_verb_gives_one_probability(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     embedder = load(name)
@@ -75,6 +76,7 @@ def test_a_prompt_that_is_not_pooled_is_pooled_by_no_verb(tmp_path: Path) -> Non
     assert abs(found[0] - found[1]) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["builtin:toy", "builtin:sentiment"])
 def test_a_cut_a_swap_and_a_removal_are_one_number_in_explain_and_on_the_page(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -118,6 +118,7 @@ def until_done(source: Path, out: str, *, update: bool = False) -> None:
     onto(source, out, FakeStage(), update=update)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 11))])
 def test_a_store_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/vectors"
@@ -132,6 +133,7 @@ def test_a_store_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         fresh(tmp_path, source, out)
 
 
+@pytest.mark.slow
 def test_two_runs_into_one_store(tmp_path: Path, server: Faulty) -> None:
     source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/both"
     server.share, server.most = 0.1, 5
@@ -153,6 +155,7 @@ def test_two_runs_into_one_store(tmp_path: Path, server: Faulty) -> None:
     fresh(tmp_path, source, out)
 
 
+@pytest.mark.slow
 def test_a_folder_whose_name_begins_like_another_s(tmp_path: Path, server: Faulty) -> None:
     source = table(tmp_path / "a.csv", FIRST)
     onto(source, "s3://bucket/vec2", FakeStage())
@@ -182,6 +185,7 @@ def test_a_store_that_stays_away_says_so(tmp_path: Path, server: Faulty) -> None
         onto(source, "s3://bucket/away", FakeStage())
 
 
+@pytest.mark.slow
 def test_source_model_and_vectors_in_a_store(tmp_path: Path, server: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     import fsspec
 
@@ -335,6 +339,7 @@ def test_pictures_of_a_store_that_begins_to_deny_are_no_bad_pictures(
     assert here.rows == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PUT", "GET"])
 def test_what_a_store_denies_is_one_line_and_no_damage(tmp_path: Path, server: Faulty, kind: str) -> None:
     source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/rights"
@@ -355,6 +360,7 @@ def test_what_a_store_denies_is_one_line_and_no_damage(tmp_path: Path, server: F
     fresh(tmp_path, source, out)
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there(tmp_path: Path, server: Faulty) -> None:
     with pytest.raises(OutputError, match=r"s3://none/out/.* cannot be written .*bucket does not exist"):
         onto(table(tmp_path / "a.csv", FIRST), "s3://none/out", FakeStage())
@@ -362,6 +368,7 @@ def test_a_bucket_that_is_not_there(tmp_path: Path, server: Faulty) -> None:
         read("s3://none/out")
 
 
+@pytest.mark.slow
 def test_parts_are_read_though_a_store_fails_now_and_then(tmp_path: Path, server: Faulty) -> None:
     source, out = table(tmp_path / "a.csv", FIRST), "s3://bucket/failing"
     onto(source, out, FakeStage())
@@ -372,6 +379,7 @@ def test_parts_are_read_though_a_store_fails_now_and_then(tmp_path: Path, server
     assert server.faults > 4
 
 
+@pytest.mark.slow
 def test_a_source_in_a_store_that_is_away_for_a_moment_is_what_it_is(server: Faulty) -> None:
     """Not taken for a folder of pictures, nor for nothing."""
     import fsspec

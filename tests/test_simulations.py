@@ -23,6 +23,7 @@ SMALL = pytest.param(150)
 FULL = pytest.param(2000, marks=pytest.mark.soak)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [SMALL, FULL])
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("kind", DRAWN)
@@ -34,6 +35,7 @@ def test_intervals_of_means_cover_in_93_percent_or_are_not_given(kind: str, n: i
     assert kind != "normal" or held <= binom.ppf(0.999, runs, 0.975)  # nor are they wide for nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("p", SHARES)
 def test_intervals_of_shares_cover(p: float, n: int) -> None:
@@ -46,6 +48,7 @@ def test_cuts_that_are_like_all_others_are_called_so(things: int, size: int) -> 
     assert wrong_cuts(things, size, 1000) <= binom.ppf(0.999, 1000, 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [pytest.param(30), pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("kind", ["even", "unread"])
 def test_what_does_not_matter_is_called_needed_in_at_most_five_percent(kind: str, runs: int) -> None:
@@ -53,6 +56,7 @@ def test_what_does_not_matter_is_called_needed_in_at_most_five_percent(kind: str
     assert said(kind, runs, "needed", "in its way") <= binom.ppf(0.999, runs, 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [pytest.param(15), pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("kind", ["needed", "in its way"])
 def test_what_matters_is_said_in_at_least_eighty_percent_with_its_direction(kind: str, runs: int) -> None:
@@ -61,6 +65,7 @@ def test_what_matters_is_said_in_at_least_eighty_percent_with_its_direction(kind
     assert said(kind, runs, other) <= binom.ppf(0.999, runs, 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [pytest.param(8), pytest.param(200, marks=pytest.mark.soak)])
 def test_explain_calls_needed_what_is_and_seldom_what_is_not(runs: int) -> None:
     """The best of several maps, chosen by the same test that judges it."""

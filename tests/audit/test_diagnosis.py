@@ -48,6 +48,7 @@ def asked(meant: Embedder, embed: Callable, way: str = "openai") -> Diagnosis:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
@@ -79,6 +80,7 @@ def test_a_dense_layer_that_is_left_out(place: Path, meant: Embedder) -> None:
     assert "without dense 32 -> 32, tanh" in found.found
 
 
+@pytest.mark.slow
 def test_another_model_of_the_same_size(place: Path, meant: Embedder) -> None:
     def other(texts: list[str]) -> np.ndarray:
         words = [np.random.default_rng(len(text)).normal(size=32) for text in texts]
@@ -88,6 +90,7 @@ def test_another_model_of_the_same_size(place: Path, meant: Embedder) -> None:
     assert (found.verdict, found.differs_by) == ("differs", ("model",))
 
 
+@pytest.mark.slow
 def test_a_prompt_that_nobody_knows_is_not_taken_for_a_match(place: Path, meant: Embedder, dense: Callable) -> None:
     found = asked(meant, vectors(place / "right", Runtime(prompt="blue blue house far: ", longest=12), dense))
     assert found.verdict in ("unknown", "differs")
@@ -95,6 +98,7 @@ def test_a_prompt_that_nobody_knows_is_not_taken_for_a_match(place: Path, meant:
 
 
 class TestOfRealWeights:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("how", "expected", "drift"),
         [
@@ -114,6 +118,7 @@ class TestOfRealWeights:
         assert drift in found.drift
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["openai", "tei", "ollama"])
 def test_services_are_asked_in_their_way(place: Path, meant: Embedder, dense: Callable, way: str) -> None:
     found = asked(meant, vectors(place / "right", RIGHT, dense), way)
@@ -167,6 +172,7 @@ class TestAgainstAFile:
         pq.write_table(pa.table({"sentence": texts, "vector": list(found)}), path)
         return path
 
+    @pytest.mark.slow
     def test_of_somebody(self, place: Path, meant: Embedder, dense: Callable, tmp_path: Path) -> None:
         texts = [*folders.SENTENCES, "a bird and a mat", "the blue house", "far away and red", "dog"] * 2
         texts += ["a bird on a mat " * 8, "the cat and the dog " * 9]

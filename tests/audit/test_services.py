@@ -71,6 +71,7 @@ def diagnosed(meant: Embedder, answer: Answer) -> Diagnosis:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.parametrize("when", [0, 2])
 def test_one_that_has_no_time_is_asked_again(meant: Embedder, status: int, when: int) -> None:
@@ -117,6 +118,7 @@ def test_an_address_with_a_slash_behind_is_asked_as_it_is_given(meant: Embedder)
     assert found.of == f"{url}/"
 
 
+@pytest.mark.slow
 def test_vectors_in_another_order(meant: Embedder) -> None:
     def sorted_by_length(_: int, texts: Sequence[str]) -> tuple[int, dict[str, str], Any]:
         return 200, {}, rows(meant.embed(sorted(texts, key=len)))
@@ -126,6 +128,7 @@ def test_vectors_in_another_order(meant: Embedder) -> None:
     assert "short texts have another one's vector" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -83,6 +83,7 @@ def test_what_the_user_did_wrong_is_2(
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_written_and_the_run_goes_on(tmp_path: Path, root: Path, bert: str) -> None:
     texts = tmp_path / "a.txt"
     texts.write_text("the cat sits on a mat\n" * 8_000, encoding="utf-8")

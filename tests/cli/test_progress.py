@@ -39,6 +39,7 @@ def test_a_job_that_says_nothing_is_seen_to_be_at_work(capsys: pytest.CaptureFix
         until(capsys, "inspecting: ")  # and again
 
 
+@pytest.mark.slow
 def test_a_line_now_and_then_says_what_how_far_and_how_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
     with shown.progress("training") as report:
         report(Progress(5, 10, 0, 2, 2.0))
@@ -107,6 +108,7 @@ def test_nothing_is_said_of_a_job_that_is_done_at_once(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_what_is_being_done_is_said_until_it_is_over(capsys: pytest.CaptureFixture[str]) -> None:
     with shown.progress("labelling") as report:
         with activity("loading minilm"):

@@ -21,6 +21,7 @@ def gap_of(values: np.ndarray, parts: np.ndarray, units: Units) -> Gap:
     return gaps_of([entrant], cast(Any, task), Audit(parts, tuple(np.unique(parts)), ()))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("across", [False, True], ids=["a cluster in one part", "clusters in both parts"])
 def test_clusters_make_no_gap_where_there_is_none(across: bool) -> None:
     generator, runs, seen, held = np.random.default_rng(1), 60, 0, 0

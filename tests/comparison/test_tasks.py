@@ -245,6 +245,7 @@ def _why():  # type: ignore[no-untyped-def]
     return Rejected("x", "cannot be read")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [60, pytest.param(None, marks=pytest.mark.soak)])
 def test_sentence_transformers_evaluators_give_the_same_figures_on_stsb(
     shared: Path, minilm: Path, count: int | None

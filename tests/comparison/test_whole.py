@@ -46,6 +46,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> CompareResult:
         )
 
 
+@pytest.mark.slow
 def test_learned_poolings_have_controls_of_as_many_parameters(found: CompareResult) -> None:
     by_name = {one.name: one for one in found.candidates}
     for name in ("map", "queries(2)"):

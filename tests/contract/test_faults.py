@@ -230,6 +230,7 @@ def run(fault: Fault, folder: Path) -> None:
     fault.test(tmp_path=folder, **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_noticed(name: str, tmp_path: Path, monkeypatch: Patch) -> None:
     fault = FAULTS[name]

@@ -40,6 +40,7 @@ def save(side: str, folder: Path) -> torch.nn.Module:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
 def test_the_projection_is_part_of_the_contract(side: str, tmp_path: Path) -> None:
     model = save(side, tmp_path)

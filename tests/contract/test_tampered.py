@@ -87,6 +87,7 @@ def found_in(one: Untampered, untouched: Path, folder: Path, seeds: range) -> li
     return found
 
 
+@pytest.mark.slow
 def test_untouched(one: Untampered, untouched: Path) -> None:
     ours = one.ours(untouched)
     assert one.theirs is None or apart(ours, one.theirs(untouched)) <= TOLERANCE

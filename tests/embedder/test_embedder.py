@@ -25,6 +25,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "dense"),
     [
@@ -271,6 +272,7 @@ class TestWholeNumbers:
             together = embedder.embed([texts[i] for i in order], batch=batch)
             np.testing.assert_allclose(together, alone[order], atol=1e-6, rtol=0)
 
+    @pytest.mark.slow
     def test_with_a_scale_a_batch_they_do(self, minilm: Path, tmp_path: Path) -> None:
         """What the test above would say of ONNX Runtime's dynamic int8: the same graph of the same model, quantised."""
         runtime = pytest.importorskip("onnxruntime")
@@ -365,6 +367,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 class TestRealModels:
+    @pytest.mark.slow
     def test_deit_on_real_photographs_gives_the_references_answers(self, shared: Path) -> None:
         import transformers
 
@@ -382,6 +385,7 @@ class TestRealModels:
         np.testing.assert_array_equal(answers, np.concatenate(theirs))
         assert (answers == truth).sum() == 58
 
+    @pytest.mark.slow
     def test_the_original_recipe_is_right_more_often(self, shared: Path) -> None:
         rows = rows_of(shared / "data/imagenet-samples/labels.csv")
         files = [shared / "data/imagenet-samples" / row["file"] for row in rows]
@@ -391,6 +395,7 @@ class TestRealModels:
         prepare.recipe = prepare.recipe.short_side()
         assert (embedder.logits(files).argmax(1) == truth).sum() == 62
 
+    @pytest.mark.slow
     def test_sts_b_has_the_spearman_of_sentence_transformers(self, shared: Path, minilm: Path) -> None:
         from scipy.stats import spearmanr
 

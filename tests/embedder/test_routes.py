@@ -78,6 +78,7 @@ ROUTED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [table_and_encoder, two_encoders, one_encoder])
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_texts_go_the_way_that_they_go_there(
@@ -86,6 +87,7 @@ def test_texts_go_the_way_that_they_go_there(
     check(routed(tmp_path / "model", made(*bases), ROUTED["documents are usual"], **SETTINGS[settings]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ROUTED)
 def test_routes_are_resolved_as_there(how: str, bases: tuple[Path, Path], tmp_path: Path) -> None:
     check(routed(tmp_path / "model", two_encoders(*bases), ROUTED[how], prompts=PROMPTS))
@@ -114,6 +116,7 @@ def behind_the_encoder(folder: Path, base: Path, routes: tuple[str, ...], **sett
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_a_router_behind_the_encoder(settings: str, bases: tuple[Path, Path], tmp_path: Path) -> None:
     given = {**SETTINGS[settings], **({"truncate_dim": 10} if settings == "cut" else {})}
@@ -163,6 +166,7 @@ def test_a_folder_of_documents_is_searched_by_the_route_of_queries(model: Path, 
     assert ct.verify(tmp_path / "out", model=model).ok
 
 
+@pytest.mark.slow
 def test_workers_and_later_runs_take_the_same_route(model: Path, tmp_path: Path) -> None:
     records = tmp_path / "texts.txt"
     records.write_text("\n".join(SENTENCES), encoding="utf-8")

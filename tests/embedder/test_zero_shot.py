@@ -98,6 +98,7 @@ def test_what_cannot_be_done_is_refused(clip: Path, tmp_path: Path) -> None:
         by_words(ct.load(folders.tiny_vit(tmp_path / "vit", pooler=False)), worded_classes(CLASSES, None))
 
 
+@pytest.mark.slow
 def test_predict_by_words(clip: Path, squares: Path, tmp_path: Path) -> None:
     out = tmp_path / "labelled"
     asked = [

@@ -130,6 +130,7 @@ def test_a_library_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_towers(open_checkpoint(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
@@ -143,6 +144,7 @@ def test_a_refusal_names_what_a_model_takes_besides(kind: str, says: str) -> Non
     assert re.search(says, outcome_of(kind).says)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
@@ -158,6 +160,7 @@ def test_what_has_no_states_of_one_text_or_image_is_refused_for_what_it_is(kind:
     assert says in found.says
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_map_whose_last_axis_is_a_state_is_read_by_its_patches(tmp_path: Path) -> None:
     model = tiny_model("sam2_vision_model")

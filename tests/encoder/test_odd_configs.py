@@ -52,6 +52,7 @@ def furthest(folder: Path) -> float:
     return worst
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "changes"),
     [

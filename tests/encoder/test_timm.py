@@ -42,6 +42,7 @@ def test_every_row_has_a_golden() -> None:
     assert {timm_family({"architecture": name}).name for name in read} == {family.name for family in TIMM}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["", "other."])
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()

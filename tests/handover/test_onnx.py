@@ -49,6 +49,7 @@ MODELS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tiles", [True, False])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_whole_contract_is_proved(name: str, tiles: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +77,7 @@ def test_ids_in_vector_out_on_either_side_of_padding(tmp_path: Path) -> None:
         np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["max", "gem", "max@1", "weightedmean", "last"])
 def test_every_pooling_is_right_for_rows_of_any_length(tmp_path: Path, pooling: str) -> None:
     """Longer ones than those that the graph was traced with too, and padded on either side."""
@@ -143,6 +145,7 @@ def test_both_sides_of_a_model(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     model = folders.sentence_transformer(tmp_path / "model")
     (tmp_path / "full").mkdir()

@@ -249,6 +249,7 @@ def near(shown: tuple[str, str], said: tuple[str, str]) -> bool:
     return abs(float(shown[1]) - float(said[1])) <= room + abs(float(shown[1])) / 20
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_what_a_page_shows_is_true(page: Path) -> None:
@@ -328,6 +329,7 @@ def test_every_key_of_json_has_a_meaning(root: Path) -> None:
     assert rows == [], "write what it is into the line under the field"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", sorted((ROOT / "tools").glob("docs_*.py")), ids=lambda tool: tool.stem)
 def test_generated_pages_are_fresh(tool: Path) -> None:
     done = subprocess.run([sys.executable, str(tool), "--check"], cwd=ROOT, capture_output=True, text=True, check=False)

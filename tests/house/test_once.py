@@ -43,6 +43,7 @@ def places(root: Path, fits: Callable[[ast.AST], bool]) -> set[str]:
     return {name for name, tree in sources(root) if any(fits(node) for node in ast.walk(tree))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "fits", "allowed"),
     [

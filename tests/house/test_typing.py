@@ -71,6 +71,7 @@ def said(tmp_path_factory: pytest.TempPathFactory, root: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_the_results_are_known(said: list[str]) -> None:
     found = [
         line.split('"')[1].rpartition(".")[2] if "tuple" not in line else line.split('"')[1]

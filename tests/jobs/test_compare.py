@@ -65,6 +65,7 @@ def test_a_result_goes_to_json_csv_and_html(vit: Path, squares: Path, tmp_path: 
     assert "--pooling cls,mean" in found.command
 
 
+@pytest.mark.slow
 def test_reports_are_read_again_by_protocol_and_train_takes_the_best(
     vit: Path, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +129,7 @@ def test_the_command_line_gives_the_same(vit: Path, squares: Path, capsys: pytes
     assert "can show a difference of" in said.err
 
 
+@pytest.mark.slow
 def test_stored_vectors_are_candidates(vit: Path, squares: Path, tmp_path: Path) -> None:
     ct.embed(vit, squares, tmp_path / "stored", pooling="cls,mean")
     fresh = ct.compare(vit, squares, pooling="cls,mean", draws=2)

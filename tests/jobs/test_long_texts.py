@@ -42,6 +42,7 @@ def asked(place: Path, out: Path, source: str) -> Iterator[tuple[str, Callable[[
     yield "explain many", lambda: ct.explain_data(model, texts, **data)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["some.csv", "short.csv"])
 def test_what_was_not_read_is_said(source: str, place: Path, tmp_path: Path) -> None:
     for verb, call in asked(place, tmp_path, source):

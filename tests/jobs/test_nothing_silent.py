@@ -94,6 +94,7 @@ def test_labels_that_differ_in_case_are_named(tmp_path: Path) -> None:
     assert "labels that differ in case or spaces only: 'Red', 'red'" in str(ct.train(bert, table, tmp_path / "out"))
 
 
+@pytest.mark.slow
 def test_what_is_left_out_of_a_folder_is_said_by_every_verb(tmp_path: Path) -> None:
     squares, vit = coloured_squares(tmp_path / "squares", 4), tiny_vit(tmp_path / "vit", head=True)
     (squares / "red" / "photo.heic").write_bytes(b"")

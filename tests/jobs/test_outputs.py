@@ -185,6 +185,7 @@ def prepared(place: str, writer: Writer, folder: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_a_place_is_empty_or_of_the_same_work_or_refused(
     place: str, writer: Writer, tmp_path: Path, read: Path, request: pytest.FixtureRequest
@@ -220,6 +221,7 @@ def test_a_folder_is_not_called_like_a_file(writer: Writer, tmp_path: Path) -> N
     assert everything(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_what_a_user_put_among_our_results_is_not_replaced_with_them(writer: Writer, tmp_path: Path) -> None:
     if writer.suffix:
         return
@@ -232,6 +234,7 @@ def test_what_a_user_put_among_our_results_is_not_replaced_with_them(writer: Wri
     assert everything(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_files_have_the_mode_of_the_umask(writer: Writer, tmp_path: Path) -> None:
     out = writer.place(tmp_path)
     writer.run(out)

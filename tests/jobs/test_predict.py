@@ -153,6 +153,7 @@ def test_it_goes_on_where_it_was(toy: Embedder, tmp_path: Path) -> None:
     assert rows_of(tmp_path / "part") == rows_of(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_like_an_undisturbed_one(root: Path, tmp_path: Path) -> None:
     source, out = "builtin:tiny?count=600", tmp_path / "killed"
     call = f"import classtoken as ct; ct.predict('builtin:toy', {source!r}, {str(out)!r}, part_rows=20)"
@@ -206,6 +207,7 @@ def test_a_model_without_classifier_is_refused(tmp_path: Path) -> None:
         ct.predict(tiny_bert(tmp_path / "bert"), table, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_labels_that_the_model_does_not_have_are_named(tmp_path: Path, squares: Path) -> None:
     train(squares, tmp_path / "model", model=tiny_vit(tmp_path / "vit"))
     (squares / "red").rename(squares / "crimson")
@@ -262,6 +264,7 @@ def test_without_labels_the_least_sure_are_shown_first(sentiment: Embedder, tmp_
     assert "label" not in rows_of(tmp_path / "out")[0]
 
 
+@pytest.mark.slow
 def test_records_that_the_model_was_trained_on_do_not_pass_for_new_ones(toy: Embedder, tmp_path: Path) -> None:
     train("builtin:tiny?count=24&seed=5", tmp_path / "model", model="builtin:toy")
     same = ct.predict(tmp_path / "model", "builtin:tiny?count=24&seed=5", tmp_path / "same")
@@ -273,6 +276,7 @@ def test_records_that_the_model_was_trained_on_do_not_pass_for_new_ones(toy: Emb
     assert "trained on" not in str(fresh)
 
 
+@pytest.mark.slow
 def test_figures_of_the_others_stand_beside_those_that_flatter(sentiment: Embedder, tmp_path: Path) -> None:
     texts = [f"{'fine' if i % 2 else 'dull'} film number {i}" for i in range(30)]
     for name, some in (("learned", texts[:20]), ("mixed", texts[10:])):

@@ -134,6 +134,7 @@ ANY_WAY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ANY_WAY)
 def test_a_folder_is_taken_up_only_by_the_same_work_and_what_differs_is_named(
     tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch, way: str
@@ -203,6 +204,7 @@ def test_a_finished_run_goes_on_with_more_epochs(tmp_path: Path, squares: Path, 
         run("parts", 2.0)
 
 
+@pytest.mark.slow
 def test_another_tokenizer_or_teacher_is_other_work(tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(f"{t},{len(t) > 12}" for t in texts(12)) + "\n")
     bert = tiny_bert(tmp_path / "bert")
@@ -225,6 +227,7 @@ def test_another_tokenizer_or_teacher_is_other_work(tmp_path: Path) -> None:
         again()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["linear", "mlp"])
 def test_what_stands_around_the_encoder_is_part_of_the_work(tmp_path: Path, head: str) -> None:
     """A pooler's weights, the prompt before every text and whether it is pooled: frozen vectors depend on them."""
@@ -283,6 +286,7 @@ def test_half_holds_for_every_way(tmp_path: Path, squares: Path) -> None:
         assert {t.dtype for t in load_file(tmp_path / "tuned" / file).values()} == {torch.float16}
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_done_at_once(tmp_path: Path, squares: Path) -> None:
     vit = tiny_vit(tmp_path / "vit")
     first = ct.train(vit, squares, tmp_path / "out")
@@ -307,6 +311,7 @@ def test_one_folder_too_deep_is_told_as_that(tmp_path: Path, squares: Path) -> N
         ct.train(vit, inside, tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", ["the cat,a\nthe dog,b\n", "the cat,a\na cat,a\nthe dog,b\na dog,b\n"])
 def test_records_too_few_to_be_judged_by_are_refused_before_a_folder_is_begun(rows: str, tmp_path: Path) -> None:
     """So that with more of them the same command goes."""

@@ -12,6 +12,7 @@ from classtoken.cli import main
 from classtoken.errors import OptionError
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "page.html"
     assert main(["walkthrough", "--model", "builtin:toy", "--out", str(out), "--json"]) == 0
@@ -31,6 +32,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_notebook_draws_the_page(tmp_path: Path) -> None:
     """Without a file, or as the result of writing one: the same page in a frame."""
     assert ct.notebook("builtin:toy")._repr_html_().startswith("<iframe")

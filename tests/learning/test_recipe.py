@@ -93,6 +93,7 @@ def test_templates_are_whole_recipes(name: str, tmp_path: Path) -> None:
         assert published_form(shape) is not None or isinstance(shape.stem, ImageStem)
 
 
+@pytest.mark.slow
 def test_the_template_of_a_head_is_what_is_learned_without_one_but_balanced(squares: Path, tmp_path: Path) -> None:
     model = tiny_vit(tmp_path / "vit")
     result = train(squares, tmp_path / "out", model=model, recipe=Recipe.from_dict(tomllib.loads(templates()["head"])))

@@ -137,6 +137,7 @@ def test_a_field_takes_what_its_table_says_or_names_itself(path: tuple[str, ...]
         assert "\n" not in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", [IMAGE, TEXT], ids=["image", "text"])
 @pytest.mark.parametrize("path", sorted(set(leaves(Shape))), ids=".".join)
 def test_an_encoder_is_refused_by_name_or_works(path: tuple[str, ...], base: dict[str, Any]) -> None:

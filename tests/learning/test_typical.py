@@ -39,6 +39,7 @@ def noise(count: int) -> list[np.ndarray]:
     return list(rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8))
 
 
+@pytest.mark.slow
 def test_new_records_of_the_labels_are_typical_and_others_are_not(trained: Path) -> None:
     model = ct.load(trained)
     new = model.typical(images("builtin:tiny?count=300&seed=9"))
@@ -89,6 +90,7 @@ def test_of_new_records_one_in_twenty_is_called_unlike_whatever_the_copies(copie
     assert fit_typical(few, vectors.__getitem__, few.held_out, 0) is None
 
 
+@pytest.mark.slow
 def test_every_way_of_training_keeps_it(tmp_path: Path) -> None:
     train("builtin:tiny?count=420&seed=5", tmp_path / "own", recipe=scratch())
     train(FACES, tmp_path / "map", model="builtin:toy", recipe=told(pooling="map", held_out=0.4))
@@ -98,6 +100,7 @@ def test_every_way_of_training_keeps_it(tmp_path: Path) -> None:
         assert ((typical > 0) & (typical <= 1)).all()
 
 
+@pytest.mark.slow
 def test_with_little_held_out_nothing_is_said(tmp_path: Path) -> None:
     train("builtin:tiny?count=60&seed=5", tmp_path / "few", model="builtin:toy")
     with pytest.raises(ContractError, match="40 or more"):
@@ -112,6 +115,7 @@ def test_a_published_classifier_does_not_know_it() -> None:
         ct.load("builtin:scenes-multi").typical(noise(1))
 
 
+@pytest.mark.slow
 def test_explain_says_it_first(trained: Path) -> None:
     strange, known = noise(1)[0], images("builtin:tiny?count=1&seed=12")[0]
     found = ct.explain(str(trained), strange, quick=True)

@@ -167,6 +167,7 @@ def test_17_curves_of_an_additive_model_fall_fastest_in_descending_order() -> No
     assert np.mean(list(areas.values())) == pytest.approx(parts.sum() / 2, abs=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["shuffled", "fresh"])
 def test_20_maps_change_with_the_weights(case: Case, how: str) -> None:
     other = case.subject.randomised(seed=1, how=how)

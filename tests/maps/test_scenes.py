@@ -21,6 +21,7 @@ def embedder() -> Embedder:
     return load("builtin:scenes")
 
 
+@pytest.mark.slow
 def test_a_method_points_at_the_animal(embedder: Embedder) -> None:
     subject = subject_of(embedder)
     hits: dict[str, list[float]] = {name: [] for name in METHODS}

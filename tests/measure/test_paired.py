@@ -37,6 +37,7 @@ def test_bca_is_scipys_but_for_the_resamples_drawn() -> None:
     assert high[0] == pytest.approx(theirs.confidence_interval.high, abs=0.05 * error)
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_rank_correlation_is_that_of_the_correlation_resampled() -> None:
     generator = np.random.default_rng(0)
     x = generator.normal(size=300)

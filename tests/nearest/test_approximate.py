@@ -31,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_up.folder_of(tmp_path_factory.mktemp("made") / "made", rows, part_rows=1500)
 
 
+@pytest.mark.slow
 def test_the_recall_holds_on_fresh_queries_and_the_index_is_a_cache(folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.glob("part-*")}
     found = ct.index(folder, recall=0.95)
@@ -89,6 +90,7 @@ def test_an_index_stays_where_another_recall_is_not_reached(
         assert ct.search(folder, id="row9").recall == found.recall
 
 
+@pytest.mark.slow
 def test_an_index_grows_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has gone is no longer found, what is new is, and what stayed is neither read nor written again."""
     monkeypatch.setattr(approximate, "SMALL", 300)
@@ -118,6 +120,7 @@ def test_an_index_grows_with_its_folder(tmp_path: Path, monkeypatch: pytest.Monk
     assert not ct.search(after, id="row310").exact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["gone", "no table", "another column", "few rows stay"])
 def test_an_index_that_cannot_grow_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     monkeypatch.setattr(approximate, "SMALL", 300)

@@ -1,6 +1,7 @@
 """The layout keeps neighbours together better than a projection; its judge agrees with scikit-learn's."""
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import make_swiss_roll
 from sklearn.manifold import trustworthiness
@@ -49,6 +50,7 @@ def test_a_roll_is_unrolled_as_far_as_its_neighbours_go() -> None:
     assert found.value > 0.95
 
 
+@pytest.mark.slow
 def test_few_rows_equal_rows_and_one_dimension() -> None:
     for count in (1, 2, 3, 5):
         rows = torch.nn.functional.normalize(torch.randn(count, 4), dim=1)

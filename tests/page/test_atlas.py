@@ -49,6 +49,7 @@ def opened(chromium: Any, page_file: Path) -> Iterator[Opened]:
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 
 
+@pytest.mark.slow
 def test_paper_gets_the_map_in_light_colours_and_in_its_own_shape(opened: Opened) -> None:
     page = opened(color_scheme="dark")
     shape = "c => c.width / c.height"
@@ -112,6 +113,7 @@ def test_by_keyboard_alone(opened: Opened) -> None:
     assert page.evaluate("[atlas.state.chosen.size, atlas.state.zoom]") == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 360])
 def test_fits_and_passes_axe(opened: Opened, root: Path, width: int, scheme: str) -> None:

@@ -28,6 +28,7 @@ def card(page: Any, selector: str, x: float, y: float) -> str:
     return str(page.locator(".hovercard").inner_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sentiment", "registers"])
 def test_what_moves_the_answer_most_is_listed_with_pythons_points(
     open_page: Open, documents: Documents, name: str
@@ -55,6 +56,7 @@ def test_the_map_of_needs_says_each_patchs_points(open_page: Open, documents: Do
     assert f"−{-moved[dearest]:.1f} points" in says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sentiment", "registers"])
 def test_a_pair_of_places_has_pythons_cosine(open_page: Open, documents: Documents, name: str) -> None:
     example = documents[name].examples[0]
@@ -77,6 +79,7 @@ def test_a_pair_of_places_has_pythons_cosine(open_page: Open, documents: Documen
     assert page.locator(".maps i").is_visible()
 
 
+@pytest.mark.slow
 def test_two_inputs_stand_beside_their_class_tokens(open_page: Open, documents: Documents) -> None:
     example = documents["sentiment"].examples[0]
     assert example.contrast is not None
@@ -88,6 +91,7 @@ def test_two_inputs_stand_beside_their_class_tokens(open_page: Open, documents: 
     assert example.contrast.text in narrow.locator(".compare").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "step"), [("mean", 9), ("sentiment", 5)])
 def test_two_texts_lead_to_the_report_of_why_they_are_alike(
     open_page: Open, documents: Documents, name: str, step: int

@@ -27,6 +27,7 @@ def place(page: Any) -> dict[str, str]:
 # -- journeys ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_whole_journey_by_keyboard_alone(open_page: Open) -> None:
     page = open_page("photo", "#token=0&layer=0&head=all")
     for step in STEPS:
@@ -82,6 +83,7 @@ def test_the_whole_journey_by_keyboard_alone(open_page: Open) -> None:
     assert page.locator("dialog[open]").count() == 0
 
 
+@pytest.mark.slow
 def test_every_control_is_reached_with_tab(open_page: Open) -> None:
     page = open_page("toy", "#step=5")
     wanted = page.evaluate(
@@ -99,6 +101,7 @@ def test_every_control_is_reached_with_tab(open_page: Open) -> None:
     assert len(seen) >= wanted
 
 
+@pytest.mark.slow
 def test_the_whole_journey_by_mouse(open_page: Open) -> None:
     page = open_page("toy")
     for _ in range(9):
@@ -132,6 +135,7 @@ def test_a_deep_link_opens_what_it_names_and_nonsense_is_put_right(open_page: Op
     assert 0 <= int(place(page)["layer"]) < 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (640, 360), (1280, 720), (3840, 2160)])
 def test_nothing_hangs_over_the_edge(open_page: Open, width: int, height: int) -> None:
     """360 px, 200 % zoom of a laptop (half its pixels), a laptop, 4K: nothing scrolls sideways."""
@@ -171,6 +175,7 @@ def test_the_name_of_the_heads_stays_in_sight(open_page: Open) -> None:
     assert heads.locator("> span").bounding_box()["x"] >= heads.bounding_box()["x"] - 0.5
 
 
+@pytest.mark.slow
 def test_reduced_motion_moves_nothing(open_page: Open) -> None:
     still = open_page("photo", "#step=9", reduced_motion="reduce")
     moving = open_page("photo", "#step=9", reduced_motion="no-preference")
@@ -216,6 +221,7 @@ def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
     assert page.locator("h2#step-title").is_visible()
 
 
+@pytest.mark.slow
 def test_paper_is_light_and_has_what_its_sentences_speak_of(open_page: Open) -> None:
     """From a dark screen and a projector's large type: light colours and ordinary type, backgrounds that carry meaning
     kept, the maps of step 3 and both strips of step 8 there; and the screen as it was afterwards."""
@@ -240,6 +246,7 @@ def test_paper_is_light_and_has_what_its_sentences_speak_of(open_page: Open) -> 
     assert "presenter" in root.get_attribute("class")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toy", "mean", "query"])
 def test_exercises_on_paper_ask_what_the_model_has(open_page: Open, name: str) -> None:
     page = open_page(name)
@@ -249,6 +256,7 @@ def test_exercises_on_paper_ask_what_the_model_has(open_page: Open, name: str) -
     assert ("lowers the likeness to" in asked) == (name != "toy")
 
 
+@pytest.mark.slow
 def test_a_link_keeps_what_was_swapped_and_how_it_is_pooled(open_page: Open) -> None:
     page = open_page("toy", "#step=10")
     page.get_by_role("button", name="Swap").click()
@@ -268,6 +276,7 @@ def test_a_link_keeps_what_was_swapped_and_how_it_is_pooled(open_page: Open) -> 
     assert wrong.locator("h2#step-title").is_visible()
 
 
+@pytest.mark.slow
 def test_a_link_keeps_the_donor_and_each_input_is_offered_once(chromium: Any, tmp_path: Path) -> None:
     ct.walkthrough("builtin:toy", out=tmp_path / "toy.html")
     page = chromium.new_page()
@@ -280,6 +289,7 @@ def test_a_link_keeps_the_donor_and_each_input_is_offered_once(chromium: Any, tm
     page.close()
 
 
+@pytest.mark.slow
 def test_a_page_that_was_copied_in_part_says_so(chromium: Any, pages: dict[str, Path], tmp_path: Path) -> None:
     """Its script stands at the end: without this sentence there is an empty window."""
     text = pages["toy"].read_text(encoding="utf-8")
@@ -296,6 +306,7 @@ def test_a_page_that_was_copied_in_part_says_so(chromium: Any, pages: dict[str, 
 # -- accessibility -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -328,6 +339,7 @@ def plain(text: str) -> float:
     return float(digits) / 10 ** int("".join(str("⁰¹²³⁴⁵⁶⁷⁸⁹".index(each)) for each in power) or 0)
 
 
+@pytest.mark.slow
 def test_the_numbers_shown_are_pythons(open_page: Open) -> None:
     """Scores and weights of every layer and head in the tables, answers in the bars: to the digits shown."""
     weights = ref.random_weights(TOY, 7)
@@ -354,6 +366,7 @@ def test_the_numbers_shown_are_pythons(open_page: Open) -> None:
     np.testing.assert_allclose(bars, np.sort(run.values)[::-1] * 100, atol=0.051)
 
 
+@pytest.mark.slow
 def test_all_of_the_toys_arithmetic_follows_from_what_the_page_shows(open_page: Open) -> None:
     """From the answer back to pixels and weights: every number on the way is recomputed from the digits shown."""
     page = open_page("toy", "#step=9")
@@ -367,6 +380,7 @@ def test_all_of_the_toys_arithmetic_follows_from_what_the_page_shows(open_page: 
     ]
 
 
+@pytest.mark.slow
 def test_a_real_models_scores_softmax_heads_and_residuals_follow_too(open_page: Open) -> None:
     page = open_page("photo", "#step=6&layer=6&head=1&token=33")
     found = page.evaluate(WALK)  # state + attention (heads, bias)
@@ -439,6 +453,7 @@ def test_it_paints_soon_and_steps_fast(open_page: Open) -> None:
     assert float(np.median(page.evaluate(script))) < 1_000
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_the_same_page(chromium: Any, tmp_path: Path) -> None:
     """In a sandboxed frame, which has no address to keep its place in: all steps, and nothing goes wrong inside."""
     path = tmp_path / "notebook.html"
@@ -457,6 +472,7 @@ def test_a_notebook_shows_the_same_page(chromium: Any, tmp_path: Path) -> None:
     assert problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -487,6 +503,7 @@ def test_the_document_is_data_not_markup(pages: dict[str, Path]) -> None:
     assert "default-src 'none'" in text
 
 
+@pytest.mark.slow
 def test_on_a_projector_each_step_stands_whole(open_page: Open) -> None:
     """1280 x 720, as many have: nobody scrolls in front of a room."""
     for name in ("toy", "photo", "sentiment"):
@@ -503,6 +520,7 @@ def test_on_a_projector_each_step_stands_whole(open_page: Open) -> None:
             page.keyboard.press("ArrowRight")
 
 
+@pytest.mark.slow
 def test_a_link_keeps_the_number_and_the_direction_that_are_looked_at(open_page: Open) -> None:
     page = open_page("toy", "#step=5&layer=0&head=1&number=3&reads=back")
     turned = page.get_by_role("button", name="who reads it")

@@ -25,6 +25,7 @@ def test_the_bundle_was_built_from_these_sources(root: Path) -> None:
     assert bundle().sources == digest_of_sources(root / "web"), "run: make web, and commit what it wrote"
 
 
+@pytest.mark.slow
 def test_building_again_gives_the_same_bundle(root: Path, tmp_path: Path) -> None:
     if shutil.which("npx") is None or not (root / "web" / "node_modules" / "vite").is_dir():
         pytest.skip("node or the page's packages are not here; make web-test installs them")

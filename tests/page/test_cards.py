@@ -27,6 +27,7 @@ def spoken(page: Any) -> str:
     return str(page.locator("#app > [role=status]").inner_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toy", "sentiment"])
 def test_every_mark_has_a_card(open_page: Open, name: str) -> None:
     page = open_page(name, width=1440)

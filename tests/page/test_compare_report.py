@@ -36,6 +36,7 @@ def with_texts(found: CompareResult) -> CompareResult:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "scheme", "texts"),
     [(1440, "light", False), (1440, "dark", True), (360, "light", False), (390, "light", True), (360, "dark", True)],

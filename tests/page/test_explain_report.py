@@ -52,6 +52,7 @@ def readable(page: Any) -> None:
     assert page.evaluate(smallest) >= 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "dark"), (360, "light")])
 def test_a_report_needs_nothing_else_fits_and_passes_axe(
     chromium: Any, root: Path, written: Path, width: int, scheme: str
@@ -84,6 +85,7 @@ def test_on_paper_a_word_keeps_the_colour_that_says_how_strong_it_is(chromium: A
     page.close()
 
 
+@pytest.mark.slow
 def test_a_line_between_words_stands_out_under_the_pointer(chromium: Any, tmp_path: Path) -> None:
     _pair(tmp_path / "pair.html")
     page = chromium.new_page()
@@ -96,6 +98,7 @@ def test_a_line_between_words_stands_out_under_the_pointer(chromium: Any, tmp_pa
     page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["picture", "pictures"])
 def test_a_picture_stands_as_it_was_given_beside_what_the_model_gets(chromium: Any, tmp_path: Path, kind: str) -> None:
     wide = Image.linear_gradient("L").convert("RGB").resize((300, 150))

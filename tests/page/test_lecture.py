@@ -29,6 +29,7 @@ def script(root: Path) -> str:
     return " ".join((root / "docs" / "lecture.md").read_text(encoding="utf-8").split())
 
 
+@pytest.mark.slow
 def test_the_cut_that_is_read_out(toy: dict[str, Example], script: str) -> None:
     """Minute 6: by the mean over heads the answer falls further than by any of the others."""
     (knock,) = (k for k in toy["a drawn cat"].knockouts if k.layer == 0 and k.head is None)

@@ -62,6 +62,7 @@ def by_keyboard(page: Any) -> None:
         page.keyboard.press("Enter")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (360, "light")])
 def test_a_list_needs_nothing_else_fits_and_passes_axe(
     chromium: Any, root: Path, written: Path, width: int, scheme: str

@@ -46,6 +46,7 @@ def opened(chromium: Any, document: Walkthrough, place: Path, hash: str) -> Any:
     return page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toy", "scenes", "scenes-multi", "deit", "minilm"])
 def test_tokens_layers_and_heads_are_called_as_python_calls_them(
     chromium: Any, walked: Callable[..., Made], tmp_path: Path, name: str
@@ -72,6 +73,7 @@ def test_tokens_layers_and_heads_are_called_as_python_calls_them(
     page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toy", "sentiment"])
 def test_the_cut_that_the_page_names_is_the_cut_that_it_shows(
     chromium: Any, walked: Callable[..., Made], tmp_path: Path, name: str
@@ -93,6 +95,7 @@ def test_the_cut_that_the_page_names_is_the_cut_that_it_shows(
     page.close()
 
 
+@pytest.mark.slow
 def test_the_name_of_a_patch_cuts_that_patch(walked: Callable[..., Made]) -> None:
     """`patch 86` is `p86`, whatever stands before the patches."""
     engine, document, item = walked("scenes-multi")

@@ -59,6 +59,7 @@ def shown(chromium: Any, tmp_path: Path) -> Callable[..., Any]:
     return show
 
 
+@pytest.mark.slow
 def test_one_layer_and_one_head_are_one(shown: Callable[..., Any], tmp_path: Path) -> None:
     model = classifier(tmp_path / "one", ("yes", "no"), layers=1, heads=1)
     page = shown(model, [str(drawn("cat", tmp_path / "cat.png"))])
@@ -67,6 +68,7 @@ def test_one_layer_and_one_head_are_one(shown: Callable[..., Any], tmp_path: Pat
         page.keyboard.press("ArrowRight")
 
 
+@pytest.mark.slow
 def test_a_name_from_right_to_left_leaves_its_sentence_in_order(shown: Callable[..., Any], tmp_path: Path) -> None:
     """A percentage behind such a name would otherwise be drawn before it, in pieces."""
     model = classifier(tmp_path / "rtl", (ARABIC, "b"), layers=2, heads=1, sure=0.0)
@@ -111,6 +113,7 @@ def test_of_a_single_word_it_is_said_that_nothing_is_beside_it(shown: Callable[.
             break
 
 
+@pytest.mark.slow
 def test_many_layers_leave_room_for_the_curves(shown: Callable[..., Any], tmp_path: Path) -> None:
     model = classifier(tmp_path / "deep", ("a", "b"), layers=24, heads=16)
     page = shown(model, [str(drawn("cat", tmp_path / "cat.png"))], "#step=7&layer=20&head=15", full=False)
@@ -126,6 +129,7 @@ def test_many_layers_leave_room_for_the_curves(shown: Callable[..., Any], tmp_pa
     assert page.evaluate(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [4, 5, 6])
 @pytest.mark.parametrize("name", ["toy", "multi", "sentiment", "registers"])
 def test_a_telephone_shows_the_column_that_adds_up_and_every_choice(open_page: Open, name: str, step: int) -> None:
@@ -140,6 +144,7 @@ def test_the_answers_that_are_left_out_are_counted(shown: Callable[..., Any], tm
     assert f"and {9 - listed} more" in page.locator(".middle").inner_text()
 
 
+@pytest.mark.slow
 def test_pictures_of_nothing(shown: Callable[..., Any], tmp_path: Path) -> None:
     """One colour, one pixel, nothing but transparency: pages as any other's."""
     Image.new("RGB", (64, 64), (128, 128, 128)).save(tmp_path / "grey.png")
@@ -151,6 +156,7 @@ def test_pictures_of_nothing(shown: Callable[..., Any], tmp_path: Path) -> None:
         page.keyboard.press("ArrowRight")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1920, 1024])
 def test_on_a_projector_the_flag_leaves_the_token_its_name(
     shown: Callable[..., Any], tmp_path: Path, width: int

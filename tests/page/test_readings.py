@@ -17,6 +17,7 @@ def columns(page: Any) -> list[str]:
     return [text.strip() for text in page.locator(".middle details.table thead th").all_inner_texts()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hash", "has", "lacks"),
     [
@@ -44,6 +45,7 @@ def test_who_reads_it_shows_only_what_is_of_that_direction(open_page: Open) -> N
     assert "nothing is known here" in page.locator(".matter").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "depth"), [("photo", 12), ("multi", 4), ("registers", 3)])
 @pytest.mark.parametrize("head", ["all", "1"])
 def test_what_is_added_adds_up_to_the_digits_shown(
@@ -81,6 +83,7 @@ def test_what_lies_beyond_the_scale_is_named(open_page: Open) -> None:
     assert "≥" not in open_page("itself", "#step=5&layer=1").locator(".legend").inner_text()
 
 
+@pytest.mark.slow
 def test_on_a_telephone_the_picture_comes_before_the_text(open_page: Open) -> None:
     page = open_page("photo", "#step=4", width=390, height=844)
     for step in range(5, 8):
@@ -103,6 +106,7 @@ def test_on_a_telephone_the_picture_comes_before_the_text(open_page: Open) -> No
     assert 0 <= linked["x"] <= 390 - linked["width"] / 2
 
 
+@pytest.mark.slow
 def test_an_input_that_looks_like_none_of_the_classes_is_called_so(open_page: Open) -> None:
     page = open_page("strange")
     assert "looks like none of its classes" in page.locator(".intro").inner_text()

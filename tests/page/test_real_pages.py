@@ -17,6 +17,7 @@ MOST = 500
 """numbers that are followed in a page of thousands"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["multi", "sentiment", "registers"])
 def test_the_journey_by_keyboard_alone(open_page: Open, documents: Documents, name: str) -> None:
     page = open_page(name, "#layer=0&head=all", reduced_motion="reduce")
@@ -39,6 +40,7 @@ def test_the_journey_by_keyboard_alone(open_page: Open, documents: Documents, na
     assert place(page)["token"] != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["multi", "sentiment", "registers", "distilled"])
 def test_each_token_is_drawn_as_what_it_is(open_page: Open, documents: Documents, name: str) -> None:
     example = documents[name].examples[0]
@@ -61,6 +63,7 @@ def test_each_token_is_drawn_as_what_it_is(open_page: Open, documents: Documents
     assert len(set(special)) == len(special)
 
 
+@pytest.mark.slow
 def test_what_the_readout_reads_is_said_rightly(open_page: Open) -> None:
     for name, says in (
         ("multi", "the answer is read from all of them"),
@@ -71,6 +74,7 @@ def test_what_the_readout_reads_is_said_rightly(open_page: Open) -> None:
         assert says in open_page(name, "#step=2").locator(".right").inner_text()
 
 
+@pytest.mark.slow
 def test_stems_are_described_as_what_they_are(open_page: Open, documents: Documents) -> None:
     says = {"convolutions": "(convolutions)", "linear": "weighted sum of that patch's pixels", "table": "word pieces"}
     for name in ("multi", "registers", "sentiment"):
@@ -79,6 +83,7 @@ def test_stems_are_described_as_what_they_are(open_page: Open, documents: Docume
         assert says[documents[name].model.stem] in page.locator(".right").inner_text()
 
 
+@pytest.mark.slow
 def test_every_class_token_can_be_watched(open_page: Open, documents: Documents) -> None:
     document = documents["multi"]
     example = document.examples[0]
@@ -107,6 +112,7 @@ def cells(page: object) -> np.ndarray:
     return np.array([[plain(cell) for cell in row] for row in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["multi", "sentiment"])
 def test_the_numbers_shown_are_pythons(open_page: Open, documents: Documents, name: str) -> None:
     model, example = documents[name].model, documents[name].examples[0]
@@ -124,6 +130,7 @@ def test_the_numbers_shown_are_pythons(open_page: Open, documents: Documents, na
     np.testing.assert_allclose(bars, example.answers.values[:6] * 100, atol=0.051)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "hash", "kinds"),
     [
@@ -157,6 +164,7 @@ def test_an_answer_from_several_class_tokens_adds_up(open_page: Open, documents:
     assert "equal" in page.locator(".arithmetic .check").inner_text()
 
 
+@pytest.mark.slow
 def test_it_begins_and_ends_in_plain_words(open_page: Open, documents: Documents) -> None:
     """The first screen says what this is; the last one what it was, what it looked at, and what not to conclude."""
     for name in ("multi", "sentiment"):

@@ -44,6 +44,7 @@ def test_the_first_screen_shows_vectors_one_class_token_layers_and_an_answer(
     assert page.locator(".river .stop .rim").count() == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toy", "photo", "text", "multi", "sentiment", "registers", "distilled"])
 def test_what_is_drawn_of_each_layer_is_all_of_its_attention(open_page: Open, name: str) -> None:
     for layer in shares(open_page(name)):
@@ -51,6 +52,7 @@ def test_what_is_drawn_of_each_layer_is_all_of_its_attention(open_page: Open, na
         assert sum(layer) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_it_opens_where_the_answer_is_made(open_page: Open, documents: Documents) -> None:
     for name in ("multi", "sentiment"):
         best = int(np.argmax(rises(documents[name])))
@@ -75,6 +77,7 @@ def test_a_layer_that_is_clicked_opens_and_escape_leads_back_up(open_page: Open)
     assert {k: place(page)[k] for k in ("step", "layer")} == {"step": "5", "layer": "1"}
 
 
+@pytest.mark.slow
 def test_the_film_runs_stops_and_can_be_dragged(open_page: Open) -> None:
     for motion in ("no-preference", "reduce"):
         page = open_page("photo", "#step=7&layer=11", reduced_motion=motion)
@@ -97,6 +100,7 @@ def test_the_film_runs_stops_and_can_be_dragged(open_page: Open) -> None:
     assert place(page)["layer"] == "8"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toy", "photo", "text", "multi", "sentiment", "registers", "query", "last", "mean"])
 def test_no_step_says_more_than_sixty_words_at_first(open_page: Open, name: str) -> None:
     page = open_page(name)
@@ -130,6 +134,7 @@ def test_what_the_pointer_is_on_lights_up_everywhere(open_page: Open, name: str)
     assert page.locator(".funnel tr.chosen").get_attribute("data-token") == str(t)
 
 
+@pytest.mark.slow
 def test_the_table_of_a_head_adds_up_in_each_column(open_page: Open) -> None:
     """exp and share over all rows, share x value of the number that is marked; the rest included."""
     for name in ("toy", "sentiment", "registers"):
@@ -148,6 +153,7 @@ def test_the_table_of_a_head_adds_up_in_each_column(open_page: Open) -> None:
                 assert plain(row[2]) / 100 * plain(row[3]) == pytest.approx(plain(row[4]), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_the_middle_is_put_to_use(open_page: Open) -> None:
     used = """(() => { const panel = document.querySelector('.middle'), box = panel.getBoundingClientRect();
         let all = 0, used = 0;

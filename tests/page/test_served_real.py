@@ -65,6 +65,7 @@ def bars(page: Any) -> list[float]:
     return [float(each.replace("\u2212", "-").replace("\u00a0%", "")) for each in found]
 
 
+@pytest.mark.slow
 def test_ones_own_sentence_and_free_play(text: tuple[Engine, Running], visit: Callable[..., Any]) -> None:
     engine, running = text
     page = visit(running, "&step=5&layer=1")
@@ -102,6 +103,7 @@ def test_ones_own_sentence_and_free_play(text: tuple[Engine, Running], visit: Ca
         assert page.get_by_text("was not computed").count() == 0
 
 
+@pytest.mark.slow
 def test_ones_own_pictures_by_file_drop_and_camera(
     image: tuple[Engine, Running], visit: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def test_nothing_shows_the_answer_before_the_guess(open_page: Open, documents: D
     page.locator("ol.best").wait_for()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1440, 360])
 @pytest.mark.parametrize("name", ["multi", "sentiment"])
 def test_demonstrations_open_and_fit(open_page: Open, name: str, width: int) -> None:
@@ -72,6 +73,7 @@ def test_six_poolings_with_the_models_own_among_them(open_page: Open, documents:
             assert "no head here fits" in row.inner_text()
 
 
+@pytest.mark.slow
 def test_a_knock_out_is_a_dot_among_others(open_page: Open, documents: Documents) -> None:
     example = documents["sentiment"].examples[0]
     for cut in [cut for cut in example.knockouts if cut.head is None]:

@@ -72,6 +72,7 @@ TABLES = r"""
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["toy", "photo", "text", "multi", "sentiment", "registers", "distilled", "query", "last", "mean"]
 )

@@ -17,6 +17,7 @@ from classtoken.walk.engine import Engine
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [("toy", "1366"), ("photo", "1440"), ("multi", "360"), ("sentiment", "1366"), ("mean", "200 %"), ("query", "1024")],
@@ -52,6 +53,7 @@ def opened_drawers(page: Any) -> Iterator[str]:
             page.keyboard.press("Escape")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "look"),
     [("toy", "1440", "light"), ("sentiment", "390", "dark"), ("mean", "1440", "dark"), ("registers", "200 %", "light")],

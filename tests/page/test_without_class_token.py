@@ -17,6 +17,7 @@ SAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAYS)
 def test_no_step_speaks_of_a_class_token_that_is_not_there(open_page: Open, name: str) -> None:
     page = open_page(name, reduced_motion="reduce")
@@ -34,6 +35,7 @@ def test_no_step_speaks_of_a_class_token_that_is_not_there(open_page: Open, name
             assert title == "Nobody is put in front"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["query", "mean"])
 def test_what_each_token_gives_is_pythons_and_adds_up(open_page: Open, documents: Documents, name: str) -> None:
     example = documents[name].examples[0]
@@ -58,6 +60,7 @@ def test_what_each_token_gives_is_pythons_and_adds_up(open_page: Open, documents
         assert plain(shown) == pytest.approx(example.pooled.pooled[0], abs=5.1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "hash", "kinds"),
     [

@@ -130,6 +130,7 @@ def ragged(draw: st.DrawFn) -> list[str]:
     return padded
 
 
+@pytest.mark.slow
 @given(ragged(), st.sampled_from([*FREE, "cls(0)", "dist", "cls_dist", "gem(learned)"]), st.booleans(), st.integers(0))
 def test_a_row_is_pooled_as_if_it_were_alone_and_unpadded(rows: list[str], name: str, image: bool, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed % 2**32)
@@ -143,6 +144,7 @@ def test_a_row_is_pooled_as_if_it_were_alone_and_unpadded(rows: list[str], name:
         torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @given(ragged(), st.booleans())
 def test_cls_and_mean_do_not_mind_where_a_token_stands(rows: list[str], image: bool) -> None:
     over = IMAGE_POOLED if image else TEXT_POOLED

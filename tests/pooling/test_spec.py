@@ -148,6 +148,7 @@ def test_what_cannot_be_read_is_said_in_one_line(text: str, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="clsmean+@-0123456789n() .,x", max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

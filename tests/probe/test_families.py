@@ -24,6 +24,7 @@ def pooled(states: States) -> torch.Tensor:
     return torch.einsum("bl,bld->bd", mask / mask.sum(1, keepdim=True), states.last_BLD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FIRST, ids=lambda case: case.family)
 def test_captured_is_fused(case: Case, tmp_path: Path) -> None:
     bench = set_up(case, tmp_path)

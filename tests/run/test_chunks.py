@@ -118,6 +118,7 @@ def test_late_chunks_are_pooled_from_one_pass_over_the_text(tmp_path: Path, bert
     assert verify(tmp_path / "out").ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["rows", "late", "mean"])
 def test_growing_workers_and_stops_change_nothing(tmp_path: Path, bert: Path, source: Path, kept: str) -> None:
     how = {"pooling": "mean", "chunks": 12, "overlap": 2, "chunked": kept, "part_rows": 2}

@@ -39,6 +39,7 @@ def cluster(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         made.shutdown()
 
 
+@pytest.mark.slow
 def test_actors_write_what_this_process_writes(tmp_path: Path, cluster: Any) -> None:
     source = table(tmp_path / "a.csv", FIRST)
     onto(source, tmp_path / "out", FakeStage(), staff=Staff(2, "ray", cluster.address))
@@ -59,6 +60,7 @@ class OpenedElsewhere(FakeStage):
         return [OtherModel()] * count
 
 
+@pytest.mark.slow
 def test_what_keeps_an_actor_from_opening_the_model_is_said(tmp_path: Path, cluster: Any) -> None:
     source = table(tmp_path / "a.csv", FIRST)
     with pytest.raises(ContractError, match="gives other vectors here"):

@@ -54,6 +54,7 @@ def test_patches_with_their_grid(tmp_path: Path, vit: Path) -> None:
     assert verify(tmp_path / "out").ok, verify(tmp_path / "out").problems
 
 
+@pytest.mark.slow
 def test_an_update_takes_them_along(tmp_path: Path, bert: Path) -> None:
     path, out = tmp_path / "a.txt", tmp_path / "out"
     path.write_text("\n".join([*TEXTS, "bird"]) + "\n")

@@ -128,6 +128,7 @@ def test_a_worker_that_opens_another_model_is_refused(tmp_path: Path) -> None:
         replace(spec, made="of another day").open()
 
 
+@pytest.mark.slow
 def test_a_worker_whose_owner_dies_ends_too(tmp_path: Path, root: Path) -> None:
     import subprocess
     import sys

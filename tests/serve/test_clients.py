@@ -110,6 +110,7 @@ def begun(model: Path, port: int) -> tuple[subprocess.Popen, str]:
     raise AssertionError("it never served")
 
 
+@pytest.mark.slow
 def test_killed_and_begun_anew(model: Path) -> None:
     httpx = pytest.importorskip("httpx")
     expected = ct.load(model).embed(TEXTS)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
+import pytest
 from tests.serve.fake import KEY, Running
 from tests.serve.test_walkthrough import bomb, picture
 
@@ -18,6 +19,7 @@ HEADERS = {KEY_HEADER: KEY}
 PNG = {**HEADERS, "Content-Type": "image/png"}
 
 
+@pytest.mark.slow
 def test_abuse_one_after_another_and_it_still_answers() -> None:
     engine = Engine("builtin:toy")
     running = Running(engine, ServerLimits(body_seconds=1.0), engine.document(full=False))

@@ -298,6 +298,7 @@ def body_of(given: Any) -> bytes:
     return given if isinstance(given, bytes) else json.dumps({"model": "texts", **given}).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "status"), MALFORMED, ids=range(len(MALFORMED)))
 def test_what_is_wrong_is_refused_by_name(client: httpx.Client, given: Any, status: int) -> None:
     found = client.post("/v1/embeddings", content=body_of(given), headers={"Content-Type": "application/json"})

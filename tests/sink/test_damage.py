@@ -39,6 +39,7 @@ def is_noticed(folder: Path) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_a_bit_that_falls_over_in_any_file_is_noticed(whole: Path) -> None:
     chance = random.Random(0)
     files = [file for file in sorted(whole.rglob("*")) if file.is_file() and file.stat().st_size]

@@ -261,6 +261,7 @@ def test_pictures_in_memory_are_known_by_what_they_show() -> None:
         assert not {found[0][0], found[1][0]} & set(found[2])
 
 
+@pytest.mark.slow
 def test_pictures_of_pillow_are_learned_from(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 256, (24, 24, 3), dtype=np.uint8) for _ in range(12)]

@@ -73,6 +73,7 @@ def test_a_table_without_a_header_is_known_by_its_numbers(tmp_path: Path) -> Non
     assert read_as(path, called={"id": "0", "text": "1", "label": "2"}) == wanted
 
 
+@pytest.mark.slow
 def test_a_trained_model_remembers_them(made: Path, tmp_path: Path) -> None:
     found = ct.predict(made / "model", tickets(tmp_path / "new.csv"), tmp_path / "out")
     assert (found.records, found.judged) == (8, 8)

@@ -36,6 +36,7 @@ def test_what_has_no_control() -> None:
     assert KnockOut("x", "zero", (), 1.0, 0.5, ()).verdict == "no control"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("things", "size"), CUTS)
 def test_chance_is_called_more_than_chance_in_at_most_five_percent(things: int, size: int) -> None:
     assert wrong_cuts(things, size, 400) <= binom.ppf(0.999, 400, 0.05)

@@ -79,6 +79,7 @@ def test_norms_that_are_normal_have_no_outlier() -> None:
     assert float(outliers(states, torch.full((200, 196), int(Role.CONTENT))).share_B.max()) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inputs", [6, 12, 40])
 def test_maps_as_good_as_random_scores_are_called_neither_better_nor_worse(inputs: int) -> None:
     """Eight maps beside random scores at once: in at most 5 % of all surveys is anything said of any of them."""

@@ -176,6 +176,7 @@ BROKEN: list[tuple[Callable[[], Pooling], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("broken", "said"), BROKEN, ids=[type(make_it()).__name__ for make_it, _ in BROKEN])
 def test_broken_poolings_are_refused(broken: Callable[[], Pooling], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
@@ -186,6 +187,7 @@ FREE = ["cls", "cls(1)", "first", "dist", "cls_dist", "mean", "max", "mean_sqrt_
 LEARNED = ["gem(learned)", "gem(1.5)", "map", "map(2)", "queries(1)", "queries(4)", "multihead(1)", "multihead(3)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FREE + LEARNED)
 def test_ours_hold(name: str) -> None:
     assert faults(make(name, DIM)) == []

@@ -16,12 +16,14 @@ def from_parquet(folder: Path) -> tuple[list[str], Mapping[str, np.ndarray]]:
     return list(found.ids), found.arrays
 
 
+@pytest.mark.slow
 def test_parquet(tmp_path: Path) -> None:
     check_sink(
         lambda place, manifest: ParquetSink(tmp_path / place, manifest), lambda place: from_parquet(tmp_path / place)
     )
 
 
+@pytest.mark.slow
 def test_json(tmp_path: Path) -> None:
     check_sink(
         lambda place, manifest: JsonSink(tmp_path / place, manifest), lambda place: read_json_sink(tmp_path / place)
@@ -76,6 +78,7 @@ class HereOnly(JsonSink):
         return writer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "words"),
     [

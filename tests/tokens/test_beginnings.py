@@ -38,6 +38,7 @@ def prepare(minilm: Path) -> TextPreprocessor:
     return TextPreprocessor.from_folder(minilm)
 
 
+@pytest.mark.slow
 def test_the_ids_are_those_of_the_whole_text(prepare: TextPreprocessor) -> None:
     chance = random.Random(0)
     words = [

@@ -10,6 +10,7 @@ from tests.walk.statements import STATEMENTS, Statement
 MODELS = ("toy", "scenes-multi", "sentiment", *PICTURES, *TEXTS, "deit", "minilm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda each: each.__name__)
 def test_it_holds(made: Callable[[str], Made], statement: Statement, name: str) -> None:

@@ -59,6 +59,7 @@ def walked(folder: Path) -> tuple[Engine, Walkthrough]:
     return engine, engine.document()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [clip, end_of_bert, mean_of_bert, mean_of_llama])
 def test_the_story_is_of_what_is_read_out(made: object, tmp_path: Path) -> None:
     assert callable(made)

@@ -119,6 +119,7 @@ def test_what_takes_long_is_asked_for_later(toy: Engine, png: bytes, e: Example)
     assert again.knockouts == e.knockouts
 
 
+@pytest.mark.slow
 def test_a_class_token_for_each_class(made: Callable[[str], Made]) -> None:
     """Every class token is watched with rows of its own; the page shows the best class's one first."""
     engine, page = made("scenes-multi")

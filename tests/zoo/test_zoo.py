@@ -31,6 +31,7 @@ def test_every_refusal_is_one_line_that_ends_with_what_to_do() -> None:
     assert [says for says in refused if "\n" in says or not says.endswith((".", "?", "!"))] == []
 
 
+@pytest.mark.slow
 @written_for
 @pytest.mark.parametrize("kind", shared_out(types(), SHARE, types()))
 def test_a_type_ends_as_the_table_says(kind: str) -> None:

@@ -93,6 +93,7 @@ def test_images_as_bytes_are_not_kept_but_read_again(tmp_path: Path) -> None:
     assert found.states[torch.arange(3)].shape == (3, 17, 32)
 
 
+@pytest.mark.slow
 def test_several_poolings_are_compared_from_one_pass(tmp_path: Path, squares: Path) -> None:
     vit = folders.tiny_vit(tmp_path / "vit")
     shared = tmp_path / "shared"
@@ -116,6 +117,7 @@ def test_several_poolings_are_for_frozen_vectors(tmp_path: Path, squares: Path) 
         ct.train(folders.tiny_vit(tmp_path / "vit"), squares, tmp_path / "out", pooling="cls,mean", unfreeze="all")
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_with_its_features(
     tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_stopped_training_goes_on_with_its_features(
     assert gone_on.scores == ct.train(vit, squares, tmp_path / "whole", pooling="cls").scores
 
 
+@pytest.mark.slow
 def test_a_bad_picture_is_named_once(tmp_path: Path, squares: Path) -> None:
     (squares / "red/broken.png").write_bytes(b"no image")
     result = train(squares, tmp_path / "out", model=folders.tiny_vit(tmp_path / "vit"), recipe=Recipe())

@@ -57,6 +57,7 @@ def test_a_convolutional_stem_is_our_own_format(tmp_path: Path, squares: Path) -
     assert (tmp_path / "model/README.md").read_text().count("24x24") == 0  # only measured figures stand in a card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [False, True])
 def test_a_linear_head_on_the_class_token_is_transformers_own_classifier(
     tmp_path: Path, squares: Path, head: bool
@@ -73,6 +74,7 @@ def test_a_linear_head_on_the_class_token_is_transformers_own_classifier(
     assert np.abs(model.logits(paths) - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["frozen, mean", "scratch, mean", "scratch, cls"])
 def test_no_class_is_claimed_whose_classifier_is_not_in_the_file(tmp_path: Path, squares: Path, way: str) -> None:
     """transformers would make it up at random, warn, and answer."""
@@ -132,6 +134,7 @@ def test_texts_from_scratch_open_in_sentence_transformers(tmp_path: Path) -> Non
     assert np.abs(ours - theirs).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "pooling"),
     [
@@ -154,6 +157,7 @@ def test_every_head_and_learned_pooling_opens_again(tmp_path: Path, squares: Pat
     assert predicted.accuracy > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuned", [False, True], ids=["frozen", "tuned"])
 @pytest.mark.parametrize(
     ("origin", "pooling"),
@@ -192,6 +196,7 @@ def test_a_trained_folder_says_of_its_vectors_what_they_are(
     assert np.abs(logits - embedder.logits(SENTENCES)).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_card_says_what_from_what_when_and_how_well(tmp_path: Path, squares: Path) -> None:
     vit = tiny_vit(tmp_path / "vit")
     (vit / "README.md").write_text("---\ntags: [x]\nlicense: apache-2.0\n---\n# ViT\n")
@@ -227,6 +232,7 @@ def test_the_card_says_what_from_what_when_and_how_well(tmp_path: Path, squares:
     assert f"{scratched.steps} steps in" in own
 
 
+@pytest.mark.slow
 def test_layers_behind_the_pooling_that_a_head_does_not_read_are_told(tmp_path: Path) -> None:
     """A Dense module of the model's own: the trained folder is without it, says so, and gives one vector everywhere."""
     import sentence_transformers

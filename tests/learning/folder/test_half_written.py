@@ -68,6 +68,7 @@ def test_overwriting_trains_anew_and_takes_up_no_step(tmp_path: Path, squares: P
     assert same(tmp_path / "fresh", tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_kill_while_results_are_removed_leaves_a_folder_that_is_known(
     tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_kill_while_results_are_removed_leaves_a_folder_that_is_known(
     assert not entries(out)
 
 
+@pytest.mark.slow
 def test_a_folder_that_holds_only_what_a_kill_left_is_empty(tmp_path: Path, squares: Path) -> None:
     """As where the disk was full when the first file was to be written."""
     out = tmp_path / "out"
@@ -116,6 +118,7 @@ def test_a_folder_that_holds_only_what_a_kill_left_is_empty(tmp_path: Path, squa
         train(squares, tmp_path / "theirs", model=tiny_vit(tmp_path / "vit"))
 
 
+@pytest.mark.slow
 def test_what_one_training_has_written_down_is_not_copied_into_the_next(tmp_path: Path, squares: Path) -> None:
     """Else the list of the first one's files would be taken for that of the second."""
     first, second = tmp_path / "first", tmp_path / "second"

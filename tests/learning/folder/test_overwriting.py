@@ -59,6 +59,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused_costs_no_earlier_model(tmp_path: Path, squares: Path, case: str) -> None:
     recipe, tables, message = REFUSED[case]

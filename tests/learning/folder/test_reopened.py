@@ -17,6 +17,7 @@ from classtoken.errors import OptionError
 WAYS = {"frozen, cls": {"pooling": "cls"}, "frozen, mean": {"pooling": "mean"}, "tuned": {"unfreeze": "all"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "way", "classes"),
     [

@@ -47,6 +47,7 @@ def started(count: int, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_are_one(tmp_path: Path) -> None:
     """Every objective, and what is dropped: that of one process that computes the batch in two parts."""
     started(2, "-m", "tests.learning.loop.test_processes", str(tmp_path))
@@ -60,6 +61,7 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
         assert torch.allclose(found[0]["dropping"][key], value, atol=1e-5, rtol=1e-5), key
 
 
+@pytest.mark.slow
 def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
     """One answer, one folder, the vectors of one process; a run of one is gone on with by two."""
     source = table(tmp_path / "pairs.csv", ("anchor", "positive"), list(zip(sentences(40), sentences(40), strict=True)))

@@ -109,6 +109,7 @@ def trained(
     return {key: value.clone() for key, value in objective.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_batch_in_parts_is_the_whole_batch(tmp_path: Path, name: str) -> None:
     """Loss and every gradient to 1e-5, parts of unequal size too; what moves once a step moves once (DINO's centre)."""

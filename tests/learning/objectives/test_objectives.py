@@ -167,6 +167,7 @@ def test_the_teacher_is_the_average_and_no_gradient_reaches_it() -> None:
     assert objective.centre.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_dino_finds_classes_without_labels_and_uses_its_prototypes(tmp_path) -> None:
     """Neighbours by the teacher's vectors share their class more often than before, and no prototype takes all."""
     data = pictures(192)
@@ -237,6 +238,7 @@ def test_clips_factor_can_come_back_from_its_limit() -> None:
     assert abs(float(objective.log_scale.grad)) > 0
 
 
+@pytest.mark.slow
 def test_clip_brings_two_towers_together(tmp_path) -> None:
     """Images and texts of the same class match; held-out pairs of three classes, one row each."""
     data = ImageText()
@@ -441,6 +443,7 @@ CHOOSING = {
 """objectives with a score that may choose; what is wanted of them, measured in another way; epochs"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOOSING)
 def test_every_score_that_may_choose_grows_with_what_is_wanted(tmp_path, name: str) -> None:
     """On rows held out, from before the first step to the last, while what is wanted grows on rows that nobody chose

@@ -11,6 +11,7 @@ def misses(way: str, folder: Path, count: int) -> int:
     return sum(not draw(way, folder / str(seed), seed)["holds"] for seed in range(count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_random_labels_are_chance_within_the_interval(tmp_path: Path, way: str) -> None:
     assert misses(way, tmp_path, 3) <= 1  # of 3 at 5 %: 2 or more in 7 of 1,000 runs

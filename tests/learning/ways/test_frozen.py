@@ -18,6 +18,7 @@ from classtoken.learning.ways import frozen
 from classtoken.sink.quarantine import read_quarantine
 
 
+@pytest.mark.slow
 def test_a_head_on_frozen_vectors(tmp_path: Path, squares: Path) -> None:
     vit = tiny_vit(tmp_path / "vit")
     bad = squares / "red" / "broken.png"
@@ -42,6 +43,7 @@ def test_a_head_on_frozen_vectors(tmp_path: Path, squares: Path) -> None:
     assert predicted.accuracy > 0.9
 
 
+@pytest.mark.slow
 def test_heads_of_few_records_take_steps_enough(tmp_path: Path, squares: Path) -> None:
     """Ten epochs of 54 records are ten steps: a cosine head needs a thousand, unless something else is said."""
     vit = tiny_vit(tmp_path / "vit")
@@ -85,6 +87,7 @@ def test_the_rows_that_choose_a_rate_do_not_judge_it(
     assert not learned & (choosing | judging)
 
 
+@pytest.mark.slow
 def test_the_score_that_chooses_is_chosen(tmp_path: Path, squares: Path) -> None:
     vit = tiny_vit(tmp_path / "vit")
     for head in ("linear", "mlp"):
@@ -96,6 +99,7 @@ def test_the_score_that_chooses_is_chosen(tmp_path: Path, squares: Path) -> None
             train(squares, tmp_path / f"{head}-wrong", model=vit, recipe=wrong)
 
 
+@pytest.mark.slow
 def test_several_labels_balanced_with_every_head(tmp_path: Path) -> None:
     rows = [f"{text},{'long' if len(text) > 12 else 'short'}{'|the' if 'the' in text else ''}" for text in texts(40)]
     (tmp_path / "texts.csv").write_text("text,label\n" + "\n".join(rows) + "\n")

@@ -41,6 +41,7 @@ def test_more_class_tokens_begin_as_copies(tmp_path: Path, squares: Path) -> Non
     assert torch.pdist(tokens).min() > 1e-3  # they did not stay equal
 
 
+@pytest.mark.slow
 def test_of_several_beginnings_the_mean_is_taken(tmp_path: Path, squares: Path) -> None:
     folders = [str(tmp_path / name) for name in ("one", "two")]
     for seed, folder in enumerate(folders):

@@ -94,6 +94,7 @@ def test_pairs_in_parts_are_pairs_in_one_piece(tmp_path: Path, triplets: Path) -
     assert vectors[0] == pytest.approx(vectors[1], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_matryoshka_makes_the_beginning_of_vectors_better(tmp_path: Path) -> None:
     """At 4 of 32 numbers the partner is found more often after a matryoshka loss than after one of the whole alone."""
     first = sentences(160)
@@ -109,6 +110,7 @@ def test_matryoshka_makes_the_beginning_of_vectors_better(tmp_path: Path) -> Non
     assert found[1] > found[0]
 
 
+@pytest.mark.slow
 def test_scores_are_learned_in_their_order(tmp_path: Path) -> None:
     """Alike are pairs of one first word, whatever follows: the rank correlation on other pairs grows."""
     generator, rows = np.random.default_rng(0), []
