@@ -134,6 +134,8 @@ def test_words_find_pictures_with_a_model_of_both_sides(tmp_path: Path) -> None:
         ({"text": "a", "where": "nothing = 1"}, "no column 'nothing'"),
         ({"queries": "nowhere.csv"}, "nowhere.csv"),
         ({"text": " "}, "a query is empty"),
+        ({"text": "a", "source_options": ct.SourceOptions(encoding="cp1252")}, "`encoding`: only with `queries`"),
+        ({"id": "r1", "prompt_text": "query: "}, "`prompt_text`: not with `id`"),
     ],
 )
 def test_what_cannot_be_searched_for_is_said_in_a_line(made: Path, options: dict, said: str) -> None:

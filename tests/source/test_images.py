@@ -179,3 +179,5 @@ def test_masks_go_with_the_images_of_their_name(tmp_path: Path) -> None:
     assert [r.meta["mask"] for r in records] == [(tmp_path / "masks" / "x.png").as_posix(), None]
     with pytest.raises(SourceError, match=r"no \.png masks"):
         ids(tmp_path / "images", masks=tmp_path / "images")
+    with pytest.raises(SourceError, match=r"there is no folder .*nowhere"):
+        ids(tmp_path / "images", masks=tmp_path / "nowhere")

@@ -103,6 +103,8 @@ class MaskedSource(SourceAround):
 
     def __init__(self, inner: Source, folder: Path):
         super().__init__(inner)
+        if not folder.is_dir():
+            raise SourceError(f"there is no folder {folder}; give the one with a mask per image as `masks`.")
         self._masks = {
             path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))
         }
