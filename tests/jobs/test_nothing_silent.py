@@ -62,6 +62,35 @@ def test_options_that_do_not_apply_are_errors(options: dict, said: str, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_options_that_would_move_nothing_are_errors(tmp_path: Path) -> None:
+    bert = tiny_bert(tmp_path / "bert", head=True)
+    made, texts = tmp_path / "made", tmp_path / "a.txt"
+    texts.write_text("the cat\na dog\n")
+    ct.embed(bert, texts, made)
+    loaded, windows = ct.load(bert), ct.SourceOptions(encoding="cp1252")
+    for call, said in (
+        (lambda: ct.search(made, "the cat", source_options=windows), "`encoding`: only with `queries`"),
+        (lambda: ct.search(made, id="0", prompt_text="query: "), "`prompt_text`: not with `id`"),
+        (lambda: ct.search(made, "the cat", model=loaded, device="cpu"), "`device`: not with an Embedder"),
+        (lambda: ct.verify(made, prompt_text="query: "), "`prompt_text`: not with a folder"),
+        (lambda: ct.verify(made, accept=("x",)), "`accept`: only with `model`"),
+        (lambda: ct.verify(made, vector_column="v"), "`vector_column`: only with `against`"),
+        (lambda: ct.verify(against=texts, model=bert, clean=True), "`clean`: only with a folder"),
+        (lambda: ct.verify(against=texts, model=bert, service_model="x"), "`service_model`: only with `endpoint`"),
+        (lambda: ct.predict(bert, "the cat", source_options=windows), "`encoding`: only with `calibrate` or `out`"),
+        (
+            lambda: ct.export(made, tmp_path / "e", format="faiss", normalize=True),
+            "`normalize`: only with `format` onnx",
+        ),
+        (lambda: ct.export(made, tmp_path / "e", format="lance", pooling="cls"), "`pooling`: not with `format` lance"),
+        (lambda: ct.export(loaded, tmp_path / "e", pooling="mean"), "an Embedder has its own pooling"),
+        (lambda: ct.explain(loaded, "the cat", device="cpu"), "an Embedder has its own pooling"),
+        (lambda: ct.verify(against=texts, model=loaded, device="cpu"), "an Embedder has its own pooling"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            call()
+
+
 def test_records_without_labels_are_refused_before_any_work(tmp_path: Path) -> None:
     vit, squares = tiny_vit(tmp_path / "vit"), coloured_squares(tmp_path / "squares", 2)
     pictures = sorted(str(path) for path in squares.rglob("*.png"))

@@ -53,16 +53,12 @@ def pass_through(models: Sequence[Any], task: JudgedTask, options: CompareOption
     refuse_repeated(names)
     passed = []
     for model, name in zip(models, names, strict=True):
-        embedder = (
-            model
-            if isinstance(model, Embedder)
-            else load(
-                model,
-                precision=options.precision,
-                device=options.device,
-                revision=options.revision,
-                accept=options.accept,
-            )
+        embedder = load(
+            model,
+            precision=options.precision,
+            device=options.device,
+            revision=options.revision,
+            accept=options.accept,
         )
         side = embedder.modality_of(task.records[0], options.modality)
         embedder, prompt = with_prompt(embedder, side, options.prompt, options.prompt_text)

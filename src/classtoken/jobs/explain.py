@@ -21,11 +21,7 @@ def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, opt
         work = (model.name if isinstance(model, Embedder) else model, item, {**vars(options), "overwrite": None})
         inputs = {"model": model, "input": item}
         place = output_file(Path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
-    embedder = (
-        model
-        if isinstance(model, Embedder)
-        else load(model, device=options.device, revision=options.revision, accept=options.accept)
-    )
+    embedder = load(model, device=options.device, revision=options.revision, accept=options.accept)
     side = modality_of(embedder, item, options.modality)
     for donor in options.donors:
         check_one(embedder, donor, side, options.modality)

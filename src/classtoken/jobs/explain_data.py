@@ -33,11 +33,7 @@ def explain_data(
         work = (model.name if isinstance(model, Embedder) else model, source, {**vars(options), "overwrite": None})
         inputs = {"model": model, "source": source}
         place = output_file(Path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
-    embedder = (
-        model
-        if isinstance(model, Embedder)
-        else load(model, device=options.device, revision=options.revision, accept=options.accept)
-    )
+    embedder = load(model, device=options.device, revision=options.revision, accept=options.accept)
     opened = open_source(source, options.source_options, columns_learned_from(model))
     unread: list[Rejected] = []
     records, copies = different(list(opened.records(unread, limit=options.limit)))

@@ -28,11 +28,7 @@ def explain_pair(
         work = (name, item, other, {**vars(options), "overwrite": None})
         inputs = {"model": model, "input": item, "other input": other}
         place = output_file(Path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
-    embedder = (
-        model
-        if isinstance(model, Embedder)
-        else load(model, device=options.device, revision=options.revision, accept=options.accept)
-    )
+    embedder = load(model, device=options.device, revision=options.revision, accept=options.accept)
     found = explained_pair(embedder, item, other, replace(options, overwrite=False))
     if place is not None:
         write_pair(found, place)

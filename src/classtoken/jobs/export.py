@@ -11,6 +11,7 @@ from classtoken.files import user_path, whole_folder
 from classtoken.handover.onnx import noted, write_graph, write_onnx
 from classtoken.handover.vectors import write_faiss, write_lance
 from classtoken.options import ExportOptions
+from classtoken.options.base import refuse_given
 from classtoken.places import LocalPlace
 from classtoken.results.base import write
 from classtoken.results.export import ExportResult
@@ -86,13 +87,11 @@ def _opened(model: str | Path | Embedder, options: ExportOptions) -> Embedder:
         raise OptionError(
             f"'{model}' is a folder of vectors, and `format` is onnx, which is for models; give lance or faiss."
         )
-    if isinstance(model, Embedder):
-        return model
     return load(
         model,
         pooling=options.pooling,
         normalize=options.normalize,
-        device="cpu",
+        device=None if isinstance(model, Embedder) else "cpu",
         revision=options.revision,
         accept=options.accept,
     )
@@ -117,6 +116,9 @@ def _vectors(
 ) -> ExportResult:
     if isinstance(model, Embedder):
         raise OptionError(f"`format` is {options.format}, which is for a folder of vectors, and a model is given.")
+    refuse_given(options, ("normalize", "revision", "accept"), "only with `format` onnx, which reads a model")
+    if options.format == "lance":
+        refuse_given(options, ("pooling",), "not with `format` lance, which holds every column of the folder")
     vectors = read(user_path(model))
     planned = ExportResult(
         out=place.as_posix(),

@@ -1,6 +1,5 @@
 """A trained classifier applied to one input: the answer, and no folder."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from classtoken.files import user_path
 from classtoken.inputs import check_item, listed, names_file, names_picture, rest_in_words, said_a_text
 from classtoken.learning.temperature import fitted_temperature
 from classtoken.options import PredictOptions
+from classtoken.options.base import refuse_given
 from classtoken.results.predict import LabelProbability, PredictedItem
 from classtoken.source.drawn import PREFIX
 from classtoken.source.opening import holds_records
@@ -21,10 +21,9 @@ OF_FOLDERS = ("limit", "part_rows", "overwrite")
 
 def predict_item(model: str | Path | Embedder, item: Any, options: PredictOptions) -> PredictedItem:
     """Label one input: see `classtoken.predict`."""
-    usual = {field.name: field.default for field in fields(options)}
-    strange = [f"`{name}`" for name in OF_FOLDERS if getattr(options, name) != usual[name]]
-    if strange:
-        raise OptionError(f"{', '.join(strange)}: only with `out`, a folder for the labels of many records.")
+    refuse_given(options, OF_FOLDERS, "only with `out`, a folder for the labels of many records")
+    if options.calibrate is None:
+        refuse_given(options, ["source_options"], "only with `calibrate` or `out`, a file or folder of records")
     item = _only(item, options.modality)
     embedder = load(
         model, precision=options.precision, device=options.device, revision=options.revision, accept=options.accept

@@ -11,11 +11,15 @@ from classtoken.files import user_path
 from classtoken.jobs.explain_pair import explain_pair
 from classtoken.nearest.carried import columns_of, place_of, values_at
 from classtoken.nearest.searcher import Searcher
-from classtoken.options import ExplainPairOptions, SearchOptions, SourceOptions
+from classtoken.options import ExplainPairOptions, SearchOptions
+from classtoken.options.base import refuse_given
 from classtoken.report.search import SUFFIXES, write_search
 from classtoken.report.written import check_suffix
 from classtoken.results.search import SearchResult
 from classtoken.values import Modality
+
+#: Options that say how an input is read.
+OF_INPUTS = ("modality", "prompt", "prompt_text")
 
 
 def search(
@@ -48,17 +52,10 @@ def search(
 
 def _check_used(options: SearchOptions) -> None:
     """Raises `OptionError` for an option that would move nothing: a person who gave it expects that it does."""
-    usual, given = SourceOptions(), options.source_options
-    strange = [name for name, value in vars(given).items() if value != getattr(usual, name)]
-    if strange and options.queries is None:
-        raise OptionError(f"{_in_backticks(strange)}: only with `queries`, a file of many of them.")
-    strange = [name for name in ("prompt", "prompt_text", "modality") if getattr(options, name) is not None]
-    if strange and options.id is not None:
-        raise OptionError(f"{_in_backticks(strange)}: not with `id`, a row whose vector is there already.")
-
-
-def _in_backticks(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    if options.queries is None:
+        refuse_given(options, ["source_options"], "only with `queries`, a file of many of them")
+    if options.id is not None:
+        refuse_given(options, OF_INPUTS, "not with `id`, a row whose vector is there already")
 
 
 def _explained(searcher: Searcher, query: Any, options: SearchOptions, result: SearchResult, *, texts: bool) -> None:

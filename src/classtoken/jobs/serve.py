@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classtoken.embedder import Embedder, ModelSpec, load
+from classtoken.embedder import Embedder, load
 from classtoken.errors import OptionError
 from classtoken.extras import need
 from classtoken.files import shown_name, user_path
@@ -130,16 +130,12 @@ def read_keys(path: Path) -> tuple[str, ...]:
 
 
 def _loaded(model: Served, options: ServeOptions) -> Embedder:
-    if isinstance(model, Embedder):
-        return model
     return load(
-        ModelSpec(
-            str(model),
-            options.pooling,
-            options.normalize,
-            options.precision,
-            options.device,
-            options.revision,
-            options.accept,
-        )
+        model,
+        pooling=options.pooling,
+        normalize=options.normalize,
+        precision=options.precision,
+        device=options.device,
+        revision=options.revision,
+        accept=options.accept,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from classtoken.errors import OptionError
 from classtoken.files import user_path
 from classtoken.options import VerifyOptions
+from classtoken.options.base import refuse_given
 from classtoken.places import Place, place_of
 from classtoken.results.verify import Diagnosis, VerifyResult
 from classtoken.sink import verify as whole
@@ -25,11 +26,26 @@ def verify(
     what = [name for name, value in given if value is not None]
     if len(what) != 1:
         raise OptionError(f"give one of a folder, `endpoint` and `against`; {' and '.join(what) or 'none'} is given.")
+    _check_used(folder is not None, model is not None, options)
     if folder is not None:
         return _folder(place_of(folder), model, options)
     if model is None:
         raise OptionError("`model` is missing: what the vectors should be is said by the model that they are meant of.")
     return _others(model, options)
+
+
+def _check_used(ours: bool, has_model: bool, options: VerifyOptions) -> None:
+    """Raises `OptionError` for options that would move nothing, as a prompt where nothing is computed."""
+    if options.endpoint is None:
+        refuse_given(options, ("service_model", "api_key_file"), "only with `endpoint`, a service that is asked")
+    if options.against is None:
+        refuse_given(options, ("text_column", "vector_column"), "only with `against`, a file of somebody's vectors")
+    if ours:
+        refuse_given(options, ("prompt", "prompt_text"), "not with a folder, which says itself how it was made")
+    else:
+        refuse_given(options, ("clean",), "only with a folder of vectors of classtoken's own")
+    if not has_model:
+        refuse_given(options, ("device", "revision", "accept"), "only with `model`, whose vectors are compared")
 
 
 def _others(model: "str | Path | Embedder", options: VerifyOptions) -> Diagnosis:
@@ -38,13 +54,9 @@ def _others(model: "str | Path | Embedder", options: VerifyOptions) -> Diagnosis
     from classtoken.audit.sampling import asked, chosen
     from classtoken.audit.services import VectorService
     from classtoken.audit.stored import read_stored
-    from classtoken.embedder import Embedder, load, with_prompt
+    from classtoken.embedder import load, with_prompt
 
-    embedder = (
-        model
-        if isinstance(model, Embedder)
-        else load(model, device=options.device, revision=options.revision, accept=options.accept)
-    )
+    embedder = load(model, device=options.device, revision=options.revision, accept=options.accept)
     if "text" not in embedder.modalities:
         raise OptionError(f"'{embedder.name}' reads images, and only vectors of texts can be looked at.")
     embedder, prompt = with_prompt(embedder, "text", options.prompt, options.prompt_text)

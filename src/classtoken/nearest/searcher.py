@@ -18,6 +18,7 @@ from classtoken.nearest.rows import ChosenRows, FileRows, ResidentRows, Rows, Si
 from classtoken.nearest.scan import Found, search
 from classtoken.nearest.where import parse
 from classtoken.options import SearchOptions
+from classtoken.options.base import refuse_given
 from classtoken.places import Place
 from classtoken.results.base import counted
 from classtoken.results.search import QueryHits, SearchResult
@@ -50,6 +51,8 @@ class Searcher:
         resident: bool = True,
         options: SearchOptions = USUAL,
     ):
+        if isinstance(model, Embedder):
+            refuse_given(options, ("device", "revision", "accept"), "not with an Embedder, which has its own")
         self.vectors: Vectors = read(folder)
         self.column = column_of(self.vectors, options.column)
         self.resident = resident

@@ -95,6 +95,23 @@ class Options:
             raise OptionError(f"{error}.") from None
 
 
+def refuse_given(options: Options, names: Iterable[str], why: str) -> None:
+    """Raises `OptionError` where an option of these `names` was given, which moves nothing here: `a`, `b`: WHY."""
+    usual: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(options)}
+    given = {name: value for name in names if (value := getattr(options, name)) != usual[name]}
+    strange = [
+        f"`{inner}`"
+        for name, value in given.items()
+        for inner in (_changed(value, usual[name]) if isinstance(value, Options) else [name])
+    ]
+    if strange:
+        raise OptionError(f"{', '.join(strange)}: {why}.")
+
+
+def _changed(value: Options, usual: Options) -> list[str]:
+    return [name for name, said in vars(value).items() if said != getattr(usual, name)]
+
+
 def own_fields(kind: type[Options]) -> tuple[OptionField, ...]:
     """The options that stand in `kind` itself, in order."""
     return tuple(field for field in all_fields(kind) if field.inside is None)
