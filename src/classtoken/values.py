@@ -121,11 +121,13 @@ def writable(text: str) -> str:
 
 @dataclass(frozen=True)
 class Content:
-    """What a record's vector is made of, as a hash; of an image file also its size and its time (-1 elsewhere)."""
+    """What a record's vector is made of, as a hash; of an image file also its size and its time (-1 elsewhere), and
+    where its record's id does not say which file it is, a number that stands for its path."""
 
     hash: bytes
     size: int = -1
     time: int = -1
+    where: int = 0
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,11 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "a" / "circle").symlink_to(tmp_path)
     (tmp_path / "b" / "other").symlink_to(tmp_path / "a")
     (tmp_path / "b" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "b" / "itself.jpg").symlink_to("itself.jpg")
     refused: list[Rejected] = []
     found = [record.id for record in open_source(tmp_path).records(refused)]
     assert found == ["a/x.jpg", "b/other/x.jpg", "b/y.jpg"]
-    assert [r.id for r in refused] == ["b/gone.jpg"]
+    assert [r.id for r in refused] == ["b/gone.jpg", "b/itself.jpg"]
     assert "link to a folder that it is in" in make_plan(open_source(tmp_path)).listing.notes[0]
 
 

@@ -11,7 +11,7 @@ from classtoken.run.known import ledger_of_state, state_of
 from classtoken.run.local import do_what_is_left
 from classtoken.run.staff import SentStage, Staff
 from classtoken.run.stage import Stage
-from classtoken.run.update import Changes, Update, altered, compare, take_over, unchanged
+from classtoken.run.update import Changes, RefusedBefore, Update, altered, compare, take_over, unchanged
 from classtoken.sink import Manifest, ParquetSink, check_place, read_manifest
 from classtoken.sink.manifest import has_manifest, summed, write_manifest
 from classtoken.sink.parquet import receipt_of, receipts
@@ -130,9 +130,12 @@ class _Asked:
 def _onto_another(sink: ParquetSink, there: Manifest, asked: _Asked, report: Report | None) -> RunOutcome:
     plan, how = asked.plan, asked.how
     ledger = ledger_of_state(sink.folder)
-    hashed = KnownContents(asked.source, how.modality, ledger.file_hash)
-    bad = [entry for receipt in receipts(sink.folder) for entry in receipt.refused]
-    changes = compare(hashed, plan, ledger, bad, sink.carried, asked.stage)
+    # Another folder may have files of the same names, sizes and times.
+    before = None if asked.source.kind == IMAGES and asked.source.name != there.source else ledger.file_hash
+    hashed = KnownContents(asked.source, how.modality, before)
+    changes = compare(hashed, plan, ledger, RefusedBefore(receipts(sink.folder)), sink.carried, asked.stage)
+    if how.update and not how.keep:
+        changes = changes.without_kept()
     same = there.complete and not changes.any
     if same and (there.plan == plan.hash or len(changes.stays) == len(plan.tasks)):
         if not quarantine_is_whole(sink.folder, there.refused):

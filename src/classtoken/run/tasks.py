@@ -101,6 +101,7 @@ class _ReadTask:
     task: Task
     records: dict[int, Record] = field(default_factory=dict)
     rejected: dict[int, Rejected] = field(default_factory=dict)
+    held: dict[int, str] = field(default_factory=dict)
     firsts: set[int] = field(default_factory=set)
     places: int = 0
 
@@ -133,7 +134,9 @@ class _ReadTask:
 
     def reject(self, place: int, why: Rejected) -> None:
         """The record in this place gives no vector."""
-        self.records.pop(place, None)
+        record = self.records.pop(place, None)
+        if record is not None:  # else it was rejected before, or could not be read
+            self.held[place] = "" if record.content is None else record.content.hash.hex()
         self.rejected[place] = why
 
 
@@ -211,6 +214,7 @@ def _rows(read: _ReadTask, blocks: _Blocks) -> TaskRows:
         records=[read.records[place] for place in sorted(read.records)],
         vectors={column: block[finite] for column, block in vectors.items()},
         refused=[read.rejected[place] for place in sorted(read.rejected)],
+        refused_of=[read.held.get(place, "") for place in sorted(read.rejected)],
         long=long[finite].tolist(),
         extra=read.extra,
         states=states[finite].tolist() if len(states) else (),

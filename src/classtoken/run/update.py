@@ -10,8 +10,9 @@
 Until the manifest changes a reader sees the old state, whole; afterwards the new one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow as pa
 from classtoken.errors import SourceError
 from classtoken.places import Place
 from classtoken.results.base import counted
-from classtoken.run.known import GIVEN_UP, STATE
+from classtoken.run.known import GIVEN_UP, NOTHING, STATE
 from classtoken.run.stage import Stage
 from classtoken.run.tasks import rows_of
 from classtoken.sink import Manifest, ParquetSink, Part, Receipt, read_manifest
@@ -31,7 +32,7 @@ from classtoken.sink.rows import CHUNK_COLUMNS, CarriedColumn
 from classtoken.sink.vectors import read_part
 from classtoken.source import Plan, Reader, Source
 from classtoken.source.contents import KnownContents
-from classtoken.values import Record, Rejected, Task
+from classtoken.values import Record, Task
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Changes:
 
     new, changed, gone: records by id (chunks of them, where texts are cut); one has changed when its text, its image or
     anything beside it is another.
-    computed: records whose vectors nothing there was made of. stays: tasks whose part is there already, whole.
+    kept: records that had gone before, and whose rows are there all the same. computed: records whose vectors nothing
+    there was made of. stays: tasks whose part is there already, whole.
     seen: of each row of the ledger, whether the source still has it.
     """
 
@@ -65,6 +67,11 @@ class Changes:
     stays: Mapping[int, Stay]
     seen: np.ndarray
     what: str = "record"
+    kept: int = 0
+
+    def without_kept(self) -> "Changes":
+        """The same where rows that were kept so far go, too."""
+        return replace(self, gone=self.gone + self.kept, kept=0)
 
     @property
     def any(self) -> bool:
@@ -80,20 +87,42 @@ def unchanged(new: int = 0) -> Changes:
     return Changes(new, 0, 0, new, {}, np.zeros(0, bool))
 
 
+class RefusedBefore:
+    """Records that had no vector, by id, with what they held."""
+
+    def __init__(self, receipts: Iterable[Receipt]):
+        self._held: dict[int, bytes | None] = {}
+        for receipt in receipts:
+            names = short_hashes(entry.id for entry in receipt.refused).tolist()
+            for name, entry, held in zip_longest(names, receipt.refused, receipt.refused_of):
+                told = None if held is None else bytes.fromhex(held) or NOTHING
+                self._held[name] = NOTHING if entry.passing else told
+
+    def among(self, rows: np.ndarray) -> np.ndarray:
+        """Of each row, whether its record had no vector."""
+        return np.array([name in self._held for name in rows["identity"].tolist()], bool)
+
+    def others(self, rows: np.ndarray) -> np.ndarray:
+        """Of each row, whether its record is one of those, and another by now: it holds something else, or what stood
+        in its way has passed. Not so where nobody knows what it held, or what it holds."""
+        held = [self._held.get(name) for name in rows["identity"].tolist()]
+        pairs = zip(held, rows["content"], strict=True)
+        found = np.array([one is not None and one != content.tobytes() for one, content in pairs], bool)
+        return found & _readable(rows)
+
+
 def compare(
     source: KnownContents,
     plan: Plan,
     ledger: RowLedger,
-    refused: Sequence[Rejected],
+    refused: RefusedBefore,
     carried: Sequence[CarriedColumn],
     stage: Stage,
 ) -> Changes:
     """Hold every row that a stage makes of a source against a ledger; what is `refused` had no vector, and is no new
-    record: a changed one where what stood in its way has passed. Tasks whose stamp is that of a part are not read."""
+    record: a changed one where it is another by now. Tasks whose stamp is that of a part are not read."""
     reader = Reader(source)
     seen = np.zeros(len(ledger.rows), bool)
-    known_bad = short_hashes(entry.id for entry in refused)
-    passing = short_hashes(entry.id for entry in refused if entry.passing)
     counts = np.zeros(3, np.int64)
     stays = {}
     stamped = {} if source.modality == "image" else ledger.by_stamp()  # a file may change where its name does not
@@ -111,16 +140,16 @@ def compare(
         same = there.copy()
         same[there] = _same(ledger.rows[places[there]], rows[there])
         counts += (
-            np.sum(~there & ~np.isin(rows["identity"], known_bad)),
-            np.sum(there & ~same) + np.sum(~there & np.isin(rows["identity"], passing) & _readable(rows)),
+            np.sum(~there & ~refused.among(rows)),
+            np.sum(there & ~same) + np.sum(~there & refused.others(rows)),
             np.sum(ledger.known(rows["content"]) < 0),
         )
         whole = ledger.whole_part(places) if same.all() and len(rows) == len(found) else None
         if whole is not None and not whole.part.refused:
             stays[task.number] = Stay.of(whole, task)
     what = "chunk" if any(column in carried for column in CHUNK_COLUMNS) else "record"
-    lost = ~seen & ~ledger.rows["gone"]
-    return Changes(int(counts[0]), int(counts[1]), int(lost.sum()), int(counts[2]), stays, seen, what)
+    lost, before = (int(np.sum(~seen & which)) for which in (~ledger.rows["gone"], ledger.rows["gone"]))
+    return Changes(int(counts[0]), int(counts[1]), lost, int(counts[2]), stays, seen, what, before)
 
 
 def altered(place: Place, source: Source, plan: Plan, stage: Stage, carried: Sequence[CarriedColumn]) -> Iterator[int]:
@@ -129,14 +158,13 @@ def altered(place: Place, source: Source, plan: Plan, stage: Stage, carried: Seq
     for task in plan.tasks:
         if (receipt := done.get(task.number)) is None:
             continue
-        refused = {entry.id for entry in receipt.refused if not entry.passing}
-        passing = {entry.id for entry in receipt.refused if entry.passing}
+        refused = RefusedBefore([receipt])
         try:
             found = [row for entry in Reader(source)(task) for row in rows_of(entry, stage)]
         except SourceError:
             found = []
-        rows = [row for row in found if isinstance(row, Record) and row.id not in refused]
-        now = entries([row for row in rows if row.content is not None or row.id not in passing], carried)
+        now = entries([row for row in found if isinstance(row, Record)], carried)
+        now = now[~refused.among(now) | refused.others(now)]
         ledger = RowLedger([KnownPart(place, receipt.part)])
         if len(ledger.rows) != len(now) or not _same(ledger.rows, now).all():
             yield task.number

@@ -26,6 +26,7 @@ class TaskRows:
     `vectors[name]` is (len(records), size) float32. `long` says of each record whether it was longer than the model
     takes; `cut` counts them. `extra` counts the rows, refused ones among them, beyond one for each record of the
     source (a text that became three chunks has two). `states` are those of every record's tokens, where they are kept.
+    `refused_of` says of each refused record what it held (`Receipt.refused_of`).
     """
 
     task: Task
@@ -35,6 +36,7 @@ class TaskRows:
     long: Sequence[bool] = ()
     extra: int = 0
     states: Sequence[TokenStates] = ()
+    refused_of: Sequence[str] = ()
 
     @property
     def cut(self) -> int:

@@ -24,8 +24,8 @@ from classtoken.values import Content, Record
 
 RECORDS = "records"
 #: One row: its id, what its vector is made of (two halves of a hash; zeros: not known), and everything beside the
-#: vector as hashes; size and time of an image file; whether it was longer than the model takes; whether the source
-#: still had it (`--gone keep` keeps the others).
+#: vector as hashes; size and time of an image file (`Content.where` in the time); whether it was longer than the model
+#: takes; whether the source had it no longer (`--gone keep` keeps such rows).
 ROW = np.dtype(
     [
         ("identity", "u8"),
@@ -57,7 +57,7 @@ def entries(records: Sequence[Record], carried: Sequence[CarriedColumn], cut: Se
     made["content"] = np.frombuffer(b"".join(content.hash for content in contents), "u8").reshape(-1, 2)
     made["beside"] = short_hashes(beside)
     made["size"] = [content.size for content in contents]
-    made["time"] = [content.time for content in contents]
+    made["time"] = [content.time ^ content.where for content in contents]
     if cut:
         made["cut"] = cut
     return made
@@ -114,7 +114,7 @@ class RowLedger:
         return np.where(same & (contents != 0).any(axis=1), found, -1)
 
     def file_hash(self, identity: str, size: int, time: int) -> bytes | None:
-        """The hash of the file that had this id, size and time."""
+        """The hash of the file that had this id, size and time (with `Content.where`)."""
         place = int(self.places_of(short_hashes([identity]))[0])
         if place < 0:
             return None
@@ -144,8 +144,9 @@ class RowLedger:
         return made
 
     def whole_part(self, places: np.ndarray) -> KnownPart | None:
-        """The part whose rows these are, all of them and in order; None where there is none."""
-        if not len(places) or places[0] < 0:
+        """The part whose rows these are, all of them and in order; None where there is none, or its ledger says of one
+        that the source no longer has it."""
+        if not len(places) or places[0] < 0 or self.rows["gone"][places].any():
             return None
         part = int(np.searchsorted(self.begins, places[0], side="right") - 1)
         begin, end = self.begins[part : part + 2]
@@ -154,8 +155,8 @@ class RowLedger:
     def by_stamp(self) -> dict[str, tuple[KnownPart, slice]]:
         """The parts whose tasks had a stamp and lost no record, with the places of their rows."""
         places = map(slice, self.begins[:-1], self.begins[1:])
-        there = zip(self.parts, places, strict=True)
-        return {known.part.stamp: (known, rows) for known, rows in there if known.part.stamp and not known.part.refused}
+        there = [one for one in zip(self.parts, places, strict=True) if one[0].part.stamp and not one[0].part.refused]
+        return {known.part.stamp: (known, rows) for known, rows in there if not self.rows["gone"][rows].any()}
 
     @cached_property
     def _by_identity(self) -> tuple[np.ndarray, np.ndarray]:

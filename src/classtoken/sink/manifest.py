@@ -48,12 +48,15 @@ class Part:
 @dataclass(frozen=True)
 class Receipt(Result):
     """Says that a task is done: its part will outlive a crash, and these records are not in it; `lineage` is that of
-    the folder's manifest, `times` those of the source's files as whoever did the task listed them."""
+    the folder's manifest, `times` those of the source's files as whoever did the task listed them. `refused_of` says
+    of each refused record what it held, as a hash; nothing where it could not be read. Receipts of older versions,
+    and of tasks that nobody could do, do not say it."""
 
     part: Part
     refused: tuple[Rejected, ...]
     lineage: str = ""
     times: str = ""
+    refused_of: tuple[str, ...] = ()
 
     @property
     def may_pass(self) -> bool:

@@ -40,7 +40,6 @@ from classtoken.sink.numbers import TYPES, Ranges, Store, to_stored
 from classtoken.sink.quarantine import NAME as QUARANTINE
 from classtoken.sink.quarantine import quarantine_is_whole, write_quarantine
 from classtoken.sink.rows import FINGERPRINT, CarriedColumn, schema, to_table
-from classtoken.values import Rejected
 
 RECEIPTS, NEXT = "receipts", "next"
 PROBES = "probes.parquet"
@@ -71,10 +70,14 @@ class ParquetPartWriter:
         made_of = entries(rows.records, self.carried, rows.long)
         clipped = sum(self.ranges[name].clipped(rows.vectors[name]) for name in self.ranges)
         begun = Part(rows.task.number, clipped=clipped, extra=rows.extra, stamp=rows.task.stamp)
-        return self.put(begun, table, made_of, tuple(rows.refused))
+        return self._put(begun, table, made_of, rows)
 
-    def put(self, begun: Part, table: pa.Table, made_of: np.ndarray, refused: tuple[Rejected, ...] = ()) -> Receipt:
+    def put(self, begun: Part, table: pa.Table, made_of: np.ndarray) -> Receipt:
         """A part's rows as they are, and the ledger of what they were made of; `begun` says what neither does."""
+        return self._put(begun, table, made_of)
+
+    def _put(self, begun: Part, table: pa.Table, made_of: np.ndarray, rows: TaskRows | None = None) -> Receipt:
+        refused, refused_of = ((), ()) if rows is None else (tuple(rows.refused), tuple(rows.refused_of))
         content = parquet_bytes(table, self.vectors)
         ledger = to_bytes(made_of)
         checksum = hash_bytes(content)
@@ -90,7 +93,7 @@ class ParquetPartWriter:
         )
         self.place.put(ledger_of(part), ledger)
         self.place.put(part.file, content)
-        return commit(self.place, Receipt(part, refused, times=self.times))
+        return commit(self.place, Receipt(part, refused, times=self.times, refused_of=refused_of))
 
 
 def parquet_bytes(table: pa.Table, vectors: Sequence[str]) -> bytes:

@@ -1,23 +1,24 @@
 """A source whose records know what their vectors are made of, so that a record can be recognised another day.
 
-A text is known by its bytes. An image file is known by its bytes too; one whose id, size and time are those of a file
-that was hashed before is not read again.
+A text is known by its bytes. An image file is known by its bytes too; one whose id, path, size and time are those of a
+file that was hashed before is not read again.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from classtoken.files import special_file
-from classtoken.source.base import Entry, Source, SourceAround
+from classtoken.source.base import IMAGES, Entry, Source, SourceAround
 from classtoken.source.memory import bytes_of
 from classtoken.values import Content, Modality, Record
 
 #: Bytes of the hash of a content.
 CONTENT = 16
 _BLOCK = 1 << 20
-#: The hash of the file that had this id, size and time; None where it is not known.
+#: The hash of the file that had this id, size and time (with `Content.where`); None where it is not known.
 FoundBefore = Callable[[str, int, int], bytes | None]
 
 
@@ -46,9 +47,10 @@ class KnownContents(SourceAround):
     def _of_file(self, identity: str, path: Path) -> Content | None:
         """None for a file that cannot be read: why will be said where it is decoded."""
         size, time = state_of(path)
-        known = self.before(identity, size, time) if self.before else None
+        where = 0 if self.kind == IMAGES else _number(path)
+        known = self.before(identity, size, time ^ where) if self.before else None
         try:
-            return Content(known or _hash_of_file(path), size, time)
+            return Content(known or _hash_of_file(path), size, time, where)
         except OSError:
             return None
 
@@ -74,6 +76,13 @@ def state_of(path: Path) -> tuple[int, int]:
     except OSError:
         return -1, -1
     return status.st_size, status.st_mtime_ns
+
+
+def _number(path: Path) -> int:
+    """A path as a number. A row of a table may name another file by now, of the same size and time as the one that it
+    named before: files out of one archive often are."""
+    hashed = blake2b(os.path.abspath(path).encode("utf-8", "surrogateescape"), digest_size=8)  # noqa: PTH100
+    return int.from_bytes(hashed.digest(), "little", signed=True)
 
 
 def _hash_of_image(image: Any) -> bytes:

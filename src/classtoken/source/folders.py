@@ -92,7 +92,7 @@ def walk(root: Path, suffixes: frozenset[str]) -> FoundFiles:
         for entry in os.scandir(folder):
             if entry.name.startswith("."):
                 left_out["hidden"] += 1
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 enter(folder / entry.name, f"{prefix}{entry.name}/", above | {here})
             elif (suffix := os.path.splitext(entry.name)[1].lower()) in suffixes:  # noqa: PTH122 a Path each costs most
                 paths.append(prefix + entry.name)
@@ -101,6 +101,13 @@ def walk(root: Path, suffixes: frozenset[str]) -> FoundFiles:
 
     enter(root, "", frozenset())
     return FoundFiles(tuple(sorted(paths)), left_out)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: as broken as one that leads nowhere
+        return False
 
 
 def counted(left_out: Counter[str]) -> str:
