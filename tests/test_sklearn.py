@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
@@ -92,3 +93,20 @@ def test_parameters_set_on_a_fitted_one_hold_at_once_and_where_it_is_unpickled(b
         for one in (pickle.loads(pickle.dumps(transformer)), transformer):
             assert len(one.get_feature_names_out()) == expected.shape[1] == one.transform([]).shape[1]
             np.testing.assert_array_equal(one.transform(folders.SENTENCES), expected)
+
+
+@pytest.mark.parametrize(
+    "one", [np.zeros((6, 64)), np.zeros((6, 5, 3), np.uint8), pd.DataFrame(np.zeros((6, 2))), folders.pictures(1)[0]]
+)
+def test_what_is_one_item_is_not_rows(one: object, tmp_path: Path) -> None:
+    """A table of numbers is a picture to `embed`: here it gave one vector for all of its rows."""
+    transformer = ClassTokenTransformer(str(folders.tiny_vit(tmp_path / "vit", pooler=False))).fit([])
+    with pytest.raises(OptionError, match="which is one item and not rows; give a list"):
+        transformer.transform(one)  # type: ignore[arg-type]
+
+
+def test_texts_of_numpys_own_string_type(bert: str) -> None:
+    expected = ClassTokenTransformer(bert).fit_transform(folders.SENTENCES)
+    texts = np.array(folders.SENTENCES, dtype=np.dtypes.StringDType())
+    for given in (texts, texts[:, None]):
+        np.testing.assert_array_equal(ClassTokenTransformer(bert).fit_transform(given), expected)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from classtoken.embedder import Embedder, ModelSpec, load
 from classtoken.errors import OptionError
 from classtoken.inputs import listed
+from classtoken.inputs.items import TEXTS
 from classtoken.values import Precision
 
 
@@ -102,8 +103,14 @@ def _items(X: Any) -> list[Any]:
     if isinstance(X, str | bytes):
         raise OptionError("X is one text; give a sequence of items, such as [text].")
     values = X.to_numpy() if hasattr(X, "to_numpy") else X
-    if isinstance(values, np.ndarray) and values.dtype.kind in "OUS" and values.ndim == 2:
+    if isinstance(values, np.ndarray) and values.dtype.kind in TEXTS and values.ndim == 2:
         if values.shape[1] != 1:
             raise OptionError(f"X has {values.shape[1]} columns; choose one, for example with ColumnTransformer.")
         values = values[:, 0]
-    return listed(values)
+    items = listed(values)
+    if len(items) == 1 and items[0] is values:
+        what = f"an array of shape {values.shape}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+        raise OptionError(
+            f"X is {what}, which is one item and not rows; give a list of items, or pictures as an array (N, H, W, 3)."
+        )
+    return items

@@ -1,7 +1,9 @@
 """Services that answer in other ways than with vectors: never a verdict about the vectors, never a traceback."""
 
+import gzip
 import json
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -184,3 +186,45 @@ def test_a_password_in_an_address_is_not_said_again(meant: Embedder) -> None:
     with pytest.raises(SourceError, match="api_key_file") as raised:
         ct.verify(model=meant, endpoint="http://somebody:secret@127.0.0.1:9/v1/embeddings")
     assert "secret" not in str(raised.value)
+
+
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "X-GZIP": gzip.compress,
+    "deflate": zlib.compress,
+}
+
+
+def packed(embedder: Embedder, pack: Callable[[bytes], bytes], coding: str) -> Answer:
+    """A service whose proxy packs every answer, whoever asks."""
+
+    def answer(_: int, texts: Sequence[str]) -> tuple[int, dict[str, str], Any]:
+        vectors = [embedder.embed([text])[0].tolist() for text in texts]  # type: ignore[union-attr]
+        plain = json.dumps({"data": [{"index": n, "embedding": row} for n, row in enumerate(vectors)]}).encode()
+        return 200, {"Content-Encoding": coding}, pack(plain)
+
+    return answer
+
+
+@pytest.mark.parametrize("coding", PACKINGS)
+def test_an_answer_that_is_packed_without_being_asked_is_unpacked(meant: Embedder, coding: str) -> None:
+    with service(packed(meant, PACKINGS[coding], coding)) as (url, _):
+        found = services.VectorService(url, name="m").vectors(["a film", "a bore"])
+    np.testing.assert_allclose(found, meant.embed(["a film", "a bore"]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("coding", "why"), [("br", "content encoding 'br', which was not asked for"), ("gzip", "cannot be unpacked")]
+)
+def test_a_packing_that_is_not_known_or_not_true_is_said(meant: Embedder, coding: str, why: str) -> None:
+    with service(packed(meant, bytes, coding)) as (url, _), pytest.raises(SourceError, match=why):
+        services.VectorService(url, name="m").vectors(["a film"])
+
+
+def test_a_refusal_that_is_packed_is_read(meant: Embedder) -> None:
+    said = gzip.compress(b"no such model")
+    with (
+        service(lambda *_: (400, {"Content-Encoding": "gzip"}, said)) as (url, _),
+        pytest.raises(services.ServiceRefusal, match="no such model"),
+    ):
+        services.VectorService(url, name="m").vectors(["a film"])

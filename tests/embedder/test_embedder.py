@@ -1,9 +1,12 @@
 """Loading and embedding: the reference's vectors, or a refusal that says why."""
 
+import copy
 import csv
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +17,9 @@ from sentence_transformers import SentenceTransformer
 from tests import folders
 
 import classtoken as ct
+from classtoken.embedder import Embedder
 from classtoken.encoder import kernels
-from classtoken.errors import BadRecord, ContractError, OptionError, TraceError, VectorRefused
+from classtoken.errors import BadRecord, ContractError, ModelError, OptionError, TraceError, VectorRefused
 from classtoken.inputs import prepare_one
 from classtoken.tensors import say_no_bf16
 from classtoken.values import Role
@@ -561,3 +565,51 @@ def test_a_prompt_by_name_and_one_in_words_are_two_options(tmp_path: Path) -> No
 def test_an_embedder_says_what_it_is(tmp_path: Path) -> None:
     folder = folders.tiny_bert(tmp_path / "bert")
     assert repr(ct.load(folder)) == f"Embedder({str(folder)!r}, text: mean (32), fp32 on cpu)"
+
+
+def again(embedder: Embedder) -> Embedder:
+    """Pickled and back."""
+    loaded = pickle.loads(pickle.dumps(embedder))
+    assert isinstance(loaded, Embedder)
+    return loaded
+
+
+@pytest.mark.parametrize("how", [{}, {"pooling": "mean"}, {"precision": "int8"}], ids=str)
+def test_a_pickled_one_is_loaded_again(how: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For workers of a data loader: from another working directory too, and also after it has computed."""
+    folders.tiny_bert(tmp_path / "bert", head=True)
+    monkeypatch.chdir(tmp_path)
+    embedder = ct.load("bert", **how)
+    vectors = embedder.embed(folders.SENTENCES)
+    sent = pickle.dumps(embedder)
+    assert len(sent) < 2000  # no weights
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(pickle.loads(sent).embed(folders.SENTENCES), vectors)
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(copy.deepcopy(embedder).embed(folders.SENTENCES), vectors)
+
+
+def test_a_pickled_side_is_that_side(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_clip(tmp_path / "clip"))
+    assert again(embedder).modalities == embedder.modalities
+    side = again(embedder.side("text"))
+    assert side.modalities == ("text",)
+    np.testing.assert_array_equal(side.embed(["cat"]), embedder.embed(["cat"], modality="text"))
+
+
+def test_what_was_changed_in_memory_is_not_pickled_as_something_else(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_bert(tmp_path / "bert", head=True))
+    with torch.no_grad():
+        next(embedder.encoder.parameters()).add_(1)
+    with pytest.raises(ModelError, match=r"is not the one that was pickled.*Save it as a folder"):
+        again(embedder)
+
+
+def test_the_callers_autocast_changes_nothing(tmp_path: Path) -> None:
+    embedder = ct.load(folders.tiny_bert(tmp_path / "bert", head=True))
+    outside = embedder.embed(folders.SENTENCES), embedder.logits(folders.SENTENCES)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = embedder.embed(folders.SENTENCES), embedder.logits(folders.SENTENCES)
+        assert torch.is_autocast_enabled("cpu")
+    for one, other in zip(outside, inside, strict=True):
+        np.testing.assert_array_equal(one, other)

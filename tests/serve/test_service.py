@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import gc
+import gzip
 import io
 import json
 import random
@@ -291,6 +292,8 @@ MALFORMED: list[tuple[Any, int]] = [
     ({"input": [{"text": "cat", "image": data_url(png())}], "model": "both"}, 400),
     ({"input": [{"image": {"url": data_url(png()), "size": 3}}], "model": "both"}, 400),
     (b'{"input": "cat", "model": "texts", "user": NaN}', 400),
+    ({"input": ""}, 400),
+    ({"input": {"text": " "}, "model": "both"}, 400),
 ]
 
 
@@ -310,9 +313,26 @@ def test_what_is_wrong_is_refused_by_name(client: httpx.Client, given: Any, stat
 def test_other_ways_to_ask_are_refused(client: httpx.Client) -> None:
     form = client.post("/v1/embeddings", content=b"{}", headers={"Content-Type": "text/plain"})
     assert form.status_code == 415  # what a web page of somebody else's can send without asking
-    assert client.get("/v1/embeddings").status_code == 405
+    gone = client.get("/v1/embeddings")
+    assert (gone.status_code, gone.headers["allow"]) == (405, "POST")
+    sent = {
+        "content": gzip.compress(b"{}"),
+        "headers": {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    }
+    packed = client.post("/v1/embeddings", **sent)  # type: ignore[arg-type]
+    assert (packed.status_code, packed.headers["accept-encoding"]) == (415, "identity")
+    assert "the content encoding is 'gzip'" in packed.json()["error"]["message"]
     assert client.get("/v1/nothing").status_code == 404
     assert not [name for name in form.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("nothing", ["", " \n"])
+def test_an_empty_text_has_no_vector_here_either(client: httpx.Client, nothing: str) -> None:
+    """As in `embed`, and in OpenAI's own service."""
+    found = client.post("/v1/embeddings", json={"model": "texts", "input": ["cat", nothing]})
+    assert found.status_code == 400
+    assert found.json()["error"]["param"] == "input[1]"
+    assert "input[1] cannot be embedded: is empty; leave it out" in found.json()["error"]["message"]
 
 
 def mutated(chance: random.Random) -> bytes:

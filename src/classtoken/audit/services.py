@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -21,6 +22,8 @@ AT_ONCE = 16
 SECONDS = 120
 #: Bytes of an answer that are read.
 LARGEST = 200_000_000
+#: Content encodings that are unpacked.
+PACKED = ("gzip", "x-gzip", "deflate")
 LOCAL = ("127.0.0.1", "::1", "localhost")
 #: What a service answers that has no time just now, whatever it is asked; and besides, what may pass. A few of them
 #: answer 500 to a text that is too long: asked again they do so again.
@@ -160,7 +163,7 @@ class VectorService:
             request.add_header("Authorization", f"Bearer {self.key}")
         try:
             with self.opener.open(request, timeout=SECONDS) as answer:
-                return json.loads(answer.read(LARGEST))
+                return json.loads(_plain(answer, LARGEST))
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(address, error) from None
@@ -177,6 +180,24 @@ class VectorService:
             ) from None
 
 
+def _plain(answer: Any, most: int) -> bytes:
+    """At most so many bytes of an answer, unpacked where it was packed without being asked, as some proxies do.
+
+    Raises `ValueError` for what is packed in another way, or is not whole.
+    """
+    coding = (answer.headers.get("Content-Encoding") or "identity").strip().lower()
+    content: bytes = answer.read(most)
+    if coding == "identity":
+        return content
+    if coding not in PACKED:
+        raise ValueError(f"its answer has the content encoding '{coding[:60]}', which was not asked for")
+    unpacking = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip's head or zlib's
+    try:
+        return unpacking.decompress(content, most)
+    except zlib.error as error:
+        raise ValueError(f"its answer cannot be unpacked: {error}") from None
+
+
 class _NotElsewhere(urllib.request.HTTPRedirectHandler):
     """Follows no address that a service sends on to: a key would go along, and what is asked would be lost."""
 
@@ -191,8 +212,8 @@ def _refusal(address: str, error: urllib.error.HTTPError) -> ServiceRefusal | No
         there = urljoin(address, elsewhere)[:200]
         return NoService(f"{address} sends on to '{there}', which is not followed; give that address.")
     try:
-        says = " ".join(error.read(500).decode("utf-8", "replace").split())
-    except (OSError, HTTPException):
+        says = " ".join(_plain(error, 500).decode("utf-8", "replace").split())
+    except (OSError, HTTPException, ValueError):
         says = ""
     told = error.headers.get("Retry-After", "")
     return ServiceRefusal(error.code, says[:200], min(float(told), LONGEST_PAUSE) if told.isdecimal() else None)

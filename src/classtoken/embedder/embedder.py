@@ -74,6 +74,18 @@ class Embedder:
         )
         return f"Embedder({self.name!r}, {sides}, {self.spec.precision} on {self.device})"
 
+    def __copy__(self) -> "Embedder":
+        """The same weights under another name."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is its spec: whoever unpickles it loads the model again, which must then be the same one."""
+        from classtoken.embedder.loading import load_again
+
+        return load_again, (self.spec.from_anywhere(), self.identity())
+
     # -- what it is ----------------------------------------------------------------------------------------------------
 
     @property
@@ -229,6 +241,15 @@ class Embedder:
             spaces={name: joint or space_of(tower, encoder, readout) for name, readout in readouts.items()},
         )
 
+    def identity(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """The fingerprint and the labels of each side, or of each route: what it is, wherever it was loaded."""
+        ways = dict(self.routes) if self.routes and self.spec.route is None else {s: self.side(s) for s in self.towers}
+        found = {}
+        for name, one in ways.items():
+            classifier = one.tower().reading.classifier
+            found[name] = (one.fingerprint().hash(), () if classifier is None else classifier.labels)
+        return found
+
     def reading_out(self, pooling: str) -> "Embedder":
         """The same model, not loaded again, that gives another vector."""
         other = copy.copy(self)
@@ -363,8 +384,8 @@ class Embedder:
 
     @contextmanager
     def inference(self) -> Iterator[None]:
-        """No gradients."""
-        with torch.inference_mode():
+        """No gradients; and in the model's own precision, whatever the caller's autocast is."""
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             yield
 
     def save(self, folder: str | Path) -> Path:

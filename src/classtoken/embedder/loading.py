@@ -1,6 +1,6 @@
 """A model's name, or its spec -> an `Embedder` under its contract."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +57,23 @@ def load(
     refusals = [line for one in every for tower in one.towers.values() for line in tower.reading.refusals]
     if refusals:
         raise ContractError(f"'{spec.model}' gives no vector: {refusals[0]}")
+    return embedder
+
+
+def load_again(spec: ModelSpec, identity: Mapping[str, tuple[str, tuple[str, ...]]]) -> Embedder:
+    """What a pickled `Embedder` was: its model loaded from where it lies, with the sides that it had.
+
+    Raises `ModelError` where that is another model now, or was changed in memory, and what `load` raises.
+    """
+    embedder = load(spec)
+    if set(identity) < set(embedder.towers):
+        embedder = embedder.side(next(iter(identity)))
+    if embedder.identity() != identity:
+        raise ModelError(
+            f"the model '{spec.model}' is not the one that was pickled: its files have changed, or it was changed in "
+            "memory, and an Embedder is pickled as its name and options, without weights. Save it as a folder (save) "
+            "and load that."
+        )
     return embedder
 
 

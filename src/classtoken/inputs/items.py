@@ -8,6 +8,9 @@ import numpy as np
 
 from classtoken.errors import OptionError
 
+TEXTS = "OUST"
+"""kinds of numpy's arrays that may hold texts: objects, text of one length, bytes, StringDType"""
+
 
 def listed(items: Any) -> list[Any]:
     """One item or many, as a list.
@@ -36,10 +39,10 @@ def listed(items: Any) -> list[Any]:
 
 
 def _of_array(items: np.ndarray) -> list[Any]:
-    if items.dtype.kind in "OUS" and items.ndim == 1:
-        return list(items) if items.dtype.kind == "O" else [str(item) for item in items]
+    if items.dtype.kind in TEXTS and items.ndim == 1:
+        return [str(item) for item in items] if items.dtype.kind in "US" else list(items)
     colours = items.ndim > 2 and items.shape[-1] in (1, 3, 4)
-    if items.dtype.kind not in "OUS" and (items.ndim == 2 or (items.ndim == 3 and colours)):
+    if items.dtype.kind not in TEXTS and (items.ndim == 2 or (items.ndim == 3 and colours)):
         return [items]
     if items.ndim == 4 and colours:
         return list(items)

@@ -112,11 +112,16 @@ class ServedModel:
 
     def prepare(self, items: Sequence[ServedItem], prompt: str | None) -> tuple[list[PreparedShare], dict[int, str]]:
         """Rows of all inputs, those of one side together; and the inputs that cannot be read, with the reason."""
-        bad: dict[int, str] = {}
+        # As `embed` has it, and OpenAI: the vector of nothing is like that of anything.
+        bad = {
+            n: "is empty; leave it out"
+            for n, item in enumerate(items)
+            if item.kind == "text" and not item.value.strip()
+        }
         shares = []
         for modality in self.modalities:
             kinds = ("image",) if modality == "image" else ("text", "ids")
-            here = [(place, item) for place, item in enumerate(items) if item.kind in kinds]
+            here = [(place, item) for place, item in enumerate(items) if item.kind in kinds and place not in bad]
             if here:
                 named = prompt if modality == "text" else None
                 shares.append(self._share(modality, named, here, bad))

@@ -165,6 +165,10 @@ class EmbeddingService:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != JSON:
             raise RequestError(415, f"the content type is '{kind[:60]}'; send {JSON}")
+        coding = request.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            says = f"the content encoding is '{coding[:60]}'; send the body as it is, without one"
+            raise RequestError(415, says, headers={"Accept-Encoding": "identity"})
         return await self.bodies.read(request, self.limits.body)
 
     @contextlib.asynccontextmanager
@@ -483,4 +487,5 @@ def _problem(status: int, says: str, about: str | None = None, headers: Mapping[
 async def _nothing(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     says = f"there is no {request.method} {request.url.path[:100]}; there are POST /v1/embeddings and GET /v1/models, "
-    return _problem(status, says + "/health, /metrics; and POST /v1/search, GET /v1/folders where folders are served")
+    says += "/health, /metrics; and POST /v1/search, GET /v1/folders where folders are served"
+    return _problem(status, says, headers=getattr(error, "headers", None))
