@@ -84,7 +84,7 @@ class Embedder:
         """Pickled, it is its spec: whoever unpickles it loads the model again, which must then be the same one."""
         from classtoken.embedder.loading import load_again
 
-        return load_again, (self.spec.from_anywhere(), self.identity())
+        return load_again, (self.spec.from_anywhere(), self._identity())
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class Embedder:
             spaces={name: joint or space_of(tower, encoder, readout) for name, readout in readouts.items()},
         )
 
-    def identity(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+    def _identity(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """The fingerprint and the labels of each side, or of each route: what it is, wherever it was loaded."""
         ways = dict(self.routes) if self.routes and self.spec.route is None else {s: self.side(s) for s in self.towers}
         found = {}

@@ -68,7 +68,7 @@ def load_again(spec: ModelSpec, identity: Mapping[str, tuple[str, tuple[str, ...
     embedder = load(spec)
     if set(identity) < set(embedder.towers):
         embedder = embedder.side(next(iter(identity)))
-    if embedder.identity() != identity:
+    if embedder._identity() != identity:
         raise ModelError(
             f"the model '{spec.model}' is not the one that was pickled: its files have changed, or it was changed in "
             "memory, and an Embedder is pickled as its name and options, without weights. Save it as a folder (save) "
