@@ -148,6 +148,26 @@ def test_the_answers_that_are_left_out_are_counted(shown: Callable[..., Any], tm
 
 
 @pytest.mark.slow
+def test_no_answer_is_called_the_first_that_one_not_shown_may_be_before(
+    shown: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Of many classes a page holds the first of the input: after an experiment another class may be the first."""
+    cat = str(drawn("cat", tmp_path / "cat.png"))
+    few, many = (
+        classifier(tmp_path / str(count), tuple(f"class {i}" for i in range(count)), layers=2, heads=1)
+        for count in (4, 40)
+    )
+    for model, known in ((few, True), (many, False)):
+        page = shown(model, [cat], "#step=10&try=pooling")
+        answers = [lane.inner_text() for lane in page.locator(".race tbody tr td:nth-child(3)").all()]
+        assert "class " in answers[0]  # the model's own
+        assert any("not listed here" in answer for answer in answers[1:]) is not known
+        page.keyboard.press("e")
+        asked = page.locator("#quiz").inner_text()
+        assert ("What becomes of" in asked, "Is the first answer still" in asked) == (known, known)
+
+
+@pytest.mark.slow
 def test_pictures_of_nothing(shown: Callable[..., Any], tmp_path: Path) -> None:
     """One colour, one pixel, nothing but transparency: pages as any other's."""
     Image.new("RGB", (64, 64), (128, 128, 128)).save(tmp_path / "grey.png")

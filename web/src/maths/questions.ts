@@ -6,8 +6,9 @@ import { number, percent } from "../format";
 import type { Mode } from "../lab.svelte";
 import { layerName } from "../names";
 import { mention, piece, thing, words } from "../strings";
-import { effectiveTokens, largest } from "./basic";
+import { effectiveTokens } from "./basic";
 import { driftOf } from "./drift";
+import { firstOf } from "./findings";
 import { story } from "./story";
 
 export interface Question {
@@ -39,7 +40,8 @@ function swapped(m: ModelCard, e: Example): Question | null {
   if (!swap || m.outcome === "cosine") return null;
   const now = open(swap.values).row(m.depth - 1);
   const before = open(e.answers.values).at(0);
-  const best = largest(now, 1)[0];
+  const best = firstOf(m, e, now);
+  if (best === null) return null;
   const right = best !== 0 ? 2 : now[0] > before ? 1 : 0;
   return { of: "swapped", ...quiz.swapped(mention(m, e.answers.labels[0].text), swap.donor, layerName(m.depth - 1), say(m, before), say(m, now[0]), e.answers.labels[best].text), right, step: 10, mode: "swap" };
 }
@@ -68,7 +70,8 @@ function averaged(m: ModelCard, e: Example): Question | null {
   const lane = e.race.find((each) => each.name === "mean" && !each.own && each.values);
   if (!lane || m.outcome === "cosine") return null;
   const values = open(lane.values!).all();
-  const best = largest(values, 1)[0];
+  const best = firstOf(m, e, values);
+  if (best === null) return null;
   return { of: "averaged", ...quiz.averaged(mention(m, e.answers.labels[0].text), e.answers.labels[best].text, say(m, values[best])), right: best === 0 ? 0 : 1, step: 10, mode: "pooling" };
 }
 
