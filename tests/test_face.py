@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +48,11 @@ def test_a_pooling_that_there_is_not_is_told_before_a_model_is_loaded(tmp_path: 
         ct.embed(tmp_path / "no-model", ["a"], tmp_path / "out", pooling="clss")
     with pytest.raises(SpecError, match=r"there is no pooling 'meen'\. Did you mean mean\?"):
         ct.train(tmp_path / "no-model", {"text": ["a", "b"], "label": ["x", "y"]}, tmp_path / "out", pooling="meen")
+
+
+def test_a_system_that_it_does_not_run_on_is_told_in_one_line() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", "import os; os.name = 'nt'; import classtoken"], capture_output=True, text=True
+    )
+    assert asked.returncode == 1
+    assert asked.stderr.splitlines()[-1].startswith("ImportError: classtoken runs on Linux and macOS. On Windows,")

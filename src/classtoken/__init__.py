@@ -19,10 +19,14 @@ Each is a function with its own help: `help(ct.embed)`. The command `classtoken`
 Names are imported when they are first used, so `import classtoken` is quick and loads no torch.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from classtoken.version import __version__ as __version__
+
+if os.name != "posix":  # said here and in one line: a folder's locks and renames are those of POSIX
+    raise ImportError("classtoken runs on Linux and macOS. On Windows, install it within WSL, where everything works.")
 
 if TYPE_CHECKING:
     from classtoken import errors as errors
