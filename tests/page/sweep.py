@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 SIZES = {
+    "320": (320, 740),
     "360": (360, 740),
     "390": (390, 844),
     "1024": (1024, 768),
+    "1280": (1280, 800),
     "1366": (1366, 768),
     "1440": (1440, 900),
     "200 %": (720, 450),  # a laptop of 1440 x 900 at twice the size
+    "400 %": (320, 225),  # one of 1280 x 900 at four times the size
 }
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},

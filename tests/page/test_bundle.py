@@ -121,3 +121,12 @@ def differences(one: Any, other: Any, at: str = "") -> list[str]:
     if isinstance(one, float) and isinstance(other, float):
         return [] if one == pytest.approx(other, rel=1e-5, abs=1e-7) else [at]
     return [] if one == other else [at]
+
+
+def test_no_list_tells_its_lines_apart_by_what_they_say(root: Path) -> None:
+    """Svelte stops at two lines with one key: names of files, classes and words repeat."""
+    keyed = re.compile(r"\{#each (?:[^{}]|\{[^{}]*\})*? as (?:[^{}]|\{[^{}]*\})*?\(([^{}]*)\)\}")
+    spoken = re.compile(r"\b(asks|caption|choice|gap|keys|label|name|note|problem|says|sentence|term|text|title)\b")
+    files = {file: keyed.findall(file.read_text(encoding="utf-8")) for file in (root / "web" / "src").rglob("*.svelte")}
+    assert sum(map(len, files.values())) > 60
+    assert {file.name: keys for file, keys in files.items() if any(map(spoken.search, keys))} == {}

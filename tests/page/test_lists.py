@@ -63,6 +63,19 @@ def by_keyboard(page: Any) -> None:
 
 
 @pytest.mark.slow
+def test_what_would_go_stands_on_a_line_of_its_own(chromium: Any, place: Path) -> None:
+    """Right behind a row's id it would be read as a part of it."""
+    out = place / "going.html"
+    ct.duplicates(place / "vectors", out, above=0.9)
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(out.as_uri())
+    lines = {line for each in page.locator("figcaption").all() for line in each.inner_text().split("\n")}
+    going = {line for line in lines if "would go" in line}
+    assert going
+    assert all(line.startswith("would go") for line in going)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (360, "light")])
 def test_a_list_needs_nothing_else_fits_and_passes_axe(
     chromium: Any, root: Path, written: Path, width: int, scheme: str

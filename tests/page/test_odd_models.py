@@ -4,6 +4,7 @@ a single word, class tokens on a telephone."""
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from tests.page.conftest import PATIENCE, Open
 from tests.page.sweep import SETTLED, faults
 from tests.page.tiny import drawn
 
+from classtoken.page.document import Walkthrough
+from classtoken.page.example import Example
 from classtoken.page.export import write_page
 from classtoken.walk.engine import Engine
 
 pytestmark = pytest.mark.browser
 
 ARABIC = "قرش أبيض"
-ONE_OF_MANY = re.compile(r"\b1 (layers|heads|pieces|patches|times|vectors)\b")
+ONE_OF_MANY = re.compile(r"\b1 (layers|heads|pieces|patches|times|vectors|rows)\b")
 
 
 def classifier(folder: Path, labels: tuple[str, ...], *, layers: int, heads: int, sure: float = 1.0) -> Path:
@@ -145,6 +148,26 @@ def test_the_answers_that_are_left_out_are_counted(shown: Callable[..., Any], tm
 
 
 @pytest.mark.slow
+def test_no_answer_is_called_the_first_that_one_not_shown_may_be_before(
+    shown: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Of many classes a page holds the first of the input: after an experiment another class may be the first."""
+    cat = str(drawn("cat", tmp_path / "cat.png"))
+    few, many = (
+        classifier(tmp_path / str(count), tuple(f"class {i}" for i in range(count)), layers=2, heads=1)
+        for count in (4, 40)
+    )
+    for model, known in ((few, True), (many, False)):
+        page = shown(model, [cat], "#step=10&try=pooling")
+        answers = [lane.inner_text() for lane in page.locator(".race tbody tr td:nth-child(3)").all()]
+        assert "class " in answers[0]  # the model's own
+        assert any("not listed here" in answer for answer in answers[1:]) is not known
+        page.keyboard.press("e")
+        asked = page.locator("#quiz").inner_text()
+        assert ("What becomes of" in asked, "Is the first answer still" in asked) == (known, known)
+
+
+@pytest.mark.slow
 def test_pictures_of_nothing(shown: Callable[..., Any], tmp_path: Path) -> None:
     """One colour, one pixel, nothing but transparency: pages as any other's."""
     Image.new("RGB", (64, 64), (128, 128, 128)).save(tmp_path / "grey.png")
@@ -172,3 +195,53 @@ def test_on_a_projector_the_flag_leaves_the_token_its_name(
 def test_at_twice_the_size_the_column_that_adds_up_is_seen(open_page: Open) -> None:
     page = open_page("toy", "#step=6", width=720, height=450, reduced_motion="reduce")
     assert faults(page) == []
+
+
+@pytest.fixture
+def alike(chromium: Any, tmp_path: Path) -> Callable[..., tuple[Any, list[str]]]:
+    """A page whose inputs and answers all have one name, and what goes wrong in it."""
+
+    def show(document: Walkthrough, hash: str = "") -> tuple[Any, list[str]]:
+        def renamed(example: Example) -> Example:
+            labels = tuple(replace(label, text="the same") for label in example.answers.labels)
+            contrast = replace(example.contrast, title="the same") if example.contrast else None
+            answers = replace(example.answers, labels=labels)
+            return replace(example, title="the same", contrast=contrast, answers=answers)
+
+        write_page(replace(document, examples=tuple(map(renamed, document.examples))), tmp_path / "alike.html")
+        page, problems = chromium.new_page(viewport={"width": 1440, "height": 900}), list[str]()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{(tmp_path / 'alike.html').as_uri()}{hash}")
+        page.wait_for_selector("h2#step-title")
+        return page, problems
+
+    return show
+
+
+@pytest.mark.slow
+def test_inputs_and_answers_may_all_have_one_name(alike: Callable[..., tuple[Any, list[str]]], tmp_path: Path) -> None:
+    """No list of the page may tell its lines apart by what they say."""
+    items = [str(drawn(name, tmp_path / f"{name}.png")) for name in ("cat", "dog", "bird")]
+    page, problems = alike(Engine("builtin:scenes", items).document())
+    for step in range(1, 11):
+        assert page.locator(f"main.step-{step}").count() == 1, problems
+        assert step != 2 or page.locator(".apart .two img").count() == 2
+        page.keyboard.press("ArrowRight")
+    for key in "ec":
+        page.keyboard.press(key)
+        page.keyboard.press("Escape")
+    page.get_by_role("button", name="Side by side").click()
+    assert problems == []
+
+
+@pytest.mark.slow
+def test_what_was_taken_away_stays_with_its_input(open_page: Open) -> None:
+    """By whatever way another input is reached."""
+    page = open_page("toy", "#step=10&without=3.4")
+    assert "2 patches" in page.locator(".lab").inner_text()
+    page.get_by_role("button", name="Side by side").click()
+    page.locator("#beside button[aria-pressed=false]").first.click()
+    page.keyboard.press("Escape")
+    assert page.locator(".lab").get_by_text("as it is", exact=True).first.is_visible()
+    assert "without" not in page.evaluate("location.hash")

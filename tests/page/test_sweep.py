@@ -20,7 +20,18 @@ pytestmark = pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("toy", "1366"), ("photo", "1440"), ("multi", "360"), ("sentiment", "1366"), ("mean", "200 %"), ("query", "1024")],
+    [
+        ("toy", "1366"),
+        ("photo", "1440"),
+        ("multi", "360"),
+        ("sentiment", "1366"),
+        ("mean", "200 %"),
+        ("query", "1024"),
+        ("multi", "1280"),
+        ("distilled", "320"),
+        ("sentiment", "320"),
+        ("last", "400 %"),
+    ],
 )
 def test_a_page_is_clean_at_every_step(open_page: Open, name: str, size: str) -> None:
     width, height = SIZES[size]

@@ -69,6 +69,19 @@ def test_the_same_text_twice(tmp_path: Path) -> None:
     assert not any(k.what.endswith("both have") for k in found.knockouts)  # that would be all of them
 
 
+def test_words_that_the_tokenizer_does_not_know_are_not_shared_for_that() -> None:
+    """All of them have one id."""
+
+    def shared(one: str, other: str) -> set[str]:
+        found = ct.explain_pair("builtin:sentiment", [one, other])
+        return {k.what for k in found.knockouts if k.what.endswith("both have")}
+
+    assert shared("\u0647\u0630\u0627 \u0641\u064a\u0644\u0645 good fun", "\U0001f469 bad dull thing") == set()
+    both = {f"the words of the {which} that both have" for which in ("first", "second")}
+    assert shared("\u0647\u0630\u0627 good fun thing", "\u0647\u0630\u0627 bad dull plot") == both
+    assert shared("a GOOD caf\u00e9 here", "some good Cafe there") == both  # this tokenizer knows no case
+
+
 def test_a_picture_and_a_text(tmp_path: Path) -> None:
     folder, file = folders.tiny_clip(tmp_path / "clip"), tmp_path / "a.png"
     folders.pictures(1)[0].save(file)

@@ -4,7 +4,7 @@ import { open } from "./blocks";
 import type { Example } from "./data";
 import { forward, type WhatIf } from "./maths/forward";
 import { length } from "./maths/basic";
-import { view } from "./state.svelte";
+import { choose, view } from "./state.svelte";
 
 export type Mode = "remove" | "pooling" | "swap" | "causal" | "two" | "untrained";
 
@@ -23,6 +23,13 @@ class Lab {
 
 export const lab = new Lab();
 let asked = ""; // the input whose answers are shown
+
+/** Another input: what was taken away from the one before, or put into it, was of that one. */
+export function walkTo(which: number): void {
+  choose(which);
+  lab.removed = new Set();
+  lab.donor = null;
+}
 
 /** Can any set of tokens be taken away, or only one at a time? */
 export const free = (): boolean => view.run !== null || served();

@@ -51,7 +51,8 @@ export const span = (count: number): string => (count > 1 ? `0 to ${count - 1}` 
 export function shortTitle(e: Example, most = 20): string {
   const title = bare(e.title);
   const stem = e.input.kind === "image" && title.length > most ? title.replace(/\.[A-Za-z]+$/, "") : title;
-  return isolated(e.input.kind === "image" && stem.length > most ? `…${stem.slice(1 - most).trimStart()}` : stem);
+  const signs = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(stem)]; // none is cut in two
+  return isolated(e.input.kind === "image" && signs.length > most ? `…${signs.slice(1 - most).map((sign) => sign.segment).join("").trimStart()}` : stem);
 }
 
 /** An input as answers that are other inputs name it (walk/engine.py): a text longer than 39 characters is cut at 38. */

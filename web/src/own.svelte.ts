@@ -1,7 +1,9 @@
 /** The reader's own inputs: sent to the model that the page shows, and again to another one that it shows later. */
 import { api } from "./api";
+import { bare } from "./bidi";
 import { withExperiments } from "./classTokens";
-import { choose, view } from "./state.svelte";
+import { walkTo } from "./lab.svelte";
+import { view } from "./state.svelte";
 
 interface Sent {
   content: Blob | string;
@@ -32,9 +34,17 @@ async function walk(each: Sent, show: boolean): Promise<void> {
   });
   if (!found || view.document !== document) return;
   each.id = found.id;
-  view.added = [...view.added, each.title ? { ...found, title: each.title } : found];
-  if (show) choose(view.examples.length - 1);
+  view.added = [...view.added, each.title ? { ...found, title: untaken(each.title) } : found];
+  if (show) walkTo(view.examples.length - 1);
   void experiments(found.id);
+}
+
+/** A file's name; of a second file of that name, or the same again, with a number behind: titles tell inputs apart. */
+function untaken(title: string): string {
+  const taken = new Set(view.examples.map((each) => bare(each.title)));
+  let name = title;
+  for (let n = 2; taken.has(name); n++) name = `${title} (${n})`;
+  return name;
 }
 
 /** Knock-outs and removals take longer than the trace: they are asked for once it is shown. */

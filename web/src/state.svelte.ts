@@ -45,14 +45,24 @@ class View {
   ignored = $state(false); // hatch the half that is looked at least
   shared = $state(false); // one colour scale for all layers and heads
   dark = $state(false);
-  concepts = $state(false);
-  beside = $state(false); // all inputs side by side
+  drawer = $state<"concepts" | "beside" | "claims" | "quiz" | null>(null); // one at a time: they lie in the same place
   partner = $state<string | null>(null); // in that drawer: the input that the chosen one is paired with
-  claims = $state(false); // the drawer of statistics
-  quiz = $state(false); // the drawer of exercises
   printing = $state(false);
   night = $derived(this.dark && !this.printing); // dark as it is drawn: paper is light
   presenter = $state(false); // larger, and without the text beside the stage
+  /** Ideas; all inputs side by side; statistics; exercises. Opening one closes another. */
+  get concepts(): boolean { return this.drawer === "concepts"; }
+  set concepts(open: boolean) { this.pull("concepts", open); }
+  get beside(): boolean { return this.drawer === "beside"; }
+  set beside(open: boolean) { this.pull("beside", open); }
+  get claims(): boolean { return this.drawer === "claims"; }
+  set claims(open: boolean) { this.pull("claims", open); }
+  get quiz(): boolean { return this.drawer === "quiz"; }
+  set quiz(open: boolean) { this.pull("quiz", open); }
+  private pull(name: NonNullable<View["drawer"]>, open: boolean): void {
+    if (open) this.drawer = name;
+    else if (this.drawer === name) this.drawer = null;
+  }
   headed = false; // the reader chose a head, or all of them
   settled = false; // the reader chose layer, head or token: no input moves them any more
 
@@ -223,7 +233,7 @@ export function toHead(head: number | null): void {
 
 /** One level up: from a number to its token, to the head, to the layer, to the whole way. */
 export function up(): void {
-  if (view.claims || view.concepts || view.beside || view.quiz) view.claims = view.concepts = view.beside = view.quiz = false;
+  if (view.drawer) view.drawer = null;
   else if (view.trail.length) view.trail = view.trail.slice(0, -1);
   else if (view.step >= 4 && view.step <= 6 && view.head !== null && view.step > 4) toHead(null);
   else if (view.step >= 4 && view.step <= 6) go(7);

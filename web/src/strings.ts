@@ -456,7 +456,7 @@ export const words = {
   place: (t: number, name: string) => `position ${t}: ${name}`,
   places: (from: number, to: number) => `patches at positions ${from} to ${to}, left to right, top to bottom`,
   allVectors: (n: number, size: number) => `${n} vectors of ${size} numbers, one a row`,
-  allVectorsSays: (n: number, size: number) => `${n} rows, one a token; ${size} numbers each`,
+  allVectorsSays: (n: number, size: number) => `${n} ${n === 1 ? "row" : "rows"}, one a token; ${size} numbers each`,
   beyond: (i: number, value: string) => `${numberName(i)} is ${value}: beyond this scale`,
   logitOf: (name: string) => `row of “${name}”`,
   product: "row × vector",

@@ -111,8 +111,10 @@ def _pair(pair: DuplicatePair, found: DuplicatesResult, values: tuple[Values, Va
 def _side(identity: str, values: Mapping[str, Any], fate: str) -> str:
     label = f"<div>{escape(cell(values['label'], 'label'))}</div>" if values.get("label") else ""
     kept = fate.removeprefix("goes for ")
-    mark = "<div>would stay</div>" if fate == "stays" else f'<b class="goes">would go, for {escape(kept)} stays</b>'
-    return f"<figure>{body_of(values, SIDE)}<figcaption>{escape(identity)}{label}{mark}</figcaption></figure>"
+    says = "would stay" if fate == "stays" else f'<b class="goes">would go, for {escape(kept)} stays</b>'
+    return (
+        f"<figure>{body_of(values, SIDE)}<figcaption>{escape(identity)}{label}<div>{says}</div></figcaption></figure>"
+    )
 
 
 def _parquet(found: DuplicatesResult, mark: str) -> bytes:

@@ -1,5 +1,6 @@
 """Two inputs explained together: the cosine of their vectors by pairs of parts, and whether those parts matter."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -194,9 +195,19 @@ def _shared(side: _Side, other: _Side) -> list[int]:
     """Word pieces of a text that the other text has too, unless that is all of them."""
     if side.tokens.ids_BL is None or other.tokens.ids_BL is None:
         return []
-    there = {int(other.tokens.ids_BL[0, place]) for place in content_of(other.tokens)}
-    places = [place for place in content_of(side.tokens) if int(side.tokens.ids_BL[0, place]) in there]
+    there = {_piece(other, place) for place in content_of(other.tokens)}
+    places = [place for place in content_of(side.tokens) if _piece(side, place) in there]
     return places if len(places) < len(content_of(side.tokens)) else []
+
+
+def _piece(side: _Side, place: int) -> tuple[int, str]:
+    """What makes two word pieces the same: their id, and what is written there but for case and accents. All words that
+    a tokenizer does not know have one id."""
+    assert side.tokens.ids_BL is not None
+    text, span = side.given.view.text, side.given.view.spans[place]
+    written = "" if text is None or span is None else text[slice(*span)].strip()
+    letters = unicodedata.normalize("NFKD", written.casefold())
+    return int(side.tokens.ids_BL[0, place]), "".join(x for x in letters if not unicodedata.combining(x))
 
 
 def _unread(embedder: Embedder, *sides: _Side) -> Iterator[str]:

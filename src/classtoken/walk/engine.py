@@ -50,7 +50,7 @@ class Engine:
         self.embedder = side_of(load(model), items, modality)
         self.lock = Lock()
         check_followed(self.embedder)
-        given = items_of(self.embedder, items, modality)
+        given = distinct(items_of(self.embedder, items, modality))
         self._compared = self._references(given)
         subject = subject_of(self.embedder)
         references = tuple(walk_input(self.embedder, subject, item).tokens for item in self._compared)
@@ -59,7 +59,8 @@ class Engine:
         self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references, untrained)
         self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
-        self.given = distinct(given)
+        self.uploaded: list[str] = []
+        self.given = given
         self._partner = self._partners(self.given)
 
     @property
@@ -100,12 +101,14 @@ class Engine:
         with self.lock:
             self.uploads += 1
             title = f"your picture {self.uploads}" if isinstance(content, bytes) else short(content)
-            item = Item(f"yours-{self.uploads}", title, content, given=True)
+            known = [*self.given, *(self.walked[key].prepared.item for key in self.uploaded)]
+            item = distinct([*known, Item(f"yours-{self.uploads}", title, content, given=True)])[-1]
             walked = self._walk(item, full=False)
             self.walked[item.id] = walked
-            yours = [key for key in self.walked if key.startswith("yours-")]
-            for key in yours[:-KEPT]:
+            self.uploaded.append(item.id)
+            for key in self.uploaded[:-KEPT]:
                 del self.walked[key]
+            self.uploaded = self.uploaded[-KEPT:]
             return walked.example
 
     def attention(self, example: str, layer: int, head: int) -> np.ndarray:
@@ -201,12 +204,12 @@ class Engine:
         return theirs + [item for item in own if all(item.content != each.content for each in theirs)]
 
     def _partners(self, given: list[Item]) -> dict[str, Item]:
-        """For each input another one: the next, or one of the package's own."""
+        """For each input another one: the next that is not the same again, or one of the package's own."""
         spare = example_pictures(self.embedder) if is_image(self.embedder) else [Item("other", s, s) for s in SENTENCES]
         partners = {}
         for i, item in enumerate(given):
-            nearby = given[(i + 1) % len(given)]
-            partners[item.id] = nearby if nearby is not item else next(s for s in spare if s.content != item.content)
+            others = [*given[i + 1 :], *given[:i], *spare]
+            partners[item.id] = next(other for other in others if other.content != item.content)
         self._spare = spare
         return partners
 

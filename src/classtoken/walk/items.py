@@ -1,7 +1,9 @@
 """What is walked through: pictures and sentences that a user names, or the package's own."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +104,31 @@ def example_pictures(embedder: Embedder) -> list[Item]:
     return [found[name] for name in ("cat", "dog", "bird") if name in found]
 
 
-def distinct(items: list[Item]) -> list[Item]:
-    """Items with ids that differ."""
-    seen: dict[str, int] = {}
-    found = []
-    for item in items:
-        seen[item.id] = seen.get(item.id, 0) + 1
-        found.append(item if seen[item.id] == 1 else replace(item, id=f"{item.id}-{seen[item.id]}"))
-    return found
+def distinct(items: Sequence[Item]) -> list[Item]:
+    """Items whose ids differ, and whose titles do: nothing else tells two buttons or two lines of a list apart.
+
+    Of files with one name the title says as much of their folders as differs; what is alike even so is counted.
+    """
+    ids = _counted([item.id for item in items], "{}-{}")
+    titles = [item.title for item in items]
+    paths = [item.content if isinstance(item.content, Path) else None for item in items]
+    for depth in range(2, max((len(path.parts) for path in paths if path), default=0) + 1):
+        files = Counter(title for title, path in set(zip(titles, paths, strict=True)) if path)
+        titles = [
+            "/".join(path.relative_to(path.anchor).parts[-depth:]) if path and files[title] > 1 else title
+            for title, path in zip(titles, paths, strict=True)
+        ]
+    titles = _counted(titles, "{} ({})")
+    return [replace(item, id=id, title=title) for item, id, title in zip(items, ids, titles, strict=True)]
+
+
+def _counted(names: Sequence[str], written: str) -> list[str]:
+    """The names; one that is taken gets the next number that is free, as `written` says."""
+    taken: dict[str, None] = {}
+    for name in names:
+        numbers = (written.format(name, n) for n in count(2))
+        taken[next(each for each in chain([name], numbers) if each not in taken)] = None
+    return list(taken)
 
 
 def _picture(path: Path) -> Item:

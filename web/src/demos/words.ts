@@ -47,6 +47,7 @@ export const race = {
   own: "this model's own",
   untrained: "not trained for it",
   none: "no head here fits",
+  unlisted: "perhaps a class that is not listed here",
   likeness: "cosine to the model's own vector",
   numbers: (n: number) => (n === 0 ? "nothing" : n.toLocaleString("en")),
   says: {

@@ -60,6 +60,14 @@ export function fillings(example: Example, model: ModelCard): { values: number[]
   return { values: Array.from({ length: count }, (_, l) => part(cosine(states.row(l), last))), lens: false };
 }
 
+/** Which of the shown answers is the first after an experiment; null where a class that is not shown may be before it. */
+export function firstOf(model: ModelCard, example: Example, values: ArrayLike<number>): number | null {
+  const best = largest(values, 1)[0];
+  if (model.outcome === "cosine" || example.answers.labels.length >= (model.classes ?? 0)) return best;
+  const others = 1 - Array.from(values).reduce((a, b) => a + b, 0); // what all classes have that are not shown
+  return model.outcome === "probability" && values[best] >= others ? best : null;
+}
+
 /** The layer in which the first answer rises most, and from where to where. */
 export function risesMost(example: Example, model: ModelCard): { layer: number; from: number; to: number } | null {
   const { values } = fillings(example, model);
