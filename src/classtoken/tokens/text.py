@@ -287,15 +287,18 @@ class TextPreprocessor:
 
     def room(self, prompt: str | None = None) -> int | None:
         """Word pieces of a text that are read, besides the special tokens and the prompt; None for any number."""
+        return self._room(self.prompt_text(prompt))
+
+    def _room(self, words: str) -> int | None:
         if self.recipe.max_length is None:
             return None
-        (before, behind), words = self.tokenizer.ends, self.prompt_text(prompt)
+        before, behind = self.tokenizer.ends
         prompted = len(self.tokenizer.ids([self.recipe.clean(words)])[0]) - behind if words else 0
         return self.recipe.max_length - max(before, prompted) - behind
 
     def _check_prompt(self, words: str) -> None:
         """Refuse a prompt behind which nothing of a text is left when its end is cut: all texts would be one vector."""
-        room = self.room(words) if words and self.recipe.cut_side == "right" else None
+        room = self._room(words) if words and self.recipe.cut_side == "right" else None
         if room is not None and room <= 0:
             raise OptionError(
                 f"the prompt {words[:40]!r}{'...' if len(words) > 40 else ''} fills the {self.recipe.max_length} "
