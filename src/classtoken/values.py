@@ -85,6 +85,8 @@ class InputDefaults:
     """settings of preprocessor_config.json in its own keys, `image_processor_type` above all; empty: not known"""
     tokenizer: str = ""
     """the class of transformers that reads tokenizer.json where tokenizer_config.json names none"""
+    tokenizer_alone: bool = False
+    """tokenizer.json says all: no other file of the tokenizer's is read, and texts are cut where it cuts them"""
     tokenizer_fixed: bool = False
     """transformers takes that class whatever tokenizer_config.json names, as it has found files of the kind wrong"""
     longest: int | None = None

@@ -92,3 +92,39 @@ def test_rows_that_are_no_numbers_are_refused(tmp_path: Path, tokenizer: Tokeniz
     save_file({"embedding.weight": rows}, folder / "model.safetensors")
     with pytest.raises(WeightsError, match="not finite"):
         ct.load(folder)
+
+
+BESIDE = {
+    "other case": {"tokenizer_class": "BertTokenizer", "do_lower_case": False},
+    "a class made anew": {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": True},
+    "special tokens split": {"split_special_tokens": True},
+    "shorter, from the left": {"truncation_side": "left", "model_max_length": 3},
+    "code": {"auto_map": {"AutoTokenizer": ["own.Own", None]}},
+    "another token": {"mask_token": "dog"},
+}
+TEXTS = [*SENTENCES, "The RED Cat [MASK] [SEP] Sat", "the " * 9 + "red cat sat on a mat"]
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_lies_beside_tokenizer_json_moves_no_vector_of_a_table(
+    name: str, tmp_path: Path, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """sentence-transformers opens tokenizer.json without transformers: settings for that count for nothing, and
+    transformers' tokenizer, made of them, is no reference."""
+    folder = saved(tmp_path / "st", tokenizer)
+    (folder / "tokenizer_config.json").write_text(json.dumps(BESIDE[name]))
+    (folder / "added_tokens.json").write_text(json.dumps({"red cat": tokenizer.get_vocab_size()}))
+    wanted = Model(str(folder), device="cpu").encode(TEXTS, show_progress_bar=False)
+    assert np.abs(ct.load(folder).embed(TEXTS) - wanted).max() < 1e-6
+    assert "comparing" not in caplog.text
+
+
+@pytest.mark.parametrize("direction", ["right", "left"])
+def test_a_table_cuts_texts_where_its_tokenizer_json_does(direction: str, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    cutting = Tokenizer.from_str(tokenizer.to_str())
+    cutting.enable_truncation(4, direction=direction)
+    folder = saved(tmp_path / "st", cutting)
+    embedder = ct.load(folder)
+    wanted = Model(str(folder), device="cpu").encode(TEXTS, show_progress_bar=False)
+    assert np.abs(embedder.embed(TEXTS) - wanted).max() < 1e-6
+    assert np.abs(ct.load(folder, max_length=50).embed(TEXTS) - wanted).max() > 1e-3

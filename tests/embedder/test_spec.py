@@ -1,10 +1,12 @@
 """A model as a value."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests import folders
 
 import classtoken as ct
@@ -54,3 +56,26 @@ def test_an_embedder_is_given_back_and_not_told_twice(tmp_path: Path) -> None:
     assert ct.load(embedder) is embedder
     with pytest.raises(OptionError, match="an Embedder has its own pooling"):
         ct.load(embedder, normalize=True)
+
+
+@pytest.mark.parametrize("verb", ["inspect", "walkthrough", "notebook", "train"])
+@pytest.mark.parametrize("loaded", [ct.load, ModelSpec], ids=["Embedder", "ModelSpec"])
+def test_where_only_a_name_will_do_that_of_a_loaded_model_is_told(
+    verb: str, loaded: Callable[[str], object], tmp_path: Path
+) -> None:
+    further = ("builtin:tiny?count=9", tmp_path / "out") if verb == "train" else ()
+    with pytest.raises(OptionError, match=r"^`model` is of type \w+; name it here by .*: 'builtin:toy'\.$"):
+        getattr(ct, verb)(loaded("builtin:toy"), *further)
+
+
+@pytest.mark.parametrize("verb", ["load", "inspect", "walkthrough", "train", "export", "embed", "predict", "compare"])
+@pytest.mark.parametrize("given", [torch.nn.Sequential(torch.nn.Linear(2, 2)), 12, ("builtin:toy",)], ids=type)
+def test_what_is_no_model_is_told_by_its_type_on_one_line(verb: str, given: object, tmp_path: Path) -> None:
+    """A model of another library was taken for the name of a folder, all lines of its description."""
+    if verb == "compare" and isinstance(given, tuple):
+        pytest.skip("several models are compared")
+    further = {"train": ("builtin:tiny?count=9", tmp_path / "out"), "export": (tmp_path / "out",)}
+    source = ("builtin:tiny?count=9", tmp_path / "out.json") if verb == "compare" else ("builtin:tiny?count=9", "out")
+    more = further.get(verb, source if verb in ("embed", "predict", "compare") else ())
+    with pytest.raises(OptionError, match=rf"^`model` is of type {type(given).__name__}; .*\bbuiltin:NAME\b"):
+        getattr(ct, verb)(given, *more)

@@ -250,6 +250,7 @@ def near(shown: tuple[str, str], said: tuple[str, str]) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for it
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_what_a_page_shows_is_true(page: Path) -> None:

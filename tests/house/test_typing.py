@@ -90,7 +90,7 @@ def test_mistakes_are_found(said: list[str]) -> None:
 
 def test_type_checkers_and_python_find_the_same_names_in_the_same_places(root: Path) -> None:
     tree = ast.parse((root / "src" / "classtoken" / "__init__.py").read_text(encoding="utf-8"))
-    block = next(node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
     told = {
         alias.name: f"classtoken.{alias.name}" if node.module == "classtoken" else node.module
         for node in block.body

@@ -5,6 +5,7 @@ import json
 import pickle
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -248,3 +249,25 @@ def test_flags_that_the_template_does_not_do_are_said(flags: dict[str, bool], sa
     ids = prepare(["the boat"]).ids_BL
     assert ids is not None
     assert ids[0].tolist() == AutoTokenizer.from_pretrained(tmp_path)("the boat").input_ids
+
+
+@pytest.mark.parametrize("include", [True, False])
+def test_a_prompt_that_fills_the_longest_text_is_refused(include: bool, folders: dict[str, Path]) -> None:
+    """Nothing of any text would be read, and all would have one vector; a prompt one token shorter leaves them apart.
+
+    Where a prompt is not pooled, nothing was left to pool, and that was told of inputs that were taken for empty.
+    """
+    prepare = TextPreprocessor.from_folder(folders["bert"])
+    words = " ".join(CORPUS).replace("  ", " ")
+    prompted = len(prepare.tokenizer.ids([words])[0])
+    prepare.recipe = replace(prepare.recipe, max_length=prompted, include_prompt=include)
+    with pytest.raises(OptionError, match=rf"fills the {prompted} tokens .* all would have one vector; .*`max_length`"):
+        prepare.encode(["a", "b"], prompt=words)
+    with pytest.raises(OptionError, match="give a shorter prompt"):
+        prepare.row_of_ids(prepare.encode(["a"])[0].ids.tolist(), prompt=words)
+    prepare.recipe = replace(prepare.recipe, max_length=prompted + 1)
+    one, other = prepare.encode([" a", " the"], prompt=words)
+    assert len(one.ids) == prompted + 1
+    assert not np.array_equal(one.ids, other.ids)
+    prepare.recipe = replace(prepare.recipe, max_length=prompted, cut_side="left")  # there the prompt is what is cut
+    assert not np.array_equal(*(row.ids for row in prepare.encode([" a", " the"], prompt=words)))

@@ -14,7 +14,14 @@ from typing import Any, Literal
 
 from classtoken.contract.harmless import NOTHING, is_harmless
 from classtoken.errors import ClasstokenError
-from classtoken.model_folder import ENCODER_SETTINGS, passed_over, read_json, read_modules, transformer_folder
+from classtoken.model_folder import (
+    ENCODER_SETTINGS,
+    passed_over,
+    read_json,
+    read_modules,
+    tokenizer_alone,
+    transformer_folder,
+)
 from classtoken.remembered import remembered
 from classtoken.results.inspect import Claim, Evidence, Kind, Verdict
 from classtoken.version import __version__
@@ -139,8 +146,9 @@ def _deciding(folder: Path) -> Iterator[tuple[Path, Part]]:
     for path in [folder / "modules.json", *own]:
         if path.is_file():
             yield path, "readout"
+    read = {name: part for name, part in DECIDERS.items() if part != "tokenizer" or not tokenizer_alone(modules)}
     for place in places:
-        for pattern, part in DECIDERS.items():
+        for pattern, part in read.items():
             for path in sorted(place.glob(pattern)):
                 if part != "calls" or not _behind_another(path):
                     yield path, part

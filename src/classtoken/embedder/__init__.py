@@ -3,7 +3,7 @@
 from classtoken.embedder.embedder import Embedder, classifying_sides, with_prompt
 from classtoken.embedder.loading import load, open_model
 from classtoken.embedder.prompting import PromptWords, prompt_for_role
-from classtoken.embedder.spec import PRECISIONS, ModelSpec
+from classtoken.embedder.spec import PRECISIONS, ModelSpec, name_of
 from classtoken.embedder.tower import Tower, preprocessor
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Tower",
     "classifying_sides",
     "load",
+    "name_of",
     "open_model",
     "preprocessor",
     "prompt_for_role",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -51,6 +52,11 @@ def load(
             )
         if isinstance(model, Embedder):
             return model
+    if not isinstance(model, ModelSpec | str | PathLike):
+        raise OptionError(
+            f"`model` is of type {type(model).__name__}; give a folder, a hub id, builtin:NAME, a ModelSpec or an "
+            "Embedder. A model of another library is saved as a folder first."
+        )
     spec = model if isinstance(model, ModelSpec) else replace(asked, model=str(model))
     embedder = open_model(spec)
     every = (embedder, *embedder.routes.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -50,6 +51,18 @@ class ModelSpec(Result):
         """The same model, a local folder by its whole path: for another process or another day."""
         path = Path(self.model).expanduser()
         return replace(self, model=path.resolve().as_posix()) if path.is_dir() else self
+
+
+def name_of(model: object) -> str:
+    """What a MODEL is named by, where only a name will do. Raises `OptionError` for anything but a name or a path, with
+    the name of a model that is loaded already."""
+    if isinstance(model, str | PathLike):
+        return str(model)
+    spec = getattr(model, "spec", model)
+    named = f": {spec.model!r}" if isinstance(spec, ModelSpec) else ""
+    raise OptionError(
+        f"`model` is of type {type(model).__name__}; name it here by its folder, a hub id or builtin:NAME{named}."
+    )
 
 
 def device_of(name: str | torch.device | None) -> torch.device:

@@ -101,4 +101,4 @@ def load_word_table(checkpoint: Checkpoint) -> LoadedEncoder:
         rows_VD = rows_VD * factors.float()[:, None]
     if not bool(torch.isfinite(rows_VD).all()):
         raise WeightsError(f"the weights of {folder} do not fit: 1 not finite: {OWN if OWN in weights else ROWS}.")
-    return LoadedEncoder(WordTable(rows_VD).eval(), None, "", {}, InputDefaults(bare=True))
+    return LoadedEncoder(WordTable(rows_VD).eval(), None, "", {}, InputDefaults(bare=True, tokenizer_alone=True))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from classtoken.destination import check_folder, entries, output_file, refuse_strangers
-from classtoken.embedder import Embedder, load
+from classtoken.embedder import Embedder, load, name_of
 from classtoken.errors import ClasstokenError, OptionError, OutputError
 from classtoken.files import user_path, whole_folder
 from classtoken.handover.onnx import noted, write_graph, write_onnx
@@ -26,7 +26,7 @@ ABOUT = "classtoken-export.json"
 def export(model: str | Path | Embedder, out: str | Path, options: ExportOptions) -> ExportResult:
     """Write a model or a folder of vectors for other software: see `classtoken.export`."""
     place = user_path(out)
-    source = model.folder if isinstance(model, Embedder) else model
+    source = model.folder if isinstance(model, Embedder) else name_of(model)
     if place.suffix.lower() == ".onnx" and options.format == "onnx" and not (place / ABOUT).exists():
         return _file(model, place, source, options)
     check_folder(place, {"model": source})

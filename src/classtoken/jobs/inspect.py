@@ -7,7 +7,7 @@ from classtoken.contract.against import side_differences
 from classtoken.contract.experiments import experiments
 from classtoken.contract.offered import advice, has_own_pooler, lines_to_copy, uses, vectors
 from classtoken.contract.settling import Side
-from classtoken.embedder import Embedder, ModelSpec, Tower, open_model
+from classtoken.embedder import Embedder, ModelSpec, Tower, name_of, open_model
 from classtoken.files import shown_name
 from classtoken.options import InspectOptions
 from classtoken.results.against import Against
@@ -19,7 +19,7 @@ from classtoken.tokens.text import TextPreprocessor
 @one_thread()  # experiments are on a few tokens each
 def inspect(model: str | Path, options: InspectOptions) -> Inspection:
     """Look at a MODEL: its files, and unless `verify` is off what experiments on it show."""
-    embedder = open_model(ModelSpec(str(model), device="cpu", revision=options.revision, accept=options.accept))
+    embedder = open_model(ModelSpec(name_of(model), device="cpu", revision=options.revision, accept=options.accept))
     verify = options.verify and options.against is None  # of two models one wants to know what differs
     ways = embedder.routes.values() or (embedder,)
     towers = tuple(_tower(str(model), tower, way, verify) for way in ways for tower in way.towers.values())
@@ -35,7 +35,7 @@ def inspect(model: str | Path, options: InspectOptions) -> Inspection:
 
 def _against(embedder: Embedder, options: InspectOptions) -> Against:
     """What differs between a model and that of the option `against`."""
-    other = open_model(ModelSpec(str(options.against), device="cpu", accept=options.accept))
+    other = open_model(ModelSpec(name_of(options.against), device="cpu", accept=options.accept))
     here, there = embedder.towers, other.towers
     pairs = [
         [Side(towers[name].reading, towers[name].prepare) for towers in (here, there)] for name in here if name in there

@@ -9,7 +9,7 @@ from typing import Any
 
 from classtoken.destination import check_folder
 from classtoken.embedder import load
-from classtoken.embedder.spec import device_of
+from classtoken.embedder.spec import device_of, name_of
 from classtoken.encoder.shape import ImageStem
 from classtoken.errors import OptionError, TrainingError
 from classtoken.files import last_part, user_path
@@ -49,6 +49,7 @@ def train(
 ) -> TrainResult:
     """Train on the records of a source and write a model folder to `out`: see `classtoken.train`."""
     recipe, out = recipe_of(options), user_path(out)
+    model = None if model is None else name_of(model)
     if recipe.pooling:
         parse_many(recipe.pooling)  # one that there is not is told before a model is loaded
     if source is None and recipe.data.source is None:

@@ -75,10 +75,10 @@ def _folder(place: Place, model: "str | Path | Embedder | None", options: Verify
     if model is None:
         return found
     from classtoken.audit.golden import prove
-    from classtoken.embedder import Embedder
+    from classtoken.embedder import Embedder, name_of
 
     manifest = read_manifest(place)
-    embedder = model if isinstance(model, Embedder) else _as_made(str(model), manifest, options)
+    embedder = model if isinstance(model, Embedder) else _as_made(name_of(model), manifest, options)
     return replace(found, proof=prove(place, manifest, embedder, model=embedder.name))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from classtoken.activity import work
 from classtoken.destination import output_file
-from classtoken.embedder import ModelSpec
+from classtoken.embedder import ModelSpec, name_of
 from classtoken.encoder.locate import builtin_names
 from classtoken.errors import ClasstokenError
 from classtoken.extras import need
@@ -47,7 +47,7 @@ def walkthrough(
 
 def engine_of(model: str | Path, items: Sequence[str], options: WalkthroughOptions) -> Engine:
     """The loaded model with its items."""
-    spec = ModelSpec(str(model), device=options.device, revision=options.revision, accept=options.accept)
+    spec = ModelSpec(name_of(model), device=options.device, revision=options.revision, accept=options.accept)
     return Engine(spec, given_items(items), options.modality)
 
 

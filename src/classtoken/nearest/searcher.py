@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from classtoken.embedder import Embedder
+from classtoken.embedder import Embedder, name_of
 from classtoken.nearest.approximate import ApproximateIndex, open_index
 from classtoken.nearest.asking import Asked, asked, model_of
 from classtoken.nearest.carried import columns_of, renamed, rows_where, values_at
@@ -57,7 +57,7 @@ class Searcher:
         self.column = column_of(self.vectors, options.column)
         self.resident = resident
         self._given = model if isinstance(model, Embedder) else None
-        self.options = options if model is None or self._given else replace(options, model=str(model))
+        self.options = options if model is None or self._given else replace(options, model=name_of(model))
         self._coded: dict[Similarity, CodedRows] = {}
         self.rows: Rows = (
             ResidentRows(self.vectors.matrix(self.column)) if resident else FileRows(self.vectors, self.column)

@@ -104,9 +104,8 @@ class TextPreprocessor:
         """
         folder = Path(folder)
         inner = tokenizer_folder(folder)
-        settings = read_settings(inner)
         overruled = processor_settings(inner)
-        settings = changed(settings, overruled)
+        settings = changed({} if usual.tokenizer_alone else read_settings(inner), overruled)
         recipe = read_text_recipe(folder, settings, positions=positions, usual=usual)
         if max_length is not None:
             recipe = recipe.limited(max_length, usual.longest if positions is None else positions)
@@ -120,6 +119,8 @@ class TextPreprocessor:
         )
         if not settings.get("truncation_side") and tokenizer.cut_side in ("left", "right"):
             recipe = replace(recipe, cut_side="left" if tokenizer.cut_side == "left" else "right")
+        if usual.tokenizer_alone and max_length is None and tokenizer.cut_at is not None:
+            recipe = replace(recipe, max_length=tokenizer.cut_at, max_length_source="truncation in tokenizer.json")
         _check_end(recipe, tokenizer)
         special = special_tokens(settings)
         # transformers takes these two out of a tokenizer's own file, and follows them where they are handed over
@@ -184,9 +185,11 @@ class TextPreprocessor:
         """Texts -> rows, cut to the longest text but not padded.
 
         Raises `BadRecord` for what is not text, holds half a character (a lone surrogate), or is empty for a tokenizer
-        that adds no token of its own; its name is `text` and the row's number.
+        that adds no token of its own; its name is `text` and the row's number. Raises `OptionError` for a prompt that
+        leaves no room for a text.
         """
         before = self.prompt_text(prompt)
+        self._check_prompt(before)
         whole = [before + checked(text, row) for row, text in enumerate(texts)]
         prompted = self._prompt_tokens(before) if before else 0
         # Of a text whose end is cut, no more is read than is kept; the count of what was cut is then a lower bound.
@@ -204,6 +207,7 @@ class TextPreprocessor:
         if len(whole) >= before + behind and whole[:before] == lead and whole[len(whole) - behind :] == trail:
             whole = whole[before : len(whole) - behind]
         words = self.prompt_text(prompt)
+        self._check_prompt(words)
         first = self.tokenizer.ids([self.recipe.clean(words)])[0] if words else []
         first = first[before : len(first) - behind]
         return self._row([*lead, *first, *whole, *trail], before + len(first) if first else 0, 0)
@@ -283,11 +287,24 @@ class TextPreprocessor:
 
     def room(self, prompt: str | None = None) -> int | None:
         """Word pieces of a text that are read, besides the special tokens and the prompt; None for any number."""
+        return self._room(self.prompt_text(prompt))
+
+    def _room(self, words: str) -> int | None:
         if self.recipe.max_length is None:
             return None
-        (before, behind), words = self.tokenizer.ends, self.prompt_text(prompt)
+        before, behind = self.tokenizer.ends
         prompted = len(self.tokenizer.ids([self.recipe.clean(words)])[0]) - behind if words else 0
         return self.recipe.max_length - max(before, prompted) - behind
+
+    def _check_prompt(self, words: str) -> None:
+        """Refuse a prompt behind which nothing of a text is left when its end is cut: all texts would be one vector."""
+        room = self._room(words) if words and self.recipe.cut_side == "right" else None
+        if room is not None and room <= 0:
+            raise OptionError(
+                f"the prompt {words[:40]!r}{'...' if len(words) > 40 else ''} fills the {self.recipe.max_length} "
+                "tokens that the model takes, so nothing of a text would be read and all would have one vector; give "
+                "a shorter prompt, or a larger `max_length`."
+            )
 
     def _kept(self, length: int) -> list[int]:
         """Places of a row that are left when its middle is cut to the longest text; special tokens always stay."""

@@ -32,13 +32,17 @@ BERT_FLAGS: Mapping[str, tuple[str, bool | None]] = {
 
 
 class Tokenizer(Protocol):
-    """What `TextPreprocessor` needs; nothing is cut or padded. `ends`: special tokens put before and behind a text;
-    `cut_side`: where its own file cuts long texts, if it says so; `made_by`: the class that transformers would make
-    anew of the same files, perhaps with other parts; `kinds`: what token_type_ids it gives to the tokens of a text."""
+    """What `TextPreprocessor` needs; nothing is cut or padded.
+
+    `ends`: special tokens put before and behind a text; `cut_side`, `cut_at`: where its own file cuts long texts, if it
+    says so; `made_by`: the class that transformers would make anew of the same files, perhaps with other parts;
+    `kinds`: what token_type_ids it gives to the tokens of a text.
+    """
 
     ends: tuple[int, int]
     notes: tuple[str, ...]
     cut_side: str | None
+    cut_at: int | None
     made_by: str
     kinds: tuple[int, ...]
 
@@ -62,6 +66,7 @@ class CompiledTokenizer:
         self.notes, self.made_by = notes, made_by
         self.zeroed = zeroed  # an id that the model is given as 0
         self.cut_side = str((backend.truncation or {}).get("direction") or "").lower() or None
+        self.cut_at: int | None = (backend.truncation or {}).get("max_length")
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
@@ -111,6 +116,7 @@ class PlainTokenizer:
     def __init__(self, tokenizer: Any):
         self.notes: tuple[str, ...] = ()
         self.cut_side: str | None = None
+        self.cut_at: int | None = None
         self.made_by = ""
         self.tokenizer = tokenizer
         bare, dressed = (tokenizer("a", add_special_tokens=flag)["input_ids"] for flag in (False, True))
@@ -174,13 +180,10 @@ def open_tokenizer(
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         _try(backend, file)
-        notes = without_dropout(backend) + _apply_bert_flags(backend, settings, class_name(settings, usual))
-        added = _add_missing(backend, folder, settings)
-        special = special_tokens(settings)
-        made_by = _made_by(backend, class_name(settings, usual), settings, special)
-        if added and not made_by:
-            made_by = class_name(settings, usual)
-        notes += _unheeded_flags(backend, settings, special)
+        notes = without_dropout(backend)
+        if not usual.tokenizer_alone:
+            more, made_by = _as_its_class(backend, folder, settings, usual)
+            notes += more
     else:
         tokenizer = _converted(folder, settings)
         converted = getattr(tokenizer, "backend_tokenizer", None)
@@ -196,6 +199,17 @@ def open_tokenizer(
         backend.post_processor = None
     separator = special_tokens(settings).get("sep_token") if zeroed else None
     return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator), made_by)
+
+
+def _as_its_class(
+    backend: Any, folder: Path, settings: Mapping[str, Any], usual: InputDefaults
+) -> tuple[tuple[str, ...], str]:
+    """What the files beside tokenizer.json change in it, as transformers reads them: what to mind, and `_made_by`."""
+    name, special = class_name(settings, usual), special_tokens(settings)
+    notes = _apply_bert_flags(backend, settings, name)
+    added = _add_missing(backend, folder, settings)
+    made_by = _made_by(backend, name, settings, special)
+    return notes + _unheeded_flags(backend, settings, special), made_by or (name if added else "")
 
 
 def _made_by(backend: Any, name: str, settings: Mapping[str, Any], special: Mapping[str, str]) -> str:
