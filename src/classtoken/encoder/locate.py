@@ -161,7 +161,7 @@ def _hub(name: str, revision: str | None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     # It lets errors of its transport through, which is another library in each major version; its own is one of them.
-    of_transport = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+    unreached = cast(tuple[type[Exception], ...], (OSError, ValueError, *HfHubHTTPError.__bases__))
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES, local_files_only=True))
     except (LocalEntryNotFoundError, OSError, ValueError):
@@ -171,7 +171,7 @@ def _hub(name: str, revision: str | None) -> Path:
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
         raise HubError(f"the hub does not give '{name}' (status {status}). Check the name and your access.") from error
-    except (OSError, ValueError, *of_transport) as error:
+    except unreached as error:
         near = called_alike(Path(name))
         if near is not None and near.is_dir():
             raise HubError(
