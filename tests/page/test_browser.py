@@ -345,10 +345,10 @@ def test_the_numbers_shown_are_pythons(open_page: Open) -> None:
     weights = ref.random_weights(TOY, 7)
     run = ref.forward(TOY, weights, picture(TOY, 1, "disc"))
     page = open_page("toy")
-    page.keyboard.press("t")
     for layer in range(TOY.depth):
         for head in range(TOY.heads):
-            page.evaluate(f"location.hash = '#step=5&layer={layer}&head={head}'")
+            page.evaluate(f"location.hash = '#step=5&layer={layer}&head={head}&tables=open'")
+            page.wait_for_selector("caption", state="attached")
             page.wait_for_function(
                 f"document.querySelector('caption').textContent.includes('Layer {layer}, head {head}')"
             )

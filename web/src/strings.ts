@@ -605,6 +605,7 @@ export const words = {
   token: "Token",
   role: "Role",
   value: "Value",
+  shareBack: (e: Example) => `share on ${reader(e)}`,
   share: "Share",
   removedEffect: "Effect of removing one",
   defined: {
