@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from classtoken.cli import main
+from classtoken.cli import INTERRUPTED, STOPPED_EARLY, main
 
-INTERRUPTED = 130
 WAITING = {"GOMP_SPINCOUNT": "50000"}
 """turns that a thread of OpenMP waits in a loop for its next share before it sleeps; libgomp's own are 300,000
 
@@ -51,8 +50,10 @@ def start(arguments: Sequence[str] | None = None) -> NoReturn:
     wait_less()
     try:
         code = main(arguments)
-    except KeyboardInterrupt:  # before any verb was found
+    except KeyboardInterrupt:  # while the command line itself was being loaded
         code = INTERRUPTED
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{STOPPED_EARLY}\n")
     with contextlib.suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who presses it again wants the end, which is what follows
     atexit._run_exitfuncs()

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -95,6 +97,32 @@ def test_a_prompt_that_nobody_knows_is_not_taken_for_a_match(place: Path, meant:
     found = asked(meant, vectors(place / "right", Runtime(prompt="blue blue house far: ", longest=12), dense))
     assert found.verdict in ("unknown", "differs")
     assert found.differs_by in ((), ("model",))
+
+
+FILMS = [f"a {word} film about {what}" for word in ("dull", "lovely", "long") for what in ("war", "tea", "an old man")]
+
+
+@pytest.mark.parametrize(
+    ("change", "differs", "said"),
+    [
+        (lambda v: v * 0.5, ("normalization",), "differ by normalization"),
+        (lambda v: v / np.linalg.norm(v, axis=1, keepdims=True), ("normalization",), "differ by normalization"),
+        (lambda v: v.astype(np.float16).astype(np.float32), (), "these are the vectors of builtin:sentiment, "),
+        (lambda v: v[:, :64], (), "these are the first 64 of 128 numbers of the vectors of builtin:sentiment, "),
+        (lambda v: v[:, :64] * 2, ("normalization",), "differ by normalization"),
+    ],
+    ids=["half as long", "unit length", "fp16", "half of the numbers", "half, twice as long"],
+)
+def test_vectors_without_unit_length_are_held_against_their_own(
+    tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], differs: tuple[str, ...], said: str
+) -> None:
+    made = change(ct.load("builtin:sentiment").embed(FILMS))
+    pq.write_table(pa.table({"text": FILMS, "vector": list(made)}), tmp_path / "theirs.parquet")
+    found = ct.verify(model="builtin:sentiment", against=tmp_path / "theirs.parquet")
+    assert isinstance(found, Diagnosis)
+    assert (found.differs_by, found.ok) == (differs, not differs), str(found)
+    assert said in str(found)
+    assert found.part_of == (None if made.shape[1] == 128 else 128)
 
 
 class TestOfRealWeights:

@@ -107,6 +107,31 @@ def test_an_interrupt_is_130_and_says_what_is_kept(
     assert f"kept in '{tmp_path}'; the same command goes on from there" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("where", ["classtoken.cli.app._check_here", "typer.core.TyperCommand.make_context"])
+def test_an_interrupt_before_a_verb_has_begun_is_said_too(
+    verb: Callable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    verb(raising(AssertionError("it was not to begin")))
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, stopped)
+    assert main(["fake"]) == 130
+    assert capsys.readouterr() == ("", "classtoken: stopped. Nothing was written.\n")
+
+
+def test_an_interrupt_while_the_command_line_is_loaded_is_said_too() -> None:
+    code = (
+        "import classtoken.__main__ as program\n"
+        "def main(arguments): raise KeyboardInterrupt\n"
+        "program.main = main\n"
+        "program.start([])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "classtoken: stopped. Nothing was written.\n")
+
+
 @pytest.mark.parametrize(("overwrite", "said"), [([], "command"), (["--overwrite"], "command without --overwrite")])
 def test_a_training_that_overwrites_goes_on_without_it_only(
     verb: Callable, capsys: pytest.CaptureFixture[str], tmp_path: Path, overwrite: list[str], said: str

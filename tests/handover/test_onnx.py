@@ -13,6 +13,7 @@ import classtoken as ct
 from classtoken.cli import main
 from classtoken.encoder import kernels
 from classtoken.errors import ContractError, OptionError, OutputError
+from classtoken.handover.onnx import copy_rest
 from classtoken.results.export import ExportResult
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -47,6 +48,16 @@ MODELS: dict[str, Callable[[Path], object]] = {
     ),
     "vit": lambda folder: folders.tiny_vit(folder, pooler=False),
 }
+
+
+def test_what_a_training_has_written_down_for_itself_stays_behind(tmp_path: Path) -> None:
+    taken, left = ("config.json", "1_Pooling/config.json"), ("_meta/work.json", "features/a/_meta/receipts/0.json")
+    for name in (*taken, *left):
+        (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / name).write_text("{}", encoding="utf-8")
+    copy_rest(tmp_path / "model", tmp_path / "graph")
+    found = {str(path.relative_to(tmp_path / "graph")) for path in (tmp_path / "graph").rglob("*") if path.is_file()}
+    assert found == set(taken)
 
 
 @pytest.mark.slow

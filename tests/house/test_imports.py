@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -69,6 +70,25 @@ def test_every_extra_is_used(root: Path) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (root / "src").rglob("*.py") if path.stem != "extras")
     asked = {EXTRA_OF[package] for package in EXTRA_OF if f'need("{package}"' in text or f"import {package}" in text}
     assert declared - {"demo"} <= asked
+
+
+#: What a distribution is imported as, where that is another name.
+CALLED = {"pillow": "PIL", "scikit-learn": "sklearn"}
+
+
+def test_what_is_imported_is_declared(root: Path) -> None:
+    """What another package only happens to bring goes away with its next version: this needs its own line."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for some in project["optional-dependencies"].values() for line in some)]
+    names = {re.split(r"[<>=\[ ]", line)[0] for line in lines}
+    declared = {CALLED.get(name, name) for name in names} | sys.stdlib_module_names | {"classtoken", "mteb"}
+    found = {}
+    for path in sorted((root / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            of = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            of += [str(node.module)] if isinstance(node, ast.ImportFrom) and not node.level else []
+            found.update({name.split(".")[0]: path.name for name in of})
+    assert {name: place for name, place in found.items() if name not in declared} == {}
 
 
 def test_what_stands_beside_the_package_imports_what_there_is(root: Path) -> None:

@@ -257,3 +257,12 @@ def test_a_record_that_cannot_be_read_costs_the_others_nothing(vit: Path, square
     found = ct.compare(vit, squares, pooling="cls,mean", draws=2)
     assert found.items == 59
     assert [entry.id for entry in found.refused] == [bad.relative_to(squares).as_posix()]
+
+
+def test_a_model_that_a_spec_describes_has_a_short_name(vit: Path, squares: Path, tmp_path: Path) -> None:
+    models = [ct.ModelSpec(str(vit)), ct.ModelSpec(str(vit), normalize=True), ct.load(vit)]
+    options = {"task": "classification", "pooling": "cls", "draws": 2}
+    found = ct.compare(models[:2], squares, out=tmp_path / "r.json", **options)
+    assert {one.name for one in found.candidates} == {"vit: cls", "vit (normalize True): cls"}
+    with pytest.raises(OptionError, match="'vit'"):
+        ct.compare([models[0], models[2]], squares, **options)

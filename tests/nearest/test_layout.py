@@ -8,7 +8,7 @@ from sklearn.manifold import trustworthiness
 
 from classtoken.nearest.clusters import clusters, described
 from classtoken.nearest.graph import neighbours
-from classtoken.nearest.layout import layout, main_directions, trust
+from classtoken.nearest.layout import layout, main_directions, most_trusted, trust
 
 
 def groups(each: int = 40, of: int = 6, size: int = 24) -> tuple[torch.Tensor, np.ndarray]:
@@ -39,6 +39,18 @@ def test_trustworthiness_is_that_of_scikit_learn() -> None:
     assert found is not None
     assert abs(found.value - trustworthiness(rows.numpy(), flat, n_neighbors=7)) < 1e-3
     assert found.low == found.value == found.high == found.main_directions  # every row was looked at
+
+
+@pytest.mark.parametrize("each", [4, 10, 40])
+def test_what_is_drawn_is_not_trusted_less_than_a_plain_projection(each: int) -> None:
+    rows, _ = groups(each, 3)
+    for seed in range(3):
+        flat = layout(rows, neighbours(rows, 15), seed=seed)
+        drawn, found = most_trusted(rows, flat)
+        assert found is not None
+        assert found == trust(rows, drawn)
+        assert found.value > found.main_directions - 0.01
+        assert (drawn is flat) == (each == 40)
 
 
 def test_a_roll_is_unrolled_as_far_as_its_neighbours_go() -> None:

@@ -24,6 +24,8 @@ DRIFTS = (
     (PRECISE, "as 16-bit numbers (fp16, bf16) differ"),
     (1.0, "as 8-bit numbers differ"),
 )
+#: How far a vector's length may be off: numbers of 16 bits are.
+LENGTHS = 0.02
 SHOWN = 5
 
 
@@ -114,6 +116,7 @@ class _Comparison:
             neighbours=self._neighbours(),
             texts=len(self.sample.short) + len(self.sample.long),
             size=self.size,
+            part_of=self._whole() if found else None,
             evidence=tuple(evidence),
             nearest=tuple(
                 Resembling(each.words(self.reader.steps), float(self.fits[each].mean())) for each in ranked[:SHOWN]
@@ -149,7 +152,7 @@ class _Comparison:
 
     def _axes(self, best: Hypothesis, limit: Limit | None, lengths: np.ndarray) -> tuple[str, ...]:
         words = list(best.differs_by(self.reader.meant))
-        if self._scaled(lengths):
+        if self._scaled(best, lengths):
             words.append("normalization")
         if limit is not None and limit.tokens != self.reader.limit.tokens:
             words.append("truncation")
@@ -157,14 +160,14 @@ class _Comparison:
             words.append("end_token")
         return tuple(words)
 
-    def _scaled(self, lengths: np.ndarray) -> bool:
-        """Whether their lengths are not those that are meant: all 1, or the vector's own."""
+    def _scaled(self, best: Hypothesis, lengths: np.ndarray) -> bool:
+        """Whether their lengths are not those that are meant: all 1, or the vector's own. Noise that leaves a cosine c
+        makes a vector up to 1 / c times as long."""
         if self.reader.unit_length:
-            return bool((np.abs(lengths - 1) > 0.02).any())
-        if self.contract.shape != self.theirs.shape:
-            return bool((np.abs(lengths - 1) < 1e-3).all())
-        own = np.linalg.norm(self.contract, axis=1)
-        return bool((np.abs(lengths - 1) < 1e-3).all() and (np.abs(own - 1) > 0.02).any())
+            return bool((np.abs(lengths - 1) > LENGTHS).any())
+        own = np.linalg.norm(self._vectors_of(best), axis=1)
+        times = float(np.median(lengths / np.where(own > 0, own, 1)))
+        return abs(times - 1) > LENGTHS + 1 / float(self.fits[best].mean()) - 1
 
     def _limit(self, best: Hypothesis, evidence: list[str]) -> Limit | None:
         """Where long texts are cut; None where no text tells."""
@@ -189,7 +192,7 @@ class _Comparison:
 
     def _common(self, best: Hypothesis) -> str | None:
         """What all texts' vectors have in common that the best hypothesis does not explain, in words."""
-        ours = self._vectors_of(best)
+        ours = unit(self._vectors_of(best))
         theirs = unit(self.theirs)
         left = theirs - ours * (theirs * ours).sum(1, keepdims=True)
         part = np.linalg.norm(left.mean(0)) / max(float(np.sqrt((left**2).sum(1).mean())), 1e-12)
@@ -202,12 +205,12 @@ class _Comparison:
         )
 
     def _vectors_of(self, best: Hypothesis) -> np.ndarray:
-        if best != self.reader.meant or self.contract.shape[1] != self.size:
-            every = dict(self.reader.every(self.sample.short, [best.prompt]))
-            found = every[best][:, : self.size].astype(np.float64)
-        else:
-            found = self.contract
-        return unit(found)
+        """As many numbers as theirs have, at the length that they come in."""
+        found = self.contract
+        if best != self.reader.meant or found.shape[1] < self.size:
+            found = dict(self.reader.every(self.sample.short, [best.prompt]))[best]
+        first: np.ndarray = found[:, : self.size].astype(np.float64)
+        return first
 
     def _drift(self, best: Hypothesis) -> str:
         off = 1 - float(self.fits[best].mean())
@@ -218,13 +221,18 @@ class _Comparison:
         if lengths is None:
             said.append("unit length" if self.reader.unit_length else "lengths as they come")
         else:
-            ones = bool((np.abs(lengths - 1) < 0.02).all())
+            ones = bool((np.abs(lengths - 1) < LENGTHS).all())
             said.append("unit length" if ones else f"lengths {lengths.min():.3g} to {lengths.max():.3g}")
-            if self.contract.size and self.contract.shape[1] > self.size:
+            if self._whole() is not None:
                 said.append(f"the first {self.size} numbers")
         if limit is not None:
             said.append(str(limit))
         return ", ".join(said)
+
+    def _whole(self) -> int | None:
+        """How many numbers what is meant has, where theirs are the first ones of it."""
+        whole = self.contract.shape[1]
+        return whole if self.contract.size and whole > self.size else None
 
     def _neighbours(self) -> float | None:
         """Part of the short texts whose nearest other text is the same by their vectors as by those that are meant."""

@@ -26,6 +26,10 @@ VERBS: tuple[str, ...] = (
     "export",
 )
 
+#: The exit code of Ctrl-C, and what is said of one that comes before any verb has begun.
+INTERRUPTED = 130
+STOPPED_EARLY = "classtoken: stopped. Nothing was written."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 1 our fault, 2 the user's input, 130 interrupted."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from classtoken.cli import VERBS
+from classtoken.cli import INTERRUPTED, STOPPED_EARLY, VERBS
 from classtoken.cli.command import CONTEXT, command_of, with_flags
 from classtoken.cli.output import in_encoding, one_line
 from classtoken.cli.progress import say
@@ -22,7 +22,6 @@ from classtoken.extensions import extension_function, extension_names
 from classtoken.plain import to_json
 from classtoken.version import __version__
 
-INTERRUPTED = 130
 COMPLETE = "_CLASSTOKEN_COMPLETE"
 """set by a shell that asks for completions"""
 TALKING = {"-h", "--help", "--version", "--show-completion", "--install-completion", "--recipe-template"}
@@ -108,8 +107,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             _check_here()
         with contextlib.nullcontext() if asks_help else contextlib.redirect_stdout(sys.stderr):
             answer = command.main(arguments, prog_name="classtoken", standalone_mode=False)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt:  # before a verb has begun, or by typer's own hand: what a verb keeps, it says itself
+        answer = INTERRUPTED
     except SystemExit as stopped:
         broken = stopped.__context__
         if not isinstance(broken, BrokenPipeError):
@@ -124,8 +123,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _answered(answer: Any, arguments: Sequence[str]) -> int:
     """Say what a command has found; the exit code, another one where it cannot be said."""
     try:
+        if answer == INTERRUPTED:
+            say(STOPPED_EARLY)
         return _spoken(answer)
     except KeyboardInterrupt:
+        say("classtoken: stopped while the answer was being said; the work itself was done.")
         return INTERRUPTED
     except BrokenPipeError:
         return _unread()

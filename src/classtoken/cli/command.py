@@ -20,9 +20,10 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from classtoken.cli import INTERRUPTED
 from classtoken.cli.numbers import number_of
 from classtoken.cli.output import Answer
-from classtoken.cli.progress import messages, say
+from classtoken.cli.progress import messages
 from classtoken.errors import OptionError
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
 from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
@@ -150,10 +151,8 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
         try:
             with contextlib.redirect_stderr(io.StringIO()) if quiet else messages(verbose):
                 answer = function(**values)
-        except KeyboardInterrupt as stopped:
-            said = str(stopped) or _kept(values.get("out"), options)
-            say(f"classtoken: {said}")  # typer keeps nothing but the exit code
-            raise KeyboardInterrupt from None
+        except KeyboardInterrupt as stopped:  # typer would keep nothing of it but the exit code
+            return "", INTERRUPTED, (f"classtoken: {str(stopped) or _kept(values.get('out'), options)}",)
         return answer.written(json), answer.exit_code, () if quiet else answer.after
 
     told = [

@@ -16,7 +16,7 @@ from classtoken.comparison.landmarks import LandmarkMean, landmark_side, named
 from classtoken.comparison.learned import Learner, TokenSet, check_learnable, equal_control, judge_learned
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.transform import shortened
-from classtoken.embedder import Embedder, load, with_prompt
+from classtoken.embedder import Embedder, ModelSpec, load, with_prompt
 from classtoken.options import CompareOptions
 from classtoken.pooling.spec import parse
 from classtoken.readout.readout import StatesReader
@@ -41,10 +41,18 @@ class Passed:
         return self.model.embedder.tower(self.model.modality).reading.encoder
 
 
+#: What of a `ModelSpec` tells two of one model apart: all that moves a vector.
+TOLD = ("pooling", "normalize", "precision", "revision", "max_length", "route")
+
+
 def short_name(model: Any) -> str:
-    """What a model is called in a table: the last part of its path or id."""
-    given = model.name if isinstance(model, Embedder) else str(model)
-    return given if given.startswith("builtin:") else given.rstrip("/").split("/")[-1]
+    """What a model is called in a table: the last part of its path or id, and what a `ModelSpec` asks for besides."""
+    spec = model if isinstance(model, ModelSpec) else None
+    given = model.name if isinstance(model, Embedder) else str(spec.model if spec else model)
+    short = given if given.startswith("builtin:") else given.rstrip("/").split("/")[-1]
+    usual = ModelSpec("")
+    asked = [f"{name} {getattr(spec, name)}" for name in TOLD if spec and getattr(spec, name) != getattr(usual, name)]
+    return f"{short} ({', '.join(asked)})" if asked else short
 
 
 def pass_through(models: Sequence[Any], task: JudgedTask, options: CompareOptions, report: Report) -> list[Passed]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib import resources
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 from classtoken.errors import HubError, ModelError, OptionError
 from classtoken.files import called_alike
@@ -156,10 +157,11 @@ def _builtin(name: str) -> Path:
 
 def _hub(name: str, revision: str | None) -> Path:
     """A hub id: from the cache when it is there, else downloaded; safetensors and plain text files only."""
-    from httpx import HTTPError  # huggingface_hub lets those of its transport through
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    # It lets errors of its transport through, which is another library in each major version; its own is one of them.
+    unreached = cast(tuple[type[Exception], ...], (OSError, ValueError, *HfHubHTTPError.__bases__))
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES, local_files_only=True))
     except (LocalEntryNotFoundError, OSError, ValueError):
@@ -169,7 +171,7 @@ def _hub(name: str, revision: str | None) -> Path:
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
         raise HubError(f"the hub does not give '{name}' (status {status}). Check the name and your access.") from error
-    except (OSError, ValueError, HTTPError) as error:
+    except unreached as error:
         near = called_alike(Path(name))
         if near is not None and near.is_dir():
             raise HubError(

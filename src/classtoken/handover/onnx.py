@@ -18,6 +18,7 @@ from classtoken.errors import ContractError, InternalError, ModelError
 from classtoken.extras import need
 from classtoken.handover.graph import ImageGraph, TextGraph, graph_of
 from classtoken.results.export import GraphParity
+from classtoken.sink.manifest import META
 from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor
 
@@ -103,11 +104,15 @@ def graphs_of(embedder: Embedder) -> Sequence[NamedGraph]:
 
 
 def copy_rest(source: Path, target: Path) -> None:
-    """Copy what is no weight: what other libraries read beside the graph."""
+    """Copy what is no weight: what other libraries read beside the graph.
+
+    What a run has written down for itself below `_meta` stays behind, its frozen vectors' too: it speaks of files that
+    are not there, and of the records.
+    """
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
         weights = path.name.endswith(".index.json") or "onnx" in inside.parts[:-1] or "openvino" in inside.parts[:-1]
-        small = path.is_file() and path.suffix in KEPT and not weights
+        small = path.is_file() and path.suffix in KEPT and not weights and META not in inside.parts
         # The steps behind the pooling are small, and sentence-transformers reads them from their own folders.
         module = path.is_file() and path.suffix == ".safetensors" and len(inside.parts) == 2 and "_" in inside.parts[0]
         if small or (module and path.stat().st_size < 100_000_000 and "Transformer" not in inside.parts[0]):

@@ -15,7 +15,7 @@ from classtoken.inputs import thumbnail
 from classtoken.nearest.carried import values_at
 from classtoken.nearest.clusters import Cluster, clusters, described
 from classtoken.nearest.graph import neighbours
-from classtoken.nearest.layout import layout, trust
+from classtoken.nearest.layout import layout, most_trusted
 from classtoken.nearest.rows import column_of, unit_matrix, without_in_words
 from classtoken.options import AtlasOptions
 from classtoken.page.atlas import AtlasPage, AtlasPoint, atlas_html
@@ -58,14 +58,16 @@ def drawn(
     rows = _chosen(~without.numpy(), options)
     matrix = matrix[torch.from_numpy(rows)]
     near = neighbours(matrix, NEIGHBOURS, report=report)
-    flat = layout(matrix, near, seed=options.seed, report=report)
+    laid = layout(matrix, near, seed=options.seed, report=report)
+    flat, judged = most_trusted(matrix, laid, k=NEIGHBOURS, seed=options.seed)
     members = clusters(matrix, seed=options.seed)
     points = _points(vectors, rows, flat, members, options)
     found = described(matrix, members, [p.label for p in points], [p.text for p in points])
-    judged = trust(matrix, flat, k=NEIGHBOURS, seed=options.seed)
     trusted = None if judged is None else Trustworthiness(**vars(judged))
     missing = int(without.sum())
     notes = _notes(without_in_words(vectors, column, missing, "a place"), len(rows), len(vectors) - missing)
+    if flat is not laid:
+        notes += ("drawn along the two main directions, which keep these neighbours better than the layout of UMAP",)
     model = Path(vectors.manifest.model).name
     lead = f"{len(rows)} of {counted(len(vectors), 'row')}, vectors '{column}' of {model}. {_said(trusted)}"
     page = AtlasPage(

@@ -127,8 +127,9 @@ def _further(
         run = replace(run, model=embedder, modality="image")
         return run, train_two_towers(run, list(records.again()))
     side = embedder.modality_of(records.first, options.modality, source=source)
-    pooling = run.recipe.pooling or embedder.tower(side).reading.meant()
-    run = replace(run, recipe=replace(run.recipe, pooling=pooling), model=embedder, modality=side)
+    named = run.recipe.pooling
+    recipe = replace(run.recipe, pooling=named or embedder.tower(side).reading.meant())
+    run = replace(run, recipe=recipe, model=embedder, modality=side, own_pooling=not named)
     return run, finetune(run, list(records.again())) if run.way == "finetune" else train_frozen(run, records)
 
 

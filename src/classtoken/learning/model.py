@@ -1,6 +1,6 @@
 """What learns: an encoder, a readout (one vector per row) and a head."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Float
@@ -62,6 +62,18 @@ def new_readout(
     arguments = pooling_arguments(spec, encoder, positions, grid)
     learned = {name: make(parse(name).terms[0], **given, seed=seed) for name, given in arguments.items()}
     return Readout(spec, encoder.depth, over, size=size, learned=learned)
+
+
+def begin_with(readout: Readout, learned: Mapping[str, nn.Module]) -> None:
+    """Give a readout the weights that a MODEL has learned for the same poolings; one of another size begins anew."""
+    for term, pooling in zip(readout.spec.terms, readout.poolings, strict=True):
+        known = learned.get(str(term))
+        if known is not None and _sizes(known) == _sizes(pooling):
+            pooling.load_state_dict(known.state_dict())
+
+
+def _sizes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
 def new_network(

@@ -28,6 +28,8 @@ class TrainingRun:
     report: Callable[[Progress], None] | None = None
     model: Embedder | None = None
     modality: str = ""
+    own_pooling: bool = False
+    """whether no pooling was named, so that the MODEL's own is meant, with what it has learned"""
     read: RecordsRead = field(default_factory=RecordsRead)
     overwrite: bool = False
     source: str = ""

@@ -70,6 +70,31 @@ def layout(
 
 def trust(matrix_ND: Tensor, places: np.ndarray, *, k: int = 15, seed: int = 0) -> Trust | None:
     """How far the layout can be trusted, on rows drawn at random; None for fewer rows than that says anything about."""
+    judged = _judged(matrix_ND, places, k, seed)
+    return None if judged is None else _trust(*judged, len(places))
+
+
+def most_trusted(
+    matrix_ND: Tensor, places: np.ndarray, *, k: int = 15, seed: int = 0
+) -> tuple[np.ndarray, Trust | None]:
+    """The layout, or the two main directions where they are trusted more by more than chance (a paired difference over
+    the rows looked at, at 95 %); and how far that can be trusted.
+
+    Of a few dozen rows each one is a neighbour of most others: nothing is left to be pushed away from, and where groups
+    land is an accident of the seed.
+    """
+    judged = _judged(matrix_ND, places, k, seed)
+    if judged is None:
+        return places, None
+    each, plain = judged
+    more = plain - each
+    if more.mean() <= 1.96 * more.std(ddof=1) / len(more) ** 0.5:
+        return places, _trust(each, plain, len(places))
+    return main_directions(matrix_ND).astype(np.float32), _trust(plain, plain, len(places))
+
+
+def _judged(matrix_ND: Tensor, places: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The trust of each row that is looked at, in the layout and in the two main directions."""
     count = len(places)
     k = min(k, (count - 1) // 2)
     if k < 1 or 2 * count - 3 * k - 1 <= 0:
@@ -77,7 +102,11 @@ def trust(matrix_ND: Tensor, places: np.ndarray, *, k: int = 15, seed: int = 0) 
     rows = np.random.default_rng(seed).permutation(count)[:JUDGED]
     each = _trust_by_row(matrix_ND, torch.from_numpy(places.astype(np.float32)), rows, k)
     plain = _trust_by_row(matrix_ND, torch.from_numpy(main_directions(matrix_ND).astype(np.float32)), rows, k)
-    margin = 1.96 * float(each.std(ddof=1)) / len(rows) ** 0.5 if 1 < len(rows) < count else 0.0
+    return each, plain
+
+
+def _trust(each: np.ndarray, plain: np.ndarray, count: int) -> Trust:
+    margin = 1.96 * float(each.std(ddof=1)) / len(each) ** 0.5 if 1 < len(each) < count else 0.0
     value = float(each.mean())
     return Trust(value, max(0.0, value - margin), min(1.0, value + margin), float(plain.mean()))
 

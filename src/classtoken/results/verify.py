@@ -91,7 +91,8 @@ class Diagnosis(Result):
     dense; order, where each is the vector of another text. `cosine` is their mean cosine to what is meant (None: of
     another size), `found` what fits them best, in words, `found_cosine` and `lowest` its mean and smallest cosine,
     `drift` how far off numbers of less precision are. `neighbours`: the part of the short texts whose nearest other one
-    is the same.
+    is the same. `part_of`: how many numbers the vector that is meant has, where theirs, `size`, are fewer: its first
+    ones, as a service gives them that is asked for fewer dimensions.
     """
 
     of: str
@@ -109,10 +110,11 @@ class Diagnosis(Result):
     size: int
     evidence: tuple[str, ...] = ()
     nearest: tuple[Resembling, ...] = ()
+    part_of: int | None = None
 
     @property
     def ok(self) -> bool:
-        """They are what is meant."""
+        """They are what is meant, or its first numbers (`part_of`)."""
         return self.verdict == "matches"
 
     def __str__(self) -> str:
@@ -129,7 +131,8 @@ class Diagnosis(Result):
 
     def _sentence(self) -> str:
         if self.verdict == "matches":
-            return f"these are the vectors of {self.model}, {self.drift} ({counted(self.texts, 'text')})"
+            part = "" if self.part_of is None else f"first {self.size} of {self.part_of} numbers of the "
+            return f"these are the {part}vectors of {self.model}, {self.drift} ({counted(self.texts, 'text')})"
         if self.verdict == "unknown":
             return f"whether these are the vectors of {self.model} cannot be said ({counted(self.texts, 'text')})"
         if self.differs_by == ("model",):

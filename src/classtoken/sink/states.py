@@ -35,10 +35,12 @@ class TokenStates:
 def state_fields(size: int, numbers: pa.DataType) -> list[pa.Field]:
     """The columns of token states in a part's schema."""
     states = pa.list_(pa.list_(numbers, size))
+    # Two numbers or none: of a fixed size, a file in which some are none is refused by all readers before Arrow 26.
+    grid = pa.list_(pa.int32())
     return [
         pa.field(STATES, states, nullable=False),
         pa.field(ROLES, pa.list_(pa.uint8()), nullable=False),
-        pa.field(GRID, pa.list_(pa.int32(), 2)),
+        pa.field(GRID, grid),
     ]
 
 

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests import folders
 from tests.encoder.golden import GOLDEN
 from tests.learning.training import told, train
+from transformers import AutoModel, AutoModelForImageClassification
 
 import classtoken as ct
 from classtoken.encoder.checkpoint import open_checkpoint
 from classtoken.errors import OptionError
+from classtoken.learning.folder.write import write_whole
 
 WAYS = {"frozen, cls": {"pooling": "cls"}, "frozen, mean": {"pooling": "mean"}, "tuned": {"unfreeze": "all"}}
 
@@ -78,3 +82,34 @@ def test_a_pooled_output_is_not_trained_further(open_clip: Path, tmp_path: Path)
     (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"the cat {i},a\na dog {i},b\n" for i in range(6)))
     with pytest.raises(OptionError, match="its own pooled output, not trained here"):
         ct.train(open_clip, tmp_path / "texts.csv", tmp_path / "model", modality="text", unfreeze="all")
+
+
+@pytest.mark.parametrize("way", ["frozen", "tuned"])
+def test_others_compute_in_32_bits_whatever_the_origin_stores(way: str, squares: Path, tmp_path: Path) -> None:
+    """16 bits are how weights are written, by `half` or by the origin; what they were judged at is 32."""
+    origin = folders.tiny_vit(tmp_path / "origin")
+    path = origin / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in config.items() if k != "dtype"} | {"torch_dtype": "float16"}))
+    tuned = {"unfreeze": "all", "epochs": 1.0, "batch": 24} if way == "tuned" else {}
+    ct.train(origin, squares, tmp_path / "model", pooling="cls", half=True, **tuned)
+    theirs = AutoModelForImageClassification.from_pretrained(tmp_path / "model").eval()
+    assert theirs.dtype == torch.float32
+    model, paths = ct.load(tmp_path / "model"), sorted(squares.rglob("*.png"))[::9]
+    tokens = model.tower("image").prepare(paths)
+    assert tokens.pixels is not None
+    with torch.no_grad():
+        logits = theirs(tokens.pixels).logits
+    np.testing.assert_allclose(logits, model.logits(paths), atol=1e-5)
+
+
+def test_both_sides_compute_in_32_bits(tmp_path: Path) -> None:
+    """A model of two sides has a config within its config for each."""
+    origin = folders.tiny_clip(tmp_path / "origin")
+    config = json.loads((origin / "config.json").read_text())
+    (origin / "config.json").write_text(json.dumps(config | {"dtype": "float16"}))
+    weights = load_file(origin / "model.safetensors")
+    (tmp_path / "model").mkdir()
+    write_whole(tmp_path / "model", origin, weights, half=True)
+    theirs = AutoModel.from_pretrained(tmp_path / "model")
+    assert {weight.dtype for weight in theirs.parameters()} == {torch.float32}

@@ -126,6 +126,7 @@ def write_frozen(folder: Path, origin: Path, saved: SavedReadout, *, half: bool 
         of_labels = {"id2label", "label2id", "problem_type"}
         kept = {key: value for key, value in config.items() if key not in of_labels}
         write_json(folder / "config.json", _without_classifier(kept))
+    _name_numbers(folder)
     write_saved(folder, saved, half=half)
 
 
@@ -164,6 +165,7 @@ def _timm_config(published: Mapping[str, Any], labels: Sequence[str]) -> dict[st
 def write_whole(folder: Path, origin: Path, weights: Mapping[str, Tensor], *, half: bool = False) -> None:
     """A model of two sides that was trained further, in its own format: its files with other weights."""
     copy_files(origin, folder)
+    _name_numbers(folder)
     _write_weights(folder, weights, half)
 
 
@@ -254,7 +256,21 @@ _CLASSIFIER = re.compile(r"For(?:Sequence|Image)Classification\w*$")
 def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
+    _name_numbers(folder)
     _write_weights(folder, weights, half)
+
+
+def _name_numbers(folder: Path) -> None:
+    """Say in config.json that the model computes in 32 bits, as it did here while it was trained and judged.
+
+    Other libraries go by what a config says, or else by how the weights are stored: with 16 bits, by either, they give
+    other vectors. timm computes in 32 bits whatever it reads, and its configs know no such key.
+    """
+    path = folder / "config.json"
+    config = read_json(path)
+    if config is None or is_timm(config):
+        return
+    write_json(path, {key: value for key, value in config.items() if key != "torch_dtype"} | {"dtype": "float32"})
 
 
 def _write_weights(folder: Path, weights: Mapping[str, Tensor], half: bool) -> None:

@@ -15,7 +15,7 @@ ORDER, AUGMENT, FORWARD, SPLIT, WEIGHTS, VIEWS = range(6)
 
 def seed_of(*numbers: int) -> int:
     """One 63-bit seed of several numbers (NumPy's SeedSequence, which mixes them well)."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 def generator_of(*numbers: int) -> torch.Generator:

@@ -21,7 +21,7 @@ from classtoken.learning.data.split import divide
 from classtoken.learning.data.texts import Texts, tokenized
 from classtoken.learning.data.training_set import TrainingSet, light
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
-from classtoken.learning.model import new_network, set_regularisation
+from classtoken.learning.model import begin_with, new_network, set_regularisation
 from classtoken.learning.run import TrainingRun
 from classtoken.learning.ways.learn import learn
 from classtoken.learning.ways.objective import UNSUPERVISED, labels_for
@@ -84,7 +84,9 @@ def finetune(run: TrainingRun, records: Sequence[Record]) -> TrainedModel:
             "another `pooling` than the model's own to train the encoder without them."
         )
     head = nn.Identity() if headless else recipe.head
-    return learn(run, new_network(encoder, spec, head, rows, seeds=seeds), rows)
+    network = new_network(encoder, spec, head, rows, seeds=seeds)
+    begin_with(network.readout, reading.learned)
+    return learn(run, network, rows)
 
 
 def trainable(run: TrainingRun, reading: Reading) -> Encoder:

@@ -34,6 +34,7 @@ from classtoken.learning.ways.logistic import FitTask, fit_logistic, logistic_he
 from classtoken.learning.ways.trained import JudgedPooling, TrainedModel
 from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout
+from classtoken.readout.saved import read_saved
 from classtoken.results.train import Trial
 from classtoken.values import Progress, Record
 
@@ -85,7 +86,7 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
             f"vectors there are {', '.join(FROZEN_HEADS)}."
         )
     specs = parse_many(recipe.pooling)
-    later = [spec for spec in specs if _pooled_later(spec)]
+    later = [spec for spec in specs if _pooled_later(run, spec)]
     if not recipe.data.held_out and (later or recipe.head.kind != "linear" or len(specs) > 1):
         raise OptionError("this head is chosen on held-out records, and held_out is 0; set it above 0.")
     labels = labelling(records.kept)  # what it refuses, it refuses before the encoder's work
@@ -116,7 +117,7 @@ def train_frozen(run: TrainingRun, records: ReadRecords) -> TrainedModel:
         tower.reading.encoder,
         chosen.readout,
         chosen.head,
-        chosen.pooling_arguments or {},
+        chosen.pooling_arguments or _own_arguments(run, spec),
         rows,
         chosen.logits if logits is None else logits,
         None if chosen.judged is None else rows.targets[chosen.judged],
@@ -146,14 +147,24 @@ def _vectors(readout: Readout, data: Batches) -> Callable[[Tensor], Tensor]:
     return vectors
 
 
-def _pooled_later(spec: Spec) -> bool:
-    """Whether a pooling needs the states of all tokens while its head learns."""
-    return any(term.learned or term.about.length != "any" for term in spec.terms)
+def _pooled_later(run: TrainingRun, spec: Spec) -> bool:
+    """Whether a pooling needs the states of all tokens while its head learns: not the MODEL's own, which stays as it
+    is with the MODEL, where no pooling was named."""
+    sized = {str(term) for term in spec.terms if term.learned or term.about.length != "any"}
+    known = run.embedder.tower(run.modality).reading.learned.keys() if run.own_pooling else set()
+    return not sized <= known
+
+
+def _own_arguments(run: TrainingRun, spec: Spec) -> dict[str, dict[str, Any]]:
+    """What builds those poolings of a spec again that the MODEL brings with it, as its folder says."""
+    saved = read_saved(run.embedder.folder) if run.own_pooling else None
+    terms = {str(term) for term in spec.terms}
+    return {} if saved is None else {name: dict(v) for name, v in saved.pooling_arguments.items() if name in terms}
 
 
 def _head(run: TrainingRun, spec: Spec, rows: TrainingSet, *, on_halves: bool) -> ChosenHead:
     reading = run.embedder.tower(run.modality).reading
-    if _pooled_later(spec):
+    if _pooled_later(run, spec):
         return learned_pooling(run, spec, reading.encoder, rows)
     readout = reading.readout(spec)
     if run.recipe.head.kind != "linear":
@@ -187,7 +198,7 @@ def _rows(run: TrainingRun, found: Features, labels: Labelling, spec: Spec) -> T
     recipe, tower = run.recipe, run.embedder.tower(run.modality)
     data: FrozenVectors | FrozenStates
     positions = None
-    if _pooled_later(spec):
+    if _pooled_later(run, spec):
         assert found.states is not None
         data = FrozenStates(found.states, found.states.roles, labels.targets, tower.layout.grid)
         positions = _most_pooled(found.states.roles, tower.reading.over)
