@@ -168,3 +168,9 @@ def test_a_served_page_finds_by_meaning(chromium: Any, tmp_path: Path) -> None:
     finally:
         context.close()
         running.stop()
+
+
+def test_with_a_screens_own_colours_the_key_has_the_maps(opened: Opened) -> None:
+    page = opened(color_scheme="dark", forced_colors="active")
+    dots = page.locator(".dot").evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
+    assert len(set(dots)) >= 5

@@ -117,9 +117,8 @@ def cells(page: object) -> np.ndarray:
 def test_the_numbers_shown_are_pythons(open_page: Open, documents: Documents, name: str) -> None:
     model, example = documents[name].model, documents[name].examples[0]
     page = open_page(name)
-    page.keyboard.press("t")
     for layer in range(model.depth):
-        page.evaluate(f"location.hash = '#step=5&layer={layer}&head=0'")
+        page.evaluate(f"location.hash = '#step=5&layer={layer}&head=0&tables=open'")
         page.locator("caption", has_text=f"Layer {layer}, head 0").first.wait_for(state="attached")
         shown = cells(page)
         np.testing.assert_allclose(shown[:, 0], example.layers.scores[layer, 0], atol=5.1e-5)

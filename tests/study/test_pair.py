@@ -82,6 +82,17 @@ def test_words_that_the_tokenizer_does_not_know_are_not_shared_for_that() -> Non
     assert shared("a GOOD caf\u00e9 here", "some good Cafe there") == both  # this tokenizer knows no case
 
 
+def test_a_full_stop_is_no_word_that_both_have(tmp_path: Path) -> None:
+    def shared(one: str, other: str) -> dict[str, int]:
+        found = ct.explain_pair("builtin:sentiment", [one, other])
+        return {k.what: len(k.tokens) for k in found.knockouts if k.what.endswith("both have")}
+
+    assert shared("A warm (good) film, fun.", "The plot is thin, (dull) jokes.") == {}
+    both = shared("A warm film, with fun.", "Some dull film, no jokes.")
+    assert both == {f"the words of the {which} that both have": 1 for which in ("first", "second")}
+    assert shared("A good film.", "A good film!") == {}  # that would be all of the words
+
+
 def test_a_picture_and_a_text(tmp_path: Path) -> None:
     folder, file = folders.tiny_clip(tmp_path / "clip"), tmp_path / "a.png"
     folders.pictures(1)[0].save(file)

@@ -11,7 +11,7 @@ import torch
 import transformers as hf
 from PIL import Image
 from tests import folders
-from tests.page.tiny import written
+from tests.page.tiny import drawn, written
 from tests.walk.conftest import Made
 
 import classtoken as ct
@@ -20,6 +20,8 @@ from classtoken.inputs import prepare_one
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example
 from classtoken.probe.from_embedder import subject_of
+from classtoken.probe.traced import trace
+from classtoken.study.experiments import second_class_token
 from classtoken.walk.engine import KEPT, Engine
 
 
@@ -173,6 +175,42 @@ def test_the_same_architecture_before_training_stands_beside(toy: Engine, docume
     np.testing.assert_allclose(e.untrained.lens[-1], answers[shown].numpy(), atol=1e-6)
     assert e.untrained.alike is not None
     assert e.untrained.alike > 0.99
+
+
+def test_each_class_token_has_its_own_experiments(tmp_path: Path) -> None:
+    """Twice there, and before training: of the one that is watched, wherever the model has several."""
+    engine = Engine("builtin:scenes-multi", [str(drawn("cat", tmp_path / "cat.png"))])
+    e = engine.document(full=False).examples[0]
+    walked = engine.walked[e.id]
+    assert engine.builder.untrained is not None
+    before = trace(engine.builder.untrained, walked.prepared.tokens, ("weights",)).part("weights")
+    shown = [label.index for label in e.answers.labels]
+    assert {view.position for view in e.others} == {0, 1, 2} - {e.watched}
+    for view in (e, *e.others):
+        position = e.watched if view is e else view.position
+        assert view.untrained is not None
+        assert view.two is not None
+        expected = np.stack([weights_BHLL[0, :, position].mean(0) for weights_BHLL in before])
+        np.testing.assert_allclose(view.untrained.weights.astype(np.float32), expected, atol=1e-4)
+        np.testing.assert_allclose(view.two.values, second_class_token(walked.traced, position)[shown], atol=1e-6)
+    assert len({tuple(view.two.values) for view in (e, *e.others) if view.two}) == 3
+
+
+def test_what_a_vector_is_compared_with_is_known_by_its_id_not_by_its_name(tmp_path: Path) -> None:
+    """Long texts that begin alike have one name; a text of the package's own has no id where it is not shown."""
+    begins = "a wonderful film . the cat sat on the window sill , and "
+    texts = [begins + end for end in ("a dog", "a cat", "the dog is wonderful")]
+    model = written("mean", tmp_path / "mean")
+    examples = Engine(model, texts).document(full=False).examples
+    vectors = {e.id: e.vector for e in examples}
+    for e in examples:
+        inputs = [label.input for label in e.answers.labels]
+        assert sorted(filter(None, inputs)) == sorted({"text-1", "text-2", "text-3"} - {e.id})
+        for label, value in zip(e.answers.labels, e.answers.values, strict=True):
+            if label.input:
+                one, other = vectors[e.id], vectors[label.input]
+                assert value == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other), abs=1e-5)
+    assert all(label.input for e in Engine(model).document(full=False).examples for label in e.answers.labels)
 
 
 def test_a_model_that_another_library_runs_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ export function seenFrom(example: Example, position: number | null): Example {
   if (!other) return example;
   const { keys, values, kept, norms } = example.layers;
   const contrast = example.contrast && { ...example.contrast, class_token: other.class_token, states: other.states };
-  const { final, knockouts, swaps, causal } = other;
-  return { ...example, watched: other.position, layers: { ...other.layers, keys, values, kept, norms }, contrast, final, knockouts, swaps, causal };
+  const { final, knockouts, swaps, causal, two, untrained } = other;
+  return { ...example, watched: other.position, layers: { ...other.layers, keys, values, kept, norms }, contrast, final, knockouts, swaps, causal, two, untrained };
 }
 
 /** The example with what the server found out about it later. */

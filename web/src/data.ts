@@ -144,10 +144,11 @@ export interface ClassTokenLayers {
   norms: Block | null; // (N+1, L) length of every token's state
 }
 
-/** An answer: the classifier's index and the class's name. */
+/** An answer: the classifier's index and the class's name; or, where vectors are compared, another input's. */
 export interface AnswerLabel {
   index: number;
   text: string;
+  input: string | null; // the id of that other input, where it is walked through too: two names may be alike
 }
 
 /** The answers shown; values are probabilities, best first, or cosines (`model.outcome`): to the other inputs that were given, the most alike first, then to the package's own. */
@@ -239,6 +240,14 @@ export interface SecondClassToken {
   says: string;
 }
 
+/** The same input in the same architecture with random weights, as before training: what learning gave. */
+export interface UntrainedModel {
+  weights: Block; // (N, L) what the watched token reads, mean over heads
+  lens: Block; // (N+1, A) answers if it had to answer after each layer; the last are its answers
+  alike: number | null; // cosine of the final states of this input's watched token and the contrasting input's, where both began equal
+  says: string;
+}
+
 /** What an example holds of another token that can be watched: of its class tokens, where the model has several. `layers` come without keys, values and norms, which are of all tokens and stand in the example. */
 export interface OtherClassToken {
   position: number;
@@ -249,6 +258,8 @@ export interface OtherClassToken {
   knockouts: CutEffect[];
   swaps: SwapEffects[];
   causal: CausalMaskEffect | null;
+  two: SecondClassToken | null; // with this token twice
+  untrained: UntrainedModel | null; // what this token reads before training
 }
 
 /** How the final states of several tokens become one vector, where it is not the state of one class token. sum: the states times `weights`, added up. largest: of each number the largest. query: learned queries read them, as a class token that comes last. */
@@ -259,14 +270,6 @@ export interface PooledTokens {
   states: Block | null; // (L, D) what is pooled
   pooled: Block | null; // (D) what comes of it, before anything that follows
   without: Block | null; // (L) cosine of the vector to the one that is read without this token, its state left as it is
-}
-
-/** The same input in the same architecture with random weights, as before training: what learning gave. */
-export interface UntrainedModel {
-  weights: Block; // (N, L) what the watched token reads, mean over heads
-  lens: Block; // (N+1, A) answers if it had to answer after each layer; the last are its answers
-  alike: number | null; // cosine of the final states of this input's watched token and the contrasting input's, where both began equal
-  says: string;
 }
 
 /** One input, walked through. */
@@ -445,9 +448,9 @@ export const AXES: Record<string, Record<string, string>> = {
   PoolingAnswers: { values: "A" },
   PoolingLane: { weights: "L?", values: "A?" },
   SecondClassToken: { values: "A", cosine: "N+1" },
+  UntrainedModel: { weights: "N L", lens: "N+1 A" },
   OtherClassToken: { final: "D", class_token: "D", states: "N+1 D" },
   PooledTokens: { weights: "L", queries: "Q L?", states: "L D?", pooled: "D?", without: "L?" },
-  UntrainedModel: { weights: "N L", lens: "N+1 A" },
   Example: { tokens: "L", final: "D", vector: "V", matrices: "N H L L?" },
   LinearWeights: { weight: "O I", bias: "O" },
   ToyNorm: { weight: "D", bias: "D" },
@@ -461,7 +464,7 @@ export const PARTS: Record<string, Record<string, string>> = {
   ModelCard: { position: "PositionCard", readout: "ReadoutCard", shared: "SharedWeights" },
   Answers: { labels: "AnswerLabel[]" },
   ContrastInput: { tokens: "ShownToken[]" },
-  OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect[]", swaps: "SwapEffects[]", causal: "CausalMaskEffect?" },
+  OtherClassToken: { layers: "ClassTokenLayers", knockouts: "CutEffect[]", swaps: "SwapEffects[]", causal: "CausalMaskEffect?", two: "SecondClassToken?", untrained: "UntrainedModel?" },
   Example: { input: "ShownInput", tokens: "ShownToken[]", truth: "Truth", embeddings: "TokenEmbeddings", layers: "ClassTokenLayers", answers: "Answers", contrast: "ContrastInput?", lens: "LensAnswers?", knockouts: "CutEffect[]", removals: "RemovalEffects?", swaps: "SwapEffects[]", causal: "CausalMaskEffect?", poolings: "PoolingAnswers[]", race: "PoolingLane[]", two: "SecondClassToken?", others: "OtherClassToken[]", pooled: "PooledTokens?", untrained: "UntrainedModel?" },
   ControlBand: { values: "Statistic[]" },
   LayerBand: { values: "Statistic[]", control: "ControlBand?" },

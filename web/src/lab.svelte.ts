@@ -1,5 +1,6 @@
 /** The laboratory: one change at a time, computed here (toy), looked up (page on disk), or asked of the server. */
 import { api, served } from "./api";
+import { bare } from "./bidi";
 import { open } from "./blocks";
 import type { Example } from "./data";
 import { forward, type WhatIf } from "./maths/forward";
@@ -66,7 +67,7 @@ function donated(example: Example): ArrayLike<number> {
 export function donors(): Example[] {
   if (!free()) return [];
   const others = view.examples.filter((each) => each.id !== view.example?.id);
-  const computed = others.findIndex((each) => each.title === view.example?.swaps[0]?.donor);
+  const computed = others.findIndex((each) => bare(each.title) === view.example?.swaps[0]?.donor);
   return others.filter((_, i) => i !== computed);
 }
 

@@ -1,8 +1,13 @@
-/** Deep links: `#step=5&layer=2&head=0&token=17&number=3&reads=back&input=cat`. All but steps count from 0 there, as everywhere. */
+/** Deep links: `#step=5&layer=2&head=0&token=17&number=3&reads=back&input=cat`. All but steps count from 0 there, as everywhere.
+ *
+ * What one sees is in them: colours, an open drawer, the sum that is followed. Not whether it is dark or presented, which is
+ * a matter of whose screen it is. */
 import { classTokens } from "./classTokens";
 import { donors, lab, type Mode } from "./lab.svelte";
 import { start, toOwnHead, view } from "./state.svelte";
 
+const DRAWERS = ["concepts", "beside", "claims", "quiz"] as const;
+const FOLLOWED = 12; // numbers clicked through that a link keeps, the last ones
 const MODES: Mode[] = ["remove", "pooling", "swap", "causal", "two", "untrained"];
 
 export function readHash(hash: string): void {
@@ -40,6 +45,17 @@ export function readHash(hash: string): void {
   }
   view.back = part.get("reads") === "back";
   view.dimension = whole("number", 0, model.hidden - 1) ?? view.dimension;
+  view.heat = part.get("colours") !== "off";
+  view.shared = part.get("scale") === "shared";
+  view.ignored = part.get("least") === "hatched";
+  view.truth = part.get("object") === "outlined";
+  view.tables = part.get("tables") === "open";
+  view.answer = whole("answer", 0, view.example.answers.labels.length - 1) ?? 0;
+  view.drawer = DRAWERS.find((each) => each === part.get("open")) ?? null;
+  const partner = part.get("with");
+  view.partner = view.examples.some((each) => each.id === partner) ? partner : null;
+  const followed = (part.get("follows") ?? "").split(" ").filter(Boolean);
+  view.trail = view.source && followed.every(view.source.has) ? followed : [];
   const mode = part.get("try");
   lab.mode = mode && MODES.includes(mode as Mode) ? (mode as Mode) : "remove";
   lab.swapLayer = whole("before", 0, model.depth) ?? lab.swapLayer;
@@ -64,6 +80,15 @@ export function writeHash(): string {
   if (view.dimension) part.set("number", String(view.dimension));
   if (view.back && view.step === 5) part.set("reads", "back");
   if (view.chosen !== null) part.set("class", String(view.chosen));
+  if (!view.heat) part.set("colours", "off");
+  if (view.shared) part.set("scale", "shared");
+  if (view.ignored) part.set("least", "hatched");
+  if (view.truth) part.set("object", "outlined");
+  if (view.tables) part.set("tables", "open");
+  if (view.answer && view.step === 9) part.set("answer", String(view.answer));
+  if (view.drawer) part.set("open", view.drawer);
+  if (view.drawer === "beside" && view.partner) part.set("with", view.partner);
+  if (view.trail.length) part.set("follows", view.trail.slice(-FOLLOWED).join(" "));
   if (view.step === 10 && lab.mode !== "remove") part.set("try", lab.mode);
   if (view.step === 10 && lab.mode === "swap") {
     part.set("before", String(lab.swapLayer));

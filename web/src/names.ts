@@ -55,7 +55,4 @@ export function shortTitle(e: Example, most = 20): string {
   return isolated(e.input.kind === "image" && signs.length > most ? `…${signs.slice(1 - most).map((sign) => sign.segment).join("").trimStart()}` : stem);
 }
 
-/** An input as answers that are other inputs name it (walk/engine.py): a text longer than 39 characters is cut at 38. */
-export const titled = (e: Example): string => (e.input.text === null ? e.title : isolated([...e.input.text].length < 40 ? e.input.text : `${[...e.input.text].slice(0, 38).join("")}…`));
-
 export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);

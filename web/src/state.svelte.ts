@@ -35,6 +35,7 @@ class View {
   card = $state.raw<Shown | null>(null); // what is said of the mark under the pointer
   token = $state(0);
   dimension = $state(0);
+  answer = $state(0); // which of the answers shown is looked at more closely
   trail = $state<string[]>([]); // addresses clicked through in the arithmetic, newest last
   looking = $state(false); // what the step is about is outlined on the stage
   notes = $state(false); // a teacher's words
@@ -189,6 +190,7 @@ export function go(step: number): void {
 export function choose(which: number): void {
   view.which = which;
   view.chosen = null;
+  view.answer = 0;
   view.trail = [];
   view.film = null;
   view.playing = false;

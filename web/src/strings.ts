@@ -605,6 +605,7 @@ export const words = {
   token: "Token",
   role: "Role",
   value: "Value",
+  shareBack: (e: Example) => `share on ${reader(e)}`,
   share: "Share",
   removedEffect: "Effect of removing one",
   defined: {
@@ -807,6 +808,7 @@ export const words = {
     paint: "Or draw over them.",
     failed: "That did not work:",
     answerNow: "Answer now",
+    said: (now: string, label: string, value: string, change: string, first: string | null) => `${now}: ${label} ${value}, ${change}${first ? `; first: ${first}` : ""}.`,
     change: "change",
   },
   own: {
@@ -848,7 +850,7 @@ export const words = {
     ["W", "outline what to look at"],
     ["P", "large type for a projector; there, space goes on"],
     ["D", "dark or light"],
-    ["Arrow keys in a picture, row or strip", "choose another one"],
+    ["Arrow keys in a picture, row, strip or list", "choose another one"],
     ["Enter on a number", "where it comes from"],
     ["Esc", "one level up: number, token, head, layer, whole way"],
   ] as [string, string][],

@@ -4,7 +4,7 @@ import { half, open } from "../src/blocks";
 import { check } from "../src/check";
 import { PARTS } from "../src/data";
 import type { Example, Walkthrough } from "../src/data";
-import { cosine, effectiveTokens, erf, softmax } from "../src/maths/basic";
+import { cosine, effectiveTokens, erf, highest, softmax } from "../src/maths/basic";
 import { forward } from "../src/maths/forward";
 import { ledger } from "../src/maths/ledger";
 import { named, recompute, type Source } from "../src/maths/origin";
@@ -32,6 +32,15 @@ describe("basic", () => {
   });
   it("halves", () => {
     expect([0x3c00, 0xc000, 0x0001, 0x7bff].map(half)).toEqual([1, -2, 2 ** -24, 65504]);
+  });
+});
+
+describe("the largest", () => {
+  it("is found among more numbers than a call takes", () => {
+    const weights = new Float64Array(24 * 16 * 577); // of every layer and head of a large model at 336 px
+    weights[200_000] = 0.5;
+    expect(highest(weights)).toBe(0.5);
+    expect(highest([], 1)).toBe(1);
   });
 });
 

@@ -50,10 +50,12 @@ class ShownInput:
 
 @dataclass(frozen=True)
 class AnswerLabel:
-    """An answer: the classifier's index and the class's name."""
+    """An answer: the classifier's index and the class's name; or, where vectors are compared, another input's."""
 
     index: int
     text: str
+    input: str | None = None
+    """the id of that other input, where it is walked through too: two names may be alike"""
 
 
 @dataclass(frozen=True)
@@ -288,6 +290,10 @@ class OtherClassToken:
     knockouts: tuple[CutEffect, ...]
     swaps: tuple[SwapEffects, ...]
     causal: CausalMaskEffect | None
+    two: SecondClassToken | None = None
+    """with this token twice"""
+    untrained: UntrainedModel | None = None
+    """what this token reads before training"""
 
 
 @dataclass(frozen=True)

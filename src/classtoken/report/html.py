@@ -30,6 +30,7 @@ background:var(--panel)}.near .said{width:190px;font-size:13px}.near img{display
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--panel);padding:8px 10px}
 .words{line-height:2.6;max-width:100%}.word{display:inline-block;padding:0 5px;margin:0 2px 4px 0;border-radius:4px;
 line-height:1.3;text-align:center;vertical-align:top}.word small{display:block;font-size:10px}
+.word[style],.heat td[style]{forced-color-adjust:none}
 .special{border:1px dashed var(--soft);color:var(--soft)}.ends{color:var(--soft);font-size:12px}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:14px;margin:.9em 0}
 .card{border:1px solid var(--line);border-radius:6px;background:var(--panel);padding:10px;min-width:0;

@@ -192,20 +192,32 @@ def _knockouts(one: _Side, two: _Side, pairs: Any, seed: int) -> tuple[KnockOut,
 
 
 def _shared(side: _Side, other: _Side) -> list[int]:
-    """Word pieces of a text that the other text has too, unless that is all of them."""
+    """Word pieces of a text that the other text has too, unless that is all of them. A full stop is no word."""
     if side.tokens.ids_BL is None or other.tokens.ids_BL is None:
         return []
     there = {_piece(other, place) for place in content_of(other.tokens)}
-    places = [place for place in content_of(side.tokens) if _piece(side, place) in there]
-    return places if len(places) < len(content_of(side.tokens)) else []
+    words = [
+        place for place in content_of(side.tokens) if _is_word(_written(side, place) or side.given.view.words[place])
+    ]
+    places = [place for place in words if _piece(side, place) in there]
+    return places if len(places) < len(words) else []
+
+
+def _is_word(written: str) -> bool:
+    """Whether there is a letter, a digit or a picture in it: blanks, full stops and brackets are in most texts."""
+    return any(unicodedata.category(sign)[0] in "LN" or unicodedata.category(sign) == "So" for sign in written)
+
+
+def _written(side: _Side, place: int) -> str:
+    text, span = side.given.view.text, side.given.view.spans[place]
+    return "" if text is None or span is None else text[slice(*span)].strip()
 
 
 def _piece(side: _Side, place: int) -> tuple[int, str]:
     """What makes two word pieces the same: their id, and what is written there but for case and accents. All words that
     a tokenizer does not know have one id."""
     assert side.tokens.ids_BL is not None
-    text, span = side.given.view.text, side.given.view.spans[place]
-    written = "" if text is None or span is None else text[slice(*span)].strip()
+    written = _written(side, place)
     letters = unicodedata.normalize("NFKD", written.casefold())
     return int(side.tokens.ids_BL[0, place]), "".join(x for x in letters if not unicodedata.combining(x))
 

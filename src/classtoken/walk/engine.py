@@ -56,7 +56,8 @@ class Engine:
         references = tuple(walk_input(self.embedder, subject, item).tokens for item in self._compared)
         self.subject = self._subject_with_answers(subject, references)
         untrained = self._untrained(references)
-        self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references, untrained)
+        ids = tuple(next((one.id for one in given if one.content == item.content), None) for item in self._compared)
+        self.builder = ExampleBuilder(self.embedder, self.subject, tuple(self._compared), references, ids, untrained)
         self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
         self.uploaded: list[str] = []

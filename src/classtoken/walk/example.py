@@ -69,17 +69,22 @@ class Contrast:
     prepared: WalkInput
     traced: Traced
     tokens: Mapping[int, int]
+    untrained: Traced | None = None
+    """the first input's forward with random weights"""
+    untrained_beside: Traced | None = None
+    """and this one's"""
 
 
 @dataclass(frozen=True)
 class ExampleBuilder:
-    """A model and what its vectors are compared with (`compared`, and the same prepared: `references`); `untrained` is
-    the same with random weights."""
+    """A model and what its vectors are compared with (`compared`, the same prepared: `references`, and as which of the
+    inputs that are walked through: `ids`); `untrained` is the same with random weights."""
 
     embedder: Embedder
     subject: Subject
     compared: tuple[Item, ...]
     references: tuple[Tokens, ...]
+    ids: tuple[str | None, ...]
     untrained: Subject | None = None
 
     def build(self, item: Item, partner: Item, *, full: bool) -> WalkedExample:
@@ -93,7 +98,8 @@ class ExampleBuilder:
         theirs = positions
         if not positions:
             positions, theirs = followed(traced, pooled), followed(beside, pooled_of(beside))
-        contrast = Contrast(other, beside, dict(zip(positions, theirs, strict=False)))
+        random = (self._untrained(one) for one in (prepared, other))
+        contrast = Contrast(other, beside, dict(zip(positions, theirs, strict=False)), *random)
         walked = WalkedExample(
             replace(prepared, watched=positions[0]),
             traced,
@@ -102,7 +108,6 @@ class ExampleBuilder:
                 self._example(prepared, traced, shown, contrast, positions),
                 pooled=pooled,
                 matrices=None if is_toy(self.subject) else matrices_of(traced),
-                untrained=self._before_training(prepared, other, positions[0], shown),
             ),
         )
         if not full:
@@ -146,25 +151,33 @@ class ExampleBuilder:
             knockouts=(),
             swaps=(self._swap(traced, shown, contrast, (position, theirs)),) if own or traced.one_reader else (),
             causal=self._causal(traced, shown, other, position) if own and not self.subject.causal else None,
+            two=self._twice(traced, shown, position) if own else None,
+            untrained=self._before_training(contrast, shown, position),
         )
 
-    def _before_training(
-        self, prepared: WalkInput, other: WalkInput, position: int, shown: Sequence[int]
-    ) -> UntrainedModel | None:
+    def _untrained(self, prepared: WalkInput) -> Traced | None:
+        return None if self.untrained is None else trace(self.untrained, prepared.tokens, PARTS)
+
+    def _before_training(self, contrast: Contrast, shown: Sequence[int], position: int) -> UntrainedModel | None:
         """What the same architecture makes of an input with random weights."""
-        if self.untrained is None:
+        traced, beside = contrast.untrained, contrast.untrained_beside
+        if traced is None or beside is None:
             return None
-        traced = trace(self.untrained, prepared.tokens, PARTS)
-        both_begin_equal = traced.roles_BL[0, position] == Role.CLASS and position < other.tokens.roles_BL.shape[1]
         alike = None
-        if both_begin_equal:
-            beside = trace(self.untrained, other.tokens, PARTS)
+        if traced.roles_BL[0, position] == Role.CLASS and position < beside.roles_BL.shape[1]:  # both begin equal
             mine, theirs = (torch.from_numpy(final_of(one, position)) for one in (traced, beside))
             alike = float(torch.cosine_similarity(mine, theirs, dim=0))
         weights = [weights_BHLL[0, :, position].mean(0) for weights_BHLL in traced.part("weights")]
-        answers = self.untrained.answers(lens(traced)[0])[:, list(shown)]
+        answers = traced.subject.answers(lens(traced)[0])[:, list(shown)]
         says = "the same architecture with random weights (seed 0), as before training"
         return UntrainedModel(numbers(torch.stack(weights)).astype(np.float16), numbers(answers), alike, says)
+
+    def _twice(self, traced: Traced, shown: Sequence[int], position: int) -> SecondClassToken:
+        return SecondClassToken(
+            numbers(second_class_token(traced, position)[list(shown)]),
+            np.ones(traced.depth + 1, dtype=np.float32),
+            "a second class token with the same vector and position",
+        )
 
     def _swap(self, traced: Traced, shown: Sequence[int], contrast: Contrast, places: tuple[int, int]) -> SwapEffects:
         """The other input's state in the place of one's own, before every layer. `places`: one's own, the other's."""
@@ -214,13 +227,8 @@ class ExampleBuilder:
             causal=first.causal,
             poolings=self._poolings(known, rows),
             race=self._race(traced, first.position, known, rows),
-            two=SecondClassToken(
-                numbers(second_class_token(traced, first.position)[rows]),
-                np.ones(traced.depth + 1, dtype=np.float32),
-                "a second class token with the same vector and position",
-            )
-            if traced.roles_BL[0, first.position] == Role.CLASS
-            else None,
+            two=first.two,
+            untrained=first.untrained,
             others=tuple(
                 replace(view, layers=replace(view.layers, keys=None, values=None, norms=None)) for view in others
             ),
@@ -228,10 +236,11 @@ class ExampleBuilder:
 
     def _answers(self, traced: Traced, rows: list[int]) -> Answers:
         logits: Tensor | None = None
-        if self.subject.kind != "cosine":
+        compares = self.subject.kind == "cosine"
+        if not compares:
             logits = traced.outcome_BC[0].float() / self.subject.temperature
         return Answers(
-            tuple(AnswerLabel(i, self.subject.labels[i]) for i in rows),
+            tuple(AnswerLabel(i, self.subject.labels[i], self.ids[i] if compares else None) for i in rows),
             None if logits is None else numbers(logits[rows]),
             numbers(traced.answers_BC[0, rows]),
             None if logits is None else numbers(logits),

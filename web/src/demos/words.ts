@@ -84,7 +84,7 @@ export const quiz = {
   cut: (answer: string, what: string, layer: string, means: string, before: string, after: string, p: string) => ({
     asks: `In ${layer} the class token is cut off from the ${what}. Is “${answer}” moved more than by cutting as many others?`,
     choices: ["yes, it falls", "yes, it rises", "no more than by chance", "it cannot be told"],
-    says: `${means} ${before} becomes ${after}, p = ${p}.`,
+    says: `${means} ${before} becomes ${after}; ${p}.`,
   }),
   causal: (thing: string, reference: string, change: string) => ({
     asks: `No token may read those behind it. Another ${thing} goes in: how far does the final class token move?`,
@@ -117,8 +117,8 @@ export const exercise = {
   title: "Exercise: guess first",
   paper: {
     title: "Exercises",
-    asks: (word: string, answer: string, classToken: boolean) => [
-      `Which ${word}, taken away, lowers ${answer} most? Guess from step 5; the page checks it in step 10.`,
+    asks: (word: string, answer: string, classToken: boolean, checked: boolean) => [
+      ...(checked ? [`Which ${word}, taken away, lowers ${answer} most? Guess from step 5; the page checks it in step 10.`] : []),
       classToken ? "Is the class token of another input the same? Where does it begin to differ?" : "Every token here begins as a piece of the input. What would be different with a class token?",
       "Where it looked, and what it needed: are they the same? How would you find out?",
       classToken ? "What would a causal mask leave of a class token that stands first?" : "With a causal mask, which token would still read all the others?",

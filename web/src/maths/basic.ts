@@ -91,3 +91,10 @@ export function largest(x: Vector, count: number): number[] {
     .sort((a, b) => x[b] - x[a] || a - b)
     .slice(0, count);
 }
+
+/** The largest of any number of numbers: as arguments of one call a hundred thousand are too many. */
+export function highest(values: ArrayLike<number>, least = -Infinity): number {
+  let most = least;
+  for (let i = 0; i < values.length; i++) if (values[i] > most) most = values[i];
+  return most;
+}

@@ -102,6 +102,17 @@ export function asMuch(knock: CutEffect): number {
   return knock.null_values.filter((value) => Math.abs(value - knock.before) >= effect - 1e-9 * Math.max(1, effect)).length;
 }
 
+const RARE = 0.05; // where a p value alone, of one layer, would be called more than chance
+
+/** Few other cuts do as much; yet so many layers or heads were tried that one stands out by chance alone. */
+export const isRare = (knock: CutEffect): boolean => knock.verdict === "no more than chance" && (knock.p ?? 1) <= RARE;
+
+/** Is there a token whose removal lowers the first answer, so that one can guess at it? */
+export function lowers(example: Example): boolean {
+  const all = [...(effects(example)?.values() ?? [])];
+  return all.length > 1 && all.some((effect) => effect < 0);
+}
+
 const beside = new WeakMap<Example, { beside: number; apart: number } | null>();
 
 /** How alike the position vectors of neighbours are, and of all other pairs of content tokens; null without such vectors. */

@@ -8,7 +8,7 @@ import { layerName } from "../names";
 import { mention, piece, thing, words } from "../strings";
 import { effectiveTokens } from "./basic";
 import { driftOf } from "./drift";
-import { firstOf } from "./findings";
+import { firstOf, isRare } from "./findings";
 import { story } from "./story";
 
 export interface Question {
@@ -50,8 +50,9 @@ function cut(m: ModelCard, e: Example): Question | null {
   const tested = e.knockouts.filter((k) => k.head === null && k.layer !== null && k.null_values.length);
   const knock = tested.sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before))[0];
   if (!knock) return null;
-  const right = { needed: 0, "in its way": 1, "no more than chance": 2, "too few to tell": 3, "no control": 3 }[knock.verdict];
-  return { of: "cut", ...quiz.cut(mention(m, e.answers.labels[0].text), `${knock.tokens.length > 1 ? `${knock.tokens.length} ` : ""}most read ${piece(m, knock.tokens.length > 1)}`, layerName(knock.layer!), words.matter.means[knock.verdict], say(m, knock.before), say(m, knock.after), number(knock.p ?? 1)), right, step: 5 };
+  const rare = isRare(knock);
+  const right = rare ? 3 : { needed: 0, "in its way": 1, "no more than chance": 2, "too few to tell": 3, "no control": 3 }[knock.verdict];
+  return { of: "cut", ...quiz.cut(mention(m, e.answers.labels[0].text), `${knock.tokens.length > 1 ? `${knock.tokens.length} ` : ""}most read ${piece(m, knock.tokens.length > 1)}`, layerName(knock.layer!), rare ? words.matter.rareMeans(knock.together, true) : words.matter.means[knock.verdict], say(m, knock.before), say(m, knock.after), words.matter.p(number(knock.p ?? 1), knock.together, number(knock.p_together ?? 1), true, rare)), right, step: 5 };
 }
 
 function causal(m: ModelCard, e: Example): Question | null {
