@@ -54,6 +54,16 @@ def test_an_adapter_whose_base_has_a_readout_of_its_own_is_saved(labelled: Path,
         np.testing.assert_allclose(again.embed(texts(4)), model.embed(texts(4)), atol=1e-6)
 
 
+def test_labels_of_an_earlier_training_stay_behind(labelled: Path, tmp_path: Path) -> None:
+    """Also where its head was ours alone, so that config.json names no classifier."""
+    ct.train(tiny_bert(tmp_path / "bert"), labelled, tmp_path / "first", pooling="mean", **TUNED)
+    assert "short" in (tmp_path / "first" / "config.json").read_text()
+    labelled.write_text(labelled.read_text().replace(",short", ",few").replace(",long", ",many"))
+    ct.train(tmp_path / "first", labelled, tmp_path / "second")
+    assert "short" not in (tmp_path / "second" / "config.json").read_text()
+    assert ct.load(tmp_path / "second").labels == ("few", "many")
+
+
 @pytest.mark.parametrize("head", ["linear", "mlp"])
 def test_in_16_bits_with_a_number_that_never_varies(head: str, labelled: Path, tmp_path: Path) -> None:
     """The class token before the first block is the same for every text."""

@@ -125,11 +125,12 @@ def write_frozen(folder: Path, origin: Path, saved: SavedReadout, *, half: bool 
     if saved.head is not None and is_timm(config):
         _leave_out(folder, _OF_TIMMS_CLASSIFIERS)
         write_json(folder / "config.json", _timm_config(config, ()))
-    elif saved.head is not None and any(_CLASSIFIER.search(str(name)) for name in config.get("architectures") or ()):
-        _leave_out(folder, _OF_CLASSIFIERS)
-        of_labels = {"id2label", "label2id", "problem_type"}
-        kept = {key: value for key, value in config.items() if key not in of_labels}
-        write_json(folder / "config.json", _without_classifier(kept))
+    elif saved.head is not None:
+        if any(_CLASSIFIER.search(str(name)) for name in config.get("architectures") or ()):
+            _leave_out(folder, _OF_CLASSIFIERS)
+        kept = _without_classifier({key: value for key, value in config.items() if key not in _OF_LABELS})
+        if kept != config:
+            write_json(folder / "config.json", kept)
     _name_numbers(folder)
     if half:
         _halve(folder)
@@ -268,6 +269,7 @@ def _without_classifier(config: Mapping[str, Any]) -> Mapping[str, Any]:
 #: What transformers calls the weights of classifiers, outside the encoder's own names.
 _OF_CLASSIFIERS = re.compile(r"(?:(?:pre_|cls_|distillation_)?classifier|classification_head|score)\.")
 _OF_TIMMS_CLASSIFIERS = re.compile(r"(?:timm_model\.)?head(?:_dist)?\.(?:fc\.)?(?:weight|bias)$")
+_OF_LABELS = ("id2label", "label2id", "problem_type")
 _CLASSIFIER = re.compile(r"For(?:Sequence|Image)Classification\w*$")
 
 
