@@ -12,6 +12,13 @@ from classtoken.errors import ModelError
 
 TRAINING = "training.json"
 """what a training leaves in the folder of its model: its result and its recipe"""
+OF_ITS_VECTORS = (
+    *("modules.json", "config_sentence_transformers.json", "classtoken.json", "classtoken.safetensors"),
+    *(TRAINING, "result.json"),
+)
+"""files that say what a folder's own vectors and answers are, and how it came about: nothing of another model's"""
+SMALL = (".json", ".txt", ".model", ".spm", ".vocab", ".codes", ".tiktoken")
+"""how the files of a model end that are no weights: settings, and what tokenizers of every kind are read from"""
 WRITING = "_meta/writing"
 """there while a training writes the files of its model: some of them may be of another one"""
 

@@ -187,6 +187,12 @@ def names_of_trace(depth: int) -> tuple[str, ...]:
     return ("embeddings", *(f"blocks.{i}.{part}" for i in range(depth) for part in parts), "final")
 
 
+def halved(tensor: Tensor) -> Tensor:
+    """A tensor of numbers in 16 bits; as it is where it holds none, or one that 16 bits do not reach (65,504)."""
+    half = tensor.half() if tensor.is_floating_point() else tensor
+    return half if bool((half.isfinite() == tensor.isfinite()).all()) else tensor
+
+
 def tensor_hash(tensor: Tensor) -> str:
     """A hash of a tensor's shape and its numbers, floating ones as 32-bit numbers."""
     tensor = tensor.detach()

@@ -414,7 +414,7 @@ def train(
     pooling: of several, joined by commas, each gets its own head from one pass over the records; the best is kept, and
         the result has the figures of all. features: a folder in which frozen vectors are kept and found by other runs
         on the same records, whatever their head, pooling or output.
-    half: write weights as 16-bit numbers. report: is called with how far it is.
+    half: write the encoder as 16-bit numbers. report: is called with how far it is.
 
     A run that was killed goes on where it was when it is given again. Raises `TrainingError` (one class only, a loss
     that is not finite), `ManifestMismatch` when `out` holds another run, and what `load` and sources raise.

@@ -55,10 +55,9 @@ def test_of_new_records_a_share_a_comes_out_at_a_or_below(share: float) -> None:
     assert np.mean(below) <= share + 5 * np.std(below) / len(below) ** 0.5
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_it_is_kept_to_the_last_digit(half: bool, tmp_path: Path) -> None:
+def test_it_is_kept_to_the_last_digit(tmp_path: Path) -> None:
     kept = typical(drawn(60, 3))
-    write_saved(tmp_path, SavedReadout("cls", typical=kept), half=half)
+    write_saved(tmp_path, SavedReadout("cls", typical=kept))
     again = read_saved(tmp_path)
     assert again is not None
     assert again.typical is not None

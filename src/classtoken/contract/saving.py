@@ -7,14 +7,14 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from classtoken.contract.reading import Reading
+from classtoken.contract.reading import INPUT_FILES, Reading
 from classtoken.destination import check_folder
-from classtoken.encoder.adapter import CONFIG, adapter_in
+from classtoken.encoder.adapter import CONFIG, WEIGHTS, adapter_in
 from classtoken.encoder.checkpoint import INDEX, open_checkpoint, reference_names
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.files import whole_file, whole_folder
-from classtoken.model_folder import transformer_folder
+from classtoken.model_folder import ENCODER_SETTINGS, OF_ITS_VECTORS, SMALL, transformer_folder
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
 
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")
@@ -35,7 +35,8 @@ def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling:
         for pattern in WEIGHT_FILES:
             for path in (whole / inner.relative_to(source)).glob(pattern):
                 path.unlink()
-        _copy_base(inner, whole / inner.relative_to(source))
+        if take_in_base(inner, whole / inner.relative_to(source)) and _silent(whole):
+            pooling = readings[0].contract.pooling if pooling is None else pooling
         with whole_file(whole / inner.relative_to(source) / _file_name(inner)) as temporary:
             save_file(current_weights(source, readings), temporary)
         if pooling is not None or unit is not None:
@@ -55,16 +56,31 @@ def _copy_files(source: Path, target: Path) -> None:
             shutil.copyfile(path, target / path.relative_to(source))
 
 
-def _copy_base(inner: Path, target: Path) -> None:
-    """Of an adapter, which is in the weights from now on: what its base's folder holds beside them."""
+def take_in_base(inner: Path, target: Path) -> bool:
+    """Where `inner` holds an adapter: let its copy in `target` be a model without one, as far as small files go;
+    whether it was. Its weights are then those of `open_checkpoint(inner)`, merged.
+
+    What the base's folder says of vectors and readouts of its own stays there, for nobody reads it beside an adapter;
+    how inputs are prepared is the base's where the adapter is silent (`Reading.inputs_at`).
+    """
     if adapter_in(inner) is None:
-        return
-    (target / CONFIG).unlink()
+        return False
+    for name in (CONFIG, WEIGHTS):
+        (target / name).unlink(missing_ok=True)
     base = open_checkpoint(inner).folder
-    for pattern in ("*.json", "*.txt", "*.model"):
-        for path in base.glob(pattern):
-            if not (target / path.name).exists() and path.name not in (INDEX, CONFIG):
-                shutil.copyfile(path, target / path.name)
+    own_inputs = any((target / name).is_file() for name in INPUT_FILES)
+    for path in base.iterdir():
+        wanted = path.name == "config.json" if own_inputs else path.suffix in SMALL and path.is_file()
+        if wanted and not (target / path.name).exists() and path.name not in (INDEX, CONFIG, *OF_ITS_VECTORS):
+            shutil.copyfile(path, target / path.name)
+    return True
+
+
+def _silent(folder: Path) -> bool:
+    """Whether a folder holds sentence-transformers' settings of an encoder, and nothing that says what is pooled: they
+    came with an adapter's base, whose own vectors are not those of the adapter."""
+    declared = any((folder / name).is_file() for name in ("modules.json", "classtoken.json"))
+    return not declared and any((folder / name).is_file() for name in ENCODER_SETTINGS)
 
 
 def current_weights(source: Path, readings: Sequence[Reading]) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from classtoken.values import Progress
 class TrainingRun:
     """A recipe, the folder to write, the device to compute on; the MODEL that it begins with, and which side of it.
 
-    `half` writes weights as 16-bit numbers; `report` is called with how far the run is.
+    `half` writes the encoder as 16-bit numbers; `report` is called with how far the run is.
     """
 
     recipe: Recipe

@@ -220,7 +220,7 @@ class TrainOptions(Options):
     unlabelled: Annotated[tuple[str, ...], Option("More records, for the teacher to label.", metavar="SOURCE")] = ()
     precision: Annotated[Literal["fp32", "bf16"] | None, Option("Numbers that are computed in.")] = None
     patience: Annotated[Count | None, Option("Stop after N evaluations without a better score.", metavar="N")] = None
-    half: Annotated[bool, Option("Write weights as 16-bit numbers.")] = False
+    half: Annotated[bool, Option("Write the encoder as 16-bit numbers; its head stays as it is.")] = False
     modality: Side = None
     limit: Limit = None
     source_options: SourceOptions = AS_USUAL

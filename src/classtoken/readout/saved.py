@@ -53,8 +53,9 @@ class SavedReadout:
     typical: Typical | None = None
 
 
-def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> None:
-    """Write both files (the second only where there are weights)."""
+def write_saved(folder: Path, saved: SavedReadout) -> None:
+    """Write both files (the second only where there are weights), in 32 bits: what a spread is divided by, in a head on
+    standardised vectors too, is beyond 16."""
     settings = {
         "format": FORMAT,
         "readout": {
@@ -75,12 +76,11 @@ def write_saved(folder: Path, saved: SavedReadout, *, half: bool = False) -> Non
         weights |= {f"poolings.{spec}.{name}": t for name, t in module.state_dict().items()}
     if saved.head is not None:
         weights |= {f"head.{name}": t for name, t in saved.head.state_dict().items()}
-    plain = {name: (t.half() if half and t.is_floating_point() else t).contiguous() for name, t in weights.items()}
-    if saved.typical is not None:  # whole: what a spread is divided by is beyond 16 bits
-        plain |= {f"{TYPICAL}{name}": t.contiguous() for name, t in saved.typical.state_dict().items()}
-    if plain:
+    if saved.typical is not None:
+        weights |= {f"{TYPICAL}{name}": t for name, t in saved.typical.state_dict().items()}
+    if weights:
         with whole_file(folder / WEIGHTS) as temporary:
-            save_file(plain, temporary)
+            save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
 
 
 def read_saved(folder: Path) -> SavedReadout | None:

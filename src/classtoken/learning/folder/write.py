@@ -16,7 +16,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from classtoken.encoder.checkpoint import INDEX, reference_names
+from classtoken.contract.saving import take_in_base
+from classtoken.encoder.checkpoint import INDEX, OTHERS, open_checkpoint, reference_names
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.families.row import Family
 from classtoken.encoder.families.timm_config import is_timm
@@ -25,12 +26,13 @@ from classtoken.errors import OutputError
 from classtoken.files import whole_file, write_text
 from classtoken.head import Head, LinearHead
 from classtoken.learning.folder.formats import classifier_names, files_of
-from classtoken.model_folder import read_json, read_modules, transformer_folder
+from classtoken.model_folder import SMALL, read_json, read_modules, transformer_folder
 from classtoken.pooling.table import POOLINGS
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.readout.typical import Typical
 from classtoken.sink.manifest import META
+from classtoken.tensors import halved
 from classtoken.tokens.recipe import ImageRecipe
 from classtoken.tokens.recipe_settings import hugging_face_settings
 
@@ -76,8 +78,9 @@ def write_own(folder: Path, encoder: Encoder, saved: SavedReadout, *, half: bool
     named: dict[str, Tensor] = {}
     if isinstance(saved.head, nn.Module) and saved.pooling == "cls":
         named = classifier_names(encoder, saved.head.state_dict())
-    _write(folder, config if named else _without_classifier(config), weights | named, half)
-    write_saved(folder, saved, half=half)
+    weights = _sixteen_bits(weights) if half else weights
+    _write(folder, config if named else _without_classifier(config), weights | named)
+    write_saved(folder, saved)
 
 
 def write_tuned(
@@ -97,18 +100,19 @@ def write_tuned(
         assert family.head is not None
         assert saved.head is not None
         named = dict(to_theirs(saved.head.state_dict(), family.head.names)[0])
-    weights = reference_names(encoder, family, family.prefixes[0] if family.prefixes else "") | named
+    weights = reference_names(encoder, family, family.prefixes[0] if family.prefixes else "")
+    weights = (_sixteen_bits(weights) if half else weights) | named  # a head is kept as it is: `write_saved`
     published = read_json(folder / "config.json") or {}
     if is_timm(published):  # `config` is what its row made of it
-        _write(folder, _timm_config(published, saved.labels if named else ()), weights, half)
+        _write(folder, _timm_config(published, saved.labels if named else ()), weights)
     else:
         labels = {
             "id2label": {str(i): name for i, name in enumerate(saved.labels)},
             "label2id": {name: i for i, name in enumerate(saved.labels)},
             "problem_type": "multi_label_classification" if saved.multilabel else "single_label_classification",
         }
-        _write(folder, {**(config if named else _without_classifier(config)), **labels}, weights, half)
-    write_saved(folder, saved, half=half)
+        _write(folder, {**(config if named else _without_classifier(config)), **labels}, weights)
+    write_saved(folder, saved)
 
 
 def write_frozen(folder: Path, origin: Path, saved: SavedReadout, *, half: bool = False) -> None:
@@ -121,13 +125,25 @@ def write_frozen(folder: Path, origin: Path, saved: SavedReadout, *, half: bool 
     if saved.head is not None and is_timm(config):
         _leave_out(folder, _OF_TIMMS_CLASSIFIERS)
         write_json(folder / "config.json", _timm_config(config, ()))
-    elif saved.head is not None and any(_CLASSIFIER.search(str(name)) for name in config.get("architectures") or ()):
-        _leave_out(folder, _OF_CLASSIFIERS)
-        of_labels = {"id2label", "label2id", "problem_type"}
-        kept = {key: value for key, value in config.items() if key not in of_labels}
-        write_json(folder / "config.json", _without_classifier(kept))
+    elif saved.head is not None:
+        if any(_CLASSIFIER.search(str(name)) for name in config.get("architectures") or ()):
+            _leave_out(folder, _OF_CLASSIFIERS)
+        kept = _without_classifier({key: value for key, value in config.items() if key not in _OF_LABELS})
+        if kept != config:
+            write_json(folder / "config.json", kept)
     _name_numbers(folder)
-    write_saved(folder, saved, half=half)
+    if half:
+        _halve(folder)
+    write_saved(folder, saved)
+
+
+def _halve(folder: Path) -> None:
+    """Write the weights of a model that was copied as 16-bit numbers, in the files that they are in."""
+    for path in folder.glob("*.safetensors"):
+        if path.name not in OTHERS:
+            weights = _sixteen_bits(load_file(path))
+            with whole_file(path) as temporary:
+                save_file(weights, temporary, metadata={"format": "pt"})
 
 
 def _leave_out(folder: Path, names: re.Pattern[str]) -> None:
@@ -166,7 +182,7 @@ def write_whole(folder: Path, origin: Path, weights: Mapping[str, Tensor], *, ha
     """A model of two sides that was trained further, in its own format: its files with other weights."""
     copy_files(origin, folder)
     _name_numbers(folder)
-    _write_weights(folder, weights, half)
+    _write_weights(folder, _sixteen_bits(weights) if half else weights)
 
 
 def published_head(family: Family, config: Mapping[str, Any], saved: SavedReadout) -> bool:
@@ -176,7 +192,8 @@ def published_head(family: Family, config: Mapping[str, Any], saved: SavedReadou
 
 
 def copy_files(origin: Path, folder: Path) -> None:
-    """The small files of a model folder and its safetensors; no pickles, no code, no cards.
+    """The small files of a model folder and its safetensors; no pickles, no code, no cards. An adapter is merged into
+    its base: what is trained does not depend on another folder that stays where it is.
 
     The Transformer module of a sentence-transformers folder comes to the top, and the other modules stay behind: they
     say what the origin's vectors are, not those of what was trained (`write_modules`).
@@ -187,12 +204,14 @@ def copy_files(origin: Path, folder: Path) -> None:
     modules = {module.folder.resolve() for module in read_modules(origin)} - {origin.resolve()}
     for path in sorted(origin.rglob("*")):
         inside = path.relative_to(top if path.is_relative_to(top) else origin)
-        kept = path.suffix in (".json", ".safetensors", ".txt", ".model") and not inside.name.startswith("classtoken.")
+        kept = path.suffix in (*SMALL, ".safetensors") and not inside.name.startswith("classtoken.")
         of_module = path.parent.resolve() in modules - {top.resolve()}
         kept = kept and inside.parts[0] != META and inside.name not in _OF_THE_ORIGIN
         if path.is_file() and kept and not of_module and len(inside.parts) <= 2:
             (folder / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / inside)
+    if take_in_base(top, folder):
+        _write_weights(folder, open_checkpoint(top).weights.read())
 
 
 _OF_THE_ORIGIN = ("training.json", "result.json", "modules.json")
@@ -250,14 +269,19 @@ def _without_classifier(config: Mapping[str, Any]) -> Mapping[str, Any]:
 #: What transformers calls the weights of classifiers, outside the encoder's own names.
 _OF_CLASSIFIERS = re.compile(r"(?:(?:pre_|cls_|distillation_)?classifier|classification_head|score)\.")
 _OF_TIMMS_CLASSIFIERS = re.compile(r"(?:timm_model\.)?head(?:_dist)?\.(?:fc\.)?(?:weight|bias)$")
+_OF_LABELS = ("id2label", "label2id", "problem_type")
 _CLASSIFIER = re.compile(r"For(?:Sequence|Image)Classification\w*$")
 
 
-def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], half: bool) -> None:
+def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
     _name_numbers(folder)
-    _write_weights(folder, weights, half)
+    _write_weights(folder, weights)
+
+
+def _sixteen_bits(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: halved(tensor) for name, tensor in weights.items()}
 
 
 def _name_numbers(folder: Path) -> None:
@@ -273,14 +297,11 @@ def _name_numbers(folder: Path) -> None:
     write_json(path, {key: value for key, value in config.items() if key != "torch_dtype"} | {"dtype": "float32"})
 
 
-def _write_weights(folder: Path, weights: Mapping[str, Tensor], half: bool) -> None:
+def _write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
     """In one file, in the place of those that were copied with the folder."""
     for path in (folder / INDEX, *folder.glob("*.safetensors")):
         if path.name != "classtoken.safetensors":
             path.unlink(missing_ok=True)
-    plain = {}
-    for name, tensor in weights.items():
-        tensor = tensor.detach().cpu()
-        plain[name] = (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().clone()
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     with whole_file(folder / "model.safetensors") as temporary:
         save_file(plain, temporary, metadata={"format": "pt"})

@@ -30,7 +30,7 @@ from classtoken.learning.run import TrainingRun
 from classtoken.learning.typical import fit_typical
 from classtoken.learning.ways.heads import ADAMW_RATES, SGD_RATES, HeadGrid, OnStates, OnVectors
 from classtoken.learning.ways.learn import expect_labels
-from classtoken.learning.ways.logistic import FitTask, fit_logistic, logistic_head
+from classtoken.learning.ways.logistic import FitTask, deviations, fit_logistic, logistic_head
 from classtoken.learning.ways.trained import JudgedPooling, TrainedModel
 from classtoken.pooling.spec import Spec, parse_many
 from classtoken.readout.readout import Readout
@@ -299,7 +299,7 @@ def head_of_a_grid(run: TrainingRun, readout: Readout, rows: TrainingSet) -> Cho
     x = torch.from_numpy(np.asarray(rows.data.vectors, dtype=np.float32))
     cosine = recipe.head.kind == "cosine"
     mean = torch.zeros(x.shape[1]) if cosine else x[rows.learned].mean(0)
-    scale = torch.ones(x.shape[1]) if cosine else x[rows.learned].std(0).clamp(min=1e-6)
+    scale = torch.ones(x.shape[1]) if cosine else torch.from_numpy(deviations(x[rows.learned].double().numpy())).float()
     seed = seed_of(recipe.loop.seed, WEIGHTS)
     candidates = [OnVectors(_fresh(recipe, x.shape[1], rows, seed), mean, scale) for _ in SGD_RATES]
     best, trials, steps, judging = _run_grid(run, candidates, SGD_RATES, rows, SGD)

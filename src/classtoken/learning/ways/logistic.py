@@ -164,6 +164,17 @@ def _score(
     return score_of(scores, metric_for(kind, task.chooses)), -scores["loss"]
 
 
+def deviations(x: Floats) -> Floats:
+    """The standard deviation of every column (V,); 1 of one that does not vary beyond the rounding of 32-bit vectors.
+
+    Divided by its own, such a column would be noise as large as any other column, and what a new record has there
+    would outweigh everything that was learned. Nothing was learned from it.
+    """
+    found = x.std(0)
+    rounding = 1e-6 * np.maximum(np.abs(x).max(0), np.sqrt(np.square(x).mean()))
+    return np.where(found > rounding, found, 1.0)
+
+
 class Regressions:
     """Logistic regressions on the same rows for one C after another; each begins where the last one ended."""
 
@@ -171,7 +182,7 @@ class Regressions:
         self, x: Floats, targets: NDArray, standardised: bool, task: FitTask, *, tolerance: float = SHIPPED
     ) -> None:
         self.mean = x.mean(0) if standardised else np.zeros(x.shape[1])
-        self.scale = np.maximum(x.std(0), 1e-8) if standardised else np.ones(x.shape[1])
+        self.scale = deviations(x) if standardised else np.ones(x.shape[1])
         self.z, self.targets, self.task = (x - self.mean) / self.scale, targets, task
         weights = "balanced" if task.balanced else None
         self.models = [
