@@ -10,7 +10,7 @@ from classtoken.results.base import Result
 def framed(page: str, height: int = 760) -> str:
     """A whole page as one element of another: it runs its own script and can reach nothing outside."""
     return (
-        f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" '
+        f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" allow="clipboard-write" '
         f'srcdoc="{html.escape(page, quote=True)}" style="width:100%;height:{int(height)}px;border:0"></iframe>'
     )
 
