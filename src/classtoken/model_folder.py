@@ -143,12 +143,6 @@ class Module:
     """the class as it is written there"""
 
 
-def tokenizer_alone(modules: Sequence[Module]) -> bool:
-    """Whether texts become word pieces by tokenizer.json, whatever lies beside it: sentence-transformers opens that of
-    a StaticEmbedding without transformers."""
-    return bool(modules) and modules[0].kind == "StaticEmbedding"
-
-
 def columns_learned_from(model: object) -> dict[str, str]:
     """Which columns a model was trained on, by the part of a record that they held (`text` -> `Customer message`); of
     pairs `text` and `partner`, and `score` where they had one. Nothing for a model that is no folder here, or that says

@@ -450,3 +450,15 @@ def test_texts_that_go_through_a_chat_template_are_refused(way: dict[str, str], 
     changed(folder / "sentence_bert_config.json", modality_config=modalities)
     with pytest.raises(UnsupportedModel, match=r"chat template \('message' in modality_config\).*take 'message' out"):
         ct.load(folder)
+
+
+@pytest.mark.parametrize("kind", [None, "", "SparseEncoder"])
+def test_a_folder_of_another_type_is_refused(kind: str | None, base: Path, tmp_path: Path) -> None:
+    """sentence-transformers converts it then: the layer norm is left out, which says nothing of what was meant."""
+    folder = saved(tmp_path / "st", base, pooling(), other("LayerNorm", 32))
+    meant = ct.load(folder).embed(SENTENCES)
+    path = folder / "config_sentence_transformers.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_type": kind}))
+    assert kind == "SparseEncoder" or np.abs(theirs(folder, SENTENCES) - meant).max() > 1e-2
+    with pytest.raises(UnsupportedModel, match=f"says model_type {kind!r}"):
+        ct.load(folder)

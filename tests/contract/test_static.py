@@ -128,3 +128,31 @@ def test_a_table_cuts_texts_where_its_tokenizer_json_does(direction: str, tmp_pa
     wanted = Model(str(folder), device="cpu").encode(TEXTS, show_progress_bar=False)
     assert np.abs(embedder.embed(TEXTS) - wanted).max() < 1e-6
     assert np.abs(ct.load(folder, max_length=50).embed(TEXTS) - wanted).max() > 1e-3
+
+
+FOR_TRANSFORMERS = {
+    "a shorter longest text": ("sentence_bert_config.json", {"max_seq_length": 3}),
+    "lower case": ("sentence_bert_config.json", {"do_lower_case": True, "processor_kwargs": {"pad_token": "cat"}}),
+    "a key of tomorrow": ("sentence_bert_config.json", {"a_key_of_tomorrow": 1}),
+    "a call": ("sentence_bert_config.json", {"processing_kwargs": {"text": {"a_key_of_tomorrow": 1}}}),
+    "another library's": ("open_clip_config.json", {"model_cfg": {"text_cfg": {"context_length": 4}}}),
+    "of images": ("preprocessor_config.json", {"image_processor_type": "OwnImageProcessor"}),
+    "of a tokenizer's class": ("tokenizer_config.json", {"model_max_length": 3, "a_key_of_tomorrow": 1}),
+}
+
+
+@pytest.mark.parametrize("part", ["whole folder", "table alone"])
+@pytest.mark.parametrize("name", FOR_TRANSFORMERS)
+def test_no_file_for_transformers_moves_a_table_or_is_asked_about(
+    name: str, part: str, tmp_path: Path, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = saved(tmp_path / "st", tokenizer)
+    file, values = FOR_TRANSFORMERS[name]
+    (folder / file).write_text(json.dumps(values))
+    wanted = Model(str(folder), device="cpu").encode(TEXTS, show_progress_bar=False)
+    if part == "table alone":
+        (folder / "modules.json").unlink()
+        (folder / "config_sentence_transformers.json").unlink()
+    embedder = ct.load(folder, pooling="mean" if part == "table alone" else None)
+    assert np.abs(embedder.embed(TEXTS) - wanted).max() < 1e-6
+    assert "comparing" not in caplog.text

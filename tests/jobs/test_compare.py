@@ -266,3 +266,12 @@ def test_a_model_that_a_spec_describes_has_a_short_name(vit: Path, squares: Path
     assert {one.name for one in found.candidates} == {"vit: cls", "vit (normalize True): cls"}
     with pytest.raises(OptionError, match="'vit'"):
         ct.compare([models[0], models[2]], squares, **options)
+
+
+def test_what_only_python_can_ask_of_a_model_stands_beside_the_command(vit: Path, squares: Path) -> None:
+    models = [str(vit), ct.load(vit, normalize=True)]
+    found = ct.compare(models, squares, task="classification", pooling="cls", draws=2)
+    assert {one.name for one in found.candidates} == {"vit: cls", "vit (normalize True): cls"}
+    command, _, remark = found.command.partition("  # ")
+    assert command.count("--model") == 2
+    assert remark == f"in Python, by ModelSpec: {vit} with normalize True"

@@ -57,9 +57,10 @@ def test_a_fine_tune_begins_with_it(pooled: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(after[name], before[name], rtol=0, atol=1e-5)
 
 
-def test_one_of_another_size_begins_anew(pooled: Path) -> None:
+def test_one_of_another_size_begins_anew_and_says_so(pooled: Path, caplog: pytest.LogCaptureFixture) -> None:
     reading = ct.load(str(pooled)).tower("image").reading
     fresh = new_readout(parse("queries(2)"), reading.encoder, reading.over, positions=None, grid=None, seed=1)
     before = {name: value.clone() for name, value in fresh.state_dict().items()}
     begin_with(fresh, {"queries(2)": reading.learned["map"]})
     assert all(torch.equal(before[name], value) for name, value in fresh.state_dict().items())
+    assert "the pooling 'queries(2)' begins anew" in caplog.text

@@ -247,13 +247,15 @@ def test_paper_is_light_and_has_what_its_sentences_speak_of(open_page: Open) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["toy", "mean", "query"])
+@pytest.mark.parametrize("name", ["toy", "sentiment", "mean", "query"])
 def test_exercises_on_paper_ask_what_the_model_has(open_page: Open, name: str) -> None:
-    page = open_page(name)
+    """What lowers the answer is asked where the page can check it: where parts were taken away, and one does."""
+    page = open_page(name, "#step=10")
+    checked = page.locator("details.exercise").count()
     page.emulate_media(media="print")
     asked = page.locator(".handout .exercises").inner_text()
-    assert ("of a class token that stands first" in asked) == (name == "toy")
-    assert ("lowers the likeness to" in asked) == (name != "toy")
+    assert ("of a class token that stands first" in asked) == (name in ("toy", "sentiment"))
+    assert checked == asked.count("taken away, lowers") == (name in ("toy", "sentiment"))
 
 
 @pytest.mark.slow

@@ -54,6 +54,21 @@ def test_tokens_and_flags_of_the_settings(settings: dict[str, Any], tmp_path: Pa
     assert ids_here(folder) == ids_there(folder)
 
 
+@pytest.mark.parametrize("settings", [None, {}, {"mask_token": None}, {"tokenizer_class": "BertTokenizer"}])
+def test_a_class_adds_its_own_tokens_where_the_settings_are_silent(
+    settings: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    """Null is not silent. `[MASK]` in a text is one token then, whether tokenizer.json lists it or not."""
+    folder = folders.tiny_bert(tmp_path)
+    (folder / "tokenizer_config.json").unlink()
+    stored = json.loads((folder / "tokenizer.json").read_text())
+    stored["added_tokens"] = [token for token in stored["added_tokens"] if token["content"] not in ("[MASK]", "[SEP]")]
+    (folder / "tokenizer.json").write_text(json.dumps(stored))
+    if settings is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert ids_here(folder) == ids_there(folder)
+
+
 def test_a_class_that_makes_another_tokenizer_of_the_same_files(tmp_path: Path) -> None:
     """transformers 5 makes Llama's parts anew, of the vocabulary alone; tokenizer.json says something else."""
     folder = folders.tiny_bert(tmp_path)

@@ -1,5 +1,6 @@
 """The table of what tokenizer classes make, beside what they do make."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from tests.contract import ordinary
 from tests.folders import WORDS
 
 from classtoken.tokens.pipelines import PIPELINES, same_parts, spaces_as_said
-from classtoken.tokens.wordpieces import open_tokenizer
+from classtoken.tokens.wordpieces import NAMED, open_tokenizer
 
 PIECES = ordinary.numbered
 FALLING_BACK = [f"<0x{number:02X}>" for number in range(256)]
@@ -45,6 +46,14 @@ def test_a_class_makes_what_the_table_says(name: str) -> None:
     others = [other for other in PIPELINES if PIPELINES[other] != PIPELINES[name]]
     alike = [other for other in others if same_parts(backend, other, {}, {})]
     assert alike in ([], ["GPT2Tokenizer"])  # which has RoBERTa's parts and takes any template
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_class_has_the_special_tokens_of_the_table(name: str) -> None:
+    parents = getattr(transformers, name).__mro__
+    signature = next(found for one in parents if "vocab" in (found := inspect.signature(one.__init__).parameters))
+    named = {key: signature[key].default for key in NAMED if key in signature}
+    assert {key: token for key, token in named.items() if token is not None} == dict(PIPELINES[name].special)
 
 
 @pytest.mark.parametrize(

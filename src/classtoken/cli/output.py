@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
-UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""signs in names and texts that would steer a terminal"""
+from classtoken.results.lines import UNSEEN
+
 LONGEST = 500
 """signs of a word in a message"""
 WIDE = 120

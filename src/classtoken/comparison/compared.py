@@ -21,6 +21,7 @@ from classtoken.comparison.entrants import (
     Kept,
     Passed,
     Report,
+    asked_besides,
     entrants_of,
     kept,
     learned_entrants,
@@ -38,6 +39,7 @@ from classtoken.comparison.opening import columns_of_candidates, open_task
 from classtoken.comparison.overlooked import overlooked
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.words import advice_of
+from classtoken.embedder import ModelSpec
 from classtoken.errors import OptionError
 from classtoken.files import in_shell
 from classtoken.fingerprint import hash_value
@@ -282,10 +284,14 @@ def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> t
 
 
 def _command(passed: Sequence[Passed], source: str, options: CompareOptions) -> str:
-    """The command line that does the same again."""
+    """The command line that does the same again, with a remark on what only Python can ask of a model."""
     parts: list[str] = []
+    remarks: list[str] = []
     for one in passed:
-        parts += ["--model", one.model.embedder.name]
+        spec = one.model.embedder.spec
+        parts += ["--model", spec.model]
+        asked = asked_besides(spec, ModelSpec("", precision=options.precision, revision=options.revision))
+        remarks += [f"{spec.model} with {asked}"] if asked else []
     usual = CompareOptions()
     for field in all_fields(CompareOptions):
         holder, plain = (options, usual) if field.inside is None else (options.source_options, usual.source_options)
@@ -300,4 +306,5 @@ def _command(passed: Sequence[Passed], source: str, options: CompareOptions) -> 
             parts.append(field.flag)
         else:
             parts += [field.flag, str(value)]
-    return f"classtoken compare {in_shell(source)} {shlex.join(parts)}"
+    only = f"  # in Python, by ModelSpec: {'; '.join(remarks)}" if remarks else ""
+    return f"classtoken compare {in_shell(source)} {shlex.join(parts)}{only}"

@@ -46,13 +46,17 @@ TOLD = ("pooling", "normalize", "precision", "revision", "max_length", "route")
 
 
 def short_name(model: Any) -> str:
-    """What a model is called in a table: the last part of its path or id, and what a `ModelSpec` asks for besides."""
-    spec = model if isinstance(model, ModelSpec) else None
-    given = model.name if isinstance(model, Embedder) else str(spec.model if spec else model)
+    """What a model is called in a table: the last part of its path or id, and what it is asked for besides."""
+    spec = model.spec if isinstance(model, Embedder) else model if isinstance(model, ModelSpec) else None
+    given = str(spec.model if spec else model)
     short = given if given.startswith("builtin:") else given.rstrip("/").split("/")[-1]
-    usual = ModelSpec("")
-    asked = [f"{name} {getattr(spec, name)}" for name in TOLD if spec and getattr(spec, name) != getattr(usual, name)]
-    return f"{short} ({', '.join(asked)})" if asked else short
+    asked = asked_besides(spec, ModelSpec("")) if spec else ""
+    return f"{short} ({asked})" if asked else short
+
+
+def asked_besides(spec: ModelSpec, usual: ModelSpec) -> str:
+    """In words what moves a vector and is not as usual."""
+    return ", ".join(f"{name} {getattr(spec, name)}" for name in TOLD if getattr(spec, name) != getattr(usual, name))
 
 
 def pass_through(models: Sequence[Any], task: JudgedTask, options: CompareOptions, report: Report) -> list[Passed]:

@@ -85,7 +85,8 @@ def follow(folder: Path) -> Flow | None:
     if not modules:
         _encoder_features(Module("Transformer", folder, ""))  # its settings may lie there all the same
         return None
-    kind = (read_json(folder / "config_sentence_transformers.json") or {}).get("model_type") or USUAL
+    # null is no silence: sentence-transformers then keeps the encoder and a pooling, and leaves other modules out
+    kind = (read_json(folder / "config_sentence_transformers.json") or {}).get("model_type", USUAL)
     if kind != USUAL:
         raise UnsupportedModel(
             f"config_sentence_transformers.json of '{folder}' says model_type {kind!r}; classtoken gives the dense "

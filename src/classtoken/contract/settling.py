@@ -26,6 +26,9 @@ from classtoken.tokens.wordpieces import tokenizer_folder, without_dropout
 #: What `accept` takes for a tokenizer that transformers' own class makes otherwise.
 TOKENIZER_CLASS = "tokenizer_class"
 
+#: Files that nobody reads beside a tokenizer.json that says all (`InputDefaults.tokenizer_alone`).
+AROUND: tuple[Part, ...] = ("tokenizer", "calls", "pixels")
+
 
 @dataclass
 class Side:
@@ -41,7 +44,8 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
         side.reading.refusals += _other_kinds(side)
     harmless = frozenset(key for side in sides if side.reading.family for key in side.reading.family.harmless)
     passed = (*unread(folder, opened, harmless), *_of_base(folder, sides, opened, harmless))
-    found = tuple(one for one in passed if not _reproduced(one, sides)) + _made_anew(sides)
+    counts = [one for one in passed if one.part not in AROUND or not _tokenizer_alone(sides)]
+    found = tuple(one for one in counts if not _reproduced(one, sides)) + _made_anew(sides)
     if not found:
         return
     compare: dict[Part, Compare] = {
@@ -58,6 +62,11 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
         side.reading.accepted = tuple(sorted(f"{one.file}:{one.key}" for one in done if one.accepted))
         side.reading.refusals += tuple(one.refusal() for one in done if one.refused and one.part != "readout")
         side.reading.unsettled += tuple(one.refusal() for one in done if one.refused and one.part == "readout")
+
+
+def _tokenizer_alone(sides: Sequence[Side]) -> bool:
+    """Whether tokenizer.json is all that prepares this folder's inputs."""
+    return all(side.reading.inputs.tokenizer_alone for side in sides)
 
 
 def _of_base(

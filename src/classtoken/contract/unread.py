@@ -19,7 +19,6 @@ from classtoken.model_folder import (
     passed_over,
     read_json,
     read_modules,
-    tokenizer_alone,
     transformer_folder,
 )
 from classtoken.remembered import remembered
@@ -146,9 +145,8 @@ def _deciding(folder: Path) -> Iterator[tuple[Path, Part]]:
     for path in [folder / "modules.json", *own]:
         if path.is_file():
             yield path, "readout"
-    read = {name: part for name, part in DECIDERS.items() if part != "tokenizer" or not tokenizer_alone(modules)}
     for place in places:
-        for pattern, part in read.items():
+        for pattern, part in DECIDERS.items():
             for path in sorted(place.glob(pattern)):
                 if part != "calls" or not _behind_another(path):
                     yield path, part

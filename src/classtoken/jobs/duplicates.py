@@ -19,7 +19,7 @@ from classtoken.options import DuplicatesOptions
 from classtoken.report.duplicates import SUFFIXES, shown_pairs, write_duplicates
 from classtoken.report.written import check_suffix
 from classtoken.results.duplicates import PERCENTILES, DuplicatePair, DuplicatesResult, RemovedRow
-from classtoken.results.search import cell
+from classtoken.results.lines import cell
 from classtoken.sink import Vectors, read
 from classtoken.values import Progress
 

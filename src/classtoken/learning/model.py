@@ -1,5 +1,6 @@
 """What learns: an encoder, a readout (one vector per row) and a head."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from classtoken.pooling.spec import Spec, parse
 from classtoken.readout.readout import Readout
 from classtoken.tensors import Tokens
 from classtoken.values import Role
+
+LOG = logging.getLogger("classtoken")
 
 
 class Network(nn.Module):
@@ -65,11 +68,16 @@ def new_readout(
 
 
 def begin_with(readout: Readout, learned: Mapping[str, nn.Module]) -> None:
-    """Give a readout the weights that a MODEL has learned for the same poolings; one of another size begins anew."""
+    """Give a readout the weights that a MODEL has learned for the same poolings; one of another size begins anew, and
+    says so."""
     for term, pooling in zip(readout.spec.terms, readout.poolings, strict=True):
         known = learned.get(str(term))
-        if known is not None and _sizes(known) == _sizes(pooling):
+        if known is None:
+            continue
+        if _sizes(known) == _sizes(pooling):
             pooling.load_state_dict(known.state_dict())
+        else:
+            LOG.warning("the pooling '%s' begins anew: the model learned it for inputs of another length or size", term)
 
 
 def _sizes(module: nn.Module) -> dict[str, tuple[int, ...]]:

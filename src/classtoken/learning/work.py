@@ -14,7 +14,7 @@ import torch
 
 from classtoken.destination import entries, refuse_strangers
 from classtoken.errors import ClasstokenError, ManifestMismatch
-from classtoken.files import flush_folder, write_text
+from classtoken.files import flush_folder, link_or_copy, whole_folder, write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
 from classtoken.model_folder import TRAINING, WRITING
@@ -28,6 +28,8 @@ from classtoken.version import __version__
 LOG = logging.getLogger("classtoken")
 CODE = f"classtoken {__version__}, torch {torch.__version__}"
 FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
+BEFORE = "_meta/before"
+"""the model that was in the folder, whole, until the one that replaces it is"""
 FEATURES = "features"
 DURING = frozenset({"_meta", FEATURES, "checkpoint.pt", "log.csv", "tokenizer.json", "tokenizer_config.json"})
 """what is in the folder of a training that has not finished"""
@@ -148,7 +150,7 @@ class Work(Result):
         """Write down that a folder is of this work; fields of the recipe that `may_differ` are written anew.
 
         Raises `ManifestMismatch` for a folder of another one, naming what differs; with `overwrite` what it holds is
-        removed, of this very work too: it is done anew.
+        removed, of this very work too: it is done anew. A whole model is kept in `_meta/before` until the new one is.
         """
         path = folder / FILE
         if path.exists():
@@ -161,7 +163,7 @@ class Work(Result):
                 )
             if overwrite:  # nothing of its steps stays; vectors of a frozen model are those that would be made again
                 check_training(folder, overwrite=True)
-                _say_removed(folder)
+                _keep(folder)
                 _remove(folder, _ours(folder) - (set() if unlike else {FEATURES}))
         path.parent.mkdir(parents=True, exist_ok=True)
         write(self, path)
@@ -189,11 +191,13 @@ def begin_folder(folder: Path) -> None:
 @contextmanager
 def being_written(folder: Path) -> Iterator[None]:
     """A block that writes a model into a folder, which may hold an earlier one: a model is several files, and until the
-    last is there nobody opens a mixture of two (`locate`). Where the block fails, so it stays."""
+    last is there nobody opens a mixture of two (`locate`). Where the block fails, so it stays; where it ends, the model
+    that was there before is no longer kept."""
     mark = _mark_writing(folder)
     yield
     mark.unlink()
     flush_folder(mark.parent)
+    shutil.rmtree(folder / BEFORE, ignore_errors=True)
 
 
 def _mark_writing(folder: Path) -> Path:
@@ -216,27 +220,37 @@ def _ours(folder: Path) -> set[str]:
     return set(json.loads(listed.read_text(encoding="utf-8"))) | DURING if listed.exists() else set(DURING)
 
 
+def _keep(folder: Path) -> None:
+    """Put the whole model of a folder below it, and say where: it is lost neither where the new training fails, nor
+    where that is stopped for good. Files are linked where they can be, and take no room twice."""
+    if not (folder / TRAINING).exists() or (folder / WRITING).exists():
+        return
+    place, names = folder / BEFORE, _ours(folder) - {FEATURES, "checkpoint.pt"}
+    inside = (path for name in names for path in (folder / name, *(folder / name).rglob("*")))
+    files = [path for path in inside if path.is_file() and place not in path.parents]
+    with whole_folder(place, replacing=True) as kept:
+        for path in files:
+            to = kept / path.relative_to(folder)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(path, to)
+    LOG.warning("the model that was in '%s' is kept in '%s' until the new one is whole", folder, place)
+
+
 def _remove(folder: Path, names: Iterable[str]) -> None:
     """Remove what a training has put into a folder; what tells that it was one goes last, so that a kill in between
-    leaves a folder that is known, and that nobody opens."""
+    leaves a folder that is known, and that nobody opens. What is kept of the model before stays."""
     if (folder / TRAINING).exists():
         _mark_writing(folder)
     last = [folder / name for name in (WRITING, FILES, BEGUN, FILE)]
-    below = (folder / FILE).parent
+    below, stays = (folder / FILE).parent, [*last, folder / BEFORE]
     others = [folder / name for name in names if folder / name != below]
-    for path in (*others, *(path for path in below.glob("*") if path not in last), *last):
+    for path in (*others, *(path for path in below.glob("*") if path not in stays), *last):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
     if below.is_dir() and not any(below.iterdir()):
         below.rmdir()
-
-
-def _say_removed(folder: Path) -> None:
-    """Say it while it can still be copied from elsewhere: where the new training fails, there is neither."""
-    if (folder / TRAINING).exists():
-        LOG.warning("the model in '%s' is removed, to train it anew; until that is done there is none", folder)
 
 
 def _differs(name: str) -> str:

@@ -13,7 +13,7 @@ from classtoken.report.html import Section, page, table
 from classtoken.report.search import body_of
 from classtoken.results.base import counted
 from classtoken.results.duplicates import DuplicatePair, DuplicatesResult
-from classtoken.results.search import cell
+from classtoken.results.lines import cell
 
 SUFFIXES = (".parquet", ".html", ".json")
 SIDE = 240

@@ -7,7 +7,8 @@ from typing import Any
 from classtoken.destination import OutputFile
 from classtoken.inputs import thumbnail
 from classtoken.report.html import Section, page
-from classtoken.results.search import SearchResult, cell
+from classtoken.results.lines import cell
+from classtoken.results.search import SearchResult
 
 SUFFIXES = (".html", ".json")
 SIDE = 224

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classtoken.results.base import Result, counted
+from classtoken.results.lines import in_a_line
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,6 @@ class AtlasResult(Result):
             lines.append(f"  trustworthiness {measured}; the two main directions alone: {t.main_directions:.3f}")
         if self.clusters:
             lines.append("  rows in each group, and what sets it apart:")
-        lines += [f"  {cluster.size:6d}  {cluster.name}" for cluster in self.clusters]
+        lines += [f"  {cluster.size:6d}  {in_a_line(cluster.name)}" for cluster in self.clusters]
         lines.append(f"open it in any browser: {Path(self.out).resolve().as_uri()}")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  note: {in_a_line(note)}" for note in self.notes)])

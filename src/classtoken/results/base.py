@@ -9,6 +9,7 @@ from typing import Any, Self
 from classtoken.errors import ClasstokenError
 from classtoken.files import write_text
 from classtoken.plain import Misfit, decode, encode
+from classtoken.results.lines import in_a_line
 from classtoken.values import Rejected
 
 FORMAT, MADE = "format", "made"
@@ -72,7 +73,7 @@ def counted(number: int, what: str) -> str:
 
 def listed(entries: Sequence[Rejected], count: int) -> list[str]:
     """Lines that name the first of `count` rejected records."""
-    lines = [f"    {entry.id}: {entry.reason}" for entry in entries]
+    lines = [f"    {in_a_line(entry.id)}: {in_a_line(entry.reason)}" for entry in entries]
     if count > len(entries):
         lines.append(f"    and {count - len(entries)} more")
     return lines
@@ -82,7 +83,8 @@ def left_out_in_words(entries: Sequence[Rejected]) -> str:
     """What follows a message that there are too few records: how many could not be used, and the first reason."""
     if not entries:
         return ""
-    return f" {counted(len(entries), 'record')} could not be used; the first, '{entries[0].id}': {entries[0].reason}."
+    first = f"the first, '{in_a_line(entries[0].id)}': {in_a_line(entries[0].reason)}"
+    return f" {counted(len(entries), 'record')} could not be used; {first}."
 
 
 def write(result: Result, path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from classtoken.errors import OptionError
 from classtoken.results.base import Result
 from classtoken.results.compare_words import group_in_words, left_out_in_words, smallest_in_words
+from classtoken.results.lines import aligned, in_a_line
 from classtoken.values import Rejected
 
 FORMAT = "classtoken.CompareResult/1"
@@ -457,12 +458,10 @@ class CompareResult(Result):
             for one in some:
                 others = [f"{one.metrics[name].value:.3f}" if name in one.metrics else "-" for name in metrics[1:]]
                 rows.append((f"  {one.called}", str(one.metrics[self.metric]), *others, str(one.cost.size)))
-        widths = [max(len(row[i]) for row in rows if len(row) > 1) for i in range(len(rows[0]))]
-        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows]
-        lines = [line.rstrip() for line in lines]
-        lines += [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
+        lines += [f"  {line}".rstrip() for line in aligned(rows)]
+        lines += [f"  left out: {name}: {in_a_line(why)}" for name, why in self.left_out.items()]
         lines += [f"  left out: {line}" for line in left_out_in_words(self.refused)]
-        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  note: {in_a_line(note)}" for note in self.notes]
         if len(self.candidates) > 1:
             lines.append(f"  {smallest_in_words(self.detectable, self.detectable_before, self.metric)}")
         return "\n".join([*lines, self.advice, *([self.sure] if self.sure else [])])
@@ -485,9 +484,7 @@ class ProtocolTable(Result):
         rows = [["candidate", kind.metric, "group", "file"]]
         for one, file in zip(self.candidates, self.files, strict=True):
             rows.append([one.name, str(one.metrics[kind.metric]), str(one.group), file])
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {line}" for line in aligned(rows))])
 
 
 @dataclass(frozen=True)

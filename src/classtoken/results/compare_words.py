@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from classtoken.results.base import counted
+from classtoken.results.lines import in_a_line, names_in_a_line
 from classtoken.values import Rejected
 
 METRICS = {
@@ -75,7 +76,7 @@ def left_out_in_words(refused: Iterable[Rejected]) -> list[str]:
     lines = []
     for reason, ids in list(reasons.items())[:SHOWN_REASONS]:
         more = f" and {len(ids) - SHOWN_IDS} others" if len(ids) > SHOWN_IDS else ""
-        lines.append(f"{counted(len(ids), 'item')} ({', '.join(ids[:SHOWN_IDS])}{more}): {reason}")
+        lines.append(f"{counted(len(ids), 'item')} ({names_in_a_line(ids[:SHOWN_IDS])}{more}): {in_a_line(reason)}")
     hidden = list(reasons.values())[SHOWN_REASONS:]
     if hidden:
         lines.append(f"{counted(sum(map(len, hidden)), 'item')} for {len(hidden)} other reasons, named in the result")

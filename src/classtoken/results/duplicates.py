@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from classtoken.results.base import Result, counted
-from classtoken.results.search import cell
+from classtoken.results.lines import cell, columns_of, in_a_line, padded
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 SHOWN = 10
@@ -122,14 +122,14 @@ class DuplicatesResult(Result):
         sides = [(pair.id, pair.label, self.texts, False), (pair.other, pair.other_label, theirs, True)]
         if self._kept(pair) == pair.other:
             sides.reverse()
-        wide = max(len(cell(identity, "id")) for identity, *_ in sides)
+        wide = max(columns_of(cell(identity, "id")) for identity, *_ in sides)
         score, found = "equal " if pair.equal else f"{pair.score:.4f}", []
         for number, (identity, label, texts, other) in enumerate(sides):
             fate = self.fate(identity, other=other)
             fate = "goes" if fate == f"goes for {sides[1 - number][0]}" else cell(fate, "id")  # for the row beside it
-            said = "  ".join(filter(None, (label and cell(label, "label"), texts.get(identity))))
+            said = "  ".join(filter(None, (label and cell(label, "label"), in_a_line(texts.get(identity, "")))))
             name = cell(identity, "id")
-            found.append(f"  {score if not number else '':6s}  {fate:5s}  {name:{wide}s}  {said}".rstrip())
+            found.append(f"  {score if not number else '':6s}  {fate:5s}  {padded(name, wide)}  {said}".rstrip())
         if before is not None and before == self._kept(pair):
             return [f"  {score:6s}{found[1][8:]}"]
         return found
@@ -162,4 +162,4 @@ class DuplicatesResult(Result):
             lines.append(f"  ... and {counted(len(self.pairs) - len(shown), 'pair')} more")
         if self.near_misses:
             lines += ["  just below:", *self._lines(self.near_misses[0])]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  note: {in_a_line(note)}" for note in self.notes)])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from classtoken.results.base import Result, counted, listed
+from classtoken.results.lines import in_a_line
 from classtoken.values import Rejected, Task
 
 
@@ -63,7 +64,7 @@ class CutText(Result):
     def __str__(self) -> str:
         if self.tokens is None or self.read is None:
             return self.id
-        return f"{self.id} ({counted(self.tokens, 'token')}, {self.tokens - self.read} of them left out)"
+        return f"{in_a_line(self.id)} ({counted(self.tokens, 'token')}, {self.tokens - self.read} of them left out)"
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class EmbedResult(Result):
         if self.store == "int8":
             lines.append(f"  {self.clipped:.2%} of the numbers lay outside of the sample's ranges and were clipped")
         lines += [f"  beside the parts: {name}" for name in self.files]
-        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  note: {in_a_line(note)}" for note in self.notes]
         return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from classtoken.errors import OptionError
 from classtoken.results.base import Result
+from classtoken.results.lines import in_a_line, names_in_a_line
 from classtoken.results.predict import UNLIKE
 from classtoken.values import Role
 
@@ -531,24 +532,28 @@ class Explanation(Result):
 
     def named(self, k: KnockOut) -> str:
         """What was taken away, with the tokens where they are few."""
-        few = ", ".join(self.tokens[i].text for i in k.tokens) if 0 < len(k.tokens) <= 3 else ""
+        few = names_in_a_line(self.tokens[i].text for i in k.tokens) if 0 < len(k.tokens) <= 3 else ""
         return k.what + (f" [{few}]" if few else "")
 
     def _head(self) -> list[str]:
-        lines = [f"{self.item}  [{self.model}, read out: {self.readout}]", ""]
+        lines = [f"{in_a_line(self.item)}  [{self.model}, read out: {self.readout}]", ""]
         if self.outcome == "probability":
-            best = ", ".join(f"{a.label} {100 * a.probability:.1f} %" for a in self.answers[:3])
-            lines += [f"answers      {best}", f"explained    {self.target_label} ({100 * self.before:.1f} %)"]
+            best = ", ".join(f"{in_a_line(a.label)} {100 * a.probability:.1f} %" for a in self.answers[:3])
+            label = in_a_line(self.target_label)
+            lines += [
+                f"answers      {best}",
+                f"explained    {label} ({100 * self.before:.1f} %)",
+            ]
         else:
-            lines += [f"explained    {self.target_label}"]
-        return [*lines, "", self.conclusion]
+            lines += [f"explained    {in_a_line(self.target_label)}"]
+        return [*lines, "", in_a_line(self.conclusion)]
 
     def __str__(self) -> str:
         lines = self._head()
         lines += _maps_in_words(self)
         lines += _knocks_in_words(self)
         lines += [] if self.quick else _rows_in_words(self)
-        lines += [f"note         {note}" for note in self.notes]
+        lines += [f"note         {in_a_line(note)}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -580,7 +585,7 @@ def _maps_in_words(explanation: Explanation) -> list[str]:
             lines.append(f"{titles[m.name]:{wide}s}  {m.refused}")
             continue
         best = explanation.content[max(range(len(m.scores)), key=m.scores.__getitem__)]
-        strongest = explanation.tokens[best].text if max(m.scores) > min(m.scores) else "none: all alike"
+        strongest = in_a_line(explanation.tokens[best].text) if max(m.scores) > min(m.scores) else "none: all alike"
         numbers = "".join("         -" if v is None else f"  {v:8.3f}" for v in (m.deletion, m.insertion, m.saco))
         lines.append(f"{titles[m.name] + marks[m.name]:{wide}s}{numbers}   {strongest}")
     lines += [

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from classtoken.results.base import Result
+from classtoken.results.lines import in_a_line
 from classtoken.results.statistics import Interval, Specialisation
 
 
@@ -192,7 +193,7 @@ class Findings(Result):
         for title, shares in (("answer kept after a swap before layer", self.swap), (self.lens_of, self.lens)):
             if shares:
                 lines += ["", title, "  " + "  ".join(f"{100 * v.estimate:5.1f} %" for v in shares)]
-        return "\n".join([*lines, "", *(f"note: {note}" for note in self.notes)])
+        return "\n".join([*lines, "", *(f"note: {in_a_line(note)}" for note in self.notes)])
 
 
 def _ranking(ranking: tuple[RankedMap, ...]) -> list[str]:

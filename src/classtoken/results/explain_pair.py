@@ -5,6 +5,7 @@ from statistics import median
 
 from classtoken.results.base import Result
 from classtoken.results.explain import KnockOut, TokenView
+from classtoken.results.lines import in_a_line
 
 FORMAT = 1
 
@@ -142,9 +143,9 @@ class PairExplanation(Result):
 
     def __str__(self) -> str:
         lines = [
-            f"{self.item.name}  |  {self.other.name}  [{self.model}, read out: {self.readout}]",
+            f"{in_a_line(self.item.name)}  |  {in_a_line(self.other.name)}  [{self.model}, read out: {self.readout}]",
             "",
-            self.conclusion,
+            in_a_line(self.conclusion),
         ]
         sides = ": part of the first  /  of the second"
         if met := self.strongest():
@@ -161,9 +162,9 @@ class PairExplanation(Result):
         ]
         lines += [self.of_background, ""] if self.empty is not None else []
         lines += [f"without {k.what}: {k.before:.3f} -> {k.after:.3f}; {k.beside_null}" for k in self.knockouts]
-        lines += [f"note  {note}" for note in self.notes]
+        lines += [f"note  {in_a_line(note)}" for note in self.notes]
         return "\n".join(lines)
 
     def _line(self, m: Meeting) -> str:
-        names = f"{self.item.called(m.region)}  /  {self.other.called(m.other)}"
+        names = f"{in_a_line(self.item.called(m.region))}  /  {in_a_line(self.other.called(m.other))}"
         return f"{100 * m.share:4.0f} %  {m.value:+8.4f}  {names}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classtoken.results.base import Result, counted
-from classtoken.results.search import cell
+from classtoken.results.lines import cell, in_a_line, names_in_a_line
 
 SHOWN = 10
 """rows of a table"""
@@ -21,7 +21,8 @@ class EqualRows(Result):
     def __str__(self) -> str:
         ids = [cell(row["id"], "id") for row in self.rows]
         names = list(dict.fromkeys(str(row["label"]) for row in self.rows if row.get("label")))
-        return f"{', '.join(ids[:-1])} and {ids[-1]} hold the same and have {len(names)} labels: {', '.join(names)}"
+        said = names_in_a_line(names)
+        return f"{', '.join(ids[:-1])} and {ids[-1]} hold the same and have {len(names)} labels: {said}"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class OutliersResult(Result):
             said = f"{cell(row['label'], 'label')} -> {cell(row['suggested'], 'label')}"
             votes = f"{row['own']:.2f} -> {row['votes']:.2f}"
             lines.append(f"  {votes}  {said}  {cell(row['id'], 'id')}  {_short(row)}".rstrip())
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  note: {in_a_line(note)}" for note in self.notes)])
 
 
 def _short(row: Mapping[str, Any]) -> str:

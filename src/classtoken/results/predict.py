@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from classtoken.results.base import Result, counted, listed
+from classtoken.results.lines import aligned, in_a_line, names_in_a_line
 from classtoken.results.statistics import CalibrationBin, Interval
 from classtoken.values import Rejected
 
@@ -45,14 +46,13 @@ class PredictedItem(Result):
 
     def __str__(self) -> str:
         shown = self.probabilities if self.every else self.probabilities[:SHOWN]
-        wide = max(len(each.label) for each in shown)
-        lines = [f"{each.label:<{wide}}  {each.probability:6.1%}" for each in shown]
+        lines = aligned([(in_a_line(each.label), f"{each.probability:6.1%}") for each in shown])
         left = len(self.probabilities) - len(shown)
         if left:
             lines.append(f"and {counted(left, 'label')} more")
         if self.typical is not None and self.typical <= UNLIKE:
             lines.append(f"note: it looks like none of them ({self.typical:.1%} of their own look as little like them)")
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"note: {in_a_line(note)}" for note in self.notes)])
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class PredictResult(Result):
         """What labels that the model does not have do to the figures; empty where there are none."""
         if not self.unknown:
             return ""
-        names, own = _some(self.unknown), _some(self.labels)
+        names, own = names_in_a_line(self.unknown, 6), names_in_a_line(self.labels, 6)
         if len(self.unknown) == len({figures.label for figures in self.label_figures if figures.records}):
             return f"the model has none of the records' labels ({names}), so no answer can be right; its own are {own}"
         return f"the model has no label {names}; records of it count as wrong"
@@ -245,7 +245,7 @@ class PredictResult(Result):
                 f"  accuracy {self.accuracy:.4f}{limits} on {counted(self.judged, 'labelled record')}{several}"
             )
         elif self.given:
-            most = [f"{number} {label or 'none'}" for label, number in list(self.given.items())[:SHOWN]]
+            most = [f"{number} {in_a_line(label) or 'none'}" for label, number in list(self.given.items())[:SHOWN]]
             more = f" and {counted(len(self.given) - SHOWN, 'label')} more" if len(self.given) > SHOWN else ""
             lines.append(f"  given: {', '.join(most)}{more}")
         if self.seen_in_training:
@@ -261,15 +261,11 @@ class PredictResult(Result):
         if self.refused:
             lines.append(f"  {self.refused} could not be read, see {self.out}/_meta/quarantine.parquet:")
             lines += listed(self.examples, self.refused)
-        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  note: {in_a_line(note)}" for note in self.notes]
         return "\n".join(lines)
 
     def _weakest(self) -> list[str]:
         """What was taken for what more than once, the three most frequent."""
         often = [c for c in self.confusions[:3] if c.records > 1]
         head = ["  most often:"] if often else []
-        return head + [f"    {c.records} times {c.label} taken for {c.prediction}" for c in often]
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
+        return head + [f"    {c.records} times {in_a_line(c.label)} taken for {in_a_line(c.prediction)}" for c in often]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from classtoken.results.base import Result, counted
+from classtoken.results.lines import aligned, cell, in_a_line
 
 LAST = ("text", "path")
 """long values stand last in a row"""
-WIDTH = 64
-"""signs of a long value in a row"""
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,9 @@ class SearchResult(Result):
     def __str__(self) -> str:
         lines = [] if self.queries else hit_lines(self.hits)
         for query in self.queries:
-            lines += [f"'{query.query}'", *(f"  {line}" for line in hit_lines(query.hits)), ""]
+            lines += [f"'{in_a_line(query.query)}'", *(f"  {line}" for line in hit_lines(query.hits)), ""]
         lines.append(f"{self.said()}, {self.seconds:.2f} s")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  note: {in_a_line(note)}" for note in self.notes)])
 
     def said(self) -> str:
         """What was searched, in words."""
@@ -78,9 +77,7 @@ def hit_lines(hits: Sequence[Mapping[str, Any]]) -> list[str]:
     if not hits:
         return ["nothing found"]
     names = ordered(hits)
-    rows = [names, *([cell(hit.get(name), name) for name in names] for hit in hits)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(names))]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return aligned([names, *([cell(hit.get(name), name) for name in names] for hit in hits)])
 
 
 def ordered(hits: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -89,15 +86,3 @@ def ordered(hits: Sequence[Mapping[str, Any]]) -> list[str]:
     first = [name for name in ("score", "id") if name in names]
     last = [name for name in LAST if name in names]
     return [*first, *(name for name in names if name not in (*first, *last)), *last]
-
-
-def cell(value: Any, name: str) -> str:
-    """One value in a row."""
-    if value is None:
-        return ""
-    if name == "score":
-        return f"{value:.4f}"
-    text = " ".join(str(value).split())
-    if len(text) <= WIDTH:
-        return text
-    return f"…{text[-WIDTH + 1 :]}" if name == "path" else f"{text[: WIDTH - 1]}…"

@@ -6,6 +6,7 @@ from typing import Any
 
 from classtoken.files import in_shell
 from classtoken.results.base import Result, counted, listed
+from classtoken.results.lines import in_a_line
 from classtoken.results.statistics import Interval
 from classtoken.values import Rejected
 
@@ -169,7 +170,7 @@ class TrainResult(Result):
                 f"  {counted(self.refused, 'record')} that could not be used, see {self.out}/_meta/quarantine.parquet:"
             )
             lines += listed(self.examples, self.refused)
-        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  note: {in_a_line(note)}" for note in self.notes]
         if self.report:
             lines.append(f"  the errors to look at, and every label: {self.report}")
         lines += [f"  {word}: {command}" for word, command in zip(("next", "of many"), self.next, strict=False)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classtoken.results.base import Result
+from classtoken.results.lines import in_a_line
 
 
 def framed(page: str, height: int = 760) -> str:
@@ -52,7 +53,10 @@ class WalkthroughResult(Result):
         return framed(self.out.read_text(encoding="utf-8"))
 
     def __str__(self) -> str:
-        lines = [f"  {each.title}: {each.tokens} tokens -> {each.answer} ({each.value:.3f})" for each in self.inputs]
+        lines = [
+            f"  {in_a_line(each.title)}: {each.tokens} tokens -> {in_a_line(each.answer)} ({each.value:.3f})"
+            for each in self.inputs
+        ]
         return "\n".join(
             (
                 f"{self.model} ({self.layout})",

@@ -30,7 +30,7 @@ class Pipeline:
     ends: tuple[tuple[str, ...], tuple[str, ...]] | None = (("cls_token",), ("sep_token",))
     """names of the special tokens before and behind a text; None for those of the file's own template"""
     special: Mapping[str, str] = field(default_factory=dict)
-    """special tokens where the settings are silent"""
+    """special tokens where the settings are silent: the class adds these then"""
     unknown: int | None = None
     """where the unknown piece stands"""
 
@@ -108,8 +108,10 @@ def _bert_words(settings: Settings) -> Parts:
 
 BYTES = {"continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": False, "byte_fallback": False}
 FALLING_BACK = {**BYTES, "fuse_unk": True, "byte_fallback": True}
-SQUARE = {"cls_token": "[CLS]", "sep_token": "[SEP]"}
-ANGLED = {"cls_token": "<s>", "sep_token": "</s>", "bos_token": "<s>", "eos_token": "</s>"}
+SQUARE = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+CLOSED = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+ANGLED = {**CLOSED, "cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "mask_token": "<mask>"}
+OF_TEXT = dict.fromkeys(("unk_token", "bos_token", "eos_token"), "<|endoftext|>")
 BETWEEN = (("bos_token",), ("eos_token",))
 
 BERT = Pipeline(
@@ -117,35 +119,58 @@ BERT = Pipeline(
     _bert,
     _bert_words,
     {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
-    special=SQUARE,
+    special={**SQUARE, "unk_token": "[UNK]", "pad_token": "[PAD]"},
 )
 ROBERTA = Pipeline("BPE", _none, _bytes, BYTES, special=ANGLED)
 XLM_ROBERTA = Pipeline("Unigram", _none, _words, ends=BETWEEN, special=ANGLED, unknown=3)
 #: Names of tokenizer classes, without "Fast", -> what they make.
 PIPELINES: Mapping[str, Pipeline] = {
     **dict.fromkeys(("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "LayoutLMTokenizer"), BERT),
-    "MPNetTokenizer": Pipeline("WordPiece", _bert, _bert_words, BERT.flags, special=ANGLED),
+    "MPNetTokenizer": Pipeline("WordPiece", _bert, _bert_words, BERT.flags, special={**ANGLED, "unk_token": "[UNK]"}),
     **dict.fromkeys(("RobertaTokenizer", "BartTokenizer", "LongformerTokenizer"), ROBERTA),
-    "GPT2Tokenizer": Pipeline("BPE", _none, _bytes, BYTES, ends=None),
+    "GPT2Tokenizer": Pipeline("BPE", _none, _bytes, BYTES, ends=None, special=OF_TEXT),
     "XLMRobertaTokenizer": XLM_ROBERTA,
     "CLIPTokenizer": Pipeline(
         *("BPE", _clip, _clip_words, {**BYTES, "end_of_word_suffix": "</w>"}, BETWEEN),
-        {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>"},
+        {**OF_TEXT, "bos_token": "<|startoftext|>", "pad_token": "<|endoftext|>"},
     ),
     "T5Tokenizer": Pipeline(
-        "Unigram", _none, _words_of_t5, ends=((), ("eos_token",)), special={"eos_token": "</s>"}, unknown=2
+        *("Unigram", _none, _words_of_t5),
+        ends=((), ("eos_token",)),
+        special={"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+        unknown=2,
     ),
-    "AlbertTokenizer": Pipeline("Unigram", _albert, _words, special=SQUARE, unknown=1),
-    "LlamaTokenizer": Pipeline("BPE", _none, _llama_words, FALLING_BACK, ends=None),
-    "Qwen2Tokenizer": Pipeline("BPE", lambda settings: [{"type": "NFC"}], _qwen_words, BYTES, ends=None),
+    "AlbertTokenizer": Pipeline(
+        *("Unigram", _albert, _words),
+        special={**SQUARE, "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "<unk>", "pad_token": "<pad>"},
+        unknown=1,
+    ),
+    "LlamaTokenizer": Pipeline("BPE", _none, _llama_words, FALLING_BACK, ends=None, special=CLOSED),
+    "Qwen2Tokenizer": Pipeline(
+        *("BPE", lambda settings: [{"type": "NFC"}], _qwen_words, BYTES, None),
+        special=dict.fromkeys(("unk_token", "eos_token", "pad_token"), "<|endoftext|>"),
+    ),
     "GemmaTokenizer": Pipeline(
         *("BPE", lambda settings: [_replace(" ", "\u2581")]),
         lambda settings: [
             {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
         ],
         *(FALLING_BACK, None),
+        special={
+            "bos_token": "<bos>",
+            "eos_token": "<eos>",
+            "unk_token": "<unk>",
+            "pad_token": "<pad>",
+            "mask_token": "<mask>",
+        },
     ),
 }
+
+
+def usual_special(name: str) -> Mapping[str, str]:
+    """Special tokens that the class of this name adds where its settings are silent; none where it is not known."""
+    row = PIPELINES.get(name)
+    return {} if row is None else row.special
 
 
 def same_parts(backend: Any, name: str, settings: Settings, special: Mapping[str, str]) -> bool:

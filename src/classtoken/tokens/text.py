@@ -11,7 +11,7 @@ import torch
 
 from classtoken.errors import BadRecord, ModelError, OptionError
 from classtoken.fingerprint import hash_value
-from classtoken.model_folder import changed
+from classtoken.model_folder import Watched, changed
 from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
@@ -104,7 +104,7 @@ class TextPreprocessor:
         """
         folder = Path(folder)
         inner = tokenizer_folder(folder)
-        overruled = processor_settings(inner)
+        overruled = Watched() if usual.tokenizer_alone else processor_settings(inner)
         settings = changed({} if usual.tokenizer_alone else read_settings(inner), overruled)
         recipe = read_text_recipe(folder, settings, positions=positions, usual=usual)
         if max_length is not None:

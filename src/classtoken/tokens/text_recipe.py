@@ -123,10 +123,15 @@ def read_text_recipe(
     `usual`: what models of this kind do where the files are silent.
 
     The longest text: max_seq_length of sentence-transformers, else the tokenizer's model_max_length, and never more
-    than the positions. Raises `ModelError` for broken files.
+    than the positions. Of a folder whose tokenizer.json says all (`tokenizer_alone`) nothing but its prompts is read.
+    Raises `ModelError` for broken files.
     """
     folder = Path(folder)
-    inner = tokenizer_folder(folder)
+    inner, prompts = tokenizer_folder(folder), read_prompts(folder)
+    asked = TextRecipe(prompts=prompts.texts, default_prompt=prompts.default, include_prompt=prompts.include)
+    name = class_name(settings, usual)
+    if usual.tokenizer_alone:
+        return replace(asked, pad_side=_side(inner, settings, name))
     config = read_json(inner / "config.json") or read_json(folder / "config.json") or {}
     open_clip = ((read_json(folder / "open_clip_config.json") or {}).get("model_cfg") or {}).get("text_cfg") or {}
     stored, calls, overruled = read_encoder_settings(inner), read_calls(inner), processor_settings(inner)
@@ -138,14 +143,14 @@ def read_text_recipe(
         "model_max_length in tokenizer_config.json": settings.get("model_max_length"),
     }
     max_length, source = _limit(limits if calls.cut else {}, usual.longest if positions is None else positions)
-    name, prompts = class_name(settings, usual), read_prompts(folder)
     if calls.filled and not prompts.include:
         raise ModelError(
             f"sentence_bert_config.json of '{inner}' fills up every text (padding or pad_to_multiple_of in "
             "processing_kwargs), and prompts are not pooled (include_prompt): sentence-transformers then counts what "
             "fills up as the prompt's and leaves texts out. Take one of the two out."
         )
-    return TextRecipe(
+    return replace(
+        asked,
         max_length=max_length,
         max_length_source=source,
         pad_side=_side(inner, settings, name),
@@ -155,9 +160,6 @@ def read_text_recipe(
         lower_case=bool(stored.get("do_lower_case")) or usual.lower_case or name == LOWERING,
         canonical=name == CANONICAL,
         cleaning=usual.cleaning,
-        prompts=prompts.texts,
-        default_prompt=prompts.default,
-        include_prompt=prompts.include,
         end=usual.end,
         end_id=usual.end_id,
         notes=_notes(usual.tokenizer_notes.get(name), bool(open_clip) and not config.get("model_type")),

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from classtoken.errors import BadRecord, ModelError, UnsafeCheckpoint
 from classtoken.model_folder import changed, first_module, read_json, whole
-from classtoken.tokens.pipelines import same_parts, spaces_as_said
+from classtoken.tokens.pipelines import same_parts, spaces_as_said, usual_special
 from classtoken.tokens.sentencepiece import without_the_package
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
@@ -207,7 +207,8 @@ def _as_its_class(
     """What the files beside tokenizer.json change in it, as transformers reads them: what to mind, and `_made_by`."""
     name, special = class_name(settings, usual), special_tokens(settings)
     notes = _apply_bert_flags(backend, settings, name)
-    added = _add_missing(backend, folder, settings)
+    silent = {key: token for key, token in usual_special(name).items() if key not in settings}  # null is none
+    added = _add_missing(backend, folder, changed(settings, silent))
     made_by = _made_by(backend, name, settings, special)
     return notes + _unheeded_flags(backend, settings, special), made_by or (name if added else "")
 

@@ -1,7 +1,9 @@
 """`overwrite`: what is there stays until nothing may be refused any more, goes with a word, and a stop tells how to go
 on."""
 
+import errno
 import logging
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from classtoken.destination import entries
 from classtoken.embedder import load
 from classtoken.errors import ClasstokenError
 from classtoken.learning.recipe import Recipe
+from classtoken.learning.work import BEFORE
 
 TEXTS = {
     "model": {
@@ -87,7 +90,7 @@ def test_a_vocabulary_that_is_learned_before_the_old_one_goes_comes_to_its_place
     assert not caplog.records
     with caplog.at_level(logging.WARNING, logger="classtoken"):
         ct.train(None, rows, tmp_path / "out", recipe=TEXTS, overwrite=True)
-    assert "is removed, to train it anew" in caplog.text
+    assert "is kept in '" in caplog.text
     names = ("tokenizer.json", "model.safetensors", "classtoken.safetensors")
     assert all((tmp_path / "out" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in names)
     assert entries(tmp_path / "out") == entries(tmp_path / "fresh")
@@ -104,8 +107,41 @@ def test_a_stop_says_that_the_same_command_would_begin_anew(tmp_path: Path, squa
     fresh = ct.train(vit, squares, out, recipe=recipe)
     with pytest.raises(KeyboardInterrupt, match=r"stopped at step 1 .* without `overwrite` goes on from there"):
         ct.train(vit, squares, out, recipe=recipe, overwrite=True, report=press)
+    assert (out / BEFORE).is_dir()
     steps = list[int]()
     found = ct.train(vit, squares, out, recipe=recipe, report=lambda p: steps.append(p.done))
     assert (min(steps), found.steps, found.scores) == (2, fresh.steps, fresh.scores)
+    assert not (out / BEFORE).exists()
     with pytest.raises(KeyboardInterrupt, match="; the same command goes on from there"):
         train(squares, tmp_path / "new", model=vit, recipe=Recipe.from_dict(recipe), report=press)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_the_model_before_is_kept_whole_until_the_new_one_is(
+    tmp_path: Path, squares: Path, links: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where that is overwritten before it has finished, and the file system has no links."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    def press(progress: Any) -> None:
+        if progress.what == "training":
+            raise KeyboardInterrupt
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    out, before = tmp_path / "out", tmp_path / "out" / BEFORE
+    ct.train(None, squares, out, recipe=PICTURES)
+    first = {name: content for name, content in held(out).items() if name != "checkpoint.pt"}
+    for epochs in (2.0, 3.0):
+        again = with_tables(PICTURES, loop={"epochs": epochs})
+        with pytest.raises(KeyboardInterrupt):
+            ct.train(None, squares, out, recipe=again, overwrite=True, report=press)
+        assert held(before) == first
+    assert caplog.text.count("is kept in") == 1
+    ct.load(before)
+    ct.train(None, squares, tmp_path / "fresh", recipe=with_tables(PICTURES, loop={"epochs": 3.0}))
+    ct.train(None, squares, out, recipe=with_tables(PICTURES, loop={"epochs": 3.0}))
+    assert entries(out / "_meta") == entries(tmp_path / "fresh" / "_meta") - {"begun"}
+    assert (out / "model.safetensors").read_bytes() == (tmp_path / "fresh" / "model.safetensors").read_bytes()
