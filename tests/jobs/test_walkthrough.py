@@ -37,7 +37,10 @@ def test_a_notebook_draws_the_page(tmp_path: Path) -> None:
     """Without a file, or as the result of writing one: the same page in a frame."""
     assert ct.notebook("builtin:toy")._repr_html_().startswith("<iframe")
     written = ct.walkthrough("builtin:toy", out=tmp_path / "page.html")._repr_html_()
-    assert written.startswith('<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" srcdoc="')
+    frame = (
+        '<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" allow="clipboard-write" srcdoc="'
+    )
+    assert written.startswith(frame)
     assert "<script" not in written  # all of the page is escaped
 
 

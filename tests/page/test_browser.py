@@ -474,6 +474,37 @@ def test_a_notebook_shows_the_same_page(chromium: Any, tmp_path: Path) -> None:
     assert problems == []
 
 
+def test_a_word_longer_than_a_line_is_broken_and_not_cut_off(open_page: Open) -> None:
+    page = open_page("text", width=320, height=700)
+    right = (
+        page.locator(".sentence .piece")
+        .nth(2)
+        .evaluate(
+            "piece => { piece.textContent = 'abcdefghij'.repeat(20); return piece.getBoundingClientRect().right; }"
+        )
+    )
+    assert right <= page.locator(".panel.left").evaluate("panel => panel.getBoundingClientRect().right")
+
+
+def test_a_page_in_a_cell_moves_only_itself_and_offers_no_link(chromium: Any, tmp_path: Path) -> None:
+    path = tmp_path / "cells.html"
+    cell = f"<p style='height: 500px'>cell</p>{notebook_page(walkthrough(TOY))}"
+    path.write_text(f"<!doctype html><title>cells</title>{cell}{cell}<p style='height: 900px'>", encoding="utf-8")
+    page = chromium.new_page(viewport={"width": 900, "height": 900})
+    page.goto(path.as_uri())
+    for which in (0, 1):
+        frame = page.frame_locator("iframe").nth(which)
+        frame.locator("h2#step-title").wait_for()
+        page.evaluate(f"scrollTo(0, {300 + 1260 * which})")
+        before = page.evaluate("scrollY")
+        frame.locator("footer .go.primary").evaluate("button => button.click()")
+        frame.get_by_text("Step 2 of 10", exact=True).wait_for()
+        assert frame.locator("main").evaluate("main => main.getBoundingClientRect().top") < 200
+        assert page.evaluate("scrollY") == before
+        assert frame.locator("button.share").count() == 0
+    page.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "says"),

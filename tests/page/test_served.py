@@ -3,9 +3,11 @@
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.serve.fake import KEY, FakeBackend, Running
@@ -165,3 +167,139 @@ def test_why_two_inputs_are_alike_opens_in_a_tab_of_its_own(page: Any) -> None:
     heading = report.locator("h1")
     assert " and " in heading.inner_text()
     assert heading.evaluate("h => getComputedStyle(h).color") == "rgb(1, 2, 3)"  # its own style is let in
+
+
+def picture(colour: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (30, 20), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def opened(chromium: Any, running: Running, hash: str = "") -> Any:
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{running.url}/#key={KEY}{hash}")
+    page.wait_for_selector("h2#step-title")
+    return page
+
+
+def send(page: Any, *files: tuple[str, bytes]) -> None:
+    page.get_by_role("button", name="+ Your own").click()
+    page.set_input_files(
+        "input[type=file]", [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in files]
+    )
+
+
+def test_of_several_pictures_each_that_is_refused_is_named_and_the_others_are_shown(
+    chromium: Any, server: Running
+) -> None:
+    page = opened(chromium, server)
+    send(page, ("a.png", b"none"), ("b.png", picture("red")), ("c.png", b"none"), ("d.png", picture("blue")))
+    page.wait_for_selector("dialog [role=alert]")
+    said = page.locator("dialog [role=alert] p").all_inner_texts()
+    assert [each.split(":")[0] for each in said] == ["a.png", "c.png"]
+    assert page.locator(".inputs button").all_inner_texts()[-2:] == ["b.png", "d.png"]
+    page.close()
+
+
+def test_while_experiments_are_at_work_more_pictures_are_taken(chromium: Any) -> None:
+    class Busy(FakeBackend):
+        ready = Event()
+
+        def experiments(self, example: str) -> Any:
+            self.ready.wait(60)
+            return super().experiments(example)
+
+    running = Running(busy := Busy(), ServerLimits())
+    page = opened(chromium, running)
+    before = page.locator(".inputs button").count()
+    send(page, *((f"{i}.png", picture("red")) for i in range(10)))  # a browser opens six connections to a server
+    page.locator(".inputs button").nth(before + 9).wait_for()
+    page.wait_for_selector("dialog[open]", state="detached")
+    busy.ready.set()
+    page.close()
+    running.stop()
+
+
+def test_a_click_after_a_stroke_over_the_picture_counts(chromium: Any, server: Running) -> None:
+    page = opened(chromium, server, "&step=10")
+    cells = page.locator(".panel.left .cells > div")
+    boxes = [cells.nth(i).bounding_box() for i in range(6)]
+    middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
+    page.mouse.move(*middles[0])
+    page.mouse.down()
+    for place in middles[1:3]:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
+    gone = page.locator(".panel.left .cells > .gone")
+    assert gone.count() == 3
+    page.mouse.click(*middles[5])
+    assert gone.count() == 4
+    page.close()
+
+
+def test_an_address_of_an_input_that_is_gone_says_so_and_changes_no_other(chromium: Any, server: Running) -> None:
+    page = opened(chromium, server)
+    send(page, ("mine.png", picture("red")))
+    page.wait_for_selector("dialog[open]", state="detached")
+    page.locator("nav.steps button").nth(9).click()
+    page.locator(".panel.left .cells > div").nth(2).click()
+    page.wait_for_url(re.compile("without=.*input=yours-"))
+    page.reload()
+    page.wait_for_selector("h2#step-title")
+    assert "Your own inputs are gone" in page.locator(".openingbar").inner_text()
+    assert page.locator(".panel.left .cells > .gone").count() == 0
+    page.locator(".inputs button").nth(1).click()
+    page.wait_for_selector(".openingbar", state="detached")
+    page.evaluate("location.hash = '#step=5&input=nobody&model=none'")
+    page.locator(".openingbar", has_text="nobody").wait_for()
+    page.reload()
+    page.close()
+
+
+def test_the_address_of_a_server_that_was_started_again_opens_in_the_same_tab(chromium: Any, server: Running) -> None:
+    page = chromium.new_page()
+    page.goto(f"{server.url}/#key=of-the-server-before")
+    page.wait_for_selector("main.empty li")
+    page.goto(f"{server.url}/#key={KEY}&step=4")
+    page.wait_for_selector("h2#step-title")
+    assert "key" not in page.evaluate("location.hash")
+    page.evaluate(f"location.hash = '#key={KEY}&step=6'")
+    page.wait_for_selector("main.step-6")
+    assert "key" not in page.evaluate("location.hash")
+    page.close()
+
+
+def test_a_matrix_that_comes_late_is_not_shown_as_that_of_another_layer(chromium: Any) -> None:
+    class Whole(FakeBackend):
+        def attention(self, example: str, layer: int, head: int) -> Any:
+            return np.eye(len(self.page.examples[0].tokens), dtype=np.float32)
+
+    backend = Whole()
+    bare = tuple(replace(example, matrices=None) for example in backend.page.examples)
+    running = Running(backend, ServerLimits(), replace(backend.page, toy=None, examples=bare))
+    page = opened(chromium, running, "&step=5&layer=0&head=0")
+    held: list[Any] = []
+    page.route("**/api/attention/**", lambda route: held.append(route))
+    page.get_by_role("button", name="Load the whole matrix").click()
+    while not held:
+        page.wait_for_timeout(20)
+    page.keyboard.press("l")
+    with page.expect_response("**/api/attention/**"):
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    assert page.locator(".matrix canvas").count() == 0
+    page.unroute("**/api/attention/**")
+    page.get_by_role("button", name="Load the whole matrix").click()
+    page.locator(".matrix canvas").wait_for()
+    page.close()
+    running.stop()
+
+
+def test_when_the_server_is_gone_the_page_says_so_in_words(chromium: Any) -> None:
+    running = Running(FakeBackend(), ServerLimits())
+    page = opened(chromium, running)
+    running.stop()
+    send(page, ("a.png", picture("red")))
+    page.wait_for_selector("dialog [role=alert]")
+    assert "The server does not answer" in page.locator("dialog [role=alert]").inner_text()
+    page.close()

@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from tests.serve.fake import KEY, FakeBackend, Running
 
 from classtoken.errors import BadRecord, OptionError
 from classtoken.page.document import Walkthrough
+from classtoken.page.example import Experiments
 from classtoken.serve.local import address_of, bound, checked_host, new_key
 from classtoken.serve.pictures import checked_picture
 from classtoken.serve.walkthrough import CSP, KEY_HEADER, ServerLimits
@@ -292,4 +294,38 @@ def test_another_model_is_opened_when_it_is_asked_for_and_then_kept() -> None:
             assert missing.status_code == 404
             assert missing.json()["error"] == "there is no model 'third' here; there are fixture, second"
     finally:
+        running.stop()
+
+
+def test_what_takes_long_holds_up_nothing_else() -> None:
+    ready = Event()
+
+    class Long(FakeBackend):
+        def experiments(self, example: str) -> Experiments:
+            ready.wait(60)
+            return super().experiments(example)
+
+    def other() -> tuple[Walkthrough, FakeBackend]:
+        ready.wait(60)
+        second = FakeBackend("second")
+        return second.page, second
+
+    limits = ServerLimits(analysis_seconds=2.0, waiting=2)
+    running = Running(Long(), limits, others={"second": other})
+    change = json.dumps({"example": "cat", "removed": [3]})
+
+    def get(path: str) -> int:
+        return httpx.get(f"{running.url}{path}", headers=HEADERS, timeout=60, trust_env=False).status_code
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            long = [pool.submit(get, path) for path in ("/api/experiments/cat", "/api/document?model=second")]
+            time.sleep(2.5)  # longer than an analysis may take
+            with httpx.Client(base_url=running.url, timeout=20, trust_env=False, headers=HEADERS) as client:
+                headers = {**HEADERS, "Content-Type": "application/json"}
+                assert client.post("/api/whatif", content=change, headers=headers).status_code == 200
+            ready.set()
+            assert [each.result() for each in long] == [200, 200]
+    finally:
+        ready.set()
         running.stop()

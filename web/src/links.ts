@@ -4,10 +4,13 @@
  * a matter of whose screen it is. */
 import { classTokens } from "./classTokens";
 import { donors, lab, type Mode } from "./lab.svelte";
+import { served } from "./api";
 import { start, toOwnHead, view } from "./state.svelte";
+import { words } from "./strings";
 
 const DRAWERS = ["concepts", "beside", "claims", "quiz"] as const;
 const FOLLOWED = 12; // numbers clicked through that a link keeps, the last ones
+const OF_INPUT = ["class", "token", "answer", "with", "follows", "donor", "without"]; // they mean nothing of another one
 const MODES: Mode[] = ["remove", "pooling", "swap", "causal", "two", "untrained"];
 
 export function readHash(hash: string): void {
@@ -19,12 +22,15 @@ export function readHash(hash: string): void {
   };
   const input = part.get("input");
   const found = view.examples.findIndex((example) => example.id === input);
+  const lost = input !== null && found < 0;
+  if (lost) for (const name of OF_INPUT) part.delete(name);
   if (found >= 0 && found !== view.which) {
     view.which = found;
     start(view.examples[found]);
   }
   const model = view.model;
   if (!model || !view.example) return;
+  view.lost = lost ? words.lost.input(input, served() && input.startsWith("yours-"), view.example.title) : "";
   view.step = whole("step", 1, 10) ?? view.step;
   const layer = whole("layer", 0, model.depth - 1);
   if (layer !== null) {
@@ -66,9 +72,12 @@ export function readHash(hash: string): void {
   lab.removed = new Set(removed.filter((t) => view.example!.tokens[t]?.role === "content"));
 }
 
-/** Keep the place in the address; a frame in a notebook has no address of its own. */
+/** A frame in a notebook has no address of its own: nothing to keep a place in, or to hand on. */
+export const addressed = location.protocol !== "about:";
+
+/** Keep the place in the address. */
 export function keepPlace(): void {
-  if (location.protocol !== "about:") history.replaceState(null, "", writeHash());
+  if (addressed) history.replaceState(null, "", writeHash());
 }
 
 export function writeHash(): string {

@@ -39,6 +39,9 @@ async function walk(each: Sent, show: boolean): Promise<void> {
   void experiments(found.id);
 }
 
+const queue: string[] = []; // inputs whose experiments are still to be asked for
+let busy = false;
+
 /** A file's name; of a second file of that name, or the same again, with a number behind: titles tell inputs apart. */
 function untaken(title: string): string {
   const taken = new Set(view.examples.map((each) => bare(each.title)));
@@ -47,10 +50,23 @@ function untaken(title: string): string {
   return name;
 }
 
-/** Knock-outs and removals take longer than the trace: they are asked for once it is shown. */
+/** Knock-outs and removals take longer than the trace: they are asked for once it is shown. One at a time, that of the
+ * input that is looked at first: a browser has six connections to a server, and the page needs one for everything else. */
 async function experiments(id: string): Promise<void> {
-  const document = view.document;
+  queue.push(id);
   view.working = new Set([...view.working, id]);
+  if (busy) return;
+  busy = true;
+  while (queue.length) {
+    const next = queue.splice(Math.max(0, queue.indexOf(view.whole?.id ?? "")), 1)[0];
+    // Another model has been opened meanwhile, or the input went with it.
+    if (view.added.some((each) => each.id === next)) await experiment(next);
+  }
+  busy = false;
+}
+
+async function experiment(id: string): Promise<void> {
+  const document = view.document;
   try {
     const found = await api.experiments(id);
     if (view.document !== document) return;
@@ -61,6 +77,17 @@ async function experiments(id: string): Promise<void> {
   if (view.document === document) view.working = new Set([...view.working].filter((each) => each !== id));
 }
 
+/** Whose refusal it is, where several were sent: `name.jpg: what is wrong with it`. */
+const said = ({ title, content }: Pick<Sent, "title" | "content">, error: unknown): string =>
+  [title || (typeof content === "string" ? `“${content.slice(0, 30)}”` : ""), (error as Error).message].filter(Boolean).join(": ");
+
+/** Show several, one after another; what is refused holds up none of the others. Gives what the server says, in sentences. */
+export async function sendAll(files: File[]): Promise<string[]> {
+  const refused: string[] = [];
+  for (const file of files) await send(file, file.name).catch((error: unknown) => refused.push(files.length > 1 ? said({ title: file.name, content: file }, error) : (error as Error).message));
+  return refused;
+}
+
 /** Which of one's own inputs is looked at, for `again` after another model has been opened. */
 export const looked = (): number => sent.findIndex((each) => each.id !== null && each.id === view.whole?.id);
 
@@ -68,10 +95,13 @@ export const looked = (): number => sent.findIndex((each) => each.id !== null &&
 export async function again(which: number): Promise<void> {
   const texts = view.model!.modality === "text";
   const document = view.document;
+  const refused: string[] = [];
   for (const each of sent) each.id = null;
+  queue.length = 0; // they were of the model before
   for (const [i, each] of sent.entries()) {
     if ((typeof each.content === "string") !== texts) continue;
     if (view.document !== document) return;
-    await walk(each, i === which);
+    await walk(each, i === which).catch((error: unknown) => refused.push(said(each, error)));
   }
+  if (refused.length) throw new Error(refused.join(" "));
 }

@@ -18,6 +18,7 @@ class View {
   models = $state.raw<string[]>([]); // those that a served page may show, the one it was started with first
   opening = $state.raw<{ name: string; cancel: () => void } | null>(null); // the one that is being loaded
   problems = $state.raw<string[]>([]);
+  lost = $state(""); // what the address names and is not here, in a sentence, until something is chosen
   under = $state<number | null>(null); // the layer whose map or ribbon the pointer is over
   picked = $state(false); // the reader chose the token, it is not the one that a page opens on
   guesses = $state.raw<ReadonlyMap<string, number>>(new Map()); // by input: which token its reader holds to be the dearest
@@ -189,6 +190,7 @@ export function go(step: number): void {
 
 export function choose(which: number): void {
   view.which = which;
+  view.lost = "";
   view.chosen = null;
   view.answer = 0;
   view.trail = [];

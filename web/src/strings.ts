@@ -478,7 +478,7 @@ export const words = {
     none: "A drawing of the package's own has no file that a command could take.",
     go: "Why this likeness?",
   },
-  link: { short: "Link", long: "A link to exactly this view", copied: "Copied", local: "On this machine, while the server runs" },
+  link: { short: "Link", long: "A link to exactly this view", copied: "Copied", refused: "The browser does not allow it: mark the line", local: "On this machine, while the server runs" },
   more: "more",
   lookLong: "What to look at here: point at this sentence, or press W, and it is outlined",
   notes: "What to say (N)",
@@ -835,6 +835,12 @@ export const words = {
     offline: "The server does not answer. Is classtoken walkthrough --serve still running?",
     key: "The key is missing: open the address that classtoken printed, with everything after the #.",
     gaps: "This model does not give everything:",
+  },
+  /** What an address names and this page does not hold. */
+  lost: {
+    input: (id: string, own: boolean, shown: string) =>
+      own ? `Your own inputs are gone once the page is loaded anew: add yours again. This is ${shown}.` : `The address names an input that is not here, ${id.slice(0, 60)}; this is ${shown}.`,
+    model: (name: string, shown: string) => `The address names a model that is not here, ${name.slice(0, 60)}; this is ${shown}.`,
   },
   loading: "The model is being walked through; this page appears when that is done …",
   keysList: [

@@ -11,7 +11,7 @@ from classtoken.results.lines import in_a_line
 def framed(page: str, height: int = 760) -> str:
     """A whole page as one element of another: it runs its own script and can reach nothing outside."""
     return (
-        f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" '
+        f'<iframe title="classtoken walkthrough" sandbox="allow-scripts allow-modals" allow="clipboard-write" '
         f'srcdoc="{html.escape(page, quote=True)}" style="width:100%;height:{int(height)}px;border:0"></iframe>'
     )
 

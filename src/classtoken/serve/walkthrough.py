@@ -6,7 +6,8 @@ What stands between a stranger's web page and this process, in the order in whic
     origin      Sec-Fetch-Site must be same-origin or none, Origin the server's own; `null` never passes (403)
     key         a random key, in the fragment of the address that is printed, must come back in a header (403)
     body        counted while it streams in, with a limit of size (413) and of time (408)
-    queue       one analysis at a time, few may wait, the rest is told to come back (503)
+    queue       one analysis at a time, few may wait, the rest is told to come back (503); what takes long, a model
+                that is loaded or the experiments on a picture, waits in a queue of its own and holds up no other
     picture     PNG, JPEG or WebP by content type and by content; pixels are counted before any is decoded (415, 422)
 
 No cookies, no CORS headers, no multipart parser, no inline script.
@@ -89,8 +90,16 @@ class ServerLimits:
     body_seconds: float = 20.0
     analysis_seconds: float = 60.0
     opening_seconds: float = 900.0
-    """a model that is switched to: it is loaded, and its examples are walked through"""
+    """what takes long: a model that is switched to, the experiments on an input, why two inputs are alike"""
     waiting: int = 8
+
+
+@dataclass
+class Queue:
+    """Work that is done one at a time."""
+
+    turn: asyncio.Semaphore
+    waiting: int = 0
 
 
 Opener = Callable[[], tuple[Walkthrough, WalkthroughBackend]]
@@ -113,8 +122,7 @@ class WalkthroughService:
         self.opened = {self.first: (document.to_json(), backend)}
         self.key, self.limits = key, limits
         self.bodies = BodyReader(limits.body_seconds)
-        self.turn = asyncio.Semaphore(1)
-        self.waiting = 0
+        self.short, self.long = Queue(asyncio.Semaphore(1)), Queue(asyncio.Semaphore(1))
         self.reports: dict[str, str] = {}
 
     # -- what a request must bring -------------------------------------------------------------------------------------
@@ -138,7 +146,7 @@ class WalkthroughService:
             opener = self.others.get(name)
             if opener is None:
                 raise RequestError(404, f"there is no model '{name[:60]}' here; there are {', '.join(self.names)}")
-            document, backend = await self.analyse(lambda: self._open(name, opener), self.limits.opening_seconds)
+            document, backend = await self.analyse(lambda: self._open(name, opener), long=True)
             return document, backend
         return self.opened[name]
 
@@ -153,19 +161,20 @@ class WalkthroughService:
             self.opened[name] = (document.to_json(), backend)
         return self.opened[name]
 
-    async def analyse(self, work: Callable[[], Any], seconds: float | None = None) -> Any:
-        """Run one analysis at a time in a thread; a few may wait, the rest is refused."""
-        seconds = seconds or self.limits.analysis_seconds
-        if self.waiting >= self.limits.waiting:
+    async def analyse(self, work: Callable[[], Any], *, long: bool = False) -> Any:
+        """Run one analysis at a time in a thread; a few may wait, the rest is refused. `long`: in the other queue."""
+        queue = self.long if long else self.short
+        seconds = self.limits.opening_seconds if long else self.limits.analysis_seconds
+        if queue.waiting >= self.limits.waiting:
             raise RequestError(503, "too many analyses are waiting; try again in a moment")
-        self.waiting += 1
+        queue.waiting += 1
         try:
-            async with asyncio.timeout(seconds), self.turn:
+            async with asyncio.timeout(seconds), queue.turn:
                 return await run_in_threadpool(work)
         except TimeoutError:
             raise RequestError(503, f"the analysis took longer than {seconds:g} seconds") from None
         finally:
-            self.waiting -= 1
+            queue.waiting -= 1
 
     # -- routes --------------------------------------------------------------------------------------------------------
 
@@ -221,7 +230,7 @@ class WalkthroughService:
         self.admit(request)
         _, backend = await self.model(request)
         example = request.path_params["example"]
-        found = await self.analyse(lambda: backend.experiments(example))
+        found = await self.analyse(lambda: backend.experiments(example), long=True)
         return _json(dumps(plain(found)))
 
     async def pair(self, request: Request) -> Response:
@@ -230,7 +239,7 @@ class WalkthroughService:
         self.admit(request)
         _, backend = await self.model(request)
         one, other = (request.path_params[name] for name in ("one", "other"))
-        page = await self.analyse(lambda: backend.pair(one, other), self.limits.opening_seconds)
+        page = await self.analyse(lambda: backend.pair(one, other), long=True)
         address = f"/report/{secrets.token_urlsafe(24)}"
         self.reports[address] = page
         for old in list(self.reports)[:-REPORTS]:

@@ -44,11 +44,12 @@ KEPT = 8
 
 
 class Engine:
-    """Thread-safe: one analysis at a time."""
+    """Thread-safe: one analysis at a time, and beside it one of those that take long. They share the model, which a
+    forward does not change, and traces, which nothing does."""
 
     def __init__(self, model: str | Path | ModelSpec, items: Sequence[str] = (), modality: str | None = None):
         self.embedder = side_of(load(model), items, modality)
-        self.lock = Lock()
+        self.lock, self.long = Lock(), Lock()
         check_followed(self.embedder)
         given = distinct(items_of(self.embedder, items, modality))
         self._compared = self._references(given)
@@ -154,14 +155,14 @@ class Engine:
     def experiments(self, example: str) -> Experiments:
         """What takes long, of an input that was added: knock-outs of each class token, and single removals."""
         walked = self._find(example)
-        with self.lock:
+        with self.long:
             return self.builder.experiments(walked)
 
     def pair(self, one: str, other: str) -> str:
         """The page of why two inputs are like each other: which part of the one met which part of the other."""
         first, second = (self._find(name).prepared.item.content for name in (one, other))
         options = ExplainPairOptions(modality="image" if self.modality == "image" else "text")
-        with self.lock:
+        with self.long:
             return pair_page(explained_pair(self.embedder, first, second, options))
 
     # -- inside --------------------------------------------------------------------------------------------------------
