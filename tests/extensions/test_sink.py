@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class RowWriter:
         receipt = Receipt(part, tuple(rows.refused))
         (block,) = rows.vectors.values()
         pairs = zip(rows.records, block, strict=True)
-        with sqlite3.connect(self.file) as base:  # rows and receipt at once, or neither
+        with closing(sqlite3.connect(self.file)) as base, base:  # rows and receipt at once, or neither
             base.executemany("INSERT INTO rows VALUES (?, ?)", [(record.id, v.tobytes()) for record, v in pairs])
             base.execute("INSERT INTO receipts VALUES (?, ?)", (number, receipt.to_json()))
         return receipt
@@ -40,7 +41,7 @@ class SqliteSink:
         return self.file.as_posix()
 
     def begin(self) -> Mapping[int, Part]:
-        with sqlite3.connect(self.file) as base:
+        with closing(sqlite3.connect(self.file)) as base, base:
             base.execute("CREATE TABLE IF NOT EXISTS rows (id TEXT PRIMARY KEY, vector BLOB)")
             base.execute("CREATE TABLE IF NOT EXISTS receipts (task INTEGER PRIMARY KEY, receipt TEXT)")
             found = base.execute("SELECT receipt FROM receipts ORDER BY task").fetchall()
@@ -65,7 +66,7 @@ def test_a_real_model_writes_into_it_and_goes_on(tmp_path: Path) -> None:
     finished, _ = run(source, plan, stage, sink)
     again, progress = run(source, plan, stage, sink)
     assert (finished.rows, again.rows, progress.before) == (10, 10, 10)
-    with sqlite3.connect(tmp_path / "vectors.db") as base:
+    with closing(sqlite3.connect(tmp_path / "vectors.db")) as base:
         there = dict(base.execute("SELECT id, vector FROM rows").fetchall())
     ct.embed("builtin:toy", "builtin:tiny?count=10", tmp_path / "parquet", part_rows=4)
     ours = ct.read(tmp_path / "parquet")

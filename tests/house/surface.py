@@ -45,7 +45,7 @@ def options(command: TyperCommand) -> dict[str, str]:
     found = {}
     for parameter in command.params:
         hint: Any = parameter.type_descriptor.annotation
-        kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+        kind = hint.__name__ if isinstance(hint, type) else re.sub(r"typing\.|(?<=pathlib\.)_local\.", "", str(hint))
         limits = [f"{name} {value}" for name in ("min", "max") if (value := getattr(parameter, name)) is not None]
         many = "several" if parameter.multiple or parameter.nargs == -1 else ""
         given = "required" if parameter.required else f"default {parameter.default!r}"
