@@ -42,8 +42,6 @@ ATTEMPTS, PAUSE = 5, 0.2
 COPIES = 8
 #: Answers that asking again would not change.
 FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-#: Files of a model, as they are fetched: no pickles.
-FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.md")
 #: What stores say of a file that is another when its contents are, the first that is there: S3, Google, Hugging Face.
 TAGS = ("ETag", "etag", "md5Hash", "blob_id")
 #: `s3:/bucket` is what pathlib makes of `s3://bucket`.
@@ -345,7 +343,7 @@ def store_of(url: str) -> tuple[Any, str]:
     return store, str(root)
 
 
-def fetch_folder(url: str, patterns: Sequence[str] = FETCHED) -> Path:
+def fetch_folder(url: str, patterns: Sequence[str]) -> Path:
     """A copy of a folder of a store in the cache of this machine, made when none of the same files is there.
 
     Raises `OutputError` where the cache cannot be written, `OSError` where the store cannot be read.

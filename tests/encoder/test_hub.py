@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,7 +11,9 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 import classtoken as ct
+from classtoken.encoder.locate import FETCHED
 from classtoken.errors import HubError
+from classtoken.tokens.wordpieces import VOCABULARIES
 
 
 def _answering(error: BaseException) -> Any:
@@ -38,3 +41,13 @@ def test_a_hub_id_needs_nothing_but_what_is_declared(tmp_path: Path) -> None:
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": ":".join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert "HubError: 'some/model' is neither a local folder nor in the cache" in done.stderr
+
+
+def test_what_tokenizers_are_read_from_is_asked_for() -> None:
+    """Whatever `tokens.wordpieces` looks for in a folder, and folders below it."""
+    for pattern in VOCABULARIES:
+        name = pattern.replace("vocab*", "vocab.txt").replace("*", "source")
+        assert any(fnmatch(name, asked) for asked in FETCHED), name
+    for name in ("0_Transformer/config.json", "1_Pooling/config.json", "2_Dense/model.safetensors"):
+        assert any(fnmatch(name, asked) for asked in FETCHED), name
+    assert not any(fnmatch(name, asked) for name in ("pytorch_model.bin", "model.onnx", "a.py") for asked in FETCHED)

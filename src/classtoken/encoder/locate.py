@@ -9,12 +9,13 @@ from typing import cast
 
 from classtoken.errors import HubError, ModelError, OptionError
 from classtoken.files import called_alike
-from classtoken.model_folder import WRITING
+from classtoken.model_folder import SMALL, WRITING
 from classtoken.places import fetch_folder, url_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 HUB = "https://huggingface.co/"
-HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*/config.json", "*/model.safetensors"]
+#: Files of a model that are fetched, from the hub and from stores: no pickles.
+FETCHED = [f"*{end}" for end in (*SMALL, ".safetensors", ".md")]  # in folders below, too
 
 
 def builtin_names() -> tuple[str, ...]:
@@ -47,7 +48,7 @@ def _located(name: str, revision: str | None) -> Path:
     if url is not None:
         _check_revision(revision, f"'{name}' is an address")
         try:
-            return fetch_folder(url)
+            return fetch_folder(url, FETCHED)
         except OSError as error:
             raise ModelError(str(error)) from error
     path = Path(name).expanduser()
@@ -163,11 +164,11 @@ def _hub(name: str, revision: str | None) -> Path:
     # It lets errors of its transport through, which is another library in each major version; its own is one of them.
     unreached = cast(tuple[type[Exception], ...], (OSError, ValueError, *HfHubHTTPError.__bases__))
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES, local_files_only=True))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=FETCHED, local_files_only=True))
     except (LocalEntryNotFoundError, OSError, ValueError):
         pass  # not in the cache: ask the network
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=FETCHED))
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
         raise HubError(f"the hub does not give '{name}' (status {status}). Check the name and your access.") from error
