@@ -136,6 +136,26 @@ def test_routes_of_other_names_take_no_query_and_no_document(bases: tuple[Path, 
         here.embed(SENTENCES, prompt="document")
 
 
+def test_a_route_without_a_prompt_has_the_usual_one(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    """Routes of queries and documents have an empty prompt where none is written."""
+    from sentence_transformers import SentenceTransformer
+
+    usual = {"prompts": {"note": "the red "}, "default_prompt_name": "note"}
+    folder = behind_the_encoder(tmp_path, bases[0], ("query", "other"), **usual)
+    model, embedder = SentenceTransformer(str(folder), device="cpu"), ct.load(folder)
+    assert_same(embedder.embed(SENTENCES, prompt="other"), model.encode(SENTENCES, task="other"))
+    assert_same(embedder.embed(SENTENCES, prompt="query"), model.encode_query(SENTENCES))
+    assert np.abs(model.encode(SENTENCES, task="other") - model.encode(SENTENCES, task="other", prompt="")).max() > 1e-2
+
+
+def test_a_route_for_texts_goes_before_the_default_one(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    routes = {"text": [encoder(bases[0]), pooling("cls")], "other": [encoder(bases[0]), pooling("max")]}
+    folder = routed(tmp_path, routes, {"default_route": "other"})
+    assert_same(ct.load(folder).embed(SENTENCES), SentenceTransformer(str(folder), device="cpu").encode(SENTENCES))
+
+
 def test_a_second_router_is_refused(bases: tuple[Path, Path], tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Router
@@ -257,6 +277,7 @@ def changed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         ),
         (lambda w: w["parameters"].update(route_mappings={"query": "query"}), ModelError, "no pair of task and kind"),
         (lambda w: w["parameters"].update(route_mappings={"('a', None)": "b"}), ModelError, r"route 'b'.*not there"),
+        (lambda w: w["parameters"].update(default_route="b"), ModelError, r"maps to the route 'b'.*not there"),
         (lambda w: w["parameters"].update(route_mappings={"(None, 'image')": "query"}), UnsupportedModel, "'image'"),
         (lambda w: w["parameters"].update(temperature=2.0), ClasstokenError, r"router_temperature.*Pass `accept`"),
     ],

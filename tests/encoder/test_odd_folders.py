@@ -104,6 +104,13 @@ ODD: dict[str, tuple[Callable[[Path, Path], Path | str], str]] = {
         lambda bert, to: written(bert, to, "adapter_model.safetensors", b"x"),
         "no adapter_config.json that says how it is merged",
     ),
+    "depth as text": (lambda bert, to: config_with(bert, to, num_hidden_layers="2"), "holds a value that cannot be"),
+    "below nothing": (lambda bert, to: config_with(bert, to, vocab_size=-9), "must be 1 or more, not -9; copy it"),
+    "epsilon below nothing": (lambda bert, to: config_with(bert, to, layer_norm_eps=-1.0), "0 or more, not -1; copy"),
+    "a flag as text": (
+        lambda bert, to: config_with(bert, to, is_decoder="false"),
+        "is_decoder must be true or false, not 'false'",
+    ),
     "too wide": (lambda bert, to: config_with(bert, to, hidden_size=10**9), "of another shape"),
     "no type": (lambda bert, to: config_with(bert, to, model_type=""), "names no model_type"),
     "an unknown type": (lambda bert, to: config_with(bert, to, model_type="newbert"), "Update transformers"),

@@ -103,6 +103,24 @@ def test_sixteen_bit_greyscale_is_scaled_not_clipped(form: str) -> None:
     assert (clipped == 255).mean() > 0.9  # what Pillow alone would have given
 
 
+@pytest.mark.parametrize("brightest", [1, 255, 256, 65535])
+@pytest.mark.parametrize("kind", ["P5", "P2"])
+def test_a_picture_of_sixteen_bits_stays_one_however_dark_it_is(kind: str, brightest: int) -> None:
+    """Pillow opens such a PPM in 32 bits: its values alone would not say how many it has."""
+    values = np.linspace(0, brightest, 64).astype(">u2").reshape(8, 8)
+    body = values.tobytes() if kind == "P5" else " ".join(map(str, values.ravel())).encode()
+    file = f"{kind}\n8 8\n65535\n".encode() + body
+    wanted = np.rint(values / 257).astype(np.uint8)[..., None].repeat(3, 2)
+    turned = Image.Exif()
+    turned[0x112] = 3
+    for item in (file, Image.open(io.BytesIO(file)), encoded(Image.fromarray(values.astype(np.uint16)), "PNG")):
+        np.testing.assert_array_equal(np.asarray(decode(item)), wanted)
+    upside_down = encoded(Image.fromarray(values.astype(np.uint16)), "PNG", exif=turned)
+    np.testing.assert_array_equal(np.asarray(decode(upside_down)), wanted[::-1, ::-1])
+    thirty_two = encoded(Image.fromarray(np.arange(256, dtype=np.int32).reshape(16, 16)), "TIFF")
+    assert np.asarray(decode(thirty_two)).max() == 255  # which may hold anything: what its values say
+
+
 def test_cmyk_of_adobe_and_of_others() -> None:
     """Inks in a JPEG are stored inverted, as Adobe began it, with or without Adobe's marker; in TIFF they are not."""
     ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))

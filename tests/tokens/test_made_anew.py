@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from tests import folders
+from tests.contract import ordinary
 from tests.folders import SENTENCES
 
 import classtoken as ct
-from classtoken.errors import ContractError
+from classtoken.errors import ContractError, ModelError
 from classtoken.tokens.text import TextPreprocessor
+from classtoken.tokens.wordpieces import open_tokenizer, read_settings
 
 TEXTS = [*SENTENCES, "a [NEW] cat", "the [SEP]cat [MASK] dog", "a  [MASK]  b", "[CLS][PAD] the"]
 
@@ -67,6 +69,53 @@ def test_a_class_adds_its_own_tokens_where_the_settings_are_silent(
     if settings is not None:
         (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     assert ids_here(folder) == ids_there(folder)
+
+
+@pytest.mark.parametrize("name", ["BertTokenizer", "DistilBertTokenizer", "MPNetTokenizer", None])
+def test_no_unknown_piece_is_refused_where_the_class_then_fails(name: str | None, tmp_path: Path) -> None:
+    folder = folders.tiny_bert(tmp_path)
+    changed(folder / "tokenizer_config.json", tokenizer_class=name, unk_token=None)
+    with pytest.raises(
+        ModelError, match=r"unk_token null, with which \w+ fails at every word .* Write '\[UNK\]' there"
+    ):
+        ct.load(folder)
+    with pytest.raises(Exception, match="Missing \\[UNK\\]"):
+        ids_there(folder)
+    changed(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")  # takes the file's own
+    assert ids_here(folder) == ids_there(folder)
+
+
+@pytest.mark.parametrize("in_vocabulary", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"extra_ids": 0},
+        {"extra_ids": 3},
+        {"extra_special_tokens": ["[NEW]"]},
+        {"additional_special_tokens": []},
+        {"additional_special_tokens": None},
+        {"extra_special_tokens": {"image_token": "[NEW]"}},
+    ],
+)
+def test_the_marks_that_t5_adds_by_itself(settings: dict[str, Any], in_vocabulary: bool, tmp_path: Path) -> None:
+    """100 of them where its settings are silent; tokenizer.json may lack them."""
+    from transformers import AutoTokenizer
+
+    folder = folders.tiny_bert(tmp_path)
+    ordinary.t5_pieces().save_pretrained(folder)
+    stored = json.loads((folder / "tokenizer.json").read_text())
+    stored["added_tokens"] = [token for token in stored["added_tokens"] if "extra_id" not in token["content"]]
+    if not in_vocabulary:
+        stored["model"]["vocab"] = [piece for piece in stored["model"]["vocab"] if "extra_id" not in piece[0]]
+    (folder / "tokenizer.json").write_text(json.dumps(stored))
+    special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "T5Tokenizer", "backend": "tokenizers", **special, **settings})
+    )
+    text = "<extra_id_0> the <extra_id_2>cat <extra_id_3> <extra_id_99> [NEW] <extra_id_100>"
+    here = open_tokenizer(folder, read_settings(folder), lower_case=False).ids([text])[0]
+    assert here == AutoTokenizer.from_pretrained(folder, local_files_only=True)(text)["input_ids"]
 
 
 def test_a_class_that_makes_another_tokenizer_of_the_same_files(tmp_path: Path) -> None:

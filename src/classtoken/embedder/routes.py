@@ -55,7 +55,9 @@ def routes_of(folder: Path) -> TextRoutes | None:
     _check_texts(folder, at, structure, mapped)
     tasks = dict.fromkeys([*(task for task, _ in mapped if task is not None), *structure])
     named = {task: _resolved(task, mapped) or task for task in tasks}
-    lost = next((route for route in (*named.values(), *mapped.values()) if route not in structure), None)
+    said = parameters.get("default_route")
+    wanted = (*named.values(), *mapped.values(), *([said] if said else []))
+    lost = next((route for route in wanted if route not in structure), None)
     if lost is not None:
         raise ModelError(f"{path} maps to the route '{lost}', which is not there. Copy the file again.")
     strange = {f"router_{key}": value for key, value in parameters.items() if key not in READ}
@@ -65,7 +67,8 @@ def routes_of(folder: Path) -> TextRoutes | None:
         settings = {**strange, **_settings(folder, name, tuple(named))}
         places[name] = _laid_out(folder, name, [*modules[:at], *listed, *modules[at + 1 :]], settings)
     first = next(iter(structure)) if parameters.get("allow_empty_key", True) else None
-    usual = _resolved(None, mapped) or parameters.get("default_route") or first
+    by_kind = "text" if "text" in structure else None  # a route for texts goes before the default one
+    usual = _resolved(None, mapped) or by_kind or said or first
     return TextRoutes(places, next((name for name, route in named.items() if route == usual), None))
 
 
@@ -115,12 +118,14 @@ def _found(router: Module, name: str, kind: str, path: Path) -> Module:
 def _settings(folder: Path, name: str, routes: Sequence[str]) -> dict[str, Any]:
     """The folder's settings for one route: its own prompt under its name, and none of another route's.
 
-    The empty prompts of queries and documents, which sentence-transformers writes into every folder, are none where no
+    A text that names a route without a prompt has the default one before it, as where nothing is named. The empty
+    prompts of queries and documents, which sentence-transformers writes into every folder, are none where no
     route has that name: there a text that asks for it goes no way at all.
     """
     settings = dict(read_json(folder / SETTINGS) or {})
     prompts, usual = dict(settings.get("prompts") or {}), settings.get("default_prompt_name")
-    own = next((prompts[one] for one in OWN_PROMPTS.get(name, (name,)) if one in prompts), "")
+    spare = "" if name in USUAL_PROMPTS else prompts.get(usual, "")
+    own = next((prompts[one] for one in OWN_PROMPTS.get(name, (name,)) if one in prompts), spare)
     unsaid = {key for key in USUAL_PROMPTS if not prompts.get(key)}
     kept = {key: text for key, text in prompts.items() if key not in (*routes, *unsaid)} | {name: own}
     if usual in prompts and usual not in kept:  # put before a text of any route where no prompt is named

@@ -101,7 +101,7 @@ class BlockShape:
     """K, when it is not D / H"""
     norm: Literal["layer", "rms"] = "layer"
     """mean and variance, or the root of the mean square"""
-    norm_eps: Annotated[float, Limits(gt=0)] = 1e-12
+    norm_eps: Annotated[float, Limits(ge=0)] = 1e-12
     """what is added under the root of a norm"""
     norm_bias: bool = True
     """a bias in every norm"""

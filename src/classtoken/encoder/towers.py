@@ -19,6 +19,7 @@ from classtoken.encoder.shape import ImageStem, Shape, shape_from_dict
 from classtoken.encoder.words import is_word_table, load_word_table
 from classtoken.errors import ModelError
 from classtoken.model_folder import changed, whole
+from classtoken.plain import decode, encode
 from classtoken.remembered import remembered
 
 #: `model_type` of encoders that classtoken trained itself in a shape that no family of another library has.
@@ -76,12 +77,13 @@ def _towers(checkpoint: Checkpoint) -> tuple[LoadedTower, ...]:
 def _shape(checkpoint: Checkpoint, family: Family, config: Mapping[str, Any]) -> Shape:
     """The row's shape of a config; one line for a config that lacks something or holds a value of another type."""
     try:
-        return family.shape(config)
+        shape = family.shape(config)
+        return decode(encode(shape), Shape, "shape")  # sizes and numbers are taken from the file as they are
     except KeyError as error:
         raise ModelError(
             f"the config of '{checkpoint.folder}' ({family.name}) lacks {error}. Copy it again."
         ) from error
-    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
+    except (AttributeError, TypeError, ValueError, ArithmeticError, IndexError) as error:
         why = str(error).splitlines()[0]
         raise ModelError(
             f"the config of '{checkpoint.folder}' ({family.name}) holds a value that cannot be: {why}; copy it anew."

@@ -5,7 +5,8 @@ Everything that can be wrong with one image is a `BadRecord` that says which ima
 * EXIF orientation is applied (as the pipelines of transformers do);
 * alpha is dropped, as `convert("RGB")` does in torchvision, timm, open_clip and the pipelines of transformers; with
   `alpha="white"` the image is laid on white instead (as transformers' processors do with an RGBA image in memory);
-* 16-bit greyscale is scaled, v / 257, where Pillow's own conversion clips everything above 255 to white;
+* 16-bit greyscale is scaled, v / 257, where Pillow's own conversion clips everything above 255 to white; a PPM or PNG
+  that Pillow opens in 32 bits has 16, however dark it is;
 * floating point is read as 0..1 or as 0..255, whichever holds for all its values, and rounded; what goes beyond 0..1
   and would be all black as 0..255 is refused;
 * CMYK is converted by Pillow, which reads every JPEG in CMYK as inverted, the way Adobe writes them;
@@ -53,6 +54,8 @@ class Decoding:
 
 
 DEFAULT = Decoding()
+SIXTEEN_BITS = ("PNG", "PPM")
+"""formats whose greyscale Pillow may open in 32 bits (mode I), scaled to 16 bits"""
 BLACK = 2.0
 """of 255: a floating point picture whose highest value is below it is all black, or one of 0..1 that went beyond"""
 
@@ -157,10 +160,12 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
 def _upright_rgb(image: Image.Image, name: str, decoding: Decoding) -> Image.Image:
     _check_size(image.width, image.height, name, decoding)
     image.load()
+    sixteen = image.mode == "I" and image.format in SIXTEEN_BITS
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
+        values = np.asarray(image)
+        return Image.fromarray(_eight_bits(values.astype(np.uint16) if sixteen else values, name)).convert("RGB")
     if image.mode in ("La", "RGBa"):  # premultiplied alpha
         image = image.convert(image.mode.upper())
     return _flatten_alpha(image, decoding.alpha)

@@ -33,6 +33,8 @@ class Pipeline:
     """special tokens where the settings are silent: the class adds these then"""
     unknown: int | None = None
     """where the unknown piece stands"""
+    more: Callable[[Settings], list[str]] = lambda settings: []
+    """special tokens besides the named ones, which the class adds by itself"""
 
 
 def _none(settings: Settings) -> Parts:
@@ -55,6 +57,15 @@ def _words(settings: Settings) -> Parts:
 def _words_of_t5(settings: Settings) -> Parts:
     settings.get("legacy")  # asked of its slow class alone
     return [WORDS, _metaspace("always")]
+
+
+def _sentinels(settings: Settings) -> list[str]:
+    """T5's marks of what was left out: as many as `extra_ids` says, unless the settings list what there is besides the
+    named tokens (null is a list without any)."""
+    count = settings.get("extra_ids", 100)
+    listed = [settings.get(key, {}) for key in ("extra_special_tokens", "additional_special_tokens")]
+    silent = all(isinstance(one, Mapping) for one in listed)
+    return [f"<extra_id_{i}>" for i in range(count)] if silent else []
 
 
 def _replace(old: str, new: str, kind: str = "String") -> dict[str, Any]:
@@ -139,6 +150,7 @@ PIPELINES: Mapping[str, Pipeline] = {
         ends=((), ("eos_token",)),
         special={"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
         unknown=2,
+        more=_sentinels,
     ),
     "AlbertTokenizer": Pipeline(
         *("Unigram", _albert, _words),
@@ -171,6 +183,17 @@ def usual_special(name: str) -> Mapping[str, str]:
     """Special tokens that the class of this name adds where its settings are silent; none where it is not known."""
     row = PIPELINES.get(name)
     return {} if row is None else row.special
+
+
+def fails_without_unknown(name: str) -> bool:
+    """Whether the class of this name, told that there is no unknown piece, fails at unknown words."""
+    return name in PIPELINES and PIPELINES[name].model == "WordPiece"
+
+
+def more_of_its_own(name: str, settings: Settings) -> list[str]:
+    """Special tokens that the class of this name adds besides those with a name of their own."""
+    row = PIPELINES.get(name)
+    return [] if row is None else row.more(settings)
 
 
 def same_parts(backend: Any, name: str, settings: Settings, special: Mapping[str, str]) -> bool:

@@ -11,7 +11,13 @@ from typing import Any, Protocol
 
 from classtoken.errors import BadRecord, ModelError, UnsafeCheckpoint
 from classtoken.model_folder import changed, first_module, read_json, whole
-from classtoken.tokens.pipelines import same_parts, spaces_as_said, usual_special
+from classtoken.tokens.pipelines import (
+    fails_without_unknown,
+    more_of_its_own,
+    same_parts,
+    spaces_as_said,
+    usual_special,
+)
 from classtoken.tokens.sentencepiece import without_the_package
 from classtoken.values import NO_DEFAULTS, InputDefaults
 
@@ -206,9 +212,14 @@ def _as_its_class(
 ) -> tuple[tuple[str, ...], str]:
     """What the files beside tokenizer.json change in it, as transformers reads them: what to mind, and `_made_by`."""
     name, special = class_name(settings, usual), special_tokens(settings)
+    if settings.get("unk_token", "") is None and fails_without_unknown(name):
+        raise ModelError(
+            f"{folder}: tokenizer_config.json says unk_token null, with which {name} fails at every word that it does "
+            f"not know. Write {backend.model.unk_token!r} there, as tokenizer.json has it, or leave the line out."
+        )
     notes = _apply_bert_flags(backend, settings, name)
     silent = {key: token for key, token in usual_special(name).items() if key not in settings}  # null is none
-    added = _add_missing(backend, folder, changed(settings, silent))
+    added = _add_missing(backend, folder, changed(settings, silent), more_of_its_own(name, settings))
     made_by = _made_by(backend, name, settings, special)
     return notes + _unheeded_flags(backend, settings, special), made_by or (name if added else "")
 
@@ -351,10 +362,10 @@ def _unheeded_flags(backend: Any, settings: Mapping[str, Any], special: Mapping[
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
-def _add_missing(backend: Any, folder: Path, settings: Mapping[str, Any]) -> bool:
+def _add_missing(backend: Any, folder: Path, settings: Mapping[str, Any], own: Sequence[str] = ()) -> bool:
     """Tokens that the settings list and tokenizer.json has not, or not with these flags: added as transformers does.
 
-    Whether there were any: its class may then make them otherwise.
+    `own` are those that its class adds by itself. Whether there were any: its class may then make them otherwise.
     """
     there = backend.get_added_tokens_decoder()
     have = {repr(token) for token in there.values()}
@@ -366,7 +377,7 @@ def _add_missing(backend: Any, folder: Path, settings: Mapping[str, Any]) -> boo
     names = {token.content for token in (*there.values(), *found)}
     more = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
     more = more.values() if isinstance(more, dict) else more
-    for token in (*(settings.get(name) for name in NAMED), *more):
+    for token in (*(settings.get(name) for name in NAMED), *more, *own):
         if token is not None and (added := _added(token)).content not in names:
             added.special = True
             found.append(added)

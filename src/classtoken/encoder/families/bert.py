@@ -19,6 +19,7 @@ BERT_DEFAULTS = {
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
+    "is_decoder": False,
 }
 MEGATRON_DEFAULTS = {**BERT_DEFAULTS, "vocab_size": 29056, "hidden_size": 1024, "num_hidden_layers": 24}
 MEGATRON_DEFAULTS |= {"num_attention_heads": 16, "intermediate_size": 4096}
@@ -84,7 +85,7 @@ def bert_shape(config: Config, *, offset: int = 0, embedding_size: int | None = 
             order="post",
             final_norm=False,
             activation=activation(config["hidden_act"]),
-            causal=bool(config.get("is_decoder", False)),
+            causal=bool(config["is_decoder"]),
             shared=shared,
         ),
     )

@@ -16,7 +16,14 @@ Config = Mapping[str, Any]
 
 
 def complete(config: Config, defaults: Config) -> dict[str, Any]:
-    """The config, and where its file is silent what the reference assumes: published files leave values out."""
+    """The config, and where its file is silent what the reference assumes: published files leave values out.
+
+    Raises `TypeError` for a flag that is neither true nor false: the text "false" would count as true.
+    """
+    plain = dict(config)  # asks for nothing
+    for key, usual in defaults.items():
+        if isinstance(usual, bool) and isinstance(plain.get(key), str | list | dict):
+            raise TypeError(f"{key} must be true or false, not {plain[key]!r}")
     return changed(config, defaults, under=True)
 
 
