@@ -282,6 +282,32 @@ def test_a_clip_that_sentence_transformers_holds(behind: tuple[str, ...], tmp_pa
     assert bool(np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)) == bool(behind)
 
 
+@pytest.mark.parametrize("kind", ["CLIPModel", "Transformer"])
+@pytest.mark.parametrize(
+    ("way", "same"),
+    [
+        (("get_text_features", "pooler_output"), True),
+        (("get_text_features", "last_hidden_state"), False),
+        (("get_image_features", "pooler_output"), False),
+        (("forward", "image_embeds"), False),
+    ],
+)
+def test_what_of_a_clip_is_its_vector(way: tuple[str, str], same: bool, kind: str, tmp_path: Path) -> None:
+    """Only what is taken of a call for the projected vector is one: not states, nor the other side's vector."""
+    inner = folders.tiny_clip(tmp_path / "clip" / "0")
+    entries = [{"idx": 0, "name": "0", "path": "0", "type": f"sentence_transformers.models.{kind}"}]
+    (inner.parent / "modules.json").write_text(json.dumps(entries))
+    image = {"method": "get_image_features", "method_output_name": "pooler_output"}
+    ways = {"text": {"method": way[0], "method_output_name": way[1]}, "image": image}
+    settings = {"module_output_name": "sentence_embedding", "modality_config": ways}
+    (inner / "sentence_bert_config.json").write_text(json.dumps(settings))
+    if same:
+        assert_same(ct.load(inner.parent).embed(SENTENCES, modality="text"), theirs(inner.parent, SENTENCES))
+    else:
+        with pytest.raises(UnsupportedModel, match=f"takes '{way[1]}' of '{way[0]}' for the vector of a text"):
+            ct.load(inner.parent)
+
+
 LONG = [*SENTENCES, "the cat sits on a mat " * 12 + "a dog runs"]
 
 
@@ -425,7 +451,10 @@ def test_a_default_prompt_that_is_not_there(base: Path, tmp_path: Path) -> None:
     ("settings", "reason"),
     [
         ({"transformer_task": "fill-mask"}, "asks for the task 'fill-mask'"),
-        ({"module_output_name": "sentence_embedding"}, "takes a vector that this encoder does not give"),
+        (
+            {"module_output_name": "sentence_embedding"},
+            "takes 'last_hidden_state' of 'forward' for the vector of a text",
+        ),
     ],
 )
 def test_an_encoder_asked_for_something_else(settings: dict[str, Any], reason: str, base: Path, tmp_path: Path) -> None:

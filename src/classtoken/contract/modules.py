@@ -23,6 +23,16 @@ LOADING = (
 )
 USUAL = "SentenceTransformer"
 TOKENS, VECTOR = "token_embeddings", "sentence_embedding"
+#: Methods and outputs of an encoder that are its tokens' states; by the side that is read, those that are its vector.
+STATES = (("forward", "last_hidden_state"), ("forward", None))
+VECTORS = {
+    side: (
+        (f"get_{side}_features", "pooler_output"),
+        (f"get_{side}_features", None),  # as it was written beside an older transformers, whose output is the vector
+        ("forward", "pooler_output"),
+    )
+    for side in ("text", "image")
+}
 #: Modules whose output is something else than one dense vector pooled from states.
 OTHERWISE: Mapping[str, str] = {
     "SpladePooling": "it gives sparse vectors, one weight for each word of the vocabulary (SPLADE)",
@@ -134,16 +144,19 @@ def _encoder_features(module: Module) -> dict[str, Flow]:
             "('message' in modality_config), which classtoken does not: the template's words would be missing. Compute "
             "this model's with sentence-transformers, or take 'message' out if the model was trained on bare texts."
         )
-    ways = [(way.get("method", "forward"), way.get("method_output_name")) for way in _ways(settings)]
-    odd = [way for way in ways if way not in (("forward", None), ("forward", "last_hidden_state"))]
+    ways = _ways(settings)
+    read = VECTORS if name == VECTOR else {side: STATES for side in ways}
+    for side, way in ways.items():
+        if side in read and way not in read[side]:
+            known = " or ".join(f"{output!r} of {method!r}" for method, output in read[side] if output)
+            raise UnsupportedModel(
+                f"sentence_bert_config.json of '{module.folder}' takes {way[1]!r} of {way[0]!r} for "
+                f"{f'the vector of a {side}' if name == VECTOR else 'states of tokens'}; classtoken reads {known}. "
+                "Compute this model's with sentence-transformers."
+            )
     if name == VECTOR:
-        outputs = {str(output) for method, output in ways if method == "forward"}
-        return {VECTOR: Flow("pooler" if outputs == {"pooler_output"} else "", says=(module.kind,))}
-    if odd:
-        raise UnsupportedModel(
-            f"sentence_bert_config.json of '{module.folder}' takes {odd[0][1]!r} of {odd[0][0]!r} for tokens' states; "
-            "classtoken reads 'last_hidden_state' of 'forward'. Compute this model's with sentence-transformers."
-        )
+        own = {output for method, output in ways.values() if method == "forward"}
+        return {VECTOR: Flow("pooler" if own == {"pooler_output"} else "", says=(module.kind,))}
     return {str(name): Flow()}
 
 
@@ -159,9 +172,14 @@ def _check_making(module: Module, settings: Mapping[str, Any]) -> None:
                 )
 
 
-def _ways(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _ways(settings: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What is called for each kind of input, and which of its outputs is taken."""
-    return [way for way in (settings.get("modality_config") or {}).values() if isinstance(way, Mapping)]
+    ways = (settings.get("modality_config") or {}).items()
+    return {
+        side: (way.get("method", "forward"), way.get("method_output_name"))
+        for side, way in ways
+        if isinstance(way, Mapping)
+    }
 
 
 def _apply(module: Module, features: dict[str, Flow], path: Path) -> None:
