@@ -40,11 +40,11 @@ export class Numbers {
   row(...index: number[]): Float64Array {
     let start = 0;
     for (let i = 0; i < index.length; i++) start += index[i] * this.strides[i];
-    return Float64Array.from(this.values.subarray(start, start + this.strides[index.length - 1]));
+    return new Float64Array(this.values.subarray(start, start + this.strides[index.length - 1])); // `from` takes ten times as long
   }
 
   all(): Float64Array {
-    return Float64Array.from(this.values);
+    return new Float64Array(this.values);
   }
 }
 

@@ -31,12 +31,15 @@ export function inkOn(x: number): string {
 }
 
 /** Blue below zero, orange above, the ground's own colour at zero; `x` in [-1, 1]. */
-export function diverging(x: number, dark: boolean): string {
+export const diverging = (x: number, dark: boolean): string => `rgb(${divergingParts(x, dark).join(" ")})`;
+
+/** The same as red, green and blue, 0 to 255: for pictures of many numbers. */
+export function divergingParts(x: number, dark: boolean): number[] {
   const clipped = Math.min(1, Math.max(-1, Number.isFinite(x) ? x : 0));
   const zero = dark ? [38, 43, 54] : [244, 244, 240];
   const end = clipped < 0 ? (dark ? [92, 160, 255] : [20, 84, 180]) : dark ? [255, 150, 80] : [190, 80, 10];
   const part = Math.abs(clipped) ** 0.8;
-  return `rgb(${zero.map((value, i) => Math.round(value + (end[i] - value) * part)).join(" ")})`;
+  return zero.map((value, i) => Math.round(value + (end[i] - value) * part));
 }
 
 /** What the fullest colour stands for where rows are compared: a few outlying numbers would leave all others blank. */
