@@ -226,13 +226,13 @@ def _keep(folder: Path) -> None:
     if not (folder / TRAINING).exists() or (folder / WRITING).exists():
         return
     place, names = folder / BEFORE, _ours(folder) - {FEATURES, "checkpoint.pt"}
-    inside = (path for name in names for path in (folder / name, *(folder / name).rglob("*")))
-    files = [path for path in inside if path.is_file() and place not in path.parents]
-    with whole_folder(place, replacing=True) as kept:
-        for path in files:
-            to = kept / path.relative_to(folder)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(path, to)
+    with whole_folder(place, replacing=True) as kept:  # which removes what a kill has left of an earlier one
+        inside = [path for name in names for path in (folder / name, *(folder / name).rglob("*"))]
+        for path in inside:
+            if path.is_file() and not {place, kept} & {*path.parents}:
+                to = kept / path.relative_to(folder)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(path, to)
     LOG.warning("the model that was in '%s' is kept in '%s' until the new one is whole", folder, place)
 
 

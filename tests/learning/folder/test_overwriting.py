@@ -145,3 +145,25 @@ def test_the_model_before_is_kept_whole_until_the_new_one_is(
     ct.train(None, squares, out, recipe=with_tables(PICTURES, loop={"epochs": 3.0}))
     assert entries(out / "_meta") == entries(tmp_path / "fresh" / "_meta") - {"begun"}
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "fresh" / "model.safetensors").read_bytes()
+
+
+def test_a_kill_while_the_model_is_put_aside_costs_nothing(
+    tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, left = tmp_path / "out", tmp_path / "out" / "_meta" / ".before.unfinished"
+    ct.train(None, squares, out, recipe=PICTURES)
+    before, again = held(out), with_tables(PICTURES, loop={"epochs": 2.0})
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("classtoken.learning.work.link_or_copy", die)
+        with pytest.raises(KeyboardInterrupt):
+            ct.train(None, squares, out, recipe=again, overwrite=True)
+    assert held(out) == before
+    left.mkdir()
+    (left / "half.safetensors").touch()  # as a process that is killed hard leaves it
+    ct.train(None, squares, out, recipe=again, overwrite=True)
+    assert not left.exists()
+    assert not (out / BEFORE).exists()
