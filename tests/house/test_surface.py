@@ -110,7 +110,8 @@ def test_a_page_names_no_keyword_that_python_does_not_take(verb: str) -> None:
     """In the table of a verb's options, which has a column for Python."""
     taken = {p for name in FUNCTIONS[verb] for p in inspect.signature(getattr(classtoken, name)).parameters}
     page = Path(__file__).parents[2] / f"docs/{'indexing' if verb == 'index' else verb}.md"
-    rows = page.read_text(encoding="utf-8").partition("| on the command line | in Python |")[2].splitlines()[2:]
+    table = page.read_text(encoding="utf-8").partition("| on the command line | in Python |")[2].partition("\n\n")[0]
+    rows = table.splitlines()[2:]
     named = {cells[2].strip() for row in rows if len(cells := row.split("|")) > 4}
     assert len(named) > 3
     assert named - {""} <= {f"`{name}`" for name in (*taken, "source_options")}
