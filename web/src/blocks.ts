@@ -3,7 +3,11 @@ import type { Block } from "./data";
 
 const SIZES = { f32: 4, f16: 2, u8: 1, i32: 4 } as const;
 
+/** Newer browsers know the way themselves, several times as fast. */
+const { fromBase64 } = Uint8Array as unknown as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
+
 function bytes(base64: string): Uint8Array<ArrayBuffer> {
+  if (fromBase64) return fromBase64.call(Uint8Array, base64);
   const text = atob(base64);
   const out = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
@@ -70,5 +74,7 @@ function decode(block: Block): Numbers["values"] {
   if (block.dtype === "f32") return new Float32Array(raw.buffer);
   if (block.dtype === "i32") return new Int32Array(raw.buffer);
   const halves = new Uint16Array(raw.buffer);
-  return Float32Array.from(halves, half);
+  const out = new Float32Array(halves.length);
+  for (let i = 0; i < out.length; i++) out[i] = half(halves[i]);
+  return out;
 }

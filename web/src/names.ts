@@ -51,8 +51,9 @@ export const span = (count: number): string => (count > 1 ? `0 to ${count - 1}` 
 export function shortTitle(e: Example, most = 20): string {
   const title = bare(e.title);
   const stem = e.input.kind === "image" && title.length > most ? title.replace(/\.[A-Za-z]+$/, "") : title;
-  const signs = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(stem)]; // none is cut in two
-  return isolated(e.input.kind === "image" && signs.length > most ? `…${signs.slice(1 - most).map((sign) => sign.segment).join("").trimStart()}` : stem);
+  if (e.input.kind !== "image" || stem.length <= most) return isolated(stem);
+  const signs = /^[ -~]*$/.test(stem) ? [...stem] : Array.from(new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(stem), (sign) => sign.segment); // none is cut in two
+  return isolated(signs.length > most ? `…${signs.slice(1 - most).join("").trimStart()}` : stem);
 }
 
 export const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);

@@ -14,8 +14,17 @@ export function sum(a: Vector): number {
   return total;
 }
 
-export const add = (a: Vector, b: Vector): Float64Array => Float64Array.from(a, (x, i) => x + b[i]);
-export const scale = (a: Vector, by: number): Float64Array => Float64Array.from(a, (x) => x * by);
+export function add(a: Vector, b: Vector): Float64Array {
+  const out = new Float64Array(a.length);
+  for (let i = 0; i < a.length; i++) out[i] = a[i] + b[i];
+  return out;
+}
+
+export function scale(a: Vector, by: number): Float64Array {
+  const out = new Float64Array(a.length);
+  for (let i = 0; i < a.length; i++) out[i] = a[i] * by;
+  return out;
+}
 export const length = (a: Vector): number => Math.sqrt(dot(a, a));
 
 /** Cosine of the angle between two vectors; 0 when one of them is zero. */

@@ -1,7 +1,7 @@
 /** What can be read off a document by comparing attention with effects. */
-import { open } from "../blocks";
+import { open, type Numbers } from "../blocks";
 import type { CutEffect, Example, ModelCard } from "../data";
-import { cosine, dot, effectiveTokens, largest, length, scale } from "./basic";
+import { add, cosine, dot, effectiveTokens, largest, length, scale } from "./basic";
 
 /** A smaller change of the answer is no need that anybody would name: it would be written as 0.0 points. */
 export const WORTH = 0.0005;
@@ -123,21 +123,31 @@ export function neighbours(example: Example): { beside: number; apart: number } 
 
 function likeness(example: Example): { beside: number; apart: number } | null {
   if (!example.embeddings.position) return null;
-  const positions = open(example.embeddings.position);
   const content = example.tokens.map((_, t) => t).filter((t) => example.tokens[t].role === "content");
+  const unit = directions(open(example.embeddings.position), content);
+  const cells = content.map((t) => example.tokens[t].cell);
   const near = { sum: 0, count: 0 };
-  const far = { sum: 0, count: 0 };
-  content.forEach((a, i) => {
-    for (const b of content.slice(0, i)) {
-      const [at, other] = [example.tokens[a].cell, example.tokens[b].cell];
-      const steps = at && other ? Math.abs(at[0] - other[0]) + Math.abs(at[1] - other[1]) : a - b;
-      const of = steps === 1 ? near : far;
-      of.sum += cosine(positions.row(a), positions.row(b));
-      of.count += 1;
+  for (let i = 0; i < content.length; i++)
+    for (let j = 0; j < i; j++) {
+      const [at, other] = [cells[i], cells[j]];
+      const steps = at && other ? Math.abs(at[0] - other[0]) + Math.abs(at[1] - other[1]) : content[i] - content[j];
+      if (steps !== 1) continue;
+      near.sum += dot(unit[i], unit[j]);
+      near.count += 1;
     }
-  });
-  return near.count && far.count ? { beside: near.sum / near.count, apart: far.sum / far.count } : null;
+  // The cosines of all pairs, without going through them: |Σ u|² = Σ |u|² + 2 Σ u·v over pairs.
+  const total = unit.reduce(add, new Float64Array(unit[0]?.length ?? 0));
+  const all = (dot(total, total) - unit.reduce((sum, u) => sum + dot(u, u), 0)) / 2;
+  const apart = (content.length * (content.length - 1)) / 2 - near.count;
+  return near.count && apart ? { beside: near.sum / near.count, apart: (all - near.sum) / apart } : null;
 }
+
+/** The rows of some tokens, each of length 1 (zeros stay zeros): the cosine of two is their product. */
+const directions = (of: Numbers, tokens: number[]): Float64Array[] =>
+  tokens.map((t) => {
+    const row = of.row(t);
+    return scale(row, 1 / (length(row) || 1));
+  });
 
 export interface Alike {
   tokens: number[]; // content tokens, in their order
@@ -156,13 +166,9 @@ export function placesAlike(example: Example): Alike | null {
 function everyPair(example: Example): Alike | null {
   const tokens = example.tokens.map((_, t) => t).filter((t) => example.tokens[t].role === "content");
   if (!example.embeddings.position || tokens.length < 2 || tokens.length > MOST_PLACES) return null;
-  const positions = open(example.embeddings.position);
-  const unit = tokens.map((t) => {
-    const row = positions.row(t);
-    return scale(row, 1 / (length(row) || 1));
-  });
+  const unit = directions(open(example.embeddings.position), tokens);
   const alike = new Float64Array(tokens.length ** 2);
-  unit.forEach((a, i) => unit.slice(0, i + 1).forEach((b, j) => (alike[i * unit.length + j] = alike[j * unit.length + i] = dot(a, b))));
+  for (let i = 0; i < unit.length; i++) for (let j = 0; j <= i; j++) alike[i * unit.length + j] = alike[j * unit.length + i] = dot(unit[i], unit[j]);
   return { tokens, alike, low: alike.reduce((a, b) => Math.min(a, b), 0) };
 }
 

@@ -37,10 +37,8 @@ export function grey(picture: HTMLImageElement): HTMLCanvasElement {
     const context = made.getContext("2d")!;
     context.drawImage(picture, 0, 0);
     const pixels = context.getImageData(0, 0, made.width, made.height);
-    for (let i = 0; i < pixels.data.length; i += 4) {
-      const [r, g, b] = pixels.data.subarray(i, i + 3);
-      pixels.data.fill(0.3 * r + 0.59 * g + 0.11 * b, i, i + 3);
-    }
+    const { data } = pixels;
+    for (let i = 0; i < data.length; i += 4) data[i] = data[i + 1] = data[i + 2] = 0.3 * data[i] + 0.59 * data[i + 1] + 0.11 * data[i + 2];
     context.putImageData(pixels, 0, 0);
     greys.set(picture, made);
   }

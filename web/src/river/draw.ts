@@ -1,6 +1,6 @@
 /** The river's still parts, drawn on a canvas: the picture, its patches as tiles, a small map for each layer. */
 import { open } from "../blocks";
-import { cividis, diverging, inkOn, usual } from "../colour";
+import { diverging, inkOn, putCividis, usual } from "../colour";
 import { grey } from "../parts/thumbs";
 import type { Example } from "../data";
 import { LETTER, mapOf, tileAt, type Box, type Geometry } from "./geometry";
@@ -63,21 +63,37 @@ function drawVector(context: CanvasRenderingContext2D, vector: ArrayLike<number>
   }
 }
 
+const heats = new WeakMap<object, HTMLCanvasElement>();
+
+/** One layer's weights as a picture with a pixel for each cell, made once: a layer that is chosen draws all maps anew. */
+function heatOf(example: Example, cells: number[], weights: ArrayLike<number>, top: number): HTMLCanvasElement {
+  const made = document.createElement("canvas");
+  [made.height, made.width] = (example.tokens[cells[0]]?.cell && example.input.grid) || [1, Math.max(1, cells.length)];
+  const context = made.getContext("2d")!;
+  const image = context.createImageData(made.width, made.height);
+  cells.forEach((t, i) => {
+    const [row, column] = example.tokens[t].cell ?? [0, i];
+    putCividis(image.data, 4 * (row * made.width + column), weights[t] / top);
+  });
+  context.putImageData(image, 0, 0);
+  return made;
+}
+
 /** One layer's weights below its ring: the picture's grid, or the sentence in a row. */
 export function drawMap({ context, g, example, dark, picture }: Painter, l: number, now: number, weights: ArrayLike<number>, cells: number[]): void {
   const { x, y, w, h } = mapOf(g, l, now);
   const top = Math.max(1 / example.tokens.length, ...cells.map((t) => (example.tokens[t].role === "content" ? weights[t] : 0)));
+  let heat = heats.get(weights);
+  if (!heat) heats.set(weights, (heat = heatOf(example, cells, weights, top)));
   context.fillStyle = diverging(0, dark);
   context.fillRect(x, y, w, h);
   if (picture && example.input.grid) {
     context.drawImage(grey(picture), x, y, w, h);
     context.globalAlpha = 0.74;
   }
-  cells.forEach((t, i) => {
-    const box = cellAt(g, example, cells, i, l, now);
-    context.fillStyle = cividis(weights[t] / top);
-    context.fillRect(box.x, box.y, box.w, box.h);
-  });
+  context.imageSmoothingEnabled = false;
+  context.drawImage(heat, x, y, w, h);
+  context.imageSmoothingEnabled = true;
   context.globalAlpha = 1;
   if (!example.input.grid && w / cells.length >= LETTER && h > 30) cells.forEach((t, i) => writeUp(context, example.tokens[t].text, cellAt(g, example, cells, i, l, now), weights[t] / top));
 }
