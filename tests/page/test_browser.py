@@ -1,11 +1,13 @@
 """The page in a real browser: keyboard, mouse, small screens, no network, numbers, arithmetic, speed."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.page import reference as ref
 from tests.page.conftest import PATIENCE, Open
 from tests.page.fixture import TOY, picture, walkthrough
@@ -219,6 +221,20 @@ def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
     page.emulate_media(media="screen")
     page.locator(".handout").wait_for(state="detached")
     assert page.locator("h2#step-title").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_before_its_script_has_run_a_page_has_the_ground_that_it_will_have(
+    chromium: Any, pages: dict[str, Path], open_page: Open, scheme: str
+) -> None:
+    """A white flash in a dark room is what it would be otherwise."""
+    waiting = chromium.new_context(color_scheme=scheme, java_script_enabled=False)
+    page = waiting.new_page()
+    page.goto(pages["toy"].as_uri())
+    seen = Image.open(io.BytesIO(page.screenshot())).convert("RGB").getpixel((2, 500))
+    waiting.close()
+    ground = open_page("toy", color_scheme=scheme).locator("html").evaluate("e => getComputedStyle(e).backgroundColor")
+    assert ground == f"rgb{seen}"
 
 
 @pytest.mark.slow
