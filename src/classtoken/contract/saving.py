@@ -1,6 +1,5 @@
 """Write a loaded model as a folder that `load` opens again, and every library that opened the original."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.files import whole_file, whole_folder, write_text
 from classtoken.model_folder import ENCODER_SETTINGS, OF_ITS_VECTORS, SMALL, read_json, transformer_folder
+from classtoken.plain import to_json
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.tokens.wordpieces import tokenizer_folder
@@ -97,7 +97,7 @@ def _write_limit(whole: Path, readings: Sequence[Reading], most: int) -> None:
         *((n, "max_seq_length") for n in ENCODER_SETTINGS),
     ):
         if settings := read_json(inner / name):
-            write_text(inner / name, json.dumps({**settings, key: most}, indent=2, ensure_ascii=False) + "\n")
+            write_text(inner / name, to_json({**settings, key: most}, indent=2) + "\n")
     reading = next(reading for reading in readings if reading.modality == "text")
     prepare = TextPreprocessor.from_folder(
         whole, positions=reading.encoder.positions, vocabulary=reading.encoder.vocabulary, usual=reading.inputs
