@@ -6,12 +6,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from tests import folders
+from tests.contract.ordinary import ORDINARY
 
 import classtoken as ct
 from classtoken.audit.golden import NAME
+from classtoken.audit.probes import NATURAL, text_probes
 from classtoken.errors import OptionError, OutputError
 from classtoken.results.verify import VerifyResult
 from classtoken.sink.manifest import META
+from classtoken.tokens.text import TextPreprocessor
 
 
 @pytest.fixture
@@ -36,6 +39,19 @@ def test_the_model_that_made_a_folder_proves_it(texts: Path, tmp_path: Path, poo
     assert other.proof is not None
     assert other.proof.ok == (pooling is not None)  # the poolings named are those of the same encoder
     assert "gives these vectors" in str(found)
+
+
+def test_of_a_vocabulary_of_bytes(texts: Path, tmp_path: Path) -> None:
+    """It has no words to make texts of: those that people wrote prove it."""
+    model = next(each for each in ORDINARY if each.name == "roberta").save(tmp_path / "bytes")
+    ct.embed(model, texts, tmp_path / "vectors")
+    assert ct.verify(tmp_path / "vectors", model=model).ok
+    prepare = ct.load(model).tower().prepare
+    assert isinstance(prepare, TextPreprocessor)
+    probes = text_probes(prepare, prompt=None)
+    assert set(probes.short) < set(NATURAL)
+    assert len(probes.short) > 2
+    assert probes.long == ()
 
 
 def test_of_pictures(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 from tests import folders
+from tests.contract.ordinary import ORDINARY
 
 import classtoken as ct
 from classtoken.cli import main
@@ -170,6 +171,18 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="on the CPU in fp32"):
         ct.export(ct.load(model, precision="bf16"), tmp_path / "half")
     assert not (tmp_path / "half").exists()
+
+
+def test_a_graph_that_cannot_be_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The exporter prints the whole graph on stdout."""
+    model = next(each for each in ORDINARY if each.name == "qwen3").save(tmp_path / "model")
+    capfd.readouterr()
+    assert main(["export", str(model), "--out", str(tmp_path / "graph"), "--quiet"]) == 2
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "cannot be written as an ONNX graph (Exporting the operator 'aten::rms_norm'" in said.err
+    assert not (tmp_path / "graph").exists()
 
 
 class TestOfVectors:

@@ -96,7 +96,8 @@ def _items(embedder: Embedder, modality: str) -> list[Any]:
     prepare = embedder.tower(modality).prepare
     assert isinstance(prepare, TextPreprocessor)
     words = vocabulary_words(prepare, 60)
-    return [*NATURAL, *(" ".join(words[at : at + 6]) for at in range(0, len(words), 6)), " ".join(words)]
+    made = [*(" ".join(words[at : at + 6]) for at in range(0, len(words), 6)), " ".join(words)]
+    return [*NATURAL, *(made if words else ())]  # a vocabulary of letters or bytes has no words
 
 
 def _picture(number: int) -> bytes:

@@ -46,7 +46,8 @@ def text_probes(prepare: TextPreprocessor, *, prompt: str | None, count: int = 1
     words = vocabulary_words(prepare)
     most = prepare.recipe.max_length
     room = (most or 10_000) - len(prepare.encode([""], prompt=prompt)[0].ids) if words else 0
-    made = [" ".join(chance.choices(words, k=chance.randint(2, max(min(room, 16), 2)))) for _ in range(count)]
+    longest = max(min(room, 16), 2)
+    made = [" ".join(chance.choices(words, k=chance.randint(2, longest))) for _ in range(count if words else 0)]
     short = [text for text in (*NATURAL[:count], *made) if prepare.encode([text], prompt=prompt)[0].cut == 0]
     wanted = [length for length in LONG if most is None or length <= 1.6 * most]
     if most is not None and most < LONG[-1] and (not wanted or wanted[-1] <= most):

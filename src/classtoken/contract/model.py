@@ -21,7 +21,7 @@ from classtoken.contract.reading import (
 from classtoken.encoder.checkpoint import Checkpoint, check_finite, open_checkpoint
 from classtoken.encoder.families.row import AuthorsReadout, Family
 from classtoken.encoder.towers import LoadedTower, load_towers
-from classtoken.errors import UnsupportedModel
+from classtoken.errors import ModelError, UnsupportedModel
 from classtoken.model_folder import ENCODER_SETTINGS, read_prompts, transformer_folder
 from classtoken.pooling.spec import parse
 from classtoken.readout import Classifier, OwnPooler, Readout, own
@@ -53,11 +53,33 @@ def read_model(folder: Path) -> tuple[Reading, ...]:
             )
             + " Name the folder of the encoder itself, without modules.json."
         )
-    return tuple(_reading(folder, checkpoint, tower, declared, alone=alone) for tower in towers)
+    saved = read_saved(folder)
+    meant = _meant_by(saved, towers, folder)
+    return tuple(_reading(folder, checkpoint, tower, declared, saved, alone=alone) for tower in meant)
+
+
+def _meant_by(saved: SavedReadout | None, towers: Sequence[LoadedTower], folder: Path) -> Sequence[LoadedTower]:
+    """The side that a saved readout belongs to: what it and its head learned of one side says nothing of the other."""
+    if saved is None or not saved.modality:
+        return towers
+    found = [tower for tower in towers if tower.modality == saved.modality]
+    if not found:
+        there = " and ".join(tower.modality for tower in towers)
+        raise ModelError(
+            f"classtoken.json of '{folder}' is for modality '{saved.modality}', and the model there reads {there}. "
+            "Copy the folder again."
+        )
+    return found
 
 
 def _reading(
-    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, declared: PoolingClue | None, *, alone: bool
+    folder: Path,
+    checkpoint: Checkpoint,
+    tower: LoadedTower,
+    declared: PoolingClue | None,
+    saved: SavedReadout | None,
+    *,
+    alone: bool,
 ) -> Reading:
     loaded, family, over = tower.loaded, tower.loaded.family, over_of(tower.modality)
     pooler: OwnPooler | None = None if loaded.pooled_size is None else own.ModelPooled(loaded.pooled_size)
@@ -68,7 +90,6 @@ def _reading(
         pooler, missing = own_pooler_of(family, tower.config, loaded)
         authors = family.authors_readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
-    saved = read_saved(folder)
     if declared is not None:
         declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
     found = _clues(checkpoint, tower, saved, declared if alone else None, authors, alone)

@@ -62,6 +62,12 @@ class Reading:
     accepted: tuple[str, ...] = ()
     """keys that are not understood and were accepted by name"""
 
+    @property
+    def pools_all(self) -> bool:
+        """Whether the contract's own pooling reads tokens that a pooling by name does not."""
+        named, own = self.over, self.contract_over
+        return own is not None and any(role in own - named for role, _ in self.encoder.layout.runs)
+
     def readout(self, spec: Spec | None = None, *, unit_length: bool | None = None) -> Readout:
         """The contract's readout, or that of another pooling: the states after the final norm, pooled, nothing after.
 

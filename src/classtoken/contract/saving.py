@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -13,38 +15,99 @@ from classtoken.encoder.adapter import CONFIG, WEIGHTS, adapter_in
 from classtoken.encoder.checkpoint import INDEX, open_checkpoint, reference_names
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
-from classtoken.files import whole_file, whole_folder
-from classtoken.model_folder import ENCODER_SETTINGS, OF_ITS_VECTORS, SMALL, transformer_folder
+from classtoken.files import whole_file, whole_folder, write_text
+from classtoken.model_folder import ENCODER_SETTINGS, OF_ITS_VECTORS, SMALL, read_json, transformer_folder
+from classtoken.plain import to_json
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
+from classtoken.tokens.text import TextPreprocessor
+from classtoken.tokens.wordpieces import tokenizer_folder
 
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")
 
 
-def save_model(source: Path, target: Path, readings: Sequence[Reading], pooling: str | None, unit: bool | None) -> None:
+@dataclass(frozen=True)
+class ReadOut:
+    """What `load` was given that decides vectors, as far as a folder can say it; and what it rounded weights to."""
+
+    pooling: str | None = None
+    unit_length: bool | None = None
+    longest: int | None = None
+    rounded: torch.dtype = torch.float32
+
+
+def save_model(source: Path, target: Path, readings: Sequence[Reading], asked: ReadOut) -> None:
     """The whole folder anew: its own files as they are, the encoder's weights as they are now, and the readout.
 
     The folder appears when it is whole. Raises `OutputError` for a folder that holds
-    something, `OptionError` for several poolings at once.
+    something, `OptionError` for several poolings at once and for what no folder can say.
     """
+    pooling, unit = asked.pooling, _unit_length(readings, asked)
     if pooling is not None and "," in pooling:
         raise OptionError(f"a saved model has one readout, and '{pooling}' are several; load it with one of them.")
     check_folder(target, {"model": source})
     with whole_folder(target) as whole:
         inner = transformer_folder(source)
+        copied = whole / inner.relative_to(source)
         _copy_files(source, whole)
         for pattern in WEIGHT_FILES:
-            for path in (whole / inner.relative_to(source)).glob(pattern):
+            for path in copied.glob(pattern):
                 path.unlink()
-        if take_in_base(inner, whole / inner.relative_to(source)) and _silent(whole):
+        if take_in_base(inner, copied) and _silent(whole):
             pooling = readings[0].contract.pooling if pooling is None else pooling
-        with whole_file(whole / inner.relative_to(source) / _file_name(inner)) as temporary:
-            save_file(current_weights(source, readings), temporary)
+        with whole_file(copied / _file_name(inner)) as temporary:
+            save_file(current_weights(source, readings, asked.rounded), temporary)
+        if asked.longest is not None:
+            _write_limit(whole, readings, asked.longest)
         if pooling is not None or unit is not None:
             saved = read_saved(source) or SavedReadout(readings[0].contract.pooling)
             chosen = readings[0].contract.pooling if pooling is None else pooling
             write_saved(whole, _with(saved, chosen, bool(unit)))
         elif (source / "classtoken.safetensors").is_file():
             shutil.copyfile(source / "classtoken.safetensors", whole / "classtoken.safetensors")
+
+
+def _unit_length(readings: Sequence[Reading], asked: ReadOut) -> bool | None:
+    """The length that has to be written down; None where the files say it already.
+
+    Raises `OptionError` where vectors go through more than a pooling, which a saved readout cannot say.
+    """
+    if asked.pooling is not None or asked.unit_length is None:
+        return asked.unit_length
+    if all(reading.contract.unit_length == asked.unit_length for reading in readings):
+        return None
+    poolings = {reading.contract.pooling for reading in readings}
+    layers = any(reading.after or reading.before or reading.pools_all for reading in readings)
+    if layers or len(poolings) > 1:
+        raise OptionError(
+            f"`normalize` {asked.unit_length} cannot be saved: the vectors of this model go through layers of its own "
+            "besides a pooling, and a saved readout is a pooling alone. Save the model as loaded without `normalize`, "
+            "and give it whenever that folder is loaded; or load it with a `pooling`."
+        )
+    return asked.unit_length
+
+
+def _write_limit(whole: Path, readings: Sequence[Reading], most: int) -> None:
+    """Write the longest text where transformers and sentence-transformers look for it, too.
+
+    Raises `OptionError` for folders whose limit stands in another file.
+    """
+    inner = tokenizer_folder(whole)
+    for name, key in (
+        ("tokenizer_config.json", "model_max_length"),
+        *((n, "max_seq_length") for n in ENCODER_SETTINGS),
+    ):
+        if settings := read_json(inner / name):
+            write_text(inner / name, to_json({**settings, key: most}, indent=2) + "\n")
+    reading = next(reading for reading in readings if reading.modality == "text")
+    prepare = TextPreprocessor.from_folder(
+        whole, positions=reading.encoder.positions, vocabulary=reading.encoder.vocabulary, usual=reading.inputs
+    )
+    if prepare.recipe.max_length != most:
+        raise OptionError(
+            f"`max_length` {most} cannot be saved: the longest text of this model stands elsewhere "
+            f"({prepare.recipe.max_length_source}). Save the model as loaded without `max_length`, and give it "
+            "whenever that folder is loaded."
+        )
 
 
 def _copy_files(source: Path, target: Path) -> None:
@@ -83,8 +146,14 @@ def _silent(folder: Path) -> bool:
     return not declared and any((folder / name).is_file() for name in ENCODER_SETTINGS)
 
 
-def current_weights(source: Path, readings: Sequence[Reading]) -> dict[str, Tensor]:
-    """The file's tensors, with those of the encoders as they are in memory, under the file's own names."""
+def current_weights(
+    source: Path, readings: Sequence[Reading], rounded: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """The file's tensors, with those of the encoders as they are in memory, under the file's own names.
+
+    Where loading has `rounded` the weights, those that are still the file's are written as the file has them: a folder
+    does not lose digits because it was opened with a lower precision.
+    """
     weights = open_checkpoint(transformer_folder(source)).weights.read()
     for reading in readings:
         encoder = reading.encoder
@@ -94,11 +163,18 @@ def current_weights(source: Path, readings: Sequence[Reading]) -> dict[str, Tens
             now = dict(encoder.state_dict())
         else:
             now = reference_names(encoder, reading.family, reading.prefix)
-        weights |= {name: tensor for name, tensor in now.items() if name in weights}
+        changed = {name: tensor for name, tensor in now.items() if name in weights}
+        if rounded != torch.float32:
+            changed = {name: t for name, t in changed.items() if not _same(t, weights[name].to(rounded))}
+        weights |= changed
     return {
         name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous().clone()
         for name, tensor in weights.items()
     }
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.detach().float().cpu(), other.float())
 
 
 def _file_name(inner: Path) -> str:
@@ -120,4 +196,5 @@ def _with(saved: SavedReadout, pooling: str, unit: bool) -> SavedReadout:
         label_names=saved.label_names if keeps_head else {},
         training=saved.training,
         typical=saved.typical if keeps_head else None,
+        modality=saved.modality,
     )

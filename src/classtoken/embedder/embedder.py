@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classtoken.contract.saving import save_model
+from classtoken.contract.saving import ReadOut, save_model
 from classtoken.embedder.identity import encoder_hash, joint_space, space_of, weights_hash
 from classtoken.embedder.prompting import PromptWords, told_prompt
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
@@ -389,13 +389,16 @@ class Embedder:
             yield
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model as a folder: its files, the weights as they are now, and the readout that `load` was given.
+        """Write the model as a folder: its files, the weights as they are now, and the pooling, the length of vectors
+        and of texts that `load` was given.
 
-        `load(folder)` gives the same vectors; libraries that opened the original folder open this one. Raises
-        `OutputError` for a folder that holds something.
+        `load(folder)` gives the same vectors, in the same precision; weights that only a lower precision has rounded
+        are written whole. Libraries that opened the original folder open this one. Raises `OutputError` for a folder
+        that holds something, `OptionError` for what `load` was given and a folder cannot say.
         """
-        readings = [tower.reading for tower in self.towers.values()]
-        save_model(self.folder, user_path(folder), readings, self.spec.pooling, self.spec.normalize)
+        readings, spec = [tower.reading for tower in self.towers.values()], self.spec
+        asked = ReadOut(spec.pooling, spec.normalize, spec.max_length, PRECISIONS[spec.precision])
+        save_model(self.folder, user_path(folder), readings, asked)
         return user_path(folder)
 
     # -- seams for runs over whole data sets ---------------------------------------------------------------------------

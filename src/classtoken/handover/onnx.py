@@ -149,15 +149,16 @@ def _write(embedder: Embedder, named: NamedGraph, place: Path) -> GraphParity:
 @contextlib.contextmanager
 def _tracing() -> Iterator[None]:
     """While a graph is traced sizes are tensors, so shapes are not checked. The tracer doubts what is proved later,
-    names its successor, and prints whole graphs when it fails."""
-    checked = jaxtyping.config.jaxtyping_disable
-    torch._C._jit_set_onnx_log_enabled(False)
+    names its successor, and prints whole graphs when it fails, whether its log is enabled or not."""
+    checked, log = jaxtyping.config.jaxtyping_disable, torch._C._jit_onnx_log
+    torch._C._jit_onnx_log = lambda *_: None
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        torch._C._jit_onnx_log = log
         jaxtyping.config.update("jaxtyping_disable", checked)
 
 

@@ -2,9 +2,12 @@
 
 classtoken.json          {"format": 1,
                           "readout": {"pooling": "cls", "unit_length": false, "poolings": {SPEC: {...arguments}}},
+                          "modality": "text",
                           "head": {"kind": "linear", "size": 192, "classes": 10, ...} | null,
                           "labels": [...], "multilabel": false, "temperature": 1.0,
                           "label_names": {"0": "negative", ...}, "training": {...}}
+`modality` stands there where the folder holds a model of two sides, and all this is one side's alone.
+
 classtoken.safetensors   `poolings.SPEC.NAME` and `head.NAME`, where the readout or the head has weights; `typical.NAME`
                          where it is known how typical a vector is of the labels (`readout.typical`)
 """
@@ -51,6 +54,8 @@ class SavedReadout:
     label_names: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     typical: Typical | None = None
+    modality: str = ""
+    """whose readout and head these are in a folder of two sides; empty: of every encoder that is there"""
 
 
 def write_saved(folder: Path, saved: SavedReadout) -> None:
@@ -63,6 +68,7 @@ def write_saved(folder: Path, saved: SavedReadout) -> None:
             "unit_length": saved.unit_length,
             "poolings": {spec: dict(arguments) for spec, arguments in saved.pooling_arguments.items()},
         },
+        **({"modality": saved.modality} if saved.modality else {}),
         "head": None if saved.head_arguments is None else dict(saved.head_arguments),
         "labels": list(saved.labels),
         "multilabel": saved.multilabel,
@@ -117,6 +123,7 @@ def read_saved(folder: Path) -> SavedReadout | None:
         label_names=settings.get("label_names", {}),
         training=settings.get("training", {}),
         typical=_typical(weights, folder),
+        modality=str(settings.get("modality", "")),
     )
 
 

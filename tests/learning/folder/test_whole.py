@@ -1,17 +1,20 @@
 """A trained folder is whole: it opens wherever it is taken, whatever the origin was, and in 16 bits too."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tests.encoder.test_adapter import low_rank, write
-from tests.folders import sentence_transformer, tiny_bert, tiny_vit
+from tests.folders import pictures, sentence_transformer, tiny_bert, tiny_clip, tiny_vit
 from tests.learning.training import texts
 
 import classtoken as ct
+from classtoken.encoder.checkpoint import INDEX
+from classtoken.errors import ModelError
 from classtoken.learning.ways.logistic import deviations
 from classtoken.tensors import halved
 
@@ -77,6 +80,48 @@ def test_16_bits_are_the_whole_encoder_and_not_the_head(squares: Path, tmp_path:
     ct.train(tiny_vit(tmp_path / "vit"), squares, tmp_path / "trained", pooling="mean", half=True)
     assert {t.dtype for t in load_file(tmp_path / "trained/model.safetensors").values()} == {torch.float16}
     assert {t.dtype for t in load_file(tmp_path / "trained/classtoken.safetensors").values()} == {torch.float32}
+
+
+def test_an_index_says_how_large_its_files_are_now(labelled: Path, tmp_path: Path) -> None:
+    """16 bits are half as large, and a classifier that is left out is gone."""
+    base = tiny_bert(tmp_path / "bert", head=True)
+    weights = load_file(base / "model.safetensors")
+    (base / "model.safetensors").unlink()
+    files = {name: f"model-{n % 2 + 1:05}-of-00002.safetensors" for n, name in enumerate(sorted(weights))}
+    for file in set(files.values()):
+        save_file({name: weights[name] for name in weights if files[name] == file}, base / file)
+    total = sum(tensor.nbytes for tensor in weights.values())
+    index = {"metadata": {"total_size": total, "total_parameters": total // 4}, "weight_map": files}
+    (base / INDEX).write_text(json.dumps(index))
+    for half in (False, True):
+        out = tmp_path / f"trained-{half}"
+        ct.train(base, labelled, out, pooling="mean", half=half)
+        told = json.loads((out / INDEX).read_text())
+        held = {name: t for file in set(told["weight_map"].values()) for name, t in load_file(out / file).items()}
+        assert told["weight_map"].keys() == held.keys() < weights.keys()
+        assert told["metadata"] == {"total_size": sum(tensor.nbytes for tensor in held.values())}
+        assert {tensor.dtype for tensor in held.values()} == {torch.float16 if half else torch.float32}
+
+
+@pytest.mark.parametrize("side", ["text", "image"])
+def test_of_one_side_of_two(side: str, labelled: Path, squares: Path, tmp_path: Path) -> None:
+    """What was learned of one side says nothing of the other, whose vectors may have the same size."""
+    base, source = tiny_clip(tmp_path / "clip"), labelled if side == "text" else squares
+    for n in (1, 2):  # once more on what was trained
+        ct.train(base, source, tmp_path / f"trained-{n}", pooling="mean", modality=side)
+        base = tmp_path / f"trained-{n}"
+        model = ct.load(base)
+        model.save(tmp_path / f"saved-{n}")
+        for one in (model, ct.load(tmp_path / f"saved-{n}")):
+            assert one.modalities == (side,)
+            items = texts(3) if side == "text" else pictures(3)
+            wanted = ct.load(tmp_path / "clip").embed(items, modality=side, pooling="mean")
+            np.testing.assert_allclose(one.embed(items), wanted, atol=1e-6)
+            assert one.logits(items).shape == (3, 2 if side == "text" else 3)
+    settings = (base / "classtoken.json").read_text()
+    (base / "classtoken.json").write_text(settings.replace(f'"modality": "{side}"', '"modality": "sound"'))
+    with pytest.raises(ModelError, match="is for modality 'sound', and the model there reads image and text"):
+        ct.load(base)
 
 
 def test_what_16_bits_do_not_reach_is_kept() -> None:

@@ -21,7 +21,7 @@ from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import being_written, list_files
 from classtoken.measure.statistics import independence
 from classtoken.model_folder import TRAINING, read_prompts
-from classtoken.readout.saved import SavedReadout
+from classtoken.readout.saved import SavedReadout, read_saved
 from classtoken.results.base import counted, write
 from classtoken.results.train import PoolingFigures, TrainResult
 from classtoken.sink import write_quarantine
@@ -69,6 +69,7 @@ def finish(
         label_names=run.recipe.data.label_names,
         training={"way": run.way, "scores": dict(judged.scores)},
         typical=model.typical,
+        modality=_side(run),
     )
     with being_written(run.out):
         _write_model(model, run, saved)
@@ -216,6 +217,14 @@ def _unit_length(model: TrainedModel, run: TrainingRun) -> bool:
     return contract.unit_length and contract.pooling == str(model.readout.spec)
 
 
+def _side(run: TrainingRun) -> str:
+    """Whose readout and head these are in a folder that keeps both sides of its MODEL; empty where it keeps one."""
+    if run.model is None or run.way == "finetune":
+        return ""
+    before = read_saved(run.embedder.folder)
+    return run.modality if len(run.embedder.towers) > 1 or (before is not None and before.modality) else ""
+
+
 def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> None:
     """The encoder in its own library's format where it came from one, else in ours; and what prepares its inputs."""
     if model.whole is not None:
@@ -243,7 +252,7 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         files.write_own(run.out, encoder, saved, half=run.half)
     else:
         files.write_frozen(run.out, origin, saved, half=run.half)
-    if run.modality == "text" and len(run.embedder.towers) == 1 and reading.family is not None:
+    if run.modality == "text" and len(run.embedder.towers) == 1 and not saved.modality and reading.family is not None:
         include = read_prompts(origin).include
         files.write_modules(run.out, saved, encoder.hidden_size, include_prompt=include)
     prepare = run.embedder.tower(run.modality).prepare

@@ -49,6 +49,7 @@ def saved_readout(
     label_names: Mapping[str, str] | None = None,
     training: Mapping[str, Any] | None = None,
     typical: Typical | None = None,
+    modality: str = "",
 ) -> SavedReadout:
     """What classtoken.json and classtoken.safetensors hold."""
     learned = {
@@ -69,6 +70,7 @@ def saved_readout(
         label_names=label_names or {},
         training=training or {},
         typical=typical,
+        modality=modality,
     )
 
 
@@ -144,6 +146,8 @@ def _halve(folder: Path) -> None:
             weights = _sixteen_bits(load_file(path))
             with whole_file(path) as temporary:
                 save_file(weights, temporary, metadata={"format": "pt"})
+    if (index := read_json(folder / INDEX)) is not None:
+        _write_index(folder, index, index["weight_map"])
 
 
 def _leave_out(folder: Path, names: re.Pattern[str]) -> None:
@@ -156,8 +160,19 @@ def _leave_out(folder: Path, names: re.Pattern[str]) -> None:
                 save_file(left, temporary, metadata={"format": "pt"})
     index = read_json(folder / INDEX)
     if index is not None:
-        index["weight_map"] = {name: file for name, file in index["weight_map"].items() if not names.match(name)}
-        write_json(folder / INDEX, index)
+        places = {name: file for name, file in index["weight_map"].items() if not names.match(name)}
+        _write_index(folder, index, places)
+
+
+def _write_index(folder: Path, index: Mapping[str, Any], places: Mapping[str, str]) -> None:
+    """Which file holds which tensor, and how large the files' tensors are now: other libraries make room by that."""
+    size = 0
+    for name in set(places.values()):
+        with (folder / name).open("rb") as file:
+            header = 8 + int.from_bytes(file.read(8), "little")
+        size += (folder / name).stat().st_size - header
+    told = {key: value for key, value in (index.get("metadata") or {}).items() if key != "total_parameters"}
+    write_json(folder / INDEX, {**index, "metadata": {**told, "total_size": size}, "weight_map": dict(places)})
 
 
 def opens_by_config(origin: Path, config: Mapping[str, Any]) -> bool:
