@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from classtoken.embedder import Embedder
+from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
@@ -84,7 +85,9 @@ class TrainingRun:
         going_on = () if self.way == "frozen" else GOING_ON
         work.claim(self.out, overwrite=self.overwrite, may_differ=going_on)
         if self.made is not None:
-            shutil.copytree(self.made, self.out, dirs_exist_ok=True)
+            for path in sorted(self.made.iterdir(), reverse=True):  # the vocabulary last, as it was learned
+                with whole_file(self.out / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
         return replace(self, work=work)
 
     @property

@@ -237,20 +237,19 @@ def _keep(folder: Path) -> None:
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a training has put into a folder; what tells that it was one goes last, so that a kill in between
-    leaves a folder that is known, and that nobody opens. What is kept of the model before stays."""
+    """Remove what a training has put into a folder, but for the work that it was of, which the next one is written in
+    the place of: a kill in between leaves a folder that is known, and that nobody opens. What is kept of the model
+    before stays."""
     if (folder / TRAINING).exists():
         _mark_writing(folder)
-    last = [folder / name for name in (WRITING, FILES, BEGUN, FILE)]
-    below, stays = (folder / FILE).parent, [*last, folder / BEFORE]
+    last = [folder / name for name in (WRITING, FILES, BEGUN)]
+    below, stays = (folder / FILE).parent, [*last, folder / FILE, folder / BEFORE]
     others = [folder / name for name in names if folder / name != below]
     for path in (*others, *(path for path in below.glob("*") if path not in stays), *last):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    if below.is_dir() and not any(below.iterdir()):
-        below.rmdir()
 
 
 def _differs(name: str) -> str:

@@ -96,6 +96,18 @@ def test_a_vocabulary_that_is_learned_before_the_old_one_goes_comes_to_its_place
     assert entries(tmp_path / "out") == entries(tmp_path / "fresh")
 
 
+def test_a_vocabulary_of_other_texts_is_not_taken_over(tmp_path: Path) -> None:
+    """A run that ends between the vocabulary and the first step has claimed nothing: its texts may be changed."""
+    rows = {"text": texts(24), "label": ["a", "b"] * 12}
+    other = {"text": [f"{text} another" for text in texts(24)], "label": ["a", "b"] * 12}
+    ct.train(None, rows, tmp_path / "fresh", recipe=TEXTS)
+    with pytest.raises(ClasstokenError, match="distillation token"):
+        ct.train(None, other, tmp_path / "out", recipe=with_tables(TEXTS, head={"kind": "distilled"}))
+    ct.train(None, rows, tmp_path / "out", recipe=TEXTS)
+    names = ("tokenizer.json", "model.safetensors", "classtoken.safetensors")
+    assert all((tmp_path / "out" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in names)
+
+
 def test_a_stop_says_that_the_same_command_would_begin_anew(tmp_path: Path, squares: Path) -> None:
     vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
     recipe = {"unfreeze": "last-1", "loop": {"epochs": 2.0, "batch": 12}, "optimiser": {"learning_rate": 1e-3}}
