@@ -242,6 +242,26 @@ def remove_unfinished(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether no other process is in such a block of the same path, whose file is there as long as the block is.
+
+    Raises `OutputError` where the file cannot be made.
+    """
+    with _as_output_error(path, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        while (free := _lock(handle)) and not _is_same(handle, path):  # its owner has just gone, and the file with it
+            os.close(handle)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield free
+    finally:
+        if free:
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}{UNFINISHED}")
 
@@ -281,16 +301,21 @@ def _unless_in_use(path: Path) -> Iterator[bool]:
         yield False  # just renamed by its writer
         return
     try:
-        free = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            free = False
-        except OSError:
-            pass  # a file system without locks
-        yield free
+        yield _lock(handle)
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file or folder, as long as it is open; False where another process has. File systems without locks
+    do without."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _flush(path: Path) -> None:

@@ -11,7 +11,7 @@ from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import GOING_ON, FinishedBefore, RecordsRead, Work, essence_of
+from classtoken.learning.work import BEFORE, GOING_ON, FinishedBefore, HeldFolder, RecordsRead, Work, essence_of
 from classtoken.values import Progress
 
 
@@ -32,6 +32,8 @@ class TrainingRun:
     own_pooling: bool = False
     """whether no pooling was named, so that the MODEL's own is meant, with what it has learned"""
     read: RecordsRead = field(default_factory=RecordsRead)
+    held: HeldFolder = field(default_factory=HeldFolder)
+    """what keeps other processes out of the folder"""
     overwrite: bool = False
     source: str = ""
     """what the records are called"""
@@ -69,7 +71,8 @@ class TrainingRun:
         weight has moved yet. `model` holds hashes of all that vectors are made of, `preparation` what makes tokens of
         records.
 
-        Raises `ManifestMismatch` for a folder of other work, and `FinishedBefore` where it has been done already.
+        Raises `ManifestMismatch` for a folder of other work, `OutputError` where another process trains in it, and
+        `FinishedBefore` where it has been done already.
         """
         work = Work(
             records=self.read.contents,
@@ -79,8 +82,10 @@ class TrainingRun:
             preparation=hash_value(preparation),
             recipe=essence_of(self.recipe),
         )
+        self.held.take(self.out)
         alone = self.processes.count == 1 and not self.overwrite
         if alone and (before := work.finished(self.out, self.half)) is not None:
+            shutil.rmtree(self.out / BEFORE, ignore_errors=True)  # which a kill may have left
             raise FinishedBefore(before)
         going_on = () if self.way == "frozen" else GOING_ON
         work.claim(self.out, overwrite=self.overwrite, may_differ=going_on)

@@ -6,15 +6,15 @@ import json
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from classtoken.destination import entries, refuse_strangers
-from classtoken.errors import ClasstokenError, ManifestMismatch
-from classtoken.files import flush_folder, link_or_copy, whole_folder, write_text
+from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
+from classtoken.files import UNFINISHED, alone, flush_folder, link_or_copy, whole_folder, write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
 from classtoken.model_folder import TRAINING, WRITING
@@ -28,6 +28,8 @@ from classtoken.version import __version__
 LOG = logging.getLogger("classtoken")
 CODE = f"classtoken {__version__}, torch {torch.__version__}"
 FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
+HELD = f"_meta/.training{UNFINISHED}"
+"""there while a process trains in the folder"""
 BEFORE = "_meta/before"
 """the model that was in the folder, whole, until the one that replaces it is"""
 FEATURES = "features"
@@ -46,6 +48,20 @@ class FinishedBefore(Exception):
     def __init__(self, result: TrainResult):
         super().__init__(str(result.out))
         self.result = result
+
+
+class HeldFolder(ExitStack):
+    """The folder of a training, which no other process trains in from its first file to the end of the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = False
+
+    def take(self, folder: Path) -> None:
+        """Keep others out from now on, if they are not yet. Raises `OutputError` where one is at it."""
+        if not self._held and not self.enter_context(alone(folder / HELD)):
+            raise OutputError(f"another process is training in '{folder}'; wait for it, or give another folder.")
+        self._held = True
 
 
 class RecordsRead:
@@ -229,7 +245,7 @@ def _keep(folder: Path) -> None:
     with whole_folder(place, replacing=True) as kept:  # which removes what a kill has left of an earlier one
         inside = [path for name in names for path in (folder / name, *(folder / name).rglob("*"))]
         for path in inside:
-            if path.is_file() and not {place, kept} & {*path.parents}:
+            if path.is_file() and path.suffix != UNFINISHED and not {place, kept} & {*path.parents}:
                 to = kept / path.relative_to(folder)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 link_or_copy(path, to)
@@ -243,7 +259,7 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
     if (folder / TRAINING).exists():
         _mark_writing(folder)
     last = [folder / name for name in (WRITING, FILES, BEGUN)]
-    below, stays = (folder / FILE).parent, [*last, folder / FILE, folder / BEFORE]
+    below, stays = (folder / FILE).parent, [*last, *(folder / name for name in (FILE, HELD, BEFORE))]
     others = [folder / name for name in names if folder / name != below]
     for path in (*others, *(path for path in below.glob("*") if path not in stays), *last):
         if path.is_dir() and not path.is_symlink():

@@ -15,9 +15,10 @@ from tests.learning.training import scratch, texts, train
 import classtoken as ct
 from classtoken.destination import entries
 from classtoken.embedder import load
-from classtoken.errors import ClasstokenError
+from classtoken.errors import ClasstokenError, OutputError
+from classtoken.files import UNFINISHED, alone
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import BEFORE
+from classtoken.learning.work import BEFORE, HELD
 
 TEXTS = {
     "model": {
@@ -157,6 +158,29 @@ def test_the_model_before_is_kept_whole_until_the_new_one_is(
     ct.train(None, squares, out, recipe=with_tables(PICTURES, loop={"epochs": 3.0}))
     assert entries(out / "_meta") == entries(tmp_path / "fresh" / "_meta") - {"begun"}
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "fresh" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("way", ["frozen", "finetune", "scratch"])
+def test_one_process_trains_in_a_folder(tmp_path: Path, squares: Path, way: str) -> None:
+    """Of two, each would remove or write what the other one has there, and both would say that they are done."""
+    out, model = tmp_path / "out", None if way == "scratch" else tiny_vit(tmp_path / "vit")
+    recipe = Recipe.from_dict(PICTURES if way == "scratch" else {"unfreeze": "last-1" * (way == "finetune")})
+    with alone(out / HELD), pytest.raises(OutputError, match=r"another process is training in '.*out'; wait for it"):
+        train(squares, out, model=model, recipe=recipe)
+    train(squares, out, model=model, recipe=recipe)
+    before = held(out)
+    for overwrite in (False, True):
+        with alone(out / HELD), pytest.raises(OutputError, match="another process is training"):
+            ct.train(model, squares, out, recipe=recipe.to_dict(), overwrite=overwrite)
+    assert held(out) == before
+    assert not any(name.endswith(UNFINISHED) for name in before)
+
+
+def test_what_is_kept_goes_though_a_kill_came_between(tmp_path: Path, squares: Path) -> None:
+    ct.train(None, squares, tmp_path / "out", recipe=PICTURES)
+    (tmp_path / "out" / BEFORE).mkdir()
+    ct.train(None, squares, tmp_path / "out", recipe=PICTURES)
+    assert not (tmp_path / "out" / BEFORE).exists()
 
 
 def test_a_kill_while_the_model_is_put_aside_costs_nothing(

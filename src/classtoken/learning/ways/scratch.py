@@ -61,6 +61,7 @@ def train_from_scratch(
     if run.overwrite:  # what is there is not touched before all that may be refused has been read
         with tempfile.TemporaryDirectory() as folder:
             return _trained(replace(run, made=Path(folder)), shape, records, unlabelled)
+    run.held.take(run.out)
     begin_folder(run.out)
     return _trained(run, shape, records, unlabelled)
 
