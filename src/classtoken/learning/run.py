@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from classtoken.embedder import Embedder
+from classtoken.embedder import Embedder, load
+from classtoken.errors import ClasstokenError
 from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
@@ -84,7 +85,7 @@ class TrainingRun:
         )
         self.held.take(self.out)
         alone = self.processes.count == 1 and not self.overwrite
-        if alone and (before := work.finished(self.out, self.half)) is not None:
+        if alone and (before := work.finished(self.out, self.half)) is not None and self._opens():
             shutil.rmtree(self.out / BEFORE, ignore_errors=True)  # which a kill may have left
             raise FinishedBefore(before)
         going_on = () if self.way == "frozen" else GOING_ON
@@ -94,6 +95,14 @@ class TrainingRun:
                 with whole_file(self.out / path.name) as temporary:
                     shutil.copyfile(path, temporary)
         return replace(self, work=work)
+
+    def _opens(self) -> bool:
+        """Whether the model in the folder can be opened: its files may have been damaged or half copied."""
+        try:
+            load(self.out)
+        except ClasstokenError:
+            return False
+        return True
 
     @property
     def identity(self) -> str:

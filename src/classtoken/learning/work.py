@@ -137,8 +137,8 @@ class Work(Result):
         """What differs in the work that is written down at `path`."""
         try:
             return Work.from_json(path.read_text(encoding="utf-8")).differences(self)
-        except ClasstokenError:
-            return ("written by another version",)
+        except (ClasstokenError, OSError, ValueError):
+            return (f"what '{path}' says of it cannot be read",)
 
     def hash(self) -> str:
         """What its steps are known by, in 32 signs: all of it but how far they go."""
@@ -155,8 +155,9 @@ class Work(Result):
             return None
         try:
             record = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-            there = json.loads((folder / FILES).read_text(encoding="utf-8"))
-            if record.get("work") != self.whole_hash(half) or not all((folder / name).exists() for name in there):
+            there = _listed(folder)
+            whole = there is not None and all((folder / name).exists() for name in there)
+            if record.get("work") != self.whole_hash(half) or not whole:
                 return None
             return TrainResult.from_json((folder / "result.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, AttributeError, ClasstokenError):
@@ -186,11 +187,17 @@ class Work(Result):
 
 
 def check_training(folder: Path, *, overwrite: bool = False) -> None:
-    """Raise `OutputError` for a folder that is not empty and holds no training; before any work.
+    """Raise `OutputError` for a folder that is not empty and holds no training, or nothing that says which; before any
+    work.
 
     With `overwrite`, whose results would be removed, for one that holds anything besides, too.
     """
     begun = any((folder / name).exists() for name in (FILE, BEGUN))
+    if not begun and (folder / TRAINING).exists():
+        raise OutputError(
+            f"'{folder}' holds a trained model without '{FILE}', which says what it was made of. Nothing there is "
+            "touched; give a new folder."
+        )
     if not begun:
         refuse_strangers(folder, entries(folder), "a trained model")
     elif overwrite:
@@ -226,14 +233,22 @@ def _mark_writing(folder: Path) -> Path:
 
 def list_files(folder: Path) -> None:
     """Write down what a finished training has put into its folder, which is all that is there the first time."""
-    if not (folder / FILES).exists():
+    if _listed(folder) is None:
         write_text(folder / FILES, to_json(sorted(entries(folder))) + "\n")
 
 
 def _ours(folder: Path) -> set[str]:
     """What a training has put into a folder."""
-    listed = folder / FILES
-    return set(json.loads(listed.read_text(encoding="utf-8"))) | DURING if listed.exists() else set(DURING)
+    return {*(_listed(folder) or ()), *DURING}
+
+
+def _listed(folder: Path) -> list[str] | None:
+    """What a finished training has written down that it has put there; None where that cannot be read."""
+    try:
+        names = json.loads((folder / FILES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def _keep(folder: Path) -> None:
