@@ -1,7 +1,8 @@
 """What a training run is given besides its records; every way of training and the folder that it leaves read it."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,17 @@ from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import BEFORE, GOING_ON, FinishedBefore, HeldFolder, RecordsRead, Work, essence_of
+from classtoken.learning.work import (
+    BEFORE,
+    FILE,
+    GOING_ON,
+    FinishedBefore,
+    HeldFolder,
+    RecordsRead,
+    Work,
+    essence_of,
+    whole_model,
+)
 from classtoken.values import Progress
 
 
@@ -90,11 +101,26 @@ class TrainingRun:
             raise FinishedBefore(before)
         going_on = () if self.way == "frozen" else GOING_ON
         work.claim(self.out, overwrite=self.overwrite, may_differ=going_on)
+        self.held.claimed = True
         if self.made is not None:
             for path in sorted(self.made.iterdir(), reverse=True):  # the vocabulary last, as it was learned
                 with whole_file(self.out / path.name) as temporary:
                     shutil.copyfile(path, temporary)
         return replace(self, work=work)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block in which no other process trains in the folder, once that is taken; one that is stopped before what
+        it overwrites is another work's no more says what became of that."""
+        try:
+            with self.held:
+                yield
+        except KeyboardInterrupt as stopped:
+            if stopped.args or self.held.claimed or not (self.overwrite and (self.out / FILE).exists()):
+                raise
+            where = whole_model(self.out)
+            kept = "" if where is None else f" The model that was there is in '{where}'."
+            raise KeyboardInterrupt(f"stopped before the first step.{kept} The same command begins anew") from None
 
     def _opens(self) -> bool:
         """Whether the model in the folder can be opened: its files may have been damaged or half copied."""

@@ -56,6 +56,8 @@ class HeldFolder(ExitStack):
     def __init__(self) -> None:
         super().__init__()
         self._held = False
+        self.claimed = False
+        """whether it is this training's, and what was there before has gone"""
 
     def take(self, folder: Path) -> None:
         """Keep others out from now on, if they are not yet. Raises `OutputError` where one is at it."""
@@ -251,10 +253,17 @@ def _listed(folder: Path) -> list[str] | None:
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
+def whole_model(folder: Path) -> Path | None:
+    """Where the model of a folder lies that is trained anew: where it was, or put aside; None where there was none."""
+    if (folder / TRAINING).exists() and not (folder / WRITING).exists():
+        return folder
+    return folder / BEFORE if (folder / BEFORE).exists() else None
+
+
 def _keep(folder: Path) -> None:
     """Put the whole model of a folder below it, and say where: it is lost neither where the new training fails, nor
     where that is stopped for good. Files are linked where they can be, and take no room twice."""
-    if not (folder / TRAINING).exists() or (folder / WRITING).exists():
+    if whole_model(folder) != folder:
         return
     place, names = folder / BEFORE, _ours(folder) - {FEATURES, "checkpoint.pt"}
     with whole_folder(place, replacing=True) as kept:  # which removes what a kill has left of an earlier one

@@ -129,6 +129,29 @@ def test_a_stop_says_that_the_same_command_would_begin_anew(tmp_path: Path, squa
         train(squares, tmp_path / "new", model=vit, recipe=Recipe.from_dict(recipe), report=press)
 
 
+@pytest.mark.parametrize("where", ["learn.encoder_hash", "work._remove"])
+def test_a_stop_before_the_first_step_says_where_the_old_model_is(
+    tmp_path: Path, squares: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not go on without `overwrite`: the folder is still the old one's."""
+    out, again = tmp_path / "out", with_tables(PICTURES, loop={"epochs": 2.0})
+
+    def press(*given: Any) -> None:
+        if where == "work._remove":
+            (out / "training.json").unlink()
+        raise KeyboardInterrupt
+
+    ct.train(None, squares, out, recipe=PICTURES)
+    monkeypatch.setattr(f"classtoken.learning.{'ways.' * where.startswith('learn')}{where}", press)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped before the first step\. The model that .* in '(.*)'\."
+    ) as told:
+        ct.train(None, squares, out, recipe=again, overwrite=True)
+    place = str(told.value).split("'")[1]
+    assert place == str(out if where.startswith("learn") else out / BEFORE)
+    load(place)
+
+
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
 def test_the_model_before_is_kept_whole_until_the_new_one_is(
     tmp_path: Path, squares: Path, links: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
