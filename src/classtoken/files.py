@@ -21,6 +21,8 @@ from pathlib import Path
 from classtoken.errors import ClasstokenError, OptionError, OutputError
 
 UNFINISHED = ".unfinished"
+MORE = 1 << 20
+"""bytes that a disk takes that is not full"""
 SPECIAL = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -122,8 +124,12 @@ def whole_file(path: Path) -> Iterator[Path]:
                 # A library may have put a file of its own in the place of ours, for its owner's eyes only.
                 temporary.chmod(stat.S_IMODE(os.fstat(handle).st_mode))
                 _flush(temporary)
-            except BaseException:
+            except BaseException as error:
+                ours = isinstance(error, OSError | ClasstokenError) or not isinstance(error, Exception)
+                full = not ours and _is_full(handle)
                 temporary.unlink(missing_ok=True)
+                if full:  # which libraries that write in C or Rust say in words of their own
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
                 raise
             temporary.replace(path)
         finally:
@@ -284,6 +290,14 @@ def _locked_file(temporary: Path) -> int:
             os.close(handle)
             raise
         os.close(handle)  # the writer before us has renamed it: what we hold is its finished file
+
+
+def _is_full(handle: int) -> bool:
+    """Whether the disk that an open file is on takes no more of it."""
+    try:
+        return os.pwrite(handle, bytes(MORE), os.fstat(handle).st_size) < MORE
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _is_same(handle: int, path: Path) -> bool:
