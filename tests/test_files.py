@@ -1,5 +1,6 @@
 """Files and folders that are whole or absent."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -226,3 +227,26 @@ def test_a_name_that_begins_with_a_tilde_is_one_behind_its_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert user_path("./~x") == tmp_path / "~x"
+
+
+def test_a_library_that_has_words_of_its_own_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says `enforce fail`; what is wrong is found out by writing a little more."""
+
+    def write() -> None:
+        with whole_file(tmp_path / "checkpoint.pt") as temporary:
+            temporary.write_bytes(b"half")
+            raise RuntimeError("enforce fail")
+
+    with pytest.raises(RuntimeError, match="enforce fail"):
+        write()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OutputError, match=r"checkpoint\.pt cannot be written: No space left on device\."):
+        write()
+    monkeypatch.setattr(os, "pwrite", lambda *_: 5)
+    with pytest.raises(OutputError, match="No space left"):
+        write()
+    assert not list(tmp_path.iterdir())

@@ -21,6 +21,8 @@ from pathlib import Path
 from classtoken.errors import ClasstokenError, OptionError, OutputError
 
 UNFINISHED = ".unfinished"
+MORE = 1 << 20
+"""bytes that a disk takes that is not full"""
 SPECIAL = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -122,8 +124,12 @@ def whole_file(path: Path) -> Iterator[Path]:
                 # A library may have put a file of its own in the place of ours, for its owner's eyes only.
                 temporary.chmod(stat.S_IMODE(os.fstat(handle).st_mode))
                 _flush(temporary)
-            except BaseException:
+            except BaseException as error:
+                ours = isinstance(error, OSError | ClasstokenError) or not isinstance(error, Exception)
+                full = not ours and _is_full(handle)
                 temporary.unlink(missing_ok=True)
+                if full:  # which libraries that write in C or Rust say in words of their own
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
                 raise
             temporary.replace(path)
         finally:
@@ -242,6 +248,26 @@ def remove_unfinished(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether no other process is in such a block of the same path, whose file is there as long as the block is.
+
+    Raises `OutputError` where the file cannot be made.
+    """
+    with _as_output_error(path, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        while (free := _lock(handle)) and not _is_same(handle, path):  # its owner has just gone, and the file with it
+            os.close(handle)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield free
+    finally:
+        if free:
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}{UNFINISHED}")
 
@@ -266,6 +292,14 @@ def _locked_file(temporary: Path) -> int:
         os.close(handle)  # the writer before us has renamed it: what we hold is its finished file
 
 
+def _is_full(handle: int) -> bool:
+    """Whether the disk that an open file is on takes no more of it."""
+    try:
+        return os.pwrite(handle, bytes(MORE), os.fstat(handle).st_size) < MORE
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def _is_same(handle: int, path: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), path.stat())
@@ -281,16 +315,21 @@ def _unless_in_use(path: Path) -> Iterator[bool]:
         yield False  # just renamed by its writer
         return
     try:
-        free = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            free = False
-        except OSError:
-            pass  # a file system without locks
-        yield free
+        yield _lock(handle)
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file or folder, as long as it is open; False where another process has. File systems without locks
+    do without."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _flush(path: Path) -> None:

@@ -143,6 +143,13 @@ def test_a_training_that_overwrites_goes_on_without_it_only(
     (tmp_path / "checkpoint.pt").touch()
     assert main(["fake", "--out", str(tmp_path), *overwrite]) == 130
     assert f"kept in '{tmp_path}'; the same {said} goes on from there" in capsys.readouterr().err
+    (tmp_path / "result.json").touch()  # of the run before, of which nothing is taken up
+    assert main(["fake", "--out", str(tmp_path), "--overwrite"]) == 130
+    assert "a finished run has left there; the same command begins anew." in capsys.readouterr().err
+    (tmp_path / "_meta").mkdir()
+    (tmp_path / "_meta" / "writing").touch()
+    assert main(["fake", "--out", str(tmp_path), "--overwrite"]) == 130
+    assert "the same command without --overwrite goes on from there" in capsys.readouterr().err
 
 
 def test_an_error_is_json_where_json_is_asked_for(verb: Callable, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from pyarrow.dataset import dataset
 
 from classtoken.errors import ManifestMismatch, OptionError, OutputError
 from classtoken.fingerprint import Fingerprint
-from classtoken.places import place_of
+from classtoken.places import LocalPlace, place_of
 from classtoken.sink import (
     Manifest,
     ParquetSink,
@@ -277,6 +277,35 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with ParquetSink(tmp_path / "thesis.tex", MANIFEST, CARRIED) as sink, pytest.raises(OutputError, match="is a file"):
         sink.begin()
+
+
+def test_a_kill_while_old_results_go_leaves_a_folder_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = dataclasses.replace(MANIFEST, fingerprint=dataclasses.replace(MADE_BY, weights="v"))
+    delete, left = LocalPlace.delete, 0
+
+    def cut(place: LocalPlace, name: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        delete(place, name)
+
+    for deleted in range(20):
+        left, folder = deleted, finished(tmp_path / str(deleted))
+        with monkeypatch.context() as patch, ParquetSink(folder, other, CARRIED, overwrite=True) as sink:
+            patch.setattr(LocalPlace, "delete", cut)
+            try:
+                sink.begin()
+            except KeyboardInterrupt:
+                with pytest.raises(OutputError, match="is not finished"):
+                    read(folder)
+            else:
+                break
+        with ParquetSink(folder, other, CARRIED, overwrite=True) as sink:
+            assert not sink.begin()
+    assert deleted > 6
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:

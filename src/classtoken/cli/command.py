@@ -180,6 +180,9 @@ def _kept(out: str | Path | None, options: Mapping[str, Any]) -> str:
     there = [str(place) for place in (out, options.get("features")) if place is not None]
     if not there:
         return "stopped. Nothing was written."
+    whole = [place for place in there if url_of(place) is None and _is_whole(Path(place))]
+    if whole and options.get("overwrite"):  # nothing of it has gone yet, and none of it is this run's
+        return f"stopped. '{whole[0]}' holds what a finished run has left there; the same command begins anew."
     kept = [place for place in there if url_of(place) is not None or _has_finished(Path(place))]
     if kept:
         where = " and ".join(f"'{place}'" for place in kept)
@@ -194,6 +197,11 @@ def _kept(out: str | Path | None, options: Mapping[str, Any]) -> str:
 def _has_finished(folder: Path) -> bool:
     """Whether a folder holds a part that a run has finished, of its own or of frozen vectors below it, or a result."""
     return any(any(folder.glob(f"{below}_meta/receipts/*")) for below in ("", "*/", "*/*/")) or _has_steps(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder holds the results of a run that has finished, and none is writing there."""
+    return (folder / "result.json").is_file() and not (folder / "_meta" / "writing").exists()
 
 
 def _has_steps(folder: Path) -> bool:

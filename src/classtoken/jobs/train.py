@@ -100,7 +100,7 @@ def _trained(run: TrainingRun, model: str | Path | None, source: Any, options: T
 
     records = run.read.noted(taken(refused), data.beside)
     try:
-        with own_randomness(run.device):
+        with own_randomness(run.device), run.alone():
             if model is None:
                 more = list(run.read.noted(_unlabelled(run.recipe, refused)))
                 trained = train_from_scratch(run, records, unlabelled=more)

@@ -1,16 +1,29 @@
 """What a training run is given besides its records; every way of training and the folder that it leaves read it."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from classtoken.embedder import Embedder
+from classtoken.embedder import Embedder, load
+from classtoken.errors import ClasstokenError
+from classtoken.files import whole_file
 from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import GOING_ON, FinishedBefore, RecordsRead, Work, essence_of
+from classtoken.learning.work import (
+    BEFORE,
+    FILE,
+    GOING_ON,
+    FinishedBefore,
+    HeldFolder,
+    RecordsRead,
+    Work,
+    essence_of,
+    whole_model,
+)
 from classtoken.values import Progress
 
 
@@ -31,6 +44,8 @@ class TrainingRun:
     own_pooling: bool = False
     """whether no pooling was named, so that the MODEL's own is meant, with what it has learned"""
     read: RecordsRead = field(default_factory=RecordsRead)
+    held: HeldFolder = field(default_factory=HeldFolder)
+    """what keeps other processes out of the folder"""
     overwrite: bool = False
     source: str = ""
     """what the records are called"""
@@ -68,7 +83,8 @@ class TrainingRun:
         weight has moved yet. `model` holds hashes of all that vectors are made of, `preparation` what makes tokens of
         records.
 
-        Raises `ManifestMismatch` for a folder of other work, and `FinishedBefore` where it has been done already.
+        Raises `ManifestMismatch` for a folder of other work, `OutputError` where another process trains in it, and
+        `FinishedBefore` where it has been done already.
         """
         work = Work(
             records=self.read.contents,
@@ -78,14 +94,41 @@ class TrainingRun:
             preparation=hash_value(preparation),
             recipe=essence_of(self.recipe),
         )
+        self.held.take(self.out)
         alone = self.processes.count == 1 and not self.overwrite
-        if alone and (before := work.finished(self.out, self.half)) is not None:
+        if alone and (before := work.finished(self.out, self.half)) is not None and self._opens():
+            shutil.rmtree(self.out / BEFORE, ignore_errors=True)  # which a kill may have left
             raise FinishedBefore(before)
         going_on = () if self.way == "frozen" else GOING_ON
         work.claim(self.out, overwrite=self.overwrite, may_differ=going_on)
+        self.held.claimed = True
         if self.made is not None:
-            shutil.copytree(self.made, self.out, dirs_exist_ok=True)
+            for path in sorted(self.made.iterdir(), reverse=True):  # the vocabulary last, as it was learned
+                with whole_file(self.out / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
         return replace(self, work=work)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block in which no other process trains in the folder, once that is taken; one that is stopped before what
+        it overwrites is another work's no more says what became of that."""
+        try:
+            with self.held:
+                yield
+        except KeyboardInterrupt as stopped:
+            if stopped.args or self.held.claimed or not (self.overwrite and (self.out / FILE).exists()):
+                raise
+            where = whole_model(self.out)
+            kept = "" if where is None else f" The model that was there is in '{where}'."
+            raise KeyboardInterrupt(f"stopped before the first step.{kept} The same command begins anew") from None
+
+    def _opens(self) -> bool:
+        """Whether the model in the folder can be opened: its files may have been damaged or half copied."""
+        try:
+            load(self.out)
+        except ClasstokenError:
+            return False
+        return True
 
     @property
     def identity(self) -> str:

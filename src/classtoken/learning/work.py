@@ -6,15 +6,15 @@ import json
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from classtoken.destination import entries, refuse_strangers
-from classtoken.errors import ClasstokenError, ManifestMismatch
-from classtoken.files import flush_folder, link_or_copy, whole_folder, write_text
+from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
+from classtoken.files import UNFINISHED, alone, flush_folder, link_or_copy, whole_folder, write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
 from classtoken.model_folder import TRAINING, WRITING
@@ -28,6 +28,8 @@ from classtoken.version import __version__
 LOG = logging.getLogger("classtoken")
 CODE = f"classtoken {__version__}, torch {torch.__version__}"
 FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
+HELD = f"_meta/.training{UNFINISHED}"
+"""there while a process trains in the folder"""
 BEFORE = "_meta/before"
 """the model that was in the folder, whole, until the one that replaces it is"""
 FEATURES = "features"
@@ -46,6 +48,22 @@ class FinishedBefore(Exception):
     def __init__(self, result: TrainResult):
         super().__init__(str(result.out))
         self.result = result
+
+
+class HeldFolder(ExitStack):
+    """The folder of a training, which no other process trains in from its first file to the end of the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = False
+        self.claimed = False
+        """whether it is this training's, and what was there before has gone"""
+
+    def take(self, folder: Path) -> None:
+        """Keep others out from now on, if they are not yet. Raises `OutputError` where one is at it."""
+        if not self._held and not self.enter_context(alone(folder / HELD)):
+            raise OutputError(f"another process is training in '{folder}'; wait for it, or give another folder.")
+        self._held = True
 
 
 class RecordsRead:
@@ -121,8 +139,8 @@ class Work(Result):
         """What differs in the work that is written down at `path`."""
         try:
             return Work.from_json(path.read_text(encoding="utf-8")).differences(self)
-        except ClasstokenError:
-            return ("written by another version",)
+        except (ClasstokenError, OSError, ValueError):
+            return (f"what '{path}' says of it cannot be read",)
 
     def hash(self) -> str:
         """What its steps are known by, in 32 signs: all of it but how far they go."""
@@ -139,8 +157,9 @@ class Work(Result):
             return None
         try:
             record = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-            there = json.loads((folder / FILES).read_text(encoding="utf-8"))
-            if record.get("work") != self.whole_hash(half) or not all((folder / name).exists() for name in there):
+            there = _listed(folder)
+            whole = there is not None and all((folder / name).exists() for name in there)
+            if record.get("work") != self.whole_hash(half) or not whole:
                 return None
             return TrainResult.from_json((folder / "result.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, AttributeError, ClasstokenError):
@@ -170,11 +189,17 @@ class Work(Result):
 
 
 def check_training(folder: Path, *, overwrite: bool = False) -> None:
-    """Raise `OutputError` for a folder that is not empty and holds no training; before any work.
+    """Raise `OutputError` for a folder that is not empty and holds no training, or nothing that says which; before any
+    work.
 
     With `overwrite`, whose results would be removed, for one that holds anything besides, too.
     """
     begun = any((folder / name).exists() for name in (FILE, BEGUN))
+    if not begun and (folder / TRAINING).exists():
+        raise OutputError(
+            f"'{folder}' holds a trained model without '{FILE}', which says what it was made of. Nothing there is "
+            "touched; give a new folder."
+        )
     if not begun:
         refuse_strangers(folder, entries(folder), "a trained model")
     elif overwrite:
@@ -210,26 +235,41 @@ def _mark_writing(folder: Path) -> Path:
 
 def list_files(folder: Path) -> None:
     """Write down what a finished training has put into its folder, which is all that is there the first time."""
-    if not (folder / FILES).exists():
+    if _listed(folder) is None:
         write_text(folder / FILES, to_json(sorted(entries(folder))) + "\n")
 
 
 def _ours(folder: Path) -> set[str]:
     """What a training has put into a folder."""
-    listed = folder / FILES
-    return set(json.loads(listed.read_text(encoding="utf-8"))) | DURING if listed.exists() else set(DURING)
+    return {*(_listed(folder) or ()), *DURING}
+
+
+def _listed(folder: Path) -> list[str] | None:
+    """What a finished training has written down that it has put there; None where that cannot be read."""
+    try:
+        names = json.loads((folder / FILES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+def whole_model(folder: Path) -> Path | None:
+    """Where the model of a folder lies that is trained anew: where it was, or put aside; None where there was none."""
+    if (folder / TRAINING).exists() and not (folder / WRITING).exists():
+        return folder
+    return folder / BEFORE if (folder / BEFORE).exists() else None
 
 
 def _keep(folder: Path) -> None:
     """Put the whole model of a folder below it, and say where: it is lost neither where the new training fails, nor
     where that is stopped for good. Files are linked where they can be, and take no room twice."""
-    if not (folder / TRAINING).exists() or (folder / WRITING).exists():
+    if whole_model(folder) != folder:
         return
     place, names = folder / BEFORE, _ours(folder) - {FEATURES, "checkpoint.pt"}
     with whole_folder(place, replacing=True) as kept:  # which removes what a kill has left of an earlier one
         inside = [path for name in names for path in (folder / name, *(folder / name).rglob("*"))]
         for path in inside:
-            if path.is_file() and not {place, kept} & {*path.parents}:
+            if path.is_file() and path.suffix != UNFINISHED and not {place, kept} & {*path.parents}:
                 to = kept / path.relative_to(folder)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 link_or_copy(path, to)
@@ -237,20 +277,19 @@ def _keep(folder: Path) -> None:
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a training has put into a folder; what tells that it was one goes last, so that a kill in between
-    leaves a folder that is known, and that nobody opens. What is kept of the model before stays."""
+    """Remove what a training has put into a folder, but for the work that it was of, which the next one is written in
+    the place of: a kill in between leaves a folder that is known, and that nobody opens. What is kept of the model
+    before stays."""
     if (folder / TRAINING).exists():
         _mark_writing(folder)
-    last = [folder / name for name in (WRITING, FILES, BEGUN, FILE)]
-    below, stays = (folder / FILE).parent, [*last, folder / BEFORE]
+    last = [folder / name for name in (WRITING, FILES, BEGUN)]
+    below, stays = (folder / FILE).parent, [*last, *(folder / name for name in (FILE, HELD, BEFORE))]
     others = [folder / name for name in names if folder / name != below]
     for path in (*others, *(path for path in below.glob("*") if path not in stays), *last):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    if below.is_dir() and not any(below.iterdir()):
-        below.rmdir()
 
 
 def _differs(name: str) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -89,6 +90,13 @@ def write_saved(folder: Path, saved: SavedReadout) -> None:
             save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
 
 
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path) if path.is_file() else {}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
+
+
 def read_saved(folder: Path) -> SavedReadout | None:
     """Read both files; None where there is none. Raises `ModelError` or `WeightsError` where they are broken."""
     settings = read_json(folder / SETTINGS)
@@ -98,7 +106,7 @@ def read_saved(folder: Path) -> SavedReadout | None:
         raise ModelError(
             f"{folder / SETTINGS} has format {settings.get('format')!r}; this version reads {FORMAT}. Update it."
         )
-    weights = load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else {}
+    weights = _read(folder / WEIGHTS)
     readout = settings["readout"]
     arguments = readout.get("poolings", {})
     learned = {}

@@ -169,8 +169,8 @@ class ParquetSink:
         """Make the folder, or go on with it; the parts that are done. See `Sink.begin` for what is raised."""
         there, other = self._there()
         self.lock()
-        if other:
-            self._clear()
+        if there is not None and other:
+            self._clear(there)
         if there is None or other:
             write_quarantine(self.folder, ())
             first = self.folder.put_new(f"{META}/{NAME}", f"{self.manifest.to_json()}\n".encode())
@@ -257,12 +257,15 @@ class ParquetSink:
             self.manifest.refuse_others(there, self.place)
         return there, other
 
-    def _clear(self) -> None:
-        """Remove every result but the lock that is held; the manifest first, for what is half is not whole."""
-        self.folder.delete(f"{META}/{NAME}")
+    def _clear(self, there: Manifest) -> None:
+        """Remove every result but the lock that is held. The manifest says at once that they are not whole, and goes
+        last: where a kill comes between, what is left is known, and is of a run that was stopped."""
+        write_manifest(self.folder, replace(there, complete=False))
+        kept = (f"{META}/{LOCK}", f"{META}/{NAME}")
         for name in self.folder.sizes():
-            if is_ours(name) and name != f"{META}/{LOCK}":
+            if is_ours(name) and name not in kept:
                 self.folder.delete(name)
+        self.folder.delete(f"{META}/{NAME}")
 
 
 def receipts(place: Place, kind: str = RECEIPTS, *, remove: bool = False) -> Iterator[Receipt]:

@@ -1,11 +1,13 @@
 """Frozen features: found again for the same model and records alone, shared, and gone on with where a run stopped."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from tests import folders
 from tests.learning.training import train
@@ -110,6 +112,22 @@ def test_several_poolings_are_compared_from_one_pass(tmp_path: Path, squares: Pa
     assert (alone.scores, alone.intervals) == (same.scores, same.intervals)
     with_map = ct.train(vit, squares, tmp_path / "map", pooling="cls,map", epochs=2, held_out=0.3, features=shared)
     assert {one.pooling for one in with_map.poolings} == {"cls", "map"}
+
+
+def test_a_picture_of_the_same_name_size_and_time_is_another_one(tmp_path: Path) -> None:
+    """As where a folder was synchronised with its times, or pictures have no compression."""
+    vit = folders.tiny_vit(tmp_path / "vit")
+    places = [tmp_path / "in" / label / f"{number}.bmp" for label in "ab" for number in range(5)]
+    for seed, name in enumerate(("first", "second")):
+        numbers = np.random.default_rng(seed)
+        for path in places:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(numbers.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(path)
+            os.utime(path, (1e9, 1e9))
+        assert not ct.train(vit, tmp_path / "in", tmp_path / name, features=tmp_path / "kept").features_cached
+    for path in places:
+        os.utime(path, (2e9, 2e9))
+    assert ct.train(vit, tmp_path / "in", tmp_path / "third", features=tmp_path / "kept").features_cached
 
 
 def test_several_poolings_are_for_frozen_vectors(tmp_path: Path, squares: Path) -> None:

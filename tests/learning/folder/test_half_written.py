@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from tests.learning.training import train
 import classtoken as ct
 from classtoken.destination import entries
 from classtoken.embedder import load
-from classtoken.errors import ModelError, OutputError
+from classtoken.errors import ManifestMismatch, ModelError, OutputError
 from classtoken.learning import work
+from classtoken.learning.folder import seen
+from classtoken.learning.loop.log import TrainingLog
 from classtoken.learning.recipe import Recipe
 
 TUNED = {"unfreeze": "last-1", "loop": {"epochs": 1.0, "batch": 12}, "optimiser": {"learning_rate": 1e-3}}
@@ -101,7 +104,8 @@ def test_a_kill_while_results_are_removed_leaves_a_folder_that_is_known(
         with pytest.raises(ModelError):
             load(out)
     assert cuts > 8
-    assert not entries(out)
+    assert entries(out) == {"_meta"}
+    assert entries(out / "_meta") == {"work.json"}  # the next work is written in its place
 
 
 @pytest.mark.slow
@@ -126,3 +130,48 @@ def test_what_one_training_has_written_down_is_not_copied_into_the_next(tmp_path
     train(squares, second, model=first, recipe=of_epochs(1.0))
     assert set(json.loads((second / work.FILES).read_text())) == entries(second)
     assert "finished before" in str(train(squares, second, model=first, recipe=of_epochs(1.0)))
+
+
+def test_what_a_copy_has_cut_off_is_made_again_by_the_same_command(tmp_path: Path, squares: Path) -> None:
+    """And not said to be finished; nor does anything end in an error of our own."""
+    vit, whole = tiny_vit(tmp_path / "vit"), tmp_path / "whole"
+    train(squares, whole, model=vit, recipe=of_epochs(1.0))
+    for name in ("model.safetensors", "classtoken.safetensors", "classtoken.json", work.FILES, "log.csv"):
+        out = tmp_path / Path(name).name
+        shutil.copytree(whole, out)
+        content = (whole / name).read_bytes()
+        (out / name).write_bytes(content[: len(content) - 12])
+        train(squares, out, model=vit, recipe=of_epochs(1.0))
+        assert same(whole, out)
+        assert (out / name).stat().st_size >= len(content) - 12 * (name == "log.csv")
+        ct.train(vit, squares, out, recipe=of_epochs(1.0).to_dict(), overwrite=True)
+        assert same(whole, out)
+
+
+def test_a_damaged_note_is_named(tmp_path: Path, squares: Path) -> None:
+    vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
+    train(squares, out, model=vit)
+    (out / seen.FILE).write_bytes(b"\x93NUMPY")
+    with pytest.raises(ModelError, match=r"learned\.npy', which says what the model has learned from, cannot be read"):
+        ct.predict(out, squares, tmp_path / "labelled")
+    (out / work.FILE).write_bytes(b"\xff\xfe")
+    with pytest.raises(ManifestMismatch, match=r"what '.*work\.json' says of it cannot be read"):
+        train(squares, out, model=vit, recipe=of_epochs(1.0))
+    (out / work.FILE).unlink()
+    with pytest.raises(OutputError, match=r"holds a trained model without '_meta/work\.json'"):
+        train(squares, out, model=vit)
+
+
+def test_a_log_that_was_cut_off_anywhere_is_gone_on_with(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path, 8, 4)
+    log.rewind(0)
+    for step in range(1, 5):
+        log.step(step, 0.5, 0.1, 1.0)
+    log.evaluation(4, {"loss": 0.25})
+    whole = log.path.read_bytes()
+    for length in range(len(whole) + 1):
+        log.path.write_bytes(whole[:length])
+        TrainingLog(tmp_path, 8, 4).rewind(4)
+        left = log.path.read_bytes()
+        assert whole.startswith(left)
+        assert left.count(b"\n") == max(1, whole[:length].count(b"\n"))

@@ -15,9 +15,10 @@ from tests.learning.training import scratch, texts, train
 import classtoken as ct
 from classtoken.destination import entries
 from classtoken.embedder import load
-from classtoken.errors import ClasstokenError
+from classtoken.errors import ClasstokenError, OutputError
+from classtoken.files import UNFINISHED, alone
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import BEFORE
+from classtoken.learning.work import BEFORE, HELD
 
 TEXTS = {
     "model": {
@@ -96,6 +97,18 @@ def test_a_vocabulary_that_is_learned_before_the_old_one_goes_comes_to_its_place
     assert entries(tmp_path / "out") == entries(tmp_path / "fresh")
 
 
+def test_a_vocabulary_of_other_texts_is_not_taken_over(tmp_path: Path) -> None:
+    """A run that ends between the vocabulary and the first step has claimed nothing: its texts may be changed."""
+    rows = {"text": texts(24), "label": ["a", "b"] * 12}
+    other = {"text": [f"{text} another" for text in texts(24)], "label": ["a", "b"] * 12}
+    ct.train(None, rows, tmp_path / "fresh", recipe=TEXTS)
+    with pytest.raises(ClasstokenError, match="distillation token"):
+        ct.train(None, other, tmp_path / "out", recipe=with_tables(TEXTS, head={"kind": "distilled"}))
+    ct.train(None, rows, tmp_path / "out", recipe=TEXTS)
+    names = ("tokenizer.json", "model.safetensors", "classtoken.safetensors")
+    assert all((tmp_path / "out" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes() for name in names)
+
+
 def test_a_stop_says_that_the_same_command_would_begin_anew(tmp_path: Path, squares: Path) -> None:
     vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
     recipe = {"unfreeze": "last-1", "loop": {"epochs": 2.0, "batch": 12}, "optimiser": {"learning_rate": 1e-3}}
@@ -114,6 +127,29 @@ def test_a_stop_says_that_the_same_command_would_begin_anew(tmp_path: Path, squa
     assert not (out / BEFORE).exists()
     with pytest.raises(KeyboardInterrupt, match="; the same command goes on from there"):
         train(squares, tmp_path / "new", model=vit, recipe=Recipe.from_dict(recipe), report=press)
+
+
+@pytest.mark.parametrize("where", ["learn.encoder_hash", "work._remove"])
+def test_a_stop_before_the_first_step_says_where_the_old_model_is(
+    tmp_path: Path, squares: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not go on without `overwrite`: the folder is still the old one's."""
+    out, again = tmp_path / "out", with_tables(PICTURES, loop={"epochs": 2.0})
+
+    def press(*given: Any) -> None:
+        if where == "work._remove":
+            (out / "training.json").unlink()
+        raise KeyboardInterrupt
+
+    ct.train(None, squares, out, recipe=PICTURES)
+    monkeypatch.setattr(f"classtoken.learning.{'ways.' * where.startswith('learn')}{where}", press)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped before the first step\. The model that .* in '(.*)'\."
+    ) as told:
+        ct.train(None, squares, out, recipe=again, overwrite=True)
+    place = str(told.value).split("'")[1]
+    assert place == str(out if where.startswith("learn") else out / BEFORE)
+    load(place)
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
@@ -145,6 +181,29 @@ def test_the_model_before_is_kept_whole_until_the_new_one_is(
     ct.train(None, squares, out, recipe=with_tables(PICTURES, loop={"epochs": 3.0}))
     assert entries(out / "_meta") == entries(tmp_path / "fresh" / "_meta") - {"begun"}
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "fresh" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("way", ["frozen", "finetune", "scratch"])
+def test_one_process_trains_in_a_folder(tmp_path: Path, squares: Path, way: str) -> None:
+    """Of two, each would remove or write what the other one has there, and both would say that they are done."""
+    out, model = tmp_path / "out", None if way == "scratch" else tiny_vit(tmp_path / "vit")
+    recipe = Recipe.from_dict(PICTURES if way == "scratch" else {"unfreeze": "last-1" * (way == "finetune")})
+    with alone(out / HELD), pytest.raises(OutputError, match=r"another process is training in '.*out'; wait for it"):
+        train(squares, out, model=model, recipe=recipe)
+    train(squares, out, model=model, recipe=recipe)
+    before = held(out)
+    for overwrite in (False, True):
+        with alone(out / HELD), pytest.raises(OutputError, match="another process is training"):
+            ct.train(model, squares, out, recipe=recipe.to_dict(), overwrite=overwrite)
+    assert held(out) == before
+    assert not any(name.endswith(UNFINISHED) for name in before)
+
+
+def test_what_is_kept_goes_though_a_kill_came_between(tmp_path: Path, squares: Path) -> None:
+    ct.train(None, squares, tmp_path / "out", recipe=PICTURES)
+    (tmp_path / "out" / BEFORE).mkdir()
+    ct.train(None, squares, tmp_path / "out", recipe=PICTURES)
+    assert not (tmp_path / "out" / BEFORE).exists()
 
 
 def test_a_kill_while_the_model_is_put_aside_costs_nothing(

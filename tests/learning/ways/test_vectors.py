@@ -69,6 +69,13 @@ def test_triplets_train_a_model_and_sentence_transformers_reads_it(tmp_path: Pat
     assert ct.load(tmp_path / "tuned").contract.pooling == ct.load(bert).contract.pooling
 
 
+def test_one_judging_record_has_no_figure_that_needs_two(tmp_path: Path) -> None:
+    rows = [(text, " ".join(reversed(text.split()))) for text in sentences(20)]
+    pairs = table(tmp_path / "pairs.csv", ("anchor", "positive"), rows)
+    found = ct.train(tiny_bert(tmp_path / "bert"), pairs, tmp_path / "tuned", objective="pairs", batch=6, held_out=0.1)
+    assert (found.held_out, set(found.scores)) == (2, {"loss", "top_match"})
+
+
 def test_a_vector_of_unit_length_stays_one(tmp_path: Path, triplets: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers import models as modules

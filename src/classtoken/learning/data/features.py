@@ -290,7 +290,9 @@ def _vectors(place: Path, pooling: str, embedder: Embedder, modality: str) -> ND
 
 
 def _stamp(record: Record) -> list[object]:
-    """A record's id and what it contains; of a file, its size and time."""
+    """A record's id and what it contains; of a file whose content is not known, its size and time."""
+    if isinstance(record.image, Path) and record.content is not None:
+        return [record.id, record.image.name, record.content.hash.hex()]
     if isinstance(record.image, Path):
         about = record.image.stat() if record.image.exists() else None
         return [record.id, record.image.name, about and about.st_size, about and about.st_mtime_ns]

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Generator, Tensor
 
 from classtoken.errors import BadRecord
+from classtoken.files import whole_file, write_text
 from classtoken.inputs import each
 from classtoken.inputs import rows as ready_rows
 from classtoken.learning.data.batches import TrainingBatch
@@ -17,6 +18,7 @@ from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor, TextRow, checked
 from classtoken.values import Record, Rejected, Role
 
+VOCABULARY = "tokenizer.json"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -64,14 +66,15 @@ def learn_vocabulary(texts: Sequence[str], size: int, folder: Path, longest: int
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer.decoder = decoders.WordPiece()
-    tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": True,
         "model_max_length": longest,
         **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
     }
-    (folder / "tokenizer_config.json").write_text(to_json(settings, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / "tokenizer_config.json", to_json(settings, indent=2) + "\n")
+    with whole_file(folder / VOCABULARY) as temporary:  # the last one: where it is, both are
+        tokenizer.save(str(temporary))
 
 
 def _words(tokenizer: Tokenizer, text: str) -> Iterator[str]:

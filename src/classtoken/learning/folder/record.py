@@ -135,7 +135,8 @@ def _figures(result: Mapping[str, Any]) -> str:
     if not result["scores"]:
         return "None: no record was held out to judge."
     ranges = {name: f" [{at['low']:.4f}, {at['high']:.4f}]" for name, at in result["intervals"].items()}
-    rows = [(name.replace("_", " "), f"{value:.4f}{ranges.get(name, '')}") for name, value in result["scores"].items()]
+    scores = {name: float(value) for name, value in result["scores"].items()}  # no number is a word in JSON
+    rows = [(name.replace("_", " "), f"{value:.4f}{ranges.get(name, '')}") for name, value in scores.items()]
     if result["labels"]:
         rows.append(("calibration error (15 bins), as it is", f"{result['error_before']:.4f}"))
         if result["temperature"] != 1:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from classtoken.errors import ModelError
 from classtoken.files import whole_file
 from classtoken.sink.manifest import META
 from classtoken.source.base import Source
@@ -19,7 +20,7 @@ SHORT = 8
 def write_seen(folder: Path, hashes: Iterable[bytes], origin: Path | None = None) -> None:
     """Write down the contents of all records that a training has read, and those that the MODEL it began with had."""
     found = np.frombuffer(b"".join(sorted(content[:SHORT] for content in hashes)), dtype=">u8")
-    before = np.load(origin / FILE) if origin is not None and (origin / FILE).is_file() else found[:0]
+    before = found[:0] if origin is None else _known(origin)
     (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / FILE) as writing, writing.open("wb") as file:
         np.save(file, np.union1d(found, before))
@@ -27,13 +28,26 @@ def write_seen(folder: Path, hashes: Iterable[bytes], origin: Path | None = None
 
 def seen_before(folder: Path, source: Source, modality: str, limit: int | None = None) -> frozenset[str]:
     """The ids of the records of a source that the model in a folder has seen; none where nothing was written down."""
-    if not (folder / FILE).is_file():
+    known = _known(folder)
+    if not len(known):
         return frozenset()
-    known = np.load(folder / FILE)
     side: Modality = "text" if modality == "text" else "image"
     return frozenset(
         record.id for record in KnownContents(source, side).records([], limit=limit) if _among(record, known)
     )
+
+
+def _known(folder: Path) -> np.ndarray:
+    """The hashes that were written down; none where no file is there. Raises `ModelError` for a damaged one."""
+    if not (folder / FILE).is_file():
+        return np.empty(0, dtype=">u8")
+    try:
+        known: np.ndarray = np.load(folder / FILE)
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(
+            f"'{folder / FILE}', which says what the model has learned from, cannot be read. Copy the file again."
+        ) from error
+    return known
 
 
 def _among(record: Record, known: np.ndarray) -> bool:

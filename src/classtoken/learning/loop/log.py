@@ -1,7 +1,11 @@
 """`log.csv` of a training: a row per tenth of an epoch with the loss, and a row per score of every evaluation."""
 
 import csv
+import io
+import re
 from pathlib import Path
+
+from classtoken.files import whole_file
 
 FIELDS = ("step", "epoch", "loss", "learning_rate", "metric", "value", "seconds")
 
@@ -19,14 +23,22 @@ class TrainingLog:
 
     def rewind(self, step: int) -> None:
         """Drop rows after a step: they belong to work that a kill has undone."""
-        rows = []
-        if step and self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if float(row["epoch"]) <= step / self.per_epoch + 0.0005]
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        rows = [row for row in self._whole_rows() if step and float(row["epoch"]) <= step / self.per_epoch + 0.0005]
+        with whole_file(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, FIELDS)
             writer.writeheader()
             writer.writerows(rows)
+
+    def _whole_rows(self) -> list[dict[str, str]]:
+        """The rows on disk, but for one that a full disk or a copy has cut off."""
+        if not self.path.exists():
+            return []
+        text = self.path.read_bytes().decode("utf-8", "replace")
+        return [
+            row
+            for row in csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+            if row.keys() == set(FIELDS) and re.fullmatch(r"\d+\.\d{3}", row["epoch"] or "")
+        ]
 
     def step(self, step: int, loss: float, rate: float, seconds: float) -> None:
         """One step is done."""

@@ -88,8 +88,9 @@ class SentenceContrast(Objective):
         found = {
             "loss": sum(losses) / len(first),
             "top_match": top_match(first, second),
-            "uniformity": uniformity(first),
         }
+        if len(first) > 1:  # one vector alone fills nothing, evenly or not
+            found["uniformity"] = uniformity(first)
         if negatives:
             right = torch.cosine_similarity(first, second)
             wrong = torch.stack([torch.cosine_similarity(first, other) for other in negatives]).amax(0)

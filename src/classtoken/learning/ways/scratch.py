@@ -16,7 +16,7 @@ from classtoken.inputs.preprocessor import prepared_by
 from classtoken.learning.data.images import kept_at, load_images
 from classtoken.learning.data.pictures import Pictures
 from classtoken.learning.data.split import divide
-from classtoken.learning.data.texts import Texts, learn_vocabulary, tokenized, with_text
+from classtoken.learning.data.texts import VOCABULARY, Texts, learn_vocabulary, tokenized, with_text
 from classtoken.learning.data.training_set import TrainingSet, light
 from classtoken.learning.loop.seeds import WEIGHTS, seed_of
 from classtoken.learning.model import Network, new_network, set_regularisation, spec_for
@@ -27,7 +27,7 @@ from classtoken.learning.ways.learn import learn
 from classtoken.learning.ways.objective import UNSUPERVISED, labels_for
 from classtoken.learning.ways.teacher import text_probabilities
 from classtoken.learning.ways.trained import TrainedModel
-from classtoken.learning.work import begin_folder
+from classtoken.learning.work import FILE, begin_folder
 from classtoken.plain import encode
 from classtoken.tensors import tensor_hash
 from classtoken.tokens.recipe import ImageRecipe
@@ -61,6 +61,7 @@ def train_from_scratch(
     if run.overwrite:  # what is there is not touched before all that may be refused has been read
         with tempfile.TemporaryDirectory() as folder:
             return _trained(replace(run, made=Path(folder)), shape, records, unlabelled)
+    run.held.take(run.out)
     begin_folder(run.out)
     return _trained(run, shape, records, unlabelled)
 
@@ -116,7 +117,8 @@ def prepare_texts(
     usable, refused = with_text(records)
     extra, bad = with_text(unlabelled)
     labels_for(recipe.objective.kind, usable)  # refuses what cannot be learned from before anything is written
-    if not (out / "tokenizer.json").exists():
+    # Before a folder is claimed for these texts, what is there may have been learned from others.
+    if not ((out / FILE).exists() and (out / VOCABULARY).exists()):
         learned = divide(usable, recipe.data.held_out, recipe.loop.seed).learned
         read = [*(usable[row] for row in learned.tolist()), *extra]
         learn_vocabulary([str(record.text) for record in read], stem.vocabulary, out, recipe.data.longest)
