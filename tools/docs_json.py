@@ -22,8 +22,8 @@ TEXT = """# JSON
 Every command with `--json` prints one object on stdout and nothing else; `--out FILE.json` writes the same, and folders
 of results hold it as `result.json`. Its first key `format` says what it is and the number of its form: a key is added
 without a new number, one that goes away or changes its meaning has one. In a file that `--out` wrote the key `made` is
-before it: the verb and a hash of the work. In Python `to_json()` writes the same and `from_json()` reads it back. NaN and
-infinities, which JSON does not have, are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
+before it: the verb and a hash of the work. In Python `to_json()` writes the same and `from_json()` reads it back. NaN
+and infinities, which JSON does not have, are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
 
 An error is an object too, beside its line on stderr:
 

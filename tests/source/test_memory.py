@@ -188,13 +188,16 @@ def test_every_verb_takes_them(tmp_path: Path) -> None:
     ("columns", "name"),
     [(["text", "text"], "text"), (["text", "n", "n"], "n"), (["text", 1, "1"], "1"), (["text", "n", "n", "n"], "n")],
 )
-def test_a_column_that_is_there_twice_is_refused(columns: list[Any], name: str) -> None:
+def test_a_column_that_is_there_twice_is_refused(columns: list[Any], name: str, tmp_path: Path) -> None:
     """The column's own name was taken for the text of every row."""
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame([["a"] * len(columns), ["b"] * len(columns)], columns=columns)
     with pytest.raises(SourceError, match=f"DataFrame of 2 has the column '{name}' more than once; rename one of them"):
         make_plan(open_source(frame))
     table = pa.table([["a", "b"]] * len(columns), names=list(map(str, columns)))
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=f"a.parquet has the column '{name}' more than once"):
+        make_plan(open_source(tmp_path / "a.parquet"))
     with pytest.raises(SourceError, match=f"has the column '{name}' more than once"):
         make_plan(open_source(table))
 
