@@ -60,7 +60,7 @@ def main() -> None:
     say("1. Which vector does all-MiniLM-L6-v2 really give? (classtoken inspect models/minilm)")
     print(ct.inspect(MODEL))
 
-    say("2. Embed the standard library (classtoken embed docstrings.csv --model models/minilm --out demo/vectors)")
+    say("2. Embed the standard library (classtoken embed demo/docstrings.csv --model models/minilm --out demo/vectors)")
     table = OUT / "docstrings.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         rows = dict(docstrings())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import classtoken as ct
 from classtoken.errors import OptionError, OutputError
 from classtoken.files import (
     UNFINISHED,
@@ -24,6 +25,7 @@ from classtoken.files import (
     whole_folder,
     write_text,
 )
+from classtoken.places import place_of
 
 
 def here(folder: Path) -> dict[str, str]:
@@ -172,6 +174,13 @@ def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path: Path, monkeypatch
     replaced("new")
     assert here(tmp_path / "f") == {"x": "new"}
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("value", [None, 5, [], b"x"])
+def test_what_is_no_path_is_said(value: object) -> None:
+    for takes in (user_path, place_of, ct.read):
+        with pytest.raises(OptionError, match=f"a value of type {type(value).__name__} is no path; give one as a text"):
+            takes(value)  # type: ignore[operator]
 
 
 def test_what_no_file_can_be_called_is_one_line(tmp_path: Path) -> None:

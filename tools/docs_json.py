@@ -21,9 +21,9 @@ TEXT = """# JSON
 
 Every command with `--json` prints one object on stdout and nothing else; `--out FILE.json` writes the same, and folders
 of results hold it as `result.json`. Its first key `format` says what it is and the number of its form: a key is added
-without a new number, one that goes away or changes its meaning has one. A file that `--out` wrote has the key `made`
-besides: the verb and a hash of the work. In Python `to_json()` writes the same and `from_json()` reads it back. NaN and
-infinities, which JSON does not have, are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
+without a new number, one that goes away or changes its meaning has one. In a file that `--out` wrote the key `made` is
+before it: the verb and a hash of the work. In Python `to_json()` writes the same and `from_json()` reads it back. NaN
+and infinities, which JSON does not have, are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
 
 An error is an object too, beside its line on stderr:
 
@@ -52,7 +52,10 @@ SHARED = {
     "label": "the record's own label",
 }
 """what a key means wherever it stands, unless the line under a field says otherwise"""
-FUNCTIONS = {"explain": ("explain", "explain_data"), "serve": ()}
+FUNCTIONS = {"explain": ("explain", "explain_pair", "explain_data"), "serve": ()}
+HEADINGS = {"explain_pair": "explain --with", "explain_data": "explain --data"}
+ALONE = {"embed": ("embed --plan", "EmbedPlan"), "compare": ("compare --read", "CompareTables")}
+"""what only the command line prints"""
 
 
 def page() -> str:
@@ -62,12 +65,11 @@ def page() -> str:
     for verb in VERBS:
         for function in FUNCTIONS.get(verb, (verb,)):
             said = str(inspect.signature(getattr(classtoken, function)).return_annotation).strip("'\"")
-            kind = kinds.get(said)
-            if kind is not None:
-                parts += [
-                    "## " + ("explain --data" if function == "explain_data" else verb),
-                    section(kind, kinds, told),
-                ]
+            parts.append(f"## {HEADINGS.get(function, function)}")
+            parts += [section(kinds[name], told) for name in said.split(" | ")]
+        if verb in ALONE:
+            heading, name = ALONE[verb]
+            parts += [f"## {heading}", section(kinds[name], told)]
     return notice("docs_json.py") + "\n\n".join(parts) + "\n"
 
 
@@ -81,7 +83,7 @@ def classes() -> dict[str, type]:
     return found
 
 
-def section(kind: type, kinds: dict[str, type], told: set[type]) -> str:
+def section(kind: type, told: set[type]) -> str:
     """The table of a result, then those of the values inside it that no section above has."""
     parts = [" ".join(filter(None, (form(kind), about(kind)))), keys(kind)]
     told.add(kind)
@@ -93,10 +95,8 @@ def section(kind: type, kinds: dict[str, type], told: set[type]) -> str:
 
 
 def form(kind: type) -> str:
-    """What its key `format` says; nothing for a result that has a key of this name for something else."""
-    own = {field.name: field.default for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    said = own.get("format", format_of(kind))
-    return f"`{said}`." if isinstance(said, str) else ""
+    """What its key `format` says."""
+    return f"`{format_of(kind)}`."
 
 
 def about(kind: type) -> str:
@@ -111,7 +111,6 @@ def keys(kind: type) -> str:
     rows = [
         [f"`{field.name}`", holds(hints[field.name]), said.get(field.name) or SHARED.get(field.name, "")]
         for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if field.name != "format" or not form(kind)
     ]
     return table(["key", "holds", "what it is"], rows)
 

@@ -51,6 +51,8 @@ def user_path(path: str | Path) -> Path:
     Raises `OptionError` for what no file or folder can be called. An empty text is no path, least of all the folder
     that one is in: a script whose variable is not set would write there.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"a value of type {type(path).__name__} is no path; give one as a text or as a Path.")
     if path == "":
         raise OptionError("an empty text is no path; name a file or a folder ('.' is the one that you are in).")
     try:

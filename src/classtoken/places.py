@@ -94,8 +94,8 @@ class Place(Protocol):
 
 def place_of(name: str | Path | Place) -> Place:
     """The folder that a user calls so: a path, or a URL of a store. Raises `MissingExtra` without fsspec."""
-    if not isinstance(name, str | Path):
-        return name
+    if hasattr(name, "sizes"):
+        return cast(Place, name)
     url = url_of(name)
     return LocalPlace(user_path(name)) if url is None else RemotePlace(url)
 

@@ -214,12 +214,19 @@ class Task:
     """
 
     number: int
+    """its own, from 0"""
     shard: str
+    """file of the source"""
     start: int
+    """its first record, counted in that file"""
     stop: int
+    """the record behind its last one"""
     first: int
+    """its first record, counted in the whole source"""
     offset: int
+    """where that begins in the file"""
     stamp: str = ""
+    """hash of what its records are read from"""
 
     def __len__(self) -> int:
         return self.stop - self.start

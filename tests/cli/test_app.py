@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import importlib
 import io
+import itertools
 import json
 import os
 import re
@@ -17,11 +19,12 @@ import pytest
 import typer
 
 from classtoken.cli import VERBS, app, main
-from classtoken.cli.command import OPERANDS, OWN
+from classtoken.cli.command import OPERANDS, OWN, option_kinds
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import say
 from classtoken.errors import ClasstokenError, InternalError
 from classtoken.options import TrainOptions
+from classtoken.options.base import all_fields
 from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.results.base import Result
 from classtoken.version import __version__
@@ -438,6 +441,16 @@ def test_help_names_options_by_their_flags(capsys: pytest.CaptureFixture[str]) -
     out = " ".join(capsys.readouterr().out.split())
     assert "with --update." in out
     assert "--finish closes" in out
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_in_backticks_help_names_options_only(name: str) -> None:
+    """They become flags, so a column `id` would be `--id` where a verb has an option of that name."""
+    verb = getattr(importlib.import_module(f"classtoken.cli.{name}"), name)
+    kinds = itertools.chain.from_iterable(option_kinds(verb).values())
+    helps = {field.name: field.about.help for kind in kinds for field in all_fields(kind)}
+    named = {word for words in helps.values() for word in re.findall(r"`(\w+)`", words)}
+    assert named <= helps.keys()
 
 
 def test_what_a_person_reads_cannot_steer_a_terminal() -> None:

@@ -9,7 +9,10 @@ where that folder is not here.
 """
 
 import contextlib
+import importlib
+import inspect
 import io
+import itertools
 import os
 import re
 import shlex
@@ -23,6 +26,7 @@ from pathlib import Path
 import pytest
 from tests import folders
 
+import classtoken as ct
 from classtoken.cli import VERBS, main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -357,3 +361,22 @@ def test_every_command_is_shown_at_work(root: Path) -> None:
         assert f"\n$ classtoken {verb} " in text, (
             f"docs/{verb}.md shows no `$ classtoken {verb} ...` in a console block"
         )
+
+
+def test_the_readme_shows_what_the_demo_prints(tmp_path: Path, minilm: Path) -> None:
+    """In that form and order, of the docstrings that are shown, as this Python has them."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"From the demo:\n\n```text\n(.*?)```", readme, re.DOTALL)
+    assert shown is not None
+    parts = [part.splitlines() for part in shown[1].split("\n\n")]
+    ids = [[row.split()[1] for row in rows] for _, _, *rows in parts]
+    texts = {}
+    for name in itertools.chain.from_iterable(ids):
+        module, _, thing = name.partition(".")
+        about = inspect.getdoc(getattr(importlib.import_module(module), thing)) or ""
+        texts[name] = about.split("\n\n")[0].replace("\n", " ")
+    ct.embed(minilm, {"id": list(texts), "text": list(texts.values())}, tmp_path / "vectors")
+    found = str(ct.search(tmp_path / "vectors", [query.strip("'") for query, *_ in parts], k=3)).split("\n\n")
+    for part, (query, head, *_), rows in zip(found, parts, ids, strict=False):
+        said = part.splitlines()
+        assert (said[0], said[1].split(), [row.split()[1] for row in said[2:5]]) == (query, head.split(), rows)

@@ -327,6 +327,8 @@ class TestOneInput:
             ct.predict(sentiment, name)
         with pytest.raises(OptionError, match="2 inputs: `out` is missing"):
             ct.predict(sentiment, [name, name])
+        with pytest.raises(OptionError, match="there is no input; give a text or a picture"):
+            ct.predict(sentiment, [])
         with pytest.raises(OptionError, match="`limit`, `overwrite`: only with `out`"):
             ct.predict(sentiment, "fine", limit=3, overwrite=True)  # type: ignore[call-overload]
 

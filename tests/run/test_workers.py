@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -130,9 +132,6 @@ def test_a_worker_that_opens_another_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_worker_whose_owner_dies_ends_too(tmp_path: Path, root: Path) -> None:
-    import subprocess
-    import sys
-
     source = table(tmp_path / "a.csv", {f"id-{i}": f"text {i}" for i in range(200)})
     code = (
         "from tests.run.fake import *; from classtoken.run.staff import Staff\n"
@@ -153,6 +152,32 @@ def test_a_worker_whose_owner_dies_ends_too(tmp_path: Path, root: Path) -> None:
     onto(source, tmp_path / "out", FakeStage())
     assert verify(tmp_path / "out").ok or "does not list" in verify(tmp_path / "out").problems[0]
     assert verify(tmp_path / "out", clean=True).ok
+
+
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_a_script_that_its_own_workers_would_run_again_is_told(from_stdin: bool, tmp_path: Path, root: Path) -> None:
+    """Python reads the script in each of them; the error was that another run is writing, and to give fewer workers."""
+    source = table(tmp_path / "a.csv", FIRST)
+    code = (
+        "from tests.run.fake import *; from classtoken.run.staff import Staff\n"
+        f"onto({str(source)!r}, {str(tmp_path / 'out')!r}, FakeStage(), staff=Staff(2))"
+    )
+    (tmp_path / "program.py").write_text(code)
+    ran = subprocess.run(
+        [sys.executable, "-" if from_stdin else tmp_path / "program.py"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])},
+        input=code,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 1
+    said = ran.stderr.splitlines()
+    assert said[-1].startswith("classtoken.errors.OptionError: none of the `workers` can begin")
+    assert said[-1].endswith("below if __name__ == '__main__':")
+    assert from_stdin or any("must not run it; put what calls it below" in line for line in said[:-1])
+    assert "OutputError" not in ran.stderr
 
 
 class TestSlices:

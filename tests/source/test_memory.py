@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ class Frame:
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         return iter(self.columns)
+
+    def items(self) -> Iterator[tuple[str, Series]]:
+        return iter((name, self[name]) for name in self.columns)
 
     def __getitem__(self, name: str) -> Series:
         return Series(self._columns[name])
@@ -178,6 +182,29 @@ def test_every_verb_takes_them(tmp_path: Path) -> None:
     assert ct.predict("builtin:sentiment", data, tmp_path / "labelled").records == 12
     trained = ct.train("builtin:sentiment", data, tmp_path / "model", held_out=0.0)
     assert set(trained.labels) == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [(["text", "text"], "text"), (["text", "n", "n"], "n"), (["text", 1, "1"], "1"), (["text", "n", "n", "n"], "n")],
+)
+def test_a_column_that_is_there_twice_is_refused(columns: list[Any], name: str, tmp_path: Path) -> None:
+    """The column's own name was taken for the text of every row."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([["a"] * len(columns), ["b"] * len(columns)], columns=columns)
+    with pytest.raises(SourceError, match=f"DataFrame of 2 has the column '{name}' more than once; rename one of them"):
+        make_plan(open_source(frame))
+    table = pa.table([["a", "b"]] * len(columns), names=list(map(str, columns)))
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=f"a.parquet has the column '{name}' more than once"):
+        make_plan(open_source(tmp_path / "a.parquet"))
+    with pytest.raises(SourceError, match=f"has the column '{name}' more than once"):
+        make_plan(open_source(table))
+
+
+def test_names_that_are_one_as_texts_are_refused() -> None:
+    with pytest.raises(SourceError, match="dict of 1 has the column '1' more than once"):
+        make_plan(open_source({"text": ["a"], 1: [1], "1": [2]}))
 
 
 @pytest.mark.parametrize(

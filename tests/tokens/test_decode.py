@@ -190,7 +190,7 @@ BROKEN = {
     "cut JPEG": (encoded(corners(), "JPEG")[:-200], "broken or cut short"),
     "cut PNG": (encoded(Image.effect_noise((64, 64), 50))[:800], "broken or cut short"),
     "JPEG's first bytes": (b"\xff\xd8\xff\xe0", "broken or cut short"),
-    "bomb": (bomb(), r"100000x100000 is 10,000,000,000 pixels, more than the 178,956,970 allowed"),
+    "bomb": (bomb(), r"100000x100000 is 10,000,000,000 pixels, more than the 178,956,970 allowed; make it smaller$"),
     "no channels last": (np.zeros((3, 5, 5), np.uint8), "channels last"),
     "one dimension": (np.zeros(5, np.uint8), r"must be \(H, W\)"),
     "no pixels": (np.zeros((0, 5), np.uint8), "has no pixels"),

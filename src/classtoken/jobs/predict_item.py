@@ -60,6 +60,8 @@ def predict_item(model: str | Path | Embedder, item: Any, options: PredictOption
 def _only(item: Any, asked: str | None) -> Any:
     """The one input; what may hold many is refused before anything is loaded."""
     several = [item] if isinstance(item, str | Path) else listed(item)
+    if not several:
+        raise OptionError("there is no input; give a text or a picture, or a source and `out`.")
     if len(several) != 1:
         raise OptionError(f"{len(several)} inputs: `out` is missing, the folder that their labels go into.")
     (only,) = several

@@ -62,19 +62,19 @@ class SourceOptions(Options):
     """
 
     id_column: Annotated[
-        str | None, Option("Column of ids; `id`, else paths or row numbers.", metavar="NAME", group=OF_SOURCE)
+        str | None, Option("Column of ids; 'id', else paths or row numbers.", metavar="NAME", group=OF_SOURCE)
     ] = None
     text_column: Annotated[
-        str | None, Option("Column of texts; `text` or `sentence` if left out.", metavar="NAME", group=OF_SOURCE)
+        str | None, Option("Column of texts; 'text' or 'sentence' if left out.", metavar="NAME", group=OF_SOURCE)
     ] = None
     image_column: Annotated[
-        str | None, Option("Column of images; `image` if left out.", metavar="NAME", group=OF_SOURCE)
+        str | None, Option("Column of images; 'image' if left out.", metavar="NAME", group=OF_SOURCE)
     ] = None
     label_column: Annotated[
-        str | None, Option("Column of labels; `label` if left out.", metavar="NAME", group=OF_SOURCE)
+        str | None, Option("Column of labels; 'label' if left out.", metavar="NAME", group=OF_SOURCE)
     ] = None
     group_column: Annotated[
-        str | None, Option("Column of groups; `group` if left out.", metavar="NAME", group=OF_SOURCE)
+        str | None, Option("Column of groups; 'group' if left out.", metavar="NAME", group=OF_SOURCE)
     ] = None
     label_separator: Annotated[
         str, Option("What stands between several labels of a record.", metavar="TEXT", group=OF_SOURCE)

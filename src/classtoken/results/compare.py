@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from classtoken.errors import OptionError
-from classtoken.results.base import Result
+from classtoken.results.base import FORMAT, Result, format_of
 from classtoken.results.compare_words import group_in_words, left_out_in_words, smallest_in_words
 from classtoken.results.lines import aligned, in_a_line
 from classtoken.values import Rejected
 
-FORMAT = "classtoken.CompareResult/1"
 BEST_LAYER = " at its best layer"
 """how the name of a candidate ends whose layer was chosen on other items"""
 
@@ -399,7 +398,6 @@ class CompareResult(Result):
     """what to name as `pooling` to get what is advised; None: the model's own, or stored vectors"""
     advised: str = ""
     """the candidate that is advised"""
-    format: str = FORMAT
 
     @property
     def metric(self) -> str:
@@ -475,8 +473,11 @@ class ProtocolTable(Result):
     """
 
     protocol: Protocol
+    """how figures came about"""
     files: tuple[str, ...]
+    """the report of each candidate"""
     candidates: tuple[ComparedVector, ...]
+    """the best first"""
 
     def __str__(self) -> str:
         kind = self.protocol
@@ -492,6 +493,7 @@ class CompareTables(Result):
     """Many comparisons: a table for each protocol and data set, since others must not stand side by side."""
 
     tables: tuple[ProtocolTable, ...]
+    """one for each protocol and data set"""
 
     def __str__(self) -> str:
         between = "\n\n"
@@ -509,9 +511,9 @@ def read_result(path: Path) -> CompareResult:
         raise OptionError(
             f"'{path}' cannot be read as a comparison ({error}); give a .json that compare wrote."
         ) from None
-    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-        raise OptionError(f"'{path}' is no comparison ({FORMAT}); give a .json that compare wrote.")
-    plain.pop("made", None)
+    wanted = format_of(CompareResult)
+    if not isinstance(plain, dict) or plain.get(FORMAT) != wanted:
+        raise OptionError(f"'{path}' is no comparison ({wanted}); give a .json that compare wrote.")
     return CompareResult.from_dict(plain)
 
 

@@ -194,16 +194,25 @@ class EmbedPlan(Result):
 
     model: str
     source: str
+    """where records come from"""
     kind: str
+    """what kind of source it is"""
     out: str
     modality: str
     columns: Mapping[str, int]
+    """poolings, and how many numbers each has"""
     carried: tuple[str, ...]
+    """columns that are kept beside the vectors"""
     fingerprint: Mapping[str, Any]
+    """what decides the vectors"""
     plan: str
+    """hash of the work"""
     total: int
+    """records of the source"""
     tasks: tuple[Task, ...]
+    """all of them"""
     done: tuple[int, ...]
+    """numbers of those that have been done"""
 
     def __str__(self) -> str:
         return self.to_json()

@@ -1,13 +1,11 @@
 """What `explain` finds about two inputs: which part of the one met which part of the other."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 from classtoken.results.base import Result
 from classtoken.results.explain import KnockOut, TokenView
 from classtoken.results.lines import in_a_line
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -20,14 +18,22 @@ class PairInput(Result):
     """
 
     name: str
+    """the text, or where the picture is"""
     modality: str
     tokens: tuple[TokenView, ...]
+    """its tokens"""
     regions: tuple[tuple[int, ...], ...]
+    """tokens, by number, that are taken together"""
     exact: bool
+    """every set of regions was computed, not orders of them drawn"""
     grid: tuple[int, int] | None = None
+    """rows and columns of patches; None for a text"""
     image: str | None = None
+    """data URI of what the model saw"""
     original: str | None = None
+    """data URI of the picture as it was given, small"""
     names: tuple[str, ...] = ()
+    """what the regions of a text are called"""
 
     def called(self, region: int) -> str:
         """A region as a reader sees it: its words, or the patches that it spans."""
@@ -68,18 +74,28 @@ class PairExplanation(Result):
 
     model: str
     readout: str
+    """the vector, in words"""
     item: PairInput
+    """the first input"""
     other: PairInput
+    """the second input"""
     similarity: float
+    """cosine of the two vectors"""
     met: float
+    """sum of `pairs`"""
     background: float
+    """what hangs on no pair"""
     error: float
+    """the largest standard error of a pair; 0 where all was computed"""
     pairs: tuple[tuple[float, ...], ...]
+    """what each region of `item` and each of `other` contribute together"""
     knockouts: tuple[KnockOut, ...] = ()
+    """what taking regions away did"""
     notes: tuple[str, ...] = ()
     empty: tuple[float, float, float] | None = None
+    """cosines with empty inputs that `background` is made of"""
     given: tuple[str, ...] | None = None
-    format: int = field(default=FORMAT)
+    """both inputs and the model as they were given; None where there is no walkthrough of them"""
 
     def strongest(self, count: int = 8, *, apart: bool = False) -> tuple[Meeting, ...]:
         """The pairs that bring the two together most, or keep them apart most; largest first."""

@@ -19,6 +19,7 @@ class LabelProbability(Result):
 
     label: str
     probability: float
+    """from 0 to 1"""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,13 @@ class Norms:
     """The lengths of one pooling's vectors: smallest, mean, largest; `finite` when no number is NaN or infinite."""
 
     smallest: float
+    """shortest vector"""
     mean: float
+    """of all vectors"""
     largest: float
+    """longest vector"""
     finite: bool
+    """no number is NaN or infinite"""
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,13 @@ class Proof(Result):
 
     model: str
     ok: bool
+    """whether it does"""
     lowest: Mapping[str, float]
+    """by column, the lowest cosine to a vector that is kept"""
     drift: str
+    """how far off its vectors are, in words"""
     differences: tuple[str, ...] = ()
+    """what differs in how they are made"""
 
 
 @dataclass(frozen=True)
@@ -39,14 +47,21 @@ class VerifyResult(Result):
 
     folder: str
     complete: bool
+    """whether the run that made it has ended"""
     files: int
+    """files of vectors"""
     rows: int
     refused: int
     total: int
+    """records of the source"""
     norms: Mapping[str, Norms]
+    """lengths by column"""
     problems: tuple[str, ...]
+    """what is wrong, a sentence each; nothing: it is whole"""
     removed: int = 0
+    """files that the manifest did not list, taken away as asked"""
     proof: Proof | None = None
+    """whether a model makes these vectors, where one was named"""
 
     @property
     def ok(self) -> bool:
@@ -79,7 +94,9 @@ class Resembling(Result):
     """A way to read the model, in words, and the mean cosine of its vectors to those that were looked at."""
 
     reading: str
+    """how the model is read, in words"""
     cosine: float
+    """mean, to the vectors that were looked at"""
 
 
 @dataclass(frozen=True)
@@ -96,21 +113,36 @@ class Diagnosis(Result):
     """
 
     of: str
+    """whose vectors"""
     model: str
     verdict: Literal["matches", "differs", "unknown"]
+    """they are what is meant, something else, or that cannot be said"""
     differs_by: tuple[str, ...]
+    """the axes in which they differ"""
     cosine: float | None
+    """mean, to what is meant; None: of another size"""
     meant: str
+    """what the model was meant to give"""
     found: str
+    """what fits them best"""
     found_cosine: float | None
+    """its mean cosine"""
     lowest: float | None
+    """its smallest cosine"""
     drift: str
+    """how far off numbers of less precision are"""
     neighbours: float | None
+    """share of the short texts whose nearest other one is the same"""
     texts: int
+    """how many were looked at"""
     size: int
+    """numbers of a vector"""
     evidence: tuple[str, ...] = ()
+    """what speaks for it"""
     nearest: tuple[Resembling, ...] = ()
+    """what fits them best, the best first"""
     part_of: int | None = None
+    """numbers of the vector that is meant, where theirs are its first ones"""
 
     @property
     def ok(self) -> bool:

@@ -10,12 +10,20 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from classtoken.errors import InternalError
+from classtoken.errors import InternalError, OptionError
 from classtoken.run.crew import Event
 from classtoken.run.engine import RunWork
 from classtoken.run.stage import StageSpec
 from classtoken.run.tasks import do_tasks
 from classtoken.values import Task
+
+BELOW = "put what calls it below if __name__ == '__main__':"
+
+
+def check_no_worker() -> None:
+    """Raises `OptionError` where this is a worker that still reads the script which started it: it would start more."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise OptionError(f"each of the `workers` reads this script first, and must not run it; {BELOW}")
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class ProcessCrew:
         self._specs, self._work, self._threads = specs, work, threads
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[int, tuple[BaseProcess, Connection]] = {}
+        self._ready: set[BaseProcess] = set()
 
     @property
     def size(self) -> int:
@@ -61,12 +70,18 @@ class ProcessCrew:
         by_pipe = {pipe: worker for worker, (_, pipe) in self._workers.items()}
         for pipe in wait(list(by_pipe)):
             worker = by_pipe[pipe]  # type: ignore[index]
+            process = self._workers[worker][0]
             try:
-                yield Event(worker, **cast(Connection, pipe).recv())
+                event = Event(worker, **cast(Connection, pipe).recv())
             except (EOFError, ConnectionResetError):
-                process = self._workers.pop(worker)[0]
+                del self._workers[worker]
                 process.join()
-                yield Event(worker, died=_end(process.exitcode))
+                # `_work` sends every error, so that this one came before it: in the script that is read first.
+                read = process.exitcode != 1 or process in self._ready
+                event = Event(worker, died=_end(process.exitcode)) if read else Event(worker, error=_unread())
+            if event.ready:
+                self._ready.add(process)
+            yield event
 
     def close(self) -> None:
         """See `Crew.close`."""
@@ -83,6 +98,14 @@ def _end(code: int | None) -> str:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         return f"killed by {name}" + (", as the system does when memory runs out" if name == "SIGKILL" else "")
     return f"exit code {code}"
+
+
+def _unread() -> OptionError:
+    """What to say where a worker ended before it came to us."""
+    return OptionError(
+        "none of the `workers` can begin: each reads the script that asks for them first, and fails there, with what "
+        f"is said above. Where this is a script of yours, keep it in a file, and {BELOW}"
+    )
 
 
 def _work(given: tuple[Any, ...]) -> None:

@@ -10,7 +10,7 @@ from classtoken.run.crew import CrewEngine, OpenCrew
 from classtoken.run.engine import InThisProcess, RunEngine
 from classtoken.run.known import KnownStage, KnownStageSpec, ledger_of_all
 from classtoken.run.on_ray import OpenRay
-from classtoken.run.processes import OpenProcessCrew
+from classtoken.run.processes import OpenProcessCrew, check_no_worker
 from classtoken.run.stage import Stage, StageSpec
 
 
@@ -32,6 +32,10 @@ class Staff:
     workers: int | None = None
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine == "local" and self.workers not in (None, 1):
+            check_no_worker()  # at once: what locks a folder says that another run is writing to it
 
     def engine_for(self, stage: SentStage, known: Place | None = None) -> RunEngine:
         """The engine that runs a stage; vectors that are `known` in a place are taken from there."""

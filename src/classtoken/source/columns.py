@@ -51,11 +51,16 @@ def headerless(options: SourceOptions) -> bool:
     return bool(numbered)
 
 
-def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns:
-    """Which of a table's columns is which. Raises `SourceError` naming the columns that there are."""
+def check_once(names: Sequence[str], where: object) -> None:
+    """Raise `SourceError` where a column is there twice: which of them is meant nobody knows."""
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise SourceError(f"{where} has the column '{repeated[0]}' more than once; rename one of them.")
+
+
+def resolve(names: Sequence[str], options: SourceOptions, where: str) -> Columns:
+    """Which of a table's columns is which. Raises `SourceError` naming the columns that there are."""
+    check_once(names, where)
     found: dict[str, str | None] = {}
     for (option, given), part in zip(_named(options).items(), USUAL, strict=True):
         if given is None:

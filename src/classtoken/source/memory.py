@@ -72,7 +72,7 @@ def in_memory(given: Any, options: SourceOptions) -> Source:
     if _is_picture(given):
         given = [given]
     if isinstance(given, Mapping):
-        return _of_columns(given, what, options)
+        return _of_columns([(str(name), column) for name, column in given.items()], what, options)
     if hasattr(given, "features") and hasattr(given, "with_format"):  # datasets
         if not hasattr(given, "__len__"):
             raise SourceError(
@@ -86,7 +86,8 @@ def in_memory(given: Any, options: SourceOptions) -> Source:
     if hasattr(given, "to_batches") and hasattr(given, "column_names"):
         return InMemory(_name(what, len(given)), _ArrowRows(given), given.column_names, options)
     if hasattr(given, "columns") and hasattr(given, "iloc"):  # pandas
-        return _of_columns({str(name): given[name] for name in given.columns}, what, options)
+        # Not by name: for one that it has twice it gives a table, whose values are names.
+        return _of_columns([(str(name), column) for name, column in given.items()], what, options)
     if isinstance(given, Set | str | bytes) or not hasattr(given, "__iter__"):
         raise SourceError(
             f"a {what} is no source; give a path, a list of texts, paths or images, a table or a dictionary of columns."
@@ -96,17 +97,16 @@ def in_memory(given: Any, options: SourceOptions) -> Source:
     return InMemory(_name(what, len(rows)), rows, names or ["text"], options)
 
 
-def _of_columns(columns: Mapping[str, Any], what: str, options: SourceOptions) -> Source:
-    for name, column in columns.items():
+def _of_columns(columns: Sequence[tuple[str, Any]], what: str, options: SourceOptions) -> Source:
+    for name, column in columns:
         if isinstance(column, str | bytes) or not hasattr(column, "__len__"):
             raise SourceError(f"the column {name!r} of a {what} is one {type(column).__name__}; give a list.")
-    lists = {str(name): _values(column) for name, column in columns.items()}
-    lengths = {name: len(column) for name, column in lists.items()}
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+    names, lists = [name for name, _ in columns], [_values(column) for _, column in columns]
+    if len(set(map(len, lists))) > 1:
+        said = ", ".join(f"{name!r} has {len(values)}" for name, values in zip(names, lists, strict=True))
         raise SourceError(f"the columns of a {what} must have one length; {said}.")
-    rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-    return InMemory(_name(what, len(rows)), rows, tuple(lists), options)
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+    return InMemory(_name(what, len(rows)), rows, names, options)
 
 
 def _name(what: str, count: int) -> str:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from classtoken.errors import SourceError
 from classtoken.source.base import Entry, Listing, Shard, Source, SourceOptions, states_of, times_of
-from classtoken.source.columns import Columns, resolve, rows_in, to_entry, to_id
+from classtoken.source.columns import Columns, check_once, resolve, rows_in, to_entry, to_id
 
 #: Rows decoded at once; images are held as encoded bytes.
 BATCH = 256
@@ -87,6 +87,7 @@ class Parquet(Source):
             schemas = {path: _plain(open_parquet(path).schema_arrow) for path in self.files.values()}
             schema = pa.schema([])
             for path, other in schemas.items():
+                check_once(other.names, path)
                 schema = _joined(schema, other, path, next(iter(schemas)))
             found = resolve(schema.names, self.options, self.name)
             needed = {name for name in (found.id, found.text, found.image) if name}

@@ -187,7 +187,7 @@ def _check_size(width: int, height: int, name: str, decoding: Decoding) -> None:
     if width * height > decoding.max_pixels:
         raise BadRecord(
             f"{width}x{height} is {width * height:,} pixels, more than the {decoding.max_pixels:,} allowed; "
-            "make it smaller, or raise max_pixels if you trust it",
+            "make it smaller",
             name,
         )
 
