@@ -212,7 +212,7 @@ def test_registers_are_said_to_have_no_place_and_stand_in_the_order(open_page: O
     assert page.locator(".right .formula").inner_text() == "tokens = [class, register 0, …, patch 0, patch 1, …]"
     page.keyboard.press("ArrowRight")
     assert page.locator("h2#step-title").inner_text() == "Every patch is told where it stands"
-    assert "added to each, but not to the registers" in page.locator(".right").inner_text()
+    assert "added to each but the registers" in page.locator(".right").inner_text()
     page.locator(".sequence [role=option]").nth(2).click()
     strips = page.locator(".middle .labelled").nth(1)
     assert "no position vector is added" in strips.inner_text()
@@ -259,3 +259,20 @@ def test_either_side_of_two_towers_is_told_as_what_it_is(chromium: Any, tmp_path
     assert page.locator("h2#step-title").inner_text() == "A mark at the end is read"
     assert "not a learned one" not in page.locator("body").inner_text()
     page.close()
+
+
+def test_no_strip_is_promised_where_two_classifiers_answer_together(open_page: Open) -> None:
+    """DeiT's answers are the mean of what its two tokens say: no row times the vector gives a logit."""
+    page = open_page("distilled", "#step=9", reduced_motion="reduce")
+    assert page.locator(".middle .pair").count() == 0
+    says = page.locator(".right .text").inner_text()
+    assert "product strip" not in says
+    assert "row" not in says.lower()
+    assert "logits = classifier(vector)" in says
+
+
+def test_in_a_narrow_column_class_tokens_are_called_by_what_differs(open_page: Open) -> None:
+    page = open_page("multi", "#step=5&layer=0&head=1", width=1280, height=720, reduced_motion="reduce")
+    rows = page.locator(".funnel tr.class th .text")
+    assert {"“cat”"} <= set(rows.all_inner_texts()) <= {"“bird”", "“cat”", "“dog”"}
+    assert rows.evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)")

@@ -28,6 +28,9 @@ export function fullName(t: number, e: Example): string {
   return shared(e.tokens).has(token.name) ? `${quoted} (${t})` : quoted;
 }
 
+/** In a narrow column, where it is marked as what it is: of several class tokens the class alone, which would be cut off. */
+export const rowName = (t: number, e: Example): string => tokenName(t, e).replace(/^class token (?=“)/, "");
+
 /** A token where its position stands beside it anyway. */
 export const placedName = (t: number, e: Example): string => {
   const name = tokenName(t, e);

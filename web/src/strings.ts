@@ -209,7 +209,11 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     look: m.position.kind === "added" ? "Bright: a place like the chosen one." : "Each pair of strips: before and after are equal.",
     note: `Without places the model sees ${m.causal ? "no more than who came before" : `a heap of ${piece(m, true)}`}.${story(e) === "class" && placed(e.watched ?? 0, e) ? " The class token has a place, too." : ""}`,
     title: m.position.kind === "none" ? "Nobody is told where it stands" : withoutPlace(e).length ? `Every ${piece(m)} is told where it stands` : "Every token is told where it stands",
-    says: [unplaced(m), ...(m.position.kind === "added" ? [`So a vector for the place is added to each${withoutPlace(e).length ? `, but not to ${withoutPlace(e).map((role) => plural[role] ?? roles[role].name).join(" and ")}` : ""}.${story(e) === "class" && placed(e.watched ?? 0, e) ? ` The class token's place is ${e.watched}.` : ""}`] : [`Here no vector is added: ${m.position.says}.`])],
+    says: [
+      m.position.kind === "added"
+        ? `${unplaced(m)} So a vector for the place is added to each${withoutPlace(e).length ? ` but ${withoutPlace(e).map((role) => plural[role] ?? roles[role].name).join(" and ")}` : ""}.${story(e) === "class" && placed(e.watched ?? 0, e) ? ` The class token's place is ${e.watched}.` : ""}`
+        : `${unplaced(m)} Here no vector is added: ${m.position.says}.`,
+    ],
     more: [
       m.causal ? "A token reads only itself and those before it, which is all that the order does by itself." : "The model treats tokens as a heap, not as a row.",
       m.position.kind === "added" ? `The colours show how alike the chosen token's position vector is to all the others.` : `The vectors go into the first layer as they are.`,
@@ -292,14 +296,14 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m) => ({
     short: "Answer",
-    look: "The product strip adds up.",
+    look: m.shared.head ? "The product strip adds up." : "The bars: what it answers, and how surely.",
     note: `A confidence is a claim of the model. Whether it keeps it was measured, or was not: read which.`,
     title: m.outcome === "cosine" ? "One vector in, likeness out" : m.outcome === "sigmoid" ? "One vector in, one answer for each label" : "One vector in, one answer out",
     says:
       m.outcome === "cosine"
         ? [`This model knows no classes: it gives a vector. The cosine between two says how alike it finds their inputs.`]
         : [
-            `Row times vector is a class's score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence" : "softmax makes confidences"}.`,
+            `${m.shared.head ? "Row times vector is a class's score, the logit" : "The classifier makes a score for each class of the vector, the logit"}; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence" : "softmax makes confidences"}.`,
           ],
     more:
       m.outcome === "cosine"
@@ -309,7 +313,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
             m.outcome === "sigmoid" ? `${m.classes ?? "All"} separate questions, whose answers need not sum to 1.` : `As in step 5: over ${m.classes ?? "all"} classes they sum to 1.`,
             `A confidence is what the model says, not how often it is right. Whether the two agree was measured, where it could be.`,
           ],
-    formula: m.outcome !== "cosine" ? "logit = row · vector + b" : "likeness = cosine(vector, other vector)",
+    formula: m.outcome !== "cosine" ? (m.shared.head ? "logit = row · vector + b" : "logits = classifier(vector)") : "likeness = cosine(vector, other vector)",
     beware:
       m.outcome === "sigmoid"
         ? "All low means “none of these”, not “nothing there”."
@@ -482,8 +486,8 @@ export const words = {
     power: (highest: string) => `exp(score − ${highest})`,
     powerSays: "The largest score is subtracted from all: the shares are the same, and no number grows too large.",
     share: "share",
-    value: (k: number) => `value, no. ${k}`,
-    brought: (k: number) => `share × value, no. ${k}`,
+    value: (k: number) => `value, no.\u00a0${k}`,
+    brought: (k: number) => `share × value, no.\u00a0${k}`,
     sum: "sum",
     added: "length added",
     removed: "if taken away",
@@ -493,8 +497,8 @@ export const words = {
   pooled: {
     title: (e: Example) => ({ largest: "One vector of many: the largest of each number", query: "One vector of many: what the learned query reads" })[e.pooled!.kind as "query"] ?? "One vector of many: added up",
     weight: (e: Example) => (e.pooled!.kind === "largest" ? "numbers that are its own" : "share"),
-    state: (d: number) => `state, no. ${d}`,
-    given: (d: number) => `share × state, no. ${d}`,
+    state: (d: number) => `state, no.\u00a0${d}`,
+    given: (d: number) => `share × state, no.\u00a0${d}`,
     without: "likeness without it",
     same: (x: string) => `Nobody would notice without the class token: the vector stays ${x} like itself.`,
     vector: "the vector",
