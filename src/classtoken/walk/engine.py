@@ -62,7 +62,7 @@ class Engine:
         self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
         self.uploaded: list[str] = []
-        self.dropped: dict[str, str] = {}  # titles of those that were held before, by their id
+        self.dropped: set[str] = set()  # ids of those that were held before
         self.given = given
         self._partner = self._partners(self.given)
 
@@ -110,7 +110,8 @@ class Engine:
             self.walked[item.id] = walked
             self.uploaded.append(item.id)
             for key in self.uploaded[:-KEPT]:
-                self.dropped[key] = self.walked.pop(key).prepared.item.title
+                del self.walked[key]
+                self.dropped.add(key)
             self.uploaded = self.uploaded[-KEPT:]
             return walked.example
 
@@ -172,10 +173,7 @@ class Engine:
         found = self.walked.get(example)
         if found is None:
             if example in self.dropped:
-                raise OptionError(
-                    f"'{self.dropped[example]}' is not held any more: of inputs of your own the last {KEPT} are. Send "
-                    "it again."
-                )
+                raise OptionError(f"this input is not held any more: of your own the last {KEPT} are. Send it again.")
             raise OptionError(f"there is no input '{example[:60]}'. Send it again.")
         return found
 
