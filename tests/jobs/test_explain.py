@@ -463,3 +463,12 @@ def test_the_side_of_a_two_tower_model_is_told_by_the_input(tmp_path: Path) -> N
     assert explain(folder, "a cat and a dog", None, options).modality == "text"
     assert explain(folder, tmp_path / "cat.png", None, options).modality == "image"
     assert explain(folder, folders.pictures(1)[0], None, options).modality == "image"
+
+
+def test_words_that_are_written_alike_are_named_with_their_positions() -> None:
+    """Which of two it was that a map calls the strongest cannot be told from the word alone."""
+    found = explain("builtin:sentiment", "good film , good", None, ExplainOptions(quick=True))
+    assert [found.token_name(i) for i in range(6)] == ["[CLS]", "good (1)", "film", ",", "good (4)", "[SEP]"]
+    strongest = re.findall(r"strongest at ([^<]+)|most at ([^:]+):", explanation_page(found))
+    assert "good" not in [name for pair in strongest for name in pair]
+    assert not re.search(r" good$", str(found).split("knock-out")[0].split("strongest token")[1], re.MULTILINE)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -202,12 +203,16 @@ def test_forced_colours_keep_the_heat_and_the_place(open_page: Open) -> None:
     )
 
 
+SECTION = ":is(.handout, .handout > .columns) > section"
+"""a step on paper"""
+
+
 def test_it_prints_all_ten_steps_without_controls(open_page: Open) -> None:
     """Whatever step is open: paper has them all, nothing of it cut off, and no bar of controls."""
     page = open_page("toy", "#step=9")
     page.emulate_media(media="print")
     page.locator(".handout").wait_for()
-    *steps, last = page.locator(".handout > section > h2").all_inner_texts()
+    *steps, last = page.locator(f"{SECTION} > h2").all_inner_texts()
     assert [title.partition(".")[0] for title in steps] == [str(step) for step in STEPS]
     assert last == "Exercises"
     assert all(section.is_visible() for section in page.locator(".handout section").all())
@@ -237,6 +242,17 @@ def test_before_its_script_has_run_a_page_has_the_ground_that_it_will_have(
     assert ground == f"rgb{seen}"
 
 
+def test_it_prints_on_five_sheets_and_none_is_empty(open_page: Open) -> None:
+    page = open_page("mean", "#step=1", reduced_motion="reduce")
+    sheets = re.findall(rb"/Type /Page\b", page.pdf(prefer_css_page_size=True))
+    assert len(sheets) == 5
+    page.emulate_media(media="print")
+    page.locator(".handout").wait_for()
+    sections = page.locator(SECTION)
+    assert sections.evaluate_all("all => all.map(e => getComputedStyle(e).breakInside)") == ["avoid"] * 11
+    assert page.evaluate("[...document.querySelectorAll('#app > .hidden')].some(e => e.checkVisibility())") is False
+
+
 @pytest.mark.slow
 def test_paper_is_light_and_has_what_its_sentences_speak_of(open_page: Open) -> None:
     """From a dark screen and a projector's large type: light colours and ordinary type, backgrounds that carry meaning
@@ -251,7 +267,7 @@ def test_paper_is_light_and_has_what_its_sentences_speak_of(open_page: Open) -> 
     kept = "e => getComputedStyle(e).printColorAdjust"
     for what in (".handout .chip.content", ".handout .strip canvas", ".river .bar i", ".handout .funnel .tick"):
         assert page.locator(what).first.evaluate(kept) == "exact", what
-    sections = page.locator(".handout > section")
+    sections = page.locator(SECTION)
     maps = sections.nth(2).locator("[role=img]").last.bounding_box()
     assert maps["width"] > 80
     assert maps["height"] > 80

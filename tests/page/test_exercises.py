@@ -90,6 +90,7 @@ def test_the_token_that_costs_most_is_the_right_guess(open_page: Open, name: str
     page = open_page(name, "#step=10", reduced_motion="reduce")
     rows = page.locator("details.table").last
     rows.locator("summary").click()
+    rows.locator("tbody tr").first.wait_for()
     cells = rows.locator("tbody tr").all_inner_texts()
     change = {row.split("\t")[0]: float(row.split("\t")[1].replace("−", "-").split()[0]) for row in cells}
     order = sorted(change, key=lambda token: change[token])

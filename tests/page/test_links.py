@@ -95,3 +95,15 @@ def test_all_tables_open_and_close_together(open_page: Open) -> None:
         page.wait_for_timeout(100)
         assert bool(tables.first.evaluate("one => one.open")) == (page.locator(".middle table").count() > 0)
     assert page.locator(".middle details.table[open]").count() == 0
+
+
+def test_a_place_beyond_the_model_is_said_and_not_put_right_in_silence(open_page: Open) -> None:
+    page = open_page("toy", "#step=5&layer=7&head=0&token=99", reduced_motion="reduce")
+    said = page.locator(".openingbar [role=status]").inner_text()
+    assert said == (
+        "The address names layer 7 and token 99, beyond what is here (layers 0 to 1, tokens 0 to 9); "
+        "this is layer 1, token 9."
+    )
+    page.locator(".openingbar button").click()
+    assert page.locator(".openingbar").count() == 0
+    assert open_page("toy", "#step=5&layer=1&head=0&token=9").locator(".openingbar").count() == 0

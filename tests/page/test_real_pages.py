@@ -1,15 +1,21 @@
 """Pages of real models in a browser: each token drawn as what it is, Python's numbers, arithmetic that follows."""
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.folders import tiny_clip
 from tests.page.conftest import Open
 from tests.page.recompute import WALK
 from tests.page.test_browser import STEPS, place, plain
+from tests.page.tiny import drawn
 
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example
+from classtoken.page.export import write_page
+from classtoken.walk.engine import Engine
 
 pytestmark = pytest.mark.browser
 Documents = dict[str, Walkthrough]
@@ -69,7 +75,7 @@ def test_what_the_readout_reads_is_said_rightly(open_page: Open) -> None:
         ("multi", "the answer is read from all of them"),
         ("sentiment", "read from this one token alone"),
         ("distilled", "read from it together with the distillation token"),
-        ("registers", "read from it together with all the rest"),
+        ("registers", "read from it together with all patches"),
     ):
         assert says in open_page(name, "#step=2").locator(".right").inner_text()
 
@@ -199,3 +205,74 @@ def test_what_was_not_looked_at_can_be_hatched(open_page: Open, documents: Docum
     )
     patches = layers.weights[1, 0][4:]
     assert sorted(hatched) == sorted(np.argsort(patches, kind="stable")[:8].tolist())
+
+
+def test_registers_are_said_to_have_no_place_and_stand_in_the_order(open_page: Open) -> None:
+    page = open_page("registers", "#step=2", reduced_motion="reduce")
+    assert page.locator(".right .formula").inner_text() == "tokens = [class, register 0, …, patch 0, patch 1, …]"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("h2#step-title").inner_text() == "Every patch is told where it stands"
+    assert "added to each but the registers" in page.locator(".right").inner_text()
+    page.locator(".sequence [role=option]").nth(2).click()
+    strips = page.locator(".middle .labelled").nth(1)
+    assert "no position vector is added" in strips.inner_text()
+    assert "with position" not in page.locator(".arithmetic").inner_text()
+
+
+def test_a_model_that_adds_no_positions_promises_no_bright_places(open_page: Open) -> None:
+    for name in ("last", "mean"):
+        says = open_page(name, "#step=3", reduced_motion="reduce")
+        assert "before and after are equal" in says.locator(".right").inner_text()
+        assert "Bright" not in says.locator(".right").inner_text()
+        assert "as it goes into layer 0" in says.locator(".arithmetic").inner_text()
+
+
+def test_words_that_stand_in_a_sentence_twice_are_told_apart(open_page: Open) -> None:
+    page = open_page("mean", "#step=5&head=0&layer=0", reduced_motion="reduce")
+    page.keyboard.press("t")
+    rows = page.locator(".middle details.table tbody tr").evaluate_all("all => all.map(r => r.cells[0].textContent)")
+    assert rows[:11].count("“the” (0)") == 1
+    assert rows[:11].count("“the” (4)") == 1
+    assert len(set(rows[:11])) == 11
+    title = open_page("mean", "#step=3&token=4").locator(".middle h3").last.inner_text()
+    assert title == "position 4: “the”"
+
+
+def test_either_side_of_two_towers_is_told_as_what_it_is(chromium: Any, tmp_path: Path) -> None:
+    """The vector after a projection holds other numbers than the class token: each leads to its own. A text is read
+    from the mark at its end, which is no piece of it, and was learned."""
+    clip, cat = tiny_clip(tmp_path / "clip"), drawn("cat", tmp_path / "cat.png")
+    texts = ["the red cat", "a dog"]
+    write_page(Engine(clip, [str(cat)], "image").document(full=False), tmp_path / "image.html")
+    write_page(Engine(clip, texts, "text").document(full=False), tmp_path / "text.html")
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{(tmp_path / 'image.html').as_uri()}#step=9")
+    strip = page.locator(".middle .strip").first
+    assert "brought to length 1 where it is compared" in page.locator(".middle h3").first.inner_text()
+    strip.locator("[role=slider]").press("Enter")
+    value = page.locator(".arithmetic [data-value]").inner_text()
+    assert plain(value) == pytest.approx(plain(strip.locator("output").inner_text()), abs=6e-4)
+    page.goto(f"{(tmp_path / 'image.html').as_uri()}#step=2")
+    page.reload()
+    assert page.locator("h2#step-title").inner_text() == "One more token is put in front"
+    page.goto(f"{(tmp_path / 'text.html').as_uri()}#step=2")
+    assert page.locator("h2#step-title").inner_text() == "A mark at the end is read"
+    assert "not a learned one" not in page.locator("body").inner_text()
+    page.close()
+
+
+def test_no_strip_is_promised_where_two_classifiers_answer_together(open_page: Open) -> None:
+    """DeiT's answers are the mean of what its two tokens say: no row times the vector gives a logit."""
+    page = open_page("distilled", "#step=9", reduced_motion="reduce")
+    assert page.locator(".middle .pair").count() == 0
+    says = page.locator(".right .text").inner_text()
+    assert "product strip" not in says
+    assert "row" not in says.lower()
+    assert "logits = classifier(vector)" in says
+
+
+def test_in_a_narrow_column_class_tokens_are_called_by_what_differs(open_page: Open) -> None:
+    page = open_page("multi", "#step=5&layer=0&head=1", width=1280, height=720, reduced_motion="reduce")
+    rows = page.locator(".funnel tr.class th .text")
+    assert {"“cat”"} <= set(rows.all_inner_texts()) <= {"“bird”", "“cat”", "“dog”"}
+    assert rows.evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.page.conftest import Open
+from tests.page.sweep import SETTLED
 from tests.page.test_browser import STEPS, place, plain
 
 from classtoken.page.document import Walkthrough
@@ -171,3 +172,17 @@ def test_the_middle_is_put_to_use(open_page: Open) -> None:
             page.keyboard.press("ArrowRight")
             page.wait_for_timeout(100)
         assert empty == {}
+
+
+@pytest.mark.parametrize("layer", [0, 11])
+def test_the_frame_of_step_7_holds_every_map(open_page: Open, layer: int) -> None:
+    """Whichever layer is shown, whose map is larger than the others' where these are small; and no more than them."""
+    page = open_page("photo", f"#step=7&layer={layer}", width=1100, reduced_motion="reduce")
+    page.evaluate(SETTLED)
+    (left, right), *maps = page.evaluate(
+        "[...document.querySelectorAll('.river .camera, .river .stop .edge')]"
+        ".map(e => e.getBoundingClientRect()).map(r => [r.left, r.right])"
+    )
+    assert len({round(b - a) for a, b in maps}) == 2
+    assert 0 < min(a for a, _ in maps) - left < 30
+    assert 0 < right - max(b for _, b in maps) < 30

@@ -84,3 +84,8 @@ def test_a_class_token_that_is_read_out_is_followed(tmp_path: Path) -> None:
         assert example.watched == 0
         assert example.tokens[0].role == "class"
     assert "1 class" in page.model.layout
+
+
+def test_what_is_told_as_one_role_is_one_run_of_the_layout(tmp_path: Path) -> None:
+    card = Engine(clip(tmp_path / "clip"), TEXTS, "text").document(full=False).model
+    assert card.layout == "n word piece + 1 end"

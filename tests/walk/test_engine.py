@@ -104,6 +104,8 @@ def test_the_oldest_upload_is_dropped_first(toy: Engine, png: bytes) -> None:
         last = toy.add(png)
     assert added.id not in toy.walked
     assert last.id in toy.walked
+    with pytest.raises(OptionError, match=f"not held any more: of your own the last {KEPT} are"):
+        toy.what_if(added.id, {})
 
 
 def test_what_takes_long_is_asked_for_later(toy: Engine, png: bytes, e: Example) -> None:

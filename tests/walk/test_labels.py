@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from classtoken.walk.labels import answer_names, imagenet
+from classtoken.walk.labels import answer_names, apart, imagenet
 
 THOUSAND = tuple(str(i) for i in range(1000))
 
@@ -34,3 +34,9 @@ def test_a_thousand_names_in_their_usual_order() -> None:
 def test_where_they_are_used(tmp_path: Path, family: str, card: str, labels: tuple[str, ...], named: bool) -> None:
     (tmp_path / "README.md").write_text(card, encoding="utf-8")
     assert (answer_names(embedder(tmp_path, family), labels) == imagenet()) == named
+
+
+def test_classes_of_one_name_are_told_apart_by_their_numbers() -> None:
+    named = apart(imagenet())
+    assert len(set(named)) == 1000
+    assert (named[134], named[517], named[281]) == ("crane (class 134)", "crane (class 517)", "tabby")

@@ -13,12 +13,18 @@ const FOLLOWED = 12; // numbers clicked through that a link keeps, the last ones
 const OF_INPUT = ["class", "token", "answer", "with", "follows", "donor", "without"]; // they mean nothing of another one
 const MODES: Mode[] = ["remove", "pooling", "swap", "causal", "two", "untrained"];
 
+const PLACES = ["layer", "head", "token", "number"] as const;
+const isPlace = (name: string): name is (typeof PLACES)[number] => (PLACES as readonly string[]).includes(name);
+
 export function readHash(hash: string): void {
   const part = new URLSearchParams(hash.replace(/^#/, ""));
+  const beyond: Parameters<typeof words.lost.place>[0] = [];
   const whole = (name: string, low: number, high: number): number | null => {
     const text = part.get(name);
     if (text === null || !/^\d+$/.test(text)) return null;
-    return Math.min(high, Math.max(low, Number(text)));
+    const shown = Math.min(high, Math.max(low, Number(text)));
+    if (shown < Number(text) && isPlace(name)) beyond.push({ what: name, asked: Number(text), last: high, shown });
+    return shown;
   };
   const input = part.get("input");
   const found = view.examples.findIndex((example) => example.id === input);
@@ -68,6 +74,7 @@ export function readHash(hash: string): void {
   const donor = part.get("donor");
   lab.donor = donors().some((each) => each.id === donor) ? donor : null;
   lab.pooling = view.example.poolings.find((each) => each.name === part.get("pooling"))?.name ?? lab.pooling;
+  if (beyond.length && !view.lost) view.lost = words.lost.place(beyond);
   const removed = (part.get("without") ?? "").split(".").filter((text) => /^\d+$/.test(text)).map(Number);
   lab.removed = new Set(removed.filter((t) => view.example!.tokens[t]?.role === "content"));
 }

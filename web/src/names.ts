@@ -4,14 +4,38 @@
  * layers that are done: after 0 of them a state is what goes into layer 0.
  */
 import { bare, isolated } from "./bidi";
-import type { Example, ModelCard } from "./data";
+import type { Example, ModelCard, ShownToken } from "./data";
 
-/** `patch 86 (row 6, column 2)`, `class token`, `register 0`, “film”: a token's whole name. */
+const twice = new WeakMap<ShownToken[], Set<string>>();
+
+/** The names that several tokens of an input have: a word that stands in a sentence twice, pieces that are not known. */
+function shared(tokens: ShownToken[]): Set<string> {
+  let found = twice.get(tokens);
+  if (!found) {
+    const seen = new Set<string>();
+    found = new Set(tokens.map(({ name }) => name).filter((name) => seen.size === seen.add(name).size));
+    twice.set(tokens, found);
+  }
+  return found;
+}
+
+/** `patch 86 (row 6, column 2)`, `class token`, `register 0`, “film”: a token's whole name. Of several that are called
+ * the same, each with its position behind: “the” (4). */
 export function fullName(t: number, e: Example): string {
   const token = e.tokens[t];
   if (!token) return `token ${t}`;
-  return token.role === "content" && !token.cell && e.input.kind === "text" ? `“${token.name}”` : token.name;
+  const quoted = token.role === "content" && !token.cell && e.input.kind === "text" ? `“${token.name}”` : token.name;
+  return shared(e.tokens).has(token.name) ? `${quoted} (${t})` : quoted;
 }
+
+/** In a narrow column, where it is marked as what it is: of several class tokens the class alone, which would be cut off. */
+export const rowName = (t: number, e: Example): string => tokenName(t, e).replace(/^class token (?=“)/, "");
+
+/** A token where its position stands beside it anyway. */
+export const placedName = (t: number, e: Example): string => {
+  const name = tokenName(t, e);
+  return name.endsWith(` (${t})`) ? name.slice(0, -` (${t})`.length) : name;
+};
 
 /** The same without row and column, where there is little room. */
 export const tokenName = (t: number, e: Example): string => (e.tokens[t]?.cell ? fullName(t, e).split(" (")[0] : fullName(t, e));

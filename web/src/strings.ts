@@ -1,5 +1,6 @@
 /** Every sentence that the page says, in one place; a translation is another file with the same shape. */
 import { bare, isolated } from "./bidi";
+import { open } from "./blocks";
 import type { Example, ModelCard, RoleName } from "./data";
 import { number, percent, points } from "./format";
 import { afterLayers, capital, headName, headOrMean, layerName, numberName, span, tokenName } from "./names";
@@ -42,7 +43,7 @@ function counted(m: ModelCard, e: Example): string {
   return `${pieces} ${piece(m, pieces !== 1)}${marks ? ` and ${marks} end ${marks === 1 ? "mark" : "marks"}` : ""}`;
 }
 
-const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", content: "all the rest", register: "the registers", end: "the end token" };
+const TOGETHER: Record<string, string> = { class: "the class token", distillation: "the distillation token", register: "the registers", end: "the end token" };
 /** Those tokens that are no piece of the input, the watched one among them. */
 function marks(e: Example): string {
   const others = e.tokens.some((token, t) => token.role !== "content" && t !== e.watched);
@@ -56,7 +57,47 @@ const several = (e: Example) => e.tokens.filter((token) => token.role === "class
 export function reader(e: Example): string {
   const told = story(e);
   if (told === "class") return "the class token";
-  return told === "last" ? "the last token" : tokenName(e.watched ?? 0, e);
+  if (told === "last") return ends(e) ? "the end token" : "the last token";
+  return tokenName(e.watched ?? 0, e);
+}
+
+/** Whether the last token, which is read, is the mark that stands behind every input, as in CLIP's texts. */
+export const ends = (e: Example): boolean => story(e) === "last" && e.tokens[e.watched ?? 0]?.role === "end";
+
+/** Roles whose tokens have no position vector added, where others have: registers. */
+const placeless = new WeakMap<Example, RoleName[]>();
+function withoutPlace(e: Example): RoleName[] {
+  let found = placeless.get(e);
+  if (!found) {
+    const rows = e.embeddings.position ? open(e.embeddings.position) : null;
+    found = rows ? [...new Set(e.tokens.filter((_, t) => rows.row(t).every((x) => x === 0)).map((token) => token.role))] : [];
+    placeless.set(e, found);
+  }
+  return found;
+}
+/** Whether a position vector is added to this token. */
+export const placed = (t: number, e: Example): boolean => e.embeddings.position !== null && !withoutPlace(e).includes(e.tokens[t].role);
+const plural: Partial<Record<RoleName, string>> = { class: "the class token", distillation: "the distillation token", register: "the registers" };
+
+/** The tokens in their order, as a formula has them: `class, register 0, …, patch 0, patch 1, …, end`. */
+function order(m: ModelCard, e: Example): string {
+  const runs: { role: RoleName; count: number }[] = [];
+  for (const { role } of e.tokens) {
+    const last = runs.at(-1);
+    if (last?.role === role) last.count += 1;
+    else runs.push({ role, count: 1 });
+  }
+  const called = (role: RoleName) => (role === "content" ? piece(m) : role === "distillation" ? "distilled" : role === "end" ? "end" : role);
+  return runs.map(({ role, count }) => (role === "content" ? `${piece(m)} 0, ${piece(m)} 1, …` : count === 1 ? called(role) : `${called(role)} 0, …`)).join(", ");
+}
+
+/** Of the learned tokens beside the class token: what they are there for. */
+function besideIt(e: Example): string[] {
+  const registers = e.tokens.filter((token) => token.role === "register").length;
+  return [
+    ...(e.tokens.some((token) => token.role === "distillation") ? ["The distillation token beside it is learned, too: a second class token, trained to repeat a teacher's answer."] : []),
+    ...(registers ? [`The ${registers === 1 ? "register beside it is" : `${registers} registers beside it are`} learned, too: scratch paper, in which layers may keep notes, and never read out.`] : []),
+  ];
 }
 
 /** How one vector comes of all, where there is no class token. */
@@ -64,6 +105,7 @@ function pooling(m: ModelCard, e: Example): string {
   const all = `all ${pooledCount(e)} ${piece(m, true)}`;
   switch (story(e)) {
     case "last":
+      if (ends(e)) return m.causal ? "The end token is read: behind all the others, it alone has seen them." : "The end token is read.";
       return m.causal ? "The last token is read: it alone has seen all the others." : "The last token is read.";
     case "sum":
       return `At the end ${all} are averaged.`;
@@ -88,20 +130,25 @@ function placesSay(m: ModelCard, e: Example): string {
   return alike.beside > alike.apart + 0.05 ? `That neighbours are alike ${pair} was learned, not built in.` : `Neighbours are ${alike.beside < alike.apart ? "no" : "hardly"} more alike than others here ${pair}: nothing built that in.`;
 }
 
+/** What a model would know of places if nobody told it: with a causal mask, only who came before. */
+const unplaced = (m: ModelCard): string => (m.causal ? "By itself a token knows which others come before it, but not how near." : "By itself the model could not tell first from last.");
+
 /** Step 2 of a model without a class token. */
 const noClassToken = (m: ModelCard, e: Example): StepText => ({
   short: "No class token",
   look: story(e) === "last" ? "The last row: it alone is read." : "The last column: likeness without it.",
-  note: `There is no empty place here: ${pooling(m, e)}`,
-  title: "Nobody is put in front",
+  note: ends(e) ? `The empty place is at the end here. ${pooling(m, e)}` : `There is no empty place here. ${pooling(m, e)}`,
+  title: ends(e) ? "A mark at the end is read" : "Nobody is put in front",
   says: ["This model has no class token.", pooling(m, e)],
   more: [
-    `No vector here is the same for every ${thing(m)}: each token begins as its own ${piece(m)}, and has that to carry along.`,
-    story(e) === "last" ? "The page follows the last token, coloured gold, on its way." : `The page follows ${reader(e)}, coloured gold: one of ${pooledCount(e)}, and one that gives the result much. In the bar at the bottom you choose another.`,
-    "The picture shows what each token gives in the end, and how alike the vector stays without it.",
+    ends(e)
+      ? `What goes in for the end token is learned, and the same for every ${thing(m)}, as a class token's would be. It stands behind, since a token here reads only what comes before it.`
+      : `No vector here is the same for every ${thing(m)}: each token begins as its own ${piece(m)}, and has that to carry along.`,
+    story(e) === "last" ? `The page follows ${reader(e)}, coloured gold, on its way.` : `The page follows ${reader(e)}, coloured gold: one of ${pooledCount(e)}, and one that gives the result much. In the bar at the bottom you choose another.`,
+    ...(story(e) === "last" ? [] : ["The table shows what each token gives in the end, and how alike the vector stays without it."]),
   ],
-  formula: { last: "vector = last token", sum: "vector = sum of share × token", largest: "vector = largest of each number", query: "vector = attention(query, tokens)", class: null, other: null }[story(e)],
-  beware: story(e) === "last" ? "It is a token of your input, not a learned one." : "What is followed is one of many: an example.",
+  formula: { last: ends(e) ? "vector = end token" : "vector = last token", sum: "vector = sum of share × token", largest: "vector = largest of each number", query: "vector = attention(query, tokens)", class: null, other: null }[story(e)],
+  beware: ends(e) ? "It is the same for every input only here: one layer later it has read yours." : story(e) === "last" ? "It is a token of your input, not a learned one." : "What is followed is one of many: an example.",
 });
 
 /** How the class token takes part in the answer: alone, with others, or not at all. */
@@ -109,7 +156,7 @@ function readFrom(m: ModelCard, e: Example): string {
   if (m.readout.reads_class_token) return `At the end the answer is read from this one token alone.`;
   if (several(e) && m.readout.reads.join() === "class") return `At the end the answer is read from all of them.`;
   if (m.readout.reads.includes("class") && m.outcome !== "cosine") {
-    const rest = m.readout.reads.filter((role) => role !== "class").map((role) => TOGETHER[role] ?? role);
+    const rest = m.readout.reads.filter((role) => role !== "class").map((role) => (role === "content" ? `all ${piece(m, true)}` : (TOGETHER[role] ?? role)));
     return `At the end the answer is read from it together with ${rest.join(" and ")}.`;
   }
   if (e.pooled && m.readout.reads.includes("class")) return `The result is ${m.readout.says}: it counts as one of ${pooledCount(e)}.`;
@@ -120,7 +167,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m, e) => ({
     short: image(m) ? "Patches" : "Word pieces",
     look: image(m) ? "The framed patch is one row of numbers." : "The framed piece is one row of numbers.",
-    note: `${capital(counted(m, e))}, ${m.hidden} numbers each, and one empty place. Everything else is how the empty place is filled. Ask: where does the model write its answer down?`,
+    note: `${capital(counted(m, e))}, ${m.hidden} numbers each${story(e) === "class" ? ", and one empty place. Everything else is how the empty place is filled" : ". Everything else is how they become ONE vector"}. Ask: where does the model write its answer down?`,
     title: image(m) ? "The picture becomes a row of vectors" : "The sentence becomes a row of vectors",
     says: image(m)
       ? [`Cut into ${e.input.grid?.join(" × ") ?? ""} patches, each becomes a vector: ${m.hidden} numbers.`]
@@ -145,29 +192,30 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     short: "Class token",
     look: "Two inputs: equal gold strips.",
     note: `Another ${thing(m)}, other ${piece(m, true)}, the same class token, number by number: it was learned, not computed.`,
-    title: several(e) ? "Class tokens are put in front" : m.readout.reads.includes("class") && m.outcome !== "cosine" ? "One more token is put in front" : "A class token stands in front, too",
+    title: several(e) ? "Class tokens are put in front" : m.readout.reads_class_token || (m.readout.reads.includes("class") && m.outcome !== "cosine") ? "One more token is put in front" : "A class token stands in front, too",
     says: [`The class token, gold, is ${m.hidden} learned numbers${several(e) ? " for each class" : ""}, the same for every ${thing(m)}.`, readFrom(m, e)],
     more: [
       `Its numbers are not made from the ${thing(m)}; training made them. Here are two inputs: their ${piece(m, true)} differ, their class tokens do not.`,
       ...(m.readout.reads_class_token ? [`So whatever the answer uses of your ${thing(m)} must get into it on the way: how, is the story of the next steps.`] : ["It takes part in every layer all the same, so it can be watched."]),
+      ...besideIt(e),
       `“Class”, or CLS, is short for classification, its first use.`,
     ],
     hands: several(e) ? "In the bar at the bottom you choose the one to watch." : undefined,
-    formula: `tokens = [class, ${piece(m)} 0, ${piece(m)} 1, …]`,
+    formula: `tokens = [${order(m, e)}]`,
     beware: "“The same for every input” ends here: one layer later it has read yours.",
   }),
   (m, e) => ({
     short: "Positions",
-    look: "Bright: a place like the chosen one.",
-    note: `Without places the model sees a heap of ${piece(m, true)}. The class token has a place, too.`,
-    title: "Every token is told where it stands",
+    look: m.position.kind === "added" ? "Bright: a place like the chosen one." : "Each pair of strips: before and after are equal.",
+    note: `Without places the model sees ${m.causal ? "no more than who came before" : `a heap of ${piece(m, true)}`}.${story(e) === "class" && placed(e.watched ?? 0, e) ? " The class token has a place, too." : ""}`,
+    title: m.position.kind === "none" ? "Nobody is told where it stands" : withoutPlace(e).length ? `Every ${piece(m)} is told where it stands` : "Every token is told where it stands",
     says: [
       m.position.kind === "added"
-        ? `By itself the model could not tell first from last, so a vector for the place is added to each.${story(e) === "class" ? " The class token's place is 0." : ""}`
-        : `By itself the model could not tell first from last. Here no vector is added: ${m.position.says}.`,
+        ? `${unplaced(m)} So a vector for the place is added to each${withoutPlace(e).length ? ` but ${withoutPlace(e).map((role) => plural[role] ?? roles[role].name).join(" and ")}` : ""}.${story(e) === "class" && placed(e.watched ?? 0, e) ? ` The class token's place is ${e.watched}.` : ""}`
+        : `${unplaced(m)} Here no vector is added: ${m.position.says}.`,
     ],
     more: [
-      `The model treats tokens as a heap, not as a row.`,
+      m.causal ? "A token reads only itself and those before it, which is all that the order does by itself." : "The model treats tokens as a heap, not as a row.",
       m.position.kind === "added" ? `The colours show how alike the chosen token's position vector is to all the others.` : `The vectors go into the first layer as they are.`,
     ],
     formula: m.position.kind !== "added" ? null : m.shared.embedding_norm ? "token = norm(vector + position)" : "token = vector + position",
@@ -195,7 +243,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
     says: [`Softmax makes shares of the scores, together 1: the heat map.`],
     more: [
       `exp makes every score positive; dividing by the sum makes shares. The table first subtracts the largest score from all, which changes no share. One point more in score makes a share 2.7 times as large beside every other. A weight is a share of attention.`,
-      m.causal ? `Tokens behind ${reader(e)} are hidden from it by the causal mask.` : `It goes both ways: the other tokens read ${reader(e)}, too.`,
+      m.causal ? (story(e) === "last" ? `A causal mask hides from each token those behind it; ${reader(e)} has none behind it.` : `Tokens behind ${reader(e)} are hidden from it by the causal mask.`) : `It goes both ways: the other tokens read ${reader(e)}, too.`,
     ],
     hands: m.causal ? undefined : "Switch to “who reads it”.",
     formula: "weight = exp(score) / sum of all exp(score)",
@@ -229,7 +277,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   (m, e) => ({
     short: "Before & after",
     look: "Two strips: how little stays.",
-    note: `The same learned numbers went in for every ${thing(m)}; what came out is of this one.`,
+    note: story(e) === "class" || ends(e) ? `The same learned numbers went in for every ${thing(m)}; what came out is of this one.` : `One ${piece(m)} went in; what came out has read the others.`,
     title: "The same token, before and after",
     says: story(e) === "class" ? [`Above, the class token as it goes in; below, as this ${thing(m)} left it.`] : [`Above, ${reader(e)} as it went in; below, as it came out.`, pooling(m, e)],
     more: [
@@ -248,14 +296,14 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
   }),
   (m) => ({
     short: "Answer",
-    look: "The product strip adds up.",
+    look: m.shared.head ? "The product strip adds up." : "The bars: what it answers, and how surely.",
     note: `A confidence is a claim of the model. Whether it keeps it was measured, or was not: read which.`,
     title: m.outcome === "cosine" ? "One vector in, likeness out" : m.outcome === "sigmoid" ? "One vector in, one answer for each label" : "One vector in, one answer out",
     says:
       m.outcome === "cosine"
         ? [`This model knows no classes: it gives a vector. The cosine between two says how alike it finds their inputs.`]
         : [
-            `Row times vector is a class's score, the logit; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence" : "softmax makes confidences"}.`,
+            `${m.shared.head ? "Row times vector is a class's score, the logit" : "The classifier makes a score for each class of the vector, the logit"}; ${m.outcome === "sigmoid" ? "sigmoid makes each a confidence" : "softmax makes confidences"}.`,
           ],
     more:
       m.outcome === "cosine"
@@ -265,7 +313,7 @@ const steps: ((m: ModelCard, e: Example) => StepText)[] = [
             m.outcome === "sigmoid" ? `${m.classes ?? "All"} separate questions, whose answers need not sum to 1.` : `As in step 5: over ${m.classes ?? "all"} classes they sum to 1.`,
             `A confidence is what the model says, not how often it is right. Whether the two agree was measured, where it could be.`,
           ],
-    formula: m.outcome !== "cosine" ? "logit = row · vector + b" : "likeness = cosine(vector, other vector)",
+    formula: m.outcome !== "cosine" ? (m.shared.head ? "logit = row · vector + b" : "logits = classifier(vector)") : "likeness = cosine(vector, other vector)",
     beware:
       m.outcome === "sigmoid"
         ? "All low means “none of these”, not “nothing there”."
@@ -308,7 +356,7 @@ export function label(address: Address, m: ModelCard, e: Example): string {
     case "summed":
       return `vector + position of ${of(a, b)}`;
     case "after":
-      return `${of(a, b)}, with position`;
+      return placed(a, e) ? `${of(a, b)}, with position` : `${of(a, b)}, as it goes into layer 0`;
     case "state":
       return `state of ${of(b, c)}, ${afterLayers(a)}`;
     case "normed1":
@@ -391,6 +439,8 @@ export const asked = (m: ModelCard, text: string): string => `${m.outcome === "c
 const clip = (title: string): string => isolated(bare(title).length > 24 ? `${bare(title).slice(0, 23).trimEnd()}…` : title);
 export const answerName = (e: Example): string => shortLabel(e.answers.labels[0].text);
 
+const beyond = { layer: "layer", head: "head", token: "token", number: "number" };
+
 /** A short name of an address, for links inside sentences and for the trail. */
 export const words = {
   brand: "classtoken",
@@ -417,7 +467,7 @@ export const words = {
     moreAnswers: (n: number) => `and ${n.toLocaleString("en")} more`,
     answers: (m: ModelCard) => (m.outcome === "cosine" ? "likeness to" : "the answer"),
     lens: (layer: number, lens: boolean) => (lens ? (layer ? `if it answered ${afterLayers(layer)}` : "if it answered now") : "the answer"),
-    pooled: (n: number) => `all ${n} tokens are read`,
+    pooled: (n: number) => `${n === 2 ? "both" : `all ${n}`} tokens are read`,
     flag: (layer: number, what: string, lens: boolean, from: string, to: string) => ({
       long: lens ? `${layerName(layer)}: here “${what}” rises most (${from} → ${to})` : `${layerName(layer)}: the largest step towards the result`,
       short: lens ? `${layerName(layer)}: ${from} → ${to}` : `${layerName(layer)}: the largest step`,
@@ -436,8 +486,8 @@ export const words = {
     power: (highest: string) => `exp(score − ${highest})`,
     powerSays: "The largest score is subtracted from all: the shares are the same, and no number grows too large.",
     share: "share",
-    value: (k: number) => `value, no. ${k}`,
-    brought: (k: number) => `share × value, no. ${k}`,
+    value: (k: number) => `value, no.\u00a0${k}`,
+    brought: (k: number) => `share × value, no.\u00a0${k}`,
     sum: "sum",
     added: "length added",
     removed: "if taken away",
@@ -447,8 +497,8 @@ export const words = {
   pooled: {
     title: (e: Example) => ({ largest: "One vector of many: the largest of each number", query: "One vector of many: what the learned query reads" })[e.pooled!.kind as "query"] ?? "One vector of many: added up",
     weight: (e: Example) => (e.pooled!.kind === "largest" ? "numbers that are its own" : "share"),
-    state: (d: number) => `state, no. ${d}`,
-    given: (d: number) => `share × state, no. ${d}`,
+    state: (d: number) => `state, no.\u00a0${d}`,
+    given: (d: number) => `share × state, no.\u00a0${d}`,
     without: "likeness without it",
     same: (x: string) => `Nobody would notice without the class token: the vector stays ${x} like itself.`,
     vector: "the vector",
@@ -600,6 +650,7 @@ export const words = {
   overLength: (x: string) => `${x}: 1 / length of this vector`,
   mean: "mean",
   spread: "spread",
+  meanOfSquares: "mean x²",
   ofNumbers: "of these numbers",
   position: "position",
   token: "Token",
@@ -642,7 +693,7 @@ export const words = {
     cut: (m: ModelCard, e: Example, n: number, word: string, where: string, what: string) =>
       `${m.outcome === "cosine" ? "Likeness to " : ""}“${mention(m, what)}”, ${story(e) === "class" ? "" : `${reader(e)} `}cut off from the ${n === 1 ? "" : `${n} `}most read ${word} ${where}:`,
     rank: (asMuch: number, others: number, falls: boolean) =>
-      asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts do as much`,
+      asMuch === 0 ? `${falls ? "lowest" : "highest"} of ${others + 1}` : `${asMuch} of ${others} other cuts ${asMuch === 1 ? "does" : "do"} as much`,
     p: (p: string, together: number, corrected: string, layers: boolean, rare: boolean) => {
       const all = `${together} ${layers ? "layers" : "heads"}`;
       if (rare) return `p = ${p} here, but ${all} were tried (${corrected})`;
@@ -738,7 +789,8 @@ export const words = {
   truth: (text: string) => `true label: ${text}`,
   judged: (truth: string, isRight: boolean) => (isRight ? `Labelled “${truth}”: right.` : `Labelled “${truth}”: wrong.`),
   drawn: "A drawn picture: a model of photographs may well be lost on it.",
-  vectorOf: (m: ModelCard) => m.readout.says,
+  /** What the strip of the vector is called: its numbers are those from before it is brought to length 1. */
+  vector: (m: ModelCard, size: number) => (Math.abs(size - 1) < 1e-3 ? m.readout.says : m.readout.says.replace(/, then brought to length 1$/, ` (length ${number(size, 2)}; brought to length 1 where it is compared)`)),
   numbersOf: (name: string, n: number) => `${name}: ${n} numbers`,
   query: "query",
   key: "key",
@@ -841,6 +893,8 @@ export const words = {
     input: (id: string, own: boolean, shown: string) =>
       own ? `Your own inputs are gone once the page is loaded anew: add yours again. This is ${shown}.` : `The address names an input that is not here, ${id.slice(0, 60)}; this is ${shown}.`,
     model: (name: string, shown: string) => `The address names a model that is not here, ${name.slice(0, 60)}; this is ${shown}.`,
+    place: (wrong: { what: keyof typeof beyond; asked: number; last: number; shown: number }[]) =>
+      `The address names ${wrong.map(({ what, asked }) => `${beyond[what]} ${asked}`).join(" and ")}, beyond what is here (${wrong.map(({ what, last }) => `${beyond[what]}s ${span(last + 1)}`).join(", ")}); this is ${wrong.map(({ what, shown }) => `${beyond[what]} ${shown}`).join(", ")}.`,
   },
   loading: "The model is being walked through; this page appears when that is done …",
   keysList: [

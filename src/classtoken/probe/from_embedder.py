@@ -124,6 +124,6 @@ def require_attention(encoder: Any, name: str) -> None:
         raise TraceError(f"'{name}' has blocks without softmax attention; there is nothing to draw.")
     if "weights" in encoder.gaps and "scores" in encoder.gaps:
         raise TraceError(
-            f"the attention of '{name}' cannot be captured, and an empty map is never drawn. Load a model whose "
-            "attention can be written out (Hugging Face: attn_implementation='eager')."
+            f"the attention of '{name}' cannot be captured, and an empty map is never drawn: it mixes tokens in a "
+            "way of its own (within windows, by convolutions). docs/families.md lists models that can be looked into."
         )

@@ -135,7 +135,7 @@ def _agreement(found: Explanation) -> str:
         return ""
     strongest = Counter(max(range(len(m.scores)), key=m.scores.__getitem__) for m in drawn)
     place, often = strongest.most_common(1)[0]
-    name = found.tokens[found.content[place]].text
+    name = found.token_name(found.content[place])
     return f"{often} of {len(drawn)} are strongest at {name}" if often > 1 else "each is strongest somewhere else"
 
 

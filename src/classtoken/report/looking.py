@@ -57,7 +57,7 @@ def _most_looked_at(found: Explanation) -> str:
     layers = [_over_heads(found, layer) for layer in range(len(found.weights))]
     mean = [sum(values) / len(layers) for values in zip(*layers, strict=True)]
     best = max(found.content, key=mean.__getitem__)
-    return f"most at {_name(found, best)}: {100 * mean[best]:.1f} % of the weight, over all layers and heads"
+    return f"most at {found.token_name(best)}: {100 * mean[best]:.1f} % of the weight, over all layers and heads"
 
 
 def _layers(found: Explanation) -> str:
@@ -116,7 +116,7 @@ def unseen(found: Explanation) -> Section:
 
     def named(tokens: Sequence[int]) -> str:
         few = 4 if found.grid else 8  # patches are seen in the picture
-        return ", ".join(_name(found, i) for i in tokens[:few]) + (" ..." if len(tokens) > few else "") or "none"
+        return ", ".join(found.token_name(i) for i in tokens[:few]) + (" ..." if len(tokens) > few else "") or "none"
 
     pieces = "patches" if found.grid else "word pieces"
     least = f"{len(u.least)} of {len(found.content)} {pieces} get {100 * u.mass_of_least:.1f} % of the weight"
@@ -160,7 +160,7 @@ def unseen(found: Explanation) -> Section:
 def detours(found: Explanation) -> Section:
     """What reached the class token through another token."""
     worth = [r for r in found.routes if r.share >= WORTH]
-    rows = [(_name(found, r.source), _name(found, r.via), f"{100 * r.share:.2f} %") for r in worth]
+    rows = [(found.token_name(r.source), found.token_name(r.via), f"{100 * r.share:.2f} %") for r in worth]
     body, result = "", ""
     if rows:
         body = table(("from", "through", "share of the rollout"), rows, numbers=(2,))
@@ -186,7 +186,7 @@ def sinks(found: Explanation) -> Section:
     rows = [
         (
             f"layer {layer}, head {head}",
-            _name(found, key),
+            found.token_name(key),
             f"{100 * got:.0f} %",
             f"{value:.2f}",
             "empty: attention is parked here" if value < 0.5 else "broadcast: all are told the same",
@@ -207,7 +207,7 @@ def sinks(found: Explanation) -> Section:
     none = "<p>No sink (30 % of all other tokens' weight) and no token with a long state was found.</p>"
     tokens = list(dict.fromkeys(key for _, _, key, _, _ in a.sinks))
     said = (
-        [f"{_name(found, tokens[0])}" + (f" and {counted(len(tokens) - 1, 'other')}" if tokens[1:] else "")]
+        [f"{found.token_name(tokens[0])}" + (f" and {counted(len(tokens) - 1, 'other')}" if tokens[1:] else "")]
         if tokens
         else []
     )
@@ -218,11 +218,6 @@ def sinks(found: Explanation) -> Section:
         body or none,
         result="; ".join(said) or "none found",
     )
-
-
-def _name(found: Explanation, i: int) -> str:
-    token = found.tokens[i]
-    return token.text if token.text else f"{token.role.name.lower()} (token {i})"
 
 
 def _mean(values: Sequence[float]) -> float:

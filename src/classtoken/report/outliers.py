@@ -75,4 +75,4 @@ def _votes(row: Mapping[str, Any]) -> str:
 
 def _deviations(row: Mapping[str, Any]) -> str:
     label = f"<dt>label</dt><dd>{escape(str(row['label']))}</dd>" if row.get("label") else ""
-    return f"<dt>similarity</dt><dd>{row['score']:.4f} ({row['deviations']:.1f} deviations)</dd>{label}"
+    return f"<dt>similarity</dt><dd>{row['score']:.4f} ({round(row['deviations'], 1) + 0.0:.1f} deviations)</dd>{label}"

@@ -530,9 +530,14 @@ class Explanation(Result):
             return f"{k.ranked}: more than chance, and the answer hardly changes"
         return k.beside_null
 
+    def token_name(self, i: int) -> str:
+        """What a token is called; one of several word pieces that are written alike, with its position: `good (14)`."""
+        text = self.tokens[i].text or f"{self.tokens[i].role.name.lower()} (token {i})"
+        return f"{text} ({i})" if sum(token.text == text for token in self.tokens) > 1 else text
+
     def named(self, k: KnockOut) -> str:
         """What was taken away, with the tokens where they are few."""
-        few = names_in_a_line(self.tokens[i].text for i in k.tokens) if 0 < len(k.tokens) <= 3 else ""
+        few = names_in_a_line(map(self.token_name, k.tokens)) if 0 < len(k.tokens) <= 3 else ""
         return k.what + (f" [{few}]" if few else "")
 
     def _head(self) -> list[str]:
@@ -585,7 +590,7 @@ def _maps_in_words(explanation: Explanation) -> list[str]:
             lines.append(f"{titles[m.name]:{wide}s}  {m.refused}")
             continue
         best = explanation.content[max(range(len(m.scores)), key=m.scores.__getitem__)]
-        strongest = in_a_line(explanation.tokens[best].text) if max(m.scores) > min(m.scores) else "none: all alike"
+        strongest = in_a_line(explanation.token_name(best)) if max(m.scores) > min(m.scores) else "none: all alike"
         numbers = "".join("         -" if v is None else f"  {v:8.3f}" for v in (m.deletion, m.insertion, m.saco))
         lines.append(f"{titles[m.name] + marks[m.name]:{wide}s}{numbers}   {strongest}")
     lines += [

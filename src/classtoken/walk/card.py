@@ -76,9 +76,15 @@ def card_of(embedder: Embedder, subject: Subject, shown: tuple[int, ...]) -> Mod
 
 
 def layout_told(layout: Layout, subject: Subject) -> Layout:
-    """The roles by which the page tells of an input (`Subject.told`)."""
+    """The roles by which the page tells of an input (`Subject.told`); runs that thereby have one role are one run."""
     roles = subject.told([role for role, _ in layout.runs])
-    return replace(layout, runs=tuple((role, count) for role, (_, count) in zip(roles, layout.runs, strict=True)))
+    runs: list[tuple[Role, int | None]] = []
+    for role, (_, count) in zip(roles, layout.runs, strict=True):
+        if runs and runs[-1][0] == role and layout.grid is None:
+            before = runs.pop()[1]
+            count = None if before is None or count is None else before + count
+        runs.append((role, count))
+    return replace(layout, runs=tuple(runs))
 
 
 def outcome_of(subject: Subject) -> Literal["probability", "sigmoid", "cosine"]:

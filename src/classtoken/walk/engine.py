@@ -62,6 +62,7 @@ class Engine:
         self.walked: dict[str, WalkedExample] = {}
         self.uploads = 0
         self.uploaded: list[str] = []
+        self.dropped: set[str] = set()  # ids of those that were held before
         self.given = given
         self._partner = self._partners(self.given)
 
@@ -110,6 +111,7 @@ class Engine:
             self.uploaded.append(item.id)
             for key in self.uploaded[:-KEPT]:
                 del self.walked[key]
+                self.dropped.add(key)
             self.uploaded = self.uploaded[-KEPT:]
             return walked.example
 
@@ -170,7 +172,9 @@ class Engine:
     def _find(self, example: str) -> WalkedExample:
         found = self.walked.get(example)
         if found is None:
-            raise OptionError(f"there is no input '{example[:60]}'; it may have been dropped. Send it again.")
+            if example in self.dropped:
+                raise OptionError(f"this input is not held any more: of your own the last {KEPT} are. Send it again.")
+            raise OptionError(f"there is no input '{example[:60]}'. Send it again.")
         return found
 
     def _walk(self, item: Item, *, full: bool) -> WalkedExample:

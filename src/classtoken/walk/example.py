@@ -39,6 +39,7 @@ from classtoken.tensors import Tokens
 from classtoken.values import Role
 from classtoken.walk.card import readout_in_words
 from classtoken.walk.items import Item
+from classtoken.walk.labels import apart
 from classtoken.walk.pooled import followed, pooled_of
 from classtoken.walk.rows import PARTS, embeddings_of, final_of, layers_of, matrices_of, numbers, states_of
 from classtoken.walk.shown import WalkInput, walk_input
@@ -239,8 +240,9 @@ class ExampleBuilder:
         compares = self.subject.kind == "cosine"
         if not compares:
             logits = traced.outcome_BC[0].float() / self.subject.temperature
+        names = apart(self.subject.labels)
         return Answers(
-            tuple(AnswerLabel(i, self.subject.labels[i], self.ids[i] if compares else None) for i in rows),
+            tuple(AnswerLabel(i, names[i], self.ids[i] if compares else None) for i in rows),
             None if logits is None else numbers(logits[rows]),
             numbers(traced.answers_BC[0, rows]),
             None if logits is None else numbers(logits),

@@ -1,5 +1,6 @@
 """What answers are called where a model's folder only numbers its classes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,13 @@ def answer_names(embedder: Embedder, labels: Sequence[str]) -> tuple[str, ...]:
     says = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     known = (family is not None and family.name.startswith("timm")) or "imagenet" in says.lower()
     return imagenet() if known and numbered(labels) and len(labels) == len(imagenet()) else tuple(labels)
+
+
+def apart(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels; of classes that are called the same, each with its number behind: ImageNet's two cranes are a bird
+    and a machine."""
+    counts = Counter(labels)
+    return tuple(label if counts[label] == 1 else f"{label} (class {i})" for i, label in enumerate(labels))
 
 
 def numbered(labels: Sequence[str]) -> bool:

@@ -47,7 +47,7 @@ def walk_input(embedder: Embedder, subject: Subject, item: Item) -> WalkInput:
     tokens = prepared.tokens.to(embedder.device)
     tokens = replace(tokens, roles_BL=tokens.roles_BL.new_tensor([[int(role) for role in view.roles]]))
     classifier = tower.reading.classifier
-    known = classifier is not None and item.label in classifier.labels
+    known = classifier is not None and classifier.labels.count(item.label or "") == 1
     return WalkInput(
         item,
         tokens,

@@ -117,11 +117,11 @@ export const exercise = {
   title: "Exercise: guess first",
   paper: {
     title: "Exercises",
-    asks: (word: string, answer: string, classToken: boolean, checked: boolean) => [
+    asks: (word: string, answer: string, read: "class" | "end" | "others", checked: boolean) => [
       ...(checked ? [`Which ${word}, taken away, lowers ${answer} most? Guess from step 5; the page checks it in step 10.`] : []),
-      classToken ? "Is the class token of another input the same? Where does it begin to differ?" : "Every token here begins as a piece of the input. What would be different with a class token?",
+      read === "class" ? "Is the class token of another input the same? Where does it begin to differ?" : read === "end" ? "The end token goes in the same for every input. Where does it begin to differ?" : "Every token here begins as a piece of the input. What would be different with a class token?",
       "Where it looked, and what it needed: are they the same? How would you find out?",
-      classToken ? "What would a causal mask leave of a class token that stands first?" : "With a causal mask, which token would still read all the others?",
+      read === "class" ? "What would a causal mask leave of a class token that stands first?" : "With a causal mask, which token would still read all the others?",
     ],
   },
   asks: (word: string, answer: string) => `Which ${word}, taken away, lowers ${answer} most? Choose.`,

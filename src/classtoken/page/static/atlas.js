@@ -230,7 +230,8 @@ const nearest = (x, y, most) => {
   return best;
 };
 const beside = (i) => ["label", "group", "cluster"].filter((name) => ways[name] && ways[name].codes[i] >= 0)
-  .map((name) => `${name}: ${ways[name].names[ways[name].codes[i]]}`).join(" · ");
+  .map((name) => [name, ways[name].names[ways[name].codes[i]]])
+  .map(([name, said]) => (said.startsWith(`${name} `) ? said : `${name}: ${said}`)).join(" · ");
 const body = (i) => [
   data.picture[i] ? make("img", { class: "thumb", src: data.picture[i], alt: "", loading: "lazy" }) : null,
   make("span", {}, data.text[i] || data.id[i], make("small", {}, [data.text[i] ? data.id[i] : "", beside(i)].filter(Boolean).join(" · "))),
