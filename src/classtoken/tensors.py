@@ -9,7 +9,7 @@ stream when block k is done, before the final norm.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from classtoken.values import Role
@@ -191,6 +191,12 @@ def halved(tensor: Tensor) -> Tensor:
     """A tensor of numbers in 16 bits; as it is where it holds none, or one that 16 bits do not reach (65,504)."""
     half = tensor.half() if tensor.is_floating_point() else tensor
     return half if bool((half.isfinite() == tensor.isfinite()).all()) else tensor
+
+
+def has_role(roles_BL: Int[Tensor, "B L"], wanted: Iterable[Role]) -> Bool[Tensor, "B L"]:
+    """True for the tokens that have one of these roles. As `torch.isin`, which has no counterpart in ONNX."""
+    roles = torch.tensor(sorted(wanted), dtype=roles_BL.dtype, device=roles_BL.device)
+    return (roles_BL[..., None] == roles).any(-1)
 
 
 def tensor_hash(tensor: Tensor) -> str:

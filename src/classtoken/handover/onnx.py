@@ -12,6 +12,7 @@ import jaxtyping
 import numpy as np
 import torch
 from torch import Tensor
+from torch.onnx import symbolic_helper
 
 from classtoken.embedder import Embedder, Tower
 from classtoken.errors import ContractError, InternalError, ModelError
@@ -149,10 +150,12 @@ def _write(embedder: Embedder, named: NamedGraph, place: Path) -> GraphParity:
 @contextlib.contextmanager
 def _tracing() -> Iterator[None]:
     """While a graph is traced sizes are tensors, so shapes are not checked. The tracer doubts what is proved later,
-    names its successor, and prints whole graphs when it fails, whether its log is enabled or not."""
+    names its successor, and prints whole graphs when it fails, whether its log is enabled or not. The standard has had
+    a root-mean-square norm only since a later version: it is written as its formula."""
     checked, log = jaxtyping.config.jaxtyping_disable, torch._C._jit_onnx_log
     torch._C._jit_onnx_log = lambda *_: None
     jaxtyping.config.update("jaxtyping_disable", True)
+    torch.onnx.register_custom_op_symbolic("aten::rms_norm", _root_mean_square_norm, OPSET)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -162,11 +165,24 @@ def _tracing() -> Iterator[None]:
         jaxtyping.config.update("jaxtyping_disable", checked)
 
 
+@symbolic_helper.parse_args("v", "is", "v", "f")
+def _root_mean_square_norm(graph: Any, x: Any, shape: Sequence[int], weight: Any, eps: float | None) -> Any:
+    """x / sqrt(mean of squares + eps) * weight, over the last axes, as many as `shape` has."""
+    axes = list(range(-len(shape), 0))
+    mean = graph.op("ReduceMean", graph.op("Mul", x, x), axes_i=axes, keepdims_i=1)
+    least = torch.finfo(torch.float32).eps if eps is None else eps
+    root = graph.op("Sqrt", graph.op("Add", mean, graph.op("Constant", value_t=torch.tensor(least))))
+    out = graph.op("Div", x, root)
+    return out if symbolic_helper._is_none(weight) else graph.op("Mul", out, weight)
+
+
 def _proved(embedder: Embedder, module: TextGraph | ImageGraph, named: NamedGraph, place: Path) -> GraphParity:
     """ONNX Runtime's vectors beside the embedder's: alone, in batches of other sizes, padded on either side."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(place), providers=["CPUExecutionProvider"])
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4  # what goes wrong is said below, in a line
+    session = onnxruntime.InferenceSession(str(place), quiet, providers=["CPUExecutionProvider"])
     tower = named.tower
     side = tower.modality
     worst, lowest, cases, size = 0.0, 1.0, 0, 0
@@ -174,9 +190,17 @@ def _proved(embedder: Embedder, module: TextGraph | ImageGraph, named: NamedGrap
         items = _items(tower, rows)
         expected = embedder.embed(items, modality=side)
         assert isinstance(expected, np.ndarray)
-        for padding in ("right", "left") if side == "text" else ("",):
+        # Where padding is attended, as every text is padded to one length, a token's place is its own.
+        for padding in ("right", "left") if isinstance(module, TextGraph) and not module.attend_pads else ("right",):
             inputs = _inputs(module, _tokens(tower, rows, padding))
-            (found,) = session.run([named.vector], {name: value.numpy() for name, value in inputs.items()})
+            try:
+                (found,) = session.run([named.vector], {name: value.numpy() for name, value in inputs.items()})
+            except Exception as error:  # ONNX Runtime's errors have no class of their own in common
+                said = " ".join(str(error).split())
+                raise ModelError(
+                    f"the ONNX graph of '{embedder.name}' does not run with a batch of {rows} ({said[:200]}); "
+                    "nothing was written."
+                ) from error
             lengths = np.linalg.norm(expected, axis=1)
             worst = max(worst, float((np.abs(found - expected).max(1) / lengths).max()))
             lowest = min(lowest, float(((found * expected).sum(1) / lengths / np.linalg.norm(found, axis=1)).min()))

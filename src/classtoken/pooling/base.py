@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from classtoken.errors import EmptyRow
 from classtoken.pooling.table import Argument
+from classtoken.tensors import has_role
 from classtoken.values import Role
 
 Over = frozenset[Role]
@@ -106,8 +107,7 @@ class WeightedPooling(Pooling):
 def kept(pooling: Pooling, roles_BL: Int[Tensor, "B L"], over: Over) -> Bool[Tensor, "B L"]:
     """True for the tokens whose role is in `over`, never for padding. Raises `EmptyRow` for rows without one."""
     roles = sorted(over - {Role.PAD})
-    wanted = torch.tensor(roles, dtype=roles_BL.dtype, device=roles_BL.device)
-    kept_BL = (roles_BL[..., None] == wanted).any(-1)  # torch.isin has no counterpart in ONNX
+    kept_BL = has_role(roles_BL, roles)
     refuse_empty(pooling, kept_BL, " or ".join(role.name for role in roles) or "nothing")
     return kept_BL
 

@@ -17,7 +17,7 @@ from classtoken.encoder.names import to_ours
 from classtoken.encoder.shape import Shape
 from classtoken.errors import ContractError, EmptyRow
 from classtoken.pooling.attentive import Map
-from classtoken.tensors import ACTIVATIONS, States
+from classtoken.tensors import ACTIVATIONS, States, has_role
 from classtoken.values import Role
 
 EVERY = frozenset(Role) - {Role.PAD}
@@ -178,8 +178,7 @@ class Pooled(OverTokens):
         return frozenset({Role.CLASS}) if self.row.reduce == "cls" else None
 
     def forward(self, states: States) -> Float[Tensor, "B d"]:
-        roles = sorted({Role.CLASS} if self.row.reduce == "cls" else self.over)
-        kept_BL1 = torch.isin(states.roles_BL, torch.tensor(roles, device=states.roles_BL.device))[..., None]
+        kept_BL1 = has_role(states.roles_BL, {Role.CLASS} if self.row.reduce == "cls" else self.over)[..., None]
         x_BLD = states.last_BLD
         mean_BD = (x_BLD * kept_BL1).sum(1) / kept_BL1.sum(1)
         if self.row.reduce in ("mean", "cls"):
