@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,13 @@ def made(folder: Path, kind: str, config: str, **settings: object) -> Path:
     return folder
 
 
+def pictured(folder: Path, kind: str, config: str, **settings: Any) -> None:
+    """The same of pictures of 32 x 32 pixels."""
+    shape = getattr(transformers, config)(image_size=32, patch_size=4, **(settings or SIZES))
+    folders.randomise(getattr(transformers, kind)(shape)).save_pretrained(folder)
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+
+
 VOCABULARY = {"vocab_size": len(folders.WORDS), "max_position_embeddings": 40, "pad_token_id": 0}
 MODELS: dict[str, Callable[[Path], object]] = {
     "dense and prompts": lambda folder: folders.sentence_transformer(folder, dense=16, prompts=True),
@@ -49,6 +57,10 @@ MODELS: dict[str, Callable[[Path], object]] = {
         **{f"{name}_token_id": 3 for name in ("sep", "eos")},
     ),
     "vit": lambda folder: folders.tiny_vit(folder, pooler=False),
+    "rotary patches": lambda folder: pictured(folder, "DINOv3ViTModel", "DINOv3ViTConfig"),
+    "windows of transformers": lambda folder: pictured(
+        folder, "SwinModel", "SwinConfig", embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4
+    ),
 }
 
 
@@ -188,6 +200,8 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     assert ct.export(model, tmp_path / "graph", pooling="cls", overwrite=True).contract == "cls"
     with pytest.raises(ContractError, match="on the CPU in fp32"):
         ct.export(ct.load(model, precision="bf16"), tmp_path / "half")
+    with pytest.raises(ContractError, match="one length at a time"):
+        ct.export(made(tmp_path / "esm", "EsmModel", "EsmConfig", **VOCABULARY), tmp_path / "half")
     assert not (tmp_path / "half").exists()
 
 

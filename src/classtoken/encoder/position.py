@@ -29,11 +29,16 @@ def text_angles(order_BL: Int[Tensor, "b L"], head_size: int, base: float) -> Fl
     return (order_BL[..., None].float() * base**-exponent).repeat(1, 1, 2)
 
 
+def every_pair(down: Tensor, across: Tensor) -> Tensor:
+    """Each value of the one with each of the other, row by row. As `torch.cartesian_prod`, which no ONNX graph has."""
+    return torch.stack((down[:, None].expand(-1, len(across)), across.expand(len(down), -1)), -1).flatten(0, 1)
+
+
 def grid_angles(grid: tuple[int, int], head_size: int, base: float, device: torch.device) -> Float[Tensor, "P K"]:
     """Angles of patches from their centres in [-1, 1] x [-1, 1] (DINOv3, `DINOv3ViTRopePositionEmbedding`)."""
     frequency = base ** -torch.arange(0, 1, 4 / head_size, device=device, dtype=torch.float32)
     centres = [(torch.arange(n, device=device, dtype=torch.float32) + 0.5) / n * 2 - 1 for n in grid]
-    coordinates_P2 = torch.cartesian_prod(*centres)
+    coordinates_P2 = every_pair(*centres)
     return (2 * math.pi * coordinates_P2[:, :, None] * frequency).flatten(1).repeat(1, 2)
 
 
@@ -47,7 +52,7 @@ def counted_angles(
         (torch.arange(n, device=device, dtype=torch.float32) + counted.offset) / n * reference
         for n, reference in zip(grid, counted.reference, strict=True)
     ]
-    coordinates_P2 = torch.cartesian_prod(*axes)
+    coordinates_P2 = every_pair(*axes)
     if counted.columns_first:
         coordinates_P2 = coordinates_P2.flip(1)
     return (coordinates_P2[:, :, None] * frequency).flatten(1).repeat(1, 2)
@@ -74,7 +79,7 @@ def table_index(grid: tuple[int, int], device: torch.device) -> Int[Tensor, "L L
     """
     h, w = grid
     distances = (2 * h - 1) * (2 * w - 1)
-    cells = torch.cartesian_prod(torch.arange(h, device=device), torch.arange(w, device=device))
+    cells = every_pair(torch.arange(h, device=device), torch.arange(w, device=device))
     relative = cells[:, None, :] - cells[None, :, :] + torch.tensor([h - 1, w - 1], device=device)
     index = torch.empty((h * w + 1, h * w + 1), dtype=torch.long, device=device)
     index[1:, 1:] = relative[..., 0] * (2 * w - 1) + relative[..., 1]

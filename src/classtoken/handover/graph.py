@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from classtoken.embedder import Tower
+from classtoken.encoder.protocol import is_proved
 from classtoken.errors import ContractError
 from classtoken.readout.readout import Readout
 from classtoken.tensors import Tokens
@@ -32,6 +33,11 @@ class TextGraph(nn.Module):
         super().__init__()
         prepare = tower.prepare
         assert isinstance(prepare, TextPreprocessor)
+        if not is_proved(tower.reading.encoder):
+            raise ContractError(
+                "texts go through this model one length at a time, since it may mix padding in, and no graph does "
+                "that; it is not exported."
+            )
         self.encoder, self.readout = _module(tower), readout
         self.over = prepare.pooled_roles(None)
         self.leading, self.behind = [int(role) for role in prepare.leading], prepare.tokenizer.ends[1]
@@ -100,7 +106,8 @@ class ImageGraph(nn.Module):
 
 
 def graph_of(tower: Tower, readout: Readout) -> TextGraph | ImageGraph:
-    """The module of one side of a model. Raises `ContractError` for one whose images have no one size."""
+    """The module of one side of a model. Raises `ContractError` for one whose images have no one size, or whose texts
+    cannot be computed padded."""
     return (TextGraph if tower.modality == "text" else ImageGraph)(tower, readout)
 
 
