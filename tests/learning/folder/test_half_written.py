@@ -72,6 +72,10 @@ def test_a_training_that_has_not_finished_says_so_where_its_model_is_asked_for(t
         train(squares, out, model=vit, recipe=of_epochs(2.0), report=press)
     with pytest.raises(ModelError, match=r"holds a training that has not finished: .* Give that `train` again"):
         load(out)
+    train(squares, out, model=vit, recipe=of_epochs(2.0))
+    (out / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        load(out)
 
 
 def test_overwriting_trains_anew_and_takes_up_no_step(tmp_path: Path, squares: Path) -> None:
