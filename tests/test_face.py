@@ -11,7 +11,7 @@ import pytest
 from tests.folders import tiny_bert
 
 import classtoken as ct
-from classtoken.errors import SpecError
+from classtoken.errors import ClasstokenError, OptionError, SpecError
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_nearest() -> None:
@@ -56,3 +56,64 @@ def test_a_system_that_it_does_not_run_on_is_told_in_one_line() -> None:
     )
     assert asked.returncode == 1
     assert asked.stderr.splitlines()[-1].startswith("ImportError: classtoken runs on Linux and macOS. On Windows,")
+
+
+@pytest.mark.parametrize("wrong", [5, b"", ["x"]], ids=repr)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, v, x: ct.atlas(v, x),
+        lambda m, v, x: ct.compare(m, {"text": ["a", "b"], "label": ["x", "y"]}, x),
+        lambda m, v, x: ct.duplicates(v, x),
+        lambda m, v, x: ct.embed(m, ["a"], x),
+        lambda m, v, x: ct.explain(m, "a cat", x),
+        lambda m, v, x: ct.explain_data(m, ["a cat", "a dog"], x),
+        lambda m, v, x: ct.explain_pair(m, ["a cat", "a dog"], x),
+        lambda m, v, x: ct.export(m, x),
+        lambda m, v, x: ct.outliers(v, x),
+        lambda m, v, x: ct.predict(m, ["a"], x),
+        lambda m, v, x: ct.read(x),
+        lambda m, v, x: ct.search(v, "a cat", x),
+        lambda m, v, x: ct.train(m, {"text": ["a", "b"], "label": ["x", "y"]}, x),
+        lambda m, v, x: ct.train(m, {"text": ["a", "b"], "label": ["x", "y"]}, "o", features=x),
+        lambda m, v, x: ct.verify(x),
+        lambda m, v, x: ct.walkthrough(m, ["a cat"], x),
+    ],
+)
+def test_what_is_no_path_is_told_in_one_line(
+    call: Any, wrong: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ClasstokenError, match=rf"of type {type(wrong).__name__}\b"):
+        call("builtin:sentiment", tmp_path, wrong)
+    assert not any(tmp_path.iterdir())
+
+
+def test_no_text_is_no_folder_for_features_and_none_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    untyped: Any = ct
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OptionError, match="an empty text is no path"):
+        ct.train("builtin:sentiment", {"text": ["a", "b"], "label": ["x", "y"]}, tmp_path / "o", features="")
+    with pytest.raises(OptionError, match="a value of type NoneType is no path"):
+        untyped.atlas(tmp_path, None)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_option_that_takes_several_takes_a_single_text_or_path_and_says_what_it_does_not_take(
+    tmp_path: Path,
+) -> None:
+    untyped: Any = ct
+    said = r"`{}` is of type int; give a list"
+    rows = {"text": list("abcdefgh"), "label": ["x", "y"] * 4}
+    with pytest.raises(OptionError, match=said.format("vectors")):
+        untyped.compare(None, rows, vectors=5)
+    with pytest.raises(OptionError, match=said.format("accept")):
+        untyped.inspect("builtin:toy", accept=5)
+    with pytest.raises(OptionError, match=said.format("donors")):
+        untyped.explain("builtin:sentiment", "a cat", donors=5)
+    with pytest.raises(OptionError, match=said.format("folder")):
+        untyped.service("builtin:sentiment", folder=5)
+    with pytest.raises(OptionError, match="a pair is two inputs"):
+        untyped.explain_pair("builtin:sentiment", 5)
+    with pytest.raises(ClasstokenError, match="nothing-here"):
+        untyped.compare(None, rows, vectors=tmp_path / "nothing-here")

@@ -22,6 +22,11 @@ SMALL = (".json", ".txt", ".model", ".spm", ".vocab", ".codes", ".tiktoken")
 WRITING = "_meta/writing"
 """there while a training writes the files of its model: some of them may be of another one"""
 
+WORK, BEGUN = "_meta/work.json", "_meta/begun"
+"""what work a folder is of that a training writes to; there before that is known"""
+BEFORE = "_meta/before"
+"""the model that was in the folder, whole, until the one that replaces it is"""
+
 
 class Watched(dict[str, Any]):
     """A JSON object that remembers which of its keys were asked for by name, so that no list of them is kept by hand.

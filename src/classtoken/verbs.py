@@ -7,10 +7,14 @@ folder first. A SOURCE is a path, or what a program holds: a list of texts, path
 docs/api.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from classtoken.errors import OptionError
+from classtoken.files import user_path
 from classtoken.options import (
     AtlasOptions,
     CompareOptions,
@@ -74,7 +78,9 @@ def inspect(
     """
     from classtoken.jobs.inspect import inspect as job
 
-    return job(model, InspectOptions(verify=verify, against=against, revision=revision, accept=tuple(accept)))
+    return job(
+        model, InspectOptions(verify=verify, against=against, revision=revision, accept=_names("accept", accept))
+    )
 
 
 @with_hints
@@ -166,13 +172,13 @@ def embed(
         tasks=tasks,
         finish=finish,
         limit=limit,
-        carry=_several(carry),
+        carry=None if carry is None else _names("carry", carry),
         part_rows=part_rows,
         source_options=source_options,
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     return job(model, source, out, options, report=report)
 
@@ -223,10 +229,10 @@ def compare(
 
     options = CompareOptions(
         task=task,
-        vectors=tuple(map(str, _several(vectors) or ())),
+        vectors=_names("vectors", vectors),
         pooling=pooling,
         by_layer=by_layer,
-        dim=(dim,) if isinstance(dim, int) else tuple(dim),
+        dim=(dim,) if isinstance(dim, int) else _each("dim", dim),
         whiten=whiten,
         test=test,
         queries=queries,
@@ -247,7 +253,7 @@ def compare(
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     return job(model, source, out, options, report=report)
 
@@ -346,9 +352,9 @@ def predict(
     be labelled, `ManifestMismatch` when `out` holds probabilities made in another way.
     """
     options = PredictOptions(
-        classes=_several(classes) or (),
+        classes=_names("classes", classes),
         classes_file=classes_file,
-        templates=_several(templates) or (),
+        templates=_names("templates", templates),
         calibrate=calibrate,
         every=every,
         precision=precision,
@@ -361,7 +367,7 @@ def predict(
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     if out is None:
         from classtoken.jobs.predict_item import predict_item
@@ -424,7 +430,7 @@ def train(
         objective=objective,
         head=head,
         pooling=pooling,
-        features=None if features is None else Path(features),
+        features=None if features is None else user_path(features),
         unfreeze=unfreeze,
         epochs=epochs,
         batch=batch,
@@ -434,8 +440,8 @@ def train(
         held_out=held_out,
         balanced=balanced,
         augment=augment,
-        teacher=_several(teacher) or (),
-        unlabelled=_several(unlabelled) or (),
+        teacher=_names("teacher", teacher),
+        unlabelled=_names("unlabelled", unlabelled),
         precision=precision,
         patience=patience,
         half=half,
@@ -445,7 +451,7 @@ def train(
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     from classtoken.jobs.train import train as job
 
@@ -489,7 +495,7 @@ def explain(
     an input with nothing to attend to.
     """
     options = ExplainOptions(
-        methods=_several(methods),
+        methods=None if methods is None else _names("methods", methods),
         target=target,
         pooling=pooling,
         modality=modality,
@@ -497,14 +503,14 @@ def explain(
         prompt_text=prompt_text,
         quick=quick,
         points=points,
-        cuts=_several(cuts) or (),
+        cuts=_names("cuts", cuts),
         mode=mode,
-        donors=tuple(donors),
+        donors=_each("donors", donors),
         seed=seed,
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     from classtoken.jobs.explain import explain as job
 
@@ -543,7 +549,7 @@ def explain_data(
     Raises what `load` and sources raise, and `OptionError` for fewer than two inputs.
     """
     options = ExplainDataOptions(
-        methods=_several(methods),
+        methods=None if methods is None else _names("methods", methods),
         pooling=pooling,
         modality=modality,
         prompt=prompt,
@@ -558,7 +564,7 @@ def explain_data(
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     from classtoken.jobs.explain_data import explain_data as job
 
@@ -600,7 +606,7 @@ def explain_pair(
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     from classtoken.jobs.explain_pair import explain_pair as job
 
@@ -637,7 +643,7 @@ def walkthrough(
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     return job(model, items, out, options)
 
@@ -662,7 +668,7 @@ def notebook(
     from classtoken.jobs.walkthrough import notebook as job
 
     options = WalkthroughOptions(
-        data=data, limit=limit, modality=modality, device=device, revision=revision, accept=tuple(accept)
+        data=data, limit=limit, modality=modality, device=device, revision=revision, accept=_names("accept", accept)
     )
     return job(model, items, height, options)
 
@@ -696,7 +702,7 @@ def export(
         normalize=normalize,
         overwrite=overwrite,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     return job(model, out, options)
 
@@ -737,7 +743,7 @@ def service(
     if isinstance(folder, Mapping):
         folder = [f"{name}={place}" for name, place in folder.items()]
     options = ServeOptions(
-        folder=(str(folder),) if isinstance(folder, str | Path) else tuple(folder),
+        folder=_names("folder", folder),
         column=column,
         pooling=pooling,
         normalize=normalize,
@@ -749,7 +755,7 @@ def service(
         timeout=timeout,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     models: Any = dict(model) if isinstance(model, Mapping) else [] if model is None else [model]
     return job(models, options, keys=keys)
@@ -831,7 +837,7 @@ def verify(
         prompt_text=prompt_text,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     return job(folder, model, options)
 
@@ -899,7 +905,7 @@ def search(
         overwrite=overwrite,
         device=device,
         revision=revision,
-        accept=tuple(accept),
+        accept=_names("accept", accept),
     )
     return job(folder, query, out, options, embedder=model if not isinstance(model, str | Path) else None)
 
@@ -1005,9 +1011,20 @@ def atlas(
     return job(folder, out, options, report=report)
 
 
-def _several(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Names as options hold them; a single text is one of them."""
-    return None if names is None else (names,) if isinstance(names, str) else tuple(names)
+def _each(option: str, values: Any) -> tuple[Any, ...]:
+    """The values of an option that takes several, where a single text or path is one of them. Raises `OptionError`."""
+    if values is None:
+        return ()
+    if isinstance(values, str | PathLike):
+        return (values,)
+    if isinstance(values, bytes | bytearray) or not isinstance(values, Iterable):
+        raise OptionError(f"`{option}` is of type {type(values).__name__}; give a list, or leave it out.")
+    return tuple(values)
+
+
+def _names(option: str, values: Any) -> tuple[str, ...]:
+    """As `_each`, of what is a text: paths among them as texts."""
+    return tuple(os.fspath(value) if isinstance(value, PathLike) else value for value in _each(option, values))
 
 
 def _plain(recipe: Any) -> Any:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -94,7 +95,11 @@ def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str], verb: str | None
 def test_an_interrupt_is_130_and_says_what_is_kept(
     verb: Callable, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    finished = list[Path]()
+
     def fake(out: Annotated[Path, typer.Option("--out")]) -> Answer:
+        for path in finished:
+            path.touch()
         raise KeyboardInterrupt
 
     verb(fake)
@@ -106,8 +111,27 @@ def test_an_interrupt_is_130_and_says_what_is_kept(
     assert main(["fake", "--out", str(tmp_path)]) == 130  # what was begun and is no use is not called kept
     assert "No part was finished yet; the same command begins anew" in capsys.readouterr().err
     (receipts / "0").touch()
+    old = time.time() - 60
+    for path in (receipts / "0", receipts):
+        os.utime(path, (old, old))
+    assert main(["fake", "--out", str(tmp_path)]) == 130  # of other work, perhaps: it has not been compared
+    assert f"Nothing was written; what was finished before is still in '{tmp_path}'" in capsys.readouterr().err
+    finished.append(receipts / "1")
     assert main(["fake", "--out", str(tmp_path)]) == 130
     assert f"kept in '{tmp_path}'; the same command goes on from there" in capsys.readouterr().err
+
+
+def test_a_folder_where_a_file_belongs_is_told_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    texts, out = tmp_path / "texts.txt", tmp_path / "out"
+    texts.write_text("a cat\na dog\n")
+    command = ["embed", str(texts), "--model", "builtin:sentiment", "--out", str(out)]
+    assert main(command) == 0
+    (receipt,) = (out / "_meta" / "receipts").iterdir()
+    receipt.unlink()
+    receipt.mkdir()
+    capsys.readouterr()
+    assert main(command) == 2
+    assert f"cannot use {receipt}: a folder stands where a file belongs." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["classtoken.cli.app._check_here", "typer.core.TyperCommand.make_context"])
@@ -140,10 +164,10 @@ def test_a_training_that_overwrites_goes_on_without_it_only(
     verb: Callable, capsys: pytest.CaptureFixture[str], tmp_path: Path, overwrite: list[str], said: str
 ) -> None:
     def fake(out: Annotated[Path, typer.Option("--out")], options: TrainOptions) -> Answer:
+        (out / "checkpoint.pt").touch()
         raise KeyboardInterrupt
 
     verb(fake)
-    (tmp_path / "checkpoint.pt").touch()
     assert main(["fake", "--out", str(tmp_path), *overwrite]) == 130
     assert f"kept in '{tmp_path}'; the same {said} goes on from there" in capsys.readouterr().err
     (tmp_path / "result.json").touch()  # of the run before, of which nothing is taken up

@@ -30,6 +30,14 @@ WHOLE = 400
 """more signs than the first sentence of a verb has: it is wrapped, not cut"""
 
 
+MISPLACED = {
+    errno.EISDIR: "a folder stands where a file belongs",
+    errno.ENOTDIR: "a file stands where a folder belongs",
+    errno.EEXIST: "something else stands there already",
+}
+"""what somebody has put into a folder of ours in the place of what belongs there"""
+
+
 class Verbs(TyperGroup):
     """The group of all verbs, those of other packages among them; a verb's module is imported when it is needed."""
 
@@ -196,6 +204,8 @@ def _explained(error: Exception, verb: str) -> tuple[int, str]:
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
         place = error.filename2 or error.filename or "a file"  # of a copy, the second is what was written
         code, line = 2, f"cannot use {place}: {error.strerror}. Free space or give another folder."
+    elif isinstance(error, OSError) and error.errno in MISPLACED and (place := error.filename2 or error.filename):
+        code, line = 2, f"cannot use {place}: {MISPLACED[error.errno]}. Move that away or give another folder."
     else:
         kind = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
         code, line = 1, f"internal error: {kind}{error} (see all of it with: classtoken --debug {verb} ...)"

@@ -12,6 +12,7 @@ import inspect
 import io
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -148,11 +149,12 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
             values[name] = (
                 from_flat(kinds[0], given) if parameters[name].annotation is kinds[0] else Given(given, fields)
             )
+        began = time.time() - A_TICK
         try:
             with contextlib.redirect_stderr(io.StringIO()) if quiet else messages(verbose):
                 answer = function(**values)
         except KeyboardInterrupt as stopped:  # typer would keep nothing of it but the exit code
-            return "", INTERRUPTED, (f"classtoken: {str(stopped) or _kept(values.get('out'), options)}",)
+            return "", INTERRUPTED, (f"classtoken: {str(stopped) or _kept(values.get('out'), options, began)}",)
         return answer.written(json), answer.exit_code, () if quiet else answer.after
 
     told = [
@@ -174,9 +176,10 @@ def with_flags(words: str, flags: Mapping[str, str]) -> str:
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], words)
 
 
-def _kept(out: str | Path | None, options: Mapping[str, Any]) -> str:
-    """What an interrupt says: what is kept, and how to go on. A training has a second place, for vectors, and takes up
-    no step where it is to overwrite."""
+def _kept(out: str | Path | None, options: Mapping[str, Any], began: float) -> str:
+    """What an interrupt says of a command that `began` then: what is kept, and how to go on. A training has a second
+    place, for vectors, and takes up no step where it is to overwrite. What lies there from before and is as it was may
+    be of other work: that has not been compared yet."""
     there = [str(place) for place in (out, options.get("features")) if place is not None]
     if not there:
         return "stopped. Nothing was written."
@@ -186,6 +189,10 @@ def _kept(out: str | Path | None, options: Mapping[str, Any]) -> str:
     kept = [place for place in there if url_of(place) is not None or _has_finished(Path(place))]
     if kept:
         where = " and ".join(f"'{place}'" for place in kept)
+        if not any(url_of(place) is not None or _changed_since(Path(place), began) for place in kept):
+            goes_on = ", and the same command goes on with it if it is of the same work"
+            how = "; the same command begins anew" if options.get("overwrite") else goes_on
+            return f"stopped. Nothing was written; what was finished before is still in {where}{how}."
         anew = options.get("overwrite") and any(_has_steps(Path(place)) for place in kept)
         without = " without --overwrite" * bool(anew)
         return f"stopped. What is finished is kept in {where}; the same command{without} goes on from there."
@@ -194,9 +201,21 @@ def _kept(out: str | Path | None, options: Mapping[str, Any]) -> str:
     return f"stopped. {what}; the same command begins anew."
 
 
+A_TICK = 0.1
+"""seconds that the times of files may be behind the clock"""
+BELOW = ("", "*/", "*/*/")
+"""where a folder of vectors lies: it is the folder, or a training keeps it below its own"""
+
+
 def _has_finished(folder: Path) -> bool:
     """Whether a folder holds a part that a run has finished, of its own or of frozen vectors below it, or a result."""
-    return any(any(folder.glob(f"{below}_meta/receipts/*")) for below in ("", "*/", "*/*/")) or _has_steps(folder)
+    return any(any(folder.glob(f"{below}_meta/receipts/*")) for below in BELOW) or _has_steps(folder)
+
+
+def _changed_since(folder: Path, began: float) -> bool:
+    """Whether a run has claimed a folder for its work since then, or finished or removed anything in it."""
+    names = ("checkpoint.pt", "result.json", *(f"{b}_meta/{n}" for b in BELOW for n in ("*.json", "receipts*")))
+    return any(path.stat().st_mtime >= began for name in names for path in folder.glob(name))
 
 
 def _is_whole(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import cast
 
 from classtoken.errors import HubError, ModelError, OptionError
 from classtoken.files import called_alike
-from classtoken.model_folder import SMALL, WRITING
+from classtoken.model_folder import BEFORE, BEGUN, SMALL, TRAINING, WORK, WRITING
 from classtoken.places import fetch_folder, url_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -118,6 +118,12 @@ CONFIGS = ("modules.json", "config.json", "open_clip_config.json", "adapter_conf
 
 def no_model(folder: Path) -> str:
     """Why a folder without a config is no model, and which ones in it or around it are."""
+    if not (folder / TRAINING).exists() and any((folder / name).exists() for name in (WORK, BEGUN)):
+        before = f" The model that was there is in '{folder / BEFORE}'." if (folder / BEFORE).exists() else ""
+        return (
+            f"'{folder}' holds a training that has not finished: it was stopped, or is still at it, and writes its "
+            f"model at the end. Give that `train` again: it goes on from what is done.{before}"
+        )
     inside, above = _models_in(folder, DEEP), folder.resolve().parent
     why = f"'{folder}' holds no config.json: it is no model folder"
     if inside:

@@ -8,6 +8,7 @@ from classtoken.comparison.compared import compared
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
+from classtoken.files import user_path
 from classtoken.options import CompareOptions
 from classtoken.report.written import check_suffix, write_comparison
 from classtoken.results.compare import CompareResult, CompareTables, read_result, tables_of
@@ -29,11 +30,11 @@ def compare(
     models = _several(model)
     place = None
     if out is not None:
-        check_suffix(Path(out), SUFFIXES)
+        check_suffix(user_path(out), SUFFIXES)
         names = [one.name if isinstance(one, Embedder) else str(one) for one in models]
         work = (names, source, {**vars(options), "overwrite": None})
         inputs = {"source": source, **{f"model {n}": one for n, one in enumerate(models)}}
-        place = output_file(Path(out), "compare", work, inputs=inputs, overwrite=options.overwrite)
+        place = output_file(user_path(out), "compare", work, inputs=inputs, overwrite=options.overwrite)
     found = compared(models, source, options, report=report, tell=tell)
     if place is not None:
         write_comparison(found, place)

@@ -6,6 +6,7 @@ from typing import Any
 
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder, load, with_prompt
+from classtoken.files import user_path
 from classtoken.options import ExplainOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_explanation
 from classtoken.results.explain import Explanation
@@ -17,10 +18,10 @@ def explain(model: str | Path | Embedder, item: Any, out: str | Path | None, opt
     """How the class token came to its vector on one input, and whether any of it matters: see `classtoken.explain`."""
     place = None
     if out is not None:
-        check_suffix(Path(out), SUFFIXES)
+        check_suffix(user_path(out), SUFFIXES)
         work = (model.name if isinstance(model, Embedder) else model, item, {**vars(options), "overwrite": None})
         inputs = {"model": model, "input": item}
-        place = output_file(Path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
+        place = output_file(user_path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
     embedder = load(model, device=options.device, revision=options.revision, accept=options.accept)
     side = modality_of(embedder, item, options.modality)
     for donor in options.donors:

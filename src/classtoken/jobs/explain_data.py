@@ -7,7 +7,7 @@ from pathlib import Path
 from classtoken.destination import output_file
 from classtoken.embedder import Embedder, load, with_prompt
 from classtoken.errors import OptionError
-from classtoken.files import last_part
+from classtoken.files import last_part, user_path
 from classtoken.model_folder import columns_learned_from
 from classtoken.options import ExplainDataOptions
 from classtoken.report.written import SUFFIXES, check_suffix, write_findings
@@ -29,10 +29,10 @@ def explain_data(
     """Findings over a SOURCE, beside those of random weights: see `classtoken.explain_data`."""
     place = None
     if out is not None:
-        check_suffix(Path(out), SUFFIXES[:2])
+        check_suffix(user_path(out), SUFFIXES[:2])
         work = (model.name if isinstance(model, Embedder) else model, source, {**vars(options), "overwrite": None})
         inputs = {"model": model, "source": source}
-        place = output_file(Path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
+        place = output_file(user_path(out), "explain", work, inputs=inputs, overwrite=options.overwrite)
     embedder = load(model, device=options.device, revision=options.revision, accept=options.accept)
     opened = open_source(source, options.source_options, columns_learned_from(model))
     unread: list[Rejected] = []

@@ -11,6 +11,7 @@ from classtoken.embedder import ModelSpec, name_of
 from classtoken.encoder.locate import builtin_names
 from classtoken.errors import ClasstokenError
 from classtoken.extras import need
+from classtoken.files import user_path
 from classtoken.model_folder import columns_learned_from
 from classtoken.options import WalkthroughOptions
 from classtoken.page.document import VERSION, Walkthrough
@@ -29,7 +30,7 @@ def walkthrough(
     model: str | Path, items: Sequence[str], out: str | Path, options: WalkthroughOptions
 ) -> WalkthroughResult:
     """Write a walkthrough of `items` through a MODEL as one HTML file: see `classtoken.walkthrough`."""
-    start, place, items = time.monotonic(), Path(out), given_items(items)
+    start, place, items = time.monotonic(), user_path(out), given_items(items)
     check_page(place)
     work = (model, items, options.data, options.limit, options.modality)
     read = {"model": model, "source": options.data, **{f"input {i + 1}": item for i, item in enumerate(items)}}

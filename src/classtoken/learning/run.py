@@ -14,7 +14,6 @@ from classtoken.fingerprint import hash_value
 from classtoken.learning.loop.processes import ALONE, Processes
 from classtoken.learning.recipe import Recipe
 from classtoken.learning.work import (
-    BEFORE,
     FILE,
     GOING_ON,
     FinishedBefore,
@@ -24,6 +23,7 @@ from classtoken.learning.work import (
     essence_of,
     whole_model,
 )
+from classtoken.model_folder import BEFORE
 from classtoken.values import Progress
 
 

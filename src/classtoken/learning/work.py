@@ -17,7 +17,7 @@ from classtoken.errors import ClasstokenError, ManifestMismatch, OutputError
 from classtoken.files import UNFINISHED, alone, flush_folder, link_or_copy, whole_folder, write_text
 from classtoken.fingerprint import hash_value
 from classtoken.learning.recipe import Recipe
-from classtoken.model_folder import TRAINING, WRITING
+from classtoken.model_folder import BEFORE, BEGUN, TRAINING, WORK, WRITING
 from classtoken.plain import to_json
 from classtoken.results.base import Result, write
 from classtoken.results.train import TrainResult
@@ -27,11 +27,9 @@ from classtoken.version import __version__
 
 LOG = logging.getLogger("classtoken")
 CODE = f"classtoken {__version__}, torch {torch.__version__}"
-FILE, BEGUN, FILES = "_meta/work.json", "_meta/begun", "_meta/files.json"
+FILE, FILES = WORK, "_meta/files.json"
 HELD = f"_meta/.training{UNFINISHED}"
 """there while a process trains in the folder"""
-BEFORE = "_meta/before"
-"""the model that was in the folder, whole, until the one that replaces it is"""
 FEATURES = "features"
 DURING = frozenset({"_meta", FEATURES, "checkpoint.pt", "log.csv", "tokenizer.json", "tokenizer_config.json"})
 """what is in the folder of a training that has not finished"""

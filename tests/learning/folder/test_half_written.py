@@ -62,6 +62,22 @@ def test_what_a_full_disk_cuts_off_is_not_opened_and_the_same_command_makes_it_w
     assert "finished before" in str(train(squares, out, model=vit, recipe=of_epochs(2.0)))
 
 
+def test_a_training_that_has_not_finished_says_so_where_its_model_is_asked_for(tmp_path: Path, squares: Path) -> None:
+    vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
+
+    def press(progress: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(squares, out, model=vit, recipe=of_epochs(2.0), report=press)
+    with pytest.raises(ModelError, match=r"holds a training that has not finished: .* Give that `train` again"):
+        load(out)
+    train(squares, out, model=vit, recipe=of_epochs(2.0))
+    (out / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        load(out)
+
+
 def test_overwriting_trains_anew_and_takes_up_no_step(tmp_path: Path, squares: Path) -> None:
     """Also where the folder holds fewer epochs of the same work, which would be gone on from without it."""
     vit = tiny_vit(tmp_path / "vit")

@@ -18,7 +18,8 @@ from classtoken.embedder import load
 from classtoken.errors import ClasstokenError, OutputError
 from classtoken.files import UNFINISHED, alone
 from classtoken.learning.recipe import Recipe
-from classtoken.learning.work import BEFORE, HELD
+from classtoken.learning.work import HELD
+from classtoken.model_folder import BEFORE
 
 TEXTS = {
     "model": {

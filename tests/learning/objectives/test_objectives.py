@@ -471,6 +471,36 @@ def test_every_score_that_may_choose_grows_with_what_is_wanted(tmp_path, name: s
         assert (score_of(after, metric) > score_of(before, metric)) == grown, metric
 
 
+def test_one_record_that_is_held_out_alone_has_no_neighbour_and_chooses_nothing(tmp_path) -> None:
+    """Its nearest row is itself, or its own partner: right at every evaluation, so that the first would be kept."""
+    data = pictures()
+    objective = Dino(network(seed=1), 16, prototypes=16, momentum=0.9, seed=1)
+    assert objective.metric == "neighbours"
+    crops = MultiCrop(data, 2, (8, 8), 4)
+    feed, held = Feed(crops, torch.arange(72), 24, 0), Feed(crops, torch.tensor([72]), 24, 0)
+    options, moving = LoopOptions(epochs=2, batch=24, patience=1), OptimiserOptions(learning_rate=1e-3)
+    notes: list[str] = []
+    outcome = Loop(
+        objective,
+        feed,
+        held,
+        options,
+        moving,
+        folder=tmp_path,
+        fingerprint="x",
+        depth=2,
+        report=lambda p: notes.append(p.note),
+    ).run()
+    assert [set(one) for one in outcome.evaluations] == [{"step", "used"}] * 2
+    assert (outcome.best_step, outcome.stopped_early) == (0, False)
+    assert "neighbours" not in notes[-1]
+    (one,) = held.in_order()
+    paired = replace(one, views=one.views * 2, targets=torch.ones(1))
+    contrast, scored = SentenceContrast(network()), ScoredPairs(network())
+    with torch.no_grad():
+        assert contrast.score(iter([paired])) == scored.score(iter([paired])) == {}
+
+
 def test_what_has_no_such_score_keeps_its_last_weights() -> None:
     """Sentences alone, and pictures without labels: what they measure is largest before anything is learned."""
     assert not SentenceContrast(text_network(), paired=False).chooses

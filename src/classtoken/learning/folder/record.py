@@ -133,7 +133,7 @@ def _how(result: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
 
 def _figures(result: Mapping[str, Any]) -> str:
     if not result["scores"]:
-        return "None: no record was held out to judge."
+        return "None: too few records were held out to judge."
     ranges = {name: f" [{at['low']:.4f}, {at['high']:.4f}]" for name, at in result["intervals"].items()}
     scores = {name: float(value) for name, value in result["scores"].items()}  # no number is a word in JSON
     rows = [(name.replace("_", " "), f"{value:.4f}{ranges.get(name, '')}") for name, value in scores.items()]

@@ -245,7 +245,9 @@ class Loop:
         scores = self.processes.agreed(score)
         state, value = self.state, self.objective.value(scores)
         state.evaluations.append({"step": state.step, **scores})
-        if value > state.best:
+        if value is None:
+            pass  # nothing chooses: the last weights are kept, and no patience ends
+        elif value > state.best:
             state.best, state.best_step, state.worse = value, state.step, 0
             if self.keeps_best:
                 state.best_values = {name: v.detach().clone() for name, v in judged.state_dict().items()}
@@ -276,8 +278,8 @@ class Loop:
 
     def _report(self, before: int, seconds: float) -> None:
         if self.report is not None:
-            evaluations, metric = self.state.evaluations, self.objective.metric
-            score = f", {metric.replace('_', ' ')} {evaluations[-1][metric]:.4f}" if evaluations else ""
+            metric, last = self.objective.metric, (self.state.evaluations or [{}])[-1]
+            score = f", {metric.replace('_', ' ')} {last[metric]:.4f}" if metric in last else ""
             note = f"loss {self.log.loss:.4f}{score}"
             self.report(Progress(self.state.step, self.steps, before, seconds=seconds, what="training", note=note))
 

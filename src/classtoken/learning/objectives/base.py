@@ -42,9 +42,9 @@ class Objective(nn.Module, ABC):
         """The score that is reported, and that chooses where one does."""
         return self.chosen or self.metrics[0]
 
-    def value(self, scores: Mapping[str, float]) -> float:
-        """That score of an evaluation, turned so that larger is better."""
-        return score_of(scores, self.metric)
+    def value(self, scores: Mapping[str, float]) -> float | None:
+        """That score of an evaluation, turned so that larger is better; None where too little was held out for it."""
+        return score_of(scores, self.metric) if self.metric in scores else None
 
     rowwise: bool = False
     """whether the loss is a mean over rows, so that those of parts of a batch add up to that of the whole"""

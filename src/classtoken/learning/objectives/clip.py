@@ -60,6 +60,7 @@ class Clip(Objective):
             self.log_scale.clamp_(0.0, math.log(100.0))
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
-        """How often an image's nearest text is its own."""
+        """How often an image's nearest text is its own; nothing of one pair alone, which has no other."""
         pairs = [self.outputs(batch) for batch in held_out]
-        return {"top_match": top_match(torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs]))}
+        images, texts = torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs])
+        return {"top_match": top_match(images, texts)} if len(images) > 1 else {}

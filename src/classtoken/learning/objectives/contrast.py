@@ -76,7 +76,8 @@ class SentenceContrast(Objective):
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """The loss (a mean over batches), how often the partner is the nearest, how evenly the vectors fill the sphere,
-        and with hard negatives how often the partner is nearer than the row's own; where dropout makes the second view
+        and with hard negatives how often the partner is nearer than the row's own; of one row alone nothing that takes
+        another; where dropout makes the second view
         it is on, and draws the same at every evaluation."""
         device = next(self.model.parameters()).device
         with own_randomness(device, 0):
@@ -85,12 +86,11 @@ class SentenceContrast(Objective):
             self.model.eval()
         losses = [len(row[0]) * float(self._loss(*row)) for row in rows]
         first, second, *negatives = (torch.cat(side).float() for side in zip(*rows, strict=True))
-        found = {
-            "loss": sum(losses) / len(first),
-            "top_match": top_match(first, second),
-        }
-        if len(first) > 1:  # one vector alone fills nothing, evenly or not
-            found["uniformity"] = uniformity(first)
+        found: dict[str, float] = {}
+        if len(first) > 1 or negatives:  # else there is nothing but its own partner, and that is right
+            found["loss"] = sum(losses) / len(first)
+        if len(first) > 1:
+            found |= {"top_match": top_match(first, second), "uniformity": uniformity(first)}
         if negatives:
             right = torch.cosine_similarity(first, second)
             wrong = torch.stack([torch.cosine_similarity(first, other) for other in negatives]).amax(0)

@@ -138,14 +138,15 @@ class Dino(Objective):
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """`used`: the entropy of the teacher's mean output over its largest value, 1 where all prototypes are used (as
         they are before anything is learned: it warns of a collapse and chooses nothing); with labels `neighbours`, the
-        leave-one-out 1-nearest-neighbour accuracy of the teacher's vectors (cosine)."""
+        leave-one-out 1-nearest-neighbour accuracy of the teacher's vectors (cosine), which one record alone has none
+        of."""
         batches = list(held_out)
         vectors = torch.cat([F.normalize(self.teacher.vectors(b.views[0]).float(), dim=-1) for b in batches])
         found: dict[str, float] = {}
         outputs = torch.cat([self.teacher_projection(self.teacher.vectors(b.views[0])).float() for b in batches])
         used = ((outputs - self.centre) / self.teacher_temperature).softmax(-1).mean(0)
         found["used"] = float(-(used * used.clamp(min=1e-12).log()).sum() / math.log(len(used)))
-        if batches[0].targets is None:
+        if batches[0].targets is None or len(vectors) < 2:
             return found
         targets = torch.cat([b.targets for b in batches if b.targets is not None])
         alike = (vectors @ vectors.T).fill_diagonal_(-2.0).argmax(-1)

@@ -44,7 +44,7 @@ class ScoredPairs(Objective):
 
     def score(self, held_out: Iterator[TrainingBatch]) -> dict[str, float]:
         """Rank correlation (Spearman) of cosines and scores, and the loss, a mean over batches; a correlation of
-        nothing but equal numbers is 0."""
+        nothing but equal numbers is 0. Nothing of one pair alone: it is compared with no other."""
         cosine_parts, score_parts, losses = [], [], 0.0
         for batch in held_out:
             first, second = self.outputs(batch)
@@ -53,6 +53,8 @@ class ScoredPairs(Objective):
             cosine_parts.append(F.cosine_similarity(first.float(), second.float()))
             score_parts.append(batch.targets)
         cosines, scores = torch.cat(cosine_parts), torch.cat(score_parts)
-        varied = len(cosines) > 1 and cosines.std() > 0 and scores.std() > 0
+        if len(cosines) < 2:
+            return {}
+        varied = cosines.std() > 0 and scores.std() > 0
         found = spearmanr(cosines.cpu().numpy(), scores.cpu().numpy()).statistic if varied else 0.0
         return {"spearman": float(found), "loss": losses / len(cosines)}
