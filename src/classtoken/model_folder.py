@@ -19,6 +19,8 @@ OF_ITS_VECTORS = (
 """files that say what a folder's own vectors and answers are, and how it came about: nothing of another model's"""
 SMALL = (".json", ".txt", ".model", ".spm", ".vocab", ".codes", ".tiktoken")
 """how the files of a model end that are no weights: settings, and what tokenizers of every kind are read from"""
+LEARNED = "_meta/learned.npy"
+"""by which it is known what a model has learned from"""
 WRITING = "_meta/writing"
 """there while a training writes the files of its model: some of them may be of another one"""
 

@@ -1,5 +1,6 @@
 """Write a loaded model as a folder that `load` opens again, and every library that opened the original."""
 
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from classtoken.contract.for_others import says_the_same, without_modules, write_modules
 from classtoken.contract.reading import INPUT_FILES, Reading
 from classtoken.destination import check_folder
 from classtoken.encoder.adapter import CONFIG, WEIGHTS, adapter_in
@@ -16,13 +18,29 @@ from classtoken.encoder.checkpoint import INDEX, open_checkpoint, reference_name
 from classtoken.encoder.protocol import is_trainable
 from classtoken.errors import OptionError
 from classtoken.files import whole_file, whole_folder, write_text
-from classtoken.model_folder import ENCODER_SETTINGS, OF_ITS_VECTORS, SMALL, read_json, transformer_folder
+from classtoken.model_folder import (
+    ENCODER_SETTINGS,
+    LEARNED,
+    OF_ITS_VECTORS,
+    SMALL,
+    TRAINING,
+    read_json,
+    read_modules,
+    read_prompts,
+    transformer_folder,
+)
 from classtoken.plain import to_json
 from classtoken.readout.saved import SavedReadout, read_saved, write_saved
+from classtoken.sink.manifest import META
 from classtoken.tokens.text import TextPreprocessor
 from classtoken.tokens.wordpieces import tokenizer_folder
 
+LOG = logging.getLogger("classtoken")
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")
+OTHER_FORMS = ("onnx", "openvino")
+"""folders of the same weights in other forms, which may be others by now"""
+OF_A_TRAINING = ("features", "log.csv", "checkpoint.pt")
+"""what a training leaves beside its model, besides what lies below `_meta`: it speaks of files that are not there"""
 
 
 @dataclass(frozen=True)
@@ -56,12 +74,19 @@ def save_model(source: Path, target: Path, readings: Sequence[Reading], asked: R
             pooling = readings[0].contract.pooling if pooling is None else pooling
         with whole_file(copied / _file_name(inner)) as temporary:
             save_file(current_weights(source, readings, asked.rounded), temporary)
-        if asked.longest is not None:
+        if asked.longest is not None and any(reading.modality == "text" for reading in readings):
             _write_limit(whole, readings, asked.longest)
         if pooling is not None or unit is not None:
             saved = read_saved(source) or SavedReadout(readings[0].contract.pooling)
             chosen = readings[0].contract.pooling if pooling is None else pooling
-            write_saved(whole, _with(saved, chosen, bool(unit)))
+            readout = _with(saved, chosen, bool(unit))
+            write_saved(whole, readout)
+            _say_to_others(whole, readout, readings, target)
+            if saved.head is not None and readout.head is None:
+                LOG.warning(
+                    "the head of '%s' reads %r: a folder has one pooling, and '%s' has %r and no head",
+                    *(source, saved.pooling, target, chosen),
+                )
         elif (source / "classtoken.safetensors").is_file():
             shutil.copyfile(source / "classtoken.safetensors", whole / "classtoken.safetensors")
 
@@ -111,12 +136,49 @@ def _write_limit(whole: Path, readings: Sequence[Reading], most: int) -> None:
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    """All files, without the modes of the original (which may lie in a place that nobody may write)."""
-    for path in sorted(source.rglob("*")):
-        if path.is_dir():
-            (target / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
-        else:
-            shutil.copyfile(path, target / path.relative_to(source))
+    """All files of a model, without the modes of the original (which may lie in a place that nobody may write); but for
+    what a training has written down for itself. Which records it has learned from `predict` asks of every model."""
+    trained = (source / TRAINING).is_file()
+    for path in sorted(source.iterdir()):
+        notes = path.name == META or (trained and path.name in OF_A_TRAINING)
+        if not notes:
+            _copy(path, target / path.name)
+    if (source / LEARNED).is_file():
+        (target / LEARNED).parent.mkdir()
+        shutil.copyfile(source / LEARNED, target / LEARNED)
+
+
+def _copy(path: Path, to: Path) -> None:
+    """A file, or a folder and what is in it, but other forms of the weights; links as what they lead to, unless that is
+    around them, or nowhere."""
+    if path.is_file():
+        shutil.copyfile(path, to)
+    elif (
+        path.is_dir()
+        and path.name not in OTHER_FORMS
+        and not (path.is_symlink() and path.absolute().is_relative_to(path.resolve()))
+    ):
+        to.mkdir(parents=True, exist_ok=True)
+        for inside in sorted(path.iterdir()):
+            _copy(inside, to / inside.name)
+
+
+def _say_to_others(whole: Path, saved: SavedReadout, readings: Sequence[Reading], target: Path) -> None:
+    """Let sentence-transformers give the vectors of a saved readout too, or say that it does not."""
+    reading = readings[0]
+    if any(reading.modality != "text" for reading in readings) or says_the_same(whole, saved):
+        return
+    modules = read_modules(whole)
+    plain = reading.family is not None and reading.family.projection is None
+    if plain and (not modules or modules[0].kind == "Transformer"):
+        size, include = reading.encoder.hidden_size, read_prompts(whole).include
+        if write_modules(whole, saved, size, include_prompt=include) or not modules or without_modules(whole):
+            return
+    if modules:
+        LOG.warning(
+            "sentence-transformers reads '%s' by its modules.json, which cannot say %r%s: it gives other vectors there",
+            *(target, saved.pooling, " at unit length" * saved.unit_length),
+        )
 
 
 def take_in_base(inner: Path, target: Path) -> bool:

@@ -393,8 +393,9 @@ class Embedder:
         and of texts that `load` was given.
 
         `load(folder)` gives the same vectors, in the same precision; weights that only a lower precision has rounded
-        are written whole. Libraries that opened the original folder open this one. Raises `OutputError` for a folder
-        that holds something, `OptionError` for what `load` was given and a folder cannot say.
+        are written whole. Libraries that opened the original folder open this one; sentence-transformers gives these
+        vectors, or a warning says that it does not. Raises `OutputError` for a folder that holds something,
+        `OptionError` for what `load` was given and a folder cannot say.
         """
         readings, spec = [tower.reading for tower in self.towers.values()], self.spec
         asked = ReadOut(spec.pooling, spec.normalize, spec.max_length, PRECISIONS[spec.precision])

@@ -60,7 +60,7 @@ class HeldFolder(ExitStack):
     def take(self, folder: Path) -> None:
         """Keep others out from now on, if they are not yet. Raises `OutputError` where one is at it."""
         if not self._held and not self.enter_context(alone(folder / HELD)):
-            raise OutputError(f"another process is training in '{folder}'; wait for it, or give another folder.")
+            raise OutputError(f"another training is at work in '{folder}'; wait for it, or give another folder.")
         self._held = True
 
 

@@ -31,11 +31,12 @@ _JOIN = "|"
 def table_in(content: bytes | BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
     """A Parquet file that Python holds, read by this thread alone.
 
-    Arrow's threads may let go of Python's objects as late as when the interpreter ends, which aborts the process.
+    Arrow's threads may let go of Python's objects as late as when the interpreter ends, which aborts the process; and
+    `pq.read_table` has them open the file, whatever it is told of threads.
     """
     file = pa.BufferReader(content) if isinstance(content, bytes) else content
     names = None if columns is None else list(columns)
-    return pq.read_table(file, columns=names, use_threads=False, pre_buffer=False)
+    return pq.ParquetFile(file, pre_buffer=False).read(columns=names, use_threads=False)
 
 
 def contents_of(table: pa.Table) -> str:

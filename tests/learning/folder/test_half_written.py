@@ -17,9 +17,9 @@ from classtoken.destination import entries
 from classtoken.embedder import load
 from classtoken.errors import ManifestMismatch, ModelError, OutputError
 from classtoken.learning import work
-from classtoken.learning.folder import seen
 from classtoken.learning.loop.log import TrainingLog
 from classtoken.learning.recipe import Recipe
+from classtoken.model_folder import LEARNED
 
 TUNED = {"unfreeze": "last-1", "loop": {"epochs": 1.0, "batch": 12}, "optimiser": {"learning_rate": 1e-3}}
 
@@ -167,7 +167,7 @@ def test_what_a_copy_has_cut_off_is_made_again_by_the_same_command(tmp_path: Pat
 def test_a_damaged_note_is_named(tmp_path: Path, squares: Path) -> None:
     vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
     train(squares, out, model=vit)
-    (out / seen.FILE).write_bytes(b"\x93NUMPY")
+    (out / LEARNED).write_bytes(b"\x93NUMPY")
     with pytest.raises(ModelError, match=r"learned\.npy', which says what the model has learned from, cannot be read"):
         ct.predict(out, squares, tmp_path / "labelled")
     (out / work.FILE).write_bytes(b"\xff\xfe")

@@ -189,12 +189,12 @@ def test_one_process_trains_in_a_folder(tmp_path: Path, squares: Path, way: str)
     """Of two, each would remove or write what the other one has there, and both would say that they are done."""
     out, model = tmp_path / "out", None if way == "scratch" else tiny_vit(tmp_path / "vit")
     recipe = Recipe.from_dict(PICTURES if way == "scratch" else {"unfreeze": "last-1" * (way == "finetune")})
-    with alone(out / HELD), pytest.raises(OutputError, match=r"another process is training in '.*out'; wait for it"):
+    with alone(out / HELD), pytest.raises(OutputError, match=r"another training is at work in '.*out'; wait for it"):
         train(squares, out, model=model, recipe=recipe)
     train(squares, out, model=model, recipe=recipe)
     before = held(out)
     for overwrite in (False, True):
-        with alone(out / HELD), pytest.raises(OutputError, match="another process is training"):
+        with alone(out / HELD), pytest.raises(OutputError, match="another training is at work"):
             ct.train(model, squares, out, recipe=recipe.to_dict(), overwrite=overwrite)
     assert held(out) == before
     assert not any(name.endswith(UNFINISHED) for name in before)

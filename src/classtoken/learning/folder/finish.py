@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from classtoken.contract.for_others import write_modules
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.errors import TrainingError
@@ -238,7 +239,7 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         if isinstance(stem, ImageStem):
             files.write_image_settings(run.out, image_recipe(stem, data.mean, data.std))
         elif isinstance(stem, TextStem) and published_form(encoder.shape) is not None:
-            files.write_modules(run.out, saved, encoder.hidden_size, longest=data.longest)
+            write_modules(run.out, saved, encoder.hidden_size, longest=data.longest)
         return
     origin, reading, moved = run.embedder.folder, run.embedder.tower(run.modality).reading, run.way == "finetune"
     family = reading.family
@@ -254,7 +255,7 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
         files.write_frozen(run.out, origin, saved, half=run.half)
     if run.modality == "text" and len(run.embedder.towers) == 1 and not saved.modality and reading.family is not None:
         include = read_prompts(origin).include
-        files.write_modules(run.out, saved, encoder.hidden_size, include_prompt=include)
+        write_modules(run.out, saved, encoder.hidden_size, include_prompt=include)
     prepare = run.embedder.tower(run.modality).prepare
     said_there = opens or not moved  # how pictures are prepared
     if isinstance(prepare, ImagePreprocessor) and (run.recipe.data.size or not said_there):

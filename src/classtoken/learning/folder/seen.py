@@ -7,12 +7,11 @@ import numpy as np
 
 from classtoken.errors import ModelError
 from classtoken.files import whole_file
-from classtoken.sink.manifest import META
+from classtoken.model_folder import LEARNED
 from classtoken.source.base import Source
 from classtoken.source.contents import KnownContents
 from classtoken.values import Modality, Record
 
-FILE = f"{META}/learned.npy"
 SHORT = 8
 """bytes of a hash that are kept: of a million records and a million others, two are alike once in 10 million times"""
 
@@ -21,8 +20,8 @@ def write_seen(folder: Path, hashes: Iterable[bytes], origin: Path | None = None
     """Write down the contents of all records that a training has read, and those that the MODEL it began with had."""
     found = np.frombuffer(b"".join(sorted(content[:SHORT] for content in hashes)), dtype=">u8")
     before = found[:0] if origin is None else _known(origin)
-    (folder / FILE).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / FILE) as writing, writing.open("wb") as file:
+    (folder / LEARNED).parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / LEARNED) as writing, writing.open("wb") as file:
         np.save(file, np.union1d(found, before))
 
 
@@ -39,13 +38,13 @@ def seen_before(folder: Path, source: Source, modality: str, limit: int | None =
 
 def _known(folder: Path) -> np.ndarray:
     """The hashes that were written down; none where no file is there. Raises `ModelError` for a damaged one."""
-    if not (folder / FILE).is_file():
+    if not (folder / LEARNED).is_file():
         return np.empty(0, dtype=">u8")
     try:
-        known: np.ndarray = np.load(folder / FILE)
+        known: np.ndarray = np.load(folder / LEARNED)
     except (OSError, ValueError, EOFError) as error:
         raise ModelError(
-            f"'{folder / FILE}', which says what the model has learned from, cannot be read. Copy the file again."
+            f"'{folder / LEARNED}', which says what the model has learned from, cannot be read. Copy the file again."
         ) from error
     return known
 

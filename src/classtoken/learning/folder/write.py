@@ -27,7 +27,6 @@ from classtoken.files import whole_file, write_text
 from classtoken.head import Head, LinearHead
 from classtoken.learning.folder.formats import classifier_names, files_of
 from classtoken.model_folder import SMALL, read_json, read_modules, transformer_folder
-from classtoken.pooling.table import POOLINGS
 from classtoken.readout.readout import Readout
 from classtoken.readout.saved import SavedReadout, write_saved
 from classtoken.readout.typical import Typical
@@ -236,36 +235,6 @@ _OF_THE_ORIGIN = ("training.json", "result.json", "modules.json")
 def write_image_settings(folder: Path, recipe: ImageRecipe) -> None:
     """preprocessor_config.json, so that transformers prepares images as here."""
     write_json(folder / "preprocessor_config.json", hugging_face_settings(recipe))
-
-
-def write_modules(
-    folder: Path, saved: SavedReadout, size: int, *, longest: int | None = None, include_prompt: bool = True
-) -> None:
-    """modules.json and 1_Pooling, so that sentence-transformers gives the vectors that `classtoken.load` gives here.
-
-    Where it has no such pooling there is no modules.json: a folder does not claim what it does not do. `longest` is
-    written where there is no limit of tokens yet.
-    """
-    row = POOLINGS.get(saved.pooling)
-    if row is None or row.sentence_transformers is None:
-        return
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling")] + [("2_Normalize", "Normalize")] * saved.unit_length
-    write_json(
-        folder / "modules.json",
-        [
-            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-            for i, (path, kind) in enumerate(modules)
-        ],
-    )
-    if longest is not None:
-        write_json(folder / "sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False})
-    switches = {
-        other.sentence_transformers[1]: other is row for other in POOLINGS.values() if other.sentence_transformers
-    }
-    for path, _ in modules[1:]:
-        (folder / path).mkdir(exist_ok=True)
-    settings = {"word_embedding_dimension": size, **switches, "include_prompt": include_prompt}
-    write_json(folder / "1_Pooling" / "config.json", settings)
 
 
 def write_json(path: Path, value: Any) -> None:
