@@ -559,6 +559,15 @@ def test_a_page_in_a_cell_moves_only_itself_and_offers_no_link(chromium: Any, tm
     page.close()
 
 
+def test_where_nobody_looks_a_page_is_whole_too(chromium: Any, pages: dict[str, Path]) -> None:
+    """In a cell far down in a notebook a browser draws no frame, and would never have one to begin with."""
+    page = chromium.new_page()
+    page.add_init_script("requestAnimationFrame = () => 0")
+    page.goto(pages["toy"].as_uri())
+    page.wait_for_selector("h2#step-title", timeout=PATIENCE / 6)
+    page.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "says"),
