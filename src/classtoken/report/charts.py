@@ -208,11 +208,8 @@ def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560,
     for tick in ticks(low, high):
         parts.append(element("line", x1=at(tick), x2=at(tick), y1=TOP, y2=foot, class_="grid"))
         parts.append(text(at(tick), foot + 16, shown(tick), text_anchor="middle", class_="soft"))
-    if reference is not None:
-        parts.append(
-            element("line", x1=at(reference), x2=at(reference), y1=TOP, y2=foot, class_="axis", stroke_dasharray="4 3")
-        )
-    top: float = TOP
+    top, ground = float(TOP), len(parts)
+    beside: list[tuple[float, float]] = []  # heights at which nothing is written where the dots are
     for row, said in zip(rows, written, strict=True):
         if row.above:
             parts.append(
@@ -226,8 +223,14 @@ def dots(rows: Sequence[Dot], *, heading: str, x_label: str, width: float = 560,
         else:
             parts.append(text(left - 10, y, row.name, text_anchor="end"))
             parts.append(text(width - right + 12, y, said, class_="soft"))
+        beside.append((below - 7, below + 9))
         parts += _dot(row, at, below, said)
         top += step
+    if reference is not None:  # through words or numbers it would strike them out
+        path = " ".join(
+            f"M {at(reference):.2f} {start:g} V {end:g}" for start, end in (beside if over else [(TOP, foot)])
+        )
+        parts.insert(ground, element("path", d=path, fill="none", class_="axis", stroke_dasharray="4 3"))
     parts.append(text((left + width - right) / 2, foot + 33, x_label, text_anchor="middle", class_="soft"))
     return figure(width, foot + 40, parts, label=f"{heading}. {x_label}.")
 

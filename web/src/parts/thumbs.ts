@@ -1,31 +1,47 @@
 /** Pictures from their data URIs, each decoded once. */
-const pictures = new Map<string, Promise<HTMLImageElement>>();
+interface Decoded {
+  image: HTMLImageElement;
+  waiting: ((picture: HTMLImageElement) => void)[] | null; // null: it is there
+}
+const pictures = new Map<string, Decoded>();
 
-export function pictureOf(source: string): Promise<HTMLImageElement> {
+/** Calls `draw` with the picture: at once where it is decoded already, since paper waits for nothing. Gives what stops it. */
+export function withPicture(source: string, draw: (picture: HTMLImageElement) => void): () => void {
   let found = pictures.get(source);
   if (!found) {
-    const image = new Image();
-    found = new Promise((done) => {
-      image.onload = () => done(image);
-    });
-    image.src = source;
-    pictures.set(source, found);
+    const made: Decoded = { image: new Image(), waiting: [] };
+    made.image.onload = () => {
+      const waiting = made.waiting ?? [];
+      made.waiting = null;
+      for (const each of waiting) each(made.image);
+    };
+    made.image.src = source;
+    pictures.set(source, (found = made));
   }
-  return found;
+  if (!found.waiting) {
+    draw(found.image);
+    return () => undefined;
+  }
+  const { waiting } = found;
+  waiting.push(draw);
+  return () => void (waiting.includes(draw) && waiting.splice(waiting.indexOf(draw), 1));
 }
 
 const greys = new WeakMap<HTMLImageElement, HTMLCanvasElement>();
 
 /** Draws a picture without its colours: under others it loses its own. */
 export function greyed(canvas: HTMLCanvasElement, source: string) {
-  const draw = (from: string) =>
-    void pictureOf(from).then((picture) => {
-      const plain = grey(picture);
-      [canvas.width, canvas.height] = [plain.width, plain.height];
-      canvas.getContext("2d")!.drawImage(plain, 0, 0);
-    });
-  draw(source);
-  return { update: draw };
+  const draw = (picture: HTMLImageElement) => {
+    const plain = grey(picture);
+    [canvas.width, canvas.height] = [plain.width, plain.height];
+    canvas.getContext("2d")!.drawImage(plain, 0, 0);
+  };
+  let stop = withPicture(source, draw);
+  const update = (from: string) => {
+    stop();
+    stop = withPicture(from, draw);
+  };
+  return { update, destroy: () => stop() };
 }
 
 /** The picture without its colours, made once: a filter at every stroke takes a hundred times as long. */
