@@ -586,8 +586,7 @@ def test_an_empty_or_broken_page_says_so(
     path.write_text(f'{before}id="walkthrough">{content}</script>{rest.split("</script>", 1)[1]}', encoding="utf-8")
     page = chromium.new_page()
     page.goto(path.as_uri())
-    page.wait_for_selector("main.empty")
-    assert says in page.locator("main.empty").inner_text()
+    page.locator("main.empty", has_text=says).wait_for()
     page.close()
 
 

@@ -100,12 +100,10 @@ def test_without_the_key_it_says_what_to_do(chromium: Any, server: Running) -> N
     context = chromium.new_context()
     page = context.new_page()
     page.goto(server.url)
-    page.wait_for_selector("main.empty")
-    assert "everything after the #" in page.locator("main.empty").inner_text()
+    page.locator("main.empty", has_text="everything after the #").wait_for()
     page.goto("about:blank")
     page.goto(f"{server.url}/#key=wrong")
-    page.wait_for_selector("main.empty")
-    assert "key is missing or wrong" in page.locator("main.empty").inner_text()
+    page.locator("main.empty", has_text="key is missing or wrong").wait_for()  # it says first that it is loading
     context.close()
 
 
