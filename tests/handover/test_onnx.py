@@ -90,7 +90,7 @@ def test_the_whole_contract_is_proved(name: str, tiles: bool, tmp_path: Path, mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("one", ORDINARY, ids=lambda one: one.name)
-def test_every_family_has_a_graph(one: Ordinary, tmp_path: Path) -> None:
+def test_ordinary_folders_have_a_graph(one: Ordinary, tmp_path: Path) -> None:
     """Proved before it is kept: norms, positions, masks and readouts of each."""
     found = ct.export(one.save(tmp_path / "model"), tmp_path / "graph", pooling=one.pooling)
     assert max(graph.largest_difference for graph in found.graphs) <= 1e-5
