@@ -29,6 +29,7 @@ export interface Geometry {
   layers: number[]; // centres of the rings
   map: { y: number; w: number; h: number }; // one below each ring
   large: { w: number; h: number } | null; // the map of the layer that is shown, where a map has little room beside the others
+  aside: { w: number; h: number } | null; // the other maps, which make room for the large one; null: it lies over them
   answers: Box;
   labels: number; // base line of the words below
   scale: number; // of type, beside its usual size
@@ -46,6 +47,8 @@ const PAD = 14;
 const LABEL = 18;
 export const LETTER = 9; // px that a cell must be wide, for its word to be written into it upright
 const LEGIBLE = 40; // px that a map is wide, below which nothing is seen in it
+const LEAST = 14; // px that a map keeps when it makes room for a larger one
+const GAP = 5; // px between maps that make room
 
 function blockOf(count: number, at: Box, grid: Content["grid"], letters: number): Block {
   const line = 14;
@@ -92,25 +95,35 @@ export function geometry(width: number, height: number, { count, depth, grid, le
   const only = narrow && w < (ratio === null ? count * LETTER : LEGIBLE) ? Math.min(right - from, ratio === null ? count * 22 : room2 * ratio) : 0;
   const large = only ? { w: only, h: ratio === null ? Math.min(room2, 84) : only / ratio } : !narrow && wide > 1.35 * w ? { w: wide, h: ratio === null ? map.h : wide / ratio } : null;
   map.y = Math.max(mapTop, body - map.h - 6);
+  const slim = large && !only && depth > 1 ? Math.min(w, (space * (depth - 1) + w - large.w) / (depth - 1) - GAP) : 0;
+  const aside = slim >= LEAST ? { w: slim, h: ratio === null ? map.h : slim / ratio } : null;
   return {
-    width, height, narrow, alone: only > 0, picture, block, gold, ring, layers, map, large,
+    width, height, narrow, alone: only > 0, picture, block, gold, ring, layers, map, large, aside,
     start: { x: block.x + Math.max(ring, block.w / 2), y: gold },
     answers: narrow ? { x: PAD, y: height - answersHeight, w: answersWidth, h: answersHeight } : { x: width - PAD - answersWidth, y: 8, w: answersWidth, h: body - 8 },
     labels: height - answersHeight - 5, scale,
   }; // prettier-ignore
 }
 
-/** Where the map of a layer lies, `now` being the layer that is shown: it may be larger, over its neighbours'. */
+/** Where the map of a layer lies, `now` being the layer that is shown: it may be larger, between its neighbours' or over
+ * them. */
 export function mapOf(g: Geometry, l: number, now: number): Box {
-  const { w, h } = (l === now && g.large) || g.map;
   const left = g.layers[0] - g.map.w / 2;
   const right = g.layers[g.layers.length - 1] + g.map.w / 2;
-  return { x: Math.max(left, Math.min(right - w, g.layers[l] - w / 2)), y: g.map.y + g.map.h - h, w, h };
+  const foot = g.map.y + g.map.h;
+  if (g.aside && g.large) {
+    const slot = (right - left - g.large.w) / (g.layers.length - 1); // a map and the gap beside it
+    const { w, h } = l === now ? g.large : g.aside;
+    const x = left + l * slot + (l > now ? g.large.w - w : 0);
+    return { x, y: foot - h, w, h };
+  }
+  const { w, h } = (l === now && g.large) || g.map;
+  return { x: Math.max(left, Math.min(right - w, g.layers[l] - w / 2)), y: foot - h, w, h };
 }
 
 /** Whether the large map of the layer that is shown lies over that of another one. */
 export function covered(g: Geometry, l: number, now: number): boolean {
-  if (!g.large || l === now) return false;
+  if (!g.large || g.aside || l === now) return false;
   if (g.alone) return true;
   const [box, over] = [mapOf(g, l, now), mapOf(g, now, now)];
   return box.x < over.x + over.w + 4 && box.x + box.w > over.x - 4;
