@@ -51,6 +51,20 @@ def test_embed_and_verify_in_json(tmp_path: Path, bert: str, source: str, capsys
     assert "k2: has nothing in the column 'body'" in text
 
 
+def test_a_reason_names_flags_to_people_and_options_to_programs(
+    tmp_path: Path, bert: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_bytes(b"caf\xe9")
+    (texts / "b.txt").write_text("a cat", encoding="utf-8")
+    command = ["embed", str(texts), "--model", bert, "--pooling", "mean", "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "(--encoding)" in " ".join(capsys.readouterr().out.split())
+    assert main([*command, "--json"]) == 0
+    assert "(`encoding`)" in EmbedResult.from_json(capsys.readouterr().out).examples[0].reason
+
+
 def test_verify_of_damage_is_2(tmp_path: Path, bert: str, source: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main(["embed", source, "--model", bert, "--out", str(out), *COLUMNS]) == 0

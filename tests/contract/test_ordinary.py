@@ -12,6 +12,7 @@ from tests.contract.ordinary import ORDINARY, Ordinary
 from tests.folders import SENTENCES, pictures
 
 import classtoken as ct
+from classtoken.errors import ContractError
 
 PARAMETERS = [pytest.param(one, id=one.name) for one in ORDINARY]
 
@@ -58,3 +59,14 @@ def test_nothing_is_called_not_understood_and_states_are_the_references(
         ours = vector if one.name in ("clip", "siglip") else states
         assert ours.shape == theirs.shape
         assert np.abs(ours - theirs).max() < 1e-5 * max(1.0, np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("name", ["qwen3", "t5", "llama"])
+def test_a_class_token_that_no_text_has_is_refused_when_the_model_is_opened(name: str, tmp_path: Path) -> None:
+    (one,) = (each for each in ORDINARY if each.name == name)
+    folder = one.save(tmp_path)
+    with pytest.raises(ContractError, match="'cls' needs a class token, and this model has none"):
+        ct.load(folder, pooling="cls")
+    embedder = ct.load(folder, pooling="mean")
+    with pytest.raises(ContractError, match="'cls' needs a class token"):
+        embedder.embed(SENTENCES, pooling="cls")

@@ -86,6 +86,9 @@ def test_reports_are_read_again_by_protocol_and_train_takes_the_best(
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(OptionError, match="is no comparison"):
         pooling_of(f"best:{tmp_path / 'x.json'}")
+    (tmp_path / "x.json").write_text('{"format": "classtoken.CompareResult/2"}')
+    with pytest.raises(OptionError, match="it is classtoken\\.CompareResult"):
+        pooling_of(f"best:{tmp_path / 'x.json'}")
     assert main(["compare"]) == 2
 
 

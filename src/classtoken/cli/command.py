@@ -155,7 +155,8 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
                 answer = function(**values)
         except KeyboardInterrupt as stopped:  # typer would keep nothing of it but the exit code
             return "", INTERRUPTED, (f"classtoken: {str(stopped) or _kept(values.get('out'), options, began)}",)
-        return answer.written(json), answer.exit_code, () if quiet else answer.after
+        text = answer.written(json)  # reasons in it name options as they are called in Python
+        return text if json else with_flags(text, flags), answer.exit_code, () if quiet else answer.after
 
     told = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),

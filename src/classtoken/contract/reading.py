@@ -20,7 +20,7 @@ from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import Dense, Truncate, UnitLength, in_words, read_dense, read_layer_norm, size_behind
 from classtoken.readout.classifier import PublishedHead
 from classtoken.results.inspect import Claim, Contract, Evidence, Kind, Verdict
-from classtoken.values import IMAGE_POOLED, NO_DEFAULTS, TEXT_POOLED, InputDefaults, Role
+from classtoken.values import IMAGE_POOLED, NO_DEFAULTS, TEXT_POOLED, InputDefaults, Layout, Role
 
 #: Any of these says how inputs are prepared.
 INPUT_FILES = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
@@ -61,6 +61,8 @@ class Reading:
     """why the contract's own vector may not be given, while a pooling that is named may"""
     accepted: tuple[str, ...] = ()
     """keys that are not understood and were accepted by name"""
+    prepared: Layout | None = None
+    """roles in order, as inputs come out of the preprocessing: it decides whether a text has a class token"""
 
     @property
     def pools_all(self) -> bool:
@@ -107,14 +109,16 @@ class Reading:
 
     def check(self, term: Term) -> None:
         """Refuse a term that this checkpoint cannot give, with the way out."""
-        layout, instead = self.encoder.layout, self.contract.pooling
+        layout, instead = self.prepared or self.encoder.layout, self.contract.pooling
         if instead == "pooler" and self.pooler is None:
             instead = "cls" if layout.count(Role.CLASS) else "mean"
         if term.name == "pooler" and self.pooler is None:
             raise VectorRefused(f"pooler is refused: {self.pooler_missing}. Ask for {instead!r} instead.")
-        if term.name in ("cls", "cls_dist") and self.modality == "image" and not layout.count(Role.CLASS):
+        known = self.prepared is not None or self.modality == "image"
+        if term.name in ("cls", "cls_dist") and known and not layout.count(Role.CLASS):
+            others = " or ".join(repr(name) for name in dict.fromkeys((instead, "mean")) if name != str(term))
             raise ContractError(
-                f"{str(term)!r} needs a class token, and this model has none ({layout}). Ask for {instead!r} or 'mean'."
+                f"{str(term)!r} needs a class token, and this model has none ({layout}). Ask for {others}."
             )
         if term.name in ("dist", "cls_dist") and not layout.count(Role.DISTILLATION):
             raise ContractError(f"{str(term)!r} needs a distillation token, and this model has none ({layout}).")
@@ -132,7 +136,7 @@ def own_pooler_of(
     """The checkpoint's own pooler, or why it must be refused."""
     row = family.pooler_row(config)
     if row.kind == "none":
-        return None, f"a {family.name} model has no pooled output of its own"
+        return None, f"models of the family {family.name} have no pooled output of their own"
     pooler = own.own_pooler(row, loaded.encoder.shape)
     try:
         pooler.load(loaded.rest)

@@ -28,6 +28,9 @@ class Tower:
     reading: Reading
     prepare: Preprocessor
 
+    def __post_init__(self) -> None:
+        self.reading.prepared = self.prepare.layout
+
     @property
     def modality(self) -> str:
         """`text` or `image`."""

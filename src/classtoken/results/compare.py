@@ -512,8 +512,10 @@ def read_result(path: Path) -> CompareResult:
             f"'{path}' cannot be read as a comparison ({error}); give a .json that compare wrote."
         ) from None
     wanted = format_of(CompareResult)
-    if not isinstance(plain, dict) or plain.get(FORMAT) != wanted:
-        raise OptionError(f"'{path}' is no comparison ({wanted}); give a .json that compare wrote.")
+    said = plain.get(FORMAT) if isinstance(plain, dict) else None
+    if said != wanted:
+        what = f"it is {said}" if isinstance(said, str) else "it has no such line 'format'"
+        raise OptionError(f"'{path}' is no comparison ({wanted}; {what}); give a .json that this compare wrote.")
     return CompareResult.from_dict(plain)
 
 

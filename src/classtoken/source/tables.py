@@ -259,6 +259,19 @@ class DelimitedTable(LineTable):
                 yield fields
 
 
+class _KeyTwiceError(ValueError):
+    """An object in which a key stands twice; it says which."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Python's own reading takes the last of several values in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _KeyTwiceError(next(key for key in found if keys.count(key) > 1))
+    return found
+
+
 class JsonLines(LineTable):
     """A `.jsonl` file: a JSON object per line; blank lines are none. Columns are the keys of the first rows."""
 
@@ -275,7 +288,10 @@ class JsonLines(LineTable):
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
+                value = json.loads(line, object_pairs_hook=_object)
+            except _KeyTwiceError as error:
+                yield UnreadableRow(f"has the key {str(error)!r} twice; which of them is meant nobody knows")
+                continue
             except (ValueError, RecursionError) as error:
                 yield UnreadableRow(f"is not JSON ({error})")
                 continue
