@@ -56,11 +56,13 @@ def test_a_reason_names_flags_to_people_and_options_to_programs(
 ) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
-    (texts / "a.txt").write_bytes(b"caf\xe9")
+    (texts / "`encoding`.txt").write_bytes(b"caf\xe9")
     (texts / "b.txt").write_text("a cat", encoding="utf-8")
     command = ["embed", str(texts), "--model", bert, "--pooling", "mean", "--out", str(tmp_path / "out")]
     assert main(command) == 0
-    assert "(--encoding)" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(--encoding)" in said
+    assert "`encoding`.txt: is not UTF-8" in said  # the user's own words stay
     assert main([*command, "--json"]) == 0
     assert "(`encoding`)" in EmbedResult.from_json(capsys.readouterr().out).examples[0].reason
 

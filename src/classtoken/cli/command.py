@@ -3,8 +3,7 @@
 `cli/<verb>.py` defines a function whose operands (MODEL, SOURCE, DIR) carry typer's annotations, and which takes an
 options value of `classtoken.options`. Its fields become the command's flags, with their types, defaults, limits and
 help, and `--json`, `--quiet` and `--verbose` are added; what was given becomes the options value again. Nothing about
-an option is
-written twice.
+an option is written twice.
 """
 
 import contextlib
@@ -15,6 +14,8 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -23,13 +24,14 @@ from typer.core import TyperCommand, TyperOption
 
 from classtoken.cli import INTERRUPTED
 from classtoken.cli.numbers import number_of
-from classtoken.cli.output import Answer
+from classtoken.cli.output import Answer, Printable
 from classtoken.cli.progress import messages
 from classtoken.errors import OptionError
 from classtoken.options.base import OptionField, Options, all_fields, from_flat
 from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.places import url_of
 from classtoken.plain import Limits
+from classtoken.values import Rejected
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Quiet = Annotated[
@@ -155,8 +157,8 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
                 answer = function(**values)
         except KeyboardInterrupt as stopped:  # typer would keep nothing of it but the exit code
             return "", INTERRUPTED, (f"classtoken: {str(stopped) or _kept(values.get('out'), options, began)}",)
-        text = answer.written(json)  # reasons in it name options as they are called in Python
-        return text if json else with_flags(text, flags), answer.exit_code, () if quiet else answer.after
+        said = answer if json else replace(answer, result=_reasons_with_flags(answer.result, flags))
+        return said.written(json), answer.exit_code, () if quiet else answer.after
 
     told = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
@@ -175,6 +177,20 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
 def with_flags(words: str, flags: Mapping[str, str]) -> str:
     """Words in which options stand in backticks, as they are called in Python: with the flags that they are here."""
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], words)
+
+
+def _reasons_with_flags(result: Printable | str, flags: Mapping[str, str]) -> Printable | str:
+    """A result whose reasons for refused records name flags; nothing else in it, which may be a user's own words."""
+    if not is_dataclass(result) or isinstance(result, type):
+        return result
+    told = {
+        field.name: tuple(replace(entry, reason=with_flags(entry.reason, flags)) for entry in entries)
+        for field in fields_of(result)
+        if isinstance(entries := getattr(result, field.name), tuple)
+        and entries
+        and all(isinstance(entry, Rejected) for entry in entries)
+    }
+    return replace(result, **told)
 
 
 def _kept(out: str | Path | None, options: Mapping[str, Any], began: float) -> str:
