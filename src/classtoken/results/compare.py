@@ -514,8 +514,8 @@ def read_result(path: Path) -> CompareResult:
     wanted = format_of(CompareResult)
     said = plain.get(FORMAT) if isinstance(plain, dict) else None
     if said != wanted:
-        what = f"it is {said}" if isinstance(said, str) else "it has no such line 'format'"
-        raise OptionError(f"'{path}' is no comparison ({wanted}; {what}); give a .json that this compare wrote.")
+        what = f"it is a {said}" if isinstance(said, str) else "it does not say what it is"
+        raise OptionError(f"'{path}' is no comparison ({wanted}): {what}. Give a .json that compare wrote.")
     return CompareResult.from_dict(plain)
 
 
