@@ -67,6 +67,15 @@ def test_a_reason_names_flags_to_people_and_options_to_programs(
     assert "(`encoding`)" in EmbedResult.from_json(capsys.readouterr().out).examples[0].reason
 
 
+def test_a_key_that_is_called_like_an_option_stays(
+    tmp_path: Path, bert: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text('{"text": "a cat"}\n{"text": "a dog", "`labels`": 1, "`labels`": 2}\n', encoding="utf-8")
+    assert main(["embed", str(source), "--model", bert, "--pooling", "mean", "--out", str(tmp_path / "out")]) == 0
+    assert "has the key '`labels`' twice" in " ".join(capsys.readouterr().out.split())
+
+
 def test_verify_of_damage_is_2(tmp_path: Path, bert: str, source: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main(["embed", source, "--model", bert, "--out", str(out), *COLUMNS]) == 0

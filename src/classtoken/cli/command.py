@@ -175,8 +175,9 @@ def _spread(function: Callable[..., Answer]) -> Callable[..., Spoken]:
 
 
 def with_flags(words: str, flags: Mapping[str, str]) -> str:
-    """Words in which options stand in backticks, as they are called in Python: with the flags that they are here."""
-    return re.sub(r"`(\w+)`", lambda found: flags.get(found[1]) or found[0], words)
+    """Words in which options stand in backticks, as they are called in Python: with the flags that they are here. What
+    stands in quotes is a user's own, backticks and all."""
+    return re.sub(r"(?<!['\"])`(\w+)`(?!['\"])", lambda found: flags.get(found[1]) or found[0], words)
 
 
 def _reasons_with_flags(result: Printable | str, flags: Mapping[str, str]) -> Printable | str:

@@ -309,7 +309,7 @@ class JsonLines(LineTable):
                 names.update(dict.fromkeys(row))
         if not names:
             first = f" The first {reasons[0]}." if reasons else ""
-            said = f"{path} has no JSON object with a key in its first {self.LOOKED_AT} lines."
+            said = f"{path} has no JSON object with a key that can be read in its first {self.LOOKED_AT} lines."
             raise SourceError(f"{said}{first} Write an object a line.")
         return tuple(names)
 
