@@ -89,6 +89,8 @@ class InputDefaults:
     """tokenizer.json says all: no other file of the tokenizer's is read, and texts are cut where it cuts them"""
     tokenizer_fixed: bool = False
     """transformers takes that class whatever tokenizer_config.json names, as it has found files of the kind wrong"""
+    tokenizer_anew: bool = False
+    """the parts of the tokenizer are those that its class makes, not those in tokenizer.json"""
     longest: int | None = None
     """most tokens of a text; None: no limit is known"""
     lower_case: bool = False

@@ -184,15 +184,63 @@ def test_kinds_of_tokens_that_a_tokenizer_hands_over_are_refused(tmp_path: Path)
     assert ct.load(folder).embed(SENTENCES).shape == (4, 32)
 
 
-def test_a_template_that_bert_would_make_otherwise_is_compared(tmp_path: Path) -> None:
-    """transformers 5 gives BERT's own template back whatever tokenizer.json says."""
+def test_a_template_that_bert_makes_otherwise_is_its_own(tmp_path: Path) -> None:
+    """transformers 5 gives BERT's own template back whatever tokenizer.json says; the file's is there by name."""
     folder = folders.tiny_bert(tmp_path)
     stored = json.loads((folder / "tokenizer.json").read_text())
     (folder / "tokenizer.json").write_text(json.dumps(stored | {"post_processor": None}))
     changed(folder / "tokenizer_config.json", tokenizer_class="BertTokenizer")
     assert ids_there(folder)[0][0] == 2
-    with pytest.raises(ContractError, match=r"BertTokenizer.*gives other ids"):
-        ct.load(folder)
+    assert ids_here(folder) == ids_there(folder)
+    prepare = ct.load(folder).towers["text"].prepare
+    assert "BertTokenizer makes other tokens than tokenizer.json says" in " ".join(prepare.advice())
+    of_file = ct.load(folder, pooling="mean", accept="tokenizer_class").towers["text"].prepare
+    assert isinstance(of_file, TextPreprocessor)
+    assert isinstance(prepare, TextPreprocessor)
+    assert of_file.identity() != prepare.identity()
+    assert [list(ids) for ids in of_file.tokenizer.ids(TEXTS)] == [ids[1:-1] for ids in ids_there(folder)]
+    assert not any("BertTokenizer makes other" in line for line in of_file.advice())
+
+
+def letters(folder: Path) -> int:
+    """A tokenizer of bytes with an end token; how many pieces it has."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = {piece: n for n, piece in enumerate(["<unk>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    made = Tokenizer(models.BPE(vocab=pieces, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=64, **special).save_pretrained(folder)
+    return len(pieces)
+
+
+def test_letters_that_qwen_makes_otherwise(tmp_path: Path) -> None:
+    """Its class joins a letter and its accent first (NFC), whatever tokenizer.json says: the same pieces otherwise.
+    What is taken outlives saving."""
+    import torch
+    import transformers
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    pieces = letters(folder)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
+    config = transformers.Qwen2Config(vocab_size=pieces, num_key_value_heads=1, max_position_embeddings=64, **sizes)
+    model: Any = folders.randomise(transformers.Qwen2Model(config))
+    model.save_pretrained(folder)
+    texts = ["the cat", "e\u0301te\u0301", "\u00e9t\u00e9", "A\u030a and \u212b"]
+    embedder = ct.load(folder, pooling="mean")
+    found = embedder.embed(texts)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        wanted = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0).numpy() for text in texts]
+    assert np.abs(found - np.stack(wanted)).max() <= 1e-5
+    assert np.abs(found[1] - found[2]).max() <= 1e-6
+    apart = ct.load(folder, pooling="mean", accept="tokenizer_class").embed(texts)
+    assert np.abs(apart[0] - found[0]).max() <= 1e-6 < np.abs(apart[1] - apart[2]).max()
+    embedder.save(tmp_path / "saved")
+    assert np.abs(ct.load(tmp_path / "saved").embed(texts) - found).max() <= 1e-6
 
 
 def test_special_tokens_that_are_split_like_words(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What was passed over in a folder, settled before its first vector: by a reference where one can run."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from classtoken.contract.reference import gaps, reference_of
 from classtoken.contract.samples import LONG, OWN_WORDS, RARE, TRICKY, own_words, several_inputs
 from classtoken.contract.unread import Compare, Compared, Part, Unread, settled, unread
 from classtoken.encoder.foreign.quietly import quietly
+from classtoken.errors import ModelError
 from classtoken.inputs import Preprocessor, one_batch
 from classtoken.model_folder import first_module, transformer_folder
 from classtoken.remembered import folder_fingerprint
@@ -38,8 +39,18 @@ class Side:
     prepare: Preprocessor
 
 
-def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], accept: Collection[str]) -> None:
-    """Write into each reading what was passed over (`unread`) and which vectors that refuses."""
+def settle(
+    folder: Path,
+    sides: Sequence[Side],
+    opened: Mapping[Path, Any],
+    accept: Collection[str],
+    prepared: Callable[[Reading], Preprocessor],
+) -> None:
+    """Write into each reading what was passed over (`unread`) and which vectors that refuses.
+
+    `prepared` makes the preprocessing of a reading again: where its tokenizer's class makes other tokens of the same
+    pieces than tokenizer.json says, those of the class are taken, as by transformers 5, and that is said.
+    """
     for side in sides:
         side.reading.refusals += _other_kinds(side)
     harmless = frozenset(key for side in sides if side.reading.family for key in side.reading.family.harmless)
@@ -56,6 +67,11 @@ def settle(folder: Path, sides: Sequence[Side], opened: Mapping[Path, Any], acce
     places = dict.fromkeys((folder, *(side.reading.home for side in sides)))
     asked = f"{[folder_fingerprint(place) for place in places]} {TRICKY + RARE} {LONG} {OWN_WORDS}"
     done = settled(found, accept, compare, asked)
+    unlike = tuple(one for one in done if one.part == "tokenizer" and one.refused and one.found)
+    says = next((one.found.says for one in unlike if one.key == TOKENIZER_CLASS and one.found), "")
+    if says and _taken_from_class(sides, says, prepared):
+        again = settled(unlike, (), compare, f"{asked} as the class makes it", quiet=True)
+        done = tuple(one for one in done if one not in unlike) + again
     done = tuple(one for one in done if one.key != TOKENIZER_CLASS or (one.refused and one.found) or one.accepted)
     for side in sides:
         side.reading.claims += tuple(one.claim() for one in done)
@@ -126,6 +142,31 @@ def _made_anew(sides: Sequence[Side]) -> tuple[Unread, ...]:
     made = [one.made_by for one in tokenizers if one.made_by]
     why = "may make other tokens than tokenizer.json says"
     return tuple(Unread("tokenizer_config.json", TOKENIZER_CLASS, name, "tokenizer", why=why) for name in made)
+
+
+def _taken_from_class(sides: Sequence[Side], unlike: str, prepared: Callable[[Reading], Preprocessor]) -> bool:
+    """Take the tokens that the tokenizer's class makes; whether there are any of the same pieces.
+
+    `unlike` says which text shows the difference.
+    """
+    before = [(side, side.reading.inputs, side.prepare) for side in sides]
+    try:
+        for side in sides:
+            made_by = isinstance(side.prepare, TextPreprocessor) and side.prepare.tokenizer.made_by
+            if not made_by:
+                continue
+            side.reading.inputs = replace(side.reading.inputs, tokenizer_anew=True)
+            side.prepare = prepared(side.reading)
+            if isinstance(side.prepare, TextPreprocessor):
+                side.prepare.tokenizer.notes += (
+                    f"{made_by} makes other tokens than tokenizer.json says ({unlike}): its tokens are taken, as by "
+                    "transformers 5, while transformers 4 took the file's, and so does `accept` 'tokenizer_class'",
+                )
+    except ModelError:  # pieces of another kind
+        for side, inputs, prepare in before:
+            side.reading.inputs, side.prepare = inputs, prepare
+        return False
+    return True
 
 
 def _own_code(reading: Reading) -> bool:

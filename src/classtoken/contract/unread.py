@@ -105,9 +105,17 @@ def unread(folder: Path, opened: Mapping[Path, Any], harmless: frozenset[str] = 
 
 
 def settled(
-    found: Sequence[Unread], accept: Collection[str], compare: Mapping[Part, Compare], fingerprint: str
+    found: Sequence[Unread],
+    accept: Collection[str],
+    compare: Mapping[Part, Compare],
+    fingerprint: str,
+    *,
+    quiet: bool = False,
 ) -> tuple[Unread, ...]:
-    """The same keys with what became of each: accepted, compared with a reference (remembered), or neither."""
+    """The same keys with what became of each: accepted, compared with a reference (remembered), or neither.
+
+    That it is compared is said, as it takes a while; not where it is `quiet`.
+    """
     answers: dict[Part, Compared | None] = {}
     done = []
     for one in found:
@@ -115,18 +123,19 @@ def settled(
             done.append(replace(one, accepted=True))
             continue
         if one.part not in answers:
-            answers[one.part] = _answer(one, compare.get(one.part), fingerprint)
+            answers[one.part] = _answer(one, compare.get(one.part), fingerprint, quiet)
         done.append(replace(one, found=answers[one.part]))
     return tuple(done)
 
 
-def _answer(one: Unread, compare: Compare | None, fingerprint: str) -> Compared | None:
+def _answer(one: Unread, compare: Compare | None, fingerprint: str, quiet: bool) -> Compared | None:
     """The comparison's result, from memory where it was made before."""
     if compare is None:
         return None
 
     def ask() -> dict[str, Any] | None:
-        logging.getLogger(__name__).warning("%s %s: comparing with the reference, once", one, one.why)
+        if not quiet:
+            logging.getLogger(__name__).warning("%s %s: comparing with the reference, once", one, one.why)
         try:
             result = compare()
         except ClasstokenError as error:

@@ -127,6 +127,6 @@ def _of_folder(spec: ModelSpec, folder: Path) -> Embedder:
             ) from error
     if spec.max_length is not None and all(side.reading.modality != "text" for side in sides):
         raise OptionError(f"`max_length` is for texts, and '{spec.model}' reads images; leave it out.")
-    settle(folder, sides, opened, spec.accept)
+    settle(folder, sides, opened, spec.accept, lambda reading: preprocessor(folder, reading, spec.max_length))
     settle_company(folder, [side.reading for side in sides])
     return Embedder(spec, folder, {side.reading.modality: Tower(side.reading, side.prepare) for side in sides})

@@ -186,8 +186,10 @@ def open_tokenizer(
         except Exception as error:  # the compiled reader raises plain Exception
             raise ModelError(f"{file}: not a readable tokenizer ({error}). Download it again.") from error
         _try(backend, file)
+        if usual.tokenizer_anew:
+            backend = _of_its_class(backend, folder, settings)
         notes = without_dropout(backend)
-        if not usual.tokenizer_alone:
+        if not usual.tokenizer_alone and not usual.tokenizer_anew:
             more, made_by = _as_its_class(backend, folder, settings, usual)
             notes += more
     else:
@@ -205,6 +207,25 @@ def open_tokenizer(
         backend.post_processor = None
     separator = special_tokens(settings).get("sep_token") if zeroed else None
     return CompiledTokenizer(backend, notes, None if separator is None else backend.token_to_id(separator), made_by)
+
+
+def _of_its_class(backend: Any, folder: Path, settings: dict[str, Any]) -> Any:
+    """The tokenizer that transformers' class makes of the pieces in tokenizer.json: its own normaliser and template.
+
+    Raises `ModelError` where the class makes other pieces of them: then the file belongs to another class.
+    """
+    from tokenizers import Tokenizer as Backend
+
+    made = getattr(_converted(folder, settings), "backend_tokenizer", None)
+    if made is None or _model_of(made) != _model_of(backend):
+        raise ModelError(f"{folder}: the tokenizer's class and tokenizer.json have other pieces.")
+    return Backend.from_str(made.to_str())  # a copy of our own
+
+
+def _model_of(backend: Any) -> tuple[Any, ...]:
+    """What a tokenizer makes pieces of words with: the kind, the vocabulary, and how pieces are joined or weighed."""
+    model = json.loads(backend.to_str())["model"]
+    return model["type"], model["vocab"], model.get("merges")
 
 
 def _as_its_class(
@@ -282,9 +303,8 @@ def _converted(folder: Path, settings: dict[str, Any]) -> Any:
             f"{folder}: the tokenizer is code of the checkpoint's own (auto_map), which is never run. Save it as "
             "tokenizer.json with tokenizer.backend_tokenizer.save(...) where you trust it."
         )
-    if class_name(settings) not in WITHOUT_VOCABULARY and not any(
-        path for kind in VOCABULARIES for path in folder.glob(kind)
-    ):
+    kinds = ("tokenizer.json", *VOCABULARIES)
+    if class_name(settings) not in WITHOUT_VOCABULARY and not any(path for kind in kinds for path in folder.glob(kind)):
         raise ModelError(
             f"{folder}: no tokenizer.json and no vocabulary file ({', '.join(VOCABULARIES)}); transformers would make "
             "up an empty one. Copy the tokenizer's files too."
