@@ -139,7 +139,7 @@ def _answer(one: Unread, compare: Compare | None, fingerprint: str, quiet: bool)
         try:
             result = compare()
         except ClasstokenError as error:
-            result = Compared(False, str(error))
+            result = Compared(False, str(error).rstrip("."))  # a sentence goes on behind it
         return None if result is None else {"equal": result.equal, "says": result.says}
 
     plain = remembered(f"{__version__} {one.part} {fingerprint}", ask)
