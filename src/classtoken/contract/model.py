@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from classtoken.contract import clues
+from classtoken.contract.borrowed import borrowed
 from classtoken.contract.clues import PoolingClue
 from classtoken.contract.reading import (
     Reading,
     choose,
     classifier_of,
     contract_of,
+    labelled,
     over_of,
     own_pooler_of,
     projection_of,
@@ -90,12 +93,15 @@ def _reading(
         pooler, missing = own_pooler_of(family, tower.config, loaded)
         authors = family.authors_readout(tower.config)
         classifier = classifier_of(family, tower.config, loaded, pooler, over)
+    lent = classifier is None and saved is None and alone
+    if lent:
+        classifier = _borrowed_classifier(folder, checkpoint, tower, pooler)
     if declared is not None:
         declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
     found = _clues(checkpoint, tower, saved, declared if alone else None, authors, alone)
-    if classifier is not None and authors is not None and str(classifier.readout.spec) == authors.spec:
+    if classifier is not None and (lent or (authors is not None and str(classifier.readout.spec) == authors.spec)):
         says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
-        found.append(PoolingClue(authors.spec, 2, "config.json and weights", says))
+        found.append(PoolingClue(str(classifier.readout.spec), 2, "config.json and weights", says))
     projection = None if classifier is not None and alone else projection_of(loaded, needed=not alone)
     if alone and projection is not None and authors is not None:
         says = f"{', '.join(tower.config.get('architectures') or ())}: a projection that is in the file reads it"
@@ -194,6 +200,21 @@ def _left_over(folder: Path, found: Sequence[PoolingClue]) -> tuple[str, ...]:
         f"'{folder}' holds {there} of sentence-transformers, but no modules.json, which says how its vectors are "
         "pooled. Copy that file too, or name the folder that holds it, or a `pooling`.",
     )
+
+
+def _borrowed_classifier(
+    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None
+) -> Classifier | None:
+    """The classifier that no row knows, as transformers computes it."""
+    first = _as_pooled_there("cls", folder, tower) if tower.modality == "text" else "cls"
+    found = borrowed(checkpoint, tower, pooler, over_of(tower.modality), first)
+    if found is None:
+        return None
+    readout, head = found
+    size = pooler.size if str(readout.spec) == "pooler" and pooler is not None else None
+    with torch.no_grad():
+        count = head(torch.zeros(1, size or tower.loaded.encoder.hidden_size)).shape[1]
+    return labelled(readout, head, count, tower.config)
 
 
 def _saved_classifier(reading: Reading, saved: SavedReadout) -> Classifier:

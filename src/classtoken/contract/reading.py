@@ -161,7 +161,11 @@ def classifier_of(
         return None
     readout = Readout(parse(feeds), loaded.encoder.depth, over, size=loaded.encoder.hidden_size, pooler=pooler)
     head = PublishedHead(row, loaded.rest, loaded.encoder.shape.block.norm_eps)
-    count = head.output.out_features
+    return labelled(readout, head, head.output.out_features, config)
+
+
+def labelled(readout: Readout, head: nn.Module, count: int, config: Mapping[str, Any]) -> Classifier:
+    """A classifier with the names and the kind of its labels, as config.json says them."""
     names = {int(k): str(v) for k, v in (config.get("id2label") or {}).items()}
     labels = tuple(names.get(i, str(i)) for i in range(count))
     classifier = Classifier(readout, head, labels).eval()

@@ -17,6 +17,7 @@ from classtoken.embedder.identity import encoder_hash, joint_space, space_of, we
 from classtoken.embedder.prompting import PromptWords, told_prompt
 from classtoken.embedder.spec import PRECISIONS, ModelSpec, device_of
 from classtoken.embedder.tower import Tower
+from classtoken.encoder.foreign.classifying import published_classifiers
 from classtoken.encoder.kernels import Int8
 from classtoken.encoder.products import Products, products_of
 from classtoken.encoder.protocol import check_trace_names, has_open_weights
@@ -579,12 +580,6 @@ class Embedder:
             f"'{self.name}' has no classifier, so it gives no labels and no logits. The verb train fits one to "
             "labelled records, and leaves a model that has it."
         )
-
-
-def published_classifiers(config: Mapping[str, Any]) -> list[str]:
-    """The classes that config.json names which have a classifier of whole texts or images."""
-    ends = ("ForSequenceClassification", "ForImageClassification")
-    return [str(name) for name in config.get("architectures") or () if str(name).endswith(ends)]
 
 
 def classifying_sides(embedder: Embedder, asked: str | None) -> tuple[str, ...]:

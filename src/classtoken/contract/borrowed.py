@@ -1,0 +1,111 @@
+"""A published classifier that no row of the table knows: which vector it reads, found by running it whole."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from classtoken.encoder.checkpoint import Checkpoint, check_finite
+from classtoken.encoder.foreign.classifying import BorrowedHead, Given, answers_of, head_of, published_classifiers
+from classtoken.encoder.foreign.model import EQUAL, Foreign
+from classtoken.encoder.towers import LoadedTower
+from classtoken.pooling.spec import parse
+from classtoken.readout import OwnPooler, Readout
+from classtoken.remembered import folder_fingerprint, remembered
+from classtoken.tensors import Tokens
+from classtoken.values import Role
+from classtoken.version import __version__
+
+#: Tokens of the texts that are tried.
+LENGTHS = (7, 11, 2)
+
+
+def borrowed(
+    checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None, over: frozenset[Role], first: str
+) -> tuple[Readout, BorrowedHead] | None:
+    """The readout and the head of a checkpoint's classifier, as its class of transformers computes it; None where it
+    has none that reads one vector. `first` is what the first token of a text is called as a pooling.
+
+    The class is run whole, on random inputs, and that vector is taken which gives its logits; this is remembered.
+    """
+    names = published_classifiers(checkpoint.config)
+    if not names:
+        return None
+
+    def ask() -> dict[str, Any] | None:
+        logging.getLogger(__name__).warning("%s: finding which vector its classifier reads, once", names[0])
+        try:
+            return _found(checkpoint, tower, pooler, over, first)
+        except Exception:  # whatever a class of another library says to its own checkpoint
+            return None
+
+    versions = [__version__, *(version(package) for package in ("transformers", "torch"))]
+    about = f"{versions} {checkpoint.weights.stamp} {folder_fingerprint(checkpoint.folder)} {first}"
+    answer = remembered(f"which vector {names[0]} reads {about}", ask)
+    if answer is None:
+        return None
+    head = head_of(checkpoint, cast(Given, answer["given"]))
+    assert head is not None
+    check_finite(head, str(checkpoint.folder))
+    return _readout(str(answer["reads"]), tower, pooler, over), head
+
+
+def _readout(spec: str, tower: LoadedTower, pooler: OwnPooler | None, over: frozenset[Role]) -> Readout:
+    encoder = tower.loaded.encoder
+    return Readout(parse(spec), encoder.depth, over, size=encoder.hidden_size, pooler=pooler)
+
+
+@torch.no_grad()
+def _found(
+    checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None, over: frozenset[Role], first: str
+) -> dict[str, str] | None:
+    """The pooling whose vector gives the logits of the whole class, and how it is handed over; None where none does."""
+    ways: tuple[Given, ...] = ("row", "map") if tower.modality == "image" else ("row",)
+    heads = {given: head_of(checkpoint, given) for given in ways}
+    if None in heads.values():
+        return None
+    inputs = list(_inputs(tower, first))
+    wanted = answers_of(checkpoint, iter([batch for _, batch in inputs]))
+    states = [tower.loaded.encoder(tokens) for tokens, _ in inputs]
+    named = (first, "last", "mean") if tower.modality == "text" else ("cls", "mean")
+    for spec in (*(["pooler"] if pooler is not None else []), *named):
+        for given, head in heads.items():
+            assert head is not None
+            try:
+                readout = _readout(spec, tower, pooler, over)
+                logits = [head(readout(one)) for one in states]
+            except Exception:  # a vector of another size, a token that is not there
+                continue
+            if all(_equal(a, b) for a, b in zip(logits, wanted, strict=True)):
+                return {"reads": spec, "given": given}
+    return None
+
+
+def _inputs(tower: LoadedTower, first: str) -> Iterator[tuple[Tokens, Mapping[str, Tensor]]]:
+    """Random inputs, one a batch, as they are given here and there."""
+    encoder, config = tower.loaded.encoder, tower.config
+    if tower.modality == "image":
+        assert isinstance(encoder, Foreign)
+        roles = torch.tensor([[int(role) for role in encoder.layout.roles()]])
+        for seed in range(len(LENGTHS)):
+            batch = encoder.random_input(seed)
+            yield Tokens(roles, pixels=batch["pixel_values"], grid=encoder.layout.grid), batch
+        return
+    called = {config.get(f"{name}_token_id") for name in ("pad", "bos", "eos", "sep", "cls", "mask")}
+    usable = torch.tensor([n for n in range(encoder.vocabulary or 256) if n not in called])
+    for seed, length in enumerate(LENGTHS):
+        picked = torch.randint(len(usable), (1, length), generator=torch.Generator().manual_seed(seed))
+        ids = usable[picked]
+        roles = torch.full_like(ids, int(Role.CONTENT))
+        if first == "cls":
+            roles[:, 0] = int(Role.CLASS)
+        yield Tokens(roles, ids_BL=ids), {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def _equal(found: Tensor, wanted: Tensor) -> bool:
+    if found.shape != wanted.shape or found.dim() != 2:
+        return False
+    return float((found - wanted).abs().max()) <= EQUAL * float(wanted.abs().max().clamp(min=1e-12))
