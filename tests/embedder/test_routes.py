@@ -123,6 +123,19 @@ def test_a_router_behind_the_encoder(settings: str, bases: tuple[Path, Path], tm
     check(behind_the_encoder(tmp_path / "model", bases[0], ("query", "document"), **given))
 
 
+@pytest.mark.parametrize("usual", [None, "document"])
+def test_a_route_may_add_nothing_behind_the_encoder(
+    usual: str | None, bases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+
+    ways = {"query": [folders.randomise(dense(32, 32), 3)], "document": []}
+    chain = [encoder(bases[0]), pooling("mean"), Router(ways, default_route=usual), other("Normalize")]
+    SentenceTransformer(modules=chain, device="cpu").save(str(tmp_path / "model"), create_model_card=False)
+    check(tmp_path / "model")
+
+
 def test_routes_of_other_names_take_no_query_and_no_document(bases: tuple[Path, Path], tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
@@ -211,6 +224,26 @@ def test_one_route_by_itself(model: Path, tmp_path: Path) -> None:
         load(ModelSpec("builtin:sentiment", route="query"))
     with pytest.raises(OptionError, match="no prompt called 'passage'; its prompts are 'document', 'query'"):
         whole.embed(SENTENCES, prompt="passage")
+
+
+def test_a_folder_holds_one_route_and_no_other_is_lost_in_silence(model: Path, tmp_path: Path) -> None:
+    """What is saved or exported gave the vectors of the usual route alone, and nobody said so."""
+    whole = ct.load(model)
+    with pytest.raises(OptionError, match=r"Save each by itself: on_route\('query'\) or on_route\('document'\)"):
+        whole.save(tmp_path / "all")
+    assert not (tmp_path / "all").exists()
+    saved = ct.load(whole.on_route("document").save(tmp_path / "documents"))
+    assert_same(saved.embed(SENTENCES, prompt="document"), np.asarray(whole.embed(SENTENCES, prompt="document")))
+
+
+def test_an_exported_route_is_named(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("onnxruntime")
+    ct.export(model, tmp_path / "documents")
+    assert f"the graph is the route 'document' of {str(model)!r}" in caplog.text
+    assert "for 'query': ct.export(ct.load(" in caplog.text
+    caplog.clear()
+    ct.export(ct.load(model).on_route("query"), tmp_path / "queries")
+    assert not caplog.text
 
 
 def test_another_pooling_is_read_of_each_route(model: Path) -> None:

@@ -29,9 +29,12 @@ def _claim(subject: str, value: str, holds: bool, says: str) -> Claim:
 
 @torch.no_grad()
 def class_token_is_constant(encoder: Forward, *inputs: Tokens) -> Claim | None:
-    """Is what stands at the class token's place before the first block the same for different inputs?"""
-    places = (inputs[0].roles_BL[0] == Role.CLASS).nonzero().flatten()
-    if len(places) == 0:
+    """Is what stands at the class token's place before the first block the same for different inputs?
+
+    Behind a text its place, and so what is added for that, is another for each length: then nothing is claimed.
+    """
+    places, *others = ((tokens.roles_BL[0] == Role.CLASS).nonzero().flatten() for tokens in inputs)
+    if len(places) == 0 or any(not torch.equal(places, other) for other in others):
         return None
     starts = []
     for tokens in inputs:

@@ -37,13 +37,13 @@ def experiments(reading: Reading, prepare: Preprocessor) -> list[Claim]:
         claims.append(checks.class_token_is_constant(encoder, *batches))
     with activity("experiment 2 of 6, what the first token reads"):
         claims.append(checks.reach(encoder, *((one, _last_changed(one)) for one in batches)))
-    readout = reading.readout(parse(reading.contract.pooling) if reading.unsettled else None)
-
-    def vector(tokens: Tokens) -> Tensor:
-        with torch.no_grad():
-            return readout(encoder(tokens, layers=readout.layers))
-
     try:
+        readout = reading.readout(parse(reading.contract.pooling) if reading.unsettled else None)
+
+        def vector(tokens: Tokens) -> Tensor:
+            with torch.no_grad():
+                return readout(encoder(tokens, layers=readout.layers))
+
         with activity("experiment 3 of 6, two runs on the same input"):
             alone = torch.cat([vector(one) for one in batches])
             claims.append(checks.deterministic(lambda: torch.cat([vector(one) for one in batches])))

@@ -31,7 +31,7 @@ from classtoken.readout import Classifier, OwnPooler, Readout, own
 from classtoken.readout.after import size_behind
 from classtoken.readout.saved import SavedReadout, read_saved
 from classtoken.results.inspect import Contract
-from classtoken.tokens.wordpieces import read_settings, special_tokens, tokenizer_folder
+from classtoken.tokens.wordpieces import class_token_first, tokenizer_folder
 from classtoken.values import Role
 
 #: sentence-transformers pools every token that is no padding, of images too: class token and registers as well.
@@ -239,8 +239,7 @@ def _as_pooled_there(spec: str, folder: Path, tower: LoadedTower) -> str:
         layout = tower.loaded.encoder.layout
         same = layout.runs[0][0] is Role.CLASS and layout.count(Role.CLASS) == 1
     else:
-        inner = tokenizer_folder(folder)
-        same = "cls_token" in special_tokens(read_settings(inner))
+        same = class_token_first(tokenizer_folder(folder))
     return spec if same else "+".join("first" if name == "cls" else name for name in spec.split("+"))
 
 

@@ -22,7 +22,8 @@ def vectors(reading: Reading, layout: Layout) -> Iterable[Vector]:
     found: dict[str, Vector] = {}
 
     def add(spec: str, meaning: str, numbers: int = size, weights: str = "none needed") -> None:
-        found.setdefault(spec, Vector(spec, numbers, weights, meaning, available=weights != "MISSING"))
+        available = weights != "MISSING" and not meaning.startswith("REFUSED")
+        found.setdefault(spec, Vector(spec, numbers, weights, meaning, available=available))
 
     if chosen not in ("cls", "mean", "pooler", "last", "dist", "cls_dist"):
         add(chosen, "the contract's own readout", reading.contract.size, "present")
@@ -44,7 +45,10 @@ def vectors(reading: Reading, layout: Layout) -> Iterable[Vector]:
     if reading.pooler is not None:
         weights = "present" if own.needs_weights(reading.pooler.row) else "none needed"
         if not _one_state(reading, chosen):
-            add("pooler", own.meaning(reading.pooler.row), reading.pooler.size or size, weights)
+            meaning = own.meaning(reading.pooler.row)
+            if reading.given_pooler is None:
+                meaning = f"REFUSED: {meaning}; texts do not begin with one"
+            add("pooler", meaning, reading.pooler.size or size, weights)
     elif row is not None and row.kind != "none":
         add("pooler", f"REFUSED: {own.meaning(row)}; the file lacks its weights", weights="MISSING")
     for spec, vector in found.items():
@@ -103,7 +107,12 @@ def uses(reading: Reading) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _notes(reading: Reading) -> Iterable[str]:
     """The family's notes that concern this checkpoint."""
-    has = {"all": True, "none": False, "pooler": reading.pooler is not None, "classifier": bool(reading.classifier)}
+    has = {
+        "all": True,
+        "none": False,
+        "pooler": reading.given_pooler is not None,
+        "classifier": bool(reading.classifier),
+    }
     for note in reading.family.notes if reading.family is not None else ():
         if isinstance(note, str) or (has[note.of] and note.when(reading.config)):
             yield str(note)

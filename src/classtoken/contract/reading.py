@@ -101,6 +101,35 @@ class Reading:
         own = any((place / name).is_file() for place in (folder, *folder.iterdir()) for name in INPUT_FILES)
         return folder if own else self.home
 
+    def pooler_lost(self) -> str | None:
+        """Why the checkpoint's own pooled output cannot be given; None where it can."""
+        if self.pooler is None:
+            return self.pooler_missing or "this model has no pooled output of its own"
+        if self.begins_as_meant or self.pooler.roles != frozenset({Role.CLASS}):
+            return None
+        return f"it reads the first token of a text, which is no class token here ({self.prepared})"
+
+    @property
+    def begins_as_meant(self) -> bool:
+        """Whether texts begin with a class token, as poolers and classifiers of published checkpoints have it that read
+        one: they take the first token, whatever it is."""
+        if self.modality == "image" or self.prepared is None:
+            return True
+        return self.prepared.runs[0][0] is Role.CLASS
+
+    @property
+    def given_pooler(self) -> OwnPooler | None:
+        """The checkpoint's own pooler; None where it cannot be given."""
+        return self.pooler if self.pooler_lost() is None else None
+
+    def check_classifier(self) -> None:
+        """Leave a published classifier out whose class token is not where it was in training: it would read another."""
+        one = self.classifier
+        if one is None or self.begins_as_meant or not isinstance(one.head, PublishedHead):
+            return
+        if any(term.name in ("cls", "pooler") for term in one.readout.spec.terms):
+            self.classifier = None
+
     def meant(self) -> str:
         """The contract's pooling. Raises `ContractError` where what its authors meant is not settled."""
         if self.unsettled:
@@ -110,10 +139,11 @@ class Reading:
     def check(self, term: Term) -> None:
         """Refuse a term that this checkpoint cannot give, with the way out."""
         layout, instead = self.prepared or self.encoder.layout, self.contract.pooling
-        if instead == "pooler" and self.pooler is None:
+        lost = self.pooler_lost()
+        if instead == "pooler" and lost is not None:
             instead = "cls" if layout.count(Role.CLASS) else "mean"
-        if term.name == "pooler" and self.pooler is None:
-            raise VectorRefused(f"pooler is refused: {self.pooler_missing}. Ask for {instead!r} instead.")
+        if term.name == "pooler" and lost is not None:
+            raise VectorRefused(f"pooler is refused: {lost}. Ask for {instead!r} instead.")
         known = self.prepared is not None or self.modality == "image"
         if term.name in ("cls", "cls_dist") and known and not layout.count(Role.CLASS):
             others = " or ".join(repr(name) for name in dict.fromkeys((instead, "mean")) if name != str(term))

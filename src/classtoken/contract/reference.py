@@ -51,8 +51,8 @@ def gaps(reference: tuple[Any, tuple[str, ...]], reading: Reading, tokens: Token
     if last is None or last.shape != ours.last_BLD.shape:
         return None
     found = {"states": _nearest(ours, last)[0]}
-    if pooled is not None and reading.pooler is not None and not any("pool" in name for name in missing):
-        vector = reading.pooler(ours)
+    if pooled is not None and reading.given_pooler is not None and not any("pool" in name for name in missing):
+        vector = reading.given_pooler(ours)
         found["pooler"] = difference(vector, pooled) if vector.shape == pooled.shape else float("inf")
     return found
 
@@ -74,7 +74,7 @@ def against_reference(folder: Path, reading: Reading, *batches: Tokens) -> list[
     every = [_states(reading, tokens) for tokens in batches]
     numbers = []
     for ours in every:
-        pooled = [] if reading.pooler is None else [reading.pooler(ours)]
+        pooled = [] if reading.given_pooler is None else [reading.given_pooler(ours)]
         numbers += [tensor_hash(one) for one in (ours.last_BLD, ours.roles_BL, *ours.layers.values(), *pooled)]
     files = [folder_fingerprint(place) for place in dict.fromkeys((folder, reading.home))]
     versions = [version(package) for package in ("transformers", "torch")]
@@ -108,9 +108,10 @@ def _compared(folder: Path, reading: Reading, batches: Sequence[Tokens], every: 
         claims.append(_states_claim(pairs))
     pooled = [one for one in (getattr(out, "pooler_output", None) for out in outs) if one is not None]
     lost = tuple(name for name in missing if "pool" in name)
+    refused = reading.pooler is not None and reading.given_pooler is None
     if pooled and lost:
         claims.append(_random_claim(folder, batches[0], pooled[0], lost))
-    elif len(pooled) == len(every) and not missing:  # it has no random weights of another class of its own
+    elif len(pooled) == len(every) and not missing and not refused:  # it has no random weights of a class of its own
         claims.append(_formula_claim(reading, every, pooled))
     return claims
 
@@ -180,8 +181,8 @@ def _formulas(reading: Reading, ours: States) -> Mapping[str, Tensor]:
             found["the class token before the final norm"] = ours.layers[-1][rows, place]
     content = torch.isin(roles, torch.tensor(sorted(reading.over))).to(last.dtype)
     found["the mean"] = torch.einsum("bl,bld->bd", content / content.sum(1, keepdim=True), last)
-    if reading.pooler is not None:
-        found[own.meaning(reading.pooler.row)] = reading.pooler(ours)
+    if reading.given_pooler is not None:
+        found[own.meaning(reading.given_pooler.row)] = reading.given_pooler(ours)
     return found
 
 

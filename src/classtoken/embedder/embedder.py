@@ -396,8 +396,15 @@ class Embedder:
         `load(folder)` gives the same vectors, in the same precision; weights that only a lower precision has rounded
         are written whole. Libraries that opened the original folder open this one; sentence-transformers gives these
         vectors, or a warning says that it does not. Raises `OutputError` for a folder that holds something,
-        `OptionError` for what `load` was given and a folder cannot say.
+        `OptionError` for what `load` was given and a folder cannot say, and for a model with several routes, of which
+        a folder holds one (`on_route`).
         """
+        if self.routes and self.spec.route is None:
+            names = " or ".join(f"on_route({name!r})" for name in self.routes)
+            raise OptionError(
+                f"'{self.name}' sends texts through modules of their own, by routes, and a folder that is saved holds "
+                f"one of them. Save each by itself: {names}, then save."
+            )
         readings, spec = [tower.reading for tower in self.towers.values()], self.spec
         asked = ReadOut(spec.pooling, spec.normalize, spec.max_length, PRECISIONS[spec.precision])
         save_model(self.folder, user_path(folder), readings, asked)

@@ -49,7 +49,8 @@ def routes_of(folder: Path) -> TextRoutes | None:
     parameters = written.get("parameters") or {}
     if not structure or not all(isinstance(part, dict) for part in (structure, kinds, parameters)):
         raise ModelError(f"{path} must list the modules of each route (types, structure). Copy the file again.")
-    if any(not isinstance(listed, list) or not listed for listed in structure.values()):
+    # behind an encoder a route may add nothing to what all of them share
+    if any(not isinstance(listed, list) or not (listed or at) for listed in structure.values()):
         raise ModelError(f"{path} has a route without modules (structure). Copy the file again.")
     mapped = _mapped(path, parameters.get("route_mappings") or {})
     _check_texts(folder, at, structure, mapped)

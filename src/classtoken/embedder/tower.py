@@ -30,6 +30,7 @@ class Tower:
 
     def __post_init__(self) -> None:
         self.reading.prepared = self.prepare.layout
+        self.reading.check_classifier()
 
     @property
     def modality(self) -> str:
@@ -85,9 +86,12 @@ def preprocessor(folder: Path, reading: Reading, max_length: int | None = None) 
     encoder, usual = reading.encoder, reading.inputs
     folder = reading.inputs_at(folder)
     if reading.modality == "text":
-        return TextPreprocessor.from_folder(
+        texts = TextPreprocessor.from_folder(
             folder, positions=encoder.positions, vocabulary=encoder.vocabulary, usual=usual, max_length=max_length
         )
+        if texts.begins_unnamed and not encoder.causal:  # then it is the class token, which the file forgot to name
+            texts.leading = (Role.CLASS, *texts.leading[1:])
+        return texts
     stem = encoder.shape.stem if is_stepwise(encoder) else None
     name = "" if reading.family is None else f"the usual one of {reading.family.name}"
     channels = stem.channels if isinstance(stem, ImageStem) else int(reading.config.get("num_channels") or 3)

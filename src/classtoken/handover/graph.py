@@ -40,9 +40,9 @@ class TextGraph(nn.Module):
             )
         self.encoder, self.readout = _module(tower), readout
         self.over = prepare.pooled_roles(None)
-        self.leading, self.behind = [int(role) for role in prepare.leading], prepare.tokenizer.ends[1]
+        self.leading, self.trailing = ([int(role) for role in some] for some in (prepare.leading, prepare.trailing))
         before = prepare.prompt_text(None)
-        self.prompted = len(prepare.encode([""], prompt=before)[0]) - self.behind if before else 0
+        self.prompted = len(prepare.encode([""], prompt=before)[0]) - len(self.trailing) if before else 0
         self.end, self.end_id = prepare.recipe.end, prepare.recipe.end_id
         self.attend_pads = prepare.recipe.pads_attended
 
@@ -63,8 +63,8 @@ class TextGraph(nn.Module):
             prompt = (place < self.prompted) & (roles == int(Role.CONTENT))
             roles = torch.where(prompt, torch.full_like(roles, int(Role.PROMPT)), roles)
         end = torch.full_like(roles, int(Role.END))
-        if self.behind:
-            roles = torch.where(left < self.behind, end, roles)
+        for number, role in enumerate(reversed(self.trailing)):
+            roles = torch.where(left == number, torch.full_like(roles, role), roles)
         if self.end != "template":
             known = torch.where(there, ids, torch.full_like(ids, -1))
             wanted = (

@@ -1,6 +1,7 @@
 """A model's folder for ONNX Runtime: a graph for each side, the files that others look for beside it, and the proof."""
 
 import contextlib
+import logging
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.onnx import symbolic_helper
 
 from classtoken.embedder import Embedder, Tower
-from classtoken.errors import ContractError, InternalError, ModelError
+from classtoken.errors import ContractError, InternalError, ModelError, OptionError
 from classtoken.extras import need
 from classtoken.handover.graph import ImageGraph, TextGraph, graph_of
 from classtoken.results.export import GraphParity
@@ -23,6 +24,7 @@ from classtoken.sink.manifest import META
 from classtoken.tensors import Tokens
 from classtoken.tokens.text import TextPreprocessor
 
+LOG = logging.getLogger("classtoken")
 #: The standard's version: the first with everything that the graphs need; old runtimes read it.
 OPSET = 17
 #: Largest difference of a number of the vector, relative to the vector's length.
@@ -83,6 +85,24 @@ def noted(graph: Path, mark: str, about: str) -> bytes:
     model.doc_string = mark
     onnx.helper.set_model_props(model, {"classtoken": about})
     return bytes(model.SerializeToString())
+
+
+def say_route(embedder: Embedder) -> None:
+    """A graph is one route of a model that has several: say which. Raises `OptionError` where none is the usual one."""
+    if not embedder.routes or embedder.spec.route is not None:
+        return
+    name = repr(embedder.name)
+    others = [route for route in embedder.routes if route != embedder.usual_route]
+    line = f"ct.export(ct.load({name}).on_route({others[0]!r}), OUT)"
+    if embedder.usual_route is None:
+        raise OptionError(
+            f"{name} sends texts through modules of their own, by routes ({', '.join(map(repr, others))}), none of "
+            f"which is the usual one, and a graph is one of them. Export one in Python: {line}."
+        )
+    LOG.warning(
+        "the graph is the route %r of %s, which texts take that name none; for %s: %s",
+        *(embedder.usual_route, name, " or ".join(map(repr, others)), line),
+    )
 
 
 def _check_exported(embedder: Embedder) -> None:

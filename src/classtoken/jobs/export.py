@@ -8,7 +8,7 @@ from classtoken.destination import check_folder, entries, output_file, refuse_st
 from classtoken.embedder import Embedder, load, name_of
 from classtoken.errors import ClasstokenError, OptionError, OutputError
 from classtoken.files import user_path, whole_folder
-from classtoken.handover.onnx import noted, write_graph, write_onnx
+from classtoken.handover.onnx import noted, say_route, write_graph, write_onnx
 from classtoken.handover.vectors import write_faiss, write_lance
 from classtoken.options import ExportOptions
 from classtoken.options.base import refuse_given
@@ -87,7 +87,7 @@ def _opened(model: str | Path | Embedder, options: ExportOptions) -> Embedder:
         raise OptionError(
             f"'{model}' is a folder of vectors, and `format` is onnx, which is for models; give lance or faiss."
         )
-    return load(
+    embedder = load(
         model,
         pooling=options.pooling,
         normalize=options.normalize,
@@ -95,6 +95,8 @@ def _opened(model: str | Path | Embedder, options: ExportOptions) -> Embedder:
         revision=options.revision,
         accept=options.accept,
     )
+    say_route(embedder)
+    return embedder
 
 
 def _planned(embedder: Embedder, place: Path) -> ExportResult:

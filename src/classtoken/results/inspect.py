@@ -266,8 +266,13 @@ def _tower_lines(found: Inspection, tower: InspectedTower, *, evidence: bool) ->
 def _others(tower: InspectedTower) -> str:
     """The other vectors by name, those that are refused with the reason."""
     given = [one.spec for one in tower.vectors if one.available and (tower.refused or not one.recommended)]
-    refused = [one.spec for one in tower.vectors if not one.available]
-    lost = f"refused: {', '.join(refused)} (its weights are not in the file)" if refused else ""
+    missing = "its weights are not in the file"
+    refused = [
+        f"{one.spec} ({missing if one.weights == 'MISSING' else 'it reads a class token in front of every text'})"
+        for one in tower.vectors
+        if not one.available
+    ]
+    lost = f"refused: {', '.join(refused)}" if refused else ""
     return "; ".join(part for part in (", ".join(given), lost) if part)
 
 

@@ -1,8 +1,8 @@
 """Texts -> `Tokens`: the checkpoint's own tokenizer, its prompts and limits, and a role for every token."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.beginnings import ids_kept
+from classtoken.tokens.pipelines import usual_special
 from classtoken.tokens.text_recipe import TextRecipe, origins, processor_settings, read_calls, read_text_recipe
 from classtoken.tokens.wordpieces import (
     Tokenizer,
+    class_name,
     hands_kinds_over,
     more_special,
     open_tokenizer,
@@ -50,7 +52,8 @@ class TextPreprocessor:
     """Tokenizes as the authors did, cuts what is too long and says so, and gives every token its role.
 
     Roles: the special tokens before the text are what the layout says (CLASS for BERT's [CLS]; CONTENT for the <bos> of
-    a family without a class token), those behind it END. Tokens of a prompt, and a CONTENT <bos> before it, are PROMPT.
+    a family without a class token), those behind it END, but for a class token that stands there (XLNet's). Tokens of a
+    prompt, and a CONTENT <bos> before it, are PROMPT.
     `encode` (rows; no batch) and `collate` (a batch) are the two halves of a call.
 
     Text that spells a special token ("[SEP]", "<|endoftext|>") becomes that token's id, as it does in the reference.
@@ -78,6 +81,7 @@ class TextPreprocessor:
         self.pad_id = pad_id
         self.vocabulary = vocabulary
         self.leading = tuple(leading)[:before] + (Role.CONTENT,) * (before - len(leading))
+        self.trailing: tuple[Role, ...] = (Role.END,) * behind
         self.kinds: tuple[int, ...] = ()
         """kinds of tokens (`token_type_ids`) that the tokenizer hands over with a text, where it does"""
         self.special: frozenset[int] = frozenset()
@@ -96,7 +100,7 @@ class TextPreprocessor:
     ) -> "TextPreprocessor":
         """Read tokenizer and settings from a model folder (Hugging Face, sentence-transformers, open_clip).
 
-        `layout` says which roles the leading special tokens have; without one, a leading cls_token is CLASS.
+        `layout` says which roles the leading special tokens have; without one, the cls_token around a text is CLASS.
         `positions` is how many the encoder has, `vocabulary` how many word pieces; `usual` is what models of this kind
         do where the files are silent; `max_length` is taken in the place of the files' limit. Raises `ModelError`
         for broken or missing files, `UnsafeCheckpoint` for a tokenizer that is code, `OptionError` for a limit above
@@ -127,23 +131,28 @@ class TextPreprocessor:
         overruled.asked.update(settings.asked - {"add_bos_token", "add_eos_token"})
         known = {name: tokenizer.id_of(token) for name, token in special.items()}
         pad_id = known.get("pad_token") if usual.pad_id is None else usual.pad_id
-        if layout is None:
-            first = tokenizer.ids(["a"])[0][:1]
-            leading = [Role.CLASS] if first == [known.get("cls_token")] else []
-        else:
-            leading = _leading(layout)
+        leading, trailing = _around(tokenizer, settings, usual)
+        if layout is not None:
+            leading, trailing = _leading(layout), ()
         made = cls(tokenizer, recipe, leading=leading, pad_id=0 if pad_id is None else pad_id, vocabulary=vocabulary)
+        made.trailing = trailing or made.trailing
         called = (tokenizer.id_of(token) for token in (*special.values(), *more_special(settings)))
         made.special = frozenset(i for i in called if i is not None)
         made.kinds = tokenizer.kinds if hands_kinds_over(settings, usual) else ()
         return made
 
     @property
+    def begins_unnamed(self) -> bool:
+        """Whether a token is put before every text that no file gives a name (cls_token, bos_token), and no other that
+        is put there is called the class token."""
+        nameless = bool(self.leading) and self.tokenizer.ids(["a"])[0][0] not in self.special
+        return nameless and Role.CLASS not in (*self.leading, *self.trailing)
+
+    @property
     def layout(self) -> Layout:
         """Roles in order, as texts come out; the number of word pieces is open."""
-        before, behind = self.leading, self.tokenizer.ends[1]
-        ends = ((Role.END, behind),) if behind else ()
-        return Layout((*((role, 1) for role in before), (Role.CONTENT, None), *ends))
+        ends = ((role, len(list(run))) for role, run in groupby(self.trailing))
+        return Layout((*((role, 1) for role in self.leading), (Role.CONTENT, None), *ends))
 
     def name_of(self, item: Any, place: int) -> str:
         """A text by its number."""
@@ -160,16 +169,19 @@ class TextPreprocessor:
     def pooled_roles(self, prompt: str | None = None) -> frozenset[Role]:
         """Which roles the authors' mean reads: every one but PAD; with include_prompt false, not the prompt either.
 
-        sentence-transformers then leaves out everything up to the prompt's end, the class token before it as well.
+        sentence-transformers then leaves out everything up to the prompt's end, a class token before it as well.
         """
         if self.recipe.include_prompt or not self.prompt_text(prompt):
             return TEXT_POOLED
-        return TEXT_POOLED - {Role.PROMPT, Role.CLASS}
+        before = {Role.CLASS} if Role.CLASS in self.leading else set()
+        return TEXT_POOLED - {Role.PROMPT, *before}
 
     def identity(self) -> list[Any]:
         """What decides the ids and roles, as plain values; not which file said so, nor which prompts there are."""
         recipe = replace(self.recipe, max_length_source="", notes=(), prompts={}, default_prompt=None)
         leading = [role.name for role in self.leading]
+        if Role.CLASS in self.trailing:
+            leading += ["", *(role.name for role in self.trailing)]
         plain = encode(recipe)
         if not recipe.cleaning:
             del plain["cleaning"]  # what vectors of other models were made with keeps the name that it had before
@@ -341,7 +353,7 @@ class TextPreprocessor:
         roles = np.full(len(ids), int(Role.CONTENT), dtype=np.int64)
         roles[:before] = self.leading
         if behind:
-            roles[-behind:] = int(Role.END)
+            roles[-behind:] = self.trailing
         # where a prompt is not pooled, its count of tokens stands above what they are
         of_prompt = (Role.CONTENT,) if self.recipe.include_prompt else (Role.CONTENT, Role.END)
         roles[:prompted][np.isin(roles[:prompted], of_prompt)] = int(Role.PROMPT)
@@ -392,6 +404,24 @@ def checked(text: str, row: int) -> str:
             f"text {row}",
         ) from error
     return text
+
+
+def _around(
+    tokenizer: Tokenizer, settings: Mapping[str, Any], usual: InputDefaults
+) -> tuple[Sequence[Role], tuple[Role, ...]]:
+    """Roles of the special tokens that stand before and behind every text; the class token is the one that is called
+    so, by the settings or, where they are silent, by the class that reads them.
+    """
+    silent = {key: token for key, token in usual_special(class_name(settings, usual)).items() if key not in settings}
+    named = {name: tokenizer.id_of(token) for name, token in {**silent, **special_tokens(settings)}.items()}
+    before, behind = tokenizer.ends
+    around = tokenizer.ids(["a"])[0]
+    called = named.get("cls_token")
+    if called in around[:before]:
+        return [Role.CONTENT] * around.index(called) + [Role.CLASS], ()
+    ends = (named.get("sep_token"), named.get("eos_token"))
+    tail = around[len(around) - behind :] if called not in ends else []
+    return [], tuple(Role.CLASS if one == called else Role.END for one in tail)
 
 
 def _leading(layout: Layout) -> list[Role]:

@@ -455,6 +455,23 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return changed(settings, old, under="added_tokens_decoder" in settings)
 
 
+def class_token_first(folder: Path) -> bool:
+    """Whether the files say that what is called cls_token stands before every text (XLNet's stands behind)."""
+    settings = read_settings(folder)
+    called = special_tokens(settings).get("cls_token")
+    stored = read_json(folder / "tokenizer.json")
+    if called is None or stored is None:
+        return called is not None and class_name(settings) != "XLNetTokenizer"
+    template = stored.get("post_processor") or {}
+    for step in template.get("processors") or [template]:
+        if "single" in step:
+            first = (step["single"] or [{}])[0].get("SpecialToken") or {}
+            return bool(first.get("id") == called)
+        if "cls" in step:
+            return bool(step["cls"][0] == called)
+    return False
+
+
 def special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
     """`cls_token`, `eos_token`, `pad_token` ... -> the token's text. `settings` are those of `read_settings`."""
     found = {key: _text_of(settings.get(key)) for key in NAMED}
