@@ -246,3 +246,11 @@ def test_a_name_that_is_nearly_right_is_asked_after(tmp_path: Path) -> None:
         open_source(str(tmp_path / "tick"))
     with pytest.raises(SourceError, match="give a folder"):
         open_source(str(tmp_path / "something else"))
+
+
+def test_a_link_to_nothing_is_called_one(tmp_path: Path) -> None:
+    """And not: did you mean what you gave?"""
+    link = tmp_path / "tickets.csv"
+    link.symlink_to("gone")
+    with pytest.raises(SourceError, match=r"tickets\.csv' is a link that leads to nothing \('gone'\)"):
+        open_source(link)

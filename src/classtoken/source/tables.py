@@ -22,7 +22,6 @@ from classtoken.source.lines import Lines, kind_of, strip_end
 from classtoken.source.long_fields import Error, reader
 from classtoken.values import Record, Rejected
 
-
 PICTURE = {"bytes", "path"}
 """keys of a picture within a row"""
 

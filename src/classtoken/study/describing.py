@@ -113,8 +113,8 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
         roles = set(tokens.roles_BL[0, read_L].tolist())
         names, alone = ", ".join(sorted(Role(role).name for role in roles)), " alone" * (Role.CLASS in roles)
         notes.append(
-            f"the vector is not the class token's{alone}: it reads {names} tokens. The class token's rows are shown all "
-            "the same; relevance maps are of the vector that is really read out"
+            f"the vector is not the class token's{alone}: it reads {names} tokens. The class token's rows are shown "
+            "all the same; relevance maps are of the vector that is really read out"
         )
     if not has_one:
         notes.append("this model has no class token; relevance maps are of the tokens that are read out")
