@@ -1,5 +1,6 @@
 """What the stages share, without torch: roles, layouts, records."""
 
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -121,6 +122,15 @@ NO_DEFAULTS = InputDefaults()
 def writable(text: str) -> str:
     """A text that every file can hold: half characters (lone surrogates) are shown as escapes, as `\\ud83d`."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def written_path(text: str) -> Path:
+    """The file that a path names which was made `writable`: bytes of its name that are not UTF-8 stand there as
+    escapes."""
+    path = Path(text)
+    if "\\udc" not in text or path.exists():  # what is called so outright
+        return path
+    return Path(re.sub(r"\\u(dc[89a-f][0-9a-f])", lambda escape: chr(int(escape[1], 16)), text))
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,11 @@ def without_weights(bert: Path, to: Path, name: str = "") -> Path:
     return to
 
 
+def folder_of_weights(bert: Path, to: Path) -> Path:
+    (without_weights(bert, to) / "model.safetensors").mkdir()
+    return to
+
+
 def config_with(bert: Path, to: Path, **values: object) -> Path:
     file = copied(bert, to) / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
@@ -93,6 +98,7 @@ ODD: dict[str, tuple[Callable[[Path, Path], Path | str], str]] = {
     "TensorFlow's": (lambda bert, to: without_weights(bert, to, "tf_model.h5"), "tf_model.h5: TensorFlow's weights"),
     "another name": (lambda bert, to: without_weights(bert, to, "best.safetensors"), "call the file model.safetensors"),
     "no weights": (without_weights, "Name a folder with weights in safetensors"),
+    "a folder for weights": (folder_of_weights, "holds no model.safetensors: model.safetensors is a folder"),
     "no tensors": (no_tensors, "37 missing"),
     "an empty file": (lambda bert, to: written(bert, to, "model.safetensors", b""), "cannot be read"),
     "weights of Git LFS": (lambda bert, to: written(bert, to, "model.safetensors", POINTER), "git lfs pull"),

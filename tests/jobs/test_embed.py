@@ -15,6 +15,7 @@ from tests import folders
 import classtoken as ct
 from classtoken.errors import ClasstokenError, ManifestMismatch, OptionError, SourceError, VectorRefused
 from classtoken.results.embed import EmbedResult
+from classtoken.run import cut
 from classtoken.sink import verify
 
 WORDS = ["the", "cat", "dog", "bird", "sits", "runs", "on", "a", "mat", "under", "red", "blue", "house", "far", "away"]
@@ -67,6 +68,15 @@ def test_texts_have_the_vectors_that_embed_gives(tmp_path: Path, bert: Path) -> 
     assert [one.id for one in again.cut_texts] in ([], long[:3])
     assert EmbedResult.from_json(result.to_json()) == result
     assert verify(tmp_path / "out").ok
+
+
+def test_the_tokens_of_a_huge_text_are_not_counted(tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take longer than the vectors themselves: minutes for 100 MB."""
+    monkeypatch.setattr(cut, "COUNTED", 400)
+    rows = ["the cat " * 50, "the dog " * 51]
+    result = ct.embed(bert, write_texts(tmp_path / "a.txt", rows), tmp_path / "out")
+    assert [(one.id, one.tokens) for one in result.cut_texts] == [("0", 102), ("1", None)]
+    assert "cut: 0 (102 tokens, 70 of them left out), 1;" in str(result)
 
 
 def test_images_have_the_vectors_that_embed_gives_and_bad_ones_are_said(tmp_path: Path, vit: Path) -> None:

@@ -472,3 +472,21 @@ def test_words_that_are_written_alike_are_named_with_their_positions() -> None:
     strongest = re.findall(r"strongest at ([^<]+)|most at ([^:]+):", explanation_page(found))
     assert "good" not in [name for pair in strongest for name in pair]
     assert not re.search(r" good$", str(found).split("knock-out")[0].split("strongest token")[1], re.MULTILINE)
+
+
+def test_what_a_causal_model_says_of_its_class_token_is_of_the_vector_that_is_read(tmp_path: Path) -> None:
+    import transformers
+
+    config = transformers.GPT2Config(vocab_size=len(folders.WORDS), n_embd=32, n_layer=2, n_head=4, n_positions=32)
+    folders.randomise(transformers.GPT2Model(config)).save_pretrained(tmp_path)  # type: ignore[operator]
+    folders.bert_tokenizer(tmp_path)  # which puts [CLS] before a text
+    said = {}
+    for pooling in ("cls", "last", "mean"):
+        found = ct.explain(tmp_path, "the cat", pooling=pooling, accept=["tokenizer_class"], quick=True)
+        said[pooling] = " ".join(found.notes)
+    assert "its vector is the same for every input" in said["cls"]
+    for pooling in ("last", "mean"):
+        assert "only the last one can hold the whole input" in said[pooling]
+        assert "same for every input" not in said[pooling]
+    assert "not the class token's: it reads END" in said["last"]
+    assert "not the class token's alone: it reads CLASS, CONTENT, END" in said["mean"]

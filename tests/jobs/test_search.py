@@ -226,3 +226,22 @@ def test_the_best_row_is_explained(made: Path, bert: Path, tmp_path: Path) -> No
 def test_an_option_that_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(OptionError, match="`above` is nan, which is no number"):
         SearchOptions(above=value)
+
+
+def test_a_picture_is_explained_and_not_the_words_beside_it(tmp_path: Path) -> None:
+    from classtoken.jobs.search import _input
+
+    picture = tmp_path / "cat.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    row = {"text": "a cat", "path": str(picture)}
+    assert (_input(row, "0", "image"), _input(row, "0", "text")) == (picture, "a cat")
+    with pytest.raises(OptionError, match="needs the text or the picture of '0'"):
+        _input({"text": "a cat"}, "0", "image")
+
+
+def test_the_page_of_a_search_takes_a_column_called_path_as_it_is(tmp_path: Path) -> None:
+    vectors = np.eye(3, dtype=np.float32)
+    folder = folder_of(tmp_path / "folder", vectors, carried={"text": ["a", "b", "c"], "path": [1, 2, 3]})
+    found = ct.search(folder, out=tmp_path / "page.html", id="row0", k=1)
+    assert found.hits[0]["path"] == 2
+    assert (tmp_path / "page.html").exists()

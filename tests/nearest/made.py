@@ -23,6 +23,7 @@ def folder_of(
     ids: Sequence[str] | None = None,
     part_rows: int = 100,
     space: str = SPACE,
+    modality: str = "text",
 ) -> Path:
     """A finished folder with these vectors, `carried` columns and labels."""
     arrays = {"cls": vectors} if isinstance(vectors, np.ndarray) else dict(vectors)
@@ -33,7 +34,7 @@ def folder_of(
     keep = tuple(
         CarriedColumn(name, "text" if name == "text" else "column", name, kind) for name, kind in kinds.items()
     )
-    print_ = Fingerprint("w", "c", "p", "text", tuple(columns), None, "fp32", spaces=dict.fromkeys(columns, space))
+    print_ = Fingerprint("w", "c", "p", modality, tuple(columns), None, "fp32", spaces=dict.fromkeys(columns, space))
     starts = range(0, rows, part_rows)
     manifest = Manifest(
         model="made-up",

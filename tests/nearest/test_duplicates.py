@@ -1,5 +1,6 @@
 """Pairs are brute force's pairs; who goes is near somebody who stays; another threshold needs no new run."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from classtoken.nearest.keeping import equals, kept_rows
 from classtoken.nearest.pair_table import pair_table
 from classtoken.nearest.pairs import near_pairs
 from classtoken.sink import Vectors, read
+from classtoken.values import writable, written_path
 
 
 def on_circle(*degrees: float) -> np.ndarray:
@@ -174,3 +176,32 @@ def test_the_share_of_few_rows_is_so_many_of_them(tmp_path: Path, rows: int) -> 
     table = duplicates_in(read(folder_of(tmp_path, numbers)), "cls", 0.9, "first").table
     for score in (-1.0, 0.5, 0.8, 1.0):
         assert table.share_below(score) == pytest.approx((full.max(1) < score).mean(), abs=1e-12)
+
+
+def test_pictures_with_the_same_words_beside_them_are_not_equal(tmp_path: Path) -> None:
+    """A caption is no picture: the rows would go as copies of each other."""
+    files = [tmp_path / name for name in ("0", "1", "2")]
+    for file, content in zip(files, (b"one", b"two", b"one"), strict=True):
+        file.write_bytes(content)
+    beside = {"text": ["a cat"] * 3, "path": [str(file) for file in files]}
+    pictures = read(folder_of(tmp_path / "pictures", on_circle(0, 45, 0), carried=beside, modality="image"))
+    assert [pair for pair in duplicates_in(pictures, "cls", 0.9, "first").pairs if pair[3]] == [(0, 2, 1.0, True)]
+    texts = read(folder_of(tmp_path / "texts", on_circle(0, 45, 90), carried={"path": [str(files[0])] * 3}))
+    assert not duplicates_in(texts, "cls", 0.9, "first").pairs  # rows about one file are not that file
+
+
+def test_a_column_called_path_may_hold_anything(tmp_path: Path) -> None:
+    numbers = {"path": [1, 2, 3]}
+    folder = read(folder_of(tmp_path / "numbers", on_circle(0, 45, 0), carried=numbers, modality="image"))
+    for keep in ("first", "largest"):
+        assert len(duplicates_in(folder, "cls", 0.9, keep).pairs) == 1  # type: ignore[arg-type]
+
+
+def test_a_file_whose_name_is_not_utf8_is_equal_to_its_copy(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    for there in (name, "copy.png", "\\udce9"):
+        (tmp_path / there).write_bytes(b"picture")
+    paths = [writable(str(tmp_path / there)) for there in (name, "copy.png", "\\udce9")]
+    folder = read(folder_of(tmp_path / "out", on_circle(0, 45, 90), carried={"path": paths}, modality="image"))
+    assert sorted(pair[:2] for pair in duplicates_in(folder, "cls", 0.99, "first").pairs) == [(0, 1), (0, 2)]
+    assert written_path(paths[2]).is_file()

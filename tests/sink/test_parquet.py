@@ -283,7 +283,7 @@ def test_a_kill_while_old_results_go_leaves_a_folder_that_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = dataclasses.replace(MANIFEST, fingerprint=dataclasses.replace(MADE_BY, weights="v"))
-    delete, left = LocalPlace.delete, 0
+    delete, left, said = LocalPlace.delete, 0, list[str]()
 
     def cut(place: LocalPlace, name: str) -> None:
         nonlocal left
@@ -298,7 +298,8 @@ def test_a_kill_while_old_results_go_leaves_a_folder_that_is_known(
             patch.setattr(LocalPlace, "delete", cut)
             try:
                 sink.begin()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as stopped:
+                said.append(str(stopped))
                 with pytest.raises(OutputError, match="is not finished"):
                     read(folder)
             else:
@@ -306,6 +307,7 @@ def test_a_kill_while_old_results_go_leaves_a_folder_that_is_known(
         with ParquetSink(folder, other, CARRIED, overwrite=True) as sink:
             assert not sink.begin()
     assert deleted > 6
+    assert all("was being removed; the same command begins anew" in words for words in said)  # and not kept
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:

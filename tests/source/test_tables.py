@@ -174,12 +174,16 @@ class TestJsonLines:
         assert "a JSON list, not an object" in reasons["2"]
         assert "holds a list, not a text" in reasons["4"]
 
-    def test_a_key_that_stands_twice_is_refused_wherever_it_stands(self, tmp_path: Path) -> None:
-        lines = ['{"text": "a", "text": "b"}', '{"text": "c", "n": {"k": 1, "k": 1}}', '{"text": "d"}']
+    def test_a_key_that_stands_twice_is_refused_where_it_may_be_the_record_s_own(self, tmp_path: Path) -> None:
+        lines = ['{"text": "a", "text": "b"}', '{"text": "c", "n": {"k": 1, "k": 2}}', '{"text": "d"}']
         records, refused = read(write(tmp_path / "a.jsonl", "\n".join(lines)))
-        assert [(r.id, r.text) for r in records] == [("2", "d")]
-        assert [(r.id, "twice" in r.reason) for r in refused] == [("0", True), ("1", True)]
-        assert "'text'" in refused[0].reason
+        assert [(r.id, r.text) for r in records] == [("1", "c"), ("2", "d")]
+        assert records[0].meta["n"] == {"k": 2}
+        assert [(r.id, "the key 'text' twice" in r.reason) for r in refused] == [("0", True)]
+        pictures = ['{"image": {"path": "a.png"}}', '{"image": {"path": "a.png", "path": "b.png"}}']
+        records, refused = read(write(tmp_path / "b.jsonl", "\n".join(pictures)))
+        assert [r.id for r in records] == ["0"]
+        assert "the key 'path' twice" in refused[0].reason
 
     def test_no_object_at_all(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="no JSON object"):
@@ -242,3 +246,11 @@ def test_a_name_that_is_nearly_right_is_asked_after(tmp_path: Path) -> None:
         open_source(str(tmp_path / "tick"))
     with pytest.raises(SourceError, match="give a folder"):
         open_source(str(tmp_path / "something else"))
+
+
+def test_a_link_to_nothing_is_called_one(tmp_path: Path) -> None:
+    """And not: did you mean what you gave?"""
+    link = tmp_path / "tickets.csv"
+    link.symlink_to("gone")
+    with pytest.raises(SourceError, match=r"tickets\.csv' is a link that leads to nothing \('gone'\)"):
+        open_source(link)

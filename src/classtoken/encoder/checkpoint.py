@@ -264,6 +264,8 @@ def _instead_of_weights(folder: Path) -> str:
     link = next((folder / name for name in (*WEIGHTS, INDEX) if (folder / name).is_symlink()), None)
     if link is not None:
         return f": the link of that name leads to nothing ({link.readlink()}). Download the model again."
+    if (inside := next((name for name in (*WEIGHTS, INDEX) if (folder / name).is_dir()), None)) is not None:
+        return f": {inside} is a folder. Copy the file again."
     listed = sorted((*folder.iterdir(), *folder.glob("onnx/*")))
     for ending, words in ELSEWHERE.items():
         found = next((path for path in listed if path.name.endswith(ending) and path.is_file()), None)

@@ -23,7 +23,7 @@ from classtoken.page.export import check_page
 from classtoken.results.atlas import AtlasCluster, AtlasResult, Trustworthiness
 from classtoken.results.base import counted
 from classtoken.sink import Vectors, read
-from classtoken.values import Progress
+from classtoken.values import Progress, written_path
 
 NEIGHBOURS = 15
 SIDE = 64
@@ -111,7 +111,7 @@ def _points(
     points = []
     for at, (row, values) in enumerate(zip(places, values_at(vectors, rows, wanted), strict=True)):
         path = values.get("path")
-        shown = options.pictures and isinstance(path, str) and at < options.most_pictures
+        picture = written_path(path) if isinstance(path, str) and options.pictures else None
         points.append(
             AtlasPoint(
                 float(row[0]),
@@ -119,7 +119,7 @@ def _points(
                 values["id"],
                 int(members[at]),
                 " ".join(str(values.get("text", "")).split())[:LONG],
-                (thumbnail(path, SIDE) or "") if shown else "",
+                (thumbnail(picture, SIDE) or "") if picture and at < options.most_pictures else "",
                 values.get("label"),
                 values.get("group"),
             )

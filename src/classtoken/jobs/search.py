@@ -16,7 +16,7 @@ from classtoken.options.base import refuse_given
 from classtoken.report.search import SUFFIXES, write_search
 from classtoken.report.written import check_suffix
 from classtoken.results.search import SearchResult
-from classtoken.values import Modality
+from classtoken.values import Modality, written_path
 
 #: Options that say how an input is read.
 OF_INPUTS = ("modality", "prompt", "prompt_text")
@@ -63,23 +63,24 @@ def _explained(searcher: Searcher, query: Any, options: SearchOptions, result: S
     if result.queries or not result.hits:
         there = f"there are {len(result.queries)} queries" if result.queries else "nothing was found"
         raise OptionError(f"`explain` is of one query and its best row, and {there}.")
+    made_of = searcher.vectors.manifest.fingerprint.modality
     if options.id is not None:
         (asked,) = values_at(searcher.vectors, [place_of(searcher.vectors, options.id)], columns_of(searcher.vectors))
-        item = _input(asked, options.id)
+        item = _input(asked, options.id, made_of)
     else:
         item = next(one for one in (query, options.text, options.image) if one is not None)
         item = item[0] if isinstance(item, list | tuple) else item
-    best = _input(result.hits[0], str(result.hits[0]["id"]))
+    best = _input(result.hits[0], str(result.hits[0]["id"]), made_of)
     side: Modality | None = "text" if texts and isinstance(best, str) else None
     of = ExplainPairOptions(pooling=searcher.pooling, modality=side, overwrite=options.overwrite)
     explain_pair(searcher.embedder, [item, best], options.explain, of)
 
 
-def _input(row: Mapping[str, Any], identity: str) -> Any:
-    """What a row was made of, as it is carried."""
-    if isinstance(row.get("text"), str):
+def _input(row: Mapping[str, Any], identity: str, made_of: str) -> Any:
+    """What a row was made of, as it is carried: beside a picture may stand words about it."""
+    if made_of == "text" and isinstance(row.get("text"), str):
         return row["text"]
     path = row.get("path")
-    if isinstance(path, str) and Path(path).is_file():
-        return Path(path)
+    if made_of == "image" and isinstance(path, str) and (file := written_path(path)).is_file():
+        return file
     raise OptionError(f"`explain` needs the text or the picture of '{identity}', which the folder does not carry.")

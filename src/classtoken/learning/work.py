@@ -201,6 +201,11 @@ def check_training(folder: Path, *, overwrite: bool = False) -> None:
     if not begun:
         refuse_strangers(folder, entries(folder), "a trained model")
     elif overwrite:
+        if (folder / FILES).exists() and _listed(folder) is None:
+            raise OutputError(
+                f"'{folder / FILES}' cannot be read, which lists what in '{folder}' is the training's own. Nothing "
+                "there is touched; give a new folder."
+            )
         refuse_strangers(folder, entries(folder) - _ours(folder), "results of classtoken alone")
 
 

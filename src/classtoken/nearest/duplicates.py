@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from classtoken.nearest.keeping import Keep, Reason, against, equals, kept_rows
 from classtoken.nearest.pair_table import PairTable, pair_table
 from classtoken.nearest.pairs import contents
 from classtoken.sink import Vectors
-from classtoken.values import Progress
+from classtoken.values import Progress, written_path
 
 Alike = tuple[int, int, float, bool]
 """two rows, how alike, and whether they are equal byte by byte"""
@@ -71,8 +70,8 @@ def _length(text: str | None) -> int:
     return 0 if text is None else len(text)
 
 
-def _pixels(path: str | None) -> int:
-    height, width = (0, 0) if path is None else picture_size(Path(path))
+def _pixels(path: Any) -> int:
+    height, width = (0, 0) if not isinstance(path, str) else picture_size(written_path(path))
     return height * width
 
 

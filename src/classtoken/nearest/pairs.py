@@ -13,7 +13,7 @@ from torch import Tensor
 from classtoken.errors import OptionError
 from classtoken.fingerprint import hash_file
 from classtoken.sink import Vectors
-from classtoken.values import Progress
+from classtoken.values import Progress, written_path
 
 BLOCK = 1024
 MOST_PAIRS = 5_000_000
@@ -121,27 +121,33 @@ def _products(rows_ND: Tensor, others_MD: Tensor | None) -> Iterator[tuple[int, 
 
 
 def contents(vectors: Vectors, *, paths_too: Vectors | None = None) -> list[str | None]:
-    """What tells equal inputs: the text of a row, or a hash of its image file; None where neither is there.
+    """What tells equal inputs: the text of a row, or of a folder of images a hash of its file, whatever words stand
+    beside the picture; None where that is not there.
 
     Only files of a size that another one has too, here or in `paths_too`, are read.
     """
     found: list[str | None] = [None] * len(vectors)
-    texts = vectors.column("text") if "text" in vectors.carried else []
-    for row, text in enumerate(texts):
-        found[row] = None if text is None else f"text {text}"
+    if _of_texts(vectors):
+        texts = vectors.column("text") if "text" in vectors.carried else found
+        return [None if text is None else f"text {text}" for text in texts]
     paths = _paths(vectors)
     sizes = Counter(
         _size(path) for path in [*paths.values(), *({} if paths_too is None else _paths(paths_too)).values()]
     )
     for row, path in paths.items():
-        if found[row] is None and (size := _size(path)) is not None and sizes[size] > 1:
+        if (size := _size(path)) is not None and sizes[size] > 1:
             found[row] = f"file {hash_file(path)}"
     return found
 
 
+def _of_texts(vectors: Vectors) -> bool:
+    return vectors.manifest.fingerprint.modality == "text"
+
+
 def _paths(vectors: Vectors) -> dict[int, Path]:
-    paths = vectors.column("path") if "path" in vectors.carried else []
-    return {row: Path(path) for row, path in enumerate(paths) if path is not None}
+    """Where the pictures lie that the rows of a folder were made of. Beside a text a path may be anything."""
+    paths = vectors.column("path") if not _of_texts(vectors) and "path" in vectors.carried else []
+    return {row: written_path(path) for row, path in enumerate(paths) if isinstance(path, str)}
 
 
 def _size(path: Path) -> int | None:

@@ -92,9 +92,10 @@ def write_saved(folder: Path, saved: SavedReadout) -> None:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path) if path.is_file() else {}
+        return load_file(path) if path.exists() else {}
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} cannot be read ({error}). Copy the file again.") from error
+        why = "it is a folder" if path.is_dir() else error  # which the library calls no such device
+        raise WeightsError(f"{path} cannot be read ({why}). Copy the file again.") from error
 
 
 def read_saved(folder: Path) -> SavedReadout | None:
@@ -151,6 +152,8 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder:
     own = {name.removeprefix(prefix): t.float() for name, t in weights.items() if name.startswith(prefix)}
     wanted = module.state_dict()
     lost: Sequence[str] = sorted(wanted.keys() ^ own.keys())
+    if lost and not weights:
+        raise WeightsError(f"{folder / WEIGHTS} is not there, and {SETTINGS} needs it. Copy the file too.")
     if lost:
         raise WeightsError(f"{folder / WEIGHTS} does not fit {SETTINGS}: {', '.join(prefix + n for n in lost[:6])}.")
     try:

@@ -9,6 +9,7 @@ from classtoken.inputs import thumbnail
 from classtoken.report.html import Section, page
 from classtoken.results.lines import cell
 from classtoken.results.search import SearchResult
+from classtoken.values import written_path
 
 SUFFIXES = (".html", ".json")
 SIDE = 224
@@ -58,7 +59,8 @@ def card(hit: Mapping[str, Any], *, shown: str = "") -> str:
 
 def body_of(row: Mapping[str, Any], side: int = SIDE) -> str:
     """What a row is, as HTML: its picture where its file is still there, else its text."""
-    small = thumbnail(row["path"], side) if row.get("path") is not None else None
+    path = row.get("path")  # of a source's own column of that name it may be anything
+    small = thumbnail(written_path(path), side) if isinstance(path, str) else None
     if small is not None:
         return f'<img src="{small}" alt="{escape(str(row.get("id", "")), quote=True)}">'
     text = str(row.get("text", ""))

@@ -63,7 +63,7 @@ class CutText(Result):
 
     def __str__(self) -> str:
         if self.tokens is None or self.read is None:
-            return self.id
+            return in_a_line(self.id)
         return f"{in_a_line(self.id)} ({counted(self.tokens, 'token')}, {self.tokens - self.read} of them left out)"
 
 

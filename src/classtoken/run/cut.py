@@ -14,6 +14,8 @@ from classtoken.tokens.text import TextPreprocessor
 
 NAMED = 3
 """cut texts that are named"""
+COUNTED = 1_000_000
+"""signs of a text whose tokens are counted: they are only told, and more would take longer than all that is embedded"""
 
 
 def cut_texts(place: Place, manifest: Manifest, stage: EmbedStage | None = None) -> tuple[CutText, ...]:
@@ -31,5 +33,7 @@ def _found(place: Place, manifest: Manifest, stage: EmbedStage | None) -> Iterat
             continue
         for row in read_part(place, part.file, columns).take(cut).to_pylist():
             text = row.get("text")
-            whole = None if reads is None or text is None or stage is None else reads.length(text, prompt=stage.prompt)
+            whole = None
+            if reads is not None and stage is not None and text is not None and len(text) <= COUNTED:
+                whole = reads.length(text, prompt=stage.prompt)
             yield CutText(row["id"], whole, None if reads is None else reads.recipe.max_length)

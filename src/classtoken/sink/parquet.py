@@ -260,12 +260,17 @@ class ParquetSink:
     def _clear(self, there: Manifest) -> None:
         """Remove every result but the lock that is held. The manifest says at once that they are not whole, and goes
         last: where a kill comes between, what is left is known, and is of a run that was stopped."""
-        write_manifest(self.folder, replace(there, complete=False))
-        kept = (f"{META}/{LOCK}", f"{META}/{NAME}")
-        for name in self.folder.sizes():
-            if is_ours(name) and name not in kept:
-                self.folder.delete(name)
-        self.folder.delete(f"{META}/{NAME}")
+        try:
+            write_manifest(self.folder, replace(there, complete=False))
+            kept = (f"{META}/{LOCK}", f"{META}/{NAME}")
+            for name in self.folder.sizes():
+                if is_ours(name) and name not in kept:
+                    self.folder.delete(name)
+            self.folder.delete(f"{META}/{NAME}")
+        except KeyboardInterrupt:  # what is left is of other work, and nothing to go on with
+            raise KeyboardInterrupt(
+                f"stopped while what was in '{self.place}' was being removed; the same command begins anew."
+            ) from None
 
 
 def receipts(place: Place, kind: str = RECEIPTS, *, remove: bool = False) -> Iterator[Receipt]:

@@ -127,6 +127,8 @@ def _open(name: str, options: SourceOptions) -> Source:
         return Lance(name, path, options) if _is_lance(path) else _open_folder(name, path, options)
     if path.is_file():
         return _open_files(name, [path], path.parent, options)
+    if path.is_symlink():
+        raise SourceError(f"'{name}' is a link that leads to nothing ('{path.readlink()}'). Name what it stood for.")
     # Path.glob cannot start at an absolute pattern.
     matches = glob.glob(str(path), recursive=True) if glob.has_magic(name) else []  # noqa: PTH207
     found = [Path(match) for match in sorted(matches)]

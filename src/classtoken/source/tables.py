@@ -22,6 +22,9 @@ from classtoken.source.lines import Lines, kind_of, strip_end
 from classtoken.source.long_fields import Error, reader
 from classtoken.values import Record, Rejected
 
+PICTURE = {"bytes", "path"}
+"""keys of a picture within a row"""
+
 
 @dataclass(frozen=True)
 class UnreadableRow:
@@ -259,17 +262,27 @@ class DelimitedTable(LineTable):
                 yield fields
 
 
-class _KeyTwiceError(ValueError):
-    """An object in which a key stands twice; it says which."""
+class _Ambiguous(dict[str, Any]):
+    """A JSON object in which `key` stands twice; the last value is taken, as other programs do."""
+
+    key: str
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Python's own reading takes the last of several values in silence."""
     found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _KeyTwiceError(next(key for key in found if keys.count(key) > 1))
-    return found
+    if len(found) == len(pairs):
+        return found
+    ambiguous, keys = _Ambiguous(found), [key for key, _ in pairs]
+    ambiguous.key = next(key for key in found if keys.count(key) > 1)
+    return ambiguous
+
+
+def _key_twice(row: Any) -> str | None:
+    """The key that stands twice where a record's values stand: in the row itself, and in what may be its picture. Other
+    objects in it are at most carried through, and cost no record."""
+    inside = row.values() if isinstance(row, dict) else ()
+    pictures = (value for value in inside if isinstance(value, _Ambiguous) and PICTURE & value.keys())
+    return next((value.key for value in (row, *pictures) if isinstance(value, _Ambiguous)), None)
 
 
 class JsonLines(LineTable):
@@ -289,15 +302,15 @@ class JsonLines(LineTable):
                 continue
             try:
                 value = json.loads(line, object_pairs_hook=_object)
-            except _KeyTwiceError as error:
-                yield UnreadableRow(f"has the key {str(error)!r} twice; which of them is meant nobody knows")
-                continue
             except (ValueError, RecursionError) as error:
                 yield UnreadableRow(f"is not JSON ({error})")
                 continue
-            yield (
-                value if isinstance(value, dict) else UnreadableRow(f"is a JSON {type(value).__name__}, not an object")
-            )
+            if (key := _key_twice(value)) is not None:
+                yield UnreadableRow(f"has the key {key!r} twice; which of them is meant nobody knows")
+            elif isinstance(value, dict):
+                yield value
+            else:
+                yield UnreadableRow(f"is a JSON {type(value).__name__}, not an object")
 
     def names(self, path: Path) -> tuple[str, ...]:
         names: dict[str, None] = {}

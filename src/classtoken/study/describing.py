@@ -97,7 +97,8 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
     """What a reader must know before believing the pictures."""
     notes = []
     if subject.causal:
-        notes.append(CAUSAL if tokens.roles_BL[0, 0] == Role.CLASS else CAUSAL_LAST)
+        leading = tokens.roles_BL[0, 0] == Role.CLASS and subject.reads == {Role.CLASS}
+        notes.append(CAUSAL if leading else CAUSAL_LAST)
     several = int((tokens.roles_BL[0] == Role.CLASS).sum())
     if subject.per_class:
         notes.append(
@@ -109,10 +110,11 @@ def notes_of(embedder: Embedder, subject: Subject, tokens: Tokens, pooling: str 
     has_one = bool((tokens.roles_BL == Role.CLASS).any())
     if has_one and subject.reads != {Role.CLASS}:
         read_L = subject.reader(tokens.roles_BL)[0] != 0
-        names = ", ".join(sorted(Role(role).name for role in set(tokens.roles_BL[0, read_L].tolist())))
+        roles = set(tokens.roles_BL[0, read_L].tolist())
+        names, alone = ", ".join(sorted(Role(role).name for role in roles)), " alone" * (Role.CLASS in roles)
         notes.append(
-            f"the vector is not the class token's alone: it reads {names} tokens. The class token's rows are shown all "
-            "the same; relevance maps are of the vector that is really read out"
+            f"the vector is not the class token's{alone}: it reads {names} tokens. The class token's rows are shown "
+            "all the same; relevance maps are of the vector that is really read out"
         )
     if not has_one:
         notes.append("this model has no class token; relevance maps are of the tokens that are read out")

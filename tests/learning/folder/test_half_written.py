@@ -164,6 +164,21 @@ def test_what_a_copy_has_cut_off_is_made_again_by_the_same_command(tmp_path: Pat
         assert same(whole, out)
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path, squares: Path) -> None:
+    vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
+    train(squares, out, model=vit)
+    (out / "classtoken.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"classtoken\.safetensors is not there, and classtoken\.json needs it"):
+        load(out)
+    (out / "classtoken.safetensors").mkdir()
+    with pytest.raises(ModelError, match=r"classtoken\.safetensors cannot be read \(it is a folder\)"):
+        load(out)
+    (out / work.FILES).unlink()
+    (out / work.FILES).mkdir()
+    with pytest.raises(OutputError, match=r"files\.json' cannot be read, which lists what in '\S+' is the training's"):
+        ct.train(vit, squares, out, overwrite=True)
+
+
 def test_a_damaged_note_is_named(tmp_path: Path, squares: Path) -> None:
     vit, out = tiny_vit(tmp_path / "vit"), tmp_path / "out"
     train(squares, out, model=vit)
