@@ -107,6 +107,21 @@ def test_without_the_key_it_says_what_to_do(chromium: Any, server: Running) -> N
     context.close()
 
 
+def test_without_its_script_it_says_what_to_do(chromium: Any, server: Running) -> None:
+    """The server stopped after the page's first answer: an empty window would stay."""
+    page = chromium.new_page()
+    page.route("**/app.js", lambda route: route.abort())
+    page.goto(f"{server.url}/#key={KEY}")
+    page.locator("#part", has_text="the server has stopped").wait_for(state="visible")
+    assert "file" not in page.locator("#part").inner_text()
+    page.close()
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server.url)
+    assert page.locator("body").inner_text() == "This page needs JavaScript."
+    context.close()
+
+
 def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
     def other() -> tuple[Walkthrough, FakeBackend]:
         second = FakeBackend("second")
