@@ -359,6 +359,23 @@ def test_a_page_that_was_copied_in_part_says_so(chromium: Any, pages: dict[str, 
     page.close()
 
 
+def test_printed_before_it_is_drawn_it_says_so(chromium: Any, pages: dict[str, Path], tmp_path: Path) -> None:
+    """An empty sheet says nothing. So does one of a page that has nothing to show."""
+    text = pages["toy"].read_text(encoding="utf-8")
+    begun, empty = text[: len(text) // 2], re.sub(r'(id="walkthrough">).*?(</script>)', r"\1\2", text, flags=re.DOTALL)
+    page = chromium.new_page()
+    page.emulate_media(media="print")
+    for name, whole, where, says in (
+        ("begun", begun, "#part", "Still loading"),
+        ("empty", empty, "main.empty", "holds no walkthrough"),
+    ):
+        (tmp_path / f"{name}.html").write_text(whole, encoding="utf-8")
+        page.goto((tmp_path / f"{name}.html").as_uri())
+        assert page.locator(where).is_visible(), name
+        assert says in page.locator(where).inner_text()
+    page.close()
+
+
 # -- accessibility -----------------------------------------------------------------------------------------------------
 
 

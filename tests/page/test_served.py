@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.page.fixture import as_text
 from tests.serve.fake import KEY, FakeBackend, Running
 
 from classtoken.page.document import Walkthrough
+from classtoken.page.example import Example
 from classtoken.serve.walkthrough import ServerLimits
 
 pytestmark = pytest.mark.browser
@@ -28,6 +30,13 @@ def server(backend: FakeBackend) -> Iterator[Running]:
     running = Running(backend, ServerLimits())
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (30, 20), "teal").save(out, "PNG")
+    return out.getvalue()
 
 
 @pytest.fixture
@@ -107,6 +116,21 @@ def test_without_the_key_it_says_what_to_do(chromium: Any, server: Running) -> N
     context.close()
 
 
+def test_without_its_script_it_says_what_to_do(chromium: Any, server: Running) -> None:
+    """The server stopped after the page's first answer: an empty window would stay."""
+    page = chromium.new_page()
+    page.route("**/app.js", lambda route: route.abort())
+    page.goto(f"{server.url}/#key={KEY}")
+    page.locator("#part", has_text="the server has stopped").wait_for(state="visible")
+    assert "file" not in page.locator("#part").inner_text()
+    page.close()
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server.url)
+    assert page.locator("body").inner_text() == "This page needs JavaScript."
+    context.close()
+
+
 def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
     def other() -> tuple[Walkthrough, FakeBackend]:
         second = FakeBackend("second")
@@ -125,6 +149,69 @@ def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
     page.reload()
     page.wait_for_selector("h2#step-title")
     assert page.get_by_label("Another model").input_value() == "second"
+    page.close()
+    running.stop()
+
+
+def test_a_link_to_another_model_leads_there_in_a_tab_that_shows_one(chromium: Any, png: bytes) -> None:
+    """Its layer, its tokens and its parts taken away would be read as those of the model that is shown."""
+
+    def other() -> tuple[Walkthrough, FakeBackend]:
+        second = FakeBackend("second")
+        return second.page, second
+
+    running = Running(FakeBackend(), ServerLimits(), others={"second": other})
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{running.url}/#key={KEY}&step=5&layer=1")
+    page.wait_for_selector("h2#step-title")
+    page.get_by_role("button", name="+ Your own").click()
+    page.set_input_files("input[type=file]", {"name": "mine.png", "mimeType": "image/png", "buffer": png})
+    page.wait_for_selector("dialog[open]", state="detached")
+    page.evaluate("location.hash = '#step=7&layer=0&model=second'")
+    page.locator(".crumbs", has_text="second").wait_for()
+    page.locator(".inputs", has_text="mine.png").wait_for()  # one's own come along
+    assert "step=7&layer=0" in page.evaluate("location.hash")
+    page.evaluate("location.hash = '#step=4&layer=1'")  # of the model that the server was started with
+    page.locator(".crumbs", has_text="fixture").wait_for()
+    page.evaluate("location.hash = '#step=4&layer=1&model=third'")
+    page.locator(".openingbar", has_text="a model that is not here, third").wait_for()
+    assert page.locator(".crumbs").inner_text().startswith("fixture")
+    page.close()
+    running.stop()
+
+
+def test_a_long_text_is_sent_whole_and_what_was_not_read_of_it_is_said(chromium: Any) -> None:
+    """A field that stops taking letters would show the answer to another text than the one that was pasted."""
+
+    class Reader(FakeBackend):
+        modality = "text"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.page = as_text(self.page)
+
+        def add(self, content: bytes | str) -> Example:
+            found = super().add(content)
+            return replace(found, input=replace(found.input, unread="the text is longer than the model takes"))
+
+    backend = Reader()
+    running = Running(backend, ServerLimits())
+    page = chromium.new_page()
+    page.goto(f"{running.url}/#key={KEY}")
+    page.wait_for_selector("h2#step-title")
+    page.get_by_role("button", name="+ Your own").click()
+    page.locator("textarea").fill("")
+    page.locator("textarea").focus()
+    page.keyboard.insert_text("word " * 1600)
+    page.get_by_role("button", name="Walk through it").click()
+    page.wait_for_selector("dialog[open]", state="detached")
+    assert backend.seen == [("word " * 1600).strip()]
+    assert page.locator(".left .unread").inner_text() == "The text is longer than the model takes."
+    page.get_by_role("button", name="+ Your own").click()
+    page.locator("textarea").focus()
+    page.keyboard.insert_text("word " * 4000)
+    page.get_by_role("button", name="Walk through it").click()
+    page.locator("dialog [role=alert]", has_text="the text is larger than 20,000 bytes").wait_for()
     page.close()
     running.stop()
 

@@ -143,7 +143,9 @@ def test_its_own_page_is_let_in(client: httpx.Client) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_declared_or_streamed(client: httpx.Client) -> None:
-    assert client.post("/api/input", content=b"0" * 9_000_000, headers=PNG).status_code == 413
+    refused = client.post("/api/input", content=b"0" * 9_000_000, headers=PNG)
+    assert refused.status_code == 413
+    assert refused.json()["error"] == ("the picture is larger than 8 MB, the most that is read here; save it smaller")
 
     def stream() -> Iterator[bytes]:
         for _ in range(90):

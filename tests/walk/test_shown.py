@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from tests.walk.conftest import Made
 
-from classtoken.walk.items import example_pictures
+from classtoken.errors import OptionError
+from classtoken.walk.items import Item, example_pictures
 from classtoken.walk.shown import walk_input
 
 
@@ -36,6 +37,24 @@ def test_spans_are_counted_as_the_page_counts(made: Callable[[str], Made]) -> No
     units = (e.input.text or "").encode("utf-16-le")
     spelt = [units[2 * t.span[0] : 2 * t.span[1]].decode("utf-16-le") for t in e.tokens if t.span]
     assert spelt[:4] == ["The", "cat", "sat", "on"]
+
+
+def test_of_a_text_that_is_too_long_it_is_said_that_a_part_was_not_read(made: Callable[[str], Made]) -> None:
+    engine = made("sentiment")[0]
+    long, short = (
+        walk_input(engine.embedder, engine.subject, Item("a", "a text", text)) for text in ("good film " * 60, "good")
+    )
+    assert len(long.shown) == 64
+    assert long.input.unread is not None
+    assert long.input.unread.startswith("the text is longer than the 64 tokens that the model takes; at least ")
+    assert short.input.unread is None
+
+
+def test_a_text_of_which_nothing_is_left_is_refused(made: Callable[[str], Made]) -> None:
+    """Two spaces of no width: there is no word piece to begin with."""
+    engine = made("sentiment")[0]
+    with pytest.raises(OptionError, match=r"of '\\u200b\\u200b' no word piece is left"):
+        engine.add("\u200b\u200b")
 
 
 def test_a_label_that_the_model_does_not_know_is_no_truth(made: Callable[[str], Made]) -> None:

@@ -101,6 +101,7 @@ export interface ShownInput {
   pixels: Block | null; // (G, Y, X) toys only: channels, height, width as they enter the model
   given: string | null; // a picture's file as a command takes it; null for texts, which stand in `text`, and for what has no file
   original: string | null; // data URI of the reader's own picture before it was cropped and resized, small
+  unread: string | null; // of a text that is longer than the model takes: that a part of it was not read, in words
 }
 
 /** One token: its role, what it is called, and what to write on it. */

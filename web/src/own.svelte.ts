@@ -1,9 +1,9 @@
 /** The reader's own inputs: sent to the model that the page shows, and again to another one that it shows later. */
-import { api } from "./api";
+import { api, ask } from "./api";
 import { bare } from "./bidi";
 import { withExperiments } from "./classTokens";
-import { walkTo } from "./lab.svelte";
-import { view } from "./state.svelte";
+import { lab, walkTo } from "./lab.svelte";
+import { exchange, view } from "./state.svelte";
 
 interface Sent {
   content: Blob | string;
@@ -88,11 +88,36 @@ export async function sendAll(files: File[]): Promise<string[]> {
   return refused;
 }
 
-/** Which of one's own inputs is looked at, for `again` after another model has been opened. */
-export const looked = (): number => sent.findIndex((each) => each.id !== null && each.id === view.whole?.id);
+interface Opened {
+  place?: () => void; // goes where an address leads, once the model is there
+  refused: (says: string) => void; // is told what went wrong
+}
+
+/** Show another model, and one's own inputs by it. A second one that is asked for takes the place of the first. */
+export async function openModel(name: string, { place, refused }: Opened): Promise<void> {
+  const stop = new AbortController();
+  view.opening?.cancel();
+  const opening = (view.opening = { name, cancel: () => stop.abort() });
+  try {
+    const document = await api.document(name, stop.signal);
+    if (stop.signal.aborted) return;
+    ask(name);
+    lab.removed = new Set();
+    lab.donor = null;
+    // Which of one's own inputs is looked at stays so, unless an address says otherwise.
+    const which = place ? -1 : sent.findIndex((each) => each.id !== null && each.id === view.whole?.id);
+    exchange(document);
+    place?.();
+    void again(which).catch((error: unknown) => refused((error as Error).message));
+  } catch (error) {
+    if (!stop.signal.aborted) refused((error as Error).message);
+  } finally {
+    if (view.opening === opening) view.opening = null;
+  }
+}
 
 /** The same inputs by the model that is shown now, where it reads such; the one that was looked at is shown. */
-export async function again(which: number): Promise<void> {
+async function again(which: number): Promise<void> {
   const texts = view.model!.modality === "text";
   const document = view.document;
   const refused: string[] = [];

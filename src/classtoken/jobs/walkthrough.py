@@ -39,7 +39,7 @@ def walkthrough(
     document = document_of(engine, options)
     size = write_page(document, page)
     inputs = tuple(
-        WalkedInput(e.id, e.title, len(e.tokens), e.answers.labels[0].text, float(e.answers.values[0]))
+        WalkedInput(e.id, e.title, len(e.tokens), e.answers.labels[0].text, float(e.answers.values[0]), e.input.unread)
         for e in document.examples
     )
     name, layout = document.model.name, document.model.layout

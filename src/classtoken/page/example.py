@@ -46,6 +46,8 @@ class ShownInput:
     """a picture's file as a command takes it; null for texts, which stand in `text`, and for what has no file"""
     original: str | None = None
     """data URI of the reader's own picture before it was cropped and resized, small"""
+    unread: str | None = None
+    """of a text that is longer than the model takes: that a part of it was not read, in words"""
 
 
 @dataclass(frozen=True)

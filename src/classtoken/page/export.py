@@ -16,22 +16,26 @@ CSP_FILE = (
     "base-uri 'none'; form-action 'none'"
 )
 
-#: Seen only where the script that draws the page has not run after some seconds: a page that was copied in part.
-_PART = (
-    "<style>#part{visibility:hidden;animation:part 0s 4s forwards}@keyframes part{to{visibility:visible}}</style>"
-    '<p id="part">Still loading. If this stays, the file is incomplete: copy or make it again.</p>'
-)
-_EMPTY = "This page needs JavaScript. The numbers are in this file as JSON, in the script element 'walkthrough'."
+#: What stands in the page's place until its script runs: seen after some seconds, and on paper at once.
+_PART = {
+    "file": "If this stays, the file is incomplete: copy or make it again.",
+    "served": "If this stays, the server has stopped: start it again and open the address that it prints.",
+}
+#: And where none may run.
+_EMPTY = {
+    "file": "<style>#app{display:none}</style>This page needs JavaScript. "
+    "The numbers are in this file as JSON, in the script element 'walkthrough'.",
+    "served": "This page needs JavaScript.",
+}
 
 
 def _shell(head: str, body: str, *, kind: str, title: str) -> str:
-    on_disk = kind == "file"  # a served page may hold no style of its own, and none of it gets lost on the way
-    part, hidden = (_PART, "<style>#app{display:none}</style>") if on_disk else ("", "")
+    part = f'<p id="part">Still loading. {_PART[kind]}</p>'
     return (
         f'<!doctype html>\n<html lang="en" data-shell="{kind}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n{head}</head>\n<body>\n"
-        f'<div id="app">{part}</div>\n<noscript>{hidden}{_EMPTY}</noscript>\n{body}</body>\n</html>\n'
+        f'<div id="app">{part}</div>\n<noscript>{_EMPTY[kind]}</noscript>\n{body}</body>\n</html>\n'
     )
 
 

@@ -30,6 +30,8 @@ class WalkedInput(Result):
     """the model's first answer"""
     value: float
     """a confidence, or a cosine for a model without a classifier"""
+    note: str | None = None
+    """of a text that is longer than the model takes: that a part of it was not read"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class WalkthroughResult(Result):
     def __str__(self) -> str:
         lines = [
             f"  {in_a_line(each.title)}: {each.tokens} tokens -> {in_a_line(each.answer)} ({each.value:.3f})"
+            + (f"\n    {each.note}" if each.note else "")
             for each in self.inputs
         ]
         return "\n".join(

@@ -205,17 +205,28 @@ class WalkthroughService:
         if kind == "text/plain":
             if backend.modality != "text":
                 raise RequestError(415, "this model reads pictures; send image/png, image/jpeg or image/webp")
-            raw = await self.bodies.read(request, self.limits.text)
+            raw = await self._read(request, self.limits.text, "text")
             content: bytes | str = _text(raw)
         else:
             if backend.modality != "image":
                 raise RequestError(415, "this model reads texts; send text/plain")
             if kind not in ("image/png", "image/jpeg", "image/webp"):
                 raise RequestError(415, f"'{kind[:60]}' is not read; send image/png, image/jpeg or image/webp")
-            raw = await self.bodies.read(request, self.limits.body)
+            raw = await self._read(request, self.limits.body, "picture")
             content = await run_in_threadpool(checked_picture, raw, self.limits.pixels)
         example = await self.analyse(lambda: backend.add(content))
         return _json(dumps(plain(example)))
+
+    async def _read(self, request: Request, limit: int, what: str) -> bytes:
+        """The body of an input; one that is too large is refused in the words of those who sent it."""
+        try:
+            return await self.bodies.read(request, limit)
+        except RequestError as error:
+            if error.status != 413:
+                raise
+            most = f"{limit / 1e6:g} MB" if limit >= 1_000_000 else f"{limit:,} bytes"
+            less = "save it smaller" if what == "picture" else "send a part of it"
+            raise RequestError(413, f"the {what} is larger than {most}, the most that is read here; {less}") from None
 
     async def attention(self, request: Request) -> Response:
         """A whole attention matrix as a block."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from classtoken.embedder import Embedder
 from classtoken.errors import OptionError
-from classtoken.inputs import InputView, prepare_one
+from classtoken.inputs import InputView, prepare_one, rest_in_words
 from classtoken.inputs.thumbnail import thumbnail
 from classtoken.page.example import ShownInput, ShownToken, Truth, role_name
 from classtoken.probe.subject import Subject
@@ -45,6 +45,10 @@ def walk_input(embedder: Embedder, subject: Subject, item: Item) -> WalkInput:
     prepared = prepare_one(tower.prepare, item.content)
     view = replace(prepared.view, roles=subject.told(prepared.view.roles))
     tokens = prepared.tokens.to(embedder.device)
+    if Role.CONTENT not in view.roles:
+        raise OptionError(
+            f"of {item.title!r} no word piece is left, so that nothing can be walked through; give one with words."
+        )
     tokens = replace(tokens, roles_BL=tokens.roles_BL.new_tensor([[int(role) for role in view.roles]]))
     classifier = tower.reading.classifier
     known = classifier is not None and classifier.labels.count(item.label or "") == 1
@@ -52,7 +56,12 @@ def walk_input(embedder: Embedder, subject: Subject, item: Item) -> WalkInput:
         item,
         tokens,
         shown_tokens(view, classifier),
-        replace(shown_input(view, tokens.grid), original=original(item), given=file_of(item)),
+        replace(
+            shown_input(view, tokens.grid),
+            original=original(item),
+            given=file_of(item),
+            unread=next(iter(rest_in_words(tower.prepare, tokens.cut)), None),
+        ),
         Truth(item.label if known else None, object_share(tower.prepare, tokens, item)),
         view.roles.index(Role.CLASS) if Role.CLASS in view.roles else len(view.roles) - 1,
     )

@@ -48,6 +48,7 @@ const LABEL = 18;
 export const LETTER = 9; // px that a cell must be wide, for its word to be written into it upright
 const LEGIBLE = 40; // px that a map is wide, below which nothing is seen in it
 const LEAST = 14; // px that a map keeps when it makes room for a larger one
+const SMALLEST = 5; // px, of a ring's radius
 const GAP = 5; // px between maps that make room
 
 function blockOf(count: number, at: Box, grid: Content["grid"], letters: number): Block {
@@ -66,19 +67,21 @@ function blockOf(count: number, at: Box, grid: Content["grid"], letters: number)
   return { x: at.x, y: at.y, w, h, rows, columns, words, strip, tile: { x: step.x, y: step.y, w: Math.max(0.5, step.x - gap), h: Math.max(0.5, step.y - gap) } };
 }
 
-export function geometry(width: number, height: number, { count, depth, grid, letters, scale }: Content): Geometry {
+/** `wider`: px by which picture and patches are that, each, where maps leave room beside them; rings are then smaller. */
+export function geometry(width: number, height: number, content: Content, wider = 0): Geometry {
+  const { count, depth, grid, letters, scale } = content;
   const ratio = grid && grid[1] / grid[0];
   const narrow = width < 700;
   const answersHeight = narrow ? 58 : 0;
   const body = height - LABEL * scale - answersHeight; // down to the words below
-  const ring = Math.max(5, Math.min(narrow ? 9 : 17, height / 13, (width * 0.5) / depth / 2.6));
+  const ring = wider ? SMALLEST : Math.max(SMALLEST, Math.min(narrow ? 9 : 17, height / 13, (width * 0.5) / depth / 2.6));
   const gold = ring + (narrow ? 16 : 20) * scale;
-  const side = Math.min(body - 12, width * (narrow ? 0.16 : 0.18));
+  const side = Math.min(body - 12, width * (narrow ? 0.16 : 0.18) + wider);
   const picture = ratio === null ? null : { x: PAD, y: 8, w: Math.min(side, side * ratio), h: Math.min(side, side / ratio) };
   if (picture) picture.y = Math.max(8, (body - picture.h) / 2);
   const left = picture ? picture.x + picture.w + (narrow ? 8 : 26) : PAD;
   const top = gold + ring + 10;
-  const room = { x: left, y: top, w: width * (narrow ? (ratio === null ? 0.3 : 0.17) : ratio === null ? 0.2 : 0.085), h: Math.max(LABEL, body - top - 2) };
+  const room = { x: left, y: top, w: width * (narrow ? (ratio === null ? 0.3 : 0.17) : ratio === null ? 0.2 : 0.085) + wider, h: Math.max(LABEL, body - top - 2) };
   const block = blockOf(count, room, grid, letters);
   const answersWidth = narrow ? width - 2 * PAD : Math.max(190, Math.min(300, width * 0.19));
   const right = narrow ? width - PAD : width - PAD - answersWidth - 26;
@@ -93,6 +96,9 @@ export function geometry(width: number, height: number, { count, depth, grid, le
   const wide = ratio === null ? Math.min(count * 18, width * 0.5) : Math.min(room2 * ratio, width * 0.2);
   // On a narrow screen one map is all that there is room for: that of the layer that is shown.
   const only = narrow && w < (ratio === null ? count * LETTER : LEGIBLE) ? Math.min(right - from, ratio === null ? count * 22 : room2 * ratio) : 0;
+  // What that map does not fill is the picture's and the patches', as long as the rings stand apart.
+  const spare = only && picture ? right - from - GAP - Math.max(only, depth * 2 * (SMALLEST + 1)) : 0;
+  if (!wider && spare > 8) return geometry(width, height, content, spare / 2);
   const large = only ? { w: only, h: ratio === null ? Math.min(room2, 84) : only / ratio } : !narrow && wide > 1.35 * w ? { w: wide, h: ratio === null ? map.h : wide / ratio } : null;
   map.y = Math.max(mapTop, body - map.h - 6);
   const slim = large && !only && depth > 1 ? Math.min(w, (space * (depth - 1) + w - large.w) / (depth - 1) - GAP) : 0;
@@ -119,6 +125,17 @@ export function mapOf(g: Geometry, l: number, now: number): Box {
   }
   const { w, h } = (l === now && g.large) || g.map;
   return { x: Math.max(left, Math.min(right - w, g.layers[l] - w / 2)), y: foot - h, w, h };
+}
+
+/** Where ways from other maps turn aside: above the large one, between whose neighbours they go straight up. */
+export const turned = (g: Geometry, now: number, y: number): number => Math.min(y, mapOf(g, now, now).y - 4);
+
+/** The way from a point of a layer's map, or from its upper edge, up to its ring at `x`. */
+export function wayUp(g: Geometry, l: number, now: number, from: { x: number; y: number }, x: number): string {
+  const end = g.gold + g.ring - 1;
+  if (g.aside && l !== now) return `V ${turned(g, now, from.y)} C ${from.x} ${end + 4}, ${x} ${end + 12}, ${x} ${end}`;
+  const bend = Math.max(8, (from.y - end) * 0.5);
+  return `C ${from.x} ${from.y - bend}, ${x} ${end + bend * 0.8}, ${x} ${end}`;
 }
 
 /** Whether the large map of the layer that is shown lies over that of another one. */
