@@ -239,7 +239,7 @@ def _as_pooled_there(spec: str, folder: Path, tower: LoadedTower) -> str:
         layout = tower.loaded.encoder.layout
         same = layout.runs[0][0] is Role.CLASS and layout.count(Role.CLASS) == 1
     else:
-        same = class_token_first(tokenizer_folder(folder))
+        same = class_token_first(tokenizer_folder(folder), tower.loaded.inputs)
     return spec if same else "+".join("first" if name == "cls" else name for name in spec.split("+"))
 
 

@@ -16,13 +16,12 @@ from classtoken.plain import encode
 from classtoken.tensors import Tokens
 from classtoken.tokens.batching import Side, batches_by_length, pad
 from classtoken.tokens.beginnings import ids_kept
-from classtoken.tokens.pipelines import usual_special
 from classtoken.tokens.text_recipe import TextRecipe, origins, processor_settings, read_calls, read_text_recipe
 from classtoken.tokens.wordpieces import (
     Tokenizer,
-    class_name,
     hands_kinds_over,
     more_special,
+    names_of_special,
     open_tokenizer,
     read_settings,
     special_tokens,
@@ -412,8 +411,7 @@ def _around(
     """Roles of the special tokens that stand before and behind every text; the class token is the one that is called
     so, by the settings or, where they are silent, by the class that reads them.
     """
-    silent = {key: token for key, token in usual_special(class_name(settings, usual)).items() if key not in settings}
-    named = {name: tokenizer.id_of(token) for name, token in {**silent, **special_tokens(settings)}.items()}
+    named = {name: tokenizer.id_of(token) for name, token in names_of_special(settings, usual).items()}
     before, behind = tokenizer.ends
     around = tokenizer.ids(["a"])[0]
     called = named.get("cls_token")

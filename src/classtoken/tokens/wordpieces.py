@@ -455,13 +455,13 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return changed(settings, old, under="added_tokens_decoder" in settings)
 
 
-def class_token_first(folder: Path) -> bool:
+def class_token_first(folder: Path, usual: InputDefaults = NO_DEFAULTS) -> bool:
     """Whether the files say that what is called cls_token stands before every text (XLNet's stands behind)."""
     settings = read_settings(folder)
-    called = special_tokens(settings).get("cls_token")
+    called = names_of_special(settings, usual).get("cls_token")
     stored = read_json(folder / "tokenizer.json")
     if called is None or stored is None:
-        return called is not None and class_name(settings) != "XLNetTokenizer"
+        return called is not None and class_name(settings, usual) != "XLNetTokenizer"
     template = stored.get("post_processor") or {}
     for step in template.get("processors") or [template]:
         if "single" in step:
@@ -470,6 +470,12 @@ def class_token_first(folder: Path) -> bool:
         if "cls" in step:
             return bool(step["cls"][0] == called)
     return False
+
+
+def names_of_special(settings: Mapping[str, Any], usual: InputDefaults = NO_DEFAULTS) -> dict[str, str]:
+    """`special_tokens`, and where the settings are silent what their class calls its own."""
+    silent = {key: token for key, token in usual_special(class_name(settings, usual)).items() if key not in settings}
+    return {**silent, **special_tokens(settings)}
 
 
 def special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
