@@ -110,3 +110,10 @@ def test_tokens_of_added_tokens_json_are_tokens(tmp_path: Path) -> None:
     texts = ["a dog runs", "the river bank", "the river"]
     assert ids_here(tmp_path, texts[2:]) == ids_there(tmp_path, texts[2:])
     assert ids_here(tmp_path, texts) == ids_there(tmp_path, texts)
+
+
+def test_a_key_is_settled_by_the_states_where_texts_lack_the_token_that_the_pooler_reads(tmp_path: Path) -> None:
+    rewritten(roberta(tmp_path) / "tokenizer.json", lambda file: file.update(post_processor=None))
+    rewritten(tmp_path / "tokenizer_config.json", lambda file: file.update(tokenizer_class="PreTrainedTokenizerFast"))
+    rewritten(tmp_path / "config.json", lambda config: config.update(another_key=4))
+    assert ct.load(tmp_path, pooling="mean").embed(["a cat"]).shape == (1, 32)
