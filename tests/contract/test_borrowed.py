@@ -114,9 +114,19 @@ def test_a_head_without_weights_is_none(tmp_path: Path) -> None:
         ct.load(folder, pooling="mean").logits(SENTENCES)
 
 
-def test_one_that_reads_no_single_vector_is_refused(tmp_path: Path) -> None:
-    """Longformer's lets the first token attend to all others, which the encoder alone does not."""
-    config = hf.LongformerConfig(**SIZES, **TEXT, attention_window=8)
-    folder = text_folder(config, tmp_path)
+OTHERS: dict[str, Made] = {
+    "Longformer's lets the first token attend to all others": lambda: hf.LongformerConfig(
+        **SIZES, **TEXT, attention_window=8
+    ),
+    "BART's reads the decoder's last state": lambda: hf.BartConfig(
+        **TEXT, d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+        encoder_ffn_dim=32, decoder_ffn_dim=32, eos_token_id=3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", OTHERS)
+def test_one_that_reads_something_else_is_refused(why: str, tmp_path: Path) -> None:
+    folder = text_folder(OTHERS[why](), tmp_path)
     with pytest.raises(ContractError, match="a classifier of this kind is not read here"):
         ct.load(folder, pooling="mean").logits(SENTENCES)

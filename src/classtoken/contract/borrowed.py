@@ -1,6 +1,5 @@
-"""A published classifier that no row of the table knows: which vector it reads, found by running it whole."""
+"""A published classifier that no row of the table knows: which vector it reads, found by running its class."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, cast
@@ -9,13 +8,13 @@ import torch
 from torch import Tensor
 
 from classtoken.encoder.checkpoint import Checkpoint, check_finite
-from classtoken.encoder.foreign.classifying import BorrowedHead, Given, answers_of, head_of, published_classifiers
+from classtoken.encoder.foreign.classifying import BorrowedHead, Given, head_of, output_of, published_classifiers
 from classtoken.encoder.foreign.model import EQUAL, Foreign
 from classtoken.encoder.towers import LoadedTower
 from classtoken.pooling.spec import parse
 from classtoken.readout import OwnPooler, Readout
 from classtoken.remembered import folder_fingerprint, remembered
-from classtoken.tensors import Tokens
+from classtoken.tensors import States, Tokens
 from classtoken.values import Role
 from classtoken.version import __version__
 
@@ -29,16 +28,17 @@ def borrowed(
     """The readout and the head of a checkpoint's classifier, as its class of transformers computes it; None where it
     has none that reads one vector. `first` is what the first token of a text is called as a pooling.
 
-    The class is run whole, on random inputs, and that vector is taken which gives its logits; this is remembered.
+    The class is given all states of random inputs, and that vector is taken which gives its logits; this is remembered.
     """
     names = published_classifiers(checkpoint.config)
     if not names:
         return None
 
     def ask() -> dict[str, Any] | None:
-        logging.getLogger(__name__).warning("%s: finding which vector its classifier reads, once", names[0])
         try:
             return _found(checkpoint, tower, pooler, over, first)
+        except (MemoryError, OSError):  # another time it may go well
+            raise
         except Exception:  # whatever a class of another library says to its own checkpoint
             return None
 
@@ -64,16 +64,16 @@ def _found(
 ) -> dict[str, str] | None:
     """The pooling whose vector gives the logits of the whole class, and how it is handed over; None where none does."""
     ways: tuple[Given, ...] = ("row", "map") if tower.modality == "image" else ("row",)
-    heads = {given: head_of(checkpoint, given) for given in ways}
-    if None in heads.values():
+    heads = {given: head for given in ways if (head := head_of(checkpoint, given)) is not None}
+    if not heads:
         return None
-    inputs = list(_inputs(tower, first))
-    wanted = answers_of(checkpoint, iter([batch for _, batch in inputs]))
-    states = [tower.loaded.encoder(tokens) for tokens, _ in inputs]
+    states, wanted = [], []
+    for tokens, batch in _inputs(tower, first):
+        states.append(tower.loaded.encoder(tokens))
+        wanted.append(heads["row"].of_whole(_all_of(tower.loaded.encoder, states[-1], pooler, batch), batch))
     named = (first, "last", "mean") if tower.modality == "text" else ("cls", "mean")
     for spec in (*(["pooler"] if pooler is not None else []), *named):
         for given, head in heads.items():
-            assert head is not None
             try:
                 readout = _readout(spec, tower, pooler, over)
                 logits = [head(readout(one)) for one in states]
@@ -84,7 +84,14 @@ def _found(
     return None
 
 
-def _inputs(tower: LoadedTower, first: str) -> Iterator[tuple[Tokens, Mapping[str, Tensor]]]:
+def _all_of(encoder: Any, states: States, pooler: OwnPooler | None, batch: Mapping[str, Tensor]) -> Any:
+    """What transformers' own encoder gives for a batch; of a native one its states, which are proved to be the same."""
+    if isinstance(encoder, Foreign):
+        return encoder.model(**batch)
+    return output_of(states.last_BLD, None if pooler is None else pooler(states))
+
+
+def _inputs(tower: LoadedTower, first: str) -> Iterator[tuple[Tokens, dict[str, Tensor]]]:
     """Random inputs, one a batch, as they are given here and there."""
     encoder, config = tower.loaded.encoder, tower.config
     if tower.modality == "image":

@@ -1,11 +1,11 @@
 """The classifier of a checkpoint, computed by the class of transformers that it was saved as.
 
 A row of the table says what a native classifier is. Any other is run as it stands: its class, without its encoder, is
-given one vector in the place of what the encoder gives. Which vector that has to be is found by running the class
-whole (`contract.borrowed`).
+given what the encoder gives, or one vector in the place of that. Which vector that has to be is found by giving it both
+(`contract.borrowed`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from classtoken.encoder.checkpoint import Checkpoint
 from classtoken.encoder.foreign.quietly import quietly
+from classtoken.errors import UnsupportedModel
 
 #: How the classes end that have a classifier of whole texts or images.
 CLASSIFIERS = ("ForSequenceClassification", "ForImageClassification")
@@ -29,22 +30,65 @@ def published_classifiers(config: Mapping[str, Any]) -> list[str]:
 
 
 class _InTheEncodersPlace(nn.Module):
-    """Gives one vector a row, whatever it is called with."""
+    """Gives what it was told to, and keeps what it was called with."""
 
-    def __init__(self, given: Given):
+    output: Any = None
+    called_with: tuple[Any, ...] = ()
+
+    def forward(self, *given: Any, **named: Any) -> Any:
+        self.called_with = (*given, *named.values())
+        return self.output
+
+
+class BorrowedHead(nn.Module):
+    """Vector -> logits by a class of transformers; its weights are those of the checkpoint, its encoder is left out."""
+
+    def __init__(self, whole: nn.Module, given: Given):
         super().__init__()
         self.given = given
-        self.vector_BD: Tensor | None = None
+        self.place = _InTheEncodersPlace()
+        setattr(whole, str(whole.base_model_prefix), self.place)
+        self.whole = whole.eval()
 
-    def forward(self, *_: Any, **__: Any) -> Any:
-        assert self.vector_BD is not None
-        last = self.vector_BD[:, None] if self.given == "row" else self.vector_BD[:, :, None, None]
-        return _output_class()(last_hidden_state=last, pooler_output=self.vector_BD)
+    def forward(self, vector_BD: Float[Tensor, "B d"]) -> Float[Tensor, "B C"]:
+        """Logits of a batch."""
+        last = vector_BD[:, None] if self.given == "row" else vector_BD[:, :, None, None]
+        return self._logits(output_of(last, vector_BD), self._dummy(vector_BD))
+
+    def of_whole(self, output: Any, batch: Mapping[str, Tensor]) -> Float[Tensor, "B C"]:
+        """Logits from all that the encoder gives for a batch. Raises `UnsupportedModel` where the class asks its
+        encoder for more than this batch (Longformer's marks the first token, T5's has a second text)."""
+        logits = self._logits(output, batch)
+        asked = [value for value in self.place.called_with if isinstance(value, Tensor)]
+        if not all(any(torch.equal(one, given) for given in batch.values()) for one in asked):
+            raise UnsupportedModel(f"{type(self.whole).__name__} asks its encoder for more than one input.")
+        return logits
+
+    def _logits(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        self.place.output = output
+        try:
+            return self.whole(**batch).logits
+        finally:
+            self.place.output = None
+
+    def _dummy(self, vector_BD: Tensor) -> dict[str, Tensor]:
+        """What the class is called with: a text of one token, which is no padding, or an image without content."""
+        rows, device = len(vector_BD), vector_BD.device
+        if type(self.whole).__name__.endswith("ForImageClassification"):
+            return {"pixel_values": vector_BD.new_zeros(rows, 3, 1, 1)}
+        number = 1 + int(self.whole.config.pad_token_id == 1)  # type: ignore[union-attr]
+        ids = torch.full((rows, 1), number, device=device)
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def output_of(last: Tensor, pooled: Tensor | None) -> Any:
+    """States and pooled output as an encoder of transformers gives them."""
+    return _output_class()(last_hidden_state=last, pooler_output=pooled)
 
 
 @cache
 def _output_class() -> Any:
-    """What an encoder of transformers gives, with None for all that only some of them give besides."""
+    """An encoder's output, with None for all that only some encoders give besides."""
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     @dataclass
@@ -56,42 +100,29 @@ def _output_class() -> Any:
     return Output
 
 
-class BorrowedHead(nn.Module):
-    """Vector -> logits by a class of transformers; its weights are those of the checkpoint, its encoder is left out."""
-
-    def __init__(self, whole: nn.Module, given: Given):
-        super().__init__()
-        self.place = _InTheEncodersPlace(given)
-        setattr(whole, str(whole.base_model_prefix), self.place)
-        self.whole = whole.eval()
-
-    def forward(self, vector_BD: Float[Tensor, "B d"]) -> Float[Tensor, "B C"]:
-        """Logits of a batch."""
-        self.place.vector_BD = vector_BD
-        try:
-            return self.whole(**self._dummy(vector_BD)).logits
-        finally:
-            self.place.vector_BD = None
-
-    def _dummy(self, vector_BD: Tensor) -> dict[str, Tensor]:
-        """What the class is called with: a text of one token, which is no padding, or an image without content."""
-        rows, device = len(vector_BD), vector_BD.device
-        if type(self.whole).__name__.endswith("ForImageClassification"):
-            return {"pixel_values": vector_BD.new_zeros(rows, 3, 1, 1)}
-        ids = torch.full((rows, 1), 1 + int(self.whole.config.pad_token_id == 1), device=device)  # type: ignore[union-attr]
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-
-
 def head_of(checkpoint: Checkpoint, given: Given) -> BorrowedHead | None:
-    """The checkpoint's classifier with its weights; None where transformers has no such class or weights are lost."""
-    made = _class_of(checkpoint)
+    """The checkpoint's classifier with its weights; None where transformers has no such class, where that reads a
+    decoder or an encoder of another kind than AutoModel gives, or where weights are lost."""
+    import transformers
+
+    names = published_classifiers(checkpoint.config)
+    made = getattr(transformers, names[0], None) if names else None
     if made is None:
         return None
     with quietly():
-        config = _config_of(checkpoint)
+        config = transformers.AutoConfig.from_pretrained(
+            checkpoint.folder, trust_remote_code=False, local_files_only=True
+        )
+        if config.is_encoder_decoder:
+            return None
+        config.return_dict = True
+        if getattr(config, "pad_token_id", None) is None:  # some refuse more than one row then
+            config.pad_token_id = 0
         with torch.device("meta"):
             whole = made(config)
-    if not hasattr(whole, str(whole.base_model_prefix)):
+    encoder = getattr(whole, str(whole.base_model_prefix), None)
+    usual = transformers.MODEL_MAPPING.get(type(config), ())
+    if type(encoder) not in (usual if isinstance(usual, list | tuple) else (usual,)):
         return None
     head = BorrowedHead(whole, given)
     wanted = whole.state_dict().keys()
@@ -101,35 +132,3 @@ def head_of(checkpoint: Checkpoint, given: Given) -> BorrowedHead | None:
     if any(tensor.is_meta for tensor in (*whole.parameters(), *whole.buffers())):
         return None
     return head.requires_grad_(False)
-
-
-def answers_of(checkpoint: Checkpoint, batches: Iterator[Mapping[str, Tensor]]) -> list[Tensor]:
-    """The logits that the whole class gives. Raises whatever transformers raises."""
-    made = _class_of(checkpoint)
-    assert made is not None
-    with quietly():
-        options: dict[str, Any] = {"config": _config_of(checkpoint), "dtype": torch.float32}
-        if checkpoint.weights.altered:
-            whole = made.from_pretrained(None, state_dict=checkpoint.weights.read(), **options)
-        else:
-            whole = made.from_pretrained(checkpoint.folder, use_safetensors=True, local_files_only=True, **options)
-    with torch.no_grad():
-        return [whole.eval()(**batch).logits for batch in batches]
-
-
-def _class_of(checkpoint: Checkpoint) -> Any:
-    """The class that config.json names, where it is one of transformers' own with a classifier."""
-    import transformers
-
-    names = published_classifiers(checkpoint.config)
-    return getattr(transformers, names[0], None) if names else None
-
-
-def _config_of(checkpoint: Checkpoint) -> Any:
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False, local_files_only=True)
-    config.return_dict = True
-    if getattr(config, "pad_token_id", None) is None:  # some refuse more than one row then
-        config.pad_token_id = 0
-    return config
