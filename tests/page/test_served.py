@@ -13,6 +13,7 @@ from PIL import Image
 from tests.page.fixture import as_text
 from tests.serve.fake import KEY, FakeBackend, Running
 
+from classtoken.errors import OptionError
 from classtoken.page.document import Walkthrough
 from classtoken.page.example import Example
 from classtoken.serve.walkthrough import ServerLimits
@@ -212,6 +213,30 @@ def test_a_long_text_is_sent_whole_and_what_was_not_read_of_it_is_said(chromium:
     page.keyboard.insert_text("word " * 4000)
     page.get_by_role("button", name="Walk through it").click()
     page.locator("dialog [role=alert]", has_text="the text is larger than 20,000 bytes").wait_for()
+    page.close()
+    running.stop()
+
+
+def test_an_experiment_that_was_refused_has_no_answer(chromium: Any) -> None:
+    """The answers of before would stand there as those to what was taken away: by 0 points."""
+
+    class Forgetful(FakeBackend):
+        def what_if(self, example: str, change: dict[str, Any]) -> Any:
+            raise OptionError("this input is not held any more")
+
+    backend = Forgetful()
+    backend.page = replace(backend.page, toy=None)  # the page cannot compute it itself
+    running = Running(backend, ServerLimits())
+    page = chromium.new_page()
+    page.goto(f"{running.url}/#key={KEY}&step=10")
+    page.wait_for_selector("h2#step-title")
+    page.locator(".lab .bars").wait_for()
+    page.evaluate("location.hash = '#step=10&without=3.4'")
+    page.locator(".lab [role=alert]", has_text="not held any more").wait_for()
+    assert page.locator(".lab .bars").count() == 0
+    assert "points" not in page.locator(".lab").inner_text()
+    page.get_by_role("button", name="Put all back").click()
+    page.locator(".lab .bars").wait_for()
     page.close()
     running.stop()
 

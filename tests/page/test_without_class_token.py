@@ -33,6 +33,22 @@ def test_no_step_speaks_of_a_class_token_that_is_not_there(open_page: Open, name
         assert "class token" not in spoken.replace("without a class token", ""), (step, says)
         if step == 2:
             assert title == "Nobody is put in front"
+    page.keyboard.press("e")
+    asked = page.locator(".drawer:visible").first.inner_text()
+    assert "Guess first" in asked
+    assert "class token" not in asked
+    page.keyboard.press("Escape")
+    marks = page.evaluate(
+        "[...document.querySelectorAll('main [aria-label], main [title], .river [aria-label], footer [aria-label]')]"
+        ".map(e => (e.getAttribute('aria-label') ?? '') + ' ' + (e.getAttribute('title') ?? '')).join('; ')"
+    )
+    assert "class token" not in marks
+
+
+def test_what_the_vector_is_stands_in_a_sentence(open_page: Open) -> None:
+    """Of what a family's own pooler does there is a formula; sentences begin with "The vector is" before it."""
+    page = open_page("query", "#step=9", reduced_motion="reduce")
+    assert "The vector is what a learned query reads from the patches" in (page.locator(".right").text_content() or "")
 
 
 @pytest.mark.slow

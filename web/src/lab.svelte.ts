@@ -100,6 +100,7 @@ export async function experiment(): Promise<void> {
   const live = lab.mode === "remove" || (lab.mode === "swap" && lab.donor !== null);
   if (known || !served() || !live) {
     lab.missing = known === null;
+    lab.values = known;
     return;
   }
   lab.busy = true;
@@ -108,7 +109,9 @@ export async function experiment(): Promise<void> {
     const answer = await api.whatIf(example.id, lab.mode === "swap" ? { swap } : { removed: [...lab.removed].sort((a, b) => a - b) });
     if (turn === lab.turn) lab.values = open(answer.values).all();
   } catch (error) {
-    if (turn === lab.turn) lab.problem = (error as Error).message;
+    if (turn !== lab.turn) return;
+    lab.problem = (error as Error).message;
+    lab.values = null; // what stood there is the answer to something else
   } finally {
     if (turn === lab.turn) lab.busy = false;
   }

@@ -7,6 +7,8 @@ C classes) and A, the answers shown; any other letter is a size that only its ow
 """
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +52,34 @@ class Walkthrough:
     def to_json(self) -> str:
         """The document as JSON, safe to stand inside a script element: every `<` is written as \\u003c."""
         return dumps(plain(self))
+
+
+LONG = 1000
+"""letters of a text from which on it is not written twice"""
+
+
+def folded(value: Any) -> dict[str, Any]:
+    """A document as `plain` gives it, smaller: long texts that stand in it more than once, as pictures or the positions
+    of every input, stand in `repeated`, and `{"repeated": 0}` in their places."""
+    times = Counter(text for text in _texts(value) if len(text) >= LONG)
+    places = {text: place for place, text in enumerate(text for text, n in times.items() if n > 1)}
+    return {**_folded(value, places), **({"repeated": list(places)} if places else {})}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
+def _folded(value: Any, places: dict[str, int]) -> Any:
+    if isinstance(value, str):
+        return {"repeated": places[value]} if value in places else value
+    if isinstance(value, dict):
+        return {key: _folded(each, places) for key, each in value.items()}
+    return [_folded(each, places) for each in value] if isinstance(value, list) else value
 
 
 def dumps(value: Any) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from classtoken.destination import OutputFile
 from classtoken.errors import OutputError
+from classtoken.page.blocks import plain
 from classtoken.page.bundle import bundle
-from classtoken.page.document import Walkthrough
+from classtoken.page.document import Walkthrough, dumps, folded
 from classtoken.results.walkthrough import framed
 
 #: A page on disk may run its own inline script and show its own pictures; it may fetch nothing at all.
@@ -50,7 +51,7 @@ def page(walkthrough: Walkthrough) -> str:
         '<link rel="icon" href="data:,">\n'
         f"<style>{parts.style}</style>\n"
     )
-    data = f'<script type="application/json" id="walkthrough">{walkthrough.to_json()}</script>\n'
+    data = f'<script type="application/json" id="walkthrough">{dumps(folded(plain(walkthrough)))}</script>\n'
     body = f"{data}<script>{script}</script>\n"
     return _shell(head, body, kind="file", title=f"classtoken walkthrough: {walkthrough.model.name}")
 

@@ -141,7 +141,7 @@ class OverTokens(OwnPooler):
 class AttentionPool(OverTokens):
     """SigLIP's head: one learned query over the patches; the Perception Encoder's over every token."""
 
-    formula = "a learned query attends over the {tokens}, then x + MLP(LN(x)) (multi-head attention pooling)"
+    formula = "what a learned query reads from the {tokens}, then x + MLP(LN(x)) (multi-head attention pooling)"
 
     def __init__(self, row: PoolerRow, shape: Shape):
         super().__init__(row, shape)

@@ -1,5 +1,5 @@
 /** What the one-picture demonstrations and the pooling race say. */
-import { layerName } from "../names";
+import { capital, layerName } from "../names";
 
 export const demos = {
   title: "Related ideas, a picture and a slider each",
@@ -76,13 +76,13 @@ export const quiz = {
     choices: ["the same, to the last digit", "alike, not the same", "other numbers"],
     says: `It was learned, and is the same for all. After one layer the two have cosine ${first}, at the end ${last}.`,
   }),
-  swapped: (answer: string, donor: string, layer: string, before: string, after: string, best: string) => ({
-    asks: `The class token of “${donor}” is put in before the last layer (${layer}). What becomes of “${answer}” (${before})?`,
+  swapped: (who: string, answer: string, donor: string, layer: string, before: string, after: string, best: string) => ({
+    asks: `${capital(who)} of “${donor}” is put in before the last layer (${layer}). What becomes of “${answer}” (${before})?`,
     choices: ["stays first, and falls", "stays first, and rises", "another answer comes first"],
     says: `“${answer}” is then ${after}; first is “${best}”.`,
   }),
-  cut: (answer: string, what: string, layer: string, means: string, before: string, after: string, p: string) => ({
-    asks: `In ${layer} the class token is cut off from the ${what}. Is “${answer}” moved more than by cutting as many others?`,
+  cut: (who: string, answer: string, what: string, layer: string, means: string, before: string, after: string, p: string) => ({
+    asks: `In ${layer} ${who} is cut off from the ${what}. Is “${answer}” moved more than by cutting as many others?`,
     choices: ["yes, it falls", "yes, it rises", "no more than by chance", "it cannot be told"],
     says: `${means} ${before} becomes ${after}; ${p}.`,
   }),
@@ -96,13 +96,13 @@ export const quiz = {
     choices: ["equal", "alike", "quite different"],
     says: `Cosine ${cosine}: nothing tells them apart.`,
   }),
-  averaged: (answer: string, best: string, value: string) => ({
-    asks: `The classifier gets the average of all tokens instead of the class token. Is the first answer still “${answer}”?`,
+  averaged: (read: string, answer: string, best: string, value: string) => ({
+    asks: `The classifier gets the average of all tokens instead of ${read}. Is the first answer still “${answer}”?`,
     choices: ["yes", "no"],
     says: `It is “${best}” (${value}). The classifier was not trained for it: one input is one experiment.`,
   }),
-  untrained: (n: number, spread: string) => ({
-    asks: "The same model before training, with random weights: over how many tokens does the class token spread its attention?",
+  untrained: (who: string, n: number, spread: string) => ({
+    asks: `The same model before training, with random weights: over how many tokens does ${who} spread its attention?`,
     choices: ["a few", "about half", "nearly all"],
     says: `As if evenly over ${spread} of ${n}: where it looks was learned.`,
   }),

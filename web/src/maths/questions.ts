@@ -5,7 +5,7 @@ import { quiz } from "../demos/words";
 import { number, percent } from "../format";
 import type { Mode } from "../lab.svelte";
 import { layerName } from "../names";
-import { mention, piece, thing, words } from "../strings";
+import { mention, piece, reader, thing, words } from "../strings";
 import { effectiveTokens } from "./basic";
 import { driftOf } from "./drift";
 import { firstOf, isRare } from "./findings";
@@ -43,7 +43,7 @@ function swapped(m: ModelCard, e: Example): Question | null {
   const best = firstOf(m, e, now);
   if (best === null) return null;
   const right = best !== 0 ? 2 : now[0] > before ? 1 : 0;
-  return { of: "swapped", ...quiz.swapped(mention(m, e.answers.labels[0].text), swap.donor, layerName(m.depth - 1), say(m, before), say(m, now[0]), e.answers.labels[best].text), right, step: 10, mode: "swap" };
+  return { of: "swapped", ...quiz.swapped(reader(e), mention(m, e.answers.labels[0].text), swap.donor, layerName(m.depth - 1), say(m, before), say(m, now[0]), e.answers.labels[best].text), right, step: 10, mode: "swap" };
 }
 
 function cut(m: ModelCard, e: Example): Question | null {
@@ -52,7 +52,7 @@ function cut(m: ModelCard, e: Example): Question | null {
   if (!knock) return null;
   const rare = isRare(knock);
   const right = rare ? 3 : { needed: 0, "in its way": 1, "no more than chance": 2, "too few to tell": 3, "no control": 3 }[knock.verdict];
-  return { of: "cut", ...quiz.cut(mention(m, e.answers.labels[0].text), `${knock.tokens.length > 1 ? `${knock.tokens.length} ` : ""}most read ${piece(m, knock.tokens.length > 1)}`, layerName(knock.layer!), rare ? words.matter.rareMeans(knock.together, true) : words.matter.means[knock.verdict], say(m, knock.before), say(m, knock.after), words.matter.p(number(knock.p ?? 1), knock.together, number(knock.p_together ?? 1), true, rare)), right, step: 5 };
+  return { of: "cut", ...quiz.cut(reader(e), mention(m, e.answers.labels[0].text), `${knock.tokens.length > 1 ? `${knock.tokens.length} ` : ""}most read ${piece(m, knock.tokens.length > 1)}`, layerName(knock.layer!), rare ? words.matter.rareMeans(knock.together, true) : words.matter.means[knock.verdict], say(m, knock.before), say(m, knock.after), words.matter.p(number(knock.p ?? 1), knock.together, number(knock.p_together ?? 1), true, rare)), right, step: 5 };
 }
 
 function causal(m: ModelCard, e: Example): Question | null {
@@ -73,13 +73,13 @@ function averaged(m: ModelCard, e: Example): Question | null {
   const values = open(lane.values!).all();
   const best = firstOf(m, e, values);
   if (best === null) return null;
-  return { of: "averaged", ...quiz.averaged(mention(m, e.answers.labels[0].text), e.answers.labels[best].text, say(m, values[best])), right: best === 0 ? 0 : 1, step: 10, mode: "pooling" };
+  return { of: "averaged", ...quiz.averaged(m.readout.reads_class_token ? reader(e) : m.readout.says, mention(m, e.answers.labels[0].text), e.answers.labels[best].text, say(m, values[best])), right: best === 0 ? 0 : 1, step: 10, mode: "pooling" };
 }
 
 function untrained(e: Example): Question | null {
   if (!e.untrained) return null;
   const spread = effectiveTokens(open(e.untrained.weights).row(0)) / e.tokens.length;
-  return { of: "untrained", ...quiz.untrained(e.tokens.length, (spread * e.tokens.length).toFixed(1)), right: spread > 0.75 ? 2 : spread > 0.3 ? 1 : 0, step: 10, mode: "untrained" };
+  return { of: "untrained", ...quiz.untrained(reader(e), e.tokens.length, (spread * e.tokens.length).toFixed(1)), right: spread > 0.75 ? 2 : spread > 0.3 ? 1 : 0, step: 10, mode: "untrained" };
 }
 
 function honest(e: Example, calibration: CalibrationChart | null): Question | null {
