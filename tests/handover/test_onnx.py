@@ -36,7 +36,7 @@ def made(folder: Path, kind: str, config: str, **settings: object) -> Path:
 
 def pictured(folder: Path, kind: str, config: str, **settings: Any) -> None:
     """The same of pictures of 32 x 32 pixels."""
-    shape = getattr(transformers, config)(image_size=32, patch_size=4, **(settings or SIZES))
+    shape = getattr(transformers, config)(**{"image_size": 32, "patch_size": 4, **(settings or SIZES)})
     folders.randomise(getattr(transformers, kind)(shape)).save_pretrained(folder)
     transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
 
@@ -58,6 +58,12 @@ MODELS: dict[str, Callable[[Path], object]] = {
     ),
     "vit": lambda folder: folders.tiny_vit(folder, pooler=False),
     "rotary patches": lambda folder: pictured(folder, "DINOv3ViTModel", "DINOv3ViTConfig"),
+    "positions of another grid": lambda folder: pictured(
+        folder, "Dinov2Model", "Dinov2Config", image_size=56, **{k: v for k, v in SIZES.items() if k[0] != "i"}
+    ),
+    "relative positions of another grid": lambda folder: pictured(
+        folder, "BeitModel", "BeitConfig", image_size=40, use_relative_position_bias=True, **SIZES
+    ),
     "windows of transformers": lambda folder: pictured(
         folder, "SwinModel", "SwinConfig", embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4
     ),

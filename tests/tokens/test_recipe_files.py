@@ -215,6 +215,16 @@ BROKEN = {
     "crop": ({**COMPLETE, "do_center_crop": True, "crop_size": {"height": 3}}, "crop_size .* must be a number"),
     "resample": ({**COMPLETE, "resample": 17}, "interpolation 17 is not known; allowed are nearest"),
     "two means": ({**COMPLETE, "image_mean": [0.1, 0.2]}, "must be three numbers"),
+    "cut twice": (
+        {
+            **COMPLETE,
+            "image_processor_type": "ConvNextImageProcessor",
+            "size": {"shortest_edge": 36},
+            "do_center_crop": True,
+            "crop_size": {"height": 32, "width": 32},
+        },
+        "cuts images to 36x36 below 384 by itself, and do_center_crop would cut them again",
+    ),
     "zero std": ({**COMPLETE, "image_std": [0, 1, 1]}, "has a zero"),
 }
 

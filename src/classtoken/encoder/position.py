@@ -94,9 +94,9 @@ def resize_table(table_TH: Float[Tensor, "T H"], old: tuple[int, int], new: tupl
     """
     if old == new:
         return table_TH
-    plane = table_TH[:-3].mT.reshape(1, -1, 2 * old[0] - 1, 2 * old[1] - 1)
+    plane = table_TH[:-3].transpose(0, 1).reshape(1, -1, 2 * old[0] - 1, 2 * old[1] - 1)
     resized = F.interpolate(plane, size=(2 * new[0] - 1, 2 * new[1] - 1), mode="bilinear", align_corners=False)
-    return torch.cat((resized.flatten(2)[0].mT, table_TH[-3:]))
+    return torch.cat((resized.flatten(2)[0].transpose(0, 1), table_TH[-3:]))
 
 
 def sinusoids(positions: int, size: int, *, interleaved: bool = True) -> Float[Tensor, "L D"]:

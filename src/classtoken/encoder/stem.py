@@ -1,5 +1,8 @@
 """From word pieces or pixels to the first states, class tokens and registers included."""
 
+import copy
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -152,6 +155,19 @@ class ImageEmbedding(nn.Module):
         rows = pixels.shape[0]
         pieces = [*(t.expand(rows, -1, -1) for t in before), patches_BPD, *(t.expand(rows, -1, -1) for t in behind)]
         return torch.cat(pieces, dim=1), grid
+
+    @torch.no_grad()
+    def at_grid(self, grid: tuple[int, int]) -> "ImageEmbedding":
+        """The same for images of another patch grid: its positions are brought there once, and not for every batch."""
+        native, other = self.shape.grid, copy.copy(self)
+        if self.position is None or Role.CONTENT not in self.shape.positioned or grid == native:
+            return self
+        start = sum(n for _, n in self.prefix)
+        resized = resize_grid(self.position[start:], native, grid, self.shape.resize)
+        positions = torch.cat((self.position[:start], resized))
+        other._parameters = {**self._parameters, "position": nn.Parameter(positions, requires_grad=False)}
+        other.shape = replace(self.shape, image=(grid[0] * self.shape.patch, grid[1] * self.shape.patch))
+        return other
 
     def positions_of(self, roles_L: Tensor, grid: tuple[int, int] | None) -> Float[Tensor, "L D"] | None:
         """The position vectors that `summed` adds to one row, zeros for roles without; None where there are none."""

@@ -5,13 +5,15 @@ The rules by which a preprocessor gives tokens their roles are computed in the g
 padding on either side is right and nobody who runs it has to know of roles.
 """
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from classtoken.embedder import Tower
-from classtoken.encoder.protocol import is_proved
+from classtoken.encoder.protocol import is_proved, is_stepwise
+from classtoken.encoder.stem import ImageEmbedding
 from classtoken.errors import ContractError
 from classtoken.readout.readout import Readout
 from classtoken.tensors import Tokens
@@ -93,8 +95,8 @@ class ImageGraph(nn.Module):
             raise ContractError(
                 "images of this model have no one size, so its graph would have none; it is not exported."
             )
-        self.encoder, self.readout = _module(tower), readout
         self.grid = prepare.grid_of(size)
+        self.encoder, self.readout = _at_grid(_module(tower), self.grid), readout
         self.register_buffer("roles_L", image_roles(prepare.native_layout, 1, self.grid)[0], persistent=False)
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,6 +111,16 @@ def graph_of(tower: Tower, readout: Readout) -> TextGraph | ImageGraph:
     """The module of one side of a model. Raises `ContractError` for one whose images have no one size, or whose texts
     cannot be computed padded."""
     return (TextGraph if tower.modality == "text" else ImageGraph)(tower, readout)
+
+
+def _at_grid(encoder: Any, grid: tuple[int, int]) -> Any:
+    """The same encoder with its positions at the grid that it is always given: graphs do not interpolate as torch does
+    (DINOv2 has those of 518 pixels a side, and its images have 224)."""
+    if not is_stepwise(encoder) or not isinstance(encoder.stem, ImageEmbedding):
+        return encoder
+    other = copy.copy(encoder)
+    other._modules = {**encoder._modules, "stem": encoder.stem.at_grid(grid)}
+    return other
 
 
 def _module(tower: Tower) -> Any:
