@@ -30,6 +30,8 @@ WHOLE = 400
 """more signs than the first sentence of a verb has: it is wrapped, not cut"""
 
 
+UNWRITABLE = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EFBIG)
+"""what a place may not take: it is full, or not ours, or a file would be larger than may be"""
 MISPLACED = {
     errno.EISDIR: "a folder stands where a file belongs",
     errno.ENOTDIR: "a file stands where a folder belongs",
@@ -201,7 +203,7 @@ def _explained(error: Exception, verb: str) -> tuple[int, str]:
         message = error.format_message().replace("Value error, ", "")
         end = "" if message.endswith((".", "?")) else "."
         code, line = 2, f"{message}{end} See: classtoken {verb if _known(verb) else ''} --help".replace("  ", " ")
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+    elif isinstance(error, OSError) and error.errno in UNWRITABLE:
         place = error.filename2 or error.filename or "a file"  # of a copy, the second is what was written
         code, line = 2, f"cannot use {place}: {error.strerror}. Free space or give another folder."
     elif isinstance(error, OSError) and error.errno in MISPLACED and (place := error.filename2 or error.filename):
