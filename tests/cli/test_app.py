@@ -67,7 +67,7 @@ def raising(error: BaseException) -> Callable[[], Answer]:
         (
             PermissionError(errno.EACCES, "Permission denied", "out"),
             2,
-            "classtoken: cannot use out: Permission denied.",
+            "classtoken: cannot use out: Permission denied. Give yourself the right",
         ),
     ],
 )
