@@ -2,11 +2,13 @@
 
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from tests.folders import tiny_bert
 
@@ -17,6 +19,8 @@ from classtoken.errors import ClasstokenError, OptionError, SpecError
 def test_a_name_that_is_not_there_is_answered_with_the_nearest() -> None:
     with pytest.raises(AttributeError, match=r"has no attribute 'embbed'; did you mean 'embed'\?"):
         ct.embbed  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'OptionError'; it is ct\.errors\.OptionError$"):
+        ct.OptionError  # noqa: B018
     with pytest.raises(AttributeError, match=r"has no attribute 'zzz'$"):
         ct.zzz  # noqa: B018
     assert not [name for name in dir(ct) if name not in ct.__all__]
@@ -117,3 +121,47 @@ def test_an_option_that_takes_several_takes_a_single_text_or_path_and_says_what_
         untyped.explain_pair("builtin:sentiment", 5)
     with pytest.raises(ClasstokenError, match="nothing-here"):
         untyped.compare(None, rows, vectors=tmp_path / "nothing-here")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ({"normalize": "no"}, "`normalize` must be True, False or None, not 'no'"),
+        ({"max_length": "5"}, "`max_length` must be a whole number, not '5'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name(keywords: dict[str, Any], said: str) -> None:
+    """'no' was taken for yes."""
+    with pytest.raises(ClasstokenError, match=re.escape(said)):
+        ct.load("builtin:sentiment", **keywords)
+
+
+def test_what_an_embedder_is_asked_in_another_form(tmp_path: Path) -> None:
+    embedder = ct.load("builtin:sentiment")
+    assert list(embedder.trace(["a"], "blocks.0.weights").kept) == ["blocks.0.weights"]
+    for ask in (lambda: embedder.states([]), lambda: embedder.trace([], ["final"])):
+        with pytest.raises(OptionError, match="no item in the list"):
+            ask()
+    with pytest.raises(OptionError, match=r"`source_options` must be ct\.SourceOptions\(\.\.\.\)"):
+        ct.embed(embedder, ["a"], tmp_path, source_options={"text_column": "x"})  # type: ignore[arg-type]
+    code = (  # in a process of its own: tests check the types of poolings before anything else
+        "import classtoken as ct\n"
+        "try: ct.load('builtin:sentiment').embed(['a'], pooling=['cls', 'mean'])\n"
+        "except ct.errors.SpecError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "a pooling is a text, 'cls' or several as 'cls,mean', not of type list.\n"
+
+
+def test_what_a_folder_of_vectors_does_not_have_is_named(tmp_path: Path) -> None:
+    ct.embed("builtin:sentiment", ["a film"], tmp_path / "v")
+    made = ct.read(tmp_path / "v")
+    for ask in (lambda: made.matrix("mean"), lambda: made.numbers(0, "mean"), lambda: list(made.blocks("mean"))):
+        with pytest.raises(OptionError, match="holds no vectors 'mean'; it has cls"):
+            ask()
+    with pytest.raises(OptionError, match="has no column 'zz'; it has id, cls, text"):
+        list(made.tables(["zz"]))
+    with pytest.raises(OptionError, match=r"`against` is '.*v', the folder itself: all its rows would go"):
+        ct.duplicates(tmp_path / "v", against=tmp_path / "v")
+    with pytest.raises(OptionError, match="`calibrate` must be a text, not"):  # a table is compared sign by sign
+        ct.PredictOptions(calibrate=pandas.DataFrame({"text": ["a", "b"]}))  # type: ignore[arg-type]

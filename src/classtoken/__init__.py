@@ -141,6 +141,8 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of these
 
             near = get_close_matches(name, _PLACES, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
+            if name[:1].isupper() and hasattr(import_module("classtoken.errors"), name):
+                hint = f"; it is ct.errors.{name}"
             raise AttributeError(f"module 'classtoken' has no attribute {name!r}{hint}") from None
         module = import_module(place)
         value = module if place == f"classtoken.{name}" and not hasattr(module, name) else getattr(module, name)

@@ -24,7 +24,7 @@ from classtoken.cli.command import OPERANDS, OWN, option_kinds
 from classtoken.cli.output import Answer
 from classtoken.cli.progress import say
 from classtoken.errors import ClasstokenError, InternalError
-from classtoken.options import TrainOptions
+from classtoken.options import DuplicatesOptions, TrainOptions
 from classtoken.options.base import all_fields
 from classtoken.options.shared import OF_EVERY, OF_MODEL, OF_SOURCE
 from classtoken.results.base import Result
@@ -63,10 +63,11 @@ def raising(error: BaseException) -> Callable[[], Answer]:
         ),
         (ZeroDivisionError("by zero"), 1, "classtoken: internal error: ZeroDivisionError: by zero (see all"),
         (OSError(errno.ENOSPC, "No space left on device", "out/x"), 2, "classtoken: cannot use out/x: No space left"),
+        (OSError(errno.EFBIG, "File too large", "a", None, "out/x"), 2, "classtoken: cannot use out/x: File too large"),
         (
             PermissionError(errno.EACCES, "Permission denied", "out"),
             2,
-            "classtoken: cannot use out: Permission denied.",
+            "classtoken: cannot use out: Permission denied. Give yourself the right",
         ),
     ],
 )
@@ -97,7 +98,7 @@ def test_an_interrupt_is_130_and_says_what_is_kept(
 ) -> None:
     finished = list[Path]()
 
-    def fake(out: Annotated[Path, typer.Option("--out")]) -> Answer:
+    def fake(out: Annotated[Path, typer.Option("--out")], options: DuplicatesOptions) -> Answer:
         for path in finished:
             path.touch()
         raise KeyboardInterrupt
@@ -116,6 +117,8 @@ def test_an_interrupt_is_130_and_says_what_is_kept(
         os.utime(path, (old, old))
     assert main(["fake", "--out", str(tmp_path)]) == 130  # of other work, perhaps: it has not been compared
     assert f"Nothing was written; what was finished before is still in '{tmp_path}'" in capsys.readouterr().err
+    assert main(["fake", "--out", str(tmp_path), "--overwrite"]) == 130  # what is of the same work stays
+    assert "goes on with it if it is of the same work, and begins anew if it is not." in capsys.readouterr().err
     finished.append(receipts / "1")
     assert main(["fake", "--out", str(tmp_path)]) == 130
     assert f"kept in '{tmp_path}'; the same command goes on from there" in capsys.readouterr().err

@@ -30,6 +30,12 @@ WHOLE = 400
 """more signs than the first sentence of a verb has: it is wrapped, not cut"""
 
 
+FULL, DENIED = "Free space or give another folder", "Give yourself the right to it, or name another one"
+REFUSED = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), FULL),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), DENIED),
+}
+"""what a system does not allow for a place, and what to do then"""
 MISPLACED = {
     errno.EISDIR: "a folder stands where a file belongs",
     errno.ENOTDIR: "a file stands where a folder belongs",
@@ -201,9 +207,9 @@ def _explained(error: Exception, verb: str) -> tuple[int, str]:
         message = error.format_message().replace("Value error, ", "")
         end = "" if message.endswith((".", "?")) else "."
         code, line = 2, f"{message}{end} See: classtoken {verb if _known(verb) else ''} --help".replace("  ", " ")
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+    elif isinstance(error, OSError) and error.errno in REFUSED:
         place = error.filename2 or error.filename or "a file"  # of a copy, the second is what was written
-        code, line = 2, f"cannot use {place}: {error.strerror}. Free space or give another folder."
+        code, line = 2, f"cannot use {place}: {error.strerror}. {REFUSED[error.errno]}."
     elif isinstance(error, OSError) and error.errno in MISPLACED and (place := error.filename2 or error.filename):
         code, line = 2, f"cannot use {place}: {MISPLACED[error.errno]}. Move that away or give another folder."
     else:

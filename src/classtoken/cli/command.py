@@ -202,16 +202,18 @@ def _kept(out: str | Path | None, options: Mapping[str, Any], began: float) -> s
     if not there:
         return "stopped. Nothing was written."
     whole = [place for place in there if url_of(place) is None and _is_whole(Path(place))]
-    if whole and options.get("overwrite"):  # nothing of it has gone yet, and none of it is this run's
+    trains, overwrites = "features" in options, bool(options.get("overwrite"))
+    if whole and trains and overwrites:  # nothing of it has gone yet, and none of it is this run's
         return f"stopped. '{whole[0]}' holds what a finished run has left there; the same command begins anew."
     kept = [place for place in there if url_of(place) is not None or _has_finished(Path(place))]
     if kept:
         where = " and ".join(f"'{place}'" for place in kept)
         if not any(url_of(place) is not None or _changed_since(Path(place), began) for place in kept):
             goes_on = ", and the same command goes on with it if it is of the same work"
-            how = "; the same command begins anew" if options.get("overwrite") else goes_on
+            how = "; the same command begins anew" if trains and overwrites else goes_on
+            how += ", and begins anew if it is not" * (overwrites and not trains)
             return f"stopped. Nothing was written; what was finished before is still in {where}{how}."
-        anew = options.get("overwrite") and any(_has_steps(Path(place)) for place in kept)
+        anew = trains and overwrites and any(_has_steps(Path(place)) for place in kept)
         without = " without --overwrite" * bool(anew)
         return f"stopped. What is finished is kept in {where}; the same command{without} goes on from there."
     begun = [place for place in there if Path(place).is_dir()]

@@ -359,7 +359,7 @@ class Embedder:
     ) -> States:
         """States of every token, one batch (`tensors.States`)."""
         with self.inference():
-            return self._encode(self.tower(modality), self.tokens(items, modality=modality), layers=layers)
+            return self._encode(self.tower(modality), self._some(items, modality), layers=layers)
 
     def trace(self, items: Sequence[Any] | Any, names: Sequence[str], *, modality: str | None = None) -> Recorder:
         """Internal values by name (`tensors.names_of_trace`) of one batch; `.kept[name]`.
@@ -367,10 +367,18 @@ class Embedder:
         Raises `TraceError` for names that this model does not have or cannot give.
         """
         tower = self.tower(modality)
-        recorder = Recorder(check_trace_names(tower.reading.encoder, names))
+        wanted = (names,) if isinstance(names, str) else names  # else every letter would be a name
+        recorder = Recorder(check_trace_names(tower.reading.encoder, wanted))
         with self.inference():
-            self._encode(tower, self.tokens(items, modality=modality), trace=recorder)
+            self._encode(tower, self._some(items, modality), trace=recorder)
         return recorder
+
+    def _some(self, items: Sequence[Any] | Any, modality: str | None) -> Tokens:
+        """Items prepared as one batch. Raises `OptionError` where there are none, which have no states."""
+        tokens = self.tokens(items, modality=modality)
+        if not len(tokens.roles_BL):
+            raise OptionError("there is no item in the list; give at least one.")
+        return tokens
 
     def run(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 
@@ -25,7 +26,8 @@ class ModelSpec(Result):
     revision: of a hub model. accept: keys of its files that are not understood here and move no vector.
     max_length: most tokens of a text, in the place of its files' own limit. route: of a model that sends queries and
     documents through modules of their own, which of them; None for the one that its files name, and for all other
-    models. Raises `OptionError` for a precision that is not known, and for a model that is no name or path.
+    models. Raises `OptionError` for a precision that is not known, for a model that is no name or path, and for values
+    of another type.
     """
 
     model: str
@@ -44,6 +46,10 @@ class ModelSpec(Result):
                 f"`model` is of type {type(self.model).__name__}; here it is named by a folder, a hub id or "
                 "builtin:NAME, so that it can be loaded again in another process."
             )
+        if not isinstance(self.normalize, bool | None):  # a text is true, 'no' too
+            raise OptionError(f"`normalize` must be True, False or None, not {self.normalize!r}.")
+        if not isinstance(self.max_length, Integral | None):
+            raise OptionError(f"`max_length` must be a whole number, not {self.max_length!r}.")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision '{self.precision}' is not known; known are {', '.join(PRECISIONS)}.")
 

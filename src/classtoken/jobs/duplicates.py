@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from classtoken.destination import OutputFile, output_file
+from classtoken.errors import OptionError
 from classtoken.files import user_path
 from classtoken.nearest.asking import same_folders
 from classtoken.nearest.carried import columns_of, values_at
@@ -42,6 +43,10 @@ def duplicates(
         found = duplicates_in(vectors, column, options.above, options.keep, report=report)
     else:
         second = read(options.against)
+        if Path(vectors.place.name).resolve() == Path(second.place.name).resolve():
+            raise OptionError(
+                f"`against` is '{options.against}', the folder itself: all its rows would go; leave it out."
+            )
         other = (second, same_folders(vectors, column, second, "against"))
         found = duplicates_between(vectors, column, options.above, other, report=report)
     alone = 1 if options.against is None else 0  # a row has no nearest other row

@@ -70,8 +70,13 @@ class Options:
     """Base of the options values. Making one raises `OptionError` for a value that is not allowed, by its name."""
 
     def __post_init__(self) -> None:
+        for name, kind in _inner(type(self)).items():
+            if not isinstance(given := getattr(self, name), kind):
+                raise OptionError(
+                    f"`{name}` must be ct.{kind.__name__}(...) with what is chosen, not of type {type(given).__name__}."
+                )
         for field in own_fields(type(self)):
-            if getattr(self, field.name) == "" and Path in field.kinds:
+            if Path in field.kinds and getattr(self, field.name) == "":
                 raise OptionError(f"`{field.name}` is empty; name a file or a folder, or leave it out.")
             try:
                 value = decode(_plain(getattr(self, field.name), field), field.type, f"`{field.name}`")
@@ -134,6 +139,15 @@ def all_fields(kind: type[Options]) -> tuple[OptionField, ...]:
         plain = Annotated[get_args(hint)[0], limits[0]] if limits else get_args(hint)[0]
         found.append(OptionField(field.name, plain, field.default, about[0]))
     return tuple(found)
+
+
+def _inner(kind: type[Options]) -> dict[str, type[Options]]:
+    """Its fields that are options values themselves."""
+    return {
+        name: hint
+        for name, hint in get_type_hints(kind).items()
+        if isinstance(hint, type) and issubclass(hint, Options)
+    }
 
 
 def from_flat(kind: type[Options], values: Mapping[str, Any]) -> Any:

@@ -108,6 +108,7 @@ def parse(text: str | Spec) -> Spec:
     """Read the name of a readout. Raises `SpecError`: what cannot be read, what is allowed, the nearest name."""
     if isinstance(text, Spec):
         return text
+    _check_text(text)
     if not text.strip():
         return Spec(())
     return Spec(tuple(_term(part.strip(), text) for part in text.split("+")))
@@ -115,7 +116,13 @@ def parse(text: str | Spec) -> Spec:
 
 def parse_many(text: str) -> tuple[Spec, ...]:
     """Several readouts joined by commas (`cls,cls+mean@-2`), each once and in order, for one pass of the encoder."""
+    _check_text(text)
     return tuple(dict.fromkeys(parse(part) for part in text.split(",")))
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise SpecError(f"a pooling is a text, 'cls' or several as 'cls,mean', not of type {type(text).__name__}.")
 
 
 def _term(part: str, whole: str) -> Term:

@@ -97,7 +97,7 @@ class Vectors:
 
     def matrix(self, name: str) -> np.ndarray:
         """One pooling's vectors (rows, dimension), copied into a new array part by part."""
-        whole = np.empty((len(self), self.manifest.columns[name]), dtype=np.float32)
+        whole = np.empty((len(self), self._size(name)), dtype=np.float32)
         begin = 0
         for block in self.blocks(name):
             whole[begin : begin + len(block)] = block
@@ -110,7 +110,7 @@ class Vectors:
 
     def numbers(self, number: int, name: str) -> np.ndarray:
         """One pooling's vectors of one file. May be called from several threads."""
-        size, part = self.manifest.columns[name], self.manifest.parts[number].file
+        size, part = self._size(name), self.manifest.parts[number].file
         if isinstance(self.place, LocalPlace) and self.manifest.store == "fp32":
             with (
                 contextlib.suppress(NotPlain, pa.ArrowException, OSError, UnicodeDecodeError),
@@ -121,6 +121,14 @@ class Vectors:
                 return plain_numbers(file, _whole(mapped), name, size)
         column = self.part(number, [name]).column(name).combine_chunks()
         return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), size)
+
+    def _size(self, name: str) -> int:
+        """How many numbers a vector has. Raises `OptionError` for one that is not there."""
+        if name not in self.manifest.columns:
+            raise OptionError(
+                f"{self.place.name} holds no vectors '{name}'; it has {', '.join(self.manifest.columns)}."
+            )
+        return self.manifest.columns[name]
 
     def states(self) -> Iterator[TokenStates]:
         """The states of each row's tokens with their roles (`sink.states.TokenStates`), in the order of the rows.
@@ -158,6 +166,11 @@ class Vectors:
         except StoreError:
             raise
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            strange = [column for column in columns or () if column not in self.columns]
+            if strange:
+                raise OptionError(
+                    f"{self.place.name} has no column '{strange[0]}'; it has {', '.join(self.columns)}."
+                ) from None
             said = " ".join(str(error).split())
             raise OutputError(
                 f"{name} of {self.place.name} cannot be read ({said}); see `classtoken verify`."
