@@ -9,12 +9,21 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tests.folders import SENTENCES, WORDS, bert_tokenizer, randomise, sentence_transformer, tiny_bert, tiny_clip
+from tests.folders import (
+    SENTENCES,
+    WORDS,
+    bert_tokenizer,
+    image_processor,
+    randomise,
+    sentence_transformer,
+    tiny_bert,
+    tiny_clip,
+)
 from torch import Tensor
 
 import classtoken as ct
 from classtoken.encoder import towers
-from classtoken.errors import ContractError, WeightsError
+from classtoken.errors import ContractError, UnsupportedModel, WeightsError
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 
@@ -71,6 +80,29 @@ def test_numbers_that_are_none_are_refused(made: Callable[[Path], Path], tmp_pat
 
     with pytest.raises(WeightsError, match="whole numbers, quantised"):
         ct.load(rewritten(made(tmp_path / "int8"), whole))
+
+
+def test_scales_of_quantised_weights_are_called_so(tmp_path: Path) -> None:
+    """It was asked whether the file is whole, which it is."""
+
+    def scaled(weights: dict[str, Tensor]) -> None:
+        weights[a_matrix(weights) + "_scale_inv"] = torch.ones(1)
+
+    with pytest.raises(
+        WeightsError, match=r"1 left over: .*scale_inv\. They are quantised: take the weights that were"
+    ):
+        ct.load(rewritten(tiny_bert(tmp_path / "fp8"), scaled))
+
+
+def test_an_image_side_without_patches_is_refused_by_what_it_gives(tmp_path: Path) -> None:
+    sides = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
+    text = {**sides, "num_hidden_layers": 2, "vocab_size": len(WORDS), "max_position_embeddings": 16}
+    config = transformers.GroupViTConfig(text_config=text, vision_config={**sides, "image_size": 32, "patch_size": 8})
+    randomise(transformers.GroupViTModel(config)).save_pretrained(tmp_path)  # type: ignore[operator]
+    bert_tokenizer(tmp_path, longest=16)
+    image_processor(tmp_path)
+    with pytest.raises(UnsupportedModel, match=r"gives no tokens of a grid of patches .* with transformers\."):
+        ct.load(tmp_path)
 
 
 def test_weights_are_looked_through_once_until_their_file_changes(

@@ -160,6 +160,17 @@ def test_every_key_that_published_configs_have_is_understood(name: str, tmp_path
     assert np.allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_both_sides_meet_at_unit_length(name: str, tmp_path: Path) -> None:
+    """open_clip's forward makes both unit, whatever gives them; SigLIP's images had the lengths of timm's trunk."""
+    folder = Path(shutil.copytree(GOLDEN / "open_clip" / name, tmp_path / name))
+    folders.bert_tokenizer(folder, longest=10)
+    embedder = ct.load(folder)
+    assert {tower.reading.contract.unit_length for tower in embedder.towers.values()} == {True}
+    vectors = embedder.embed(folders.pictures(), modality="image")
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
 def test_an_unknown_key_of_the_tokenizer_is_settled_with_texts_as_open_clip_cleans_them(tmp_path: Path) -> None:
     """transformers' tokenizer neither cleans a text first nor takes a special token that is spelt in it for words."""
     folder = shutil.copytree(GOLDEN / "open_clip" / "clip", tmp_path / "clip")

@@ -10,7 +10,7 @@ import numpy as np
 from classtoken.contract.reading import Reading
 from classtoken.encoder.protocol import is_stepwise
 from classtoken.encoder.shape import ImageStem
-from classtoken.errors import ModelError
+from classtoken.errors import ModelError, UnsupportedModel
 from classtoken.inputs import Preprocessor, one_batch
 from classtoken.pooling.spec import parse_many
 from classtoken.readout.after import size_behind
@@ -92,6 +92,11 @@ def preprocessor(folder: Path, reading: Reading, max_length: int | None = None) 
         if texts.begins_unnamed and not encoder.causal:  # then it is the class token, which the file forgot to name
             texts.leading = (Role.CLASS, *texts.leading[1:])
         return texts
+    if encoder.layout.grid is None:
+        raise UnsupportedModel(
+            f"the image side of '{folder}' gives no tokens of a grid of patches ({encoder.layout.count(Role.CONTENT)} "
+            "that stand for none). Compute its vectors with transformers."
+        )
     stem = encoder.shape.stem if is_stepwise(encoder) else None
     name = "" if reading.family is None else f"the usual one of {reading.family.name}"
     channels = stem.channels if isinstance(stem, ImageStem) else int(reading.config.get("num_channels") or 3)

@@ -366,7 +366,10 @@ def fill(
         if found
     ]
     if complaints:
-        raise WeightsError(f"the weights of {where} do not fit: {'; '.join(complaints)}. Is the file whole?")
+        whole = "Is the file whole?"
+        if quantised or any(name.endswith(SCALES) for name in left_over):
+            whole = "They are quantised: take the weights that were not, or turn them back with what quantised them."
+        raise WeightsError(f"the weights of {where} do not fit: {'; '.join(complaints)}. {whole}")
     encoder.load_state_dict(fitted, assign=True)
     return encoder.eval()
 
@@ -384,6 +387,13 @@ def _patterns_beside(family: Family, config: Mapping[str, Any]) -> list[Any]:
     rules += family.head.names if family.head else ()
     rules += family.projection.names if family.projection else ()
     return rules
+
+
+#: How tensors are called that quantised weights need: bitsandbytes', GPTQ's and AWQ's, fp8's, compressed-tensors'.
+SCALES = (
+    *(".SCB", ".absmax", ".quant_map", "bitsandbytes__nf4", "bitsandbytes__fp4", ".qweight", ".qzeros", ".scales"),
+    *(".weight_scale", ".weight_scale_inv", ".weight_packed", ".input_scale", "._scale", ".g_idx"),
+)
 
 
 def check_finite(encoder: Any, where: str) -> None:

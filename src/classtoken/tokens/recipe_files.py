@@ -176,7 +176,7 @@ def _convnext(recipe: ImageRecipe, side: int, settings: Settings) -> ImageRecipe
     if recipe.crop is not None:
         raise ModelError(
             f"{recipe.source}: a ConvNext processor cuts images to {side}x{side} below 384 by itself, and "
-            "do_center_crop would cut them again, which is not done. Take do_center_crop out where the authors did without it."
+            "do_center_crop would cut them again, which is not done. Take do_center_crop out if the authors did not."
         )
     short = int(side / float(settings.get("crop_pct") or 224 / 256))
     return replace(recipe, resize="short side", size=(short, short), crop=(side, side))

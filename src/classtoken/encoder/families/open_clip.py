@@ -194,10 +194,10 @@ def cleaning(config: Config, own: bool) -> Literal["whitespace", "lower", "canon
 
 
 def trunk_readout(config: Config) -> AuthorsReadout:
-    """A timm trunk's pooled output, then the projection into the joint space."""
+    """A timm trunk's pooled output, then the projection into the joint space where there is one (SigLIP has none)."""
     return AuthorsReadout(
         spec=timm_spec(config),
-        reason="the image's vector is the trunk's pooled output, then the projection, at unit length",
+        reason="the image's vector is the trunk's pooled output, projected where there is a projection, at unit length",
         source="open_clip timm_model.py, TimmModel.forward; CLIP.encode_image(normalize=True)",
         alternatives={"dense": "patch states"},
         unit_length=True,
@@ -276,6 +276,7 @@ OPEN_CLIP_SIGLIP_VISION = replace(
     architectures=(),
     prefixes=("visual.trunk.",),
     head=None,
+    readout=trunk_readout,
     used_by=OPEN_CLIP_SIGLIP_TEXT.used_by,
 )
 OPEN_CLIP_PE_VISION = replace(
