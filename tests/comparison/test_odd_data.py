@@ -102,3 +102,36 @@ def test_what_does_not_fit_is_named() -> None:
         OptionError, match=r"None has a label: name the column .* Besides what is read there are 'Team'"
     ):
         Classification(records, None, Choices())
+
+
+def test_a_candidate_that_says_next_to_nothing_spoils_no_other(tmp_path: Path, vectors: np.ndarray) -> None:
+    """Vectors of which all but a few are zeros, and very small ones: no figure is NaN, and no comparison ends."""
+    few = np.zeros((N, 6), dtype=np.float32)
+    np.save(tmp_path / "good.npy", vectors)
+    np.save(tmp_path / "small.npy", vectors * np.float32(1e-30))
+    for name, rows in (("one", [3]), ("three", [3, 4, 9])):
+        few[rows] = np.arange(6)[rows.index(rows[-1])] + 1.0
+        np.save(tmp_path / f"{name}.npy", few)
+    source = table(tmp_path / "ok.csv", ["ab"[n % 2] for n in range(N)])
+    names = ("good", "small", "one", "three")
+    paths = [str(tmp_path / f"{name}.npy") for name in names]
+    found = ct.compare(None, source, tmp_path / "report.html", vectors=paths, draws=2)
+    assert {one.name for one in found.candidates} == set(names)
+    assert "NaN" not in found.to_json()
+    assert found.alike["good"]["small"] == pytest.approx(1)
+    assert "one" not in found.alike
+    shaped = {one.name: one.shape for one in found.candidates}
+    assert shaped["one"] is None
+    assert shaped["small"].effective_rank == pytest.approx(shaped["good"].effective_rank, rel=1e-3)
+
+
+def test_copies_are_told_with_what_to_do(tmp_path: Path, vectors: np.ndarray) -> None:
+    rows = [f"text {n % 8},{'ab'[n % 2]}" for n in range(N)]
+    (tmp_path / "copies.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    np.save(tmp_path / "v.npy", vectors[np.arange(N) % 8])
+    paths = [str(tmp_path / "v.npy")]
+    (note,) = ct.compare(None, tmp_path / "copies.csv", vectors=paths, draws=2).notes
+    assert note.endswith("Clusters by 'text' would keep equal ones together, and count them once.")
+    found = ct.compare(None, tmp_path / "copies.csv", vectors=paths, draws=2, cluster="text")
+    assert found.units == 8
+    assert not any("equal to one that was learned from" in note for note in found.notes)

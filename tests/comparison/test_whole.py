@@ -101,7 +101,9 @@ def test_clusters_and_groups_are_told(found: CompareResult) -> None:
     assert (found.items, found.units) == (36, 18)
     assert found.clusters == "equal 'product'"
     assert found.narrower > 0
-    assert any("times too narrow" in note for note in found.notes)
+    off = found.narrower
+    said = f"{off:.2f} times too narrow" if off >= 1 else f"{1 / off:.2f} times too wide"
+    assert any(said in note for note in found.notes)
     assert found.audited == "shop"
     assert all(set(one.parts) == {"a", "b"} for one in found.candidates)
     gap = found.gaps[0]

@@ -52,6 +52,16 @@ def test_pairs_are_those_of_brute_force(monkeypatch: pytest.MonkeyPatch) -> None
     np.testing.assert_allclose(between.nearest, across.max(1), atol=1e-6)
 
 
+def test_equal_vectors_have_a_cosine_of_1(tmp_path: Path) -> None:
+    """Sums of 32 bits come out on either side of it: of 300 pairs `above` = 1 found 178."""
+    rows = np.repeat(np.random.default_rng(0).standard_normal((100, 384)), 2, axis=0).astype(np.float32)
+    vectors = read(folder_of(tmp_path / "v", rows))
+    found = duplicates_in(vectors, "cls", 1.0, "longest")
+    assert [pair[2] for pair in found.pairs] == [1.0] * 100
+    assert len(found.gone) == 100
+    assert len(duplicates_between(vectors, "cls", 1.0, (vectors, "cls")).pairs) == 400
+
+
 def test_too_many_pairs_raise_the_floor_then_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.from_numpy(unit(200))
     many = len(near_pairs(rows, None, 0.5, 0.9).scores)

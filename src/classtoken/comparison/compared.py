@@ -265,10 +265,7 @@ def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> t
             f"{task.units.count} independent items are too few for intervals of means; {LEAST} or more are needed."
         )
     if task.clusters and not task.units.alone:
-        notes.append(
-            f"Items come in {task.units.count} clusters ({task.clusters}); without them intervals would have been "
-            f"{found.narrower:.2f} times too narrow."
-        )
+        notes.append(f"Items come in {task.units.count} clusters ({task.clusters}){_without_clusters(found.narrower)}.")
     if isinstance(task, Labelled) and not task.given_test and len(task.split.parts) < task.choices.folds:
         notes.append(
             f"{len(task.split.parts)} folds instead of {task.choices.folds}: no class fills more, or the "
@@ -276,11 +273,25 @@ def _notes(task: JudgedTask, found: Standing, overlap: SplitOverlap | None) -> t
         )
     if overlap is not None and overlap.equal:
         without = "no item is left" if overlap.score_without is None else f"{overlap.score_without:.4f}"
+        whole = isinstance(task, Labelled) and not (task.given_test or task.clusters) and _texts(task)
+        apart = " Clusters by 'text' would keep equal ones together, and count them once." if whole else ""
         notes.append(
             f"{overlap.equal} of {overlap.checked} judged items are equal to one that was learned from, {overlap.near} "
-            f"more nearly so; {overlap.candidate} has {overlap.score:.4f} with them, and without them {without}."
+            f"more nearly so; {overlap.candidate} has {overlap.score:.4f} with them, and without them {without}.{apart}"
         )
     return tuple(notes)
+
+
+def _without_clusters(narrower: float) -> str:
+    """What intervals would have been without clusters; nothing where clusters leave no chance at all."""
+    if not narrower:
+        return ""
+    off = f"{narrower:.2f} times too narrow" if narrower >= 1 else f"{1 / narrower:.2f} times too wide"
+    return f"; without them intervals would have been {off}"
+
+
+def _texts(task: JudgedTask) -> bool:
+    return all(record.text is not None for record in task.records)
 
 
 def _command(passed: Sequence[Passed], source: str, options: CompareOptions) -> str:

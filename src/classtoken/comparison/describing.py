@@ -1,6 +1,7 @@
 """What a candidate's vectors have lost, how alike candidates are, and which items stand on both sides of a split."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from classtoken.comparison.dense import Segmentation
 from classtoken.comparison.labelled import Labelled
 from classtoken.comparison.task import JudgedTask
 from classtoken.comparison.transform import unit_rows
+from classtoken.errors import OptionError
 from classtoken.fingerprint import hash_bytes, hash_file
 from classtoken.measure.geometry import alignment, anisotropy, effective_rank, linear_cka, uniformity
 from classtoken.results.compare import SplitOverlap, VectorShape
@@ -51,12 +53,15 @@ def _whole(x: NDArray, partners: tuple[NDArray, NDArray]) -> bool:
 
 
 def likeness(entrants: Sequence[Entrant]) -> dict[str, dict[str, float]]:
-    """Linear CKA (unbiased) of the first candidates that have vectors: 1 where one is a rotation of the other."""
-    some = [one for one in entrants if one.vectors is not None and len(one.vectors) >= 4][:ALIKE]
-    rows = {}
-    for one in some:
-        assert one.vectors is not None
-        rows[one.name] = one.vectors[np.linspace(0, len(one.vectors) - 1, min(len(one.vectors), 500)).astype(int)]
+    """Linear CKA (unbiased) of the first candidates that have vectors: 1 where one is a rotation of the other. Those
+    whose vectors are nearly all equal are left out: it says nothing of them."""
+    rows: dict[str, NDArray] = {}
+    for one in entrants:
+        if one.vectors is not None and len(one.vectors) >= 4 and len(rows) < ALIKE:
+            x = one.vectors[np.linspace(0, len(one.vectors) - 1, min(len(one.vectors), 500)).astype(int)]
+            with suppress(OptionError):
+                linear_cka(x, x, unbiased=True)
+                rows[one.name] = x
     return {first: {second: linear_cka(x, y, unbiased=True) for second, y in rows.items()} for first, x in rows.items()}
 
 
@@ -106,8 +111,12 @@ def content_of(record: Record) -> str:
 
 
 def shapes(entrants: Sequence[Entrant], task: JudgedTask) -> Mapping[str, VectorShape]:
-    """Of every candidate that has vectors."""
+    """Of every candidate that has vectors which lie somehow: not where nearly all are equal, or zeros."""
     if isinstance(task, Segmentation):  # a vector here is a whole picture's patches
         return {}
-    partners = task.partners()
-    return {one.name: shape_of(one.vectors, partners) for one in entrants if one.vectors is not None}
+    partners, found = task.partners(), {}
+    for one in entrants:
+        if one.vectors is not None:
+            with suppress(OptionError):
+                found[one.name] = shape_of(one.vectors, partners)
+    return found

@@ -14,8 +14,9 @@ from classtoken.options import SourceOptions
 from classtoken.source import Reader, make_plan, open_source
 from classtoken.values import Record
 
-#: Records that are looked at; more make a temperature no better.
-MOST = 2000
+#: Records that are looked at, at most, and how many from one place: more make a temperature no better, and the first
+#: ones of a source are often of one label.
+MOST, AT_ONE_PLACE = 2000, 20
 
 
 def fitted_temperature(
@@ -46,6 +47,8 @@ def fitted_temperature(
 
 
 def _records(opened: Any) -> Iterator[Record]:
-    reader = Reader(opened)
-    for task in make_plan(opened, limit=MOST).tasks:
-        yield from (entry for entry in reader(task) if isinstance(entry, Record))
+    """All records, or `MOST` of them from places that are spread over the source."""
+    reader, plan = Reader(opened), make_plan(opened, task_rows=AT_ONE_PLACE)
+    count = len(plan.tasks) * min(1.0, MOST / plan.total)
+    for number in np.unique(np.linspace(0, len(plan.tasks) - 1, max(1, int(count))).round().astype(int)).tolist():
+        yield from (entry for entry in reader(plan.tasks[number]) if isinstance(entry, Record))

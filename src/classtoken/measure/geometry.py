@@ -50,8 +50,12 @@ def linear_cka(first: ArrayLike, second: ArrayLike, *, unbiased: bool = False) -
     if unbiased:
         if len(x) < 4:
             raise OptionError(f"the unbiased estimate needs 4 inputs or more, and there are {len(x)}.")
+        x, y = x / abs(x).max(), y / abs(y).max()  # fourth powers of very small or large numbers are no numbers
         k, m = x @ x.T, y @ y.T
-        return float(_hsic(k, m) / np.sqrt(_hsic(k, k) * _hsic(m, m)))
+        own = _hsic(k, k), _hsic(m, m)
+        if min(own) <= 1e-12:
+            raise OptionError("nearly all vectors of a side are equal; the unbiased estimate says nothing of them.")
+        return float(_hsic(k, m) / np.sqrt(own[0] * own[1]))
     cross = np.linalg.norm(y.T @ x) ** 2
     return float(cross / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)))
 
@@ -69,7 +73,7 @@ def effective_rank(vectors: ArrayLike) -> float:
     """exp of the entropy of the centred vectors' singular values as shares (Roy, Vetterli 2007): 1 (a line) to D."""
     x = _matrix(vectors)
     values = np.linalg.svd(x - x.mean(0), compute_uv=False)
-    if values[0] <= 1e-12 * max(1.0, float(abs(x).max())):
+    if values[0] <= 1e-12 * float(abs(x).max()):
         raise OptionError("all vectors are equal; they span nothing.")
     shares = values[values > 0] / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))

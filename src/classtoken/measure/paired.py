@@ -97,9 +97,10 @@ def intervals(
     and Student's t, since BCa alone is too narrow on few units. The same resamples serve all rows.
 
     A share (0 and 1 only) of items that are units has the exact interval, unless the values are `differences` (which
-    may be below 0 elsewhere); of so many items as are independent where each was judged in one of several folds by a
-    classifier that learned from the others (`statistics.independence`); below `LEAST` units, and where all items are
-    equal, which says nothing of others, there is none.
+    may be below 0 elsewhere). Where each item was judged in one of several folds by a classifier that learned from the
+    others, fewer are independent (`statistics.independence`): every interval is that of so many, but for differences,
+    since candidates share most of what their folds have in common. Below `LEAST` units, and where all items are equal,
+    which says nothing of others, there is none.
     """
     values = np.atleast_2d(np.asarray(values_MN, dtype=np.float64))
     if not np.isfinite(values).all():
@@ -112,8 +113,9 @@ def intervals(
         some = values[drawn]
         error = standard_errors(some, units) * stats.t.ppf((1 + level) / 2, g - 1)
         below, above = bca(some, units, level=level, resamples=resamples, seed=seed)
-        low[drawn] = np.fmin(below, means[drawn] - error)
-        high[drawn] = np.fmax(above, means[drawn] + error)
+        wider = 1.0 if differences else independence(units.folds) ** -0.5
+        low[drawn] = means[drawn] - wider * (means[drawn] - np.fmin(below, means[drawn] - error))
+        high[drawn] = means[drawn] + wider * (np.fmax(above, means[drawn] + error) - means[drawn])
     found = []
     for row, mean, least, most, share in zip(values, means, low, high, shares, strict=True):
         if share:

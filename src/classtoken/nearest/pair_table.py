@@ -30,7 +30,7 @@ BELOW = 0.05
 STEPS = 1000
 """steps of the distribution of nearest similarities"""
 ABOUT = b"classtoken.pairs"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from classtoken.sink import Vectors
 from classtoken.values import Progress, written_path
 
 BLOCK = 1024
+ROUNDED = 1 - 2e-6
+"""a cosine above this is 1: so far sums of 32 bits take those of equal vectors from it, on either side"""
 MOST_PAIRS = 5_000_000
 """pairs that are held; more are no duplicates but a threshold that means nothing"""
 
@@ -56,6 +58,8 @@ def near_pairs(
     start = time.monotonic()
     for begin, other_begin, scores_AB in _products(rows_ND, others_MD):
         height, width = scores_AB.shape
+        if float(scores_AB.max()) > ROUNDED:
+            scores_AB.masked_fill_(scores_AB > ROUNDED, 1.0)
         if others_MD is None:
             if begin == other_begin:
                 scores_AB.fill_diagonal_(-1)

@@ -45,6 +45,8 @@ class TrainingState:
     evaluations: list[dict[str, float]] = field(default_factory=list)
     best_values: dict[str, Tensor] | None = None
     seconds: float = 0.0
+    loss: float | None = None
+    """as the log follows it"""
 
     def at(self, ratio: float) -> "TrainingState":
         """The same place in the same epoch where an epoch has `ratio` times as many steps (another batch size)."""
@@ -124,6 +126,7 @@ class Loop:
                     self._evaluate(self.held_out)
                     early = self._patience_is_over()
                 self.log.step(state.step, loss, self._rate(), state.seconds)
+                state.loss = self.log.loss
                 self._report(before, state.seconds - spent)
                 stopped = bool(self.processes.total(torch.tensor([float(interrupted())], device=self.device)) > 0)
                 due = self.options.checkpoint_steps and state.step % self.options.checkpoint_steps == 0
@@ -326,3 +329,4 @@ class Loop:
         if self.average is not None:
             self.average.load_state_dict(kept["average"])
         self.log.rewind(self.state.step)
+        self.log.loss = self.state.loss
