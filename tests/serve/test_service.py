@@ -537,6 +537,12 @@ class TestSlowClients:
 
 
 class TestKeys:
+    @pytest.mark.parametrize("keys", ["a-long-secret-key", [""], [" "], ["a-long-secret-key", ""], ["key "]])
+    def test_that_would_let_in_everybody_are_refused(self, places: Path, keys: Any) -> None:
+        """A text was taken for a key a letter; an empty key is what a variable holds that is not set."""
+        with pytest.raises(OptionError, match="`keys` "):
+            ct.service(places / "texts", keys=keys)
+
     def test_let_in_who_has_one(self, places: Path) -> None:
         app = ct.service(places / "texts", keys=["first-" * 4, "second-" * 4])
         transport = httpx.ASGITransport(app=app)

@@ -32,7 +32,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from classtoken.errors import BadRecord, ClasstokenError
+from classtoken.errors import BadRecord, ClasstokenError, OptionError
 from classtoken.fingerprint import hash_value
 from classtoken.serve.answers import embeddings, shortened
 from classtoken.serve.asked import EmbeddingRequest, read_request
@@ -88,7 +88,7 @@ class EmbeddingService:
     def __init__(self, models: Sequence[ServedModel], limits: ServiceLimits, keys: Sequence[str] = ()):
         self.more: list[Route] = []
         self.models = {model.name: model for model in models}
-        self.limits, self.keys = limits, [key.encode() for key in keys]
+        self.limits, self.keys = limits, _told_apart(keys)
         self.bodies = BodyReader(limits.body_seconds, limits.bodies)
         self.counts = ServiceCounts()
         self.began = int(time.time())
@@ -375,6 +375,16 @@ class EmbeddingService:
             return response
 
         return run
+
+
+def _told_apart(keys: Sequence[str]) -> list[bytes]:
+    """Keys as they are compared. Raises `OptionError` for what would let in everybody: a text in the place of a list,
+    each sign of which would be a key, and an empty one, as of a variable that is not set."""
+    if isinstance(keys, str):
+        raise OptionError("`keys` is a list of keys; give ['...'], or each letter would be one.")
+    if not all(isinstance(key, str) and key.strip() == key != "" for key in keys):
+        raise OptionError("`keys` holds one that is empty, no text, or has blanks around it; nobody is kept out by it.")
+    return [key.encode() for key in keys]
 
 
 def _check_kinds(items: Sequence[ServedItem], model: ServedModel, about: str | None) -> None:
