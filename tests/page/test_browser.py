@@ -253,6 +253,19 @@ def test_it_prints_on_five_sheets_and_none_is_empty(open_page: Open) -> None:
     assert page.evaluate("[...document.querySelectorAll('#app > .hidden')].some(e => e.checkVisibility())") is False
 
 
+def test_the_button_prints_all_ten_steps(open_page: Open) -> None:
+    """A page that asks to be printed is stopped by Chromium before it hears of it: it can make no element then."""
+    page = open_page("toy", "#step=4")
+    page.evaluate(
+        "() => addEventListener('beforeprint', () => (window.papers = document.querySelectorAll('.handout h2').length))"
+    )
+    page.get_by_role("button", name="Print").click()
+    page.wait_for_function("window.papers !== undefined")
+    assert page.evaluate("papers") >= 10
+    page.locator(".handout").wait_for(state="detached")
+    assert page.locator("h2#step-title").is_visible()
+
+
 @pytest.mark.parametrize("name", ["toy", "photo"])
 def test_printed_at_once_it_has_all_pictures_and_no_patch_is_on_its_way(open_page: Open, name: str) -> None:
     """Paper waits for nothing: what is drawn a moment after it was asked for is not on it."""
