@@ -16,6 +16,7 @@ STRANGE = re.compile(r"/w[o]rk/|/r[o]ot/|/h[o]me/[a-z]|registry\.npm[j]s|pythonh
 OPEN = {
     "cli/command.py:run": "the parameters of any verb's function, which typer reads from its signature",
     "encoder/foreign/captured.py": "a foreign attention function is handed whatever its authors hand on",
+    "encoder/foreign/classifying.py:forward": "stands in an encoder's place, whatever that is called with",
     "encoder/families/vit.py:replace_stem": "fields of one dataclass, as dataclasses.replace takes them",
     "options/keywords.py:called": "the keywords of the function that it stands for, and one that this lacks",
     "mteb.py:encode": "mteb hands every encoder the keywords of its data loader",

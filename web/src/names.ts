@@ -48,21 +48,26 @@ export const numberName = (d: number): string => `number ${d}`;
 /** A token as `explain --cut` takes it: patches and word pieces by their number, others by their place. */
 const inCut = (t: number, e: Example): string => (e.tokens[t].role === "content" ? `p${e.tokens.slice(0, t).filter((token) => token.role === "content").length}` : String(t));
 
-/** That one token does not read others in one layer, in the words of the command line. */
-export const cutOf = (e: Example, model: string, reader: number, read: number[], layer: number): string =>
-  `classtoken explain INPUT --model ${model} --cut "edges:${inCut(reader, e)}>${read.map((t) => inCut(t, e)).join(",")}@${layer}" --mode renormalise`;
-
 /** A word of a command as a shell takes it. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`);
 
+/** A model as a command takes it: as it was given, since a folder's name alone is none. */
+export const modelInCommand = (model: ModelCard): string => quoted(model.given ?? model.name);
+
 /** An input as a command takes it; null for what has no file. */
 const inCommand = (e: Example): string | null => e.input.text ?? e.input.given;
+
+/** That one token does not read others in one layer, in the words of the command line. */
+export function cutOf(e: Example, model: ModelCard, reader: number, read: number[], layer: number): string {
+  const [input, cut] = [inCommand(e), `edges:${inCut(reader, e)}>${read.map((t) => inCut(t, e)).join(",")}@${layer}`];
+  return `classtoken explain ${input === null ? "INPUT" : quoted(input)} --model ${modelInCommand(model)} --cut "${cut}" --mode renormalise`;
+}
 
 /** The command that says why two inputs are alike; null where one of them cannot be given to it. */
 export function pairCommand(one: Example, other: Example, model: ModelCard): string | null {
   const [first, second] = [inCommand(one), inCommand(other)];
   if (first === null || second === null) return null;
-  return `classtoken explain ${quoted(first)} --with ${quoted(second)} --model ${quoted(model.given ?? model.name)} --out alike.html`;
+  return `classtoken explain ${quoted(first)} --with ${quoted(second)} --model ${modelInCommand(model)} --out alike.html`;
 }
 
 /** How many layers a state has behind it: 0 is what goes into layer 0. */

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from classtoken.encoder.checkpoint import Checkpoint, check_finite
 from classtoken.encoder.foreign.classifying import BorrowedHead, Given, head_of, output_of, published_classifiers
-from classtoken.encoder.foreign.model import EQUAL, Foreign
+from classtoken.encoder.foreign.model import EQUAL
 from classtoken.encoder.towers import LoadedTower
 from classtoken.pooling.spec import parse
 from classtoken.readout import OwnPooler, Readout
@@ -70,7 +70,7 @@ def _found(
     states, wanted = [], []
     for tokens, batch in _inputs(tower, first):
         states.append(tower.loaded.encoder(tokens))
-        wanted.append(heads["row"].of_whole(_all_of(tower.loaded.encoder, states[-1], pooler, batch), batch))
+        wanted.append(heads["row"].of_whole(_all_of(tower, states[-1], pooler, batch), batch))
     named = (first, "last", "mean") if tower.modality == "text" else ("cls", "mean")
     for spec in (*(["pooler"] if pooler is not None else []), *named):
         for given, head in heads.items():
@@ -84,10 +84,10 @@ def _found(
     return None
 
 
-def _all_of(encoder: Any, states: States, pooler: OwnPooler | None, batch: Mapping[str, Tensor]) -> Any:
+def _all_of(tower: LoadedTower, states: States, pooler: OwnPooler | None, batch: Mapping[str, Tensor]) -> Any:
     """What transformers' own encoder gives for a batch; of a native one its states, which are proved to be the same."""
-    if isinstance(encoder, Foreign):
-        return encoder.model(**batch)
+    if tower.loaded.family is None:
+        return tower.loaded.encoder.model(**batch)
     return output_of(states.last_BLD, None if pooler is None else pooler(states))
 
 
@@ -95,7 +95,6 @@ def _inputs(tower: LoadedTower, first: str) -> Iterator[tuple[Tokens, dict[str, 
     """Random inputs, one a batch, as they are given here and there."""
     encoder, config = tower.loaded.encoder, tower.config
     if tower.modality == "image":
-        assert isinstance(encoder, Foreign)
         roles = torch.tensor([[int(role) for role in encoder.layout.roles()]])
         for seed in range(len(LENGTHS)):
             batch = encoder.random_input(seed)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from classtoken.contract import clues
-from classtoken.contract.borrowed import borrowed
+from classtoken.contract.borrowed import LENGTHS, borrowed
 from classtoken.contract.clues import PoolingClue
 from classtoken.contract.reading import (
     Reading,
@@ -23,6 +23,7 @@ from classtoken.contract.reading import (
 )
 from classtoken.encoder.checkpoint import Checkpoint, check_finite, open_checkpoint
 from classtoken.encoder.families.row import AuthorsReadout, Family
+from classtoken.encoder.foreign.classifying import BorrowedHead
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import ModelError, UnsupportedModel
 from classtoken.model_folder import ENCODER_SETTINGS, read_prompts, transformer_folder
@@ -88,20 +89,14 @@ def _reading(
     pooler: OwnPooler | None = None if loaded.pooled_size is None else own.ModelPooled(loaded.pooled_size)
     missing: str | None = "this model has no pooled output of its own"
     authors: AuthorsReadout | None = None
-    classifier: Classifier | None = None
     if family is not None:
         pooler, missing = own_pooler_of(family, tower.config, loaded)
         authors = family.authors_readout(tower.config)
-        classifier = classifier_of(family, tower.config, loaded, pooler, over)
-    lent = classifier is None and saved is None and alone
-    if lent:
-        classifier = _borrowed_classifier(folder, checkpoint, tower, pooler)
+    classifier = _classifier(folder, checkpoint, tower, pooler, lend=saved is None and alone)
     if declared is not None:
         declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
     found = _clues(checkpoint, tower, saved, declared if alone else None, authors, alone)
-    if classifier is not None and (lent or (authors is not None and str(classifier.readout.spec) == authors.spec)):
-        says = f"{', '.join(tower.config.get('architectures') or ())}: its classifier reads it"
-        found.append(PoolingClue(str(classifier.readout.spec), 2, "config.json and weights", says))
+    found += _classifier_clues(classifier, authors, tower)
     projection = None if classifier is not None and alone else projection_of(loaded, needed=not alone)
     if alone and projection is not None and authors is not None:
         says = f"{', '.join(tower.config.get('architectures') or ())}: a projection that is in the file reads it"
@@ -202,19 +197,39 @@ def _left_over(folder: Path, found: Sequence[PoolingClue]) -> tuple[str, ...]:
     )
 
 
-def _borrowed_classifier(
-    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None
+def _classifier(
+    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None, *, lend: bool
 ) -> Classifier | None:
-    """The classifier that no row knows, as transformers computes it."""
+    """The published classifier: by its row; where that knows none, as transformers computes it, if it may `lend` it."""
+    loaded, over = tower.loaded, over_of(tower.modality)
+    if loaded.family is not None:
+        known = classifier_of(loaded.family, tower.config, loaded, pooler, over)
+        if known is not None:
+            return known
     first = _as_pooled_there("cls", folder, tower) if tower.modality == "text" else "cls"
-    found = borrowed(checkpoint, tower, pooler, over_of(tower.modality), first)
+    found = borrowed(checkpoint, tower, pooler, over, first) if lend else None
     if found is None:
         return None
     readout, head = found
     size = pooler.size if str(readout.spec) == "pooler" and pooler is not None else None
     with torch.no_grad():
-        count = head(torch.zeros(1, size or tower.loaded.encoder.hidden_size)).shape[1]
+        count = head(torch.zeros(1, size or loaded.encoder.hidden_size)).shape[1]
     return labelled(readout, head, count, tower.config)
+
+
+def _classifier_clues(
+    classifier: Classifier | None, authors: AuthorsReadout | None, tower: LoadedTower
+) -> list[PoolingClue]:
+    """What a published classifier says of the pooling."""
+    if classifier is None:
+        return []
+    spec, names = str(classifier.readout.spec), ", ".join(tower.config.get("architectures") or ())
+    if isinstance(classifier.head, BorrowedHead):
+        says = f"{names} reads it, on {len(LENGTHS)} random {tower.modality}s"
+        return [PoolingClue(spec, clues.EXPERIMENT, "run here", says)]
+    if authors is None or spec != authors.spec:
+        return []
+    return [PoolingClue(spec, 2, "config.json and weights", f"{names}: its classifier reads it")]
 
 
 def _saved_classifier(reading: Reading, saved: SavedReadout) -> Classifier:
