@@ -12,10 +12,14 @@ from scipy.stats import binom
 from tests.probe.subjects import ClassState, images
 from tools.generated import into, wrapped
 
+from classtoken.comparison.classification import Classification
+from classtoken.comparison.task import Choices
 from classtoken.encoder.encoder import Encoder
 from classtoken.encoder.shape import BlockShape, ImageStem, Shape
 from classtoken.maps.faithfulness import random_scores
 from classtoken.maps.table import Method, Setting, available
+from classtoken.measure.paired import Units, intervals, pair_tests
+from classtoken.measure.scores import precision_items
 from classtoken.measure.statistics import LEAST, compare, exact, mean_interval
 from classtoken.options import ExplainOptions
 from classtoken.probe.subject import Linear, Subject
@@ -26,6 +30,7 @@ from classtoken.study.explanation import relevance_maps, removal_of
 from classtoken.study.knockouts import Bench, by_layer
 from classtoken.study.unseen import LEAST as LEAST_PLACES
 from classtoken.study.unseen import coverage
+from classtoken.values import Record
 
 SIZES = (2, 4, 8, 12, 16, 24, 32, 48, 64)
 Bounds = tuple[float, float] | None
@@ -187,6 +192,68 @@ def never_said(n: int, runs: int) -> float:
     return max(len(coverage(torch.rand(n, 100, generator=generator), "all", (10, 10)).never) for _ in range(runs))
 
 
+def told_apart(n: int, runs: int, *, alike: float) -> tuple[int, int]:
+    """How often two vectors of n records that are equally good differ with p at most 0.05, each judged by heads in
+    five folds; and how often the interval of their difference leaves out 0. A part `alike` of their variance is the
+    same, as of two vectors of one model."""
+    generator, wrong, left_out = np.random.default_rng(n), 0, 0
+    for _ in range(runs):
+        labels = generator.permutation(np.arange(n) % 2)
+        signal, shared = labels[:, None] * np.eye(2, 8)[1] * 1.5, generator.normal(size=(n, 8)) * alike**0.5
+        vectors = [signal + shared + generator.normal(size=(n, 8)) * (1 - alike) ** 0.5 for _ in range(2)]
+        records = [Record(id=str(i), text=f"t{i}", label=f"c{label}") for i, label in enumerate(labels)]
+        task = Classification(records, None, Choices(draws=1))
+        right = np.stack([task.judge(each, only="accuracy").values["accuracy"] for each in vectors])
+        wrong += bool(pair_tests(right, task.units, resamples=999).p[0, 1] <= 0.05)
+        (between,) = intervals(right[:1] - right[1:], task.units, differences=True, resamples=999)
+        left_out += 0 not in between
+    return wrong, left_out
+
+
+def precision_covered(n: int, positives: float, apart: float, runs: int) -> int:
+    """How often the 95 % interval of an average precision holds the true one: normal scores, `apart` for positives."""
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+        true = generator.random(count) < positives
+        return true * apart + generator.normal(size=count), true
+
+    generator = np.random.default_rng(n)
+    truth, held, done = precision_items(*draw(400_000))[1].mean(), 0, 0
+    while done < runs:
+        scores, true = draw(n)
+        if min(true.sum(), (~true).sum()) < 10:  # so few are refused
+            continue
+        (found,) = intervals(precision_items(scores, true)[1][None], Units.each(n), resamples=999)
+        held, done = held + (truth in found), done + 1
+    return held
+
+
+RANKED = ((100, 0.12, 1.5), (100, 0.5, 2.0), (100, 0.5, 3.0), (300, 0.5, 3.5))
+ALIKE = {"have nothing in common": 0.0, "share nine tenths, as two poolings of one model may": 0.9}
+
+
+def folds_report(runs: int) -> str:
+    """How often two equally good vectors are told apart in folds."""
+    rows = []
+    for says, alike in ALIKE.items():
+        for n in (60, 120):
+            wrong, left_out = told_apart(n, runs, alike=alike)
+            rows.append((says, str(n), percent(wrong / runs), percent(left_out / runs)))
+    ranked = [
+        (str(n), f"{100 * share:g} %", str(apart), percent(precision_covered(n, share, apart, runs) / runs))
+        for n, share, apart in RANKED
+    ]
+    return wrapped(
+        "**How often `compare` tells two equally good vectors apart that are judged in folds** (two classes, heads of "
+        f"8 numbers; {runs} pairs each, give or take a point; 5 % is meant: tests and intervals of differences take "
+        "records as independent, though their heads share most of what they learned from):\n\n"
+        + table(("the two vectors", "records", "p at most 0.05", "0 outside the interval"), rows)
+        + "\n\n**How often the 95 % interval of an average precision holds the true one** (`--test`; normal scores, "
+        f"those of positives so many deviations higher; {runs} samples each): too seldom near the best that can be, "
+        "and with few positives.\n\n" + table(("records", "positive", "apart", "held"), ranked)
+    )
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -253,6 +320,8 @@ if __name__ == "__main__":
     page, asked = PAGE.read_text(), sys.argv[1:] or ["1000"]
     if asked == ["layers"]:
         page = into(page, "python -m tests.simulations layers", layers_report(200))
+    elif asked == ["folds"]:
+        page = into(page, "python -m tests.simulations folds", folds_report(600))
     else:
         page = into(page, "python -m tests.simulations", report(int(asked[0])))
     PAGE.write_text(page)
