@@ -44,6 +44,16 @@ class Fault:
     given: dict[str, Any] = field(default_factory=dict)
 
 
+def both(*faults: Callable[[Patch], None]) -> Callable[[Patch], None]:
+    """Several faults at once, where one would be made up for."""
+
+    def make(patch: Patch) -> None:
+        for fault in faults:
+            fault(patch)
+
+    return make
+
+
 def setting(place: Any, name: str, value: Any) -> Callable[[Patch], None]:
     return lambda patch: patch.setattr(place, name, value)
 
@@ -143,7 +153,7 @@ FAULTS: dict[str, Fault] = {
         setting(Foreign, "causal", False), test_foreign_meant.test_a_causal_model_whose_files_say_nothing_is_asked_about
     ),
     "nobody asks what a classifier reads": Fault(
-        setting(files, "meant_by", lambda foreign: None),
+        both(setting(files, "meant_by", lambda foreign: None), setting(model, "borrowed", lambda *_: None)),
         test_foreign_meant.test_the_contract_is_what_the_classifier_reads,
         {"name": "swin"},
     ),

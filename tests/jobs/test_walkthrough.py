@@ -18,7 +18,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["walkthrough", "--model", "builtin:toy", "--out", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert sorted(said) == ["format", "format_version", "inputs", "layout", "model", "out", "seconds", "size"]
-    assert sorted(said["inputs"][0]) == ["answer", "id", "title", "tokens", "value"]
+    assert sorted(said["inputs"][0]) == ["answer", "id", "note", "title", "tokens", "value"]
     assert said["size"] == out.stat().st_size < 1_000_000
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
     for wrong in (
