@@ -153,7 +153,7 @@ FAULTS: dict[str, Fault] = {
         setting(Foreign, "causal", False), test_foreign_meant.test_a_causal_model_whose_files_say_nothing_is_asked_about
     ),
     "nobody asks what a classifier reads": Fault(
-        both(setting(files, "meant_by", lambda foreign: None), setting(model, "borrowed", lambda *_: None)),
+        both(setting(files, "meant_by", lambda foreign: None), setting(model, "foreign_head", lambda *_: None)),
         test_foreign_meant.test_the_contract_is_what_the_classifier_reads,
         {"name": "swin"},
     ),

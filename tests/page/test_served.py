@@ -132,7 +132,9 @@ def test_without_its_script_it_says_what_to_do(chromium: Any, server: Running) -
     context.close()
 
 
-def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
+def of_two_models(chromium: Any) -> tuple[Running, Any]:
+    """A server of a model and of another one, and a tab that shows the first."""
+
     def other() -> tuple[Walkthrough, FakeBackend]:
         second = FakeBackend("second")
         return second.page, second
@@ -141,6 +143,11 @@ def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
     page = chromium.new_page(viewport={"width": 1440, "height": 900})
     page.goto(f"{running.url}/#key={KEY}&step=5&layer=1")
     page.wait_for_selector("h2#step-title")
+    return running, page
+
+
+def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
+    running, page = of_two_models(chromium)
     chosen = page.get_by_label("Another model")
     assert chosen.input_value() == "fixture"
     assert "model=" not in page.evaluate("location.hash")
@@ -157,14 +164,7 @@ def test_another_model_can_be_chosen_and_linked(chromium: Any) -> None:
 def test_a_link_to_another_model_leads_there_in_a_tab_that_shows_one(chromium: Any, png: bytes) -> None:
     """Its layer, its tokens and its parts taken away would be read as those of the model that is shown."""
 
-    def other() -> tuple[Walkthrough, FakeBackend]:
-        second = FakeBackend("second")
-        return second.page, second
-
-    running = Running(FakeBackend(), ServerLimits(), others={"second": other})
-    page = chromium.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(f"{running.url}/#key={KEY}&step=5&layer=1")
-    page.wait_for_selector("h2#step-title")
+    running, page = of_two_models(chromium)
     page.get_by_role("button", name="+ Your own").click()
     page.set_input_files("input[type=file]", {"name": "mine.png", "mimeType": "image/png", "buffer": png})
     page.wait_for_selector("dialog[open]", state="detached")

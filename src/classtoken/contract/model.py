@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from classtoken.contract import clues
-from classtoken.contract.borrowed import LENGTHS, borrowed
 from classtoken.contract.clues import PoolingClue
+from classtoken.contract.foreign_head import LENGTHS, foreign_head
 from classtoken.contract.reading import (
     Reading,
     choose,
@@ -23,7 +23,7 @@ from classtoken.contract.reading import (
 )
 from classtoken.encoder.checkpoint import Checkpoint, check_finite, open_checkpoint
 from classtoken.encoder.families.row import AuthorsReadout, Family
-from classtoken.encoder.foreign.classifying import BorrowedHead
+from classtoken.encoder.foreign.classifying import ForeignHead
 from classtoken.encoder.towers import LoadedTower, load_towers
 from classtoken.errors import ModelError, UnsupportedModel
 from classtoken.model_folder import ENCODER_SETTINGS, read_prompts, transformer_folder
@@ -92,7 +92,7 @@ def _reading(
     if family is not None:
         pooler, missing = own_pooler_of(family, tower.config, loaded)
         authors = family.authors_readout(tower.config)
-    classifier = _classifier(folder, checkpoint, tower, pooler, lend=saved is None and alone)
+    classifier = _classifier(folder, checkpoint, tower, pooler, foreign_too=saved is None and alone)
     if declared is not None:
         declared = replace(declared, spec=_as_pooled_there(declared.spec, folder, tower))
     found = _clues(checkpoint, tower, saved, declared if alone else None, authors, alone)
@@ -198,16 +198,16 @@ def _left_over(folder: Path, found: Sequence[PoolingClue]) -> tuple[str, ...]:
 
 
 def _classifier(
-    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None, *, lend: bool
+    folder: Path, checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None, *, foreign_too: bool
 ) -> Classifier | None:
-    """The published classifier: by its row; where that knows none, as transformers computes it, if it may `lend` it."""
+    """The published classifier: by its row; where that knows none and `foreign_too`, as transformers computes it."""
     loaded, over = tower.loaded, over_of(tower.modality)
     if loaded.family is not None:
         known = classifier_of(loaded.family, tower.config, loaded, pooler, over)
         if known is not None:
             return known
     first = _as_pooled_there("cls", folder, tower) if tower.modality == "text" else "cls"
-    found = borrowed(checkpoint, tower, pooler, over, first) if lend else None
+    found = foreign_head(checkpoint, tower, pooler, over, first) if foreign_too else None
     if found is None:
         return None
     readout, head = found
@@ -224,7 +224,7 @@ def _classifier_clues(
     if classifier is None:
         return []
     spec, names = str(classifier.readout.spec), ", ".join(tower.config.get("architectures") or ())
-    if isinstance(classifier.head, BorrowedHead):
+    if isinstance(classifier.head, ForeignHead):
         says = f"{names} reads it, on {len(LENGTHS)} random {tower.modality}s"
         return [PoolingClue(spec, clues.EXPERIMENT, "run here", says)]
     if authors is None or spec != authors.spec:

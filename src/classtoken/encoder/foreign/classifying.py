@@ -2,10 +2,11 @@
 
 A row of the table says what a native classifier is. Any other is run as it stands: its class, without its encoder, is
 given what the encoder gives, or one vector in the place of that. Which vector that has to be is found by giving it both
-(`contract.borrowed`).
+(`contract.foreign_head`).
 """
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -29,47 +30,57 @@ def published_classifiers(config: Mapping[str, Any]) -> list[str]:
     return [str(name) for name in config.get("architectures") or () if str(name).endswith(CLASSIFIERS)]
 
 
-class _InTheEncodersPlace(nn.Module):
-    """Gives what it was told to, and keeps what it was called with."""
+@dataclass
+class _Call:
+    """One call of a class without its encoder: what is handed to it in the encoder's place, and what it asked with."""
 
-    output: Any = None
-    called_with: tuple[Any, ...] = ()
+    output: Any
+    asked_with: tuple[Any, ...] = ()
+
+
+_CALL: ContextVar[_Call] = ContextVar("call")
+"""the call that is under way; every thread has its own"""
+
+
+class _InTheEncodersPlace(nn.Module):
+    """Hands over what the call under way holds, whatever it is called with."""
 
     def forward(self, *given: Any, **named: Any) -> Any:
-        self.called_with = (*given, *named.values())
-        return self.output
+        call = _CALL.get()
+        call.asked_with = (*given, *named.values())
+        return call.output
 
 
-class BorrowedHead(nn.Module):
+class ForeignHead(nn.Module):
     """Vector -> logits by a class of transformers; its weights are those of the checkpoint, its encoder is left out."""
 
     def __init__(self, whole: nn.Module, given: Given):
         super().__init__()
         self.given = given
-        self.place = _InTheEncodersPlace()
-        setattr(whole, str(whole.base_model_prefix), self.place)
+        setattr(whole, str(whole.base_model_prefix), _InTheEncodersPlace())
         self.whole = whole.eval()
 
     def forward(self, vector_BD: Float[Tensor, "B d"]) -> Float[Tensor, "B C"]:
         """Logits of a batch."""
         last = vector_BD[:, None] if self.given == "row" else vector_BD[:, :, None, None]
-        return self._logits(output_of(last, vector_BD), self._dummy(vector_BD))
+        return self._logits(_Call(output_of(last, vector_BD)), self._dummy(vector_BD))
 
     def of_whole(self, output: Any, batch: Mapping[str, Tensor]) -> Float[Tensor, "B C"]:
         """Logits from all that the encoder gives for a batch. Raises `UnsupportedModel` where the class asks its
         encoder for more than this batch (Longformer's marks the first token, T5's has a second text)."""
-        logits = self._logits(output, batch)
-        asked = [value for value in self.place.called_with if isinstance(value, Tensor)]
+        call = _Call(output)
+        logits = self._logits(call, batch)
+        asked = [value for value in call.asked_with if isinstance(value, Tensor)]
         if not all(any(torch.equal(one, given) for given in batch.values()) for one in asked):
             raise UnsupportedModel(f"{type(self.whole).__name__} asks its encoder for more than one input.")
         return logits
 
-    def _logits(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
-        self.place.output = output
+    def _logits(self, call: _Call, batch: Mapping[str, Tensor]) -> Tensor:
+        before = _CALL.set(call)
         try:
             return self.whole(**batch).logits
         finally:
-            self.place.output = None
+            _CALL.reset(before)
 
     def _dummy(self, vector_BD: Tensor) -> dict[str, Tensor]:
         """What the class is called with: a text of one token, which is no padding, or an image without content."""
@@ -100,7 +111,7 @@ def _output_class() -> Any:
     return Output
 
 
-def head_of(checkpoint: Checkpoint, given: Given) -> BorrowedHead | None:
+def head_of(checkpoint: Checkpoint, given: Given) -> ForeignHead | None:
     """The checkpoint's classifier with its weights; None where transformers has no such class, where that reads a
     decoder or an encoder of another kind than AutoModel gives, or where weights are lost."""
     import transformers
@@ -124,7 +135,7 @@ def head_of(checkpoint: Checkpoint, given: Given) -> BorrowedHead | None:
     usual = transformers.MODEL_MAPPING.get(type(config), ())
     if type(encoder) not in (usual if isinstance(usual, list | tuple) else (usual,)):
         return None
-    head = BorrowedHead(whole, given)
+    head = ForeignHead(whole, given)
     wanted = whole.state_dict().keys()
     if not wanted or wanted - set(checkpoint.weights.names):
         return None

@@ -1,7 +1,10 @@
 """Published classifiers that no row of the table knows: as their class of transformers computes them, or refused."""
 
+import copy
 import csv
+import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,16 @@ def test_its_answers_outlive_saving_and_other_processes(tmp_path: Path) -> None:
     embedder.save(tmp_path / "saved")
     again = torch.from_numpy(ct.load(tmp_path / "saved").logits(SENTENCES)).softmax(-1).numpy()
     assert np.abs(again - wanted).max() <= 1e-5
+
+
+def test_several_threads_have_their_own_answers(tmp_path: Path) -> None:
+    embedder = ct.load(text_folder(TEXTS["deberta-v2"][0](), tmp_path))
+    wanted = [embedder.logits([text]) for text in SENTENCES]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda text: embedder.logits([text]), SENTENCES * 20))
+    assert all(np.abs(logits - wanted[n % len(wanted)]).max() <= 1e-5 for n, logits in enumerate(found))
+    again = pickle.loads(pickle.dumps(copy.deepcopy(embedder)))
+    assert np.abs(again.logits(SENTENCES) - np.concatenate(wanted)).max() <= 1e-5
 
 
 @pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from classtoken.encoder.checkpoint import Checkpoint, check_finite
-from classtoken.encoder.foreign.classifying import BorrowedHead, Given, head_of, output_of, published_classifiers
+from classtoken.encoder.foreign.classifying import ForeignHead, Given, head_of, output_of, published_classifiers
 from classtoken.encoder.foreign.model import EQUAL
 from classtoken.encoder.towers import LoadedTower
+from classtoken.errors import ClasstokenError
 from classtoken.pooling.spec import parse
 from classtoken.readout import OwnPooler, Readout
 from classtoken.remembered import folder_fingerprint, remembered
@@ -22,9 +23,9 @@ from classtoken.version import __version__
 LENGTHS = (7, 11, 2)
 
 
-def borrowed(
+def foreign_head(
     checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None, over: frozenset[Role], first: str
-) -> tuple[Readout, BorrowedHead] | None:
+) -> tuple[Readout, ForeignHead] | None:
     """The readout and the head of a checkpoint's classifier, as its class of transformers computes it; None where it
     has none that reads one vector. `first` is what the first token of a text is called as a pooling.
 
@@ -77,7 +78,7 @@ def _found(
             try:
                 readout = _readout(spec, tower, pooler, over)
                 logits = [head(readout(one)) for one in states]
-            except Exception:  # a vector of another size, a token that is not there
+            except (ClasstokenError, RuntimeError):  # a token that is not there, a vector of another size
                 continue
             if all(_equal(a, b) for a, b in zip(logits, wanted, strict=True)):
                 return {"reads": spec, "given": given}
