@@ -143,3 +143,13 @@ def test_one_that_reads_something_else_is_refused(why: str, tmp_path: Path) -> N
     folder = text_folder(OTHERS[why](), tmp_path)
     with pytest.raises(ContractError, match="a classifier of this kind is not read here"):
         ct.load(folder, pooling="mean").logits(SENTENCES)
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gpt_neox"])
+def test_an_end_that_counts_as_padding_is_refused(kind: str, tmp_path: Path) -> None:
+    """transformers reads the last token that is not `pad_token_id`: not the end of a text where both are one token."""
+    config = TEXTS[kind][0]()
+    config.pad_token_id = WORDS.index("[SEP]")
+    folder = text_folder(config, tmp_path)
+    with pytest.raises(ContractError, match="a classifier of this kind is not read here"):
+        ct.load(folder, pooling="last").logits(SENTENCES)

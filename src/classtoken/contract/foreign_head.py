@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from classtoken.pooling.spec import parse
 from classtoken.readout import OwnPooler, Readout
 from classtoken.remembered import folder_fingerprint, remembered
 from classtoken.tensors import States, Tokens
+from classtoken.tokens.text import TextPreprocessor
 from classtoken.values import Role
 from classtoken.version import __version__
 
@@ -24,10 +26,16 @@ LENGTHS = (7, 11, 2)
 
 
 def foreign_head(
-    checkpoint: Checkpoint, tower: LoadedTower, pooler: OwnPooler | None, over: frozenset[Role], first: str
+    folder: Path,
+    checkpoint: Checkpoint,
+    tower: LoadedTower,
+    pooler: OwnPooler | None,
+    over: frozenset[Role],
+    first: str,
 ) -> tuple[Readout, ForeignHead] | None:
     """The readout and the head of a checkpoint's classifier, as its class of transformers computes it; None where it
-    has none that reads one vector. `first` is what the first token of a text is called as a pooling.
+    has none that reads one vector. `folder` has the tokenizer; `first` is what the first token of a text is called as a
+    pooling.
 
     The class is given all states of random inputs, and that vector is taken which gives its logits; this is remembered.
     """
@@ -50,8 +58,15 @@ def foreign_head(
         return None
     head = head_of(checkpoint, cast(Given, answer["given"]))
     assert head is not None
+    if answer["reads"] == "last" and head.pad_id is not None and _end_of_texts(folder) == head.pad_id:
+        return None  # the class takes that token for padding, and reads the one before it
     check_finite(head, str(checkpoint.folder))
     return _readout(str(answer["reads"]), tower, pooler, over), head
+
+
+def _end_of_texts(folder: Path) -> int | None:
+    """The token that is last in an ordinary text."""
+    return next(iter(TextPreprocessor.from_folder(folder).tokenizer.ids(["a"])[0][::-1]), None)
 
 
 def _readout(spec: str, tower: LoadedTower, pooler: OwnPooler | None, over: frozenset[Role]) -> Readout:

@@ -207,7 +207,7 @@ def _classifier(
         if known is not None:
             return known
     first = _as_pooled_there("cls", folder, tower) if tower.modality == "text" else "cls"
-    found = foreign_head(checkpoint, tower, pooler, over, first) if foreign_too else None
+    found = foreign_head(folder, checkpoint, tower, pooler, over, first) if foreign_too else None
     if found is None:
         return None
     readout, head = found

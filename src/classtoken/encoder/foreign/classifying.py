@@ -57,6 +57,8 @@ class ForeignHead(nn.Module):
     def __init__(self, whole: nn.Module, given: Given):
         super().__init__()
         self.given = given
+        self.pad_id: int | None = None
+        """a token that is passed over where the last one is read, wherever it stands"""
         setattr(whole, str(whole.base_model_prefix), _InTheEncodersPlace())
         self.whole = whole.eval()
 
@@ -127,7 +129,8 @@ def head_of(checkpoint: Checkpoint, given: Given) -> ForeignHead | None:
         if config.is_encoder_decoder:
             return None
         config.return_dict = True
-        if getattr(config, "pad_token_id", None) is None:  # some refuse more than one row then
+        pad_id = getattr(config, "pad_token_id", None)
+        if pad_id is None:  # some refuse more than one row then
             config.pad_token_id = 0
         with torch.device("meta"):
             whole = made(config)
@@ -136,6 +139,7 @@ def head_of(checkpoint: Checkpoint, given: Given) -> ForeignHead | None:
     if type(encoder) not in (usual if isinstance(usual, list | tuple) else (usual,)):
         return None
     head = ForeignHead(whole, given)
+    head.pad_id = pad_id
     wanted = whole.state_dict().keys()
     if not wanted or wanted - set(checkpoint.weights.names):
         return None
