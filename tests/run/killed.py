@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.run.fake"])
@@ -27,19 +29,31 @@ def kill(process: BaseProcess) -> bool:
     return process.exitcode == -signal.SIGKILL
 
 
-def children(process: BaseProcess) -> list[int]:
-    """The workers that a process has started."""
+def children(pid: int) -> list[int]:
+    """The workers that a process has started; threads and processes that end while they are listed are left out."""
+    found = []
+    for task in _or_none(lambda: list(Path(f"/proc/{pid}/task").iterdir())) or []:
+        for child in (_or_none((task / "children").read_text) or "").split():
+            if b"spawn_main" in (_or_none(Path(f"/proc/{child}/cmdline").read_bytes) or b""):
+                found.append(int(child))
+    return found
+
+
+def kill_child(pid: int, number: int = 0) -> bool:
+    """Kill one of a process's workers; whether there was one."""
+    found = children(pid)
+    if not found:
+        return False
     try:
-        tasks = list(Path(f"/proc/{process.pid}/task").iterdir())
-        found = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-        return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    except OSError:  # it ends just now
-        return []
-
-
-def kill_child(process: BaseProcess, number: int) -> bool:
-    """Kill one of its workers; whether there was one."""
-    found = children(process)
-    if found:
         os.kill(found[number % len(found)], signal.SIGKILL)
-    return bool(found)
+    except ProcessLookupError:  # it has just ended
+        return False
+    return True
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    """What the kernel says of a process or thread, or nothing where it has ended."""
+    try:
+        return read()
+    except OSError:
+        return None

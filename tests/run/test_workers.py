@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.run.fake import FakeStage, onto
-from tests.run.killed import kill, kill_child, started
+from tests.run.killed import children, kill, kill_child, started
 from tests.run.test_update import FIRST, alike, changed, table
 
 import classtoken as ct
@@ -58,15 +58,10 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, source: Path) -> 
 
     def kill_one() -> None:
         """Kill a worker whenever a part has come, three times."""
-        children = Path(f"/proc/{os.getpid()}/task")
         seen = 0
         while not ended.wait(0.005) and seen < 3:
             if len(list((tmp_path / "out").glob("part-*"))) > seen:
-                ours = [int(pid) for task in children.iterdir() for pid in (task / "children").read_text().split()]
-                workers = [pid for pid in ours if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-                if workers:
-                    os.kill(workers[0], signal.SIGKILL)
-                    seen += 1
+                seen += kill_child(os.getpid())
 
     killer = threading.Thread(target=kill_one)
     killer.start()
@@ -89,7 +84,7 @@ def test_kills_of_workers_and_of_their_owner_cost_nothing(tmp_path: Path) -> Non
         while owner.is_alive() and len(list(out.glob("part-*"))) <= before and time.monotonic() < limit:
             time.sleep(0.005)
         time.sleep(chance.random() * 0.2)
-        killed += kill_child(owner, chance.randrange(2))
+        killed += kill_child(owner.pid, chance.randrange(2))
         time.sleep(chance.random() * 0.2)
         killed += kill(owner)
     assert killed >= 10
@@ -143,7 +138,8 @@ def test_a_worker_whose_owner_dies_ends_too(tmp_path: Path, root: Path) -> None:
     limit = time.monotonic() + 60
     while not list((tmp_path / "out").glob("part-*")) and time.monotonic() < limit:
         time.sleep(0.01)
-    workers = [int(pid) for pid in Path(f"/proc/{owner.pid}/task/{owner.pid}/children").read_text().split()]
+    workers = children(owner.pid)
+    assert workers
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < limit:
