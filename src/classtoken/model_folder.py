@@ -277,6 +277,8 @@ def _parsed(path: Path) -> Any:
     opened = _OPENED.get()
     if opened is not None and path in opened:
         return opened[path]
+    if path.exists() and not path.is_file():  # a pipe would be waited for without an end
+        raise ModelError(f"{path} is no file, but a folder, a pipe or a device. Copy the file itself there.")
     try:
         value = json.loads(path.read_text(encoding="utf-8"), object_hook=Watched, parse_constant=_constant)
         if opened is not None:

@@ -54,6 +54,7 @@ def test_the_class_token_is_found_where_it_stands(
     assert str(embedder.layout) == layout
     states = [numbers_there(folder, text) for text in SENTENCES]
     assert_same(embedder.embed(SENTENCES, pooling="mean"), np.stack([one.mean(0) for one in states]))
+    assert ("for classification: cls" in str(ct.inspect(folder))) is (place is not None)
     if place is not None:
         assert_same(embedder.embed(SENTENCES, pooling="cls"), np.stack([one[place] for one in states]))
         return

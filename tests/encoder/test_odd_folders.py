@@ -1,6 +1,7 @@
 """Names that are no model: one line says what is there instead, and the way that it names leads to a model."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -37,6 +38,12 @@ def without_weights(bert: Path, to: Path, name: str = "") -> Path:
 
 def folder_of_weights(bert: Path, to: Path) -> Path:
     (without_weights(bert, to) / "model.safetensors").mkdir()
+    return to
+
+
+def pipe_for_a_config(bert: Path, to: Path) -> Path:
+    (copied(bert, to) / "config.json").unlink()
+    os.mkfifo(to / "config.json")
     return to
 
 
@@ -99,6 +106,7 @@ ODD: dict[str, tuple[Callable[[Path, Path], Path | str], str]] = {
     "another name": (lambda bert, to: without_weights(bert, to, "best.safetensors"), "call the file model.safetensors"),
     "no weights": (without_weights, "Name a folder with weights in safetensors"),
     "a folder for weights": (folder_of_weights, "holds no model.safetensors: model.safetensors is a folder"),
+    "a pipe for a config": (pipe_for_a_config, "config.json is no file, but a folder, a pipe or a device"),
     "no tensors": (no_tensors, "37 missing"),
     "an empty file": (lambda bert, to: written(bert, to, "model.safetensors", b""), "cannot be read"),
     "weights of Git LFS": (lambda bert, to: written(bert, to, "model.safetensors", POINTER), "git lfs pull"),

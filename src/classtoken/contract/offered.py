@@ -144,5 +144,5 @@ def advice(reading: Reading, layout: Layout, claims: Sequence[Claim]) -> Iterabl
         yield "the mask is causal and the contract reads a token in front: it cannot depend on the input"
     if reading.authors is not None and reading.contract.source not in ("modules.json", "classtoken.json"):
         for use, spec in reading.authors.alternatives.items():
-            if use != "dense":  # `uses` says that
+            if use != "dense" and ("cls" not in spec or layout.count(Role.CLASS)):  # dense: `uses` says that
                 yield f"for {USES.get(use, use)}: {spec}"

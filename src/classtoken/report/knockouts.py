@@ -33,7 +33,7 @@ def matters(found: Explanation) -> Section:
         body += _heads(found)
     modes = "; ".join(f"{mode}: {says}" for mode, says in MODES.items() if _used(found, mode))
     return Section(
-        "What the answer loses without a look, a head or a layer",
+        "The answer without a look, a head or a layer",
         "Something is taken away and the model run again. Grey dots are other cuts of equal size (all of them, or "
         "distinct ones drawn at random). The verdict is by p, corrected for the knock-outs shown here: needed (the "
         "answer falls), in its way (it rises), no more than chance, or too few others to tell. "
