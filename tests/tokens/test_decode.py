@@ -144,8 +144,10 @@ def test_a_grey_scan_that_is_turned_is_the_same_picture_as_a_path_and_as_bytes(
     stored = np.rot90(upright, {3: 2, 6: 1, 8: 3}[turned])
     file = tmp_path / "scan.tif"
     file.write_bytes(tiff(stored if bits == 8 else stored * 257, bits=bits, turned=turned))
-    for item in (file, file.read_bytes()):
+    opened = Image.open(file)
+    for item in (file, file.read_bytes(), opened, opened):
         np.testing.assert_array_equal(np.asarray(decode(item))[..., 0], upright)
+    assert opened.filename == str(file)
 
 
 @pytest.mark.parametrize(("bits", "zero_is_white"), [(8, True), (12, False), (16, False), (16, True)])

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 
 from classtoken.errors import BadRecord, OptionError
 from classtoken.files import special_file, user_path
@@ -151,8 +151,7 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
         decoder, accept = Image.OPEN.get(form, (None, None))  # AVIF: only where Pillow was built with it
         if decoder is not None and accept is not None and accept(start) is True:
             file.seek(0)
-            # Told a path, Pillow maps that file into memory, and scrambles a grey TIFF that is turned on its side.
-            return decoder(file, "")
+            return decoder(file, name)
     what = next((f"; it is {kind}" for magic, kind in OTHERS if magic.lower() in start.lower()), "")
     raise BadRecord(
         f"not an image in one of the formats {', '.join(decoding.formats)}; begins with {start[:16]!r}{what}", name
@@ -161,7 +160,7 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
 
 def _upright_rgb(image: Image.Image, name: str, decoding: Decoding) -> Image.Image:
     _check_size(image.width, image.height, name, decoding)
-    image.load()
+    _load(image)
     sixteen = image.mode == "I" and image.format in SIXTEEN_BITS
     bits, white = _said_by_tiff(image)
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
@@ -176,6 +175,19 @@ def _upright_rgb(image: Image.Image, name: str, decoding: Decoding) -> Image.Ima
     if image.mode in ("La", "RGBa"):  # premultiplied alpha
         image = image.convert(image.mode.upper())
     return _flatten_alpha(image, decoding.alpha)
+
+
+def _load(image: Image.Image) -> None:
+    """Read the pixels. Where it knows a path, Pillow maps that file into memory, and takes the rows of a grey TIFF that
+    is turned on its side for as long as those of the turned picture: so it is told none meanwhile."""
+    path = getattr(image, "filename", None)
+    if isinstance(image, ImageFile.ImageFile):
+        image.filename = ""
+    try:
+        image.load()
+    finally:
+        if isinstance(image, ImageFile.ImageFile):
+            image.filename = path or ""
 
 
 def _said_by_tiff(image: Image.Image) -> tuple[int | None, bool]:
