@@ -1,17 +1,22 @@
 """Long texts in chunks: what covers them, whose vectors they have; growing and several workers change nothing."""
 
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests import folders
+from tests.tokens.tiny import MAKERS, usual_of
 
 import classtoken as ct
 from classtoken.errors import ManifestMismatch, OptionError
 from classtoken.results.embed import EmbedResult
-from classtoken.run.chunks import ChunkSpec, token_ranges
+from classtoken.run.chunks import Border, Chunker, ChunkSpec, token_ranges
 from classtoken.sink import read_quarantine, verify
+from classtoken.tokens.text import TextPreprocessor
+from classtoken.values import Chunk, Record
 
 WORDS = ["the", "cat", "dog", "bird", "sits", "runs", "on", "a", "mat", "under", "red", "blue", "house", "far", "away"]
 
@@ -40,18 +45,89 @@ def model(bert: Path) -> ct.Embedder:
 @pytest.mark.parametrize(("size", "overlap"), [(10, 0), (10, 4), (7, 3), (1, 0), (100, 50)])
 @pytest.mark.parametrize("spaces", [True, False])
 def test_chunks_cover_every_token_and_overlap_as_asked(size: int, overlap: int, spaces: bool) -> None:
-    chance, spans, at = np.random.default_rng(size), [], 0
-    for _ in range(57):
-        at += int(spaces and chance.random() < 0.7)
-        spans.append((at, at + 3))
-        at += 3
-    found = token_ranges(spans, size, overlap)
+    chance = np.random.default_rng(size)
+    between = [Border.BLANK if spaces and chance.random() < 0.7 else Border.INSIDE for _ in range(56)]
+    found = token_ranges([Border.BLANK, *between, Border.BLANK], size, overlap)
     assert found[0][0] == 0
     assert found[-1][1] == 57
     for (begin, end), (later, _) in pairwise(found):
         assert begin < later <= end
         assert end - later <= overlap
     assert all(0 < end - begin <= size for begin, end in found)
+
+
+Cut = Callable[[str, str, ChunkSpec], tuple[Sequence[Chunk], list[int]]]
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Cut:
+    """The chunks of a text by the tokenizer of a kind of models, and how many tokens each has alone."""
+
+    @cache
+    def prepare(kind: str) -> TextPreprocessor:
+        make, family, layout = MAKERS[kind]
+        folder = tmp_path_factory.mktemp(kind)
+        make().save_pretrained(folder)
+        return TextPreprocessor.from_folder(folder, layout, usual=usual_of(family), max_length=64)
+
+    def chunks(kind: str, text: str, spec: ChunkSpec) -> tuple[Sequence[Chunk], list[int]]:
+        reads = prepare(kind)
+        found = Chunker(reads, spec, None)(Record(id="x", text=text))
+        return found, [reads.length(chunk.text or "") - sum(reads.tokenizer.ends) for chunk in found]
+
+    return chunks
+
+
+LONG = {
+    "Chinese": "\u4eca\u5929\u5929\u6c14\u5f88\u597d" * 10,
+    "emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467\U0001f3fd " * 8,
+    "code": "if a:\n" + "        quick =  brown\n\n" * 12,
+    "accents": "e\u0301\u0302o\u0302\u0301" * 20,
+    "words": "the quick brown fox jumps over the lazy dog. " * 8,
+}
+
+
+@pytest.mark.parametrize("text", LONG)
+@pytest.mark.parametrize("kind", ["bert", "roberta", "qwen3", "xlm-roberta"])
+@pytest.mark.parametrize("overlap", [0, 4])
+def test_chunks_hold_what_is_read_and_leave_no_sign_out(kind: str, text: str, overlap: int, cut: Cut) -> None:
+    """Several tokens of byte pairs are one character, blanks are tokens without a place, and an accent may be none."""
+    whole = LONG[text]
+    found, tokens = cut(kind, whole, ChunkSpec(12, overlap))
+    assert max(tokens) <= 12
+    assert len({(chunk.begin, chunk.end) for chunk in found}) == len(found)
+    assert (found[0].begin, found[-1].end) == (0, len(whole))
+    for chunk, later in pairwise(found):
+        assert chunk.begin < later.begin
+        assert not whole[chunk.end : later.begin].strip()
+        assert overlap or later.begin >= chunk.end
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "qwen3", "xlm-roberta"])
+def test_chunks_end_between_words_also_where_a_token_has_the_space_before_it(kind: str, cut: Cut) -> None:
+    text = LONG["words"]
+    for size in (20, 23, 25):
+        found, _ = cut(kind, text, ChunkSpec(size))
+        assert len(found) > 2
+        for chunk in found[:-1]:
+            assert any(sign.isspace() for sign in text[chunk.end - 1 : chunk.end + 1])
+
+
+def test_what_is_one_character_is_not_cut_and_ends_no_run_for_good() -> None:
+    """An emoji of four tokens in runs of one, and signs that all share characters."""
+    emoji = [Border.BLANK, *([Border.SHARED] * 3 + [Border.INSIDE]) * 3]
+    assert token_ranges(emoji, 1, 0) == [(0, 4), (4, 8), (8, 12)]
+    chained = [Border.BLANK, *[Border.SHARED] * 99, Border.BLANK]
+    assert token_ranges(chained, 10, 0) == [(begin, begin + 10) for begin in range(0, 80, 10)] + [(80, 100)]
+
+
+@pytest.mark.parametrize("kind", ["roberta", "qwen3"])
+def test_windows_of_late_chunks_hold_whole_characters(kind: str, cut: Cut) -> None:
+    found, _ = cut(kind, LONG["Chinese"], ChunkSpec(24, 0, "late"))
+    assert len({chunk.around for chunk in found}) > 1
+    for chunk in found:
+        assert chunk.around is not None
+        assert chunk.text == chunk.around[slice(*chunk.inside)]
 
 
 def test_a_chunk_s_vector_is_that_of_its_text(tmp_path: Path, bert: Path, source: Path) -> None:

@@ -121,6 +121,46 @@ def test_a_picture_of_sixteen_bits_stays_one_however_dark_it_is(kind: str, brigh
     assert np.asarray(decode(thirty_two)).max() == 255  # which may hold anything: what its values say
 
 
+def tiff(values: np.ndarray, *, bits: int, turned: int = 1, zero_is_white: bool = False) -> bytes:
+    """A grey TIFF, not compressed, as scanners write it; 12 bits stand one behind the other."""
+    body = values.astype(np.uint8 if bits == 8 else "<u2").tobytes()
+    if bits == 12:
+        each = "".join(f"{value:012b}" for value in values.ravel())
+        body = int(each, 2).to_bytes(len(each) // 8, "big")
+    high, wide = values.shape
+    tags = {256: wide, 257: high, 258: bits, 259: 1, 262: int(not zero_is_white), 274: turned, 277: 1, 278: high}
+    tags |= {273: 8 + 2 + 12 * (len(tags) + 2) + 4, 279: len(body)}
+    table = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + table + struct.pack("<I", 0) + body
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("turned", [3, 6, 8])
+def test_a_grey_scan_that_is_turned_is_the_same_picture_as_a_path_and_as_bytes(
+    bits: int, turned: int, tmp_path: Path
+) -> None:
+    """Pillow maps the file of a path into memory, and then takes its rows for as long as those of the turned one."""
+    upright = np.arange(20 * 30).reshape(20, 30) % 251
+    stored = np.rot90(upright, {3: 2, 6: 1, 8: 3}[turned])
+    file = tmp_path / "scan.tif"
+    file.write_bytes(tiff(stored if bits == 8 else stored * 257, bits=bits, turned=turned))
+    opened = Image.open(file)
+    for item in (file, file.read_bytes(), opened, opened):
+        np.testing.assert_array_equal(np.asarray(decode(item))[..., 0], upright)
+    assert opened.filename == str(file)
+
+
+@pytest.mark.parametrize(("bits", "zero_is_white"), [(8, True), (12, False), (16, False), (16, True)])
+def test_a_tiff_says_how_its_greys_are_to_be_read(bits: int, zero_is_white: bool) -> None:
+    """12 bits are no dark 16, and a scan in which 0 is white is no negative."""
+    grey = np.arange(256).reshape(16, 16)
+    most = 2**bits - 1
+    values = np.rint((255 - grey if zero_is_white else grey) * (most / 255)).astype(int)
+    file = tiff(values, bits=bits, zero_is_white=zero_is_white)
+    for item in (file, Image.open(io.BytesIO(file))):
+        np.testing.assert_array_equal(np.asarray(decode(item)), grey[..., None].repeat(3, 2))
+
+
 def test_cmyk_of_adobe_and_of_others() -> None:
     """Inks in a JPEG are stored inverted, as Adobe began it, with or without Adobe's marker; in TIFF they are not."""
     ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))

@@ -7,8 +7,9 @@ around it instead (late chunking, Guenther et al. 2024, arXiv:2409.04701).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,8 @@ from classtoken.values import Chunk, Content, Indexed, Record, Reject, Rejected
 ChunkedAs = Literal["rows", "late", "mean"]
 #: Tokens of a window that may be lost or gained where a text is cut out of a longer one.
 MARGIN = 2
+#: Tokens that one character may have: an Arabic ligature of 18 letters, the bytes of an emoji.
+SIGN = 18
 #: The share of a window that is text before its first chunk, where there is some.
 LEAD = 4
 #: Chunks of texts that are averaged together.
@@ -49,8 +52,8 @@ class Chunker:
     def __init__(self, prepare: Preprocessor, spec: ChunkSpec, prompt: str | None):
         if not isinstance(prepare, TextPreprocessor):
             raise OptionError("`chunks` are of texts, and this side of the model reads images; leave it out.")
-        self.prepare, self.spec = prepare, spec
-        self.room = prepare.room(prompt)
+        self.prepare, self.spec, self.prompt = prepare, spec, prompt
+        self.room, self.around = prepare.room(prompt), prepare.length("", prompt=prompt)
         if self.room is not None and spec.size > self.room:
             raise OptionError(
                 f"`chunks` is {spec.size}, and a text of this model has room for {self.room} tokens besides the "
@@ -65,12 +68,22 @@ class Chunker:
             raise BadRecord("there is no text in this record")
         text = record.text
         spans = self.prepare.content_spans(text)
-        ranges = token_ranges(spans, self.spec.size, self.spec.overlap)
-        places = [(spans[a][0], spans[b - 1][1]) for a, b in ranges] or [(0, len(text))]
-        places[0] = (0, places[0][1])
-        places[-1] = (places[-1][0], len(text))
-        windows = self._windows(spans, ranges, len(text)) if self.spec.kept == "late" else [None] * len(places)
+        alone = None if self.spec.kept == "late" else self._alone(text, spans)
+        before = borders(text, spans)
+        ranges = token_ranges(before, self.spec.size, self.spec.overlap, alone)
+        places = [_place(text, spans, *ends) for ends in ranges] or [(0, len(text))]
+        windows = self._windows(spans, ranges, before, len(text)) if self.spec.kept == "late" else [None] * len(places)
         return [self._chunk(record, n, *ends) for n, ends in enumerate(zip(places, windows, strict=True))]
+
+    def _alone(self, text: str, spans: Sequence[tuple[int, int]]) -> Callable[[int, int], int]:
+        """How many tokens some of a text's have when they stand alone, which may be more than within the text: a first
+        word without the space before it, the rest of a word, blanks of which no place is told."""
+
+        def count(begin: int, end: int) -> int:
+            first, last = _place(text, spans, begin, end)
+            return self.prepare.length(text[first:last], prompt=self.prompt) - self.around
+
+        return count
 
     def _chunk(self, record: Record, number: int, place: tuple[int, int], window: tuple[int, int] | None) -> Chunk:
         assert record.text is not None
@@ -95,7 +108,11 @@ class Chunker:
         )
 
     def _windows(
-        self, spans: Sequence[tuple[int, int]], ranges: Sequence[tuple[int, int]], length: int
+        self,
+        spans: Sequence[tuple[int, int]],
+        ranges: Sequence[tuple[int, int]],
+        before: Sequence["Border"],
+        length: int,
     ) -> list[tuple[int, int]]:
         """For each chunk the characters that are read in one pass around it: as many whole chunks as there is room for,
         behind some text before them."""
@@ -106,32 +123,78 @@ class Chunker:
         while len(found) < len(ranges):
             first = ranges[len(found)][0]
             lead = max(0, first - min(room // LEAD, room - self.spec.size))
-            inside = [b for _, b in ranges[len(found) :] if b - lead <= room]
-            found += [(spans[lead][0], spans[inside[-1] - 1][1])] * len(inside)
+            lead = next(place for place in range(lead, first + 1) if place == first or before[place])
+            behind = len(found) + 1
+            while behind < len(ranges) and ranges[behind][1] - lead <= room:
+                behind += 1
+            found += [(spans[lead][0], spans[ranges[behind - 1][1] - 1][1])] * (behind - len(found))
         return found
 
 
-def token_ranges(spans: Sequence[tuple[int, int]], size: int, overlap: int) -> list[tuple[int, int]]:
+class Border(IntEnum):
+    """What stands between a token and the one before it: nothing, as they share a character (byte pairs of an emoji or
+    a Chinese sign), the inside of a word, or white space."""
+
+    SHARED, INSIDE, BLANK = range(3)
+
+
+def borders(text: str, spans: Sequence[tuple[int, int]]) -> list[Border]:
+    """What stands before each token, and behind the last."""
+    found = [Border.BLANK]
+    for (_, end), (begin, _) in pairwise(spans):
+        if begin < end:
+            found.append(Border.SHARED)
+        else:  # the space before a word belongs to the word's token for some tokenizers, and to none for others
+            blank = any(sign.isspace() for sign in text[end - 1 : begin + 1])
+            found.append(Border.BLANK if blank else Border.INSIDE)
+    return [*found, Border.BLANK] if spans else []
+
+
+def _place(text: str, spans: Sequence[tuple[int, int]], begin: int, end: int) -> tuple[int, int]:
+    """Where the tokens from `begin` to before `end` stand, with the signs behind them that became no token; the first
+    and the last of a text with all that is around them."""
+    last = spans[end - 1][1]
+    behind = text[last : spans[end][0]].rstrip() if end < len(spans) else text[last:]
+    return spans[begin][0] if begin else 0, last + len(behind)
+
+
+def token_ranges(
+    before: Sequence[Border], size: int, overlap: int, alone: Callable[[int, int], int] | None = None
+) -> list[tuple[int, int]]:
     """Runs of at most `size` tokens that cover all, each but the first with `overlap` of the one before.
 
-    A chunk ends between words where there is a gap in its second half, and begins at one within the overlap.
+    A run ends between words where there is white space in its second half, and begins at some within the overlap. It
+    does not end within a character, so that one that has more tokens than `size` is a run, too. `alone(begin, end)` are
+    the tokens of a run that stands alone: one with more than `size` is made shorter.
     """
-    count, found, begin = len(spans), [], 0
+    count, found, begin = len(before) - 1, [], 0
     while begin < count:
-        end = min(begin + size, count)
-        if end < count:
-            gaps = (place for place in range(end, begin + size // 2, -1) if _gap(spans, place))
-            end = next(gaps, end)
+        end = _end(before, begin, begin + size, begin + size // 2)
+        while alone is not None and end > begin + 1 and (tokens := alone(begin, end)) > size:
+            most = begin + max(1, min(end - begin - 1, (end - begin) * size // tokens))
+            shorter = _end(before, begin, most, begin + size // 2)
+            if shorter >= end:
+                break
+            end = shorter
         found.append((begin, end))
         if end == count:
             break
-        back = max(end - overlap, begin + 1)
-        begin = next((place for place in range(back, end) if _gap(spans, place)), back)
+        back = range(max(end - overlap, begin + 1), end)
+        apart = [place for place in back if before[place] is not Border.SHARED]
+        begin = next((place for place in apart if before[place] is Border.BLANK), apart[0] if apart else end)
     return found
 
 
-def _gap(spans: Sequence[tuple[int, int]], place: int) -> bool:
-    return spans[place][0] > spans[place - 1][1]
+def _end(before: Sequence[Border], begin: int, most: int, half: int) -> int:
+    """Where a run ends that begins at `begin` and ends at `most` at the latest, if it can: between words behind `half`,
+    else between characters, those of one character more if need be."""
+    count = len(before) - 1
+    if most >= count:
+        return count
+    words = (place for place in range(most, half, -1) if before[place] is Border.BLANK)
+    tried = chain(range(most, begin, -1), range(most + 1, min(most + SIGN, count) + 1))
+    apart = (place for place in tried if before[place] is not Border.SHARED)
+    return next(chain(words, apart), most)
 
 
 def chunks_of(chunker: Chunker, record: Record) -> Sequence[Record | Rejected]:

@@ -6,7 +6,8 @@ Everything that can be wrong with one image is a `BadRecord` that says which ima
 * alpha is dropped, as `convert("RGB")` does in torchvision, timm, open_clip and the pipelines of transformers; with
   `alpha="white"` the image is laid on white instead (as transformers' processors do with an RGBA image in memory);
 * 16-bit greyscale is scaled, v / 257, where Pillow's own conversion clips everything above 255 to white; a PPM or PNG
-  that Pillow opens in 32 bits has 16, however dark it is;
+  that Pillow opens in 32 bits has 16, however dark it is; of a TIFF with 12 bits 4095 is white, and one of 16 bits or
+  floating point whose 0 is white is inverted, which Pillow does for 8 bits alone;
 * floating point is read as 0..1 or as 0..255, whichever holds for all its values, and rounded; what goes beyond 0..1
   and would be all black as 0..255 is refused;
 * CMYK is converted by Pillow, which reads every JPEG in CMYK as inverted, the way Adobe writes them;
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 
 from classtoken.errors import BadRecord, OptionError
 from classtoken.files import special_file, user_path
@@ -159,16 +160,41 @@ def _open(file: BinaryIO, name: str, decoding: Decoding) -> Image.Image:
 
 def _upright_rgb(image: Image.Image, name: str, decoding: Decoding) -> Image.Image:
     _check_size(image.width, image.height, name, decoding)
-    image.load()
+    _load(image)
     sixteen = image.mode == "I" and image.format in SIXTEEN_BITS
+    bits, white = _said_by_tiff(image)
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
-        return Image.fromarray(_eight_bits(values.astype(np.uint16) if sixteen else values, name)).convert("RGB")
+        if bits == 12:
+            values = np.rint(values * (65535 / 4095))
+            sixteen = True
+        grey = _eight_bits(values.astype(np.uint16) if sixteen else values, name)
+        return Image.fromarray(255 - grey if white else grey).convert("RGB")
     if image.mode in ("La", "RGBa"):  # premultiplied alpha
         image = image.convert(image.mode.upper())
     return _flatten_alpha(image, decoding.alpha)
+
+
+def _load(image: Image.Image) -> None:
+    """Read the pixels. Where it knows a path, Pillow maps that file into memory, and takes the rows of a grey TIFF that
+    is turned on its side for as long as those of the turned picture: so it is told none meanwhile."""
+    path = getattr(image, "filename", None)
+    if isinstance(image, ImageFile.ImageFile):
+        image.filename = ""
+    try:
+        image.load()
+    finally:
+        if isinstance(image, ImageFile.ImageFile):
+            image.filename = path or ""
+
+
+def _said_by_tiff(image: Image.Image) -> tuple[int | None, bool]:
+    """Bits of a grey value, and whether 0 is white, as a TIFF's own tags say; None and False of anything else."""
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (None,))
+    return bits[0], tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
 
 
 def _flatten_alpha(image: Image.Image, alpha: str) -> Image.Image:
