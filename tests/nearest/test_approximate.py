@@ -1,6 +1,7 @@
 """The index keeps the recall that was asked for, and is a cache: gone, damaged or old, exact search answers."""
 
 import json
+import resource
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from tests.nearest import made as made_up
 from tests.nearest.test_scan import clustered
 
 import classtoken as ct
-from classtoken.errors import OptionError
+from classtoken.errors import OptionError, OutputError
+from classtoken.files import alone
 from classtoken.nearest import approximate
 from classtoken.nearest.approximate import Settings
 from classtoken.nearest.rows import FileRows
@@ -145,6 +147,61 @@ def test_an_index_that_cannot_grow_is_made_anew(tmp_path: Path, monkeypatch: pyt
     ct.index(second, recall=0.5)
     assert len(made) == 1
     assert approximate.open_index(read(second), "cls") is not None
+
+
+@pytest.fixture
+def indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(approximate, "SMALL", 300)
+    monkeypatch.setattr(approximate, "QUERIES", 60)
+    folder = made_up.folder_of(tmp_path / "made", clustered(600), part_rows=150)
+    ct.index(folder, recall=0.5)
+    return folder
+
+
+def test_more_rows_than_its_recall_is_of_are_found_exactly(indexed: Path) -> None:
+    """The partitions that hold the ten best hold far fewer of the hundreds best, whatever the recall of the ten is."""
+    assert not ct.search(indexed, id="row9", k=10).exact
+    many = ct.search(indexed, id="row9", k=500)
+    assert (many.exact, many.recall, len(many.hits)) == (True, None, 500)
+
+
+def test_a_damaged_index_is_made_anew(indexed: Path) -> None:
+    for path in (indexed / "_meta/index").rglob("data/*.lance"):
+        path.write_bytes(path.read_bytes()[:500])
+    assert ct.search(indexed, id="row9").exact
+    ct.index(indexed, recall=0.5)
+    assert not ct.search(indexed, id="row9").exact
+
+
+def test_an_earlier_state_of_its_table_does_not_answer(indexed: Path, tmp_path: Path) -> None:
+    rows = np.concatenate([clustered(600), clustered(150, seed=4)])
+    after = made_up.folder_of(tmp_path / "after", rows, part_rows=150)
+    shutil.copytree(indexed / "_meta/index", after / "_meta/index")
+    shutil.copytree(indexed / "_meta/index/rows.lance", tmp_path / "earlier")
+    ct.index(after, recall=0.5)
+    assert not ct.search(after, id="row700").exact
+    assert len(list((after / "_meta/index/rows.lance/_versions").glob("*.manifest"))) <= 2  # not one more each time
+    shutil.rmtree(after / "_meta/index/rows.lance")
+    (tmp_path / "earlier").rename(after / "_meta/index/rows.lance")
+    assert ct.search(after, id="row700").exact
+
+
+def test_two_processes_do_not_make_one_index(indexed: Path) -> None:
+    with alone(indexed / "_meta" / approximate.HELD), pytest.raises(OutputError, match="another process is making"):
+        ct.index(indexed, recall=0.5)
+    ct.index(indexed, recall=0.5)
+
+
+def test_a_disk_without_room_for_an_index_is_one_line(indexed: Path) -> None:
+    shutil.rmtree(indexed / "_meta/index")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            ct.index(indexed, recall=0.5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((indexed / "_meta").glob("*index*"))
 
 
 def test_few_vectors_need_no_index(tmp_path: Path) -> None:

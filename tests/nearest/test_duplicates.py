@@ -150,6 +150,18 @@ def test_another_threshold_needs_no_new_run_and_a_bad_cache_is_none(tmp_path: Pa
     assert not table(0.9, other)[0]
 
 
+def test_what_is_just_below_does_not_hang_on_what_was_asked_before(tmp_path: Path) -> None:
+    vectors = read(folder_of(tmp_path, unit(120, 4)))
+    fresh = duplicates_in(vectors, "cls", 0.9, "first")
+    assert fresh.below
+    for before in (0.6, 0.95):
+        (tmp_path / "_meta" / "pairs.parquet").unlink()
+        duplicates_in(vectors, "cls", before, "first")
+        again = duplicates_in(vectors, "cls", 0.9, "first")
+        assert [pair[:2] for pair in again.below] == [pair[:2] for pair in fresh.below]
+        assert again.table.reused == (before < 0.9)
+
+
 def test_what_leaks_from_one_folder_into_another(tmp_path: Path) -> None:
     train = read(folder_of(tmp_path / "train", on_circle(0, 40, 80), carried={"text": ["a", "b", "c"]}))
     test = read(folder_of(tmp_path / "test", on_circle(41, 200, 0), carried={"text": ["bb", "x", "a"]}))

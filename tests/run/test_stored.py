@@ -1,6 +1,8 @@
 """Shorter vectors, smaller numbers, other formats: what is written, and what that keeps."""
 
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +12,9 @@ from tests import folders
 
 import classtoken as ct
 from classtoken.errors import ManifestMismatch, MissingExtra, OptionError
-from classtoken.sink import Vectors, verify
+from classtoken.places import LocalPlace, Place
+from classtoken.sink import Manifest, Vectors, beside, read_manifest, verify
+from classtoken.sink.beside import Format
 from classtoken.sink.numbers import Ranges, to_floats, to_stored
 
 WORDS = ["the", "cat", "dog", "bird", "sits", "runs", "on", "a", "mat", "under", "red", "blue", "house", "far", "away"]
@@ -154,6 +158,81 @@ class TestBeside:
         assert "cls.npy, ids.npy, fingerprint.json: of an earlier state" in str(verify(out).problems)
         ct.embed(bert, path, out, pooling="cls")
         assert verify(out).ok
+
+    @pytest.mark.parametrize("format", ["npy", "safetensors", "lance"])
+    def test_a_kill_while_they_are_written_leaves_files_of_no_state(
+        self, tmp_path: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, format: Format
+    ) -> None:
+        """Also not of the state before, which a source that is put back would take them for."""
+        if format == "lance":
+            pytest.importorskip("lancedb")
+        path, out = tmp_path / "a.txt", tmp_path / "out"
+
+        def killed(*_: object) -> str:
+            raise KeyboardInterrupt
+
+        for text in ("the cat sits\na dog runs\n", "red bird\na cat\nthe blue house\n", "the cat sits\na dog runs\n"):
+            path.write_text(text)
+            with monkeypatch.context() as patched, contextlib.ExitStack() as ends:
+                if "red" in text:
+                    patched.setattr(beside, "_checksum", killed)
+                    ends.enter_context(pytest.raises(KeyboardInterrupt))
+                ct.embed(bert, path, out, pooling="cls", format=format, update=out.exists())
+            assert ("of an earlier state" in str(verify(out).problems)) == ("red" in text)
+        if format == "lance":
+            import lancedb
+
+            assert lancedb.connect(out).open_table("vectors").count_rows() == 2
+        else:
+            assert len(np.load(out / "ids.npy")) == 2
+        assert verify(out).ok, verify(out).problems
+
+    def test_shards_of_a_killed_run_go(self, tmp_path: Path, bert: Path, source: Path) -> None:
+        out = tmp_path / "out"
+        ct.embed(bert, source, out, pooling="cls")
+        for name in ("cls-00000-of-00007.safetensors", "model-00000-of-00007.safetensors"):
+            (out / name).write_bytes(b"")
+        ct.embed(bert, source, out, pooling="cls", format="safetensors")
+        assert {path.name for path in out.glob("*.safetensors")} == {
+            "cls-00000-of-00001.safetensors",
+            "model-00000-of-00007.safetensors",
+        }
+
+    def test_lance_holds_the_state_of_now_alone(self, tmp_path: Path, bert: Path) -> None:
+        pytest.importorskip("lancedb")
+        path, out = tmp_path / "a.txt", tmp_path / "out"
+        for text in ("the cat sits\na dog runs\n", "red bird\n", "blue house\n"):
+            path.write_text(text)
+            ct.embed(bert, path, out, pooling="cls", format="lance", update=out.exists())
+            assert len(list((out / "vectors.lance/data").iterdir())) == 1
+        assert verify(out).ok, verify(out).problems
+
+    def test_where_no_vector_is_left_they_go(self, tmp_path: Path, bert: Path) -> None:
+        place = LocalPlace(tmp_path / "out")
+        path = tmp_path / "a.txt"
+        path.write_text("the cat sits\n")
+        ct.embed(bert, path, place.path, pooling="cls", format="npy")
+        manifest = replace(read_manifest(place), parts=(), rows=0)
+        assert beside.write_beside(place, manifest, "parquet") == ()
+        assert not list(place.path.glob("*.npy"))
+        assert beside.stale(place, manifest) == []
+
+    def test_no_other_run_begins_while_they_are_written(
+        self, tmp_path: Path, bert: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out, seen = tmp_path / "out", []
+        writer = beside._WRITERS["npy"]
+
+        def looked(place: Place, manifest: Manifest) -> tuple[str, ...]:
+            seen.append(place.lock("_meta/.lock"))
+            return writer(place, manifest)
+
+        monkeypatch.setitem(beside._WRITERS, "npy", looked)  # type: ignore[arg-type]
+        ct.embed(bert, source, out, pooling="cls", format="npy")
+        (tmp_path / "slices").mkdir()
+        ct.embed(bert, source, tmp_path / "slices", pooling="cls", part_rows=25, tasks="0-2")
+        ct.embed(bert, source, tmp_path / "slices", pooling="cls", finish=True, format="npy")
+        assert seen == [None, None]
 
     def test_slices_have_them_at_the_end(self, tmp_path: Path, bert: Path, source: Path) -> None:
         ct.embed(bert, source, tmp_path / "out", pooling="cls", part_rows=25, tasks="0-2")

@@ -67,8 +67,8 @@ def _computed(
         work.place, work.manifest, work.carried, overwrite=options.overwrite, shared=only is not None
     ) as sink:
         outcome = run_onto(sink, work.source, work.plan, work.stage, how, report)
-    keep_golden(work.place, work.stage.embedder, work.modality, work.stage.prompt)
-    files = write_beside(work.place, outcome.manifest, options.format) if outcome.manifest.complete else ()
+        keep_golden(work.place, work.stage.embedder, work.modality, work.stage.prompt)
+        files = write_beside(work.place, outcome.manifest, options.format) if outcome.manifest.complete else ()
     cut = cut_texts(work.place, outcome.manifest, work.stage)
     return replace(_result(work.place, outcome, work.plan.listing, files), cut_texts=cut)
 
@@ -102,8 +102,8 @@ def _closed(place: Place, options: EmbedOptions) -> EmbedResult:
     with ParquetSink(place, read_manifest(place)) as sink:
         other = read_at_other_times(sink)
         manifest = closed(sink)
+        files = write_beside(place, manifest, options.format)
     done = Progress(manifest.total, manifest.total, manifest.total, manifest.refused)
-    files = write_beside(place, manifest, options.format)
     found = _result(place, RunOutcome(manifest, done, unchanged()), None, files)
     return replace(found, notes=(*found.notes, *filter(None, (other,))))
 

@@ -20,9 +20,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from classtoken.errors import OptionError, OutputError
+from classtoken.errors import ClasstokenError, OptionError, OutputError
 from classtoken.extras import need
-from classtoken.files import whole_folder, write_text
+from classtoken.files import alone, whole_folder, write_text
 from classtoken.measure.statistics import mean_interval
 from classtoken.nearest.rows import FileRows, has_direction, lengths_of, unit
 from classtoken.nearest.scan import Found, search
@@ -30,15 +30,16 @@ from classtoken.places import LocalPlace
 from classtoken.plain import to_json
 from classtoken.results.base import counted
 from classtoken.sink import Vectors
+from classtoken.sink.beside import AT_ONCE, lance_writes
 from classtoken.sink.manifest import META
 from classtoken.values import Progress
 
-FOLDER, ABOUT, TABLE = "index", "about.json", "rows"
+FOLDER, ABOUT, TABLE, HELD = "index", "about.json", "rows", ".index.lock"
 SMALL = 5000
 """rows below which an index could be no quicker than looking at all of them"""
 QUERIES = 400
 """rows that the settings are chosen on, and as many others on which the recall is measured"""
-FORMAT = 2
+FORMAT = 3
 GROWN = 0.5
 """share of a folder's rows that an index must hold already to grow: its partitions were found for those that it held"""
 
@@ -55,12 +56,14 @@ class Settings:
 class IndexAbout:
     """What an index is of, how it is asked, and what was measured: recall of the `k` best with its 95 % interval.
 
-    `parts` are the checksums of the folder's parts. `begun`: rows that the partitions were found for.
+    `parts` are the checksums of the folder's parts. `begun`: rows that the partitions were found for. `version`: that
+    of the table, which Lance opens at an earlier one where the files of the last are not there.
     """
 
     column: str
     parts: tuple[str, ...]
     begun: int
+    version: int
     settings: Settings
     recall: float
     low: float
@@ -115,21 +118,36 @@ def build_index(
             "search, which needs none."
         )
     folder = vectors.place.path / META / FOLDER
-    grown = _grown(vectors, column, folder)
-    if grown is None:
-        with whole_folder(folder, replacing=True) as new:
-            table = _made(vectors, column, new)
-            about = _about(table, vectors, column, len(vectors), (recall, k), report)
-            write_text(new / ABOUT, to_json(asdict(about)) + "\n")
-        return about
-    table, begun = grown
-    try:
-        about = _about(table, vectors, column, begun, (recall, k), report)
-    except OptionError:
-        if not (folder / ABOUT).is_file():  # it has grown
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    write_text(folder / ABOUT, to_json(asdict(about)) + "\n")
+    with alone(folder.with_name(HELD)) as free:
+        if not free:
+            raise OutputError(f"another process is making the index of {vectors.place.name}; wait for it.")
+        return _built(vectors, column, folder, (recall, k), report)
+
+
+def _built(
+    vectors: Vectors,
+    column: str,
+    folder: Path,
+    wanted: tuple[float, int],
+    report: Callable[[Progress], object] | None,
+) -> IndexAbout:
+    """The index, grown or made anew."""
+    if (grown := _grown(vectors, column, folder)) is not None:
+        table, begun = grown
+        try:
+            about = _about(table, vectors, column, begun, wanted, report)
+            write_text(folder / ABOUT, to_json(asdict(about)) + "\n")
+            return about
+        except ClasstokenError as error:
+            if isinstance(error, OptionError) and not (folder / ABOUT).is_file():  # it has grown
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        except Exception:  # a cache, and its table is damaged: made anew
+            pass
+    with whole_folder(folder, replacing=True) as new:
+        table = _made(vectors, column, new)
+        about = _about(table, vectors, column, len(vectors), wanted, report)
+        write_text(new / ABOUT, to_json(asdict(about)) + "\n")
     return about
 
 
@@ -158,7 +176,7 @@ def _about(
         judged = mean_interval(_recalls(indexed, queries[1], judging, truth[1], settings), bounds=(0, 1))
         if judged.low >= recall:
             measured = judged.estimate, judged.low, judged.high
-            return IndexAbout(column, _parts(vectors), begun, settings, *measured, k, len(judging))
+            return IndexAbout(column, _parts(vectors), begun, table.version, settings, *measured, k, len(judging))
     raise OptionError(f"no settings reach a `recall` of {recall:g} here; ask for less, or use exact search.")
 
 
@@ -191,7 +209,10 @@ def _there(vectors: Vectors) -> tuple[IndexAbout, Any]:
     about = IndexAbout(**plain | {"settings": Settings(**plain["settings"]), "parts": tuple(plain["parts"])})
     if about.format != FORMAT:
         raise OutputError("an index of another format")
-    return about, need("lancedb", "an index").connect(folder.as_posix()).open_table(TABLE)
+    table = need("lancedb", "an index").connect(folder.as_posix()).open_table(TABLE)
+    if table.version != about.version:
+        raise OutputError("an earlier state of the table")
+    return about, table
 
 
 def _parts(vectors: Vectors) -> tuple[str, ...]:
@@ -232,7 +253,7 @@ def _grown(vectors: Vectors, column: str, folder: Path) -> tuple[Any, int] | Non
             table.delete(f"part IN ({', '.join(str(_number(one)) for one in sorted(gone))})")
         if new:
             table.add(_rows_of(vectors, column, new))
-        table.optimize()
+        table.optimize(cleanup_older_than=AT_ONCE, delete_unverified=True)  # else it keeps all that it ever was
         return table, about.begun
     except Exception:  # a cache: made anew
         return None
@@ -241,9 +262,11 @@ def _grown(vectors: Vectors, column: str, folder: Path) -> tuple[Any, int] | Non
 def _made(vectors: Vectors, column: str, folder: Path) -> Any:
     """The table with its index in an empty folder; rows at unit length, those that have no vector are left out."""
     reader = _rows_of(vectors, column, range(len(vectors.manifest.parts)))
-    table = need("lancedb", "an index").connect(folder.as_posix()).create_table(TABLE, reader)
     kind = need("lancedb.index", "an index").IvfRq(distance_type="dot", num_partitions=_partitions(len(vectors)))
-    table.create_index("vector", config=kind)
+    base = need("lancedb", "an index").connect(folder.as_posix())
+    with lance_writes(folder):
+        table = base.create_table(TABLE, reader)
+        table.create_index("vector", config=kind)
     return table
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from classtoken.inputs.thumbnail import picture_size
 from classtoken.nearest.keeping import Keep, Reason, against, equals, kept_rows
-from classtoken.nearest.pair_table import PairTable, pair_table
+from classtoken.nearest.pair_table import BELOW, PairTable, pair_table
 from classtoken.nearest.pairs import contents
 from classtoken.sink import Vectors
 from classtoken.values import Progress, written_path
@@ -82,9 +82,9 @@ def _near(table: PairTable, above: float) -> list[Alike]:
 
 
 def _below(table: PairTable, above: float) -> list[Alike]:
-    """Pairs below the threshold, the nearest to it first; they are sorted by score."""
+    """Pairs just below the threshold, the nearest to it first, as many whatever was kept; they are sorted by score."""
     pairs = table.pairs
     begin = int((pairs.scores >= above).sum())
-    rest = slice(begin, None)
+    rest = slice(begin, int((pairs.scores >= above - BELOW).sum()))
     found = zip(pairs.first[rest].tolist(), pairs.second[rest].tolist(), pairs.scores[rest].tolist(), strict=True)
     return [(a, b, score, False) for a, b, score in found]

@@ -1,4 +1,4 @@
-"""The pairs of a folder as they were found once: another threshold is applied to them without a new run.
+"""The pairs of a folder as they were found once: a higher threshold is applied to them without a new run.
 
 A cache below `_meta/`: it knows by a hash what it was made of, and where it is gone, damaged or of another state of the
 folder, the pairs are found again.
@@ -30,7 +30,7 @@ BELOW = 0.05
 STEPS = 1000
 """steps of the distribution of nearest similarities"""
 ABOUT = b"classtoken.pairs"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def pair_table(
     key = hash_value([FORMAT, _state(vectors, column), other and _state(*other), hash_value(same.first.tolist())])
     name = f"{META}/pairs{'' if other is None else '-' + key[:8]}.parquet"
     with contextlib.suppress(ClasstokenError, OSError, ValueError, KeyError):  # a cache: whatever is wrong, do without
-        there = _read(vectors.place.read(name), key, len(vectors))
-        if there.pairs.floor <= above:
-            return there
+        return _read(vectors.place.read(name), key, len(vectors), above)
     rows, without = unit_matrix(vectors, column)
     representatives = torch.from_numpy(same.representatives)
     others = None if other is None else unit_matrix(*other)[0]
@@ -78,7 +76,7 @@ def pair_table(
     quantiles = np.quantile(_nearest(found.nearest, same), np.linspace(0, 1, STEPS + 1), method="inverted_cdf")
     table = PairTable(pairs, quantiles, int(without.sum()), len(vectors), False)
     with contextlib.suppress(ClasstokenError, OSError):  # a folder that may not be written is searched all the same
-        vectors.place.put(name, _written(table, key))
+        vectors.place.put(name, _written(table, key, above))
     return table
 
 
@@ -95,10 +93,11 @@ def _state(vectors: Vectors, column: str) -> list[str]:
     return [column, *(part.checksum for part in vectors.manifest.parts)]
 
 
-def _written(table: PairTable, key: str) -> bytes:
+def _written(table: PairTable, key: str, above: float) -> bytes:
     pairs = table.pairs
     about = {
         "key": key,
+        "above": above,
         "floor": pairs.floor,
         "without": table.without,
         "quantiles": [round(float(value), 7) for value in table.quantiles],
@@ -110,12 +109,15 @@ def _written(table: PairTable, key: str) -> bytes:
     return out.getvalue()
 
 
-def _read(content: bytes, key: str, rows: int) -> PairTable:
-    """Raises `ValueError` or `KeyError` for what is not the pairs of this state."""
+def _read(content: bytes, key: str, rows: int, above: float) -> PairTable:
+    """Raises `ValueError` or `KeyError` for what is not the pairs of this state, and where those just below the
+    threshold are not among them; of the same threshold they may have been too many to hold."""
     made = table_in(content)
     about = json.loads((made.schema.metadata or {})[ABOUT])
     if about["key"] != key:
         raise ValueError("pairs of another state of the folder")
+    if about["floor"] > above - BELOW and about["above"] != above:
+        raise ValueError("pairs for a higher threshold")
     first, second, scores = (made.column(name).to_numpy() for name in ("first", "second", "score"))
     pairs = Pairs(first, second, scores, np.empty(0, np.float32), float(about["floor"]))
     return PairTable(pairs, np.array(about["quantiles"]), int(about["without"]), rows, True)

@@ -8,10 +8,12 @@ Each says what made it: in the metadata of the schema or of the file, and for .n
 """
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -35,18 +37,21 @@ from classtoken.sink.vectors import Vectors, read_part
 Format = Literal["parquet", "npy", "safetensors", "lance"]
 #: Rows of one safetensors file.
 SHARD_ROWS = 1 << 18
+SHARD = re.compile(r"(.+)-\d{5,}-of-\d{5,}\.safetensors")
 IDS, MADE_BY = "ids.npy", "fingerprint.json"
 _STATE_PARTS = ("starts", "roles", "grids")
 
 
 #: Below `_meta/`: which formats stand beside the parts, and which parts they were made of.
 WRITTEN = "beside.json"
+AT_ONCE = timedelta(milliseconds=1)
+"""age of a state of a Lance data set that goes; of no age at all it warns"""
 
 
 @dataclass(frozen=True)
 class Written(Result):
-    """The files of one format (of Lance, the folder), a hash of the parts that they were made of, and the checksum of
-    each file that holds numbers or ids."""
+    """The files of one format (of Lance, the folder), a hash of the parts that they were made of (none while they are
+    being written), and the checksum of each file that holds numbers or ids."""
 
     files: tuple[str, ...]
     parts: str
@@ -69,22 +74,48 @@ def check_format(place: Place, format: Format) -> None:
 def write_beside(place: Place, manifest: Manifest, format: Format) -> tuple[str, ...]:
     """Write a finished folder's vectors in another format too, and those again that were written of an earlier state;
     the names of the files of this format. Raises `OptionError`."""
-    known = read_beside(place)
-    wanted = {*known.formats, *({format} - {"parquet"})}
-    if not wanted or not manifest.rows:
-        return ()
-    there, parts = place.sizes(), hash_value([part.checksum for part in manifest.parts])
-    formats: dict[str, Written] = dict(known.formats)
-    for name in sorted(wanted):
-        one = formats.get(name)
-        if one is None or one.parts != parts or not all(_is_there(file, there) for file in one.files):
-            files = _WRITERS[name](place, manifest)
-            formats[name] = Written(files, parts, {file: _checksum(place, file) for file in _inside(place, files)})
-            for file in set(() if one is None else one.files) - set(formats[name].files):
-                place.delete(file)
-    if formats != known.formats:
-        place.put(f"{META}/{WRITTEN}", Beside(formats).to_json().encode())
+    formats, parts, there = dict(read_beside(place).formats), _made_of(manifest), place.sizes()
+    wanted = sorted({*formats, *({format} - {"parquet"})})
+    left = [name for name in wanted if not _stands(formats.get(name), parts, there)]
+    if again := [name for name in left if name in formats]:
+        # Where a kill leaves files of two states, they are of neither: a source that is put back would find them "its".
+        formats |= {name: Written(formats[name].files, "") for name in again}
+        _put(place, formats)
+    for name in left:
+        files = _WRITERS[name](place, manifest) if manifest.rows else ()
+        before = formats[name].files if name in formats else ()
+        old = (*before, *(_shards_there(place, manifest) if name == "safetensors" else ()))
+        formats[name] = Written(files, parts, {file: _checksum(place, file) for file in _inside(place, files)})
+        _remove_old(place, old, formats)
+        _put(place, formats)
     return files_of(place, format)
+
+
+def _put(place: Place, formats: Mapping[str, Written]) -> None:
+    place.put(f"{META}/{WRITTEN}", Beside(formats).to_json().encode())
+
+
+def _made_of(manifest: Manifest) -> str:
+    return hash_value([part.checksum for part in manifest.parts])
+
+
+def _stands(one: Written | None, parts: str, there: Mapping[str, int]) -> bool:
+    """Whether a format was written of these parts, and its files are there."""
+    return one is not None and one.parts == parts and all(_is_there(file, there) for file in one.files)
+
+
+def _shards_there(place: Place, manifest: Manifest) -> Iterator[str]:
+    """Shards of these columns, those that a killed run left among them: it may have cut them in another number."""
+    columns = {*map(_file_name, manifest.columns), STATES}
+    return (name for name in place.sizes() if (shard := SHARD.fullmatch(name)) and shard[1] in columns)
+
+
+def _remove_old(place: Place, old: Sequence[str], formats: Mapping[str, Written]) -> None:
+    """Remove files of an earlier state (of Lance, all in the folder) that none of this one stands in the place of."""
+    gone = {*old} - {file for one in formats.values() for file in one.files}
+    for name in place.sizes() if gone else ():
+        if name in gone or name.partition("/")[0] in gone:
+            place.delete(name)
 
 
 def read_beside(place: Place) -> Beside:
@@ -99,9 +130,8 @@ def read_beside(place: Place) -> Beside:
 
 def is_up_to_date(place: Place, manifest: Manifest, format: Format) -> bool:
     """Whether this format stands beside the parts, and all that stand there were made of these."""
-    known, there = read_beside(place).formats, place.sizes()
-    whole = all(_is_there(file, there) for one in known.values() for file in one.files)
-    return (format == "parquet" or format in known) and whole and not stale(place, manifest)
+    known, there, parts = read_beside(place).formats, place.sizes(), _made_of(manifest)
+    return (format == "parquet" or format in known) and all(_stands(one, parts, there) for one in known.values())
 
 
 def files_of(place: Place, format: Format) -> tuple[str, ...]:
@@ -112,7 +142,7 @@ def files_of(place: Place, format: Format) -> tuple[str, ...]:
 
 def stale(place: Place, manifest: Manifest) -> list[str]:
     """Files beside the parts that were made of an earlier state of them."""
-    parts = hash_value([part.checksum for part in manifest.parts])
+    parts = _made_of(manifest)
     return [name for one in read_beside(place).formats.values() if one.parts != parts for name in one.files]
 
 
@@ -256,16 +286,25 @@ def _lance(place: Place, manifest: Manifest) -> tuple[str, ...]:
             yield from table.to_batches()
 
     schema, name = first.schema.with_metadata(made), "vectors.lance"
-    try:
-        lancedb.connect(folder.as_posix()).create_table(
+    with lance_writes(folder / name):
+        table = lancedb.connect(folder.as_posix()).create_table(
             "vectors",
             pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches())),
             mode="overwrite" if (folder / name).exists() else "create",  # Lance warns of overwriting nothing
         )
+        # Lance keeps every state: each update would add a whole copy, and what has gone would still be there.
+        table.optimize(cleanup_older_than=AT_ONCE, delete_unverified=True)
+    return (name,)
+
+
+@contextmanager
+def lance_writes(path: Path) -> Iterator[None]:
+    """`OutputError` for what Lance says where it cannot write."""
+    try:
+        yield
     except (OSError, RuntimeError) as error:
         said = str(error).partition(", /")[0]  # what follows is a place in Lance's own source
-        raise OutputError(f"{folder / name} cannot be written: {said}. Fix that, then run it again.") from error
-    return (name,)
+        raise OutputError(f"{path} cannot be written: {said}. Fix that, then run it again.") from error
 
 
 def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
