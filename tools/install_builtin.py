@@ -4,18 +4,26 @@
     python tools/install_builtin.py scenes RUN --test "builtin:scenes?count=2000&seed=2"
 
 Copies config, weights, readout, preprocessing or vocabulary and the training record to src/classtoken/builtin/NAME, and
-writes README.md from `about.md` there and the measured figures.
+writes README.md from `about.md` there and the measured figures. Weights that take more than 8 MB as 16-bit numbers have
+their matrices rounded to 8 bits first, so that what is measured is what is shipped.
 """
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from classtoken import predict
+import torch
+from safetensors.torch import load_file, save_file
+
+from classtoken import load, predict
+from classtoken.encoder.encoder import Encoder
+from classtoken.encoder.position import resize_grid
+from classtoken.encoder.shape import ImageStem
 from classtoken.plain import to_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +41,8 @@ FILES = (
     "1_Pooling/config.json",
 )
 MOST = 8_000_000
+MATRIX = re.compile(r"\bencoder\.layer\.\d+\..*\.weight$")
+"""the matrices of a ViT's blocks, in transformers' names"""
 
 
 def main() -> int:
@@ -54,13 +64,17 @@ def install(title: str, run: Path, source: str) -> None:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(run / name, target / name)
             (target / name).chmod(0o644)
+    fit_positions(target)
+    if (target / "model.safetensors").stat().st_size > MOST:
+        round_matrices(target / "model.safetensors")
+    (target / "model.safetensors").chmod(0o644)
     size = (target / "model.safetensors").stat().st_size
     if size > MOST:
         sys.exit(f"{target}/model.safetensors has {size} bytes, more than {MOST}")
     with tempfile.TemporaryDirectory() as folder:
         found = predict(target, source, folder)
     record = json.loads((run / "training.json").read_text(encoding="utf-8"))
-    record["result"]["out"] = f"builtin:{title}"
+    record["result"] |= {"out": f"builtin:{title}", "model": Path(record["result"]["model"]).name}
     for name in ("teacher", "unlabelled", "source"):  # where files lay is nobody's business
         for table in ("objective", "data"):
             value = record["recipe"][table].get(name)
@@ -78,6 +92,41 @@ def install(title: str, run: Path, source: str) -> None:
     about = (target / "about.md").read_text(encoding="utf-8")
     (target / "README.md").write_text(card(title, about, record, size), encoding="utf-8")
     print(f"builtin:{title}: {found}")
+
+
+def fit_positions(folder: Path) -> None:
+    """Keep a ViT's positions for the size of image that it was trained further with, where that is not the one that it
+    came with: they were interpolated at every step, and need not be any more."""
+    tower = load(folder).tower()
+    encoder, grid = tower.reading.encoder, tower.layout.grid
+    if not isinstance(encoder, Encoder) or not isinstance(encoder.shape.stem, ImageStem) or grid is None:
+        return
+    native, position = encoder.shape.stem.grid, encoder.stem.get_parameter("position").detach()
+    if native == grid:
+        return
+    path, special = folder / "model.safetensors", len(position) - native[0] * native[1]
+    weights = load_file(path)
+    (name,) = (name for name in weights if name.endswith("embeddings.position_embeddings"))
+    patches = resize_grid(position[special:], native, grid, encoder.shape.stem.resize)
+    weights[name] = torch.cat((position[:special], patches))[None].to(weights[name].dtype)
+    save_file(weights, path, metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["image_size"] = grid[0] * encoder.shape.stem.patch
+    (folder / "config.json").write_text(to_json(config, indent=2) + "\n", encoding="utf-8")
+
+
+def round_matrices(path: Path) -> None:
+    """Round the matrices of the blocks in a file of weights to 8-bit floats (E4M3, Micikevicius et al. 2022, "FP8
+    Formats for Deep Learning"): a sign, four bits of exponent, three of mantissa.
+
+    A weight moves by at most 1/16 of itself, one below 2^-6 by at most 2^-10. No scale stands beside them, so whoever
+    reads safetensors reads them; everything else (norms, biases, positions, the stem, the head) stays as it is.
+    """
+    weights = load_file(path)
+    for name, tensor in weights.items():
+        if tensor.dim() == 2 and MATRIX.search(name):
+            weights[name] = tensor.float().to(torch.float8_e4m3fn)
+    save_file(weights, path, metadata={"format": "pt"})
 
 
 def card(name: str, about: str, record: dict[str, Any], size: int) -> str:
@@ -112,9 +161,13 @@ Test split: {test["source"]}, {test["records"]} records, looked at once, after a
 - {result["learned"]} records learned from, {result["held_out"]} held out
 - {result["steps"]} steps in {result["seconds"] / 60:.1f} minutes on {where["processor"]}, {where["threads"]} of
   {where["cores"]} cores, which other work had a share of; device {where["device"]}, torch {where["torch"]}
-- {result["parameters"]:,} parameters, {size / 1e6:.2f} MB as 16-bit numbers
+- {result["parameters"]:,} parameters, {size / 1e6:.2f} MB as {_numbers(result["parameters"], size)} numbers
 - recipe: `recipe.toml` beside this file; record: `training.json`
 """
+
+
+def _numbers(parameters: int, size: int) -> str:
+    return "16-bit" if size >= 2 * parameters else "8-bit (the blocks' matrices) and 16-bit"
 
 
 if __name__ == "__main__":

