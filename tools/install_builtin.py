@@ -20,10 +20,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from classtoken import load, predict
-from classtoken.encoder.encoder import Encoder
-from classtoken.encoder.position import resize_grid
-from classtoken.encoder.shape import ImageStem
+from classtoken import predict
 from classtoken.plain import to_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +61,6 @@ def install(title: str, run: Path, source: str) -> None:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(run / name, target / name)
             (target / name).chmod(0o644)
-    fit_positions(target)
     if (target / "model.safetensors").stat().st_size > MOST:
         round_matrices(target / "model.safetensors")
     (target / "model.safetensors").chmod(0o644)
@@ -92,27 +88,6 @@ def install(title: str, run: Path, source: str) -> None:
     about = (target / "about.md").read_text(encoding="utf-8")
     (target / "README.md").write_text(card(title, about, record, size), encoding="utf-8")
     print(f"builtin:{title}: {found}")
-
-
-def fit_positions(folder: Path) -> None:
-    """Keep a ViT's positions for the size of image that it was trained further with, where that is not the one that it
-    came with: they were interpolated at every step, and need not be any more."""
-    tower = load(folder).tower()
-    encoder, grid = tower.reading.encoder, tower.layout.grid
-    if not isinstance(encoder, Encoder) or not isinstance(encoder.shape.stem, ImageStem) or grid is None:
-        return
-    native, position = encoder.shape.stem.grid, encoder.stem.get_parameter("position").detach()
-    if native == grid:
-        return
-    path, special = folder / "model.safetensors", len(position) - native[0] * native[1]
-    weights = load_file(path)
-    (name,) = (name for name in weights if name.endswith("embeddings.position_embeddings"))
-    patches = resize_grid(position[special:], native, grid, encoder.shape.stem.resize)
-    weights[name] = torch.cat((position[:special], patches))[None].to(weights[name].dtype)
-    save_file(weights, path, metadata={"format": "pt"})
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["image_size"] = grid[0] * encoder.shape.stem.patch
-    (folder / "config.json").write_text(to_json(config, indent=2) + "\n", encoding="utf-8")
 
 
 def round_matrices(path: Path) -> None:

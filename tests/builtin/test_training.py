@@ -84,24 +84,6 @@ def test_weights_that_are_too_many_are_rounded_to_what_ships(tool: ModuleType, t
         np.testing.assert_allclose(theirs(pixels).logits.numpy(), rounded, atol=1e-5)
 
 
-def test_positions_are_kept_for_the_size_that_was_trained_with(tool: ModuleType, tmp_path: Path) -> None:
-    folder = folders.tiny_vit(tmp_path / "model", head=True)
-    folders.image_processor(folder, size=48)
-    picture = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
-    before = ct.load(folder).logits([picture])
-    sys.modules["install_builtin"].fit_positions(folder)
-    after = ct.load(folder)
-    assert (after.tower().reading.encoder.shape.stem.image, after.layout.grid) == ((48, 48), (6, 6))
-    np.testing.assert_allclose(after.logits([picture]), before, atol=1e-5)
-    theirs = transformers.ViTForImageClassification.from_pretrained(folder)
-    with torch.no_grad():
-        pixels = transformers.AutoImageProcessor.from_pretrained(folder)(picture, return_tensors="pt")["pixel_values"]
-        np.testing.assert_allclose(theirs(pixels).logits.numpy(), before, atol=1e-5)
-    kept = (folder / "model.safetensors").read_bytes()
-    sys.modules["install_builtin"].fit_positions(folder)  # there is nothing left to do
-    assert (folder / "model.safetensors").read_bytes() == kept
-
-
 @pytest.mark.parametrize(
     ("before", "after", "said", "holds"),
     [

@@ -1,14 +1,16 @@
 """A published model trained further."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from tests.folders import tiny_vit
+from tests.folders import image_processor, tiny_vit
 from tests.learning.training import MOVING, told, train
 
 from classtoken.embedder import load
+from classtoken.learning.folder.formats import at_size
 from classtoken.learning.recipe import Recipe
 
 
@@ -48,3 +50,23 @@ def test_fine_tuning_for_another_image_size(tmp_path: Path, squares: Path) -> No
     theirs = transformers.AutoImageProcessor.from_pretrained(tmp_path / "model")
     expected = theirs(Image.open(path), return_tensors="pt")["pixel_values"]
     assert float((model.tokens([path]).pixels - expected).abs().max()) < 0.02
+    assert model.tower().reading.encoder.shape.stem.grid == (3, 3)  # its positions, too: transformers takes this size
+    whole = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "model").eval()
+    with torch.no_grad():
+        logits = whole(pixel_values=model.tokens(path).pixels).logits.numpy()
+    assert np.abs(model.logits(path) - logits).max() < 1e-5 * max(1.0, np.abs(logits).max())
+
+
+def test_positions_that_are_kept_for_another_size_give_the_same_states(tmp_path: Path) -> None:
+    vit = tiny_vit(tmp_path / "vit")
+    image_processor(vit, size=48)
+    embedder, picture = load(vit), np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+    reading, grid = embedder.tower().reading, embedder.layout.grid
+    assert reading.family is not None
+    encoder: Any = reading.encoder
+    fitted, config = at_size(encoder, reading.family, reading.config, grid)
+    assert (fitted.shape.stem.grid, config["image_size"]) == ((6, 6), 48)
+    tokens = embedder.tokens([picture])
+    with torch.no_grad():
+        torch.testing.assert_close(fitted(tokens).last_BLD, encoder(tokens).last_BLD)
+    assert at_size(fitted, reading.family, config, grid) == (fitted, config)

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from classtoken.contract.for_others import write_modules
+from classtoken.encoder.families.timm_config import is_timm
 from classtoken.encoder.protocol import is_trainable
 from classtoken.encoder.shape import ImageStem, TextStem
 from classtoken.errors import TrainingError
 from classtoken.files import write_text
 from classtoken.learning.folder import write as files
-from classtoken.learning.folder.formats import published_form
+from classtoken.learning.folder.formats import at_size, published_form
 from classtoken.learning.folder.record import base_name, card, licence_of, machine
 from classtoken.learning.folder.seen import write_seen
 from classtoken.learning.judge import Judgement, judge
@@ -21,7 +22,7 @@ from classtoken.learning.ways.scratch import image_recipe
 from classtoken.learning.ways.trained import TrainedModel
 from classtoken.learning.work import being_written, list_files
 from classtoken.measure.statistics import independence
-from classtoken.model_folder import TRAINING, read_prompts
+from classtoken.model_folder import TRAINING, read_json, read_prompts
 from classtoken.readout.saved import SavedReadout, read_saved
 from classtoken.results.base import counted, write
 from classtoken.results.train import PoolingFigures, TrainResult
@@ -245,7 +246,11 @@ def _write_model(model: TrainedModel, run: TrainingRun, saved: SavedReadout) -> 
     family = reading.family
     opens = family is not None and is_trainable(encoder) and files.opens_by_config(origin, reading.config)
     if family is not None and opens and (moved or files.published_head(family, reading.config, saved)):
-        files.write_tuned(run.out, origin, reading.config, family, encoder, saved, half=run.half)
+        assert is_trainable(encoder)
+        config = reading.config
+        if moved and run.recipe.data.size and not is_timm(read_json(origin / "config.json") or {}):
+            encoder, config = at_size(encoder, family, config, run.embedder.tower(run.modality).layout.grid)
+        files.write_tuned(run.out, origin, config, family, encoder, saved, half=run.half)
     elif moved:
         assert is_trainable(encoder)
         files.copy_files(origin, run.out)
