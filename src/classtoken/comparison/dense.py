@@ -21,6 +21,7 @@ from classtoken.learning.ways.logistic import FitTask
 from classtoken.measure.scores import mean_iou, of_counts
 from classtoken.tensors import States
 from classtoken.tokens.image import ImagePreprocessor
+from classtoken.tokens.masks import read_mask
 from classtoken.values import Record, Rejected, Role
 
 THINGS = 90
@@ -195,8 +196,7 @@ def _right_share(classes: int):  # type: ignore[no-untyped-def]
 def _seen(record: Record, prepare: ImagePreprocessor) -> NDArray:
     """The mask's ids at every pixel that the model sees. Where each of them comes from is found by preparing a picture
     whose colours say where they stand."""
-    with Image.open(Path(str(record.meta["mask"]))) as file:
-        ids = np.asarray(file)
+    ids = read_mask(record)
     ids = ids if ids.ndim == 2 else ids[..., 0]
     height, width = ids.shape
     down, across = np.mgrid[0:height, 0:width]

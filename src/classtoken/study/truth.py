@@ -1,7 +1,5 @@
 """What is known about records besides the model: masks of the object, and labels."""
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
@@ -9,20 +7,18 @@ from classtoken.errors import OptionError
 from classtoken.inputs import Preprocessor
 from classtoken.maps.truth import patch_shares
 from classtoken.tokens.image import ImagePreprocessor
+from classtoken.tokens.masks import read_mask
 from classtoken.values import Record
 
 
 def mask_shares(record: Record, grid: tuple[int, int] | None, prepare: Preprocessor) -> np.ndarray | None:
     """The share of every patch that the object covers, through the model's own crop; None without a usable mask.
 
-    Every value of the mask but 0 is the object.
+    Every value of the mask but 0 is the object. Raises `OptionError` for a mask that is none of this picture.
     """
-    path = record.meta.get("mask")
-    if not path or grid is None or not isinstance(prepare, ImagePreprocessor):
+    if not record.meta.get("mask") or grid is None or not isinstance(prepare, ImagePreprocessor):
         return None
-    with Image.open(Path(str(path))) as file:
-        values = np.asarray(file)
-    mask = np.asarray(values > 0)
+    mask = np.asarray(read_mask(record) > 0)
     flat = mask if mask.ndim == 2 else np.asarray(mask.any(-1))
     return usable(patch_shares(crop_mask(flat, prepare), grid))
 
