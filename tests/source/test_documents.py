@@ -52,6 +52,13 @@ def test_encodings_are_those_of_tables(folder: Path) -> None:
     read = entries(folder, encoding="cp1252")[0]
     assert isinstance(read, Record)
     assert read.text == "Wört"
+    (folder / "a/one.txt").write_bytes("Wört".encode("utf-16-le"))
+    refused = entries(folder)[0]
+    assert isinstance(refused, Rejected)
+    assert "NUL bytes, as UTF-16-LE has without its mark; say what it is (`encoding`)" in refused.reason
+    read = entries(folder, encoding="utf-16-le")[0]
+    assert isinstance(read, Record)
+    assert read.text == "Wört"
 
 
 def test_what_is_no_text_is_refused_alone(folder: Path) -> None:

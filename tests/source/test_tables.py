@@ -39,6 +39,8 @@ class TestText:
         [
             (b"one\nna\xefve\n", "not UTF-8: byte 0xef at 6, line 2.*iconv -f latin1"),
             ("one\n".encode("utf-16")[:-1], "is not UTF-16"),
+            ("one\n".encode("utf-16-le"), r"UTF-16-LE without its mark has: say .* `encoding` \(utf-16-le\)"),
+            ("one\n".encode("utf-16-be"), r"UTF-16-BE without its mark has: say .* `encoding` \(utf-16-be\)"),
         ],
     )
     def test_another_encoding_is_named_with_the_cure(self, tmp_path: Path, content: bytes, words: str) -> None:

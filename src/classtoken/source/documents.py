@@ -5,6 +5,7 @@ from pathlib import Path
 
 from classtoken.source.base import Entry
 from classtoken.source.folders import FilesBelow
+from classtoken.source.lines import unmarked
 from classtoken.values import Record, Rejected
 
 #: Suffixes of files that hold one text.
@@ -29,6 +30,8 @@ class Documents(FilesBelow):
         if size > LARGEST:
             return Rejected(id, f"has {size >> 20} MB; a file of one text has at most {LARGEST >> 20}")
         marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        if not (marked or self.options.encoding) and (likely := unmarked(content[:2])):
+            return Rejected(id, f"has NUL bytes, as {likely.upper()} has without its mark; say what it is (`encoding`)")
         encoding = self.options.encoding or ("utf-16" if marked else "utf-8-sig")
         try:
             text = content.decode(encoding)

@@ -80,6 +80,11 @@ class Lines:
             with packed(self.path) if packed else self.path.open("rb") as file:
                 start = file.peek(2)[:2]
                 encoding = self.encoding or _MARKS.get(start)
+                if encoding is None and (likely := unmarked(start)):
+                    raise SourceError(
+                        f"{self.path} has NUL bytes, as {likely.upper()} without its mark has: say what it is with "
+                        f"`encoding` ({likely})."
+                    )
                 if encoding is None and not packed:
                     old_ends = _only_carriage_returns(file)
                     file.seek(offset)
@@ -107,6 +112,14 @@ class Lines:
             "with `encoding` (Excel in the West writes cp1252), or convert it: "
             f"iconv -f latin1 -t utf-8 {name} > utf8-{name} (with the encoding it really has)."
         )
+
+
+def unmarked(start: bytes) -> str | None:
+    """The encoding that a text without a mark most likely has by its first two bytes, where it is UTF-16; None else.
+
+    Letters of ASCII have a NUL byte there, which no text in UTF-8 begins with."""
+    found = {(True, False): "utf-16-be", (False, True): "utf-16-le"}
+    return found.get((start[:1] == b"\0", start[1:2] == b"\0"))
 
 
 def _only_carriage_returns(file: BinaryIO) -> bool:
