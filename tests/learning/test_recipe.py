@@ -21,7 +21,7 @@ BUILT_IN = sorted((ROOT / "src/classtoken/builtin").glob("*/recipe.toml"))
 @pytest.mark.parametrize("path", BUILT_IN, ids=lambda path: path.parent.name)
 def test_every_recipe_that_ships_is_read_and_goes_through_json(path: Path) -> None:
     recipe = Recipe.from_file(path)
-    assert recipe.model is not None
+    assert (recipe.model is None) is bool(recipe.unfreeze)  # from scratch, or a MODEL that is trained further
     again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
     assert again.essence() == Recipe.from_dict(json.loads(json.dumps(again.to_dict()))).essence()
     assert again.loop == recipe.loop
