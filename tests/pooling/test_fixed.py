@@ -101,7 +101,7 @@ MODES = {
 @pytest.mark.parametrize("prompt", [True, False])
 def test_equal_to_sentence_transformers(name: str, side: str, prompt: bool) -> None:
     """Every mode, padded on either side, with the prompt's tokens and without."""
-    pooling_module = pytest.importorskip("sentence_transformers.models")
+    pooling_module = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
     rows = ["PPCxxxxE", "PPCE", "PPCxxE", "PPCxE"]
     rows = [row.ljust(8, ".") if side == "right" else row.rjust(8, ".") for row in rows]
     states, roles = torch.randn(4, 8, 6), roles_of(*rows)

@@ -79,7 +79,7 @@ def test_one_judging_record_has_no_figure_that_needs_two(tmp_path: Path) -> None
 
 def test_a_vector_of_unit_length_stays_one(tmp_path: Path, triplets: Path) -> None:
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers import models as modules
+    from sentence_transformers.sentence_transformer import modules
 
     bert = tiny_bert(tmp_path / "bert")
     word = modules.Transformer(str(bert))
