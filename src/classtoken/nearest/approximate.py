@@ -142,8 +142,8 @@ def _built(
             if isinstance(error, OptionError) and not (folder / ABOUT).is_file():  # it has grown
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        except Exception:  # a cache, and its table is damaged: made anew
-            pass
+        except (OSError, RuntimeError, ValueError):  # Lance, of a damaged table. It is a cache, and is made anew:
+            shutil.rmtree(folder, ignore_errors=True)
     with whole_folder(folder, replacing=True) as new:
         table = _made(vectors, column, new)
         about = _about(table, vectors, column, len(vectors), wanted, report)
